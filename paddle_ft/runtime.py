@@ -1,0 +1,100 @@
+"""What must be set before paddle is imported, in one place; devices and seeds afterwards.
+
+This module imports nothing heavy: train.py, the command line and the tests call `prepare_cpu()` first of all.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+
+def available_cpus() -> int:
+    """Cores this process may really use: the affinity mask, cut down by a cgroup quota (v2, then v1)."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on Linux
+        cores = os.cpu_count() or 1
+    quota = _cgroup_quota()
+    if quota is not None:
+        cores = min(cores, max(1, int(quota)))
+    return cores
+
+
+def _cgroup_quota() -> float | None:
+    """CPU quota of the control group in cores, None where there is none."""
+    try:
+        limit, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return None if limit == "max" else int(limit) / int(period)
+    except (OSError, ValueError):
+        pass
+    try:
+        limit = int(Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").read_text())
+        period = int(Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us").read_text())
+        return None if limit <= 0 else limit / period
+    except (OSError, ValueError):
+        return None
+
+
+def is_amd() -> bool:
+    try:
+        return "AuthenticAMD" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+
+
+def prepare_cpu() -> dict[str, str]:
+    """Sets thread counts and MKL's fast path in the environment, unless the user has set them.
+
+    Must run before paddle or numpy is imported: MKL and OpenMP read these once. Paddle's bundled MKL takes a slow path on AMD
+    processors unless MKL_DEBUG_CPU_TYPE=5 is set.
+
+    Returns: the settings in force, name -> value.
+    """
+    chosen = {"OMP_NUM_THREADS": str(available_cpus())}
+    if is_amd():
+        chosen["MKL_DEBUG_CPU_TYPE"] = "5"
+    for name, value in chosen.items():
+        os.environ.setdefault(name, value)
+    # paddlenlp and tokenizers: no thread pool that fights the one above, no warning about forks
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    return {name: os.environ[name] for name in chosen}
+
+
+def quiet_frameworks() -> None:
+    """Import-time chatter that says nothing to a user (ccache, setuptools) is kept off the terminal."""
+    import logging
+    import warnings
+
+    warnings.filterwarnings("ignore", message="No ccache found")
+    warnings.filterwarnings("ignore", message="Setuptools is replacing distutils")
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    os.environ.setdefault("GLOG_minloglevel", "2")
+    from paddlenlp.utils.log import logger
+
+    logger.logger.setLevel(logging.WARNING)
+    logger.set_level("WARNING")
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds Python, NumPy and Paddle (all devices)."""
+    import numpy as np
+    import paddle
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    paddle.seed(seed)
+
+
+def random_state() -> dict:
+    """The state of every random generator, to be put back by `restore_random_state`. Plain data, no pickled objects needed."""
+    import numpy as np
+    import paddle
+
+    name, keys, position, has_gauss, gauss = np.random.get_state()
+    return {
+        "python": random.getstate(),
+        "numpy": [name, keys.tolist(), int(position), int(has_gauss), float(gauss)],
+        "paddle_cpu": paddle.framework.core.default_cpu_generator().get_state(),
+    }
