@@ -1,0 +1,1 @@
+"""Scores and the intervals around them: ROUGE, BLEU, the lead baseline, classification, perplexity. No paddle here."""
