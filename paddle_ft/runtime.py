@@ -9,6 +9,8 @@ import os
 import random
 from pathlib import Path
 
+from paddle_ft.errors import UserError
+
 
 def available_cpus() -> int:
     """Cores this process may really use: the affinity mask, cut down by a cgroup quota (v2, then v1)."""
@@ -77,6 +79,34 @@ def quiet_frameworks() -> None:
     logger.set_level("WARNING")
 
 
+def choose_device(wanted: str) -> str:
+    """Sets and returns Paddle's device: "cpu", "gpu:0", ... Raises UserError for a device this machine or build lacks."""
+    import paddle
+
+    if wanted == "auto":
+        wanted = "gpu" if paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0 else "cpu"
+    if wanted == "gpu" and not paddle.is_compiled_with_cuda():
+        raise UserError(
+            "device: gpu is asked for, but the installed paddlepaddle is the CPU build. Install requirements-gpu.txt"
+            " (see README), or set device=cpu."
+        )
+    try:
+        return paddle.set_device(wanted)
+    except (ValueError, RuntimeError, OSError) as error:
+        raise UserError(f"device: {wanted} cannot be used here: {str(error).strip().splitlines()[-1]}") from None
+
+
+def peak_memory_mb() -> float:
+    """Peak memory in MB (10**6 bytes): allocated on the GPU where one is used, else resident in the process."""
+    import paddle
+
+    if paddle.get_device().startswith("gpu"):
+        return paddle.device.cuda.max_memory_allocated() / 1e6
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
 def seed_everything(seed: int) -> None:
     """Seeds Python, NumPy and Paddle (all devices)."""
     import numpy as np
@@ -85,16 +115,3 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     paddle.seed(seed)
-
-
-def random_state() -> dict:
-    """The state of every random generator, to be put back by `restore_random_state`. Plain data, no pickled objects needed."""
-    import numpy as np
-    import paddle
-
-    name, keys, position, has_gauss, gauss = np.random.get_state()
-    return {
-        "python": random.getstate(),
-        "numpy": [name, keys.tolist(), int(position), int(has_gauss), float(gauss)],
-        "paddle_cpu": paddle.framework.core.default_cpu_generator().get_state(),
-    }

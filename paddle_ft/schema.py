@@ -1,0 +1,155 @@
+"""The sections every recipe has: each field with its type, default, allowed range and one-line meaning.
+
+The meanings are what `--print-config` and `--help` show. Sections that belong to one task (its own options, generation) are
+declared by the task's file in paddle_ft/tasks/.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Section(BaseModel):
+    """Base of all sections: strict types (no "18" for 18, no true for 1) and no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, validate_default=False)
+
+
+class ModelSection(Section):
+    """Which model is fine-tuned."""
+
+    pretrained: str | None = Field(
+        None,
+        description="a directory with a model, a PaddleNLP name (bart-base) or a Hugging Face id (fnlp/bart-base-chinese);"
+        " null: from scratch with model.config",
+    )
+    config: dict[str, Any] | None = Field(
+        None, description="from scratch: the architecture's sizes, by PaddleNLP's configuration names (d_model, ...)"
+    )
+    tokenizer: str | None = Field(
+        None,
+        description="a directory or name for the tokenizer; null: the one of the model, or, from scratch, one of characters"
+        " built from the training texts",
+    )
+
+    @model_validator(mode="after")
+    def _one_origin(self):
+        if (self.pretrained is None) == (self.config is None):
+            given = "neither is" if self.pretrained is None else "both are"
+            raise ValueError(
+                f"exactly one of pretrained and config must be set, {given}: a pretrained model, or the sizes of a new one"
+            )
+        return self
+
+
+class DataSection(Section):
+    """Where rows come from and what the columns are called."""
+
+    source: str | None = Field(
+        None,
+        description="a PaddleNLP built-in (lcsts_new), a Hugging Face datasets id (org/name), sample:NAME (generated text);"
+        " null: local files given as train, validation, test",
+    )
+    name: str | None = Field(None, description="subset of the source, where it has subsets")
+    data_files: dict[str, str] | None = Field(
+        None, description="your own files in the layout of a PaddleNLP built-in: {train: ..., validation: ...}"
+    )
+    train: str | list[str] | dict[str, str] | None = Field(
+        None, description="file or glob (.tsv .csv .json .jsonl .parquet .txt, each also .gz), or a split's name"
+    )
+    validation: str | list[str] | dict[str, str] | None = Field(None, description="like train")
+    test: str | list[str] | dict[str, str] | None = Field(None, description="like train")
+    columns: dict[str, str | int] = Field(
+        default_factory=dict,
+        description="field -> column of the file, by name, or by number from 0 where the file has no header",
+    )
+    on_bad_row: Literal["error", "skip"] = Field(
+        "error", description="error: stop at a bad row, naming file and line; skip: leave it out, count and report it"
+    )
+    limit_train: int | None = Field(None, ge=1, description="use only the first N rows (null: all)")
+    limit_validation: int | None = Field(None, ge=1, description="use only the first N rows (null: all)")
+    limit_test: int | None = Field(None, ge=1, description="use only the first N rows (null: all)")
+    cache: bool = Field(True, description="keep tokenised data on disk and use it again when nothing has changed")
+
+    @model_validator(mode="after")
+    def _something_to_train_on(self):
+        if self.source is None and self.train is None:
+            raise ValueError("no training data: set source, or train to a file")
+        if self.data_files is not None and self.source is None:
+            raise ValueError("data_files are files in the layout of a built-in: set source to its name (lcsts_new)")
+        return self
+
+
+class TrainSection(Section):
+    """Optimisation: AdamW, linear warm-up and decay, gradient clipping."""
+
+    train_batch_size: int = Field(18, ge=1, description="rows a step and device")
+    gradient_accumulation_steps: int = Field(1, ge=1, description="batches whose gradients make one optimizer step")
+    num_train_epochs: float = Field(3, gt=0, description="passes over the training rows")
+    max_steps: int = Field(-1, ge=-1, description="stop after this many optimizer steps; -1: num_train_epochs decides")
+    learning_rate: float = Field(1e-5, gt=0, description="peak learning rate, reached after the warm-up")
+    warmup_proportion: float = Field(0.1, ge=0, lt=1, description="share of all steps for the warm-up, if warmup_steps is 0")
+    warmup_steps: int = Field(0, ge=0, description="optimizer steps of linear warm-up; 0: warmup_proportion decides")
+    adam_epsilon: float = Field(1e-6, gt=0, description="AdamW's epsilon")
+    adam_beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's beta1")
+    adam_beta2: float = Field(0.999, ge=0, lt=1, description="AdamW's beta2")
+    weight_decay: float = Field(0.01, ge=0, description="decay of weights, not of biases and layer norms")
+    max_grad_norm: float = Field(1.0, ge=0, description="gradients are scaled down to this global norm; 0: no clipping")
+    use_amp: bool = Field(False, description="mixed precision (GPU)")
+    amp_dtype: Literal["float16", "bfloat16"] = Field("float16", description="number format under use_amp")
+    amp_level: Literal["O1", "O2"] = Field("O1", description="O1: fp32 weights; O2: weights in amp_dtype, fp32 masters")
+    scale_loss: float = Field(2.0**15, gt=0, description="initial loss scale for float16, adapted as training goes")
+    group_by_length: bool = Field(
+        False, description="batches of rows of like length, shuffled in buckets of 100 batches: less padding, more speed"
+    )
+    logging_steps: int = Field(200, ge=1, description="optimizer steps between two lines of the log")
+    save_steps: int = Field(3000, ge=1, description="optimizer steps between two saves of last/ (also after each epoch)")
+
+    @model_validator(mode="after")
+    def _steps_or_epochs(self):
+        if self.max_steps == 0:
+            raise ValueError("max_steps is 0: use -1 (num_train_epochs decides) or at least 1")
+        return self
+
+
+class EvalSection(Section):
+    """When and how the model is evaluated."""
+
+    eval_batch_size: int = Field(16, ge=1, description="rows a batch in evaluation and prediction")
+    eval_steps: int | None = Field(None, ge=1, description="optimizer steps between evaluations (null: each epoch only)")
+    before_training: bool = Field(True, description="score the model before training too, the row to compare with")
+    bootstrap_samples: int = Field(1000, ge=100, description="resamples for the 95 % intervals")
+
+
+class TrackingSection(Section):
+    """Experiment trackers; a tracker that fails never stops a run."""
+
+    wandb: Literal["off", "offline", "online"] = Field("off", description="Weights & Biases")
+    wandb_project: str = Field("paddle_ft", min_length=1, description="project in Weights & Biases")
+    visualdl: bool = Field(False, description="write VisualDL logs into the run directory")
+
+
+class BaseConfig(Section):
+    """A resolved recipe."""
+
+    recipe: str = Field("custom", min_length=1, description="name of the recipe this run comes from")
+    sample: bool = Field(False, description="true for a --sample run, on generated text with a small model")
+    seed: int = Field(2022, ge=0, lt=2**32, description="fixes initial weights, shuffling, dropout and noise")
+    device: Literal["auto", "cpu", "gpu", "xpu", "npu"] = Field("auto", description="auto: a GPU where there is one")
+    output_dir: str = Field("runs/custom", min_length=1, description="the run's directory; never overwritten silently")
+    model: ModelSection
+    data: DataSection
+    train: TrainSection = Field(default_factory=TrainSection)
+    eval: EvalSection = Field(default_factory=EvalSection)
+    tracking: TrackingSection = Field(default_factory=TrackingSection)
+
+
+class GenerationSection(Section):
+    """How text is generated in evaluation and prediction."""
+
+    num_beams: int = Field(4, ge=1, le=64, description="beams; 1: greedy")
+    length_penalty: float = Field(1.0, description="beam scores are divided by length ** length_penalty")
+    no_repeat_ngram_size: int = Field(0, ge=0, description="no n-gram of this size twice in one output; 0: off")
+    early_stopping: bool = Field(True, description="stop a row as soon as num_beams outputs are finished")
