@@ -1,0 +1,104 @@
+"""Scores of a classifier from its probabilities. All in percent (0-100; Matthews -100 to 100)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+ECE_BINS = 15
+
+
+def classification_scores(
+    labels: Sequence[int], probabilities: np.ndarray, *, bootstrap: int = 1000, seed: int = 0
+) -> dict:
+    """Accuracy, F1, Matthews correlation and calibration of the likeliest class.
+
+    Args:
+        labels: [examples], the true classes from 0.
+        probabilities: [examples, classes], rows sum to 1.
+        bootstrap: resamples of the 95 % intervals over examples; 0 leaves the intervals out.
+
+    Returns: {"accuracy", "f1_macro", "matthews", each with "_ci", "ece", "confusion_matrix": rows true, columns
+        predicted}; with two classes also "f1", of class 1.
+
+    Raises ValueError where shapes do not fit, a label is no class, or rows are no probabilities.
+    """
+    labels, probabilities = _checked(labels, probabilities)
+    examples, classes = probabilities.shape
+    matrix = confusion_matrix(labels, probabilities.argmax(axis=1), classes)
+    result = {name: round(float(value), 4) for name, value in matrix_scores(matrix).items()}
+    if bootstrap:
+        # Examples in the same cell of the matrix are alike, so drawing examples with replacement is drawing cells.
+        cells = np.random.default_rng(seed).multinomial(examples, matrix.ravel() / examples, size=bootstrap)
+        for name, values in matrix_scores(cells.reshape(bootstrap, classes, classes)).items():
+            result[f"{name}_ci"] = [round(float(end), 4) for end in np.quantile(values, [0.025, 0.975])]
+    result["ece"] = round(expected_calibration_error(labels, probabilities), 4)
+    result["confusion_matrix"] = matrix.tolist()
+    return result
+
+
+def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
+    """Counts [true class, predicted class]."""
+    return np.bincount(labels * classes + predictions, minlength=classes * classes).reshape(classes, classes)
+
+
+def matrix_scores(matrix: np.ndarray) -> dict[str, np.ndarray]:
+    """Accuracy, F1 and Matthews of confusion matrices [..., true, predicted]; each result is [...], in percent.
+
+    Macro F1 is the mean over the classes that occur, as label or as prediction. Matthews is the multi-class form
+    (Gorodkin 2004); it is 0 where only one class was predicted or only one is true.
+    """
+    matrix = matrix.astype(np.float64)
+    true, predicted = matrix.sum(axis=-1), matrix.sum(axis=-2)
+    hits = np.diagonal(matrix, axis1=-2, axis2=-1)
+    total, correct = matrix.sum(axis=(-2, -1)), hits.sum(axis=-1)
+    occurs = true + predicted > 0
+    f1 = 2 * hits / np.where(occurs, true + predicted, 1)
+    product = (total**2 - (predicted**2).sum(axis=-1)) * (total**2 - (true**2).sum(axis=-1))
+    matthews = (correct * total - (true * predicted).sum(axis=-1)) / np.sqrt(np.where(product > 0, product, np.inf))
+    scores = {"accuracy": 100 * correct / total}
+    if matrix.shape[-1] == 2:
+        scores["f1"] = 100 * f1[..., 1]
+    scores["f1_macro"] = 100 * f1.sum(axis=-1) / occurs.sum(axis=-1)
+    scores["matthews"] = 100 * matthews
+    return scores
+
+
+def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = ECE_BINS) -> float:
+    """Mean gap between confidence and accuracy, weighted by the bins' sizes, in percent.
+
+    Equal bins over (0, 1], each closed at its upper end.
+    Source: Guo et al. (2017), On Calibration of Modern Neural Networks.
+    """
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    gap = np.bincount(index, weights=right - confidence, minlength=bins)
+    return 100 * float(np.abs(gap).sum()) / len(labels)
+
+
+def majority_probabilities(train_labels: Sequence[int], examples: int, classes: int) -> np.ndarray:
+    """The baseline that knows nothing but how often each class was seen in training.
+
+    Returns: [examples, classes], every row the classes' shares among `train_labels`; its argmax is the commonest class
+    (of equals, the first). Score it with `classification_scores`. Raises ValueError where there are no training labels.
+    """
+    if not len(train_labels):
+        raise ValueError("no training labels to take the commonest class from")
+    shares = np.bincount(np.asarray(train_labels), minlength=classes) / len(train_labels)
+    return np.tile(shares, (examples, 1))
+
+
+def _checked(labels: Sequence[int], probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    labels, probabilities = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
+    if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1] or not len(labels):
+        raise ValueError(
+            f"labels {labels.shape} and probabilities {probabilities.shape} do not fit: [n] and [n, classes]"
+        )
+    classes = probabilities.shape[1]
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(f"labels from {labels.min()} to {labels.max()}, but there are {classes} classes from 0")
+    if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3) or probabilities.min() < 0:
+        raise ValueError("rows of probabilities must be at least 0 and sum to 1 (were logits passed?)")
+    return labels, probabilities
