@@ -1,0 +1,1 @@
+"""Where rows come from, how they become token ids, how those become batches."""

@@ -1,0 +1,86 @@
+"""Bytes of a data file, plain or gzipped, with progress; and its lines, decoded with what is wrong named exactly."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from paddle_ft.errors import UserError
+from paddle_ft.progress import Progress
+
+BOM = b"\xef\xbb\xbf"
+_HAN = re.compile("[\u4e00-\u9fff]")
+
+
+class DataFile:
+    """A file to be read once, from front to back. `path` is as the user gave it, for messages."""
+
+    def __init__(self, path: str):
+        self.path = path
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """The unpacked bytes. Raises UserError if the file cannot be opened or its gzip stream is damaged."""
+        try:
+            with open(self.path, "rb") as raw:
+                self._raw = raw
+                yield gzip.GzipFile(fileobj=raw) if self.path.lower().endswith(".gz") else raw
+        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+            raise UserError(f"{self.path}: the gzip data is damaged ({error}); fetch the file again") from None
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot be read: {error.strerror or error}") from None
+
+    def content(self) -> bytes:
+        """All bytes at once, without a byte order mark, for formats that cannot be read in lines."""
+        with self.open() as stream:
+            return check_utf16(stream.read(), self.path).removeprefix(BOM)
+
+    def lines(self) -> Iterator[tuple[str, str | None]]:
+        """(text, None) per line, or (text, reason) where it is not UTF-8 (the text then has escapes in it).
+
+        Lines end at \\n or \\r\\n and nowhere else; a byte order mark at the start is dropped. Progress counts bytes.
+        """
+        size = os.path.getsize(self.path) if os.path.exists(self.path) else None
+        with self.open() as stream, Progress(size, f"read {os.path.basename(self.path)}", unit="B") as progress:
+            offset = seen = 0
+            for number, raw in enumerate(stream):
+                if number == 0:
+                    check_utf16(raw, self.path)
+                    if raw.startswith(BOM):
+                        raw, offset = raw[3:], 3
+                if not number % 4096:
+                    position = self._raw.tell()
+                    progress.update(position - seen)
+                    seen = position
+                try:
+                    text, reason = raw.decode(), None
+                except UnicodeDecodeError as error:
+                    text = raw.decode(errors="surrogateescape")
+                    reason = not_utf8(raw, offset + error.start)
+                offset += len(raw)
+                yield (text[:-2] if text.endswith("\r\n") else text.removesuffix("\n")), reason
+            progress.update(self._raw.tell() - seen)
+
+
+def check_utf16(head: bytes, path: str) -> bytes:
+    """Returns `head`. Raises UserError if it starts with the byte order mark of UTF-16."""
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise UserError(f"{path}: the file is UTF-16; convert it: iconv -f UTF-16 -t UTF-8 {path} > NEW")
+    return head
+
+
+def not_utf8(raw: bytes, offset: int) -> str:
+    """Says where bytes stop being UTF-8 (`offset`, from the file's start), and whether they make sense as GBK."""
+    reason = f"invalid UTF-8 at byte {offset} of the file"
+    try:
+        text = raw.decode("gbk")
+    except UnicodeDecodeError:
+        return reason
+    if _HAN.search(text):
+        return f"{reason}; it looks like GBK (convert with: iconv -f GBK -t UTF-8)"
+    return reason
