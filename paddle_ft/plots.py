@@ -1,0 +1,196 @@
+"""Pictures of a run: loss, learning rate, scores, perplexity, confusion matrices. Needs no display, keeps no state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from paddle_ft.reporting.records import Run, is_number, read_run, score_label, score_names
+
+# Okabe & Ito (2008): told apart by colour-blind readers too
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
+GREY = "#777777"
+MANY_POINTS = 60  # from here on: no markers, and a smoothed line over the raw one
+ROUGE = ("rouge1", "rouge2", "rougeL")
+
+
+def plot_run(run_dir: str | Path) -> list[Path]:
+    """Draws run_dir/plots/*.png from metrics.jsonl and results.json; what has no data gets no picture.
+
+    Returns: the pictures' paths, in reading order. Raises UserError where `run_dir` holds no run.
+    """
+    run = read_run(run_dir)
+    figures = {
+        "loss": _loss(run),
+        "learning_rate": _learning_rate(run),
+        "scores": _scores(run),
+        "perplexity": _perplexity(run),
+        **_confusion_matrices(run),
+    }
+    folder = run.path / "plots"
+    paths = []
+    for name, figure in figures.items():
+        if figure is None:
+            continue
+        folder.mkdir(exist_ok=True)
+        paths.append(folder / f"{name}.png")
+        figure.savefig(paths[-1], dpi=150)
+    return paths
+
+
+def _series(events: list[dict], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Steps and values of the events that have the value."""
+    points = [(event["step"], event[name]) for event in events if is_number(event.get(name))]
+    steps, values = zip(*points, strict=True) if points else ((), ())
+    return np.array(steps), np.array(values, dtype=np.float64)
+
+
+def _axes(title: str, y_label: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
+    axes.set_xlabel("optimizer step")
+    axes.set_ylabel(y_label)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.grid(True, color="#e5e5e5", linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    return figure, axes
+
+
+def _line(axes: Axes, steps: np.ndarray, values: np.ndarray, colour: str, label: str, marker: str = "o") -> None:
+    few = len(steps) < MANY_POINTS
+    axes.plot(steps, values, color=colour, label=label, linewidth=1.6, marker=marker if few else None, markersize=4)
+
+
+def _smooth(values: np.ndarray) -> np.ndarray:
+    """Mean over a centred window of a twentieth of the points, narrower at both ends."""
+    half = max(1, len(values) // 40)
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    index = np.arange(len(values))
+    reach = np.minimum(half, np.minimum(index, len(values) - 1 - index))
+    return (total[index + reach + 1] - total[index - reach]) / (2 * reach + 1)
+
+
+def _loss(run: Run) -> Figure | None:
+    train_steps, train = _series(run.train, "loss")
+    finite = np.isfinite(train)
+    train_steps, train = train_steps[finite], train[finite]
+    evaluated = {split: _series(events, "loss") for split, events in run.evaluations.items()}
+    evaluated = {split: series for split, series in evaluated.items() if len(series[0])}
+    if not len(train) and not evaluated:
+        return None
+    figure, axes = _axes("Loss", "loss (nats)")
+    if len(train) >= MANY_POINTS:
+        axes.plot(train_steps, train, color=COLOURS[0], alpha=0.25, linewidth=0.8)
+        _line(axes, train_steps, _smooth(train), COLOURS[0], "training (smoothed)")
+    elif len(train):
+        _line(axes, train_steps, train, COLOURS[0], "training")
+    for colour, (split, (steps, values)) in zip(COLOURS[1:], evaluated.items(), strict=False):
+        _line(axes, steps, values, colour, split, marker="s")
+    axes.legend(frameon=False)
+    return figure
+
+
+def _learning_rate(run: Run) -> Figure | None:
+    steps, values = _series(run.train, "learning_rate")
+    if not len(steps):
+        return None
+    figure, axes = _axes("Learning rate", "learning rate")
+    _line(axes, steps, values, COLOURS[2], "learning rate")
+    axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 3), useMathText=True)
+    axes.set_ylim(bottom=0)
+    return figure
+
+
+def _main_split(run: Run) -> str | None:
+    return "validation" if "validation" in run.evaluations else next(iter(run.evaluations), None)
+
+
+def _scores(run: Run) -> Figure | None:
+    """Scores in percent over the steps, the baseline of each as a dotted line, the best step marked."""
+    split = _main_split(run)
+    if split is None:
+        return None
+    found = score_names({name: value for event in run.evaluations[split] for name, value in event.items()})
+    names = [name for name in ROUGE if name in found]
+    names = names or [name for name in found if name != "loss" and "perplexity" not in name]
+    if not names:
+        return None
+    figure, axes = _axes(f"Scores on {split}", "score (0-100)")
+    baseline = run.results.get("baseline") or {}
+    for colour, name in zip(COLOURS, names, strict=False):
+        steps, values = _series(run.evaluations[split], name)
+        _line(axes, steps, values, colour, score_label(name))
+        level = (baseline.get(split) or {}).get(name)
+        if is_number(level):
+            axes.axhline(level, color=colour, linestyle=":", linewidth=1.2)
+    if baseline.get(split):
+        axes.plot(
+            [], [], color=GREY, linestyle=":", linewidth=1.2, label=f"{baseline.get('name', 'baseline')} baseline"
+        )
+    _mark_best(run, axes, names)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def _mark_best(run: Run, axes: Axes, names: list[str]) -> None:
+    best = run.results.get("best") or {}
+    if best.get("metric") in names and is_number(best.get("step")):
+        axes.axvline(best["step"], color=GREY, linestyle="--", linewidth=1, label=f"best {score_label(best['metric'])}")
+
+
+def _perplexity(run: Run) -> Figure | None:
+    found = {split: _series(events, "perplexity") for split, events in run.evaluations.items()}
+    found = {split: series for split, series in found.items() if len(series[0])}
+    if not found:
+        return None
+    figure, axes = _axes("Perplexity (lower is better)", "perplexity per token")
+    for colour, (split, (steps, values)) in zip(COLOURS, found.items(), strict=False):
+        _line(axes, steps, values, colour, split)
+    if max(values.max() / max(values.min(), 1e-9) for _, values in found.values()) > 10:
+        axes.set_yscale("log")
+    axes.legend(frameon=False)
+    return figure
+
+
+def _confusion_matrices(run: Run) -> dict[str, Figure]:
+    figures = {}
+    names = (run.results.get("data") or {}).get("label_names")
+    for split, metrics in (run.results.get("metrics") or {}).items():
+        matrix = np.array(metrics.get("confusion_matrix") or [])
+        if matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1]:
+            figures[f"confusion_matrix_{split}"] = _confusion_matrix(matrix, split, names)
+    return figures
+
+
+def _confusion_matrix(matrix: np.ndarray, split: str, names: list[str] | None) -> Figure:
+    """Colours are shares of a row (of a true class), figures are counts. Names that need a CJK font become numbers."""
+    classes = len(matrix)
+    if not names or len(names) != classes:
+        names = [str(index) for index in range(classes)]
+    names = [str(name) if str(name).isascii() else str(index) for index, name in enumerate(names)]
+    side = min(9, 3 + 0.55 * classes)
+    figure = Figure(figsize=(side + 1, side), layout="constrained")
+    axes = figure.add_subplot()
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(100 * shares, cmap="Blues", vmin=0, vmax=100)
+    figure.colorbar(image, ax=axes, label="share of the true class (%)", shrink=0.8)
+    axes.set_title(f"Confusion matrix on {split}", loc="left", fontsize=12, fontweight="bold")
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    turned = 45 if max(map(len, names)) > 4 else 0
+    if classes <= 30:
+        axes.set_xticks(range(classes), names, rotation=turned, ha="right" if turned else "center")
+        axes.set_yticks(range(classes), names)
+    if classes <= 12:
+        for row, column in np.ndindex(matrix.shape):
+            colour = "white" if shares[row, column] > 0.55 else "black"
+            axes.text(column, row, f"{matrix[row, column]:,}", ha="center", va="center", color=colour, fontsize=9)
+    return figure
