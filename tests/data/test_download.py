@@ -1,0 +1,220 @@
+"""Downloads against a real local server: resume, checksums, cut connections, no network."""
+
+import hashlib
+import socket
+import time
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+from paddle_ft.data import download
+from paddle_ft.data.download import FetchError, Wanted, ensure, fetch
+from paddle_ft.errors import UserError
+
+BODY = bytes(range(256)) * 12000  # 3 MB
+MD5 = hashlib.md5(BODY).hexdigest()
+
+
+class Handler(BaseHTTPRequestHandler):
+    def __init__(self, log, behaviour, *args):
+        self.log, self.behaviour = log, behaviour
+        super().__init__(*args)
+
+    def do_GET(self):
+        wanted = self.headers.get("Range")
+        self.log.append((self.path, wanted))
+        if self.path.startswith("/missing"):
+            self.send_error(404)
+            return
+        start = int(wanted[6:-1]) if wanted and not self.behaviour.get("no_ranges") else 0
+        if start >= len(BODY):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(BODY)}")
+            self.end_headers()
+            return
+        if self.headers.get("If-Range", self.behaviour.get("tag")) != self.behaviour.get("tag"):
+            start = 0
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(BODY) - start))
+        if self.behaviour.get("tag"):
+            self.send_header("ETag", self.behaviour["tag"])
+        self.end_headers()
+        stop = self.behaviour.get("cut_after")
+        self.wfile.write(BODY[start : start + stop] if stop else BODY[start:])
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "PADDLE_FT_MIRROR"):
+        monkeypatch.delenv(name, raising=False)
+    log, behaviour = [], {}
+    http = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, log, behaviour))
+    Thread(target=http.serve_forever, args=(0.02,), daemon=True).start()
+    http.log, http.behaviour, http.url = log, behaviour, f"http://127.0.0.1:{http.server_port}"
+    yield http
+    http.shutdown()
+    http.server_close()
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_fetch_verifies_and_leaves_only_the_file(server, tmp_path):
+    path = fetch(server.url + "/a.bin", tmp_path / "deep" / "a.bin", md5=MD5, sha256=hashlib.sha256(BODY).hexdigest())
+    assert path.read_bytes() == BODY
+    assert [entry.name for entry in path.parent.iterdir()] == ["a.bin"]
+
+
+def test_a_half_finished_download_is_resumed(server, tmp_path):
+    (tmp_path / "a.bin.part").write_bytes(BODY[:1000])
+    fetch(server.url + "/a.bin", tmp_path / "a.bin", md5=MD5)
+    assert server.log == [("/a.bin", "bytes=1000-")]
+    assert (tmp_path / "a.bin").read_bytes() == BODY
+
+
+def test_a_cut_connection_is_taken_up_as_long_as_bytes_come(server, tmp_path):
+    server.behaviour.update(cut_after=1_000_000, tag='"v1"')
+    fetch(server.url + "/a.bin", tmp_path / "a.bin")  # no checksum: the tag says that the pieces belong together
+    assert (tmp_path / "a.bin").read_bytes() == BODY
+    assert len(server.log) >= 3 and server.log[1][1].startswith("bytes=")
+
+
+def test_without_tag_and_checksum_pieces_are_not_mixed(server, tmp_path):
+    (tmp_path / "a.bin.part").write_bytes(b"of another version")
+    fetch(server.url + "/a.bin", tmp_path / "a.bin")
+    assert server.log == [("/a.bin", None)]
+    assert (tmp_path / "a.bin").read_bytes() == BODY
+
+
+def test_a_changed_file_starts_afresh(server, tmp_path):
+    server.behaviour["tag"] = '"v2"'
+    (tmp_path / "a.bin.part").write_bytes(b"old")
+    (tmp_path / "a.bin.part.tag").write_text('"v1"')
+    fetch(server.url + "/a.bin", tmp_path / "a.bin")
+    assert (tmp_path / "a.bin").read_bytes() == BODY
+
+
+def test_a_complete_part_is_recognised(server, tmp_path):
+    (tmp_path / "a.bin.part").write_bytes(BODY)
+    fetch(server.url + "/a.bin", tmp_path / "a.bin", md5=MD5)
+    assert (tmp_path / "a.bin").read_bytes() == BODY
+
+
+def test_a_server_without_ranges(server, tmp_path):
+    server.behaviour["no_ranges"] = True
+    (tmp_path / "a.bin.part").write_bytes(BODY[:1000])
+    fetch(server.url + "/a.bin", tmp_path / "a.bin", md5=MD5)
+    assert (tmp_path / "a.bin").read_bytes() == BODY
+
+
+def test_a_wrong_checksum_is_never_kept(server, tmp_path):
+    with pytest.raises(FetchError) as caught:
+        fetch(server.url + "/a.bin", tmp_path / "a.bin", md5="0" * 32)
+    assert str(caught.value) == (
+        f"{server.url}/a.bin: what was downloaded is not the file that was expected: "
+        f"its md5 is {MD5}, expected {'0' * 32}"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_not_found_is_not_tried_again(server, tmp_path):
+    with pytest.raises(FetchError, match="HTTP 404 Not Found"):
+        fetch(server.url + "/missing.bin", tmp_path / "a.bin")
+    assert len(server.log) == 1
+
+
+def test_no_name_and_no_connection_fail_fast(server, tmp_path):
+    start = time.perf_counter()
+    with pytest.raises(FetchError, match=r"no connection to nowhere\.invalid") as caught:
+        fetch("https://nowhere.invalid/a.bin", tmp_path / "a.bin")
+    assert caught.value.offline
+    with pytest.raises(FetchError, match="Connection refused") as caught:
+        fetch(f"http://127.0.0.1:{closed_port()}/a.bin", tmp_path / "a.bin")
+    assert caught.value.offline
+    assert time.perf_counter() - start < 2 * 2 * download.CONNECT_TIMEOUT + 2
+
+
+def test_a_folder_that_cannot_be_written(server, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"file/a\.bin: cannot be written: (Not a directory|File exists)"):
+        fetch(server.url + "/a.bin", tmp_path / "file" / "a.bin")
+
+
+def test_the_mirror_replaces_scheme_and_host(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("PADDLE_FT_MIRROR", server.url + "/copy/")
+    fetch("https://bj.example.com/data/a.bin?x=1", tmp_path / "a.bin", md5=MD5)
+    assert server.log == [("/copy/data/a.bin?x=1", None)]
+
+
+def test_the_proxy_is_used(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", server.url)
+    monkeypatch.setenv("NO_PROXY", "")
+    fetch("http://nowhere.invalid/a.bin", tmp_path / "a.bin", md5=MD5)
+    assert server.log == [("http://nowhere.invalid/a.bin", None)]
+
+
+def test_ensure_fetches_what_is_absent_and_nothing_else(server, tmp_path):
+    (tmp_path / "there.bin").write_bytes(BODY)
+    (tmp_path / "unpacked.tsv").write_text("x")
+    ensure(
+        [
+            Wanted(server.url + "/there.bin", str(tmp_path / "there.bin"), md5=MD5),
+            Wanted(server.url + "/absent.bin", str(tmp_path / "absent.bin"), md5=MD5),
+            Wanted(server.url + "/a.zip", str(tmp_path / "a.zip"), unpacked=str(tmp_path / "unpacked.tsv")),
+        ]
+    )
+    assert [path for path, _ in server.log] == ["/absent.bin"]
+    assert (tmp_path / "absent.bin").read_bytes() == BODY
+
+
+def test_ensure_reports_everything_at_once(server, tmp_path):
+    by_hand = tmp_path / "hand.bin"
+    by_hand.write_bytes(b"not it")
+    dead = f"127.0.0.1:{closed_port()}"
+    with pytest.raises(UserError) as caught:
+        ensure(
+            [
+                Wanted(f"http://{dead}/train.json", str(tmp_path / "train.json"), md5="1" * 32, what="training rows"),
+                Wanted(f"http://{dead}/dev.json", str(tmp_path / "dev.json"), sha256="2" * 64, what="validation rows"),
+                Wanted(server.url + "/hand.bin", str(by_hand), md5=MD5, what="weights"),
+            ]
+        )
+    lines = str(caught.value).splitlines()
+    assert lines[0] == (
+        "3 files are needed and not here. Fetch on a machine with network, put in place, start again:"
+    )
+    assert lines[1:5] == [
+        "  training rows",
+        f"    from    http://{dead}/train.json",
+        f"    md5     {'1' * 32}",
+        f"    put at  {tmp_path}/train.json",
+    ]
+    assert "Connection refused" in lines[5]
+    assert lines[6:11] == [
+        "  validation rows",
+        f"    from    http://{dead}/dev.json",
+        f"    sha256  {'2' * 64}",
+        f"    put at  {tmp_path}/dev.json",
+        f"    now     {dead} cannot be reached either",
+    ]
+    assert lines[15] == (
+        f"    now     a file lies there, but its md5 is {hashlib.md5(b'not it').hexdigest()}, expected {MD5}; "
+        "put the right one there, or delete it"
+    )
+    assert by_hand.read_bytes() == b"not it"
+
+
+def test_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path))
+    assert download.data_home() == tmp_path / "datasets"
+    monkeypatch.delenv("PADDLE_FT_HOME")
+    monkeypatch.setenv("HOME", "/home/me")
+    assert str(download.data_home()) == "/home/me/.cache/paddle_ft/datasets"
