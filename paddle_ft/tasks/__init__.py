@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-_NOT_TASKS = {"base"}
+_NOT_TASKS = {"base", "seq2seq"}
 
 
 def task_names() -> list[str]:

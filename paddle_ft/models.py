@@ -1,0 +1,310 @@
+"""A name becomes a model and a tokenizer: the one room that imports PaddleNLP's model classes.
+
+Names are resolved in this order: a directory, a PaddleNLP built-in name (bart-base), a Hugging Face id (org/name), which the
+converter turns into a Paddle checkpoint once. From scratch, `model.config` gives the sizes and the tokenizer the vocabulary.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from paddle_ft.data.download import Wanted, ensure, home
+from paddle_ft.errors import UserError
+
+# What a task asks for -> the class of each architecture that provides it (config.json's model_type).
+MODEL_CLASSES = {
+    "seq2seq": {"bart": "BartForConditionalGeneration"},
+}
+CONFIG_CLASSES = {"bart": "BartConfig"}
+WEIGHT_FILES = ("model.safetensors", "model_state.pdparams", "model.safetensors.index.json")
+
+
+@dataclass
+class Loaded:
+    """A model in training mode, its PaddleNLP tokenizer, and the same tokenizer in Rust for whole data sets."""
+
+    model: Any
+    tokenizer: Any
+    fast_tokenizer: Any
+
+
+def load(kind: str, section, folder: Path, texts: Callable[[], Iterable[str]]) -> Loaded:
+    """Loads or builds what the `model` section names.
+
+    Args:
+        kind: what the task needs, a key of MODEL_CLASSES.
+        section: the configuration's model section.
+        folder: a directory of this run where a tokenizer built from texts is written.
+        texts: called for the training texts, if a tokenizer has to be built from them.
+
+    Raises: UserError if there is no such model or it does not fit the task.
+    """
+    if section.pretrained is not None:
+        directory = resolve(section.pretrained, kind)
+        tokenizer_directory = directory if section.tokenizer is None else resolve(section.tokenizer, kind, weights=False)
+        tokenizer = load_tokenizer(tokenizer_directory)
+        model = load_pretrained(kind, directory)
+        _check_vocabulary(model, tokenizer, section.pretrained)
+        tie_head(model)
+    else:
+        if section.tokenizer is not None:
+            tokenizer = load_tokenizer(resolve(section.tokenizer, kind, weights=False))
+        else:
+            tokenizer = character_tokenizer(texts(), folder)
+        model = from_scratch(kind, section.config, tokenizer)
+        tie_head(model, from_scratch=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    return Loaded(model, tokenizer, _fast(tokenizer, folder))
+
+
+def reload(kind: str, directory: Path) -> Loaded:
+    """Loads what `save` wrote. Raises UserError if the directory holds no model."""
+    from paddle_ft.data.tokenization import fast_tokenizer
+
+    model = load_pretrained(kind, directory)
+    tie_head(model)
+    return Loaded(model, load_tokenizer(directory), fast_tokenizer(directory))
+
+
+def save(model, tokenizer, directory: Path) -> None:
+    """Writes a directory that plain PaddleNLP loads: weights as safetensors, configuration, tokenizer."""
+    model.save_pretrained(str(directory), safe_serialization=True)
+    tokenizer.save_pretrained(str(directory))
+
+
+# ---------------------------------------------------------------------------------------------------- names
+def resolve(name: str, kind: str, weights: bool = True) -> Path:
+    """The directory of a model in Paddle layout. Downloads and converts where needed. Raises UserError."""
+    path = Path(os.path.expanduser(name))
+    if path.is_dir():
+        return _paddle_layout(path, kind) if weights else path
+    if wanted := builtin_files(name, kind):
+        ensure(wanted)
+        return builtin_directory(name, kind)
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+        import convert
+
+        try:
+            return convert.cached(name, task=kind) if weights else convert.hub.resolve(name)
+        except convert.ConvertError as error:
+            raise UserError(f"model.pretrained: {name}: {error}") from None
+    raise UserError(
+        f"model.pretrained: {name}: no such directory, and not the name of a model. Use a directory, a PaddleNLP name"
+        f" ({', '.join(builtin_names(kind))}) or a Hugging Face id (org/name)."
+    )
+
+
+def _paddle_layout(path: Path, kind: str) -> Path:
+    """The directory itself, or a converted copy if it is in Hugging Face's layout."""
+    config = read_config(path)
+    if "paddlenlp_version" in config or (path / "model_state.pdparams").exists():
+        if not any((path / name).exists() for name in WEIGHT_FILES):
+            raise UserError(f"{path}: there are no weights in this directory (looked for {', '.join(WEIGHT_FILES)}).")
+        return path
+    import convert
+
+    try:
+        return convert.cached(str(path), task=kind)
+    except convert.ConvertError as error:
+        raise UserError(f"model.pretrained: {path}: {error}") from None
+
+
+def read_config(directory: Path) -> dict:
+    """config.json of a model. Raises UserError if it is missing or is not JSON."""
+    path = directory / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{directory}: there is no config.json, so this is not a model's directory.") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise UserError(f"{path}: a model's configuration is a JSON object, this is a {type(config).__name__}.")
+    return config
+
+
+# ---------------------------------------------------------------------------------------------------- PaddleNLP's own names
+def _builtin_classes(kind: str) -> list:
+    import paddlenlp.transformers as library
+
+    return [getattr(library, name) for name in MODEL_CLASSES[kind].values()]
+
+
+def builtin_names(kind: str) -> list[str]:
+    return sorted({name for cls in _builtin_classes(kind) for name in cls.pretrained_init_configuration})
+
+
+def builtin_directory(name: str, kind: str) -> Path:
+    return home() / "models" / name
+
+
+def builtin_files(name: str, kind: str) -> list[Wanted]:
+    """The files of a PaddleNLP built-in, and where they are kept; empty if the name is none of theirs."""
+    for cls in _builtin_classes(kind):
+        if name not in cls.pretrained_init_configuration:
+            continue
+        directory = builtin_directory(name, kind)
+        urls = {"model_state.pdparams": cls.pretrained_resource_files_map["model_state"][name]}
+        tokenizer_class = _default_tokenizer_class(cls.config_class.model_type)
+        for resource, file_name in tokenizer_class.resource_files_names.items():
+            urls[file_name] = tokenizer_class.pretrained_resource_files_map[resource][name]
+        _write_builtin_config(cls, name, directory)
+        return [Wanted(url, directory / file, what=f"{name}: {file}") for file, url in urls.items()]
+    return []
+
+
+def _write_builtin_config(cls, name: str, directory: Path) -> None:
+    if not (directory / "config.json").exists():
+        config = cls.config_class(**cls.pretrained_init_configuration[name])
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{directory} cannot be made: {error.strerror}. Set PADDLE_FT_HOME to another folder.") from None
+        config.save_pretrained(str(directory))
+
+
+# ---------------------------------------------------------------------------------------------------- tokenizers
+def _default_tokenizer_class(model_type: str):
+    import paddlenlp.transformers as library
+
+    return {"bart": library.BartTokenizer}[model_type]
+
+
+def load_tokenizer(directory: Path):
+    """PaddleNLP's tokenizer of a directory: the class its tokenizer_config.json names, else the one its files fit."""
+    import paddlenlp.transformers as library
+
+    directory = Path(directory)
+    settings = {}
+    path = directory / "tokenizer_config.json"
+    if path.exists():
+        try:
+            settings = json.loads(path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path}: not valid JSON: {error}") from None
+    name = str(settings.get("tokenizer_class") or "").removesuffix("Fast")
+    if not name:
+        if (directory / "vocab.txt").exists():
+            name = "BertTokenizer"
+        elif (directory / "merges.txt").exists():
+            name = "BartTokenizer"
+        else:
+            raise UserError(f"{directory}: there is no tokenizer here (no vocab.txt, no vocab.json with merges.txt).")
+    cls = getattr(library, name, None)
+    if cls is None:
+        raise UserError(f"{path}: PaddleNLP has no tokenizer class {name}.")
+    return cls.from_pretrained(str(directory))
+
+
+def character_tokenizer(texts: Iterable[str], folder: Path):
+    """A BERT tokenizer whose vocabulary is the characters of the texts, written to folder/vocab.txt."""
+    from paddlenlp.transformers import BertTokenizer
+
+    from paddle_ft.data.samples import character_vocab
+
+    folder.mkdir(parents=True, exist_ok=True)
+    vocab = folder / "vocab.txt"
+    vocab.write_text("\n".join(character_vocab(texts)) + "\n", encoding="utf-8")
+    return BertTokenizer(str(vocab), do_lower_case=True)
+
+
+def _fast(tokenizer, folder: Path):
+    from paddle_ft.data.tokenization import fast_tokenizer
+
+    tokenizer.save_pretrained(str(folder))
+    return fast_tokenizer(folder)
+
+
+# ---------------------------------------------------------------------------------------------------- models
+def load_pretrained(kind: str, directory: Path):
+    """The model in a directory in Paddle layout. Raises UserError if its type does not fit the task."""
+    import paddlenlp.transformers as library
+
+    model_type = read_config(Path(directory)).get("model_type")
+    classes = MODEL_CLASSES[kind]
+    if model_type not in classes:
+        raise UserError(f"{directory}: a model of type {model_type!r} cannot be used here; {kind} knows {', '.join(classes)}.")
+    try:
+        return getattr(library, classes[model_type]).from_pretrained(str(directory))
+    except (OSError, ValueError, RuntimeError, EOFError) as error:
+        raise UserError(f"{directory}: the model cannot be loaded: {error}") from None
+
+
+def from_scratch(kind: str, sizes: dict, tokenizer):
+    """A new model. `sizes` are PaddleNLP configuration names; vocabulary and special ids come from the tokenizer."""
+    import paddlenlp.transformers as library
+
+    sizes = dict(sizes)
+    model_type = sizes.pop("model_type", next(iter(MODEL_CLASSES[kind])))
+    if model_type not in MODEL_CLASSES[kind]:
+        raise UserError(f"model.config.model_type: {model_type!r}: {kind} knows {', '.join(MODEL_CLASSES[kind])}.")
+    config_class = getattr(library, CONFIG_CLASSES[model_type])
+    _check_sizes(sizes, config_class)
+    config = config_class(**{**_special_ids(tokenizer), **sizes, "vocab_size": sizes.get("vocab_size", len(tokenizer))})
+    try:
+        return getattr(library, MODEL_CLASSES[kind][model_type])(config)
+    except (AssertionError, ValueError, TypeError) as error:
+        raise UserError(f"model.config: these sizes do not make a model: {error}") from None
+
+
+def _special_ids(tokenizer) -> dict:
+    """As in the Chinese BART: [CLS] begins a text, [SEP] ends it and starts the decoder."""
+    bos = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.cls_token_id
+    eos = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.sep_token_id
+    return {
+        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": bos,
+        "eos_token_id": eos,
+        "decoder_start_token_id": eos,
+        "forced_eos_token_id": eos,
+    }
+
+
+def _check_sizes(sizes: dict, config_class) -> None:
+    import difflib
+    import inspect
+
+    known = set(inspect.signature(config_class.__init__).parameters) - {"self", "kwargs"}
+    known |= set(config_class().to_dict()) | set(config_class.attribute_map)
+    for key, value in sizes.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, sorted(known), n=1)
+            hint = f" Did you mean {near[0]}?" if near else f" Known: {', '.join(sorted(known))}."
+            raise UserError(f"model.config.{key}: {config_class.__name__} has no such setting.{hint}")
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and value < 0:
+            raise UserError(f"model.config.{key}: {value!r} is not allowed: must not be negative.")
+
+
+def _check_vocabulary(model, tokenizer, name: str) -> None:
+    size = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > size:
+        raise UserError(
+            f"model.pretrained: {name}: the tokenizer has {len(tokenizer)} tokens, but the model's embedding only {size} rows:"
+            " they do not belong together. Set model.tokenizer to the right one."
+        )
+
+
+def tie_head(model, from_scratch: bool = False) -> bool:
+    """Makes the language model head and the input embedding one parameter, as the original BART has it.
+
+    PaddleNLP keeps them apart as two parameters. A loaded head that differs from the embedding was trained apart: it is left
+    so. Returns whether they are tied.
+    """
+    if "lm_head_weight" not in model._parameters:
+        return False
+    embedding = model.get_input_embeddings().weight
+    head = model.lm_head_weight
+    if head is embedding:
+        return True
+    if not from_scratch and not bool((head == embedding).all()):
+        from paddle_ft.progress import say
+
+        say("The checkpoint's output head differs from its input embedding: they stay two parameters.")
+        return False
+    model._parameters["lm_head_weight"] = embedding
+    return True

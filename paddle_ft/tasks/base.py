@@ -1,0 +1,115 @@
+"""What the training loop asks of a task. A task knows its data, loss and metrics; nothing of checkpoints or devices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from paddle_ft import models
+from paddle_ft.data.rows import Rows
+from paddle_ft.schema import BaseConfig, Section
+
+
+@dataclass
+class Dataset:
+    """Encoded rows of one split.
+
+    rows: the texts as read; columns: encoded features by name, each indexable by row number; lengths: [n] tokens a row, for
+    grouping; info: facts to report (rows, truncated, bad rows).
+    """
+
+    split: str
+    rows: list[dict[str, str]]
+    columns: dict[str, Any]
+    lengths: np.ndarray
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def head(self, n: int) -> Dataset:
+        """The first n rows."""
+        columns = {name: [column[i] for i in range(min(n, len(self)))] for name, column in self.columns.items()}
+        return Dataset(self.split, self.rows[:n], columns, self.lengths[:n], self.info)
+
+
+@dataclass
+class Scores:
+    """Result of an evaluation: figures by name ("loss", "rougeL", "rougeL_ci", ...) and one row a prediction."""
+
+    metrics: dict[str, Any]
+    predictions: list[dict[str, Any]] = field(default_factory=list)
+
+
+class TaskOptions(Section):
+    """What this task alone can set."""
+
+
+class Task:
+    """One kind of training. Subclasses live in a file of this folder and are published there as TASK."""
+
+    name: ClassVar[str]
+    kind: ClassVar[str]  # key of models.MODEL_CLASSES
+    Options: ClassVar[type[Section]] = TaskOptions
+    sections: ClassVar[dict[str, type[Section]]] = {}  # further sections of the configuration
+    fields: ClassVar[tuple[str, ...]]  # what a row must have
+    optional_fields: ClassVar[tuple[str, ...]] = ()
+    best_metric: ClassVar[str]  # decides which checkpoint is kept as best/
+    higher_is_better: ClassVar[bool] = True
+
+    def __init__(self, config: BaseConfig):
+        self.config = config
+        self.options = config.task
+
+    # -------------------------------------------------------------------------------- model
+    def load_model(self, folder: Path, train: Rows | None) -> None:
+        """Loads or builds model and tokenizer. `train`: rows that a new tokenizer may be built from."""
+        texts = [text for row in (train.rows if train else []) for text in row.values()]
+        self._use(models.load(self.kind, self.config.model, folder, lambda: texts))
+
+    def reload_model(self, directory: Path) -> None:
+        """Loads what save_model wrote."""
+        self._use(models.reload(self.kind, directory))
+
+    def _use(self, loaded: models.Loaded) -> None:
+        self.model, self.tokenizer, self.fast_tokenizer = loaded.model, loaded.tokenizer, loaded.fast_tokenizer
+
+    def save_model(self, directory: Path) -> None:
+        models.save(self.model, self.tokenizer, directory)
+
+    # -------------------------------------------------------------------------------- data
+    def encode(self, rows: Rows, split: str) -> Dataset:
+        """Texts to token ids."""
+        raise NotImplementedError
+
+    def collate(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Rows to one padded batch of arrays. `rng` is the only source of randomness."""
+        raise NotImplementedError
+
+    def count_targets(self, batch: dict[str, np.ndarray]) -> int:
+        """How many predictions the loss of this batch sums over. The loop divides by their number in the whole step."""
+        raise NotImplementedError
+
+    # -------------------------------------------------------------------------------- training and measuring
+    def loss(self, batch: dict[str, Any]):
+        """Sum (not mean) of the loss over the batch's targets: a scalar tensor."""
+        raise NotImplementedError
+
+    def evaluate(self, dataset: Dataset, label: str) -> Scores:
+        """Scores the model on a data set, with progress under `label`."""
+        raise NotImplementedError
+
+    def baseline(self, dataset: Dataset, train: Dataset) -> tuple[str, Scores]:
+        """Name and scores of what needs no model."""
+        raise NotImplementedError
+
+    def preview(self, dataset: Dataset, count: int = 2) -> str:
+        """Rows as the model sees them, for people."""
+        raise NotImplementedError
+
+    def predict(self, texts: list[str], label: str) -> list[dict[str, Any]]:
+        """Predictions for new inputs, in order."""
+        raise NotImplementedError

@@ -1,0 +1,97 @@
+"""Summarisation with BART: a text -> its summary, scored by ROUGE and BLEU against the lead baseline.
+
+Source: the tutorial on BART for LCSTS (PaddleNLP on AI Studio); Lewis et al. (2020), BART; Hu et al. (2015), LCSTS.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from paddle_ft.schema import GenerationSection
+from paddle_ft.tasks.base import Dataset, Scores, TaskOptions
+from paddle_ft.tasks.seq2seq import Seq2Seq
+
+
+class Options(TaskOptions):
+    """Summarisation: a text -> its summary. Lengths are in tokens, special tokens included."""
+
+    name: Literal["summarization"] = Field(description="the task")
+    max_source_length: int = Field(512, ge=4, description="tokens of a source; longer ones are cut and counted")
+    max_target_length: int = Field(128, ge=4, description="tokens of a target, in training and generation")
+    min_target_length: int = Field(0, ge=0, description="generation writes at least this many tokens")
+    ignore_pad_token_for_loss: bool = Field(True, description="padding is no target (label -100)")
+    language: Literal["auto", "zh", "en"] = Field("auto", description="decides whether rougeLsum is computed (en)")
+
+    @model_validator(mode="after")
+    def _lengths_fit(self):
+        if self.min_target_length > self.max_target_length:
+            raise ValueError(
+                f"min_target_length ({self.min_target_length}) is above max_target_length ({self.max_target_length})"
+            )
+        return self
+
+
+class Summarization(Seq2Seq):
+    name = "summarization"
+    Options = Options
+    sections = {"generation": GenerationSection}
+    best_metric = "rougeL"
+
+    def evaluate(self, dataset: Dataset, label: str) -> Scores:
+        loss = self.mean_loss(dataset, f"{label}: loss")
+        texts = self.generate(dataset.columns["source"], f"{label}: generate")
+        scores = self.score(texts, dataset)
+        scores.metrics = {"loss": round(loss, 6), **scores.metrics}
+        return scores
+
+    def score(self, texts: list[str], dataset: Dataset) -> Scores:
+        """ROUGE and BLEU of predicted texts against the targets."""
+        from paddle_ft.metrics.bleu import bleu4
+        from paddle_ft.metrics.rouge import rouge, rouge_each
+
+        targets = [row["target"] for row in dataset.rows]
+        samples = self.config.eval.bootstrap_samples
+        metrics = rouge(texts, targets, language=self.options.language, bootstrap=samples, seed=self.config.seed)
+        metrics["bleu4"] = bleu4(texts, targets)
+        metrics["generated_characters"] = round(float(np.mean([len(text) for text in texts])), 2)
+        each = rouge_each(texts, targets)
+        predictions = [
+            {"source": row["source"], "target": row["target"], "prediction": text, "rougeL": value}
+            for row, text, value in zip(dataset.rows, texts, each, strict=True)
+        ]
+        return Scores(metrics, predictions)
+
+    def baseline(self, dataset: Dataset, train: Dataset) -> tuple[str, Scores]:
+        """The lead: the first N units of the source, N the mean length of the training targets."""
+        from paddle_ft.metrics.lead import lead, mean_length
+
+        language = self.options.language
+        length = mean_length([row["target"] for row in train.rows], language)
+        scores = self.score(lead([row["source"] for row in dataset.rows], length, language), dataset)
+        scores.metrics["lead_length"] = length
+        return "lead", scores
+
+    def preview(self, dataset: Dataset, count: int = 2) -> str:
+        blocks = []
+        for i in range(min(count, len(dataset))):
+            batch = self.collate(dataset, np.array([i]), np.random.default_rng(0))
+            row = dataset.rows[i]
+            blocks.append(
+                f"source        {row['source']}\n"
+                f"target        {row['target']}\n"
+                f"input_ids     {self.decode(batch['input_ids'][0])}\n"
+                f"decoder input {self.decode(batch['decoder_input_ids'][0])}\n"
+                f"labels        {self.decode(batch['labels'][0])}"
+            )
+        return "\n\n".join(blocks)
+
+    def predict(self, texts: list[str], label: str) -> list[dict[str, Any]]:
+        encoded = self._encode_texts(texts, self.options.max_source_length, "")
+        outputs = self.generate(encoded, label)
+        return [{"source": text, "prediction": output} for text, output in zip(texts, outputs, strict=True)]
+
+
+TASK = Summarization

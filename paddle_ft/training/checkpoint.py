@@ -1,0 +1,159 @@
+"""Checkpoints: written under another name, flushed, checksummed, renamed; what is damaged is recognised and passed over.
+
+A directory that plain PaddleNLP loads, with what is needed to go on training in its folder trainer/:
+optimizer.safetensors (states by parameter name), state.json, checksums.json (sha256 of every file).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from paddle_ft.errors import UserError
+from paddle_ft.progress import say
+from paddle_ft.rundir import to_json
+
+CHECKSUMS = "checksums.json"
+
+
+def write(directory: Path, fill: Callable[[Path], None]) -> None:
+    """Fills a temporary directory beside `directory`, checksums and flushes its files, then puts it in place.
+
+    What stood there before is moved to .NAME.old first and removed last: at every moment one of the two is whole.
+    Raises UserError if the disk does not allow it; what stood there before is then still there.
+    """
+    temporary = directory.parent / f".{directory.name}.tmp-{os.getpid()}"
+    old = directory.parent / f".{directory.name}.old"
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        fill(temporary)
+        _seal(temporary)
+        shutil.rmtree(old, ignore_errors=True)
+        if directory.exists():
+            os.rename(directory, old)
+        os.rename(temporary, directory)
+        _flush(directory.parent)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise UserError(
+            f"{directory}: the checkpoint could not be written: {error.strerror or error}. The last good checkpoint is intact;"
+            " make room or mend the folder, then go on with --resume."
+        ) from None
+
+
+def _seal(directory: Path) -> None:
+    """Flushes every file to disk and writes their checksums."""
+    sums = {}
+    for path in sorted(p for p in directory.rglob("*") if p.is_file()):
+        _flush(path)
+        sums[str(path.relative_to(directory))] = _sha256(path)
+    target = directory / "trainer" / CHECKSUMS
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(to_json(sums, indent=1))
+    _flush(target)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def damage(directory: Path) -> str | None:
+    """What is wrong with a checkpoint, None if it is whole."""
+    try:
+        sums = json.loads((directory / "trainer" / CHECKSUMS).read_text())
+    except (OSError, ValueError):
+        return "it has no readable checksums, so it was not written to the end"
+    for name, expected in sums.items():
+        path = directory / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if _sha256(path) != expected:
+            return f"{name} does not match its checksum"
+    return None
+
+
+def newest(run: Path) -> Path | None:
+    """The checkpoint to go on from: last/, or what stood there before, if last/ is damaged. None if there is none.
+
+    Raises UserError if there are checkpoints but all are damaged.
+    """
+    candidates = [path for path in (run / "last", run / ".last.old") if path.is_dir()]
+    for path in candidates:
+        problem = damage(path)
+        if problem is None:
+            return path
+        say(f"warning: checkpoint {path} is damaged ({problem}) and is passed over")
+    if candidates:
+        raise UserError(f"--resume: no checkpoint in {run} is whole. Start again with --overwrite.")
+    return None
+
+
+# ---------------------------------------------------------------------------------------------------- training state
+def save_trainer(directory: Path, model, optimizer, state: dict) -> None:
+    """Writes optimizer.safetensors and state.json into directory/trainer."""
+    from safetensors.numpy import save_file
+
+    folder = directory / "trainer"
+    folder.mkdir(exist_ok=True)
+    save_file(_optimizer_arrays(model, optimizer), str(folder / "optimizer.safetensors"))
+    (folder / "state.json").write_text(to_json(state, indent=1))
+
+
+def read_state(directory: Path) -> dict:
+    return json.loads((directory / "trainer" / "state.json").read_text())
+
+
+def _names(model) -> dict[str, str]:
+    """Paddle's name of a parameter, which depends on the order of creation -> its name in the model, which does not."""
+    return {parameter.name: name for name, parameter in model.named_parameters()}
+
+
+def _optimizer_arrays(model, optimizer) -> dict:
+    """Optimizer states as NumPy arrays by "parameter::state"."""
+    import numpy as np
+    import paddle
+
+    names = sorted(_names(model).items(), key=lambda item: -len(item[0]))
+    arrays = {}
+    for key, value in optimizer.state_dict().items():
+        if key == "master_weights":
+            arrays.update({f"{_names(model)[n]}::master": np.ascontiguousarray(v.numpy()) for n, v in value.items()})
+        elif isinstance(value, paddle.Tensor):
+            paddle_name, name = next(item for item in names if key.startswith(item[0] + "_"))
+            arrays[f"{name}::{key[len(paddle_name) + 1 :]}"] = np.ascontiguousarray(value.numpy())
+    return arrays
+
+
+def load_optimizer(directory: Path, model, optimizer) -> None:
+    """Puts the states of a checkpoint into a fresh optimizer of the same model."""
+    import paddle
+    from safetensors.numpy import load_file
+
+    paddle_names = {name: paddle_name for paddle_name, name in _names(model).items()}
+    states: dict = {}
+    for key, array in load_file(str(directory / "trainer" / "optimizer.safetensors")).items():
+        name, state = key.split("::")
+        tensor = paddle.to_tensor(array)
+        if state == "master":
+            states.setdefault("master_weights", {})[paddle_names[name]] = tensor
+        else:
+            states[f"{paddle_names[name]}_{state}"] = tensor
+    optimizer.set_state_dict(states)

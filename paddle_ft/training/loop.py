@@ -1,0 +1,253 @@
+"""The training loop: what happens in a step, and what is due after it. It knows nothing of what a task is about."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import paddle
+
+from paddle_ft.data.batches import Batches
+from paddle_ft.errors import UserError
+from paddle_ft.progress import Progress, say
+from paddle_ft.rundir import RunDir, write_atomically, to_json
+from paddle_ft.runtime import peak_memory_mb
+from paddle_ft.tasks.base import Dataset, Task
+from paddle_ft.training import checkpoint, optim
+from paddle_ft.training.signals import Interrupted, Interrupts
+from paddle_ft.training.trackers import Trackers
+
+
+@dataclass
+class State:
+    """All that changes as training goes, beside weights and optimizer: saved with every checkpoint."""
+
+    step: int = 0  # finished optimizer steps; epoch, place in it, shuffle and dropout all follow from it
+    evaluated_step: int = 0
+    best: dict | None = None  # {"metric", "value", "step"}
+    seconds: float = 0.0  # spent in training steps
+    samples: int = 0
+    targets: int = 0
+    skipped: int = 0  # steps left out under AMP because the gradient was not finite
+    window: dict = field(default_factory=lambda: {"loss": 0.0, "targets": 0, "samples": 0, "seconds": 0.0})
+    metrics_size: int = 0
+    tracker_ids: dict = field(default_factory=dict)
+    scaler: dict = field(default_factory=dict)
+
+
+class Loop:
+    """Trains task.model on `train`, evaluates it on `validation`.
+
+    Dropout of step n depends on (seed, n) alone, order and noise of a batch on (seed, epoch, batch) alone: a resumed run
+    repeats no random state and still computes what the run never stopped computes.
+    """
+
+    def __init__(self, task: Task, train: Dataset, validation: Dataset | None, run: RunDir, trackers: Trackers):
+        self.task, self.train, self.validation, self.run, self.trackers = task, train, validation, run, trackers
+        self.config = task.config
+        section = self.config.train
+        self.batches = Batches(train.lengths, section.train_batch_size, self.config.seed, section.group_by_length)
+        self.accumulation = section.gradient_accumulation_steps
+        self.steps_per_epoch, self.total_steps = plan(len(self.batches), section)
+        self.warmup = optim.warmup_steps(section, self.total_steps)
+        self.optimizer = optim.make_optimizer(task.model, section)
+        self.parameters = [p for p in task.model.parameters() if not p.stop_gradient]
+        self.half = section.amp_dtype if section.use_amp else None
+        if self.half and section.amp_level == "O2":
+            task.model, self.optimizer = paddle.amp.decorate(
+                models=task.model, optimizers=self.optimizer, level="O2", dtype=self.half
+            )
+        self.scaler = paddle.amp.GradScaler(enable=self.half == "float16", init_loss_scaling=section.scale_loss)
+        self.state = State()
+        self.epoch_order: tuple[int, list] = (-1, [])
+        self.interrupts = Interrupts()
+
+    # -------------------------------------------------------------------------------- the run
+    def resume(self, directory: Path) -> None:
+        """Takes over optimizer, scaler and state of a checkpoint whose model is already loaded."""
+        self.state = State(**checkpoint.read_state(directory))
+        checkpoint.load_optimizer(directory, self.task.model, self.optimizer)
+        if self.state.scaler:
+            self.scaler.load_state_dict(self.state.scaler)
+        self.run.cut_metrics(self.state.metrics_size)
+
+    def fit(self) -> State:
+        """Trains to the last step. Raises Interrupted after saving if a signal comes."""
+        self.task.model.train()
+        saved = self.state.step
+        with self.interrupts, Progress(self.total_steps, "train", unit="step", initial=self.state.step) as bar:
+            try:
+                while True:
+                    if self._evaluation_due() and self.state.evaluated_step < self.state.step:
+                        self._evaluate()
+                    if self._save_due() and saved < self.state.step:
+                        self.save_last()
+                        saved = self.state.step
+                    if self.state.step >= self.total_steps:
+                        return self.state
+                    with self.interrupts.deferred():
+                        self._step()
+                        self._log_if_due(bar)
+                    bar.update()
+            except Interrupted:
+                if saved < self.state.step:
+                    self.save_last()
+                raise
+
+    @property
+    def epoch(self) -> float:
+        return self.state.step / self.steps_per_epoch
+
+    def _evaluation_due(self) -> bool:
+        step, every = self.state.step, self.config.eval.eval_steps
+        if step == 0 or self.validation is None:
+            return False
+        return step % self.steps_per_epoch == 0 or step == self.total_steps or bool(every and step % every == 0)
+
+    def _save_due(self) -> bool:
+        step = self.state.step
+        return step == self.total_steps or step % self.steps_per_epoch == 0 or step % self.config.train.save_steps == 0
+
+    # -------------------------------------------------------------------------------- one step
+    def _rows(self, step: int) -> list[tuple[int, np.ndarray]]:
+        """The batches of a step: their number in the epoch and their rows."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        if self.epoch_order[0] != epoch:
+            self.epoch_order = (epoch, self.batches.epoch(epoch))
+        first = place * self.accumulation
+        return list(enumerate(self.epoch_order[1]))[first : first + self.accumulation]
+
+    def _step(self) -> None:
+        began = time.perf_counter()
+        step, seed = self.state.step, self.config.seed
+        epoch = step // self.steps_per_epoch
+        paddle.seed(step_seed(seed, step))
+        rows = self._rows(step)
+        batches = [self.task.collate(self.train, i, np.random.default_rng([seed, epoch, n, 1])) for n, i in rows]
+        targets = sum(self.task.count_targets(batch) for batch in batches)
+        rate = optim.learning_rate(step, self.config.train.learning_rate, self.warmup, self.total_steps)
+        self.optimizer.set_lr(rate)
+
+        loss = 0.0
+        for batch in batches:
+            part = self._backward(batch, targets)
+            loss = part + loss
+        if self.scaler.is_enable():
+            self.scaler.unscale_(self.optimizer)
+        self.grad_norm = optim.clip_gradients(self.parameters, self.config.train.max_grad_norm)
+        self._check_finite(loss, rows)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.clear_grad(set_to_zero=False)
+
+        samples = sum(len(i) for _, i in rows)
+        self.rate = rate
+        self._count(loss, targets, samples, time.perf_counter() - began)
+
+    def _backward(self, batch: dict, targets: int):
+        """Adds the gradient of (this batch's loss sum / all targets of the step); returns that loss, detached."""
+        tensors = {name: paddle.to_tensor(value) for name, value in batch.items()}
+        with self._autocast():
+            loss = self.task.loss(tensors) / max(1, targets)
+        self.scaler.scale(loss).backward()
+        return loss.detach().astype("float32")
+
+    def _autocast(self):
+        if not self.half:
+            return contextlib.nullcontext()
+        return paddle.amp.auto_cast(level=self.config.train.amp_level, dtype=self.half)
+
+    def _check_finite(self, loss, rows: list[tuple[int, np.ndarray]]) -> None:
+        """Without AMP a loss that is NaN or infinite ends the run, its rows written out; AMP skips the step itself."""
+        if self.half == "float16" or math.isfinite(float(loss)):
+            return
+        path = self.run / "bad-batch.jsonl"
+        write_atomically(path, "".join(to_json(self.train.rows[i]) + "\n" for _, rows_ in rows for i in rows_))
+        raise UserError(
+            f"The loss of step {self.state.step + 1} is {float(loss)}. Its rows are in {path}. Look at them; lower"
+            " train.learning_rate or raise train.warmup_steps; with train.use_amp try train.amp_dtype=bfloat16."
+        )
+
+    def _count(self, loss, targets: int, samples: int, seconds: float) -> None:
+        state = self.state
+        state.step += 1
+        state.seconds += seconds
+        state.samples += samples
+        state.targets += targets
+        window = state.window
+        window["loss"] = loss * targets + window["loss"]
+        window["targets"] += targets
+        window["samples"] += samples
+        window["seconds"] += seconds
+
+    # -------------------------------------------------------------------------------- what is due
+    def _log_if_due(self, bar: Progress) -> None:
+        state, window = self.state, self.state.window
+        if state.step % self.config.train.logging_steps and state.step != self.total_steps:
+            return
+        figures = {
+            "loss": round(float(window["loss"]) / max(1, window["targets"]), 6),
+            "learning_rate": self.rate,
+            "grad_norm": round(float(self.grad_norm), 6),
+            "samples_per_second": round(window["samples"] / window["seconds"], 2),
+            "target_tokens_per_second": round(window["targets"] / window["seconds"], 1),
+            "memory_mb": round(peak_memory_mb(), 1),
+        }
+        state.window = State().window
+        self.run.log({"event": "train", "step": state.step, "epoch": round(self.epoch, 4), **figures})
+        self.trackers.scalars("train", state.step, figures)
+        bar.note(loss=f"{figures['loss']:.4g}", samples_per_s=figures["samples_per_second"])
+
+    def _evaluate(self) -> None:
+        began = time.perf_counter()
+        scores = self.task.evaluate(self.validation, f"evaluate at step {self.state.step}")
+        seconds = round(time.perf_counter() - began, 2)
+        with self.interrupts.deferred():
+            event = {"event": "eval", "step": self.state.step, "epoch": round(self.epoch, 4), "split": "validation"}
+            self.run.log({**event, **scores.metrics, "seconds": seconds})
+            self.trackers.scalars("validation", self.state.step, scores.metrics)
+            self.trackers.samples("validation", self.state.step, scores.predictions[:8])
+            self.state.evaluated_step = self.state.step
+            self._keep_if_best(scores.metrics)
+
+    def _keep_if_best(self, metrics: dict) -> None:
+        name, value = self.task.best_metric, metrics[self.task.best_metric]
+        best = self.state.best
+        sign = 1 if self.task.higher_is_better else -1
+        better = best is None or sign * value > sign * best["value"]
+        say(
+            f"step {self.state.step}, epoch {self.epoch:.2f}: loss {metrics['loss']:.4f}, {name} {value:.2f}"
+            + (" (best so far)" if better else f" (best {best['value']:.2f} at step {best['step']})")
+        )
+        if better:
+            self.state.best = {"metric": name, "value": value, "step": self.state.step}
+            checkpoint.write(self.run / "best", self.task.save_model)
+
+    def save_last(self) -> None:
+        """Writes last/: model, tokenizer and all that a resumed run needs."""
+        with self.interrupts.deferred():
+            self.state.metrics_size = self.run.metrics_size()
+            self.state.tracker_ids = self.trackers.ids
+            self.state.scaler = self.scaler.state_dict() if self.scaler.is_enable() else {}
+            self.state.window["loss"] = float(self.state.window["loss"])
+            checkpoint.write(self.run / "last", self._fill_checkpoint)
+
+    def _fill_checkpoint(self, directory: Path) -> None:
+        self.task.save_model(directory)
+        checkpoint.save_trainer(directory, self.task.model, self.optimizer, asdict(self.state))
+
+
+def plan(batches: int, section) -> tuple[int, int]:
+    """(optimizer steps an epoch, optimizer steps in all)."""
+    per_epoch = -(-batches // section.gradient_accumulation_steps)
+    total = section.max_steps if section.max_steps > 0 else math.ceil(per_epoch * section.num_train_epochs)
+    return per_epoch, max(1, total)
+
+
+def step_seed(seed: int, step: int) -> int:
+    """Seed of a step's dropout: far apart for neighbouring steps, the same in every run."""
+    return int(np.random.SeedSequence([seed, step]).generate_state(1)[0])
