@@ -55,13 +55,23 @@ def _axes(title: str, y_label: str) -> tuple[Figure, Axes]:
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
     axes.set_xlabel("optimizer step")
     axes.set_ylabel(y_label)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, steps=[1, 2, 5, 10]))
-    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.grid(True, color="#e5e5e5", linewidth=0.8)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     return figure, axes
+
+
+def _number_steps(figure: Figure) -> Figure:
+    """Whole numbers along the steps; the one step alone where there is no second."""
+    axes = figure.axes[0]
+    steps = {float(step) for line in axes.lines if line.get_marker() != "None" for step in line.get_xdata()}
+    if len(steps) == 1:
+        axes.set_xticks(list(steps))
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    return figure
 
 
 def _line(axes: Axes, steps: np.ndarray, values: np.ndarray, colour: str, label: str, marker: str = "o") -> None:
@@ -70,12 +80,12 @@ def _line(axes: Axes, steps: np.ndarray, values: np.ndarray, colour: str, label:
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:
-    """Mean over a centred window of a twentieth of the points, narrower at both ends."""
+    """Mean over a centred window of a twentieth of the points, cut off at both ends."""
     half = max(1, len(values) // 40)
     total = np.concatenate([[0.0], np.cumsum(values)])
     index = np.arange(len(values))
-    reach = np.minimum(half, np.minimum(index, len(values) - 1 - index))
-    return (total[index + reach + 1] - total[index - reach]) / (2 * reach + 1)
+    first, last = np.maximum(index - half, 0), np.minimum(index + half + 1, len(values))
+    return (total[last] - total[first]) / (last - first)
 
 
 def _loss(run: Run) -> Figure | None:
@@ -95,7 +105,7 @@ def _loss(run: Run) -> Figure | None:
     for colour, (split, (steps, values)) in zip(COLOURS[1:], evaluated.items(), strict=False):
         _line(axes, steps, values, colour, split, marker="s")
     axes.legend(frameon=False)
-    return figure
+    return _number_steps(figure)
 
 
 def _learning_rate(run: Run) -> Figure | None:
@@ -106,7 +116,7 @@ def _learning_rate(run: Run) -> Figure | None:
     _line(axes, steps, values, COLOURS[2], "learning rate")
     axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 3), useMathText=True)
     axes.set_ylim(bottom=0)
-    return figure
+    return _number_steps(figure)
 
 
 def _main_split(run: Run) -> str | None:
@@ -137,7 +147,7 @@ def _scores(run: Run) -> Figure | None:
         )
     _mark_best(run, axes, names)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure
+    return _number_steps(figure)
 
 
 def _mark_best(run: Run, axes: Axes, names: list[str]) -> None:
@@ -157,7 +167,7 @@ def _perplexity(run: Run) -> Figure | None:
     if max(values.max() / max(values.min(), 1e-9) for _, values in found.values()) > 10:
         axes.set_yscale("log")
     axes.legend(frameon=False)
-    return figure
+    return _number_steps(figure)
 
 
 def _confusion_matrices(run: Run) -> dict[str, Figure]:
