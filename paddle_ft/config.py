@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError, create_model
@@ -22,11 +22,17 @@ class _Loader(yaml.SafeLoader):
     """Safe YAML that reads 1e-5 as a number (YAML 1.1 makes it a string) and refuses a key given twice."""
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)$"),
-    list("-+0123456789."),
-)
+class _Dumper(yaml.SafeDumper):
+    """Writes numbers as _Loader reads them."""
+
+
+for _either in (_Loader, _Dumper):
+    _either.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)$"),
+        list("-+0123456789."),
+    )
+_Dumper.add_representer(float, lambda dumper, value: dumper.represent_scalar("tag:yaml.org,2002:float", repr(value)))
 
 
 def _unique_mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
@@ -284,24 +290,25 @@ def _describe(section: BaseModel, indent: str) -> list[str]:
             doc = (type(value).__doc__ or "").strip().splitlines()[0]
             lines += ["", f"{indent}# {doc}", f"{indent}{name}:", *_describe(value, indent + "  ")]
             continue
-        lines.append(f"{indent}# {info.description}")
-        lines += [indent + line for line in _dump({name: value}).splitlines()]
+        lines.append(f"{indent}# {info.description}{_allowed_values(info)}")
+        lines.append(f"{indent}{name}: {_flow(value)}")
     return lines
 
 
-class _Dumper(yaml.SafeDumper):
-    pass
+def _flow(value: Any) -> str:
+    """One value on one line."""
+    text = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, sort_keys=False, default_flow_style=True, width=10**6)
+    return text.removesuffix("...\n").strip()
 
 
-def _float(dumper: _Dumper, value: float) -> yaml.Node:
-    return dumper.represent_scalar("tag:yaml.org,2002:float", repr(value))
-
-
-_Dumper.add_representer(float, _float)
-
-
-def _dump(data: Any) -> str:
-    return yaml.dump(data, Dumper=_Dumper, allow_unicode=True, sort_keys=False, default_flow_style=None, width=120)
+def _allowed_values(info) -> str:
+    """" [a | b]" for a choice, " [>= 1]" for a range, nothing where all is allowed."""
+    if get_origin(info.annotation) is Literal:
+        choices = get_args(info.annotation)
+        return f" [{' | '.join(map(str, choices))}]" if len(choices) > 1 else ""
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    found = [f"{sign} {getattr(m, name)}" for m in info.metadata for name, sign in signs.items() if hasattr(m, name)]
+    return f" [{', '.join(found)}]" if found else ""
 
 
 def to_yaml(config: BaseConfig) -> str:

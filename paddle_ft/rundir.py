@@ -89,11 +89,16 @@ class RunDir:
                 f"output_dir: {self.path} cannot be written: {error.strerror or error}. Choose another with output_dir=..."
             ) from None
 
+    def remove_if_empty(self) -> None:
+        """Takes back a directory that was made for a training which then did not start."""
+        if self.path.is_dir() and not any(self.path.iterdir()):
+            self.path.rmdir()
+
     def clear(self) -> None:
         """Removes what an earlier run left, and only that."""
         import shutil
 
-        known = ["config.yaml", "metrics.jsonl", "results.json", "report.html", "best", "last", "plots", "visualdl", "wandb"]
+        known = ["config.yaml", "metrics.jsonl", "results.json", "report.html", "best", "last", "plots", "visualdl", "wandb", "bad-batch.jsonl", ".last.old", ".best.old"]
         leftovers = [self.path / name for name in known]
         leftovers += [*self.path.glob("predictions-*.jsonl"), *self.path.glob("checkpoint-*"), *self.path.glob(".*.tmp-*")]
         for path in leftovers:

@@ -70,6 +70,14 @@ class Task:
         texts = [text for row in (train.rows if train else []) for text in row.values()]
         self._use(models.load(self.kind, self.config.model, folder, lambda: texts))
 
+    def ensure_model_files(self) -> None:
+        """Fetches the files of the pretrained model and tokenizer. Raises UserError naming those that cannot be had."""
+        section = self.config.model
+        if section.pretrained is not None:
+            models.resolve(section.pretrained, self.kind)
+        if section.tokenizer is not None:
+            models.resolve(section.tokenizer, self.kind, weights=False)
+
     def reload_model(self, directory: Path) -> None:
         """Loads what save_model wrote."""
         self._use(models.reload(self.kind, directory))

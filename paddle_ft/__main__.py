@@ -1,0 +1,8 @@
+"""python -m paddle_ft VERB"""
+
+import sys
+
+from paddle_ft.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,122 @@
+"""A finished run put to use: evaluation on any data, predictions for new texts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
+
+from paddle_ft.config import load_config
+from paddle_ft.data import source
+from paddle_ft.errors import UserError
+from paddle_ft.rundir import to_json, write_atomically
+from paddle_ft.runtime import choose_device
+from paddle_ft.tasks import find_task
+from paddle_ft.tasks.base import Task
+
+
+def open_run(path: str, overrides: list[str] = ()) -> Task:
+    """The task of a run with its best model loaded. Raises UserError if there is none."""
+    run = Path(path)
+    if not (run / "config.yaml").is_file():
+        raise UserError(f"{path}: this is not a run's directory (no config.yaml in it).")
+    directory = next((run / name for name in ("best", "last") if (run / name).is_dir()), None)
+    if directory is None:
+        raise UserError(f"{path}: this run has no model yet (neither best/ nor last/).")
+    config = load_config(str(run / "config.yaml"), overrides)
+    choose_device(config.device)
+    task = find_task(config.task.name)(config)
+    task.reload_model(directory)
+    return task
+
+
+def evaluate(path: str, split: str | None, overrides: list[str], output: str | None) -> tuple[str, dict, dict]:
+    """Scores a run's best model. Returns the split, its metrics, and {"name", split: metrics} of the baseline."""
+    task = open_run(path, overrides)
+    data = task.config.data
+
+    def rows(name: str):
+        return source.load_split(data, name, required=task.fields, optional=task.optional_fields)
+
+    source.ensure_files(data)
+    for candidate in [split] if split else ["test", "validation"]:
+        loaded = rows(candidate)
+        if loaded is not None:
+            split = candidate
+            break
+    else:
+        raise UserError(f"{path}: there is no data for {split or 'test or validation'}: give it, e.g. data.test=FILE.")
+    dataset = task.encode(loaded, split)
+    train = dataset if split == "train" else task.encode(rows("train"), "train")
+    scores = task.evaluate(dataset, f"evaluate {split}")
+    name, baseline = task.baseline(dataset, train)
+    if output:
+        write_atomically(Path(output), "".join(to_json(row) + "\n" for row in scores.predictions))
+    return split, scores.metrics, {"name": name, split: baseline.metrics}
+
+
+def predict(path: str, input_name: str, output_name: str, overrides: list[str], chunk_batches: int = 8) -> None:
+    """Reads texts, writes predictions in the same order, some batches at a time, so that input may be endless."""
+    texts = _texts(input_name)
+    first = next(texts, None)
+    task = open_run(path, overrides)
+    size = task.config.eval.eval_batch_size * chunk_batches
+    out, done = _open_output(output_name), 0
+    try:
+        while first is not None:
+            chunk = [first, *islice(texts, size - 1)]
+            for row in task.predict(chunk, f"predict from row {done + 1}"):
+                plain = input_name != "-" and not input_name.endswith((".json", ".jsonl"))
+                wants_text = output_name.endswith(".txt") or (plain and not output_name.endswith((".json", ".jsonl")))
+                out.write((row["prediction"].replace("\n", " ") if wants_text else to_json(row)) + "\n")
+            out.flush()
+            done += len(chunk)
+            first = next(texts, None)
+    finally:
+        if out is not sys.stdout:
+            out.close()
+
+
+def _open_output(name: str) -> TextIO:
+    if name == "-":
+        return sys.stdout
+    try:
+        return open(name, "w", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"--output {name}: cannot be written: {error.strerror}.") from None
+
+
+def _texts(name: str) -> Iterator[str]:
+    """One text a line; a line that is a JSON object gives its "source" or "text"."""
+    if name == "-":
+        stream: TextIO = sys.stdin
+    else:
+        try:
+            stream = open(name, encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"--input {name}: cannot be read: {error.strerror}.") from None
+    with stream:
+        number = 0
+        try:
+            for number, line in enumerate(stream, 1):
+                yield _text(line.rstrip("\r\n"), name, number)
+        except UnicodeDecodeError as error:
+            raise UserError(f"--input {name}:{number + 1}: not UTF-8 ({error.reason}). Convert the file to UTF-8.") from None
+
+
+def _text(line: str, name: str, number: int) -> str:
+    if not (name.endswith((".json", ".jsonl")) or line.startswith("{")):
+        return line
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        if not name.endswith((".json", ".jsonl")):
+            return line  # a text that happens to begin with a brace
+        raise UserError(f"--input {name}:{number}: not JSON: {error}.") from None
+    text = row.get("source", row.get("text")) if isinstance(row, dict) else None
+    if not isinstance(text, str):
+        raise UserError(f'--input {name}:{number}: no text under "source" or "text".')
+    return text

@@ -1,0 +1,297 @@
+"""A training from configuration to report: prepare, check, train, measure."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import paddle
+
+from paddle_ft import __version__
+from paddle_ft.config import to_yaml
+from paddle_ft.data import source
+from paddle_ft.data.rows import Rows
+from paddle_ft.errors import UserError
+from paddle_ft.progress import say
+from paddle_ft.rundir import RunDir, write_atomically
+from paddle_ft.runtime import choose_device, peak_memory_mb, seed_everything
+from paddle_ft.schema import BaseConfig
+from paddle_ft.tasks import find_task
+from paddle_ft.tasks.base import Dataset, Scores, Task
+from paddle_ft.training import checkpoint
+from paddle_ft.training.loop import Loop, plan
+from paddle_ft.training.trackers import Trackers
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass
+class Prepared:
+    """A task with its model, and its encoded data by split."""
+
+    task: Task
+    data: dict[str, Dataset]
+
+    @property
+    def measured(self) -> dict[str, Dataset]:
+        """The splits that are scored."""
+        return {split: dataset for split, dataset in self.data.items() if split != "train"}
+
+
+# ---------------------------------------------------------------------------------------------------- preparing
+def load_rows(config: BaseConfig, task: Task) -> dict[str, Rows]:
+    """Rows of every split that is configured. Raises UserError if there are none to train on."""
+    rows = {}
+    for split in SPLITS:
+        loaded = source.load_split(config.data, split, required=task.fields, optional=task.optional_fields)
+        if loaded is not None:
+            rows[split] = loaded
+    if "train" not in rows:
+        raise UserError("data: there are no training rows: set data.train.")
+    for split, loaded in rows.items():
+        if loaded.bad:
+            say(f"{split}: {len(loaded.bad)} bad rows skipped, the first: {loaded.bad[0]}")
+    return rows
+
+
+def prepare(config: BaseConfig, folder: Path, checkpoint_directory: Path | None = None) -> Prepared:
+    """Device, files, rows, model, features. `folder` is for a tokenizer that is built here."""
+    say(f"device: {choose_device(config.device)}")
+    _check_precision(config)
+    task = find_task(config.task.name)(config)
+    ensure_files(config, task)
+    rows = load_rows(config, task)
+    seed_everything(config.seed)
+    if checkpoint_directory is not None:
+        task.reload_model(checkpoint_directory)
+    else:
+        task.load_model(folder, rows["train"])
+    data = {split: task.encode(loaded, split) for split, loaded in rows.items()}
+    for split, dataset in data.items():
+        say(f"{split}: {describe_data(dataset)}")
+    return Prepared(task, data)
+
+
+def ensure_files(config: BaseConfig, task: Task) -> None:
+    """Fetches what the data and the model need. Raises one UserError that names all that cannot be had."""
+    problems = []
+    for fetch in (lambda: source.ensure_files(config.data), task.ensure_model_files):
+        try:
+            fetch()
+        except UserError as error:
+            problems.append(str(error))
+    if problems:
+        raise UserError("\n\n".join(problems))
+
+
+def describe_data(dataset: Dataset) -> str:
+    info = dict(dataset.info)
+    parts = [f"{info.pop('rows'):,} rows"]
+    for name in [n for n in info if n.startswith("truncated_") and not n.endswith("_share")]:
+        if info[name]:
+            parts.append(f"{info[name]:,} cut at max_{name.removeprefix('truncated_')}_length ({info[name + '_share']:.1%})")
+    if info.get("bad_rows"):
+        parts.append(f"{info['bad_rows']} bad rows skipped")
+    return ", ".join(parts)
+
+
+def _check_precision(config: BaseConfig) -> None:
+    if config.train.use_amp and paddle.get_device() == "cpu" and config.train.amp_dtype == "float16":
+        raise UserError("train.use_amp: float16 needs a GPU; on a CPU leave it off, or set train.amp_dtype=bfloat16.")
+
+
+# ---------------------------------------------------------------------------------------------------- --check
+def check(config: BaseConfig) -> None:
+    """Loads everything, evaluates two batches, trains one step, and prints what the model sees and what it will cost."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepared = prepare(config, folder / "tokenizer")
+        task, train = prepared.task, prepared.data["train"]
+        print(f"\nexamples as the model sees them\n\n{task.preview(train)}\n")
+        count = sum(int(np.prod(p.shape)) for p in task.model.parameters())
+        print(f"parameters          {count:,}")
+
+        evaluation_seconds = 0.0
+        for split, dataset in prepared.measured.items():
+            seconds = two_batches(task, dataset)
+            batches = -(-len(dataset) // config.eval.eval_batch_size)
+            if split == "validation":
+                evaluation_seconds = seconds / min(2, batches) * batches
+            print(f"two batches         {split} evaluated in {seconds:.1f} s")
+
+        loop = Loop(task, train, None, RunDir(folder), Trackers(_untracked(config), folder))
+        loop.task.model.train()
+        began = time.perf_counter()
+        loop._step()
+        first = time.perf_counter() - began
+        began = time.perf_counter()
+        loop._step()
+        seconds = time.perf_counter() - began
+        print(f"one training step   loss {float(loop.state.window['loss']) / loop.state.window['targets']:.4f},"
+              f" {first:.2f} s, the next {seconds:.2f} s")
+        print(f"steps               {loop.total_steps:,} ({loop.steps_per_epoch:,} an epoch)")
+        print(f"estimated training  {duration(seconds * loop.total_steps)}, and {duration(evaluation_seconds)} an evaluation")
+        print(f"memory              {peak_memory_mb():,.0f} MB used so far; weights, gradients and AdamW's states"
+              f" take {count * 16 / 1e6:,.0f} MB of it")
+        print("\ncheck passed: everything loads, evaluates and trains")
+
+
+def _untracked(config: BaseConfig) -> BaseConfig:
+    return config.model_copy(update={"tracking": type(config.tracking)()})
+
+
+def two_batches(task: Task, dataset: Dataset) -> float:
+    """Evaluates two batches, so that a broken evaluation fails now and not after the first epoch. Returns the seconds."""
+    began = time.perf_counter()
+    task.evaluate(dataset.head(2 * task.config.eval.eval_batch_size), f"try two batches of {dataset.split}")
+    return time.perf_counter() - began
+
+
+def duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+# ---------------------------------------------------------------------------------------------------- training
+def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> RunDir:
+    """Trains and measures. Returns the run's directory; Interrupted passes through after a checkpoint is saved."""
+    run = RunDir.claim(config.output_dir, resume, overwrite)
+    try:
+        start = checkpoint.newest(run.path) if resume else None
+        if start:
+            _refuse_other_config(config, run)
+        folder = Path(tempfile.mkdtemp(prefix="paddle_ft-"))
+        try:
+            prepared = prepare(config, folder, start)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        for dataset in prepared.measured.values():
+            two_batches(prepared.task, dataset)
+    except BaseException:
+        run.remove_if_empty()
+        raise
+
+    if overwrite:
+        run.clear()
+    state = checkpoint.read_state(start) if start else {}
+    if not start:
+        run.cut_metrics(0)
+    write_atomically(run / "config.yaml", to_yaml(config))
+    trackers = Trackers(config, run.path, state.get("tracker_ids"))
+    try:
+        results = _first_results(config, prepared, run)
+        loop = Loop(prepared.task, prepared.data["train"], prepared.data.get("validation"), run, trackers)
+        if start:
+            loop.resume(start)
+            say(f"resuming at step {loop.state.step} of {loop.total_steps} from {start}")
+        loop.fit()
+        _final_results(results, loop, prepared, run)
+    finally:
+        trackers.close()
+    return run
+
+
+def _refuse_other_config(config: BaseConfig, run: RunDir) -> None:
+    """A resumed run computes what the run never stopped computes; settings that would change that are refused."""
+    import yaml
+
+    free = ("output_dir", "device", "tracking.", "eval.", "train.save_steps", "train.logging_steps", "data.cache", "recipe")
+    before = flat(yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8")))
+    now = flat(yaml.safe_load(to_yaml(config)))
+    changed = [k for k in sorted({*before, *now}) if before.get(k) != now.get(k) and not k.startswith(free)]
+    if changed:
+        lines = "\n".join(f"  {k}: {before.get(k)!r} then, {now.get(k)!r} now" for k in changed)
+        raise UserError(
+            f"--resume: the run in {run.path} was started with other settings:\n{lines}\n"
+            f"Go on with its own: --config {run / 'config.yaml'} --resume; or start a new run with another output_dir."
+        )
+
+
+def flat(data: dict, prefix: str = "") -> dict:
+    """Nested mapping -> dotted keys."""
+    out = {}
+    for key, value in data.items():
+        if isinstance(value, dict) and value:
+            out.update(flat(value, f"{prefix}{key}."))
+        else:
+            out[f"{prefix}{key}"] = value
+    return out
+
+
+# ---------------------------------------------------------------------------------------------------- results
+def _first_results(config: BaseConfig, prepared: Prepared, run: RunDir) -> dict:
+    """Baseline and scores before training; on --resume what results.json already holds."""
+    results = run.results()
+    if results:
+        return results
+    task = prepared.task
+    results = {
+        "task": task.name,
+        "config": config.recipe,
+        "sample": config.sample,
+        "seed": config.seed,
+        "status": "training",
+        "data": {split: dataset.info for split, dataset in prepared.data.items()},
+        "before_training": {},
+        "baseline": {},
+        "versions": versions(),
+    }
+    for split, dataset in prepared.measured.items():
+        name, scores = task.baseline(dataset, prepared.data["train"])
+        results["baseline"]["name"] = name
+        results["baseline"][split] = scores.metrics
+        if config.eval.before_training:
+            scores = task.evaluate(dataset, f"before training: {split}")
+            results["before_training"][split] = scores.metrics
+            run.log({"event": "eval", "step": 0, "epoch": 0.0, "split": split, **scores.metrics})
+    run.write_results(results)
+    return results
+
+
+def _final_results(results: dict, loop: Loop, prepared: Prepared, run: RunDir) -> None:
+    """Scores the best checkpoint on every split, and writes results, predictions, plots and report."""
+    from paddle_ft.plots import plot_run
+    from paddle_ft.report import write_report
+
+    state, task = loop.state, prepared.task
+    if state.best is None:  # nothing to choose by: the last weights are the result
+        checkpoint.write(run / "best", task.save_model)
+    elif state.best["step"] != state.step:
+        task.reload_model(run / "best")
+    results["metrics"] = {}
+    for split, dataset in prepared.measured.items():
+        scores: Scores = task.evaluate(dataset, f"final: {split}")
+        results["metrics"][split] = scores.metrics
+        run.write_predictions(split, scores.predictions)
+        loop.trackers.scalars(f"final_{split}", state.step, scores.metrics)
+    results["best"] = state.best
+    seconds = max(state.seconds, 1e-9)
+    results["train"] = {
+        "seconds": round(state.seconds, 2),
+        "steps": state.step,
+        "samples_per_second": round(state.samples / seconds, 2),
+        "tokens_per_second": round(state.targets / seconds, 1),
+        "peak_memory_mb": round(peak_memory_mb(), 1),
+        "device": paddle.get_device(),
+    }
+    results["status"] = "finished"
+    run.write_results(results)
+    plot_run(run.path)
+    write_report(run.path)
+
+
+def versions() -> dict[str, str]:
+    found = {"paddle_ft": __version__, "python": platform.python_version()}
+    for package in ("paddlepaddle", "paddlepaddle-gpu", "paddlenlp", "numpy", "rouge_score", "tokenizers"):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

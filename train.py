@@ -1,0 +1,8 @@
+"""python train.py --config NAME [section.key=value ...]: from a recipe to a fine-tuned model. See --help."""
+
+import sys
+
+from paddle_ft.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["train", *sys.argv[1:]], program="python train.py"))
