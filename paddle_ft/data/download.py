@@ -152,8 +152,18 @@ def _receive(url: str, part: Path, label: str, known: bool) -> None:
         raise requests.ConnectionError(f"the connection broke after {_size(part)} of {total} bytes")
 
 
+def unreachable(url: str) -> str | None:
+    """Why a host cannot be reached, known within seconds; None if it answers, with whatever."""
+    try:
+        _resolve(url)
+        requests.head(url, timeout=(CONNECT_TIMEOUT, CONNECT_TIMEOUT))
+    except requests.RequestException as error:
+        return _cause(error)
+    return None
+
+
 def _resolve(url: str) -> None:
-    """Raises requests.ConnectionError if the host's name finds no address in time (requests would wait without limit)."""
+    """Raises requests.ConnectionError if the host's name finds no address in time (requests would wait on and on)."""
     host = urlsplit(url).hostname or ""
     if requests.utils.get_environ_proxies(url):
         return
@@ -203,7 +213,7 @@ def ensure(files: list[Wanted]) -> None:
     missing: list[tuple[Wanted, str]] = []
     unreachable: dict[str, str] = {}
     for file in files:
-        if file.unpacked and os.path.exists(file.unpacked):
+        if (file.unpacked and os.path.exists(file.unpacked)) or any(file.path == other.path for other, _ in missing):
             continue
         if os.path.exists(file.path):
             if fault := wrong_checksum(file.path, file.md5, file.sha256):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from paddle_ft.data.readers import extension, reader_for
 from paddle_ft.data.readers.stream import DataFile
-from paddle_ft.data.rows import BadRow, Collector, Fields, Rows, take
+from paddle_ft.data.rows import BadRow, Fields, Records, Rows, collect, take
 from paddle_ft.errors import UserError
 
 __all__ = ["BadRow", "Rows", "expand", "read_files"]
@@ -43,16 +43,16 @@ def read_files(
         rows: the first one's file, line and reason, and how many there are.
     """
     fields = Fields(dict(columns or {}), tuple(required), tuple(optional))
-    collector = Collector(on_bad_row, limit)
+    return collect(open_files(pattern, fields), on_bad_row, limit)
+
+
+def open_files(pattern: Pattern, fields: Fields) -> Iterator[tuple[str, Records]]:
+    """(file, records) for each file of the pattern; a file is opened when its records are asked for."""
     if isinstance(pattern, dict):
-        names, records = _pairs(pattern, fields)
-        collector.add(names, records)
-        return collector.finish()
+        yield _pairs(pattern, fields)
+        return
     for path in expand(pattern):
-        if collector.full:
-            break
-        collector.add(path, reader_for(path).read(DataFile(path), fields))
-    return collector.finish()
+        yield path, reader_for(path).read(DataFile(path), fields)
 
 
 def expand(pattern: str | list[str]) -> list[str]:
@@ -85,7 +85,7 @@ def _not_found(pattern: str) -> str:
     return f"{pattern}: no such file; {there} (working directory: {os.getcwd()})"
 
 
-def _pairs(pattern: dict[str, str], fields: Fields) -> tuple[str, Iterator[tuple[int, dict[str, str] | str]]]:
+def _pairs(pattern: dict[str, str], fields: Fields) -> tuple[str, Records]:
     """The name and the records of text files that belong together line by line."""
     unknown = [name for name in pattern if name not in fields.required + fields.optional]
     missing = [name for name in fields.required if name not in pattern]
@@ -99,7 +99,7 @@ def _pairs(pattern: dict[str, str], fields: Fields) -> tuple[str, Iterator[tuple
     return " + ".join(files.values()), _side_by_side(files, fields)
 
 
-def _side_by_side(files: dict[str, str], fields: Fields) -> Iterator[tuple[int, dict[str, str] | str]]:
+def _side_by_side(files: dict[str, str], fields: Fields) -> Records:
     ended: dict[str, int] = {}
     line = 0
     for line, texts in enumerate(zip_longest(*(DataFile(path).lines() for path in files.values())), start=1):

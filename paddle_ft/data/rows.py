@@ -105,9 +105,22 @@ def take(values: dict[str, object], fields: Fields) -> dict[str, str] | str:
     return row
 
 
+def take_columns(values: dict[str, object], columns: dict[str, str], fields: Fields) -> dict[str, str] | str:
+    """`take` for a record whose columns have names; `columns`: field -> column name."""
+    for name in fields.required:
+        if columns[name] not in values:
+            present = ", ".join(map(repr, values)) or "nothing"
+            return f"no column {columns[name]!r} (the row has {present}; columns are mapped with data.columns)"
+    return take({name: values[column] for name, column in columns.items() if column in values}, fields)
+
+
 def _kind(value: object) -> str:
     names = {dict: "an object", list: "a list", bool: "a boolean", type(None): "null", bytes: "binary data"}
     return names.get(type(value), type(value).__name__)
+
+
+Records = Iterable[tuple[int, dict[str, str] | str]]
+"""(line, row) where there is a row, (line, reason) where there is none."""
 
 
 class Collector:
@@ -128,7 +141,7 @@ class Collector:
     def full(self) -> bool:
         return self.limit is not None and len(self.result.rows) >= self.limit
 
-    def add(self, file: str, records: Iterable[tuple[int, dict[str, str] | str]]) -> None:
+    def add(self, file: str, records: Records) -> None:
         """Takes (line, row), or (line, reason) for what is no row. Raises UserError if the file holds nothing."""
         rows, bad = self.result.rows, self.result.bad
         before = len(rows) + len(bad)
@@ -153,3 +166,13 @@ class Collector:
         if self.on_bad_row == "error":
             raise UserError(f"{bad[0]}\n{count}. Mend the file, or leave such rows out with data.on_bad_row=skip")
         raise UserError(f"{bad[0]}\n{count}: nothing is left to use")
+
+
+def collect(parts: Iterable[tuple[str, Records]], on_bad_row: str, limit: int | None = None) -> Rows:
+    """Gathers (file, records) pairs until `limit` good rows are there. Raises UserError as Collector does."""
+    collector = Collector(on_bad_row, limit)
+    for file, records in parts:
+        collector.add(file, records)
+        if collector.full:
+            break
+    return collector.finish()

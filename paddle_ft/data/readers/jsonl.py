@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from paddle_ft.data.readers.stream import DataFile, not_utf8
-from paddle_ft.data.rows import Fields, take
+from paddle_ft.data.rows import Fields, take_columns
 from paddle_ft.errors import UserError
 
 EXTENSIONS = (".jsonl", ".json")
@@ -18,7 +18,7 @@ _ESCAPED = re.compile("[\udc80-\udcff]")
 def read(file: DataFile, fields: Fields) -> Iterator[tuple[int, dict[str, str] | str]]:
     """Yields (line, row or reason). Raises UserError for a broken array: what follows the fault is lost."""
     columns = fields.by_name(file.path)
-    records = _array(file) if _is_array(file) else _lines(file)
+    records = _array(file) if _is_array(file) else json_lines(file)
     for line, value, reason in records:
         yield line, reason or _row(value, columns, fields)
 
@@ -26,11 +26,7 @@ def read(file: DataFile, fields: Fields) -> Iterator[tuple[int, dict[str, str] |
 def _row(value: object, columns: dict[str, str], fields: Fields) -> dict[str, str] | str:
     if not isinstance(value, dict):
         return f"the JSON value is {type(value).__name__}, not an object"
-    for name in fields.required:
-        if columns[name] not in value:
-            present = ", ".join(map(repr, value)) or "nothing"
-            return f"no column {columns[name]!r} (the row has {present}; columns are mapped with data.columns)"
-    return take({name: value[column] for name, column in columns.items() if column in value}, fields)
+    return take_columns(value, columns, fields)
 
 
 def _is_array(file: DataFile) -> bool:
@@ -38,7 +34,7 @@ def _is_array(file: DataFile) -> bool:
         return stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
 
 
-def _lines(file: DataFile) -> Iterator[tuple[int, object, str | None]]:
+def json_lines(file: DataFile) -> Iterator[tuple[int, object, str | None]]:
     decode = json.JSONDecoder().decode
     for line, (text, reason) in enumerate(file.lines(), start=1):
         if reason:

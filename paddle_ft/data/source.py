@@ -1,0 +1,31 @@
+"""From the configuration's data section to rows. The kinds of source are in sources/, one module each."""
+
+from __future__ import annotations
+
+from paddle_ft.data.download import Wanted
+from paddle_ft.data.rows import Fields, Rows, collect
+from paddle_ft.data.sources import source_for
+
+SPLITS = ("train", "validation", "test")
+
+
+def load_split(
+    data, split: str, required: tuple[str, ...] = ("source", "target"), optional: tuple[str, ...] = ()
+) -> Rows | None:
+    """The rows of one split, None if the source has none and none was asked for.
+
+    Args:
+        data: the data section: source, name, data_files, train, validation, test, columns, on_bad_row, limit_<split>.
+        split: train, validation or test.
+        required, optional: the task's fields.
+
+    Raises: UserError for whatever is missing, cannot be fetched or is wrong in the data.
+    """
+    fields = Fields(dict(data.columns or {}), tuple(required), tuple(optional))
+    parts = source_for(data.source).read(data, split, fields)
+    return None if parts is None else collect(parts, data.on_bad_row, getattr(data, f"limit_{split}"))
+
+
+def wanted_files(data) -> list[Wanted]:
+    """The files that the data section needs from the network, there already or not (see download.ensure)."""
+    return source_for(data.source).wanted(data)

@@ -1,0 +1,25 @@
+"""Which split of a named source is meant by train, validation and test."""
+
+from __future__ import annotations
+
+from paddle_ft.errors import UserError
+
+ALIASES = {"train": ("train",), "validation": ("validation", "dev", "valid", "val"), "test": ("test",)}
+
+
+def choose(data, split: str, available: list[str]) -> str | None:
+    """The source's own name of the split: data.<split> if set, else the usual names; None if it has no such split.
+
+    Raises: UserError for a split that was asked for by name and is not there, and for a source without training rows.
+    """
+    asked = getattr(data, split)
+    if asked is None:
+        found = next((name for name in ALIASES[split] if name in available), None)
+        if found is None and split == "train":
+            raise UserError(f"data.train: {data.source} has no split named train; it has {', '.join(available)}")
+        return found
+    if not isinstance(asked, str):
+        raise UserError(f"data.{split}: with data.source={data.source} this is the name of a split, not {asked!r}")
+    if asked.partition("[")[0] not in available:
+        raise UserError(f"data.{split}: {data.source} has no split {asked!r}; it has {', '.join(available)}")
+    return asked
