@@ -17,11 +17,12 @@ help:
 
 setup: $(STAMP)
 
-$(STAMP): requirements-base.txt $(REQUIREMENTS) requirements-dev.txt
+$(STAMP): requirements-build.txt requirements-base.txt $(REQUIREMENTS) requirements-dev.txt
 	@test -n "$(PYTHON)" || { echo "error: Python 3.10, 3.11 or 3.12 is needed and was not found; set PYTHON=/path/to/python"; exit 2; }
 	@echo "setup: making $(VENV) with $(PYTHON) and installing the pinned dependencies (about 1 GB, a few minutes)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --progress-bar on -r $(REQUIREMENTS) -r requirements-dev.txt
+	@$(BIN)/python -m pip install -r requirements-build.txt
+	@$(BIN)/python -m pip install --progress-bar on --no-build-isolation -r $(REQUIREMENTS) -r requirements-dev.txt
 	@rm -f $(VENV)/.installed-* && touch $@
 	@echo "setup: done"
 

@@ -107,7 +107,9 @@ def _train(parser: Parser, argv: list[str]) -> int:
     if options.print_config:
         print(describe(config), end="")
         return 0
-    _quiet()
+    from paddle_ft.runtime import quiet_frameworks
+
+    quiet_frameworks()
     from paddle_ft.training import session
     from paddle_ft.training.signals import Interrupted
 
@@ -124,12 +126,6 @@ def _train(parser: Parser, argv: list[str]) -> int:
         return stop.exit_code
     print(summary(run.path))
     return 0
-
-
-def _quiet() -> None:
-    from paddle_ft.runtime import quiet_frameworks
-
-    quiet_frameworks()
 
 
 def summary(run: Path, samples: int = 3) -> str:
@@ -187,7 +183,6 @@ def _evaluate_arguments(parser: Parser) -> None:
 
 def _evaluate(parser: Parser, argv: list[str]) -> int:
     options = parser.parse_intermixed_args(argv)
-    _quiet()
     from paddle_ft import inference
 
     split, scores, baseline = inference.evaluate(options.run, options.split, options.overrides, options.output)
@@ -207,7 +202,6 @@ def _predict_arguments(parser: Parser) -> None:
 
 def _predict(parser: Parser, argv: list[str]) -> int:
     options = parser.parse_intermixed_args(argv)
-    _quiet()
     from paddle_ft import inference
 
     inference.predict(options.run, options.input, options.output, options.overrides)

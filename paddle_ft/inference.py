@@ -11,9 +11,10 @@ from typing import TextIO
 
 from paddle_ft.config import load_config
 from paddle_ft.data import source
+from paddle_ft.data.download import ensure
 from paddle_ft.errors import UserError
 from paddle_ft.rundir import to_json, write_atomically
-from paddle_ft.runtime import choose_device
+from paddle_ft.runtime import choose_device, quiet_frameworks
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Task
 
@@ -27,6 +28,7 @@ def open_run(path: str, overrides: list[str] = ()) -> Task:
     if directory is None:
         raise UserError(f"{path}: this run has no model yet (neither best/ nor last/).")
     config = load_config(str(run / "config.yaml"), overrides)
+    quiet_frameworks()
     choose_device(config.device)
     task = find_task(config.task.name)(config)
     task.reload_model(directory)
@@ -41,7 +43,7 @@ def evaluate(path: str, split: str | None, overrides: list[str], output: str | N
     def rows(name: str):
         return source.load_split(data, name, required=task.fields, optional=task.optional_fields)
 
-    source.ensure_files(data)
+    ensure(source.wanted_files(data))
     for candidate in [split] if split else ["test", "validation"]:
         loaded = rows(candidate)
         if loaded is not None:
@@ -95,7 +97,7 @@ def _texts(name: str) -> Iterator[str]:
         stream: TextIO = sys.stdin
     else:
         try:
-            stream = open(name, encoding="utf-8")
+            stream = open(name, encoding="utf-8")  # noqa: SIM115 closed below
         except OSError as error:
             raise UserError(f"--input {name}: cannot be read: {error.strerror}.") from None
     with stream:

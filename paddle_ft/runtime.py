@@ -64,17 +64,29 @@ def prepare_cpu() -> dict[str, str]:
     return {name: os.environ[name] for name in chosen}
 
 
+_CHATTER = ("WARNING: OMP_NUM_THREADS set to", "PLEASE USE OMP_NUM_THREADS WISELY")
+
+
 def quiet_frameworks() -> None:
-    """Import-time chatter that says nothing to a user (ccache, setuptools) is kept off the terminal."""
+    """Imports paddle and paddlenlp, keeping off the terminal what says nothing to a user (ccache, setuptools, threads)."""
+    import contextlib
+    import io
     import logging
+    import sys
     import warnings
 
     warnings.filterwarnings("ignore", message="No ccache found")
     warnings.filterwarnings("ignore", message="Setuptools is replacing distutils")
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     os.environ.setdefault("GLOG_minloglevel", "2")
-    from paddlenlp.utils.log import logger
-
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            import paddle  # noqa: F401
+            from paddlenlp.utils.log import logger
+    finally:
+        kept = [line for line in said.getvalue().splitlines(keepends=True) if not line.startswith(_CHATTER)]
+        sys.stderr.write("".join(kept))
     logger.logger.setLevel(logging.WARNING)
     logger.set_level("WARNING")
 

@@ -107,6 +107,8 @@ class TrainSection(Section):
     logging_steps: int = Field(200, ge=1, description="optimizer steps between two lines of the log")
     save_steps: int = Field(3000, ge=1, description="optimizer steps between two saves of last/ (also after each epoch)")
 
+    keep_checkpoints: int = Field(1, ge=1, description="how many checkpoints to keep beside best/: last/ and the ones before")
+
     @model_validator(mode="after")
     def _steps_or_epochs(self):
         if self.max_steps == 0:
@@ -120,6 +122,12 @@ class EvalSection(Section):
     eval_batch_size: int = Field(16, ge=1, description="rows a batch in evaluation and prediction")
     eval_steps: int | None = Field(None, ge=1, description="optimizer steps between evaluations (null: each epoch only)")
     before_training: bool = Field(True, description="score the model before training too, the row to compare with")
+    best_metric: str | None = Field(
+        None, description="the validation figure that decides what is kept as best/ (null: the task's own, e.g. rougeL)"
+    )
+    early_stopping_patience: int | None = Field(
+        None, ge=1, description="stop after this many evaluations in a row without a better best_metric (null: never)"
+    )
     bootstrap_samples: int = Field(1000, ge=100, description="resamples for the 95 % intervals")
 
 

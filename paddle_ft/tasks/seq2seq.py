@@ -122,14 +122,12 @@ class Seq2Seq(Task):
         """Generates a text for every encoded source, in order."""
         from paddle_ft.generation import generate_all
 
-        config = self.model.config
         rows = generate_all(
             self.model,
             [encoded[i] for i in range(len(encoded))],
             self.generation_options(),
             batch_size=self.config.eval.eval_batch_size,
             label=label,
-            pad_token_id=config.pad_token_id,
         )
         texts = self.fast_tokenizer.decode_batch([row[0] for row in rows], skip_special_tokens=True)
         return [join_chinese(text) for text in texts]

@@ -90,12 +90,28 @@ def damage(directory: Path) -> str | None:
     return None
 
 
+def keep_older(run: Path, count: int) -> None:
+    """Makes room for a new last/: the present one becomes checkpoint-STEP where more than one is kept, the oldest go."""
+    last = run / "last"
+    if count > 1 and last.is_dir() and damage(last) is None:
+        target = run / f"checkpoint-{read_state(last)['step']:08d}"
+        shutil.rmtree(target, ignore_errors=True)
+        os.rename(last, target)
+    for path in _older(run)[count - 1 :]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _older(run: Path) -> list[Path]:
+    """checkpoint-STEP directories, newest first."""
+    return sorted(run.glob("checkpoint-*"), reverse=True)
+
+
 def newest(run: Path) -> Path | None:
-    """The checkpoint to go on from: last/, or what stood there before, if last/ is damaged. None if there is none.
+    """The checkpoint to go on from: last/, or the one before it, where last/ is damaged. None if there is none.
 
     Raises UserError if there are checkpoints but all are damaged.
     """
-    candidates = [path for path in (run / "last", run / ".last.old") if path.is_dir()]
+    candidates = [path for path in (run / "last", run / ".last.old", *_older(run)) if path.is_dir()]
     for path in candidates:
         problem = damage(path)
         if problem is None:
@@ -104,6 +120,22 @@ def newest(run: Path) -> Path | None:
     if candidates:
         raise UserError(f"--resume: no checkpoint in {run} is whole. Start again with --overwrite.")
     return None
+
+
+def check_space(run: Path, parameters: int, keep: int) -> None:
+    """Refuses to start where the checkpoints will not fit. Raises UserError with both sizes.
+
+    A training checkpoint takes 12 bytes a parameter (weights and AdamW's two moments in fp32) besides tied copies; best/
+    takes 4; while one is written, the one before is still there.
+    """
+    needed = parameters * (12 * (keep + 1) + 4 * 2)
+    free = shutil.disk_usage(run).free
+    if free < needed:
+        raise UserError(
+            f"output_dir: {run} has {free / 1e9:.1f} GB free, but the checkpoints of this training take about"
+            f" {needed / 1e9:.1f} GB. Choose an output_dir on another disk"
+            + (", or lower train.keep_checkpoints." if keep > 1 else ".")
+        )
 
 
 # ---------------------------------------------------------------------------------------------------- training state

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -14,12 +16,14 @@ import paddle
 from paddle_ft.data.batches import Batches
 from paddle_ft.errors import UserError
 from paddle_ft.progress import Progress, say
-from paddle_ft.rundir import RunDir, write_atomically, to_json
+from paddle_ft.rundir import RunDir, to_json, write_atomically
 from paddle_ft.runtime import peak_memory_mb
 from paddle_ft.tasks.base import Dataset, Task
 from paddle_ft.training import checkpoint, optim
 from paddle_ft.training.signals import Interrupted, Interrupts
 from paddle_ft.training.trackers import Trackers
+
+LOWER_IS_BETTER = {"loss", "perplexity", "ece"}
 
 
 @dataclass
@@ -32,11 +36,27 @@ class State:
     seconds: float = 0.0  # spent in training steps
     samples: int = 0
     targets: int = 0
-    skipped: int = 0  # steps left out under AMP because the gradient was not finite
+    skipped: int = 0  # steps left out under float16 because the gradient was not finite
+    patience_used: int = 0  # evaluations since the best one
+    stopped_early: bool = False
     window: dict = field(default_factory=lambda: {"loss": 0.0, "targets": 0, "samples": 0, "seconds": 0.0})
     metrics_size: int = 0
     tracker_ids: dict = field(default_factory=dict)
     scaler: dict = field(default_factory=dict)
+
+
+@dataclass
+class Work:
+    """What one optimizer step computes on: the rows of its batches, the batches, the number of their targets."""
+
+    step: int
+    rows: list[np.ndarray]
+    batches: list[dict[str, np.ndarray]]
+    targets: int
+
+    @property
+    def samples(self) -> int:
+        return sum(map(len, self.rows))
 
 
 class Loop:
@@ -65,6 +85,12 @@ class Loop:
         self.state = State()
         self.epoch_order: tuple[int, list] = (-1, [])
         self.interrupts = Interrupts()
+        self.best_metric = self.config.eval.best_metric or task.best_metric
+        self.on_host = paddle.get_device() == "cpu"
+        self.unchecked: deque[tuple[Work, paddle.Tensor]] = deque()
+        self.skipped = 0
+        self.worker = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        self.ahead: Future[Work] | None = None
 
     # -------------------------------------------------------------------------------- the run
     def resume(self, directory: Path) -> None:
@@ -78,7 +104,7 @@ class Loop:
     def fit(self) -> State:
         """Trains to the last step. Raises Interrupted after saving if a signal comes."""
         self.task.model.train()
-        saved = self.state.step
+        saved = self.state.step if self.state.step else -1
         with self.interrupts, Progress(self.total_steps, "train", unit="step", initial=self.state.step) as bar:
             try:
                 while True:
@@ -87,7 +113,7 @@ class Loop:
                     if self._save_due() and saved < self.state.step:
                         self.save_last()
                         saved = self.state.step
-                    if self.state.step >= self.total_steps:
+                    if self.state.step >= self.total_steps or self.state.stopped_early:
                         return self.state
                     with self.interrupts.deferred():
                         self._step()
@@ -97,6 +123,8 @@ class Loop:
                 if saved < self.state.step:
                     self.save_last()
                 raise
+            finally:
+                self.worker.shutdown(wait=False, cancel_futures=True)
 
     @property
     def epoch(self) -> float:
@@ -110,43 +138,52 @@ class Loop:
 
     def _save_due(self) -> bool:
         step = self.state.step
-        return step == self.total_steps or step % self.steps_per_epoch == 0 or step % self.config.train.save_steps == 0
+        due = step % self.steps_per_epoch == 0 or step % self.config.train.save_steps == 0
+        return step > 0 and (due or step == self.total_steps or self.state.stopped_early)
 
     # -------------------------------------------------------------------------------- one step
-    def _rows(self, step: int) -> list[tuple[int, np.ndarray]]:
-        """The batches of a step: their number in the epoch and their rows."""
+    def _prepare(self, step: int) -> Work:
+        """Collates the batches of a step. Runs on the worker thread, one step ahead."""
         epoch, place = divmod(step, self.steps_per_epoch)
         if self.epoch_order[0] != epoch:
             self.epoch_order = (epoch, self.batches.epoch(epoch))
         first = place * self.accumulation
-        return list(enumerate(self.epoch_order[1]))[first : first + self.accumulation]
+        rows = self.epoch_order[1][first : first + self.accumulation]
+        seed = self.config.seed
+        batches = [
+            self.task.collate(self.train, indices, np.random.default_rng([seed, epoch, first + n, 1]))
+            for n, indices in enumerate(rows)
+        ]
+        return Work(step, rows, batches, sum(self.task.count_targets(batch) for batch in batches))
+
+    def _next_work(self) -> Work:
+        step = self.state.step
+        work = self.ahead.result() if self.ahead else None
+        if work is None or work.step != step:
+            work = self._prepare(step)
+        self.ahead = self.worker.submit(self._prepare, step + 1) if step + 1 < self.total_steps else None
+        return work
 
     def _step(self) -> None:
         began = time.perf_counter()
-        step, seed = self.state.step, self.config.seed
-        epoch = step // self.steps_per_epoch
-        paddle.seed(step_seed(seed, step))
-        rows = self._rows(step)
-        batches = [self.task.collate(self.train, i, np.random.default_rng([seed, epoch, n, 1])) for n, i in rows]
-        targets = sum(self.task.count_targets(batch) for batch in batches)
-        rate = optim.learning_rate(step, self.config.train.learning_rate, self.warmup, self.total_steps)
-        self.optimizer.set_lr(rate)
+        work = self._next_work()
+        paddle.seed(step_seed(self.config.seed, work.step))
+        section = self.config.train
+        self.rate = optim.learning_rate(work.step, section.learning_rate, self.warmup, self.total_steps)
+        self.optimizer.set_lr(self.rate)
 
         loss = 0.0
-        for batch in batches:
-            part = self._backward(batch, targets)
-            loss = part + loss
+        for batch in work.batches:
+            loss = self._backward(batch, work.targets) + loss
         if self.scaler.is_enable():
             self.scaler.unscale_(self.optimizer)
-        self.grad_norm = optim.clip_gradients(self.parameters, self.config.train.max_grad_norm)
-        self._check_finite(loss, rows)
+        self.grad_norm = optim.clip_gradients(self.parameters, section.max_grad_norm)
+        self.unchecked.append((work, loss))
+        self._check_finite(keep=0 if self.on_host else 1)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.clear_grad(set_to_zero=False)
-
-        samples = sum(len(i) for _, i in rows)
-        self.rate = rate
-        self._count(loss, targets, samples, time.perf_counter() - began)
+        self._count(work, loss, time.perf_counter() - began)
 
     def _backward(self, batch: dict, targets: int):
         """Adds the gradient of (this batch's loss sum / all targets of the step); returns that loss, detached."""
@@ -161,27 +198,32 @@ class Loop:
             return contextlib.nullcontext()
         return paddle.amp.auto_cast(level=self.config.train.amp_level, dtype=self.half)
 
-    def _check_finite(self, loss, rows: list[tuple[int, np.ndarray]]) -> None:
-        """Without AMP a loss that is NaN or infinite ends the run, its rows written out; AMP skips the step itself."""
-        if self.half == "float16" or math.isfinite(float(loss)):
-            return
-        path = self.run / "bad-batch.jsonl"
-        write_atomically(path, "".join(to_json(self.train.rows[i]) + "\n" for _, rows_ in rows for i in rows_))
-        raise UserError(
-            f"The loss of step {self.state.step + 1} is {float(loss)}. Its rows are in {path}. Look at them; lower"
-            " train.learning_rate or raise train.warmup_steps; with train.use_amp try train.amp_dtype=bfloat16."
-        )
+    def _check_finite(self, keep: int = 0) -> None:
+        """A loss that is NaN or infinite ends the run, its rows written out; float16 skips such a step itself.
 
-    def _count(self, loss, targets: int, samples: int, seconds: float) -> None:
-        state = self.state
+        `keep`: how many of the latest losses are left for later, so that a GPU is not waited for.
+        """
+        while len(self.unchecked) > keep:
+            work, loss = self.unchecked.popleft()
+            if self.half == "float16":
+                self.skipped = (~paddle.isfinite(self.grad_norm)).astype("int64") + self.skipped
+            elif not math.isfinite(float(loss)):
+                path = self.run / "bad-batch.jsonl"
+                write_atomically(path, "".join(to_json(self.train.rows[i]) + "\n" for rows in work.rows for i in rows))
+                raise UserError(
+                    f"The loss of step {work.step + 1} is {float(loss)}. Its rows are in {path}. Look at them; lower"
+                    " train.learning_rate or raise train.warmup_steps; with train.use_amp try train.amp_dtype=bfloat16."
+                )
+
+    def _count(self, work: Work, loss, seconds: float) -> None:
+        state, window = self.state, self.state.window
         state.step += 1
         state.seconds += seconds
-        state.samples += samples
-        state.targets += targets
-        window = state.window
-        window["loss"] = loss * targets + window["loss"]
-        window["targets"] += targets
-        window["samples"] += samples
+        state.samples += work.samples
+        state.targets += work.targets
+        window["loss"] = loss * work.targets + window["loss"]
+        window["targets"] += work.targets
+        window["samples"] += work.samples
         window["seconds"] += seconds
 
     # -------------------------------------------------------------------------------- what is due
@@ -203,6 +245,7 @@ class Loop:
         bar.note(loss=f"{figures['loss']:.4g}", samples_per_s=figures["samples_per_second"])
 
     def _evaluate(self) -> None:
+        self._check_finite()
         began = time.perf_counter()
         scores = self.task.evaluate(self.validation, f"evaluate at step {self.state.step}")
         seconds = round(time.perf_counter() - began, 2)
@@ -215,25 +258,36 @@ class Loop:
             self._keep_if_best(scores.metrics)
 
     def _keep_if_best(self, metrics: dict) -> None:
-        name, value = self.task.best_metric, metrics[self.task.best_metric]
-        best = self.state.best
-        sign = 1 if self.task.higher_is_better else -1
+        name, value = self.best_metric, metrics[self.best_metric]
+        best, state = self.state.best, self.state
+        sign = -1 if name in LOWER_IS_BETTER else 1
         better = best is None or sign * value > sign * best["value"]
         say(
-            f"step {self.state.step}, epoch {self.epoch:.2f}: loss {metrics['loss']:.4f}, {name} {value:.2f}"
-            + (" (best so far)" if better else f" (best {best['value']:.2f} at step {best['step']})")
+            f"step {state.step}, epoch {self.epoch:.2f}: loss {metrics['loss']:.4f}, {name} {value:.4g}"
+            + (" (best so far)" if better else f" (best {best['value']:.4g} at step {best['step']})")
         )
         if better:
-            self.state.best = {"metric": name, "value": value, "step": self.state.step}
+            state.best = {"metric": name, "value": value, "step": state.step}
+            state.patience_used = 0
             checkpoint.write(self.run / "best", self.task.save_model)
+            return
+        state.patience_used += 1
+        patience = self.config.eval.early_stopping_patience
+        if patience is not None and state.patience_used >= patience:
+            state.stopped_early = True
+            say(f"stopping early: {name} has not improved in {patience} evaluations")
 
     def save_last(self) -> None:
         """Writes last/: model, tokenizer and all that a resumed run needs."""
         with self.interrupts.deferred():
+            self._check_finite()
+            self.state.skipped += int(self.skipped)
+            self.skipped = 0
             self.state.metrics_size = self.run.metrics_size()
             self.state.tracker_ids = self.trackers.ids
             self.state.scaler = self.scaler.state_dict() if self.scaler.is_enable() else {}
             self.state.window["loss"] = float(self.state.window["loss"])
+            checkpoint.keep_older(self.run.path, self.config.train.keep_checkpoints)
             checkpoint.write(self.run / "last", self._fill_checkpoint)
 
     def _fill_checkpoint(self, directory: Path) -> None:

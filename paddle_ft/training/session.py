@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import platform
 import shutil
@@ -16,6 +17,7 @@ import paddle
 from paddle_ft import __version__
 from paddle_ft.config import to_yaml
 from paddle_ft.data import source
+from paddle_ft.data.download import ensure
 from paddle_ft.data.rows import Rows
 from paddle_ft.errors import UserError
 from paddle_ft.progress import say
@@ -25,7 +27,7 @@ from paddle_ft.schema import BaseConfig
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Dataset, Scores, Task
 from paddle_ft.training import checkpoint
-from paddle_ft.training.loop import Loop, plan
+from paddle_ft.training.loop import Loop
 from paddle_ft.training.trackers import Trackers
 
 SPLITS = ("train", "validation", "test")
@@ -81,7 +83,7 @@ def prepare(config: BaseConfig, folder: Path, checkpoint_directory: Path | None 
 def ensure_files(config: BaseConfig, task: Task) -> None:
     """Fetches what the data and the model need. Raises one UserError that names all that cannot be had."""
     problems = []
-    for fetch in (lambda: source.ensure_files(config.data), task.ensure_model_files):
+    for fetch in (lambda: ensure(source.wanted_files(config.data)), task.ensure_model_files):
         try:
             fetch()
         except UserError as error:
@@ -119,7 +121,7 @@ def check(config: BaseConfig) -> None:
 
         evaluation_seconds = 0.0
         for split, dataset in prepared.measured.items():
-            seconds = two_batches(task, dataset)
+            _, seconds = two_batches(task, dataset)
             batches = -(-len(dataset) // config.eval.eval_batch_size)
             if split == "validation":
                 evaluation_seconds = seconds / min(2, batches) * batches
@@ -146,11 +148,11 @@ def _untracked(config: BaseConfig) -> BaseConfig:
     return config.model_copy(update={"tracking": type(config.tracking)()})
 
 
-def two_batches(task: Task, dataset: Dataset) -> float:
-    """Evaluates two batches, so that a broken evaluation fails now and not after the first epoch. Returns the seconds."""
+def two_batches(task: Task, dataset: Dataset) -> tuple[Scores, float]:
+    """Evaluates two batches, so that a broken evaluation fails now and not after the first epoch. Returns also the seconds."""
     began = time.perf_counter()
-    task.evaluate(dataset.head(2 * task.config.eval.eval_batch_size), f"try two batches of {dataset.split}")
-    return time.perf_counter() - began
+    scores = task.evaluate(dataset.head(2 * task.config.eval.eval_batch_size), f"try two batches of {dataset.split}")
+    return scores, time.perf_counter() - began
 
 
 def duration(seconds: float) -> str:
@@ -172,8 +174,7 @@ def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> 
             prepared = prepare(config, folder, start)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        for dataset in prepared.measured.values():
-            two_batches(prepared.task, dataset)
+        _try_out(prepared, run)
     except BaseException:
         run.remove_if_empty()
         raise
@@ -191,18 +192,51 @@ def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> 
         if start:
             loop.resume(start)
             say(f"resuming at step {loop.state.step} of {loop.total_steps} from {start}")
-        loop.fit()
+        with explained_memory_errors():
+            loop.fit()
         _final_results(results, loop, prepared, run)
     finally:
         trackers.close()
     return run
 
 
+def _try_out(prepared: Prepared, run: RunDir) -> None:
+    """What can be known to fail before hours are spent: evaluation, the metric to choose by, disk space."""
+    config, task = prepared.task.config, prepared.task
+    for split, dataset in prepared.measured.items():
+        scores, _ = two_batches(task, dataset)
+        wanted = config.eval.best_metric or task.best_metric
+        figures = [name for name, value in scores.metrics.items() if isinstance(value, (int, float))]
+        if split == "validation" and wanted not in figures:
+            raise UserError(f"eval.best_metric: {wanted!r} is no figure of {task.name}; it reports {', '.join(figures)}.")
+    if config.eval.early_stopping_patience is not None and "validation" not in prepared.data:
+        raise UserError("eval.early_stopping_patience: there is no validation split to stop by: set data.validation.")
+    count = sum(int(np.prod(p.shape)) for p in task.model.parameters())
+    checkpoint.check_space(run.path, count, config.train.keep_checkpoints)
+
+
+@contextlib.contextmanager
+def explained_memory_errors():
+    """Turns "out of memory" of the device or the host into advice."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, SystemError, OSError) as error:
+        text = str(error)
+        if not (isinstance(error, MemoryError) or "ResourceExhausted" in text or "out of memory" in text.lower()):
+            raise
+        raise UserError(
+            "out of memory. Lower train.train_batch_size and raise train.gradient_accumulation_steps by the same factor (the"
+            " result stays the same); lower the task's max lengths; set train.use_amp=true on a GPU. If it happened in"
+            " evaluation: lower eval.eval_batch_size or generation.num_beams."
+        ) from None
+
+
 def _refuse_other_config(config: BaseConfig, run: RunDir) -> None:
     """A resumed run computes what the run never stopped computes; settings that would change that are refused."""
     import yaml
 
-    free = ("output_dir", "device", "tracking.", "eval.", "train.save_steps", "train.logging_steps", "data.cache", "recipe")
+    free = ("output_dir", "device", "tracking.", "eval.", "train.save_steps", "train.logging_steps",
+            "train.keep_checkpoints", "data.cache", "recipe")  # fmt: skip
     before = flat(yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8")))
     now = flat(yaml.safe_load(to_yaml(config)))
     changed = [k for k in sorted({*before, *now}) if before.get(k) != now.get(k) and not k.startswith(free)]
@@ -279,6 +313,8 @@ def _final_results(results: dict, loop: Loop, prepared: Prepared, run: RunDir) -
         "samples_per_second": round(state.samples / seconds, 2),
         "tokens_per_second": round(state.targets / seconds, 1),
         "peak_memory_mb": round(peak_memory_mb(), 1),
+        "skipped_steps": state.skipped,
+        "stopped_early": state.stopped_early,
         "device": paddle.get_device(),
     }
     results["status"] = "finished"

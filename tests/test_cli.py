@@ -1,0 +1,68 @@
+"""The command line as a user meets it: real processes, exit codes, one clear message."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run(*arguments: str, cwd=ROOT, environment=None, **kwargs) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120,
+        env={**os.environ, **(environment or {})}, **kwargs,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train.py", "--config", "bart_lcst"], "Did you mean bart_lcsts?"),
+        (["train.py"], "--config is missing"),
+        (["train.py", "--config", "bart_lcsts", "--foo"], "unrecognized arguments: --foo"),
+        (["train.py", "--config", "bart_lcsts", "train.train_batch_size=-1"], "must be greater than or equal to 1"),
+        (["train.py", "--config", "bart_lcsts", "--resume", "--overwrite"], "exclude each other"),
+        (["-m", "paddle_ft", "evaluat"], "Did you mean evaluate?"),
+        (["-m", "paddle_ft", "evaluate", "nowhere"], "nowhere: this is not a run's directory"),
+        (["-m", "paddle_ft", "report", "nowhere"], "nowhere: this is not a run's directory"),
+        (["-m", "paddle_ft", "predict", "nowhere", "--input", "absent.txt"], "--input absent.txt: cannot be read"),
+    ],
+)
+def test_a_users_mistake_exits_with_2_and_one_message(arguments, message):
+    done = run(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["train.py", "--help"], ["-m", "paddle_ft", "--help"], ["-m", "paddle_ft", "predict", "-h"]])
+def test_help(arguments):
+    done = run(*arguments)
+    assert done.returncode == 0
+    assert "usage:" in done.stdout
+
+
+def test_help_print_config_and_errors_import_no_framework():
+    """What must answer within a second must not load paddle: shown by the modules, not by a clock."""
+    program = (
+        "import sys; from paddle_ft.cli import main\n"
+        "for argv in (['train', '--help'], ['train', '--config', 'bart_lcsts', '--print-config'], ['train', '--config', 'x']):\n"
+        "    try: main(argv)\n"
+        "    except SystemExit: pass\n"
+        "heavy = [m for m in ('paddle', 'paddlenlp', 'matplotlib', 'wandb', 'datasets') if m in sys.modules]\n"
+        "assert heavy == [], heavy"
+    )
+    done = run("-c", program)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_missing_dependency_is_named_with_the_remedy(tmp_path):
+    (tmp_path / "pydantic.py").write_text("raise ModuleNotFoundError(\"No module named 'pydantic'\", name='pydantic')")
+    done = run("train.py", "--config", "bart_lcsts", environment={"PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 2
+    assert "error: the package pydantic is not installed" in done.stderr
+    assert "make setup" in done.stderr

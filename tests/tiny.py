@@ -1,0 +1,52 @@
+"""A training small enough for tests: eight pairs of six-character sources, a BART of two tiny layers."""
+
+from pathlib import Path
+
+PAIRS = [
+    ("今天北京天气晴朗", "北京晴"),
+    ("上海明天有大雨", "上海雨"),
+    ("广州今晚举行比赛", "广州赛"),
+    ("深圳地铁新线开通", "深圳铁"),
+    ("成都举办美食大会", "成都食"),
+    ("杭州发布旅游计划", "杭州游"),
+    ("南京大学庆祝校庆", "南京庆"),
+    ("西安古城修缮完成", "西安修"),
+]
+
+SIZES = (
+    "{d_model: 32, encoder_layers: 1, decoder_layers: 1, encoder_attention_heads: 2, decoder_attention_heads: 2,"
+    " encoder_ffn_dim: 64, decoder_ffn_dim: 64, max_position_embeddings: 32, dropout: 0.1, attention_dropout: 0.1,"
+    " activation_dropout: 0.0}"
+)
+
+
+def write_pairs(path: Path, pairs=PAIRS) -> Path:
+    """A headerless TSV, summary first, as LCSTS is laid out."""
+    path.write_text("".join(f"{target}\t{source}\n" for source, target in pairs), encoding="utf-8")
+    return path
+
+
+def overrides(folder: Path, *more: str) -> list[str]:
+    """Overrides that turn bart_lcsts into a training of seconds in `folder`/run."""
+    data = write_pairs(folder / "pairs.tsv")
+    return [
+        f"output_dir={folder / 'run'}",
+        "device=cpu",
+        "model.pretrained=null",
+        f"model.config={SIZES}",
+        "data.source=null",
+        f"data.train={data}",
+        f"data.validation={data}",
+        f"data.test={data}",
+        "data.columns={source: 1, target: 0}",
+        "data.cache=false",
+        "task.max_source_length=24",
+        "task.max_target_length=8",
+        "train.train_batch_size=4",
+        "train.learning_rate=0.01",
+        "train.num_train_epochs=3",
+        "train.logging_steps=1",
+        "generation.num_beams=2",
+        "eval.bootstrap_samples=100",
+        *more,
+    ]

@@ -1,0 +1,123 @@
+"""Stopping and going on: real processes, real signals, the same bits as a run never stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from paddle_ft.config import load_config
+from paddle_ft.training import checkpoint, session
+from tests.tiny import overrides
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LENGTH = ("train.num_train_epochs=30", "train.save_steps=7", "eval.eval_steps=20", "eval.before_training=false",
+          "train.gradient_accumulation_steps=1", "generation.num_beams=1")  # fmt: skip
+
+
+def start(folder: Path, *flags: str) -> subprocess.Popen:
+    command = [sys.executable, "train.py", "--config", "bart_lcsts", *flags, *overrides(folder, *LENGTH)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+
+
+def lines(run: Path) -> list[dict]:
+    path = run / "metrics.jsonl"
+    return [json.loads(line) for line in path.read_text().split("\n")[:-1]] if path.exists() else []
+
+
+def wait_for_step(process: subprocess.Popen, run: Path, step: int) -> None:
+    deadline = time.monotonic() + 100
+    while time.monotonic() < deadline and process.poll() is None:
+        if any(event["step"] >= step and event["event"] == "train" for event in lines(run)):
+            return
+        time.sleep(0.01)
+    raise AssertionError(process.communicate()[1])
+
+
+def computed(run: Path) -> list[dict]:
+    """The log without what differs from run to run: times and memory."""
+    timed = ("samples_per_second", "target_tokens_per_second", "memory_mb", "seconds")
+    return [{k: v for k, v in event.items() if k not in timed} for event in lines(run)]
+
+
+@pytest.fixture(scope="module")
+def never_stopped(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    return session.train(load_config("bart_lcsts", overrides(folder, *LENGTH))).path
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, never_stopped, number, code):
+    process = start(tmp_path)
+    run = tmp_path / "run"
+    wait_for_step(process, run, 11)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == code, errors
+    assert f"go on with:\n  python train.py --config {run}/config.yaml --resume" in errors
+    assert "Traceback" not in errors
+    stopped_at = checkpoint.read_state(run / "last")["step"]
+    assert 11 <= stopped_at < 60
+
+    command = [sys.executable, "train.py", "--config", f"{run}/config.yaml", "--resume"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert f"resuming at step {stopped_at} of 60" in done.stderr
+    assert computed(run) == computed(never_stopped)
+    for name in ("best", "last"):
+        assert (run / name / "model.safetensors").read_bytes() == (never_stopped / name / "model.safetensors").read_bytes()
+    optimizer = "last/trainer/optimizer.safetensors"
+    assert (run / optimizer).read_bytes() == (never_stopped / optimizer).read_bytes()
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, never_stopped):
+    process = start(tmp_path)
+    run = tmp_path / "run"
+    wait_for_step(process, run, 17)
+    process.kill()
+    process.communicate()
+    done = start(tmp_path, "--resume")
+    _, errors = done.communicate(timeout=100)
+    assert done.returncode == 0, errors
+    assert computed(run) == computed(never_stopped)
+    assert (run / "last/model.safetensors").read_bytes() == (never_stopped / "last/model.safetensors").read_bytes()
+
+
+def write_checkpoint(path: Path, text: str) -> None:
+    checkpoint.write(path, lambda folder: (folder / "weights").write_text(text))
+
+
+def test_a_damaged_checkpoint_is_recognised_and_the_one_before_is_used(tmp_path, capsys):
+    write_checkpoint(tmp_path / "last", "one")
+    os.rename(tmp_path / "last", tmp_path / ".last.old")
+    write_checkpoint(tmp_path / "keep", "two")
+    os.rename(tmp_path / "keep", tmp_path / "last")
+    assert checkpoint.newest(tmp_path) == tmp_path / "last"
+    (tmp_path / "last" / "weights").write_text("tw0")
+    assert checkpoint.newest(tmp_path) == tmp_path / ".last.old"
+    assert "last is damaged (weights does not match its checksum) and is passed over" in capsys.readouterr().err
+    (tmp_path / ".last.old" / "weights").unlink()
+    with pytest.raises(checkpoint.UserError, match=r"no checkpoint in .* is whole. Start again with --overwrite"):
+        checkpoint.newest(tmp_path)
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    write_checkpoint(tmp_path / "last", "one")
+
+    def full_disk(folder: Path):
+        (folder / "weights").write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(checkpoint.UserError, match="could not be written: No space left on device. The last good checkpoint is intact"):
+        checkpoint.write(tmp_path / "last", full_disk)
+    assert (tmp_path / "last" / "weights").read_text() == "one"
+    assert checkpoint.damage(tmp_path / "last") is None
+    assert [p.name for p in tmp_path.iterdir()] == ["last"]
+
+
+def test_no_checkpoint_yet_means_from_the_start(tmp_path):
+    assert checkpoint.newest(tmp_path) is None
