@@ -1,0 +1,109 @@
+"""What the search needs of a model, and the choice of the class that provides it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+
+from paddle_ft.errors import UserError
+
+
+class Adapter(Protocol):
+    """One architecture's weights as one-token steps. Rows are item-major: row = item * group + place in the group."""
+
+    encoder_decoder: bool
+    eos_token_id: int | None
+    pad_token_id: int
+
+    def first_ids(self, input_ids: np.ndarray) -> np.ndarray:
+        """[i, p]: the ids the decoder starts from, counted in max_length."""
+
+    def check_lengths(self, attention_mask: np.ndarray, max_length: int) -> None:
+        """Raises UserError if the positions that the model has do not reach."""
+
+    def prepare(self, input_ids: np.ndarray, attention_mask: np.ndarray, group: int) -> State:
+        """Reads the whole input but the last of `first_ids`, for `group` continuations of each row."""
+
+    def step(self, tokens: np.ndarray, state: State):
+        """Feeds one token a row ([i * g]) and returns float32 logits [i * g, vocabulary]."""
+
+
+class State(Protocol):
+    def reorder(self, parents: np.ndarray) -> None:
+        """Place b of item i goes on from place parents[i, b]; parents is [i, g]."""
+
+    def keep(self, items: np.ndarray) -> None:
+        """Drops all items but these (positions among the items held now)."""
+
+
+def adapter_for(model) -> Adapter:
+    """The adapter of a PaddleNLP model. It holds copies of some weights: build it anew after training on.
+
+    Raises:
+        UserError: the model is of another class, or configured in a way the adapter does not compute.
+    """
+    name = type(model).__name__
+    if name == "BartForConditionalGeneration":
+        from paddle_ft.generation.bart import BartAdapter
+
+        return BartAdapter(model)
+    if name in ("GPTForCausalLM", "GPTLMHeadModel"):
+        from paddle_ft.generation.gpt import GPTAdapter
+
+        return GPTAdapter(model)
+    raise UserError(f"generation works with BartForConditionalGeneration and GPTLMHeadModel, this model is a {name}")
+
+
+class Linear(NamedTuple):
+    """weight [in, out], bias [out]."""
+
+    weight: paddle.Tensor
+    bias: paddle.Tensor
+
+    def __call__(self, x):
+        return F.linear(x, self.weight, self.bias)
+
+
+class Norm(NamedTuple):
+    weight: paddle.Tensor
+    bias: paddle.Tensor
+    epsilon: float
+
+    def __call__(self, x):
+        return F.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.epsilon)
+
+
+def linear(layer, scale: float = 1.0) -> Linear:
+    """A layer's weight and bias; with a low-rank adapter that is not merged, the sum of both."""
+    weight = layer.weight
+    if hasattr(layer, "lora_A") and not layer.merged and not layer.disable_lora:
+        weight = weight + layer.get_delta_weight()
+    return Linear(weight, layer.bias) if scale == 1.0 else Linear(weight * scale, layer.bias * scale)
+
+
+def joined(*layers: Linear) -> Linear:
+    """Several layers of the same input as one, their outputs side by side: one product instead of three."""
+    return Linear(paddle.concat([x.weight for x in layers], axis=1), paddle.concat([x.bias for x in layers]))
+
+
+def norm(layer) -> Norm:
+    return Norm(layer.weight, layer.bias, layer._epsilon)
+
+
+def residual(x, norm: Norm, before: bool, sublayer):
+    """x plus the sublayer's output, normalised before the sublayer or after the sum."""
+    return x + sublayer(norm(x)) if before else norm(x + sublayer(x))
+
+
+def split_heads(x, parts: int, items: int, heads: int):
+    """[i * t, parts * h * d] -> `parts` tensors of [i, h, t, d]."""
+    x = x.reshape([items, -1, parts, heads, x.shape[-1] // (parts * heads)])
+    return paddle.unbind(x.transpose([2, 0, 3, 1, 4]))
+
+
+def join_heads(x):
+    """[i, h, t, d] -> [i * t, h * d]."""
+    return x.transpose([0, 2, 1, 3]).reshape([-1, x.shape[1] * x.shape[3]])

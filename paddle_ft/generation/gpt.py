@@ -1,0 +1,151 @@
+"""GPT-2 as one-token steps over PaddleNLP's weights.
+
+All of a prompt but its last token is read at once; its keys and values are held once an item, whatever the number of
+beams. Positions count the real tokens, so that padding on the left shifts nothing. Shape legend as in cache.py.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+
+from paddle_ft.errors import UserError
+from paddle_ft.generation.adapters import Linear, Norm, join_heads, joined, linear, norm, residual, split_heads
+from paddle_ft.generation.cache import GroupCache, attention, mask_value
+
+
+class Layer(NamedTuple):
+    attention_in: Linear  # query (scaled), key, value
+    attention_out: Linear
+    inner: Linear
+    outer: Linear
+    norms: tuple[Norm, Norm]
+
+
+def _layer(source, scale: float) -> Layer:
+    own = source.self_attn
+    if own.config.fuse_attention_qkv:
+        query, key, value = _split_fused(own)
+    else:
+        query, key, value = linear(own.q_proj), linear(own.k_proj), linear(own.v_proj)
+    return Layer(
+        joined(Linear(query.weight * scale, query.bias * scale), key, value),
+        linear(own.out_proj),
+        linear(source.linear1),
+        linear(source.linear2),
+        (norm(source.norm1), norm(source.norm2)),
+    )
+
+
+def _split_fused(own) -> list[Linear]:
+    """PaddleNLP's fused projection holds query, key and value head by head: [in, h, 3 * d]."""
+    fused = linear(own.qkv_proj)
+    size, heads = fused.weight.shape[0], own.num_attention_heads
+    weights = paddle.split(fused.weight.reshape([size, heads, -1]), 3, axis=-1)
+    biases = paddle.split(fused.bias.reshape([heads, -1]), 3, axis=-1)
+    return [Linear(w.reshape([size, -1]), b.reshape([-1])) for w, b in zip(weights, biases, strict=True)]
+
+
+class GPTState:
+    def __init__(self, cache: GroupCache, positions: np.ndarray):
+        self.cache = cache
+        self.positions = positions  # [i]: where the next token stands
+
+    def reorder(self, parents: np.ndarray) -> None:
+        self.cache.reorder(parents)
+
+    def keep(self, items: np.ndarray) -> None:
+        self.cache.keep(items)
+        self.positions = self.positions[items]
+
+
+class GPTAdapter:
+    encoder_decoder = False
+
+    @paddle.no_grad()
+    def __init__(self, model):
+        config, gpt = model.config, model.gpt
+        if config.tensor_parallel_degree > 1 or config.sequence_parallel:
+            raise UserError("generation: a model split over devices (tensor or sequence parallel) is not supported")
+        self.heads = config.num_attention_heads
+        self.positions_held = config.max_position_embeddings
+        self.eos_token_id, self.pad_token_id = config.eos_token_id, config.pad_token_id
+        self.norm_before = config.normalize_before
+        scale = config.scale_qk_coeff * (config.scale_qk_coeff * config.hidden_size / self.heads) ** -0.5
+        self.embedding = gpt.embeddings.word_embeddings.weight
+        self.positions = gpt.embeddings.position_embeddings.weight
+        self.layers = [_layer(layer, scale) for layer in gpt.decoder.layers]
+        self.activation = gpt.decoder.layers[0].activation
+        self.last_norm = norm(gpt.decoder.norm)
+        self.head = model.lm_head.weight
+
+    def first_ids(self, input_ids: np.ndarray) -> np.ndarray:
+        return input_ids
+
+    def check_lengths(self, attention_mask: np.ndarray, max_length: int) -> None:
+        if not attention_mask[:, -1].all():
+            raise UserError("generation: pad prompts of different lengths on the left, these are padded on the right")
+        prompt, width = int(attention_mask.sum(axis=1).max()), attention_mask.shape[1]
+        total = prompt + max_length - width
+        if total > self.positions_held:
+            raise UserError(
+                f"generation: a prompt of {prompt} tokens and {max_length - width} new ones are {total}, "
+                f"the model has {self.positions_held} positions; lower max_length or shorten the prompt"
+            )
+
+    @paddle.no_grad()
+    def prepare(self, input_ids: np.ndarray, attention_mask: np.ndarray, group: int) -> GPTState:
+        items, length = len(input_ids), input_ids.shape[1] - 1
+        before = attention_mask[:, :-1]
+        state = GPTState(None, before.sum(axis=1))
+        prefix = []
+        if length:
+            allowed = np.tril(np.ones([length, length], dtype=bool)) & before[:, None, None].astype(bool)
+            dtype = self.embedding.dtype
+            closed = paddle.to_tensor(np.where(allowed, 0.0, mask_value(dtype)).astype("float32")).astype(dtype)
+            positions = np.maximum(before.cumsum(axis=1) - 1, 0)
+            x = self._embed(input_ids[:, :-1].reshape(-1), positions.reshape(-1))
+            for layer in self.layers:
+
+                def attend(query, keys, values):
+                    prefix.append((keys, values))
+                    return attention(query, keys, values, closed)
+
+                x = self._layer_step(x, layer, items, attend)
+        else:
+            size = self.positions.shape[-1] // self.heads
+            empty = paddle.zeros([items, self.heads, 0, size], dtype=self.embedding.dtype)
+            prefix = [(empty, empty)] * len(self.layers)
+        state.cache = GroupCache(items, group, before, prefix)
+        return state
+
+    @paddle.no_grad()
+    def step(self, tokens: np.ndarray, state: GPTState):
+        cache = state.cache
+        x = self._embed(tokens, np.repeat(state.positions, cache.group))
+        state.positions = state.positions + 1
+        cache.begin_step()
+        for number, layer in enumerate(self.layers):
+
+            def attend(*qkv, number=number):
+                return cache.attend(number, *qkv)
+
+            x = self._layer_step(x, layer, cache.items, attend)
+        return paddle.matmul(self.last_norm(x), self.head, transpose_y=True).astype("float32")
+
+    def _embed(self, tokens: np.ndarray, positions: np.ndarray):
+        words = F.embedding(paddle.to_tensor(tokens), self.embedding)
+        return words + F.embedding(paddle.to_tensor(positions), self.positions)
+
+    def _layer_step(self, x, layer: Layer, items: int, attend):
+        def own(x):
+            return layer.attention_out(join_heads(attend(*split_heads(layer.attention_in(x), 3, items, self.heads))))
+
+        def feed_forward(x):
+            return layer.outer(self.activation(layer.inner(x), approximate=True))
+
+        x = residual(x, layer.norms[0], self.norm_before, own)
+        return residual(x, layer.norms[1], self.norm_before, feed_forward)
