@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +27,16 @@ WEIGHT_FILES = ("model.safetensors", "model_state.pdparams", "model.safetensors.
 
 @dataclass
 class Loaded:
-    """A model in training mode, its PaddleNLP tokenizer, and the same tokenizer in Rust for whole data sets."""
+    """A model, its PaddleNLP tokenizer, the same tokenizer in Rust for whole data sets, and its files.
+
+    The files are kept in memory, name -> bytes: PaddleNLP's own save copies them from where they were loaded, which fails
+    hours later if that folder has gone.
+    """
 
     model: Any
     tokenizer: Any
     fast_tokenizer: Any
+    tokenizer_files: dict[str, bytes]
 
 
 def load(kind: str, section, folder: Path, texts: Callable[[], Iterable[str]]) -> Loaded:
@@ -58,23 +64,31 @@ def load(kind: str, section, folder: Path, texts: Callable[[], Iterable[str]]) -
             tokenizer = character_tokenizer(texts(), folder)
         model = from_scratch(kind, section.config, tokenizer)
         tie_head(model, from_scratch=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    return Loaded(model, tokenizer, _fast(tokenizer, folder))
+    return _with_fast_tokenizer(model, tokenizer, folder)
 
 
 def reload(kind: str, directory: Path) -> Loaded:
     """Loads what `save` wrote. Raises UserError if the directory holds no model."""
-    from paddle_ft.data.tokenization import fast_tokenizer
-
     model = load_pretrained(kind, directory)
     tie_head(model)
-    return Loaded(model, load_tokenizer(directory), fast_tokenizer(directory))
+    with tempfile.TemporaryDirectory() as folder:
+        return _with_fast_tokenizer(model, load_tokenizer(directory), Path(folder))
 
 
-def save(model, tokenizer, directory: Path) -> None:
+def _with_fast_tokenizer(model, tokenizer, folder: Path) -> Loaded:
+    from paddle_ft.data.tokenization import fast_tokenizer
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save_pretrained(str(folder))
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    return Loaded(model, tokenizer, fast_tokenizer(folder), files)
+
+
+def save(loaded: Loaded, directory: Path) -> None:
     """Writes a directory that plain PaddleNLP loads: weights as safetensors, configuration, tokenizer."""
-    model.save_pretrained(str(directory), safe_serialization=True)
-    tokenizer.save_pretrained(str(directory))
+    loaded.model.save_pretrained(str(directory), safe_serialization=True)
+    for name, content in loaded.tokenizer_files.items():
+        (directory / name).write_bytes(content)
 
 
 # ---------------------------------------------------------------------------------------------------- names
@@ -211,13 +225,6 @@ def character_tokenizer(texts: Iterable[str], folder: Path):
     vocab = folder / "vocab.txt"
     vocab.write_text("\n".join(character_vocab(texts)) + "\n", encoding="utf-8")
     return BertTokenizer(str(vocab), do_lower_case=True)
-
-
-def _fast(tokenizer, folder: Path):
-    from paddle_ft.data.tokenization import fast_tokenizer
-
-    tokenizer.save_pretrained(str(folder))
-    return fast_tokenizer(folder)
 
 
 # ---------------------------------------------------------------------------------------------------- models

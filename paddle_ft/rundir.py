@@ -10,6 +10,12 @@ from typing import Any
 
 from paddle_ft.errors import UserError
 
+# what a run writes, beside predictions-*.jsonl and checkpoint-*
+WRITTEN = (
+    "config.yaml", "metrics.jsonl", "results.json", "report.html", "plots", "best", "last", ".best.old", ".last.old",
+    "visualdl", "wandb", "bad-batch.jsonl",
+)  # fmt: skip
+
 
 def write_atomically(path: Path, text: str) -> None:
     """Writes a file under another name in the same folder, flushes it to disk, and renames it."""
@@ -98,8 +104,7 @@ class RunDir:
         """Removes what an earlier run left, and only that."""
         import shutil
 
-        known = ["config.yaml", "metrics.jsonl", "results.json", "report.html", "best", "last", "plots", "visualdl", "wandb", "bad-batch.jsonl", ".last.old", ".best.old"]
-        leftovers = [self.path / name for name in known]
+        leftovers = [self.path / name for name in WRITTEN]
         leftovers += [*self.path.glob("predictions-*.jsonl"), *self.path.glob("checkpoint-*"), *self.path.glob(".*.tmp-*")]
         for path in leftovers:
             if path.is_dir() and not path.is_symlink():

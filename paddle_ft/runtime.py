@@ -103,7 +103,8 @@ def choose_device(wanted: str) -> str:
             " (see README), or set device=cpu."
         )
     try:
-        return paddle.set_device(wanted)
+        paddle.set_device(wanted)
+        return paddle.get_device()
     except (ValueError, RuntimeError, OSError) as error:
         raise UserError(f"device: {wanted} cannot be used here: {str(error).strip().splitlines()[-1]}") from None
 

@@ -83,10 +83,11 @@ class Task:
         self._use(models.reload(self.kind, directory))
 
     def _use(self, loaded: models.Loaded) -> None:
+        self.loaded = loaded
         self.model, self.tokenizer, self.fast_tokenizer = loaded.model, loaded.tokenizer, loaded.fast_tokenizer
 
     def save_model(self, directory: Path) -> None:
-        models.save(self.model, self.tokenizer, directory)
+        models.save(self.loaded, directory)
 
     # -------------------------------------------------------------------------------- data
     def encode(self, rows: Rows, split: str) -> Dataset:

@@ -78,7 +78,7 @@ class Loop:
         self.parameters = [p for p in task.model.parameters() if not p.stop_gradient]
         self.half = section.amp_dtype if section.use_amp else None
         if self.half and section.amp_level == "O2":
-            task.model, self.optimizer = paddle.amp.decorate(
+            _, self.optimizer = paddle.amp.decorate(  # changes the model's weights in place
                 models=task.model, optimizers=self.optimizer, level="O2", dtype=self.half
             )
         self.scaler = paddle.amp.GradScaler(enable=self.half == "float16", init_loss_scaling=section.scale_loss)

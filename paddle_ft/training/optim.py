@@ -54,11 +54,10 @@ def clip_gradients(parameters: Iterable, max_norm: float):
     import paddle
 
     gradients = [p.grad for p in parameters if p.grad is not None]
-    norm = paddle.stack([g.astype("float32").square().sum() for g in gradients]).sum().sqrt()
-    if max_norm > 0:
-        on_host = paddle.get_device() == "cpu"
-        if on_host and float(norm) <= max_norm:  # reading a figure costs nothing here, multiplying by 1 does
-            return norm
+    with paddle.no_grad():
+        norm = paddle.stack([g.astype("float32").square().sum() for g in gradients]).sum().sqrt()
+        if max_norm <= 0 or (paddle.get_device() == "cpu" and float(norm) <= max_norm):
+            return norm  # on a CPU reading the norm costs nothing, multiplying every gradient by 1 does
         factor = paddle.clip(max_norm / (norm + 1e-6), max=1.0)
         for gradient in gradients:
             gradient.multiply_(factor.astype(gradient.dtype))

@@ -49,7 +49,7 @@ class VisualDL:
 
         self.id = None
         self.writer = LogWriter(logdir=str(folder / "visualdl"))
-        settings = {name: value for name, value in config.train.model_dump().items() if isinstance(value, (int, float))}
+        settings = _numbers(config.train.model_dump())
         self.writer.add_hparams(hparams_dict=settings, metrics_list=["train/loss"])
 
     def scalars(self, prefix: str, step: int, figures: dict[str, float]) -> None:
@@ -89,9 +89,8 @@ class Trackers:
         return {tracker.name: tracker.id for tracker in self.active if tracker.id}
 
     def scalars(self, prefix: str, step: int, figures: dict) -> None:
-        numbers = {n: v for n, v in figures.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
         for tracker in list(self.active):
-            self._guard(tracker.name, lambda tracker=tracker: tracker.scalars(prefix, step, numbers))
+            self._guard(tracker.name, lambda tracker=tracker: tracker.scalars(prefix, step, _numbers(figures)))
 
     def samples(self, split: str, step: int, rows: list[dict]) -> None:
         for tracker in list(self.active):
@@ -101,3 +100,7 @@ class Trackers:
     def close(self) -> None:
         for tracker in list(self.active):
             self._guard(tracker.name, tracker.close)
+
+
+def _numbers(values: dict) -> dict[str, float]:
+    return {n: v for n, v in values.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
