@@ -1,0 +1,89 @@
+"""BERT: also MiniLM and every other checkpoint whose model_type is "bert", of any size."""
+
+from convert.config import Constant, Field, Fixed
+from convert.family import Family, Task
+from convert.rules import Also, Embedding, Group, LayerNorm, Linear, Parameter, Repeat
+
+H, FFN, V = "hidden_size", "intermediate_size", "vocab_size"
+ACTIVATIONS = {name: name for name in ("gelu", "relu", "silu", "swish", "tanh")}
+
+CONFIG = (
+    Field(V, default=30522),
+    Field(H, default=768),
+    Field("num_hidden_layers", default=12),
+    Field("num_attention_heads", default=12),
+    Field(FFN, default=3072),
+    Field("hidden_act", default="gelu", values=ACTIVATIONS),
+    Field("hidden_dropout_prob", default=0.1),
+    Field("attention_probs_dropout_prob", default=0.1),
+    Field("max_position_embeddings", default=512),
+    Field("type_vocab_size", default=2),
+    Field("initializer_range", default=0.02),
+    Field("layer_norm_eps", default=1e-12),
+    Field("pad_token_id", default=0),
+    Field("classifier_dropout"),
+    Fixed("position_embedding_type", ("absolute",)),
+    Constant("pool_act", "tanh"),
+    Constant("fuse", False),
+)
+
+
+def encoder_layer(hf: str, paddle: str) -> tuple:
+    """A post-norm encoder layer, named as BERT's."""
+    attention = (("query", "q_proj"), ("key", "k_proj"), ("value", "v_proj"))
+    return (
+        *(Linear(f"{hf}.attention.self.{ours}", f"{paddle}.self_attn.{theirs}", H, H) for ours, theirs in attention),
+        Linear(f"{hf}.attention.output.dense", f"{paddle}.self_attn.out_proj", H, H),
+        LayerNorm(f"{hf}.attention.output.LayerNorm", f"{paddle}.norm1", H),
+        Linear(f"{hf}.intermediate.dense", f"{paddle}.linear1", H, FFN),
+        Linear(f"{hf}.output.dense", f"{paddle}.linear2", FFN, H),
+        LayerNorm(f"{hf}.output.LayerNorm", f"{paddle}.norm2", H),
+    )
+
+
+BACKBONE = (
+    Embedding("embeddings.word_embeddings", "embeddings.word_embeddings", V, H),
+    Embedding("embeddings.position_embeddings", "embeddings.position_embeddings", "max_position_embeddings", H),
+    Embedding("embeddings.token_type_embeddings", "embeddings.token_type_embeddings", "type_vocab_size", H),
+    LayerNorm("embeddings.LayerNorm", "embeddings.layer_norm", H),
+    Repeat("num_hidden_layers", encoder_layer("encoder.layer.{i}", "encoder.layers.{i}")),
+    Group("pooler", (Linear("pooler.dense", "pooler.dense", H, H),)),
+)
+
+MASKED_LM = (
+    Linear("cls.predictions.transform.dense", "cls.predictions.transform", H, H),
+    LayerNorm("cls.predictions.transform.LayerNorm", "cls.predictions.layer_norm", H),
+    Parameter("cls.predictions.bias", "cls.predictions.decoder_bias", (V,)),
+    Also("cls.predictions.bias", hf="cls.predictions.decoder.bias", paddle="cls.predictions.decoder.bias"),
+    Also("embeddings.word_embeddings.weight", "cls.predictions.decoder.weight", "cls.predictions.decoder.weight"),
+)
+CLASSIFIER = (Linear("classifier", "classifier", H, "num_labels"),)
+POOLER = ("pooler",)
+
+FAMILIES = (
+    Family(
+        model_type="bert",
+        paddle_type="bert",
+        hf_prefix="bert.",
+        paddle_prefix="bert.",
+        config=CONFIG,
+        backbone=BACKBONE,
+        tasks=(
+            Task("base", "BertModel", "BertModel", base=True),
+            Task("masked_lm", "BertForMaskedLM", "BertForMaskedLM", MASKED_LM, spare=POOLER),
+            Task("pretraining", "BertForPreTraining", "BertForPretraining",
+                 (*MASKED_LM, Linear("cls.seq_relationship", "cls.seq_relationship", H, 2))),
+            Task("sequence_classification", "BertForSequenceClassification", "BertForSequenceClassification", CLASSIFIER),
+            Task("token_classification", "BertForTokenClassification", "BertForTokenClassification", CLASSIFIER,
+                 spare=POOLER),
+            Task("question_answering", "BertForQuestionAnswering", "BertForQuestionAnswering",
+                 (Linear("qa_outputs", "classifier", H, 2),), spare=POOLER),
+            Task("multiple_choice", "BertForMultipleChoice", "BertForMultipleChoice",
+                 (Linear("classifier", "classifier", H, 1),), config=(Field("num_choices", default=2),)),
+        ),
+        layers=(("embeddings", "embeddings", None), ("encoder.layer.{i}", "encoder.layers.{i}", "num_hidden_layers")),
+        tokenizer="wordpiece",
+        token_types=True,
+        ignored={r"^embeddings\.position_ids$": "a buffer of consecutive numbers"},
+    ),
+)  # fmt: skip

@@ -1,0 +1,29 @@
+"""One module a file format: each turns a file into `StoredTensor`s without running anything found in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor of a file, not read yet.
+
+    dtype: a name of convert.dtypes ("bfloat16" arrays come as uint16 bit patterns).
+    read: returns the array, of shape `shape`; a view of the memory-mapped file where the format allows it.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    file: Path
+    read: Callable[[], np.ndarray]
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64))

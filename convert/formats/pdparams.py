@@ -1,0 +1,103 @@
+"""Paddle's .pdparams files: a pickled dictionary of NumPy arrays, read without running the pickle.
+
+bfloat16 parameters are stored as uint16 bit patterns, as `paddle.save` does.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from convert.dtypes import NUMPY, numpy_dtype
+from convert.errors import ConvertError
+from convert.formats import StoredTensor
+
+NAME_TABLE = "StructuredToParameterName@@"  # paddle.save's own entry: structured name -> internal name, not a tensor
+
+
+def _reconstruct(kind, shape, code):
+    return np.ndarray.__new__(np.ndarray, (0,), "b")
+
+
+def _dtype(code, *_):
+    if not isinstance(code, str) or np.dtype(code).hasobject:
+        raise ConvertError(f"arrays of {code!r} are not supported")
+    return np.dtype(code)
+
+
+def _encode(text, encoding):
+    """Old protocols write array bytes as latin-1 text and ask for it back as bytes."""
+    return text.encode("latin-1")
+
+
+ALLOWED = {
+    "_reconstruct": _reconstruct,
+    "ndarray": np.ndarray,
+    "dtype": _dtype,
+    "_frombuffer": lambda buffer, dtype, shape, order: np.frombuffer(buffer, dtype).reshape(shape, order=order),
+}
+ARRAY_MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    def __init__(self, file, path: Path):
+        super().__init__(file)
+        self.path = path
+
+    def find_class(self, module: str, name: str):
+        if module in ARRAY_MODULES and name in ALLOWED:
+            return ALLOWED[name]
+        if (module, name) == ("_codecs", "encode"):
+            return _encode
+        if (module, name) == ("collections", "OrderedDict"):
+            return dict
+        if (module, name) == ("builtins", "tuple"):
+            return tuple
+        raise ConvertError(
+            f"{self.path}: its pickle asks for {module}.{name}, which a file of arrays does not need; nothing was run"
+        )
+
+
+def read(path: Path) -> dict[str, StoredTensor]:
+    """All arrays of the file by name; unlike the other formats the file is read whole.
+
+    Raises: ConvertError for a damaged file and for anything but arrays in it.
+    """
+    try:
+        with open(path, "rb") as file:
+            tree = _ArrayUnpickler(file, path).load()
+    except ConvertError:
+        raise
+    except Exception as error:  # a damaged pickle can fail in any way
+        raise ConvertError(f"{path}: damaged or not a .pdparams file ({type(error).__name__}: {error})") from None
+    if not isinstance(tree, dict):
+        raise ConvertError(f"{path}: holds a {type(tree).__name__}, not a dictionary of arrays")
+    tree.pop(NAME_TABLE, None)
+    return {name: _tensor(path, name, value) for name, value in tree.items()}
+
+
+def _tensor(path: Path, name: object, value: object) -> StoredTensor:
+    if isinstance(value, tuple) and len(value) == 2:  # (internal name, array), the form of paddle.save with tensors
+        value = value[1]
+    known = {np.dtype(code): key for key, code in NUMPY.items() if key != "bfloat16"}
+    if not isinstance(name, str) or not isinstance(value, np.ndarray) or value.dtype not in known:
+        raise ConvertError(f"{path}: arrays only, please; the entry {name!r} is something else")
+    dtype = known[value.dtype]
+    return StoredTensor(name, "bfloat16" if dtype == "uint16" else dtype, value.shape, path, lambda: value)
+
+
+def write(
+    path: Path,
+    tensors: Iterable[tuple[str, str, tuple[int, ...], Callable[[], np.ndarray]]],
+    done: Callable[[int], None] = lambda size: None,
+) -> None:
+    """Writes what `paddle.load` and PaddleNLP's `from_pretrained` read. The format is one pickle: all arrays are in memory."""
+    arrays = {}
+    for name, dtype, _, produce in tensors:
+        arrays[name] = np.asarray(produce(), numpy_dtype(dtype), order="C")
+        done(arrays[name].nbytes)
+    with open(path, "wb") as file:
+        pickle.dump(arrays, file, protocol=4)

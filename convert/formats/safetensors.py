@@ -1,0 +1,146 @@
+"""safetensors files, read and written with the format's own rules checked (https://github.com/huggingface/safetensors).
+
+Layout: 8 bytes little-endian length n, n bytes of JSON header, then the bytes of all tensors without gaps.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from convert.dtypes import item_size, numpy_dtype
+from convert.errors import ConvertError
+from convert.formats import StoredTensor
+
+NAMES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U8": "uint8",
+    "U16": "uint16",
+    "U32": "uint32",
+    "U64": "uint64",
+    "BOOL": "bool",
+}
+CODES = {name: code for code, name in NAMES.items()}
+MAX_HEADER = 100_000_000  # the reference implementation's own limit
+
+
+def read_header(path: Path) -> tuple[dict, int]:
+    """The header's JSON object and the offset at which the tensors' bytes begin.
+
+    Raises: ConvertError for anything that is not a well-formed safetensors file.
+    """
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        start = file.read(8)
+        if len(start) < 8:
+            raise ConvertError(f"{path}: {size} bytes are too few for a safetensors file; is the download complete?")
+        (length,) = struct.unpack("<Q", start)
+        if length > min(MAX_HEADER, size - 8):
+            raise ConvertError(
+                f"{path}: not a safetensors file, or a truncated one: it announces a header of {length} bytes, the file has {size}"
+            )
+        text = file.read(length)
+    try:
+        header = json.loads(text.decode("utf-8"), object_pairs_hook=lambda pairs: _no_duplicates(pairs, path))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise ConvertError(f"{path}: the safetensors header is not JSON ({error})") from None
+    if not isinstance(header, dict):
+        raise ConvertError(f"{path}: the safetensors header is not a JSON object")
+    return header, 8 + length
+
+
+def _no_duplicates(pairs: list, path: Path) -> dict:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ConvertError(f"{path}: the safetensors header names a tensor twice")
+    return result
+
+
+def read(path: Path) -> dict[str, StoredTensor]:
+    """All tensors of the file, by name, in the file's order; the bytes stay on disk until read.
+
+    Raises: ConvertError naming the tensor whose type, shape or offsets are wrong.
+    """
+    header, start = read_header(path)
+    header.pop("__metadata__", None)
+    spans = {name: _checked_entry(path, name, entry) for name, entry in header.items()}
+    end = 0
+    for name, (_, _, first, last) in sorted(spans.items(), key=lambda item: item[1][2:]):
+        if first != end:
+            problem = "overlaps another tensor" if first < end else "leaves a gap"
+            raise ConvertError(f"{path}: tensor {name}: its offsets [{first}, {last}] {problem}")
+        end = last
+    if start + end != path.stat().st_size:
+        raise ConvertError(f"{path}: the header describes {start + end} bytes, the file has {path.stat().st_size}")
+    return {
+        name: StoredTensor(name, dtype, shape, path, _reader(path, dtype, shape, start + first))
+        for name, (dtype, shape, first, _) in spans.items()
+    }
+
+
+def _checked_entry(path: Path, name: str, entry: object) -> tuple[str, tuple[int, ...], int, int]:
+    where = f"{path}: tensor {name}"
+    try:
+        code, shape, (first, last) = entry["dtype"], entry["shape"], entry["data_offsets"]
+    except (TypeError, KeyError, ValueError):
+        raise ConvertError(f"{where}: the header must give dtype, shape and data_offsets") from None
+    if code not in NAMES:
+        raise ConvertError(f"{where}: element type {code!r} is not supported; these are: {', '.join(NAMES)}")
+    numbers = [*shape, first, last] if isinstance(shape, list) else [None]
+    if not all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in numbers):
+        raise ConvertError(f"{where}: shape {shape} and offsets [{first}, {last}] must be non-negative integers")
+    needed = math.prod(shape) * item_size(NAMES[code])
+    if last - first != needed:
+        raise ConvertError(f"{where}: shape {shape} of {code} needs {needed} bytes, its offsets give {last - first}")
+    return NAMES[code], tuple(shape), first, last
+
+
+def _reader(path: Path, dtype: str, shape: tuple[int, ...], offset: int) -> Callable[[], np.ndarray]:
+    def read_array() -> np.ndarray:
+        count = math.prod(shape)
+        if count == 0:
+            return np.zeros(shape, numpy_dtype(dtype))
+        return np.memmap(path, numpy_dtype(dtype), "r", offset, (count,)).reshape(shape)
+
+    return read_array
+
+
+def write(
+    path: Path,
+    tensors: Iterable[tuple[str, str, tuple[int, ...], Callable[[], np.ndarray]]],
+    metadata: dict[str, str],
+    done: Callable[[int], None] = lambda size: None,
+) -> None:
+    """Writes a safetensors file, one tensor in memory at a time.
+
+    tensors: (name, dtype name, shape, function that returns the array), written in the given order.
+    done: called after each tensor with its size in bytes.
+    """
+    tensors = list(tensors)
+    header: dict[str, object] = {"__metadata__": metadata}
+    end = 0
+    for name, dtype, shape, _ in tensors:
+        first, end = end, end + math.prod(shape) * item_size(dtype)
+        header[name] = {"dtype": CODES[dtype], "shape": list(shape), "data_offsets": [first, end]}
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for name, dtype, shape, produce in tensors:
+            array = np.asarray(produce(), numpy_dtype(dtype), order="C")  # bytes in order, whatever view was handed in
+            if tuple(array.shape) != tuple(shape):
+                raise AssertionError(f"{name}: announced as {shape}, produced {array.shape}")
+            file.write(array.reshape(-1).view(np.uint8).data if array.size else b"")
+            done(array.nbytes)

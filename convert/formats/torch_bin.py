@@ -1,0 +1,202 @@
+"""torch.save files (the zip form and the form before torch 1.6), read without torch and without running their pickle.
+
+The pickle is walked by an unpickler that knows the handful of names a file of tensors needs and refuses every other one by
+name, before anything is called. Tensor bytes are memory-mapped.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import pickle
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from convert.dtypes import item_size, numpy_dtype
+from convert.errors import ConvertError
+from convert.formats import StoredTensor
+
+STORAGES = {
+    "DoubleStorage": "float64",
+    "FloatStorage": "float32",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+}
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+
+
+class _Dict(dict):
+    """Stands for OrderedDict: a state dict carries a `_metadata` attribute, which a plain dict could not take."""
+
+
+class _Storage:
+    """One block of numbers in the file; `offset` is known at once in the zip form, after the pickle in the old one."""
+
+    def __init__(self, dtype: str, key: str, count: int):
+        self.dtype, self.key, self.count, self.offset = dtype, key, count, None
+
+
+class _View:
+    """A tensor: a strided window on a storage."""
+
+    def __init__(self, storage, offset, shape, stride, *_):
+        self.storage, self.offset, self.shape, self.stride = storage, offset, tuple(shape), tuple(stride)
+
+
+ALLOWED = {
+    ("collections", "OrderedDict"): _Dict,
+    ("torch._utils", "_rebuild_tensor"): _View,
+    ("torch._utils", "_rebuild_tensor_v2"): _View,
+    ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
+    ("torch", "Size"): tuple,
+}
+
+
+class _TensorUnpickler(pickle.Unpickler):
+    def __init__(self, file, path: Path):
+        super().__init__(file, encoding="utf-8")
+        self.path = path
+        self.storages: dict[str, _Storage] = {}
+
+    def find_class(self, module: str, name: str):
+        if (module, name) in ALLOWED:
+            return ALLOWED[module, name]
+        if module in ("torch", "torch.storage") and name in STORAGES:
+            return STORAGES[name]
+        raise ConvertError(
+            f"{self.path}: its pickle asks for {module}.{name}, which a file of tensors does not need; nothing was run. "
+            "Save the weights as safetensors, or as a plain state dict of tensors"
+        )
+
+    def persistent_load(self, reference):
+        try:
+            kind, dtype, key, _, count = reference[:5]
+        except (TypeError, ValueError):
+            raise ConvertError(f"{self.path}: malformed storage reference in its pickle") from None
+        if kind != "storage" or dtype not in STORAGES.values() or not isinstance(count, int):
+            raise ConvertError(f"{self.path}: storage of unknown kind {dtype!r} in its pickle")
+        if len(reference) > 5 and reference[5] is not None:
+            raise ConvertError(f"{self.path}: storage views are not supported; save the file with a newer torch")
+        return self.storages.setdefault(str(key), _Storage(dtype, str(key), count))
+
+
+def _load(unpickler: pickle.Unpickler, path: Path):
+    try:
+        return unpickler.load()
+    except ConvertError:
+        raise
+    except Exception as error:  # a damaged pickle can fail in any way
+        raise ConvertError(f"{path}: damaged or not a torch file ({type(error).__name__}: {error})") from None
+
+
+def read(path: Path) -> dict[str, StoredTensor]:
+    """All tensors of the file by name.
+
+    Raises: ConvertError for a damaged file, for anything but tensors in it, and for a pickle that would run code.
+    """
+    if path.stat().st_size == 0:
+        raise ConvertError(f"{path}: the file is empty; is the download complete?")
+    return _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(path)
+
+
+def _read_zip(path: Path) -> dict[str, StoredTensor]:
+    with zipfile.ZipFile(path) as archive:
+        members = {info.filename: info for info in archive.infolist()}
+        pickles = [name for name in members if name.rsplit("/", 1)[-1] == "data.pkl"]
+        if len(pickles) != 1:
+            raise ConvertError(f"{path}: a zip archive without torch's data.pkl; is it a torch.save file?")
+        prefix = pickles[0][: -len("data.pkl")]
+        if f"{prefix}byteorder" in members and archive.read(f"{prefix}byteorder") != b"little":
+            raise ConvertError(f"{path}: big-endian torch files are not supported")
+        unpickler = _TensorUnpickler(io.BytesIO(archive.read(pickles[0])), path)
+        tree = _load(unpickler, path)
+        for storage in unpickler.storages.values():
+            info = members.get(f"{prefix}data/{storage.key}")
+            if info is None or info.compress_type != zipfile.ZIP_STORED:
+                raise ConvertError(f"{path}: storage {storage.key} is missing or compressed")
+            if info.file_size < storage.count * item_size(storage.dtype):
+                raise ConvertError(f"{path}: storage {storage.key} is shorter than its tensors")
+            storage.offset = _data_offset(path, info)
+    return _tensors(path, tree)
+
+
+def _data_offset(path: Path, info: zipfile.ZipInfo) -> int:
+    """Where a stored member's bytes begin: after its local header, whose two lengths may differ from the directory's."""
+    with open(path, "rb") as file:
+        file.seek(info.header_offset)
+        header = file.read(30)
+    if len(header) < 30 or header[:4] != b"PK\x03\x04":
+        raise ConvertError(f"{path}: damaged zip entry {info.filename}")
+    name_length, extra_length = struct.unpack("<HH", header[26:30])
+    offset = info.header_offset + 30 + name_length + extra_length
+    if offset + info.file_size > path.stat().st_size:
+        raise ConvertError(f"{path}: zip entry {info.filename} reaches beyond the end of the file")
+    return offset
+
+
+def _read_legacy(path: Path) -> dict[str, StoredTensor]:
+    """Five pickles (magic, version, machine, tensors, storage keys), then per storage an int64 count and its bytes."""
+    with open(path, "rb") as file:
+        if _load(_TensorUnpickler(file, path), path) != LEGACY_MAGIC:
+            raise ConvertError(f"{path}: not a torch.save file")
+        _load(_TensorUnpickler(file, path), path)
+        machine = _load(_TensorUnpickler(file, path), path)
+        if isinstance(machine, dict) and machine.get("little_endian") is False:
+            raise ConvertError(f"{path}: big-endian torch files are not supported")
+        unpickler = _TensorUnpickler(file, path)
+        tree = _load(unpickler, path)
+        keys = _load(_TensorUnpickler(file, path), path)
+        if not isinstance(keys, list) or not set(unpickler.storages) <= {str(key) for key in keys}:
+            raise ConvertError(f"{path}: the list of storages does not match the tensors")
+        for key in map(str, keys):
+            storage = unpickler.storages.get(key)
+            count = file.read(8)
+            if storage is None or len(count) < 8 or struct.unpack("<q", count)[0] != storage.count:
+                raise ConvertError(f"{path}: truncated, or storage {key} has another length than announced")
+            storage.offset = file.tell()
+            file.seek(storage.count * item_size(storage.dtype), io.SEEK_CUR)
+        if file.tell() > path.stat().st_size:
+            raise ConvertError(f"{path}: truncated: {file.tell()} bytes announced, {path.stat().st_size} there")
+    return _tensors(path, tree)
+
+
+def _tensors(path: Path, tree: object) -> dict[str, StoredTensor]:
+    if not isinstance(tree, dict):
+        raise ConvertError(f"{path}: holds a {type(tree).__name__}, not a dictionary of tensors")
+    strangers = [
+        f"{name} ({type(value).__name__.lstrip('_')})"
+        for name, value in tree.items()
+        if not isinstance(value, _View) or not isinstance(name, str)
+    ]
+    if strangers:
+        raise ConvertError(f"{path}: tensors only, please; these entries are something else: {', '.join(strangers)}")
+    return {name: _tensor(path, name, view) for name, view in tree.items()}
+
+
+def _tensor(path: Path, name: str, view: _View) -> StoredTensor:
+    storage, shape, stride = view.storage, view.shape, view.stride
+    numbers = (view.offset, *shape, *stride)
+    if not isinstance(storage, _Storage) or not all(isinstance(number, int) and number >= 0 for number in numbers):
+        raise ConvertError(f"{path}: tensor {name}: malformed description {numbers}")
+    reach = view.offset + sum((length - 1) * step for length, step in zip(shape, stride, strict=False)) + 1
+    if len(shape) != len(stride) or (math.prod(shape) and reach > storage.count):
+        raise ConvertError(f"{path}: tensor {name}: shape {shape} with stride {stride} reaches beyond its storage")
+
+    def read_array() -> np.ndarray:
+        dtype = numpy_dtype(storage.dtype)
+        if math.prod(shape) == 0:
+            return np.zeros(shape, dtype)
+        block = np.memmap(path, np.uint8, "r", storage.offset, (storage.count * dtype.itemsize,)).view(dtype)
+        window = block[view.offset : reach]
+        return np.lib.stride_tricks.as_strided(window, shape, tuple(step * dtype.itemsize for step in stride))
+
+    return StoredTensor(name, storage.dtype, shape, path, read_array)

@@ -1,0 +1,91 @@
+"""The report of a conversion: an object for callers, conversion.json for programs, conversion.md for people."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+
+JSON_NAME, TEXT_NAME = "conversion.json", "conversion.md"
+
+
+@dataclass
+class Report:
+    """What a conversion did.
+
+    files: source file -> sha256. tensors: source tensor -> {"dtype", "shape", "becomes", "how"}.
+    filled_otherwise: target parameter -> what fills it though no tensor of its own is there.
+    initialised: target parameters that start anew. ignored: source tensor -> why.
+    parity: output -> {"max_abs", "max_rel"} where a comparison ran.
+    """
+
+    direction: str
+    source: str
+    destination: str
+    family: str
+    task: str
+    target_class: str
+    dtype: str
+    files: dict[str, str] = field(default_factory=dict)
+    tensors: dict[str, dict] = field(default_factory=dict)
+    filled_otherwise: dict[str, str] = field(default_factory=dict)
+    initialised: list[str] = field(default_factory=list)
+    ignored: dict[str, str] = field(default_factory=dict)
+    tokenizer: dict = field(default_factory=dict)
+    config_kept_aside: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    parity: dict[str, dict] = field(default_factory=dict)
+    seconds: float = 0.0
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def summary(self) -> str:
+        """A few lines for the terminal."""
+        lines = [
+            f"{self.family} / {self.task}: {self.source} -> {self.destination}",
+            f"load it with {self.target_class}.from_pretrained({str(self.destination)!r})",
+            f"{len(self.tensors)} tensors converted, {len(self.filled_otherwise)} filled by tying or defaults, "
+            f"{len(self.initialised)} newly initialised, {len(self.ignored)} ignored, in {self.seconds:.1f} s",
+        ]
+        if self.initialised:
+            lines.append(f"newly initialised: {', '.join(self.initialised)}")
+        if self.ignored:
+            lines.append(f"ignored: {', '.join(f'{name} ({why})' for name, why in list(self.ignored.items())[:6])}"
+                         + (f" and {len(self.ignored) - 6} more" if len(self.ignored) > 6 else ""))  # fmt: skip
+        lines.append(f"tokenizer: {self.tokenizer.get('kind', 'none')}")
+        return "\n".join(lines + [f"note: {note}" for note in self.notes])
+
+    def write(self, directory: Path) -> None:
+        """conversion.json and conversion.md in the directory."""
+        (directory / JSON_NAME).write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (directory / TEXT_NAME).write_text(self._text(), encoding="utf-8")
+
+    def _text(self) -> str:
+        lines = ["# Conversion report", "", self.summary(), "", "## Source", ""]
+        lines += [f"- {name}: sha256 {digest}" for name, digest in self.files.items()]
+        lines += ["", "## Tensors", "", "| source | becomes | how | shape | type |", "| --- | --- | --- | --- | --- |"]
+        lines += [
+            f"| {name} | {', '.join(t['becomes'])} | {t['how']} | {t['shape']} | {t['dtype']} |" for name, t in self.tensors.items()
+        ]
+        for title, table in (("Filled otherwise", self.filled_otherwise), ("Ignored", self.ignored)):
+            if table:
+                lines += ["", f"## {title}", "", *(f"- {name}: {what}" for name, what in table.items())]
+        if self.parity:
+            lines += ["", "## Parity", "", "| output | max abs | max rel |", "| --- | --- | --- |"]
+            lines += [f"| {name} | {p['max_abs']:.2e} | {p['max_rel']:.2e} |" for name, p in self.parity.items()]
+        if self.config_kept_aside:
+            lines += ["", "## Configuration fields kept aside", "", ", ".join(self.config_kept_aside)]
+        lines += ["", "## Versions", "", *(f"- {name} {version}" for name, version in self.versions.items())]
+        return "\n".join(lines) + "\n"
+
+
+def versions() -> dict[str, str]:
+    """Versions of what takes part, without importing it."""
+    found = {"python": platform.python_version()}
+    for name in ("paddlepaddle", "paddlenlp", "numpy", "tokenizers", "torch", "transformers"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

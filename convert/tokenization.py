@@ -1,0 +1,259 @@
+"""Tokenizers: every checkpoint gets a tokenizer.json, which PaddleNLP's PretrainedTokenizerFast runs as transformers does.
+
+PaddleNLP's own Python tokenizers split some symbols differently from Hugging Face's, so they are not relied on. Where the
+source has only vocabulary files, the tokenizer.json is built the way transformers builds it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from convert.errors import ConvertError
+from convert.family import Family
+from convert.tensors import read_json
+
+VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model")
+SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+PADDLE_CLASS, HF_CLASS = "PretrainedTokenizerFast", "PreTrainedTokenizerFast"
+
+# The special tokens of transformers' tokenizer classes, by what builds their tokenizer.json.
+DEFAULTS = {
+    "wordpiece": {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"},
+    "byte_bpe": {"unk_token": "<|endoftext|>", "bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"},
+    "byte_bpe_with_ends": {
+        "bos_token": "<s>", "eos_token": "</s>", "sep_token": "</s>", "cls_token": "<s>", "unk_token": "<unk>",
+        "pad_token": "<pad>", "mask_token": "<mask>",
+    },
+}  # fmt: skip
+
+
+def files(directory: Path) -> list[Path]:
+    """The tokenizer files of a directory."""
+    return [directory / name for name in (*VOCABULARIES, *SETTINGS) if (directory / name).is_file()]
+
+
+def kind(directory: Path, family: Family) -> str:
+    """How the directory's tokenizer is built: a name of BUILDERS, or "none"."""
+    if (directory / "vocab.txt").is_file() and family.tokenizer in ("wordpiece", "byte_bpe_with_ends"):
+        return "wordpiece"
+    if (directory / "vocab.json").is_file() and (directory / "merges.txt").is_file():
+        return "byte_bpe" if family.tokenizer == "byte_bpe" else "byte_bpe_with_ends"
+    if (directory / "tokenizer.json").is_file():
+        return family.tokenizer
+    return "none"
+
+
+def text(token: object) -> str | None:
+    """A special token as text, which files write either bare or as an object with its properties."""
+    return token.get("content") if isinstance(token, dict) else token
+
+
+def write_paddle_tokenizer(source: Path, target: Path, kept: Path, model_config: dict, family: Family) -> dict:
+    """Writes the tokenizer's files into `target`, the originals of those that change into `kept`.
+
+    Returns: what the report says: {"kind", "files", "notes"}.
+    Raises: ConvertError where a tokenizer file is damaged.
+    """
+    built = kind(source, family)
+    found = files(source)
+    if built == "none":
+        return {"kind": "none", "files": {}, "notes": ["the source has no tokenizer files that can be converted"]}
+    settings = {name: read_json(source / name) if (source / name).is_file() else {} for name in SETTINGS}
+    config, special_map = settings["tokenizer_config.json"], settings["special_tokens_map.json"]
+    special = {**DEFAULTS.get(built, {}), **{key: special_map[key] for key in SPECIAL if key in special_map}}
+    special.update({key: config[key] for key in SPECIAL if config.get(key) is not None})
+    special = {key: value for key, value in special.items() if value is not None}
+    try:
+        tokenizer = _tokenizer(source, built, config, special)
+        _add_tokens(tokenizer, config, settings["added_tokens.json"], special, special_map)
+    except _Unsuitable as problem:
+        return {"kind": "none", "files": {}, "notes": [f"tokenizer not converted: {problem}"]}
+    for path in found:
+        shutil.copyfile(path, (kept if path.name in SETTINGS or path.name == "tokenizer.json" else target) / path.name)
+    tokenizer.save(str(target / "tokenizer.json"))
+    paddle_config = {
+        "tokenizer_class": PADDLE_CLASS,
+        **{key: text(value) for key, value in special.items()},
+        "model_input_names": ["input_ids", *(["token_type_ids"] if family.token_types else []), "attention_mask"],
+    }
+    for key in ("model_max_length", "padding_side", "truncation_side", "clean_up_tokenization_spaces"):
+        if key in config:
+            paddle_config[key] = config[key]
+    extra = [text(token) for token in _additional(config, special_map)]
+    if extra:
+        paddle_config["additional_special_tokens"] = extra
+    (target / "tokenizer_config.json").write_text(json.dumps(paddle_config, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    return {"kind": built, "files": [path.name for path in found]}
+
+
+def write_hf_tokenizer(source: Path, target: Path, kept: Path) -> dict:
+    """Writes the tokenizer's files for transformers: the originals where the conversion kept them, else Paddle's translated.
+
+    Returns: what the report says: {"kind", "files"}.
+    """
+    found = {path.name: path for path in files(source)}
+    originals = {path.name: path for path in files(kept)} if kept.is_dir() else {}
+    if originals:
+        # what the conversion itself wrote gives way to what was there before, or to nothing
+        found = {name: path for name, path in found.items() if name not in (*SETTINGS, "tokenizer.json")} | originals
+    elif kept.is_dir() and any(name in found for name in ("vocab.txt", "vocab.json", "spiece.model")):
+        found = {name: path for name, path in found.items() if name in VOCABULARIES and name != "tokenizer.json"}
+    for name, path in found.items():
+        shutil.copyfile(path, target / name)
+    settings = target / "tokenizer_config.json"
+    if settings.is_file():
+        config = read_json(settings)
+        if config.get("tokenizer_class") == PADDLE_CLASS:
+            config["tokenizer_class"] = HF_CLASS
+            settings.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return {"kind": "as in the original" if originals else "tokenizer.json" if found else "none", "files": sorted(found)}
+
+
+class _Unsuitable(Exception):
+    """The files are there but are not what the family's tokenizer is made of."""
+
+
+def _additional(config: dict, special_map: dict) -> list:
+    return config.get("additional_special_tokens") or special_map.get("additional_special_tokens") or []
+
+
+def _tokenizer(source: Path, built: str, config: dict, special: dict):
+    """The tokenizer as transformers' fast class would set it up."""
+    from tokenizers import Tokenizer
+
+    path = source / "tokenizer.json"
+    if path.is_file():
+        read_json(path)
+        try:
+            tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:  # the library raises bare Exception
+            raise ConvertError(f"{path}: not a tokenizer.json that this version of tokenizers reads ({error})") from None
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        _apply_settings(tokenizer, built, config)
+        return tokenizer
+    return BUILDERS[built](source, config, {key: text(value) for key, value in special.items()})
+
+
+def _apply_settings(tokenizer, built: str, config: dict) -> None:
+    """transformers' classes let tokenizer_config.json (or their own default) overrule the tokenizer.json."""
+    from tokenizers import normalizers, pre_tokenizers
+
+    class_name = str(config.get("tokenizer_class", "")).removesuffix("Fast")
+    if class_name == "PreTrainedTokenizer":
+        return
+    if built == "wordpiece" and tokenizer.normalizer is not None:
+        state = json.loads(tokenizer.normalizer.__getstate__())
+        wanted = _wordpiece_settings(config)
+        if state.get("type") == "BertNormalizer" and any(state.get(key) != value for key, value in wanted.items()):
+            tokenizer.normalizer = normalizers.BertNormalizer(clean_text=state.get("clean_text", True), **wanted)
+    if built.startswith("byte_bpe") and isinstance(tokenizer.pre_tokenizer, pre_tokenizers.ByteLevel):
+        tokenizer.pre_tokenizer.add_prefix_space = bool(config.get("add_prefix_space", False))
+
+
+def _wordpiece_settings(config: dict) -> dict:
+    return {
+        "lowercase": config.get("do_lower_case", True),
+        "strip_accents": config.get("strip_accents"),
+        "handle_chinese_chars": config.get("tokenize_chinese_chars", True),
+    }
+
+
+def _wordpiece(source: Path, config: dict, special: dict[str, str]):
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+    try:
+        words = (source / "vocab.txt").read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise ConvertError(f"{source / 'vocab.txt'}: not UTF-8 text ({error})") from None
+    words = words[:-1] if words and not words[-1] else words
+    vocabulary = {word.rstrip("\r"): number for number, word in enumerate(words)}
+    missing = [special[key] for key in ("unk_token", "cls_token", "sep_token") if special.get(key) not in vocabulary]
+    if missing:
+        raise _Unsuitable(f"vocab.txt lacks {', '.join(map(str, missing))}, so it is not a WordPiece vocabulary")
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token=special["unk_token"], max_input_chars_per_word=100))
+    tokenizer.normalizer = normalizers.BertNormalizer(clean_text=True, **_wordpiece_settings(config))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    first, last = special["cls_token"], special["sep_token"]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{first}:0 $A:0 {last}:0",
+        pair=f"{first}:0 $A:0 {last}:0 $B:1 {last}:1",
+        special_tokens=[(first, vocabulary[first]), (last, vocabulary[last])],
+    )
+    tokenizer.decoder = decoders.WordPiece(prefix="##")
+    return tokenizer
+
+
+def _byte_bpe(source: Path, config: dict, special: dict[str, str]):
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+
+    read_json(source / "vocab.json")
+    try:
+        model = models.BPE.from_file(str(source / "vocab.json"), str(source / "merges.txt"), fuse_unk=False)
+    except Exception as error:  # the library raises bare Exception
+        raise ConvertError(f"{source}: vocab.json and merges.txt do not make a BPE vocabulary ({error})") from None
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=bool(config.get("add_prefix_space", False)))
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+    return tokenizer
+
+
+def _byte_bpe_with_ends(source: Path, config: dict, special: dict[str, str]):
+    from tokenizers import processors
+
+    tokenizer = _byte_bpe(source, config, special)
+    ends = {name: (special[key], tokenizer.token_to_id(special[key])) for name, key in (("cls", "cls_token"), ("sep", "sep_token"))}
+    missing = [token for token, number in ends.values() if number is None]
+    if missing:
+        raise _Unsuitable(f"vocab.json lacks {', '.join(missing)}")
+    prefix_space = bool(config.get("add_prefix_space", False))
+    tokenizer.post_processor = processors.RobertaProcessing(**ends, trim_offsets=True, add_prefix_space=prefix_space)
+    return tokenizer
+
+
+BUILDERS: dict[str, Callable] = {"wordpiece": _wordpiece, "byte_bpe": _byte_bpe, "byte_bpe_with_ends": _byte_bpe_with_ends}
+
+
+def _add_tokens(tokenizer, config: dict, added: dict, special: dict, special_map: dict) -> None:
+    """Special and added tokens that the vocabulary treats as ordinary text so far.
+
+    Raises: ConvertError where an added token cannot get the id the files give it.
+    """
+    from tokenizers import AddedToken
+
+    for key, token in special.items():
+        properties = dict(token) if isinstance(token, dict) else {"content": token}
+        properties = {name: value for name, value in properties.items() if name in ("lstrip", "rstrip", "normalized")}
+        if key == "mask_token" and isinstance(token, str) and config.get("tokenizer_class", "Bart") not in ("BertTokenizer",):
+            properties.setdefault("lstrip", isinstance(tokenizer.pre_tokenizer, _byte_level()))
+        _add(tokenizer, AddedToken(text(token), special=True, **{"normalized": False, **properties}))
+    wanted = [(int(number), dict(token)) for number, token in config.get("added_tokens_decoder", {}).items()]
+    wanted += [(int(number), {"content": content, "normalized": True}) for content, number in added.items()]
+    for number, token in sorted(wanted, key=lambda item: item[0]):
+        token.pop("__type", None)
+        _add(tokenizer, AddedToken(**token))
+        if tokenizer.token_to_id(token["content"]) != number:
+            raise ConvertError(f"added token {token['content']!r} should have id {number}; the vocabulary has another one there")
+    for token in _additional(config, special_map):
+        _add(tokenizer, AddedToken(text(token), special=True, normalized=False))
+
+
+def _byte_level() -> type:
+    from tokenizers import pre_tokenizers
+
+    return pre_tokenizers.ByteLevel
+
+
+def _add(tokenizer, token) -> None:
+    """Adds a token unless the tokenizer already splits it off."""
+    if token.content in {known.content for known in tokenizer.get_added_tokens_decoder().values()}:
+        return
+    if token.special:
+        tokenizer.add_special_tokens([token])
+    else:
+        tokenizer.add_tokens([token])
