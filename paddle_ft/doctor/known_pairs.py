@@ -1,0 +1,119 @@
+"""Versions that do not go together, as found by installing and importing them. Reads no package, only version numbers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+ERROR, WARNING = "error", "warning"
+
+
+@dataclass(frozen=True)
+class BadPair:
+    """Two packages in ranges [at_least, below) that fail together; None leaves an end open.
+
+    The packages are named as on the registry; "paddle" stands for paddlepaddle and paddlepaddle-gpu alike.
+    `remedy` is the pip command that mends it. A warning is a pair that imports, but that one of the two does not promise.
+    """
+
+    first: str
+    first_range: tuple[str | None, str | None]
+    second: str
+    second_range: tuple[str | None, str | None]
+    level: str
+    reason: str
+    remedy: str
+
+    def applies(self, versions: dict[str, str]) -> bool:
+        return _within(versions.get(self.first), self.first_range) and _within(versions.get(self.second), self.second_range)
+
+
+ANY = (None, None)
+KNOWN_BAD = [
+    BadPair(
+        *("paddlepaddle", ANY, "paddlepaddle-gpu", ANY, ERROR),
+        "both unpack into the same folder and overwrite each other's files",
+        "pip uninstall -y paddlepaddle paddlepaddle-gpu, then install one of them again",
+    ),
+    BadPair(
+        *("paddlenlp", ("3.0", None), "paddle", (None, "3.0"), ERROR),
+        "paddlenlp 3 uses paddle.float8_e5m2, which Paddle 2 does not have: it does not import",
+        'pip install "paddlepaddle==3.3.1" (GPU: see requirements-gpu.txt)',
+    ),
+    BadPair(
+        *("paddlenlp", ANY, "aistudio-sdk", ("0.3.0", None), ERROR),
+        "paddlenlp imports aistudio_sdk.hub.download, which 0.3.0 removed",
+        'pip install "aistudio-sdk==0.2.6"',
+    ),
+    BadPair(
+        *("paddlenlp", ANY, "huggingface_hub", ("2.0", None), ERROR),
+        "paddlenlp imports repo_type_and_id_from_hf_id, which huggingface_hub 2.0 removed",
+        'pip install "huggingface_hub==0.36.2"',
+    ),
+    BadPair(
+        *("paddlenlp", ANY, "datasets", (None, "2.16"), ERROR),
+        "paddlenlp passes trust_remote_code to load_dataset, which fails before datasets 2.16",
+        'pip install "datasets==3.6.0"',
+    ),
+    BadPair(
+        *("paddle", ANY, "protobuf", (None, "3.20"), ERROR),
+        "Paddle imports google.protobuf.internal.builder, which protobuf has from 3.20 on",
+        'pip install "protobuf==6.33.6"',
+    ),
+    BadPair(
+        *("numpy", (None, "2.0"), "pyarrow", ("26.0", None), ERROR),
+        "pyarrow 26 refuses NumPy below 2 when it is imported, paddlenlp declares numpy<=1.26.4",
+        'pip install "pyarrow==19.0.1"',
+    ),
+    BadPair(
+        *("huggingface_hub", (None, "1.0"), "datasets", ("5.2", None), ERROR),
+        "datasets 5.2 imports names that huggingface_hub below 1.0 does not have",
+        'pip install "datasets==3.6.0"',
+    ),
+    BadPair(
+        *("paddlenlp", ANY, "datasets", ("4.0", None), WARNING),
+        "datasets 4 refuses datasets that come as scripts (glue and others of PaddleNLP); files of your own still load",
+        'pip install "datasets==3.6.0"',
+    ),
+    BadPair(
+        *("pyarrow", (None, "21.0"), "datasets", ("4.1", None), WARNING),
+        "datasets 4.1 writes Parquet with an option that pyarrow has from 21 on",
+        'pip install "datasets==3.6.0"',
+    ),
+    BadPair(
+        *("tokenizers", (None, "0.22"), "huggingface_hub", ("1.0", "2.0"), WARNING),
+        "tokenizers 0.21 declares huggingface-hub<1.0",
+        'pip install "huggingface_hub==0.36.2"',
+    ),
+    BadPair(
+        *("paddlenlp", ANY, "numpy", ("1.26.5", None), WARNING),
+        "paddlenlp declares numpy<=1.26.4",
+        'pip install "numpy==1.26.4"',
+    ),
+    BadPair(
+        *("paddlenlp", ("3.0", None), "tokenizers", ("0.22", None), WARNING),
+        "paddlenlp declares tokenizers>=0.21,<0.22",
+        'pip install "tokenizers==0.21.4"',
+    ),
+    BadPair(
+        *("paddlenlp", ("3.0", None), "tokenizers", (None, "0.21"), WARNING),
+        "paddlenlp declares tokenizers>=0.21,<0.22",
+        'pip install "tokenizers==0.21.4"',
+    ),
+]
+
+
+def release(version: str) -> tuple[int, ...]:
+    """ "3.0.0b4" -> (3,): the numbers of the release, without zeros at the end, so that 3.0 and 3.0.0 are alike."""
+    match = re.match(r"\d+(?:\.\d+)*", version)
+    numbers = [int(part) for part in match.group().split(".")] if match else []
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
+
+
+def _within(version: str | None, bounds: tuple[str | None, str | None]) -> bool:
+    if version is None:
+        return False
+    at_least, below = bounds
+    return (at_least is None or release(version) >= release(at_least)) and (below is None or release(version) < release(below))
