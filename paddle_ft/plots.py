@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from paddle_ft.reporting.records import Run, is_number, read_run, score_label, score_names
+from paddle_ft.reporting.records import SCORE_NAMES, Run, is_number, read_run, score_label, score_names
 
 # Okabe & Ito (2008): told apart by colour-blind readers too
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
@@ -94,6 +94,8 @@ def _loss(run: Run) -> Figure | None:
     train_steps, train = train_steps[finite], train[finite]
     evaluated = {split: _series(events, "loss") for split, events in run.evaluations.items()}
     evaluated = {split: series for split, series in evaluated.items() if len(series[0])}
+    if any(len(steps) > 1 for steps, _ in evaluated.values()):  # a split scored before training alone is no curve
+        evaluated = {split: series for split, series in evaluated.items() if len(series[0]) > 1}
     if not len(train) and not evaluated:
         return None
     figure, axes = _axes("Loss", "loss (nats)")
@@ -130,7 +132,7 @@ def _scores(run: Run) -> Figure | None:
         return None
     found = score_names({name: value for event in run.evaluations[split] for name, value in event.items()})
     names = [name for name in ROUGE if name in found]
-    names = names or [name for name in found if name != "loss" and "perplexity" not in name]
+    names = names or [name for name in found if name in SCORE_NAMES and name not in ("loss", "perplexity")]
     if not names:
         return None
     figure, axes = _axes(f"Scores on {split}", "score (0-100)")
@@ -142,9 +144,7 @@ def _scores(run: Run) -> Figure | None:
         if is_number(level):
             axes.axhline(level, color=colour, linestyle=":", linewidth=1.2)
     if baseline.get(split):
-        axes.plot(
-            [], [], color=GREY, linestyle=":", linewidth=1.2, label=f"{baseline.get('name', 'baseline')} baseline"
-        )
+        axes.plot([], [], color=GREY, linestyle=":", linewidth=1.2, label=f"{baseline.get('name', 'baseline')} baseline")
     _mark_best(run, axes, names)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return _number_steps(figure)

@@ -65,9 +65,7 @@ def _task(run: Run) -> str:
 def _missing(run: Run, plots: list[Path]) -> list[str]:
     missing = []
     if not any(run.predictions.values()):
-        missing.append(
-            "There are no predictions (predictions-<split>.jsonl): they are written when training has ended."
-        )
+        missing.append("There are no predictions (predictions-<split>.jsonl): they are written when training has ended.")
     if not plots:
         missing.append("There are no curves: nothing has been logged yet.")
     return missing
@@ -82,42 +80,37 @@ def _best(run: Run) -> str:
 
 
 def _score_tables(run: Run) -> list[dict]:
-    """One table a split: a row a score, columns model, before training and baseline.
-
-    Without final results the columns are the latest evaluation and the one at step 0.
-    """
+    """One table a split: a row a score, columns model, before training and baseline, in an unfinished run too."""
     final = run.results.get("metrics") or {}
-    if not final:
-        return [_score_table(split, _latest(events)) for split, events in run.evaluations.items()]
     before, baseline = run.results.get("before_training") or {}, run.results.get("baseline") or {}
     tables = []
-    for split, metrics in final.items():
-        columns = {"model": metrics, "before training": before.get(split) or {}}
-        columns[f"{baseline.get('name', '')} baseline".strip()] = baseline.get(split) or {}
+    for split in final or run.evaluations:
+        events = run.evaluations.get(split, [])
+        start = [event for event in events if event["step"] == 0]
+        columns = {
+            **({"model": final[split]} if final else _latest(events)),
+            "before training": before.get(split) or (start[0] if start else {}),
+            f"{baseline.get('name', '')} baseline".strip(): baseline.get(split) or {},
+        }
         tables.append(_score_table(split, columns))
     return tables
 
 
 def _latest(events: list[dict]) -> dict[str, dict]:
-    latest, first = events[-1], events[0]
-    columns = {f"model at step {form.number(latest['step'])}": latest}
-    if first["step"] == 0 and len(events) > 1:
-        columns["before training"] = first
-    return columns
+    latest = events[-1]
+    if latest["step"] == 0:
+        return {"model": {}}
+    return {f"model at step {form.number(latest['step'])}": latest}
 
 
 def _score_table(split: str, columns: dict[str, dict]) -> dict:
     names = score_names({name: value for metrics in reversed(columns.values()) for name, value in metrics.items()})
     rows = []
     for name in names:
-        cells = [
-            (form.score(name, metrics.get(name)), form.interval(metrics.get(f"{name}_ci")))
-            for metrics in columns.values()
-        ]
+        cells = [(form.score(name, metrics.get(name)), form.interval(metrics.get(f"{name}_ci"))) for metrics in columns.values()]
         rows.append({"label": score_label(name), "lower": name in form.LOWER_IS_BETTER, "cells": cells})
-    model = next(iter(columns.values()))
-    notes = [form.fact(name, value) for name, value in model.items() if _is_note(name, value)]
-    return {"split": split, "columns": list(columns), "rows": rows, "notes": notes}
+    notes = {name: value for metrics in columns.values() for name, value in metrics.items() if _is_note(name, value)}
+    return {"split": split, "columns": list(columns), "rows": rows, "notes": [form.fact(*note) for note in notes.items()]}
 
 
 def _is_note(name: str, value: object) -> bool:
@@ -139,9 +132,7 @@ def _data(run: Run) -> dict:
 
 def _examples(split: str, rows: list[dict]) -> dict:
     """The best and worst predictions by their score; all of them, best first, where there are few."""
-    score = (
-        "rougeL" if "rougeL" in rows[0] else next((name for name, value in rows[0].items() if is_number(value)), None)
-    )
+    score = "rougeL" if "rougeL" in rows[0] else next((name for name, value in rows[0].items() if is_number(value)), None)
     if score is None:
         groups = [(f"The first {min(len(rows), EXAMPLES)} of {len(rows):,}", rows[:EXAMPLES])]
     else:

@@ -66,10 +66,7 @@ def finish(run, results=RESULTS, predictions=()):
 
 
 def predictions(count):
-    return [
-        {"source": f"新闻第{i}号。", "target": f"标题{i}", "prediction": f"预测{i}", "rougeL": float(i)}
-        for i in range(count)
-    ]
+    return [{"source": f"新闻第{i}号。", "target": f"标题{i}", "prediction": f"预测{i}", "rougeL": float(i)} for i in range(count)]
 
 
 def read(run) -> tuple[str, Page]:
@@ -151,6 +148,11 @@ def test_unfinished_run(run):
     assert "There are no predictions (predictions-<split>.jsonl)" in page.text
     assert "model at step 400 before training" in page.text
     assert "ROUGE-1 21.50 3.10" in page.text
+    partial = {"status": "training", "baseline": RESULTS["baseline"], "before_training": RESULTS["before_training"]}
+    (run / "results.json").write_text(json.dumps(partial), encoding="utf-8")
+    _, page = read(run)
+    assert "The run has not finished: the figures are those of the latest evaluation." in page.text
+    assert "ROUGE-1 21.50 3.10 20.50" in page.text
 
 
 def test_run_that_has_only_begun(run):
@@ -207,6 +209,9 @@ def test_no_run(tmp_path):
         (form.number(None), "–"),
         (form.number(True), "–"),
         (form.score("rouge1", 40), "40.00"),
+        (form.score("rouge1", 0.004), "0.00"),
+        (form.score("lead_length", 14), "14"),
+        (form.score("perplexity", 2.5e9), "2.5e+09"),
         (form.interval([1, 2.25]), "1.0 to 2.2"),
         (form.interval(None), ""),
         (form.duration(8.25), "8.2 s"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from paddle_ft.reporting.records import is_number
+from paddle_ft.reporting.records import SCORE_NAMES, is_number
 
 DASH = "–"
 LOWER_IS_BETTER = ("loss", "perplexity", "ece")
@@ -24,15 +24,18 @@ def number(value: object, decimals: int = 2) -> str:
 
 
 def score(name: str, value: object) -> str:
-    """Losses with three places, all other scores with two."""
-    return number(float(value) if is_number(value) else value, 3 if name == "loss" else 2)
+    """Losses with three places, other scores with two; counts beside the scores as whole numbers."""
+    if isinstance(value, int) and name not in SCORE_NAMES:
+        return number(value)
+    places = 3 if name == "loss" else 2
+    return f"{value:,.{places}f}" if is_number(value) and abs(value) < 1e7 else number(value, places)
 
 
 def interval(ends: object) -> str:
     """ "40.1 to 42.3", empty where there is none."""
     if not (isinstance(ends, list) and len(ends) == 2 and all(map(is_number, ends))):
         return ""
-    return f"{number(float(ends[0]), 1)} to {number(float(ends[1]), 1)}"
+    return f"{ends[0]:,.1f} to {ends[1]:,.1f}"
 
 
 def duration(seconds: object) -> str:

@@ -70,6 +70,9 @@ def _read_results(run: Run) -> None:
         run.results = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         run.problems.append(f"results.json cannot be read: {error}")
+        return
+    if not run.results.get("metrics"):
+        run.problems.append("The run has not finished: the figures are those of the latest evaluation.")
 
 
 def _read_events(run: Run) -> None:
@@ -134,11 +137,10 @@ _NOT_SCORES = ("step", "epoch", "seconds", "examples", "rows", "tokens", "sample
 
 
 def score_names(metrics: dict) -> list[str]:
-    """The numeric scores of an evaluation, in a reader's order: known ones first, then others by name, loss last."""
+    """The numbers of an evaluation, in a reader's order: known scores first, loss last of them, then others by name."""
     present = [name for name, value in metrics.items() if is_number(value) and name not in _NOT_SCORES]
-    known = [name for name in SCORE_NAMES if name in present and name != "loss"]
-    others = sorted(name for name in present if name not in SCORE_NAMES)
-    return known + others + (["loss"] if "loss" in present else [])
+    known = [name for name in SCORE_NAMES if name in present]
+    return known + sorted(name for name in present if name not in SCORE_NAMES)
 
 
 def score_label(name: str) -> str:
