@@ -37,9 +37,7 @@ def confidence_intervals(values: np.ndarray, *, seed: int = 0, n: int = 1000, le
     return np.quantile(means, [tail, 1 - tail], axis=0).T
 
 
-def confidence_interval(
-    values: Sequence[float], seed: int = 0, n: int = 1000, level: float = 0.95
-) -> tuple[float, float]:
+def confidence_interval(values: Sequence[float], seed: int = 0, n: int = 1000, level: float = 0.95) -> tuple[float, float]:
     """The interval of one mean: `values` is [examples]. See `confidence_intervals`."""
     low, high = confidence_intervals(np.asarray(values, dtype=np.float64)[:, None], seed=seed, n=n, level=level)[0]
     return float(low), float(high)

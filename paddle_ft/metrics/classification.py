@@ -9,9 +9,7 @@ import numpy as np
 ECE_BINS = 15
 
 
-def classification_scores(
-    labels: Sequence[int], probabilities: np.ndarray, *, bootstrap: int = 1000, seed: int = 0
-) -> dict:
+def classification_scores(labels: Sequence[int], probabilities: np.ndarray, *, bootstrap: int = 1000, seed: int = 0) -> dict:
     """Accuracy, F1, Matthews correlation and calibration of the likeliest class.
 
     Args:
@@ -93,9 +91,7 @@ def majority_probabilities(train_labels: Sequence[int], examples: int, classes: 
 def _checked(labels: Sequence[int], probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     labels, probabilities = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
     if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1] or not len(labels):
-        raise ValueError(
-            f"labels {labels.shape} and probabilities {probabilities.shape} do not fit: [n] and [n, classes]"
-        )
+        raise ValueError(f"labels {labels.shape} and probabilities {probabilities.shape} do not fit: [n] and [n, classes]")
     classes = probabilities.shape[1]
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(f"labels from {labels.min()} to {labels.max()}, but there are {classes} classes from 0")
