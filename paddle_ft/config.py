@@ -147,7 +147,9 @@ def load_config(name: str, overrides: list[str] = (), sample: bool = False) -> B
             origins[key] = origins.get(f"sample.{key}", shown)
         data["sample"] = True
     data.setdefault("recipe", path.stem)
-    data.setdefault("output_dir", f"runs/{path.stem}" + ("_sample" if sample else ""))
+    data.setdefault("output_dir", f"runs/{path.stem}")
+    if sample:
+        data["output_dir"] = f"{data['output_dir']}_sample"
 
     for override in overrides:
         key, value = parse_override(override)

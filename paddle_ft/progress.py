@@ -7,6 +7,18 @@ import sys
 from tqdm import tqdm
 
 
+class _Lines:
+    """Turns a bar's redrawing into lines of their own, for log files and pipes."""
+
+    def write(self, text: str) -> None:
+        text = text.strip("\r\n ")
+        if text:
+            sys.stderr.write(text + "\n")
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 class Progress:
     """A tqdm bar on stderr. Where stderr is no terminal, a line every ten seconds instead of a redrawn bar.
 
@@ -20,12 +32,13 @@ class Progress:
             desc=label,
             unit=unit,
             initial=initial,
-            file=sys.stderr,
+            file=sys.stderr if terminal else _Lines(),
             mininterval=0.2 if terminal else 10.0,
             delay=0.0 if terminal else 2.0,
-            ascii=None if terminal else True,
+            ascii=not terminal,
             dynamic_ncols=terminal,
             leave=not terminal,
+            bar_format=None if terminal else "{desc}: {n_fmt}/{total_fmt} {unit}, {percentage:.0f} %, {rate_fmt}, {remaining} left{postfix}",
             unit_scale=unit == "B",
         )
 
@@ -44,5 +57,7 @@ class Progress:
 
 def say(message: str) -> None:
     """Prints a line of news for the user without tearing a bar that is being drawn."""
-    tqdm.write(message, file=sys.stderr)
-    sys.stderr.flush()
+    if sys.stderr.isatty():
+        tqdm.write(message, file=sys.stderr)
+    else:
+        print(message, file=sys.stderr, flush=True)

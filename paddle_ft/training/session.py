@@ -291,7 +291,6 @@ def _first_results(config: BaseConfig, prepared: Prepared, run: RunDir) -> dict:
 
 def _final_results(results: dict, loop: Loop, prepared: Prepared, run: RunDir) -> None:
     """Scores the best checkpoint on every split, and writes results, predictions, plots and report."""
-    from paddle_ft.plots import plot_run
     from paddle_ft.report import write_report
 
     state, task = loop.state, prepared.task
@@ -319,7 +318,6 @@ def _final_results(results: dict, loop: Loop, prepared: Prepared, run: RunDir) -
     }
     results["status"] = "finished"
     run.write_results(results)
-    plot_run(run.path)
     write_report(run.path)
 
 

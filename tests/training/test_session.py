@@ -12,7 +12,7 @@ from paddle_ft import inference
 from paddle_ft.config import load_config
 from paddle_ft.errors import UserError
 from paddle_ft.training import session
-from tests.tiny import PAIRS, overrides
+from tests.tiny import PAIRS, overrides, write_pairs
 
 
 def train(folder, *more, **flags):
@@ -22,9 +22,11 @@ def train(folder, *more, **flags):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """Trained until it knows its eight pairs by heart."""
-    return train(tmp_path_factory.mktemp("finished"), "train.num_train_epochs=80", "train.logging_steps=20",
-                 "model.config.dropout=0.0", "model.config.attention_dropout=0.0",
-                 "train.train_batch_size=8", "eval.eval_steps=1000", "seed=3")  # fmt: skip
+    folder = tmp_path_factory.mktemp("finished")
+    often = write_pairs(folder / "often.tsv", PAIRS * 8)
+    return train(folder, f"data.train={often}", "train.num_train_epochs=20", "train.logging_steps=40", "train.train_batch_size=8",
+                 "train.learning_rate=0.005", "model.config.d_model=64", "model.config.dropout=0.0",
+                 "model.config.attention_dropout=0.0", "seed=3")  # fmt: skip
 
 
 def test_it_overfits_eight_pairs_and_generates_them_back(finished):
@@ -46,16 +48,16 @@ def test_results(finished):
     assert results["before_training"]["test"]["rougeL"] < 50
     assert results["baseline"]["name"] == "lead"
     assert 0 < results["baseline"]["test"]["rougeL"] < 100
-    assert results["train"]["steps"] == 80
+    assert results["train"]["steps"] == 160
     assert set(results["train"]) >= {"seconds", "samples_per_second", "tokens_per_second", "peak_memory_mb"}
-    assert results["data"]["train"]["rows"] == 8
+    assert results["data"]["train"]["rows"] == 64
     assert results["versions"]["paddlenlp"]
 
 
 def test_metrics_log(finished):
     events = finished.events()
     steps = [event["step"] for event in events if event["event"] == "train"]
-    assert steps == [20, 40, 60, 80]
+    assert steps == [40, 80, 120, 160]
     losses = [event["loss"] for event in events if event["event"] == "train"]
     assert losses == sorted(losses, reverse=True)
     keys = {"event", "step", "epoch", "loss", "learning_rate", "grad_norm", "samples_per_second",
@@ -87,7 +89,7 @@ def test_plain_paddlenlp_loads_best_and_last(finished, name):
 def test_the_saved_configuration_reproduces_the_run(finished):
     config = load_config(str(finished / "config.yaml"))
     assert config.seed == 3
-    assert config.train.num_train_epochs == 80
+    assert config.train.num_train_epochs == 20
     assert config.output_dir == str(finished.path)
 
 
@@ -128,7 +130,7 @@ def test_resume_with_other_settings_is_refused_by_name(finished):
     config = load_config(str(finished / "config.yaml"), ["train.learning_rate=0.5", "train.logging_steps=7"])
     with pytest.raises(UserError) as caught:
         session.train(config, resume=True)
-    assert "train.learning_rate: 0.01 then, 0.5 now" in str(caught.value)
+    assert "train.learning_rate: 0.005 then, 0.5 now" in str(caught.value)
     assert "logging_steps" not in str(caught.value)
 
 

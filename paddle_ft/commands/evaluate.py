@@ -1,0 +1,28 @@
+"""Scores a run's best model on a split or on new data."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+HELP = "scores a run's best model on a split or on new data"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a run's directory, e.g. runs/bart_lcsts")
+    parser.add_argument("--split", choices=["train", "validation", "test"], help="default: test, or validation without a test")
+    parser.add_argument("--output", metavar="FILE", help="write the predictions there, one JSON object a line")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="e.g. data.test=new.tsv generation.num_beams=8")
+
+
+def run(options: argparse.Namespace) -> int:
+    from paddle_ft import inference
+    from paddle_ft.tables import split_table
+
+    split, scores, baseline = inference.evaluate(options.run, options.split, options.overrides, options.output)
+    if options.json:
+        print(json.dumps({"split": split, "metrics": scores, "baseline": baseline}, ensure_ascii=False, indent=2))
+    else:
+        print("\n".join(split_table(split, scores, {"baseline": baseline})))
+    return 0

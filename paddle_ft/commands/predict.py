@@ -1,0 +1,21 @@
+"""Applies a run's best model to new texts."""
+
+from __future__ import annotations
+
+import argparse
+
+HELP = "applies a run's best model to new texts"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a run's directory, e.g. runs/bart_lcsts")
+    parser.add_argument("--input", required=True, metavar="FILE", help="one text a line, or .jsonl objects; - for standard input")
+    parser.add_argument("--output", default="-", metavar="FILE", help="where to write, same order; - (default): standard output")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="e.g. generation.num_beams=8")
+
+
+def run(options: argparse.Namespace) -> int:
+    from paddle_ft import inference
+
+    inference.predict(options.run, options.input, options.output, options.overrides)
+    return 0

@@ -1,0 +1,61 @@
+"""Trains a recipe, measures it, writes a report."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from paddle_ft.errors import UserError
+
+HELP = "trains a recipe, measures it, writes a report"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    from paddle_ft.config import recipe_names
+
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = (
+        f"recipes: {', '.join(recipe_names())}\n"
+        "every key with its meaning: --config NAME --print-config\n\n"
+        "examples:\n  python train.py --config bart_lcsts --sample\n"
+        "  python train.py --config bart_lcsts data.source=null data.train=my.tsv data.validation=dev.tsv --check"
+    )
+    parser.add_argument("--config", metavar="NAME", help="a recipe in configs/, or the path of a YAML file")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="sets any key, e.g. train.learning_rate=3e-5")
+    parser.add_argument("--sample", action="store_true", help="the recipe's sample: generated text, small model, minutes")
+    parser.add_argument("--check", action="store_true", help="load all, evaluate two batches, train a step, estimate, exit")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in output_dir")
+    parser.add_argument("--overwrite", action="store_true", help="replace the run in output_dir")
+    parser.add_argument("--print-config", action="store_true", help="print the resolved configuration, explained, and exit")
+
+
+def run(options: argparse.Namespace) -> int:
+    from paddle_ft.config import describe, load_config, recipe_names
+
+    if options.config is None:
+        raise UserError(f"--config is missing: name a recipe ({', '.join(recipe_names())}) or a YAML file.")
+    if options.resume and options.overwrite:
+        raise UserError("--resume and --overwrite exclude each other: go on with the run, or replace it.")
+    config = load_config(options.config, options.overrides, options.sample)
+    if options.print_config:
+        print(describe(config), end="")
+        return 0
+    from paddle_ft.runtime import quiet_frameworks
+
+    quiet_frameworks()
+    from paddle_ft.training import session
+    from paddle_ft.training.signals import Interrupted
+
+    if options.check:
+        session.check(config)
+        return 0
+    try:
+        finished = session.train(config, options.resume, options.overwrite)
+    except Interrupted as stop:
+        command = f"python train.py --config {config.output_dir}/config.yaml --resume"
+        print(f"\nstopped by {stop}; go on with:\n  {command}", file=sys.stderr)
+        return stop.exit_code
+    from paddle_ft.tables import summary
+
+    print(summary(finished.path))
+    return 0
