@@ -71,9 +71,10 @@ def mirrored(url: str) -> str:
 def checksum(path: str | Path, algorithm: str = "md5") -> str:
     """Hexadecimal digest of a file."""
     digest = hashlib.new(algorithm)
-    with open(path, "rb") as file:
+    with open(path, "rb") as file, Progress(os.path.getsize(path), f"check {Path(path).name}", unit="B") as progress:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
+            progress.update(len(chunk))
     return digest.hexdigest()
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 
 from paddle_ft.data.readers.stream import DataFile, not_utf8
 from paddle_ft.data.rows import Fields, take_columns
 from paddle_ft.errors import UserError
+from paddle_ft.progress import Progress
 
 EXTENSIONS = (".jsonl", ".json")
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -52,20 +54,22 @@ def _array(file: DataFile) -> Iterator[tuple[int, object, str | None]]:
     decode = json.JSONDecoder().raw_decode
     place = _SPACE.match(text, _SPACE.match(text).end() + 1).end()
     line, counted = 1, 0
-    while text[place : place + 1] != "]":
-        line, counted = line + text.count("\n", counted, place), place
-        try:
-            value, end = decode(text, place)
-            after = _SPACE.match(text, end).end()
-            if text[after : after + 1] not in (",", "]"):
-                raise json.JSONDecodeError("',' or ']' expected", text, after)
-        except json.JSONDecodeError as error:
-            raise UserError(
-                f"{file.path}:{error.lineno}: invalid JSON in the array at column {error.colno}: {error.msg}. "
-                "Nothing behind this place can be read; mend the file, or write one object a line (.jsonl)"
-            ) from None
-        yield line, value, _damage(text, place, end) if damaged else None
-        place = after if text[after] == "]" else _SPACE.match(text, after + 1).end()
+    with Progress(len(text), f"read {os.path.basename(file.path)}", unit="B") as progress:
+        while text[place : place + 1] != "]":
+            line, counted = line + text.count("\n", counted, place), place
+            try:
+                value, end = decode(text, place)
+                after = _SPACE.match(text, end).end()
+                if text[after : after + 1] not in (",", "]"):
+                    raise json.JSONDecodeError("',' or ']' expected", text, after)
+            except json.JSONDecodeError as error:
+                raise UserError(
+                    f"{file.path}:{error.lineno}: invalid JSON in the array at column {error.colno}: {error.msg}. "
+                    "Nothing behind this place can be read; mend the file, or write one object a line (.jsonl)"
+                ) from None
+            yield line, value, _damage(text, place, end) if damaged else None
+            start, place = place, after if text[after] == "]" else _SPACE.match(text, after + 1).end()
+            progress.update(place - start)
 
 
 def _damage(text: str, start: int, end: int) -> str | None:
