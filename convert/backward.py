@@ -19,7 +19,7 @@ from convert.family import family_of
 from convert.formats import StoredTensor, safetensors
 from convert.forward import KEPT_FOLDER, KEPT_TENSORS, is_paddle
 from convert.parity import task_of
-from convert.plan import same, spellings, target_dtype
+from convert.plan import initial, same, spellings, target_dtype
 from convert.report import JSON_NAME, Report, versions
 from convert.rules import Pair
 from convert.tensors import SAFETENSORS, open_weights, read_json, sha256_in_background
@@ -139,15 +139,17 @@ def _written(opened: PaddleSource, dtype: str, report: Report) -> list[tuple]:
         if pair.paddle_only:
             continue
         wanted = [name for name in (pair.hf, *pair.hf_also) if name in origin]
-        if origin and not wanted and (pair.group in opened.task.spare or pair.optional):
-            continue  # the original did without, and nothing that was trained is lost
+        if not wanted and pair.optional and np.array_equal(opened.stored[pair.paddle[0]].read(), initial(pair, 0.0)):
+            continue  # leaving it out means the same
+        if origin and not wanted and pair.group in opened.task.spare:
+            continue  # the original did without, and nothing depends on it
         if not origin and pair.group in opened.task.spare:
             report.ignored.update(dict.fromkeys(pair.paddle, f"{opened.task.hf_class} has no {pair.group}"))
             continue
         tied = pair.tied_to is not None and opened.tie
         if not wanted and not tied:
             wanted = [pair.hf]
-        if not opened.tie and (pair.hf_also or pair.tied_to):
+        if not opened.tie and (drifted or not origin) and (pair.hf_also or pair.tied_to):
             wanted = [pair.hf, *pair.hf_also]
         held = [opened.stored[name] for name in pair.paddle]
         for name in wanted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -17,12 +17,15 @@ from convert.rules import Pair, Rule, expand
 class Task:
     """A model class of both libraries.
 
-    hf_class, paddle_class: their names; head: rules of what stands on the base model.
+    hf_class, paddle_class: their names; head: rules of what stands on the base model; backbone: rules of parts of the base
+        model that only some classes have.
     base: the class is the base model itself, whose names carry no prefix.
     spare: groups that Paddle's class has though Hugging Face's has not and no output of the task depends on (BERT's pooler).
     untied: this entry stands in for the one of the same name where the checkpoint's head differs from its embedding and
         Paddle's usual class cannot hold that; `note` says so to the user.
     num_labels: field that counts the labels of Paddle's class, where they are not labels for transformers.
+    refused: why PaddleNLP's class cannot be right, whatever its weights.
+    outputs: names of transformers' outputs, in the order in which Paddle's class returns them.
     config: fields that only this task has.
     """
 
@@ -30,11 +33,14 @@ class Task:
     hf_class: str
     paddle_class: str
     head: Sequence[Rule] = ()
+    backbone: Sequence[Rule] = ()
     base: bool = False
     spare: tuple[str, ...] = ()
     untied: bool = False
     note: str = ""
     num_labels: str | None = None
+    outputs: tuple[str, ...] = ("logits",)
+    refused: str = ""
     config: Sequence[Entry] = ()
 
 
@@ -48,6 +54,7 @@ class Family:
     layers: (Hugging Face, Paddle) names of the modules whose outputs are compared, `{i}` counting `layer_count`.
     tokenizer: how to build a tokenizer.json from vocabulary files: a name of convert.tokenizers.BUILDERS.
     token_types: the model takes token_type_ids; seq2seq: it has a decoder that is fed ids of its own.
+    sizes: computes sizes that the rules need and the configuration does not name.
     harmless: configuration fields that change no computation of this architecture, whatever they sound like.
     """
 
@@ -63,12 +70,15 @@ class Family:
     token_types: bool = False
     seq2seq: bool = False
     harmless: Sequence[str] = ()
+    sizes: Callable[[dict], dict] | None = None
     ignored: Mapping[str, str] = field(default_factory=dict)
 
     def pairs(self, task: Task, sizes: dict) -> list[Pair]:
         """Every tensor of the task's class under the sizes of a Hugging Face configuration."""
+        if self.sizes:
+            sizes = {**sizes, **self.sizes(sizes)}
         prefixes = {} if task.base else {"hf_prefix": self.hf_prefix, "paddle_prefix": self.paddle_prefix}
-        return expand(self.backbone, task.head, sizes, head_group=f"head of {task.name}", **prefixes)
+        return expand((*self.backbone, *task.backbone), task.head, sizes, head_group=f"head of {task.name}", **prefixes)
 
     def entries(self, task: Task) -> list:
         """The configuration table of the task's class."""

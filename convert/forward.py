@@ -66,6 +66,8 @@ class Source:
 
     def _translate(self, task: Task) -> None:
         """Settles on the task's class, or on the one for untied heads where the checkpoint needs it."""
+        if task.refused:
+            raise ConvertError(f"{self.directory}: {task.refused}")
         untied = self.family.task(task.name, untied=True)
         if untied.untied and self._head_differs(task):
             task = untied
@@ -135,7 +137,7 @@ def _written(opened: Source, dtype: str) -> list[tuple]:
     for pair, held in plan.sources.items():
         original = plan.tied.get(pair)
         stored = tensors[held[0]] if held else tensors[plan.sources[original][0]] if original else None
-        source_dtype = stored.dtype if stored else common
+        source_dtype = stored.dtype if stored else "int64" if pair.init == "positions" else common
         kind = target_dtype(source_dtype, dtype)
         parameters = _parameters(pair, stored, kind, std)
         names = [*zip(pair.paddle, parameters, strict=True), *((also, parameters[0]) for also in pair.paddle_also)]
@@ -156,7 +158,8 @@ def _parameters(pair: Pair, stored: StoredTensor | None, kind: str, std: float) 
 
     def produce(part: int):
         if stored is None:
-            return cast(pair.to_paddle(initial(pair, std))[part], "float32", kind)
+            start = initial(pair, std)
+            return cast(pair.to_paddle(start)[part], start.dtype.name, kind)
         return cast(pair.to_paddle(stored.read())[part], stored.dtype, kind)
 
     return [lambda part=part: produce(part) for part in range(len(pair.paddle))]

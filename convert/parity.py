@@ -20,11 +20,6 @@ from convert.tensors import read_json
 TOLERANCE = 5e-5  # largest absolute difference that counts as equal
 REFERENCE = "reference_outputs.safetensors"
 INPUT = "input."
-OUTPUTS = {
-    "base": ("last_hidden_state",),
-    "question_answering": ("start_logits", "end_logits"),
-    "pretraining": ("prediction_logits", "seq_relationship_logits"),
-}
 
 
 @dataclass
@@ -118,22 +113,6 @@ def example_inputs(family: Family, config: dict, task: Task) -> dict[str, np.nda
     return inputs
 
 
-def output_names(family: Family, task: Task) -> tuple[str, ...]:
-    names = OUTPUTS.get(task.name, ("logits",))
-    pooled = task.base and any(pair.group == "pooler" for pair in family.pairs(task, _ANY))
-    return (*names, "pooler_output") if pooled else names
-
-
-class _AnySize(dict):
-    """Sizes for looking at names only."""
-
-    def __missing__(self, key):
-        return 1
-
-
-_ANY = _AnySize()
-
-
 def layer_names(family: Family, task: Task, config: dict, *, paddle: bool) -> dict[str, str]:
     """Label -> module whose output is compared, in the order of computation; config: Hugging Face's, complete."""
     prefix = "" if task.base else family.paddle_prefix if paddle else family.hf_prefix
@@ -168,7 +147,7 @@ def run_paddle(side: Checkpoint, task: Task, hf_config: dict, inputs: dict) -> d
     with paddle.no_grad():
         outputs = model(**feed)
     outputs = outputs if isinstance(outputs, tuple | list) else (outputs,)
-    names = output_names(side.family, task)
+    names = task.outputs
     return captured | {name: value.numpy().astype(np.float32) for name, value in zip(names, outputs, strict=False)}
 
 
@@ -186,7 +165,7 @@ def run_hf(side: Checkpoint, task: Task, hf_config: dict, inputs: dict) -> dict[
     feed = {name: torch.tensor(value) for name, value in inputs.items()}
     with torch.no_grad():
         outputs = model(**feed, return_dict=True)
-    return captured | {name: outputs[name].numpy() for name in output_names(side.family, task)}
+    return captured | {name: outputs[name].numpy() for name in task.outputs}
 
 
 def torch_is_there() -> bool:
@@ -246,7 +225,7 @@ def verify(first: Path, second: Path) -> Comparison:
     a, b = (ready[side] if side in ready else _runner(side)(side, task, config, inputs) for side in sides)
     if any(side.new_head() for side in sides):
         result.notes.append("the head is newly initialised: only the layers below it are compared")
-        b = {name: value for name, value in b.items() if name not in output_names(sides[0].family, task)}
+        b = {name: value for name, value in b.items() if name not in task.outputs}
     for name in a:
         if name in b:
             result.differences[name] = difference(a[name], b[name], inputs["attention_mask"])
@@ -267,10 +246,11 @@ def _runner(side: Checkpoint) -> Callable:
 def difference(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> dict[str, float]:
     """Largest absolute difference, and the same relative to the largest value, over positions that are not padding.
 
-    a, b: [b, ...], the second axis s where the tensor has one entry a position; mask: [b, s].
+    a, b: [b, ...], the second axis s where the tensor has one entry a position; mask: [b, s] or [1, b, s].
     """
     if a.shape != b.shape:
         return {"max_abs": float("inf"), "max_rel": float("inf")}
+    mask = mask.reshape(-1, mask.shape[-1])  # the choices of a question are rows inside the model
     if a.shape[:2] == mask.shape:
         a, b = a[mask == 1], b[mask == 1]
     gap = float(np.max(np.abs(a.astype(np.float64) - b), initial=0.0))

@@ -191,6 +191,8 @@ def initial(pair: Pair, std: float) -> np.ndarray:
     if pair.init == "normal":
         random = np.random.default_rng(zlib.crc32(pair.hf.encode()))
         return random.normal(0, std, pair.shape).astype(np.float32)
+    if pair.init == "positions":
+        return np.arange(pair.shape[-1], dtype=np.int64).reshape(pair.shape)
     return np.full(pair.shape, {"zeros": 0, "ones": 1}[pair.init], np.float32)
 
 

@@ -10,7 +10,7 @@ Names of the base model are written without its prefix ("bert.", "model.", ...);
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -30,7 +30,7 @@ class Pair:
     transpose: the two layouts are each other's transpose.
     tied_to: name of the tensor this one repeats in Hugging Face's model while the configuration says
         tie_word_embeddings; Paddle keeps a parameter of its own.
-    init: how a new parameter starts: "normal", "zeros" or "ones".
+    init: how a new parameter starts: "normal", "zeros", "ones", or "positions": the integers from 0.
     optional: a file may leave it out, which means the value of `init`.
     paddle_only: Hugging Face's model has no such tensor, its value is always the one of `init`.
     group: None for what every checkpoint of the family has, else the part that a checkpoint has whole or not at all.
@@ -189,6 +189,18 @@ class Group(Rule):
 
 
 @dataclass(frozen=True)
+class If(Rule):
+    """Rules of a part that only some configurations have; `condition` is asked with the configuration."""
+
+    condition: Callable[[dict], bool]
+    rules: tuple[Rule, ...]
+
+    def pairs(self, config):
+        for rule in self.rules if self.condition(config) else ():
+            yield from rule.pairs(config)
+
+
+@dataclass(frozen=True)
 class Repeat(Rule):
     """Rules with `{i}` in their names, once for each i below a configured count."""
 
@@ -225,12 +237,17 @@ def expand(
         for pair in rule.pairs(config)
     ]
     for rules, hf_front, paddle_front in ((backbone, hf_prefix, paddle_prefix), (head, "", "")):
-        for rule in rules:
+        for rule in _conditions_met(rules, config):
             if isinstance(rule, Also):
                 _attach(pairs, rule, (rule.of, hf_prefix + rule.of), hf_front, paddle_front)
     for names in ([n for p in pairs for n in (p.hf, *p.hf_also)], [n for p in pairs for n in (*p.paddle, *p.paddle_also)]):
         assert len(set(names)) == len(names), f"named twice: {sorted({n for n in names if names.count(n) > 1})}"
     return pairs
+
+
+def _conditions_met(rules: Sequence[Rule], config: dict) -> Iterator[Rule]:
+    for rule in rules:
+        yield from (rule.rules if rule.condition(config) else ()) if isinstance(rule, If) else (rule,)
 
 
 def _prefixed(pair: Pair, hf_prefix: str, paddle_prefix: str) -> Pair:

@@ -77,7 +77,7 @@ def write_paddle_tokenizer(source: Path, target: Path, kept: Path, model_config:
     tokenizer.save(str(target / "tokenizer.json"))
     paddle_config = {
         "tokenizer_class": PADDLE_CLASS,
-        **{key: text(value) for key, value in special.items()},
+        **{key: _described(tokenizer, text(value)) for key, value in special.items()},
         "model_input_names": ["input_ids", *(["token_type_ids"] if family.token_types else []), "attention_mask"],
     }
     for key in ("model_max_length", "padding_side", "truncation_side", "clean_up_tokenization_spaces"):
@@ -88,6 +88,16 @@ def write_paddle_tokenizer(source: Path, target: Path, kept: Path, model_config:
         paddle_config["additional_special_tokens"] = extra
     (target / "tokenizer_config.json").write_text(json.dumps(paddle_config, indent=2, ensure_ascii=False) + "\n", "utf-8")
     return {"kind": built, "files": [path.name for path in found]}
+
+
+def _described(tokenizer, content: str) -> str | dict:
+    """A special token as PaddleNLP's settings spell it: with its properties where it takes in a neighbouring space."""
+    known = {token.content: token for token in tokenizer.get_added_tokens_decoder().values()}
+    token = known.get(content)
+    if token is None or not (token.lstrip or token.rstrip):
+        return content
+    properties = {name: getattr(token, name) for name in ("content", "single_word", "lstrip", "rstrip", "normalized", "special")}
+    return {"__type": "AddedToken", **properties}
 
 
 def write_hf_tokenizer(source: Path, target: Path, kept: Path) -> dict:

@@ -87,7 +87,7 @@ FAMILIES = (
         config=CONFIG,
         backbone=BACKBONE,
         tasks=(
-            Task("base", "BartModel", "BartModel", base=True),
+            Task("base", "BartModel", "BartModel", base=True, outputs=("last_hidden_state",)),
             Task("seq2seq", "BartForConditionalGeneration", "BartForConditionalGeneration", (
                 Parameter("lm_head.weight", "lm_head_weight", (V, D), tied_to="shared.weight"),
                 Parameter("final_logits_bias", "final_logits_bias", (1, V), optional=True),
@@ -97,7 +97,7 @@ FAMILIES = (
                 Linear("classification_head.out_proj", "classifier.out_proj", D, "num_labels"),
             )),
             Task("question_answering", "BartForQuestionAnswering", "BartForQuestionAnswering",
-                 (Linear("qa_outputs", "classifier", D, 2),)),
+                 (Linear("qa_outputs", "classifier", D, 2),), outputs=("start_logits", "end_logits")),
         ),
         layers=(
             ("encoder.layernorm_embedding", "encoder.encoder_layernorm_embedding", None),

@@ -58,7 +58,31 @@ MASKED_LM = (
     Also("embeddings.word_embeddings.weight", "cls.predictions.decoder.weight", "cls.predictions.decoder.weight"),
 )
 CLASSIFIER = (Linear("classifier", "classifier", H, "num_labels"),)
-POOLER = ("pooler",)
+QA = (Linear("qa_outputs", "classifier", H, 2),)
+CHOICE = (Linear("classifier", "classifier", H, 1),)
+POOLED, SPANS = ("last_hidden_state", "pooler_output"), ("start_logits", "end_logits")
+POSITION_IDS = {r"^embeddings\.position_ids$": "a buffer of consecutive numbers"}
+
+
+def tasks(stem: str) -> tuple[Task, ...]:
+    """The classes of an architecture with BERT's heads; PaddleNLP's have a pooler throughout."""
+    spare = ("pooler",)
+    relationship = Linear("cls.seq_relationship", "cls.seq_relationship", H, 2)
+
+    def task(name: str, ending: str, *head, **more) -> Task:
+        return Task(name, stem + ending, stem + more.pop("paddle", ending), head, **more)
+
+    return (
+        task("base", "Model", base=True, outputs=POOLED),
+        task("masked_lm", "ForMaskedLM", *MASKED_LM, spare=spare),
+        task("pretraining", "ForPreTraining", *MASKED_LM, relationship, paddle="ForPretraining",
+             outputs=("prediction_logits", "seq_relationship_logits")),
+        task("sequence_classification", "ForSequenceClassification", *CLASSIFIER),
+        task("token_classification", "ForTokenClassification", *CLASSIFIER, spare=spare),
+        task("question_answering", "ForQuestionAnswering", *QA, spare=spare, outputs=SPANS),
+        task("multiple_choice", "ForMultipleChoice", *CHOICE, config=(Field("num_choices", default=2),)),
+    )  # fmt: skip
+
 
 FAMILIES = (
     Family(
@@ -68,22 +92,10 @@ FAMILIES = (
         paddle_prefix="bert.",
         config=CONFIG,
         backbone=BACKBONE,
-        tasks=(
-            Task("base", "BertModel", "BertModel", base=True),
-            Task("masked_lm", "BertForMaskedLM", "BertForMaskedLM", MASKED_LM, spare=POOLER),
-            Task("pretraining", "BertForPreTraining", "BertForPretraining",
-                 (*MASKED_LM, Linear("cls.seq_relationship", "cls.seq_relationship", H, 2))),
-            Task("sequence_classification", "BertForSequenceClassification", "BertForSequenceClassification", CLASSIFIER),
-            Task("token_classification", "BertForTokenClassification", "BertForTokenClassification", CLASSIFIER,
-                 spare=POOLER),
-            Task("question_answering", "BertForQuestionAnswering", "BertForQuestionAnswering",
-                 (Linear("qa_outputs", "classifier", H, 2),), spare=POOLER),
-            Task("multiple_choice", "BertForMultipleChoice", "BertForMultipleChoice",
-                 (Linear("classifier", "classifier", H, 1),), config=(Field("num_choices", default=2),)),
-        ),
+        tasks=tasks("Bert"),
         layers=(("embeddings", "embeddings", None), ("encoder.layer.{i}", "encoder.layers.{i}", "num_hidden_layers")),
         tokenizer="wordpiece",
         token_types=True,
-        ignored={r"^embeddings\.position_ids$": "a buffer of consecutive numbers"},
+        ignored=POSITION_IDS,
     ),
-)  # fmt: skip
+)

@@ -58,7 +58,7 @@ FAMILIES = (
         config=CONFIG,
         backbone=BACKBONE,
         tasks=(
-            Task("base", "GPT2Model", "GPTModel", base=True),
+            Task("base", "GPT2Model", "GPTModel", base=True, outputs=("last_hidden_state",)),
             Task("causal_lm", "GPT2LMHeadModel", "GPTForCausalLM", (Also("wte.weight", "lm_head.weight", "lm_head.weight"),)),
             Task("causal_lm", "GPT2LMHeadModel", "GPTForTokenClassification",
                  (Linear("lm_head", "classifier", D, V, bias="paddle"),), untied=True, note=UNTIED, num_labels=V),

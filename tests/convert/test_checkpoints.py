@@ -34,7 +34,7 @@ def test_computes_what_transformers_computes(name, converted):
     comparison = convert.verify(source, target)
     assert comparison.equal, comparison.text()
     family = families()[report.family]
-    outputs = parity.output_names(family, family.task(report.task))
+    outputs = family.task(report.task).outputs
     layers = parity.layer_names(family, family.task(report.task), _sizes(source), paddle=True)
     assert set(comparison.differences) == {*outputs, *layers}, "an output or a layer was not compared"
 
@@ -97,7 +97,7 @@ def test_trains_with_the_same_gradients(name, converted):
     outputs = model(**{key: paddle.to_tensor(np.array(value)) for key, value in inputs.items()})
     outputs = outputs if isinstance(outputs, tuple | list) else (outputs,)
     losses = []
-    for output_name, values in zip(parity.output_names(family, task), outputs, strict=False):
+    for output_name, values in zip(task.outputs, outputs, strict=False):
         if tuple(values.shape[:2]) == inputs["attention_mask"].shape:
             values = values[paddle.to_tensor(np.array(inputs["attention_mask"] == 1))]
         if output_name in ("last_hidden_state", "pooler_output"):

@@ -1,0 +1,25 @@
+"""ERNIE as transformers has it: BERT's table, and a task-type embedding where the configuration asks for one."""
+
+from dataclasses import replace
+
+from convert.config import Field
+from convert.families.bert import BACKBONE, CONFIG, H, tasks
+from convert.families.bert import FAMILIES as BERT
+from convert.family import Family
+from convert.rules import Embedding, If
+
+TASK_TYPES = Embedding("embeddings.task_type_embeddings", "embeddings.task_type_embeddings", "task_type_vocab_size", H)
+
+FAMILIES: tuple[Family, ...] = (
+    replace(
+        BERT[0],
+        model_type="ernie",
+        paddle_type="ernie",
+        hf_prefix="ernie.",
+        paddle_prefix="ernie.",
+        config=(*CONFIG, Field("use_task_id", default=False), Field("task_type_vocab_size", default=3)),
+        backbone=(*BACKBONE, If(lambda config: config["use_task_id"], (TASK_TYPES,))),
+        tasks=tasks("Ernie"),
+        harmless=("task_id",),
+    ),
+)

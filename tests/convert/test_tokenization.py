@@ -1,0 +1,71 @@
+"""Converted tokenizers give the ids that transformers gives, through PaddleNLP's AutoTokenizer without any flag."""
+
+import json
+import tarfile
+
+import pytest
+
+from convert.family import families
+from convert.tokenization import write_hf_tokenizer, write_paddle_tokenizer
+from tests.convert.conftest import ARCHIVES
+
+with tarfile.open(ARCHIVES / "tokenizers.tar.xz") as _archive:
+    NAMES = [member.name for member in _archive if member.isdir()]
+
+
+@pytest.fixture
+def converted(checkpoints, tmp_path):
+    """converted(name) -> (source, Paddle's directory)."""
+
+    def convert(name):
+        source, target = checkpoints(f"tokenizers/{name}"), tmp_path / "paddle"
+        config = json.loads((source / "config.json").read_text())
+        (target / "huggingface").mkdir(parents=True)
+        family = families()[config["model_type"]]
+        report = write_paddle_tokenizer(source, target, target / "huggingface", config, family)
+        assert report["kind"] != "none", report
+        return source, target
+
+    return convert
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gives_the_ids_of_transformers(name, converted):
+    from paddlenlp.transformers import AutoTokenizer
+
+    source, target = converted(name)
+    expected = json.loads((source / "expected.json").read_text())
+    tokenizer = AutoTokenizer.from_pretrained(str(target))
+    for text, ids in expected["texts"].items():
+        assert tokenizer(text)["input_ids"] == ids, text
+    pair = tokenizer("the fox", "the lazy dog", return_attention_mask=True)
+    family = families()[json.loads((source / "config.json").read_text())["model_type"]]
+    if not family.token_types:  # BERT's tokenizer on BART: transformers hands out token types its model cannot take
+        assert "token_type_ids" not in pair
+        expected["pair"].pop("token_type_ids", None)
+    assert {key: list(value) for key, value in pair.items()} == expected["pair"]
+    assert tokenizer.decode(tokenizer(next(iter(expected["texts"])))["input_ids"]) == expected["decoded"]
+    if "batch" in expected:
+        batch = tokenizer(["the", "the lazy dog"], padding=True, return_attention_mask=True)
+        assert batch["input_ids"] == expected["batch"]["input_ids"]
+        assert batch["attention_mask"] == expected["batch"]["attention_mask"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_saved_again_by_paddlenlp_it_is_the_same(name, converted, tmp_path):
+    from paddlenlp.transformers import AutoTokenizer
+
+    source, target = converted(name)
+    AutoTokenizer.from_pretrained(str(target)).save_pretrained(str(tmp_path / "saved"))
+    again = AutoTokenizer.from_pretrained(str(tmp_path / "saved"))
+    for text, ids in json.loads((source / "expected.json").read_text())["texts"].items():
+        assert again(text)["input_ids"] == ids, text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_comes_back_as_it_was(name, converted, tmp_path):
+    source, target = converted(name)
+    (tmp_path / "back").mkdir()
+    write_hf_tokenizer(target, tmp_path / "back", target / "huggingface")
+    before = {path.name: path.read_bytes() for path in source.iterdir() if path.name not in ("config.json", "expected.json")}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "back").iterdir()} == before
