@@ -66,7 +66,7 @@ def predict(path: str, input_name: str, output_name: str, overrides: list[str], 
     first = next(texts, None)
     task = open_run(path, overrides)
     size = task.config.eval.eval_batch_size * chunk_batches
-    out, done = _open_output(output_name), 0
+    out, done = open_output(output_name), 0
     try:
         while first is not None:
             chunk = [first, *islice(texts, size - 1)]
@@ -82,7 +82,7 @@ def predict(path: str, input_name: str, output_name: str, overrides: list[str], 
             out.close()
 
 
-def _open_output(name: str) -> TextIO:
+def open_output(name: str) -> TextIO:
     if name == "-":
         return sys.stdout
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,6 +12,7 @@ import numpy as np
 
 from paddle_ft import models
 from paddle_ft.data.rows import Rows
+from paddle_ft.errors import UserError
 from paddle_ft.schema import BaseConfig, Section
 
 
@@ -122,3 +125,20 @@ class Task:
     def predict(self, texts: list[str], label: str) -> list[dict[str, Any]]:
         """Predictions for new inputs, in order."""
         raise NotImplementedError
+
+    # -------------------------------------------------------------------------------- python -m paddle_ft generate
+    @classmethod
+    def generate_arguments(cls, group: argparse._ActionsContainer) -> None:
+        """Adds this task's own flags of `generate`, each with default None."""
+
+    def generate_texts(
+        self, options: argparse.Namespace, search: dict[str, Any], show: Callable[[str], None] | None
+    ) -> Iterator[dict[str, Any]]:
+        """Yields what `generate` writes: a row a text, with the text under "text".
+
+        Args:
+            options: the command line, this task's flags among it.
+            search: how tokens are chosen, as keywords of GenerationOptions (num_beams, do_sample, top_k, seed, ...).
+            show: with --stream: takes the text piece by piece as it comes into being.
+        """
+        raise UserError(f"generate: a run of {self.name} does not write texts from prompts; use predict for new inputs.")
