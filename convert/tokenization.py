@@ -8,27 +8,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from convert.errors import ConvertError
 from convert.family import Family
 from convert.tensors import read_json
+from convert.tokenizer_builders import BUILDERS, DEFAULTS, SENTENCEPIECE, Unsuitable, text, wordpiece_settings
 
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model")
 SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 PADDLE_CLASS, HF_CLASS = "PretrainedTokenizerFast", "PreTrainedTokenizerFast"
-
-# The special tokens of transformers' tokenizer classes, by what builds their tokenizer.json.
-DEFAULTS = {
-    "wordpiece": {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"},
-    "byte_bpe": {"unk_token": "<|endoftext|>", "bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"},
-    "byte_bpe_with_ends": {
-        "bos_token": "<s>", "eos_token": "</s>", "sep_token": "</s>", "cls_token": "<s>", "unk_token": "<unk>",
-        "pad_token": "<pad>", "mask_token": "<mask>",
-    },
-}  # fmt: skip
 
 
 def files(directory: Path) -> list[Path]:
@@ -38,18 +28,13 @@ def files(directory: Path) -> list[Path]:
 
 def kind(directory: Path, family: Family) -> str:
     """How the directory's tokenizer is built: a name of BUILDERS, or "none"."""
-    if (directory / "vocab.txt").is_file() and family.tokenizer in ("wordpiece", "byte_bpe_with_ends"):
+    if (directory / "vocab.txt").is_file() and family.tokenizer != "byte_bpe":
         return "wordpiece"
     if (directory / "vocab.json").is_file() and (directory / "merges.txt").is_file():
         return "byte_bpe" if family.tokenizer == "byte_bpe" else "byte_bpe_with_ends"
-    if (directory / "tokenizer.json").is_file():
+    if (directory / "tokenizer.json").is_file() or (directory / SENTENCEPIECE).is_file():
         return family.tokenizer
     return "none"
-
-
-def text(token: object) -> str | None:
-    """A special token as text, which files write either bare or as an object with its properties."""
-    return token.get("content") if isinstance(token, dict) else token
 
 
 def write_paddle_tokenizer(source: Path, target: Path, kept: Path, model_config: dict, family: Family) -> dict:
@@ -70,7 +55,7 @@ def write_paddle_tokenizer(source: Path, target: Path, kept: Path, model_config:
     try:
         tokenizer = _tokenizer(source, built, config, special)
         _add_tokens(tokenizer, config, settings["added_tokens.json"], special, special_map)
-    except _Unsuitable as problem:
+    except Unsuitable as problem:
         return {"kind": "none", "files": {}, "notes": [f"tokenizer not converted: {problem}"]}
     for path in found:
         shutil.copyfile(path, (kept if path.name in SETTINGS or path.name == "tokenizer.json" else target) / path.name)
@@ -123,10 +108,6 @@ def write_hf_tokenizer(source: Path, target: Path, kept: Path) -> dict:
     return {"kind": "as in the original" if originals else "tokenizer.json" if found else "none", "files": sorted(found)}
 
 
-class _Unsuitable(Exception):
-    """The files are there but are not what the family's tokenizer is made of."""
-
-
 def _additional(config: dict, special_map: dict) -> list:
     return config.get("additional_special_tokens") or special_map.get("additional_special_tokens") or []
 
@@ -158,75 +139,11 @@ def _apply_settings(tokenizer, built: str, config: dict) -> None:
         return
     if built == "wordpiece" and tokenizer.normalizer is not None:
         state = json.loads(tokenizer.normalizer.__getstate__())
-        wanted = _wordpiece_settings(config)
+        wanted = wordpiece_settings(config)
         if state.get("type") == "BertNormalizer" and any(state.get(key) != value for key, value in wanted.items()):
             tokenizer.normalizer = normalizers.BertNormalizer(clean_text=state.get("clean_text", True), **wanted)
     if built.startswith("byte_bpe") and isinstance(tokenizer.pre_tokenizer, pre_tokenizers.ByteLevel):
         tokenizer.pre_tokenizer.add_prefix_space = bool(config.get("add_prefix_space", False))
-
-
-def _wordpiece_settings(config: dict) -> dict:
-    return {
-        "lowercase": config.get("do_lower_case", True),
-        "strip_accents": config.get("strip_accents"),
-        "handle_chinese_chars": config.get("tokenize_chinese_chars", True),
-    }
-
-
-def _wordpiece(source: Path, config: dict, special: dict[str, str]):
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-
-    try:
-        words = (source / "vocab.txt").read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise ConvertError(f"{source / 'vocab.txt'}: not UTF-8 text ({error})") from None
-    words = words[:-1] if words and not words[-1] else words
-    vocabulary = {word.rstrip("\r"): number for number, word in enumerate(words)}
-    missing = [special[key] for key in ("unk_token", "cls_token", "sep_token") if special.get(key) not in vocabulary]
-    if missing:
-        raise _Unsuitable(f"vocab.txt lacks {', '.join(map(str, missing))}, so it is not a WordPiece vocabulary")
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token=special["unk_token"], max_input_chars_per_word=100))
-    tokenizer.normalizer = normalizers.BertNormalizer(clean_text=True, **_wordpiece_settings(config))
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    first, last = special["cls_token"], special["sep_token"]
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{first}:0 $A:0 {last}:0",
-        pair=f"{first}:0 $A:0 {last}:0 $B:1 {last}:1",
-        special_tokens=[(first, vocabulary[first]), (last, vocabulary[last])],
-    )
-    tokenizer.decoder = decoders.WordPiece(prefix="##")
-    return tokenizer
-
-
-def _byte_bpe(source: Path, config: dict, special: dict[str, str]):
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
-
-    read_json(source / "vocab.json")
-    try:
-        model = models.BPE.from_file(str(source / "vocab.json"), str(source / "merges.txt"), fuse_unk=False)
-    except Exception as error:  # the library raises bare Exception
-        raise ConvertError(f"{source}: vocab.json and merges.txt do not make a BPE vocabulary ({error})") from None
-    tokenizer = Tokenizer(model)
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=bool(config.get("add_prefix_space", False)))
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
-    return tokenizer
-
-
-def _byte_bpe_with_ends(source: Path, config: dict, special: dict[str, str]):
-    from tokenizers import processors
-
-    tokenizer = _byte_bpe(source, config, special)
-    ends = {name: (special[key], tokenizer.token_to_id(special[key])) for name, key in (("cls", "cls_token"), ("sep", "sep_token"))}
-    missing = [token for token, number in ends.values() if number is None]
-    if missing:
-        raise _Unsuitable(f"vocab.json lacks {', '.join(missing)}")
-    prefix_space = bool(config.get("add_prefix_space", False))
-    tokenizer.post_processor = processors.RobertaProcessing(**ends, trim_offsets=True, add_prefix_space=prefix_space)
-    return tokenizer
-
-
-BUILDERS: dict[str, Callable] = {"wordpiece": _wordpiece, "byte_bpe": _byte_bpe, "byte_bpe_with_ends": _byte_bpe_with_ends}
 
 
 def _add_tokens(tokenizer, config: dict, added: dict, special: dict, special_map: dict) -> None:
