@@ -38,5 +38,8 @@ test-slow: setup
 lint: setup
 	$(BIN)/ruff check .
 
+gpu-check: setup
+	$(BIN)/python benchmarks/gpu_check.py
+
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache

@@ -19,6 +19,9 @@ class _Lines:
         sys.stderr.flush()
 
 
+_LINE = "{desc}: {n_fmt}/{total_fmt} {unit}, {percentage:.0f} %, {rate_fmt}, {remaining} left{postfix}"
+
+
 class Progress:
     """A tqdm bar on stderr. Where stderr is no terminal, a line every ten seconds instead of a redrawn bar.
 
@@ -38,7 +41,7 @@ class Progress:
             ascii=not terminal,
             dynamic_ncols=terminal,
             leave=not terminal,
-            bar_format=None if terminal else "{desc}: {n_fmt}/{total_fmt} {unit}, {percentage:.0f} %, {rate_fmt}, {remaining} left{postfix}",
+            bar_format=None if terminal else _LINE,
             unit_scale=unit == "B",
         )
 

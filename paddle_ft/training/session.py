@@ -104,8 +104,8 @@ def describe_data(dataset: Dataset) -> str:
 
 
 def _check_precision(config: BaseConfig) -> None:
-    if config.train.use_amp and paddle.get_device() == "cpu" and config.train.amp_dtype == "float16":
-        raise UserError("train.use_amp: float16 needs a GPU; on a CPU leave it off, or set train.amp_dtype=bfloat16.")
+    if config.train.use_amp and paddle.get_device() == "cpu":
+        raise UserError("train.use_amp: Paddle has no mixed precision on a CPU. Leave it off, or set device=gpu on a GPU machine.")
 
 
 # ---------------------------------------------------------------------------------------------------- --check

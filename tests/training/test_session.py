@@ -204,6 +204,33 @@ def test_check_shows_what_will_happen_and_writes_nothing(tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
+def test_mixed_precision_on_a_cpu_is_refused_and_not_ignored(tmp_path):
+    with pytest.raises(UserError, match="train.use_amp: Paddle has no mixed precision on a CPU"):
+        train(tmp_path, "train.use_amp=true")
+
+
+def test_a_metric_that_is_not_reported_is_refused_at_the_start(tmp_path):
+    with pytest.raises(UserError, match="eval.best_metric: 'accuracy' is no figure of summarization; it reports loss, rouge1"):
+        train(tmp_path, "eval.best_metric=accuracy", "eval.early_stopping_patience=1")
+    assert not (tmp_path / "run").exists()
+
+
+def test_early_stopping(tmp_path):
+    run = train(tmp_path, "eval.best_metric=loss", "eval.early_stopping_patience=2", "train.learning_rate=1e-12")
+    assert [e["step"] for e in run.events() if e["event"] == "eval" and e["step"]] == [2, 4, 6]
+    (tmp_path / "two").mkdir()
+    run = train(tmp_path / "two", "eval.best_metric=rougeL", "eval.early_stopping_patience=2", "train.learning_rate=1e-12",
+                "train.num_train_epochs=30")  # fmt: skip
+    assert [e["step"] for e in run.events() if e["event"] == "eval" and e["step"]] == [2, 4, 6]
+    assert run.results()["train"]["stopped_early"] is True
+    assert run.results()["best"]["step"] == 2
+
+
+def test_older_checkpoints_are_kept_when_asked(tmp_path):
+    run = train(tmp_path, "train.keep_checkpoints=2", "eval.before_training=false")
+    assert sorted(p.name for p in run.path.glob("checkpoint-*")) == ["checkpoint-00000004"]
+
+
 def test_a_misspelt_model_size_is_found(tmp_path):
     with pytest.raises(UserError, match="model.config.d_modle: BartConfig has no such setting. Did you mean d_model?"):
         train(tmp_path, "model.config={d_modle: 32}")

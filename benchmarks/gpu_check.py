@@ -1,0 +1,237 @@
+"""What only a GPU can show: parity with the CPU, mixed precision, attention, generation, throughput, memory.
+
+    make gpu-check            (or: python benchmarks/gpu_check.py)
+
+Prints one table to send back. `--device cpu` runs the same checks on a CPU, small, to show that the script itself works; mixed
+precision, which Paddle has on no CPU, is then left out and said to be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from paddle_ft.runtime import prepare_cpu  # noqa: E402
+
+prepare_cpu()
+
+import numpy as np  # noqa: E402
+
+from paddle_ft.runtime import peak_memory_mb, quiet_frameworks  # noqa: E402
+
+SMALL = {"d_model": 64, "encoder_layers": 2, "decoder_layers": 2, "heads": 4, "ffn": 128, "vocab": 300, "positions": 128}
+BASE = {"d_model": 768, "encoder_layers": 6, "decoder_layers": 6, "heads": 12, "ffn": 3072, "vocab": 21128, "positions": 512}
+
+
+def make_model(size: dict, dropout: float):
+    import paddle
+    from paddlenlp.transformers import BartConfig, BartForConditionalGeneration
+
+    from paddle_ft.models import tie_head
+
+    paddle.seed(1)
+    config = BartConfig(
+        vocab_size=size["vocab"], d_model=size["d_model"], encoder_layers=size["encoder_layers"],
+        decoder_layers=size["decoder_layers"], encoder_attention_heads=size["heads"], decoder_attention_heads=size["heads"],
+        encoder_ffn_dim=size["ffn"], decoder_ffn_dim=size["ffn"], max_position_embeddings=size["positions"], dropout=dropout,
+        attention_dropout=dropout, activation_dropout=0.0, pad_token_id=0, bos_token_id=2, eos_token_id=3,
+        decoder_start_token_id=3, forced_eos_token_id=3, init_std=0.05,
+    )  # fmt: skip
+    model = BartForConditionalGeneration(config)
+    tie_head(model, from_scratch=True)
+    return model
+
+
+def make_batch(size: dict, rows: int, source: int, target: int) -> dict[str, np.ndarray]:
+    """A padded batch: every second row is half as long."""
+    rng = np.random.default_rng(0)
+    ids = rng.integers(4, size["vocab"], (rows, source))
+    mask = np.ones_like(ids)
+    mask[1::2, source // 2 :] = 0
+    ids[mask == 0] = 0
+    labels = rng.integers(4, size["vocab"], (rows, target))
+    return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+
+
+def loss_and_gradient(model, batch: dict, device: str, amp: tuple[str, str] | None = None):
+    """(loss, gradient of the embedding as fp32 array) of one batch."""
+    import paddle
+    import paddle.nn.functional as F
+
+    from paddle_ft.tasks.seq2seq import shift_right
+
+    paddle.set_device(device)
+    tensors = {name: paddle.to_tensor(value) for name, value in batch.items()}
+    decoder = paddle.to_tensor(shift_right(batch["labels"], 3, 0))
+    with paddle.amp.auto_cast(enable=amp is not None, level=amp[0] if amp else "O1", dtype=amp[1] if amp else "float16"):
+        logits = model(input_ids=tensors["input_ids"], attention_mask=tensors["attention_mask"], decoder_input_ids=decoder)
+        loss = F.cross_entropy(logits.astype("float32").reshape([-1, logits.shape[-1]]), tensors["labels"].reshape([-1]))
+    loss.backward()
+    gradient = model.bart.shared.weight.grad.astype("float32").numpy()
+    model.clear_gradients()
+    return float(loss), gradient
+
+
+def parity(device: str) -> list[tuple[str, str, str]]:
+    import paddle
+
+    from paddle_ft.generation import GenerationOptions, generate
+
+    batch = make_batch(SMALL, 6, 24, 10)
+    paddle.set_device("cpu")
+    reference = make_model(SMALL, 0.0)
+    weights = {name: value.numpy() for name, value in reference.state_dict().items()}
+    expected_loss, expected_gradient = loss_and_gradient(reference, batch, "cpu")
+    options = [GenerationOptions(max_length=16, num_beams=beams) for beams in (1, 4)]
+    expected_ids = [generate(reference, batch["input_ids"], batch["attention_mask"], o) for o in options]
+
+    paddle.set_device(device)
+    model = make_model(SMALL, 0.0)
+    model.set_state_dict(weights)
+    rows = []
+    for name, amp, tolerance in (
+        ("fp32", None, 1e-4), ("bfloat16 O1", ("O1", "bfloat16"), 5e-2), ("float16 O1", ("O1", "float16"), 1e-2),
+    ):  # fmt: skip
+        if device == "cpu" and amp:
+            rows.append((f"{name}: loss and gradient against CPU fp32", "not run: mixed precision needs a GPU", "-"))
+            continue
+        loss, gradient = loss_and_gradient(model, batch, device, amp)
+        difference = max(
+            abs(loss - expected_loss) / abs(expected_loss),
+            float(np.abs(gradient - expected_gradient).max() / np.abs(expected_gradient).max()),
+        )
+        verdict = "ok" if difference < tolerance else "FAILED"
+        rows.append((f"{name}: loss and gradient against CPU fp32", f"largest relative difference {difference:.1e}", verdict))
+    for option, expected in zip(options, expected_ids, strict=True):
+        same = generate(model, batch["input_ids"], batch["attention_mask"], option) == expected
+        label = f"generation, {option.num_beams} beam(s), ids as on the CPU"
+        rows.append((label, "same" if same else "different", "ok" if same else "FAILED"))
+    return rows
+
+
+LOOPS = {
+    "fp32": [],
+    "bfloat16 O1": ["train.use_amp=true", "train.amp_dtype=bfloat16"],
+    "float16 O1": ["train.use_amp=true"],
+    "float16 O2": ["train.use_amp=true", "train.amp_level=O2"],
+}
+
+
+def loops(device: str) -> list[tuple[str, str, str]]:
+    """The real training loop on the sample, with every precision: the loss must fall, and a resumed run must go on."""
+    rows = []
+    for name, settings in LOOPS.items():
+        if device == "cpu" and settings:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            steps = 200 if device != "cpu" else 10
+            command = [
+                sys.executable, "train.py", "--config", "bart_lcsts", "--sample", f"device={device.split(':')[0]}",
+                f"output_dir={folder}/run", f"train.max_steps={steps}", f"train.logging_steps={steps // 2}",
+                "eval.before_training=false", "data.limit_validation=32", "data.limit_test=32", *settings,
+            ]  # fmt: skip
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+            label = f"train.py --sample, {steps} steps, {name}"
+            if done.returncode:
+                rows.append((label, done.stderr.strip().splitlines()[-1][:150], "FAILED"))
+                continue
+            events = [json.loads(line) for line in (Path(folder) / "run" / "metrics.jsonl").read_text().splitlines()]
+            first, last = (event["loss"] for event in events if event["event"] == "train")
+            rows.append((label, f"loss {first:.3f} -> {last:.3f}", "ok" if last < first else "FAILED"))
+    return rows
+
+
+def throughput(device: str, size: dict, rows: int, source: int, target: int) -> list[tuple[str, str, str]]:
+    """Training steps with dropout and AdamW, and generation, on a model of BART-base's size."""
+    import paddle
+
+    from paddle_ft.generation import GenerationOptions, generate
+
+    paddle.set_device(device)
+    table = []
+    for name, amp in (("fp32", None), ("bfloat16 O1", "bfloat16"), ("float16 O1", "float16")):
+        if device == "cpu" and amp:
+            continue
+        model = make_model(size, 0.1)
+        optimizer = paddle.optimizer.AdamW(1e-5, parameters=model.parameters())
+        scaler = paddle.amp.GradScaler(enable=amp == "float16", init_loss_scaling=2.0**15)
+        batch = make_batch(size, rows, source, target)
+        step = lambda: train_step(model, optimizer, scaler, batch, amp)  # noqa: E731, B023
+        for _ in range(3):
+            step()
+        seconds = timed(step, device, 10 if device != "cpu" else 2)
+        table.append((f"training, {name}, {rows} x {source} -> {target}", f"{rows / seconds:.1f} samples/s", "-"))
+    options = GenerationOptions(max_length=target, num_beams=4)
+    model.eval()
+    seconds = timed(lambda: generate(model, batch["input_ids"], batch["attention_mask"], options), device, 2)
+    table.append((f"generation, 4 beams, {rows} x {source} -> {target}", f"{rows / seconds:.1f} texts/s", "-"))
+    table.append(("peak memory", f"{peak_memory_mb():,.0f} MB", "-"))
+    return table
+
+
+def train_step(model, optimizer, scaler, batch: dict, amp: str | None) -> None:
+    import paddle
+    import paddle.nn.functional as F
+
+    from paddle_ft.tasks.seq2seq import shift_right
+
+    ids, mask, labels = (paddle.to_tensor(batch[name]) for name in ("input_ids", "attention_mask", "labels"))
+    decoder = paddle.to_tensor(shift_right(batch["labels"], 3, 0))
+    with paddle.amp.auto_cast(enable=amp is not None, level="O1", dtype=amp or "float16"):
+        logits = model(input_ids=ids, attention_mask=mask, decoder_input_ids=decoder)
+        loss = F.cross_entropy(logits.reshape([-1, logits.shape[-1]]), labels.reshape([-1]))
+    scaler.scale(loss).backward()
+    scaler.step(optimizer)
+    scaler.update()
+    optimizer.clear_grad()
+
+
+def timed(action, device: str, times: int) -> float:
+    """Seconds a call, the device's queue emptied before and after."""
+    import paddle
+
+    wait = paddle.device.synchronize if device != "cpu" else (lambda: None)
+    wait()
+    began = time.perf_counter()
+    for _ in range(times):
+        action()
+    wait()
+    return (time.perf_counter() - began) / times
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="gpu", choices=["gpu", "cpu"])
+    options = parser.parse_args()
+    quiet_frameworks()
+    import paddle
+
+    if options.device == "gpu" and not (paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count()):
+        print("error: no GPU that this Paddle can use (is requirements-gpu.txt installed?). --device cpu tries the script.")
+        return 2
+    device = "gpu:0" if options.device == "gpu" else "cpu"
+    name = paddle.device.cuda.get_device_name(0) if options.device == "gpu" else platform.processor() or "CPU"
+    print(f"{name}, Paddle {paddle.__version__}, CUDA {paddle.version.cuda()}, {datetime.date.today()}\n")
+    rows = parity(device) + loops(device)
+    if options.device == "gpu":
+        rows += throughput(device, BASE, 18, 128, 32)
+    else:
+        rows += throughput(device, SMALL, 6, 24, 10)
+    print("| check | result | verdict |\n| --- | --- | --- |")
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+    return 1 if any(verdict == "FAILED" for *_, verdict in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
