@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import cache as remember
 from pathlib import Path
 
-from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from paddle_ft.errors import UserError
 
@@ -183,6 +183,7 @@ def _wordpiece(directory: Path) -> Tokenizer:
     )
     _add_tokens(tokenizer, roles, added, lower=lower)
     tokenizer.post_processor = _around(tokenizer, special["cls_token"], special["sep_token"], between=1)
+    tokenizer.decoder = decoders.WordPiece("##", cleanup=True)
     return tokenizer
 
 
@@ -201,6 +202,7 @@ def _byte_level(directory: Path) -> Tokenizer:
     pairs = [tuple(merge.split()) for merge in merges]
     tokenizer = Tokenizer(models.BPE(_filled(vocab | added), pairs, unk_token=special["unk_token"]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
     _add_tokens(tokenizer, roles, added, lower=False)
     if not gpt:
         tokenizer.post_processor = _around(tokenizer, special["cls_token"], special["sep_token"], between=2)

@@ -201,3 +201,15 @@ def test_a_merge_that_the_vocabulary_lacks(tmp_path):
         file.write("q q\n")
     with pytest.raises(UserError, match="the tokenizer's files cannot be used: .*qq"):
         fast_tokenizer(tmp_path)
+
+
+def test_ids_become_the_text_again(tmp_path):
+    """Pieces are joined: no ## and no Ġ is left in what is generated."""
+    tokenizer = fast_tokenizer(wordpiece_directory(tmp_path, do_lower_case=True))
+    assert tokenizer.decode(tokenizer.encode("there, hello abc12").ids) == "there, hello abc12"
+    (tmp_path / "gpt").mkdir()
+    words = [*ByteLevel.alphabet(), "<|endoftext|>"]
+    (tmp_path / "gpt" / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(words)}))
+    (tmp_path / "gpt" / "merges.txt").write_text("#version: 0.2\n")
+    tokenizer = fast_tokenizer(tmp_path / "gpt")
+    assert tokenizer.decode(tokenizer.encode("naïve  words, 中文").ids) == "naïve  words, 中文"
