@@ -38,21 +38,16 @@ def open_run(path: str, overrides: list[str] = ()) -> Task:
 def evaluate(path: str, split: str | None, overrides: list[str], output: str | None) -> tuple[str, dict, dict]:
     """Scores a run's best model. Returns the split, its metrics, and {"name", split: metrics} of the baseline."""
     task = open_run(path, overrides)
-    data = task.config.data
+    from paddle_ft.training.session import load_rows
 
-    def rows(name: str):
-        return source.load_split(data, name, required=task.fields, optional=task.optional_fields)
-
-    ensure(source.wanted_files(data))
-    for candidate in [split] if split else ["test", "validation"]:
-        loaded = rows(candidate)
-        if loaded is not None:
-            split = candidate
-            break
-    else:
+    ensure(source.wanted_files(task.config.data))
+    rows = load_rows(task.config, task)
+    found = next((name for name in ([split] if split else ["test", "validation"]) if name in rows), None)
+    if found is None:
         raise UserError(f"{path}: there is no data for {split or 'test or validation'}: give it, e.g. data.test=FILE.")
-    dataset = task.encode(loaded, split)
-    train = dataset if split == "train" else task.encode(rows("train"), "train")
+    split = found
+    dataset = task.encode(rows[split], split)
+    train = dataset if split == "train" else task.encode(rows["train"], "train")
     scores = task.evaluate(dataset, f"evaluate {split}")
     name, baseline = task.baseline(dataset, train)
     if output:

@@ -39,7 +39,9 @@ class Loaded:
     tokenizer_files: dict[str, bytes]
 
 
-def load(kind: str, section, folder: Path, texts: Callable[[], Iterable[str]]) -> Loaded:
+def load(
+    kind: str, section, folder: Path, texts: Callable[[], Iterable[str]], special_tokens: dict[str, Any] | None = None
+) -> Loaded:
     """Loads or builds what the `model` section names.
 
     Args:
@@ -47,6 +49,7 @@ def load(kind: str, section, folder: Path, texts: Callable[[], Iterable[str]]) -
         section: the configuration's model section.
         folder: a directory of this run where a tokenizer built from texts is written.
         texts: called for the training texts, if a tokenizer has to be built from them.
+        special_tokens: what is added to the vocabulary, as the tokenizer's add_special_tokens takes it.
 
     Raises: UserError if there is no such model or it does not fit the task.
     """
@@ -57,11 +60,16 @@ def load(kind: str, section, folder: Path, texts: Callable[[], Iterable[str]]) -
         model = load_pretrained(kind, directory)
         _check_vocabulary(model, tokenizer, section.pretrained)
         tie_head(model)
+        if special_tokens:
+            tokenizer.add_special_tokens(special_tokens)
+            resize_vocabulary(model, len(tokenizer))
     else:
         if section.tokenizer is not None:
             tokenizer = load_tokenizer(resolve(section.tokenizer, kind, weights=False))
         else:
             tokenizer = character_tokenizer(texts(), folder)
+        if special_tokens:
+            tokenizer.add_special_tokens(special_tokens)
         model = from_scratch(kind, section.config, tokenizer)
         tie_head(model, from_scratch=True)
     return _with_fast_tokenizer(model, tokenizer, folder)
@@ -315,3 +323,41 @@ def tie_head(model, from_scratch: bool = False) -> bool:
         return False
     model._parameters["lm_head_weight"] = embedding
     return True
+
+
+def resize_vocabulary(model, size: int) -> None:
+    """Gives the model rows for tokens added to its tokenizer, up to `size` in all; nothing where there are as many already
+    (vocabularies padded to a multiple).
+
+    New rows of the embedding, and of a head of its own, are the mean of the old ones; new entries of the logits' bias are 0.
+    A tied head stays tied.
+
+    Source: Hewitt (2021), Initializing New Word Embeddings for Pretrained Language Models: random rows can get almost all of
+    the probability, the mean of the old ones cannot.
+    """
+    import paddle
+
+    embedding = model.get_input_embeddings().weight
+    more = size - embedding.shape[0]
+    if more <= 0:
+        return
+    larger = {id(embedding): _with_mean_rows(embedding, more)}
+    for layer in model.sublayers(include_self=True):
+        for name, parameter in list(layer._parameters.items()):
+            if parameter is embedding or name == "lm_head_weight":
+                if id(parameter) not in larger:
+                    larger[id(parameter)] = _with_mean_rows(parameter, more)
+                layer._parameters[name] = larger[id(parameter)]
+    if "final_logits_bias" in model._buffers:
+        bias = model.final_logits_bias
+        model._buffers["final_logits_bias"] = paddle.concat([bias, paddle.zeros([1, more], bias.dtype)], axis=1)
+    model.config.vocab_size = size
+
+
+def _with_mean_rows(weight, more: int):
+    """A parameter [v + more, d] from one of [v, d]."""
+    import paddle
+
+    mean = weight.detach().astype("float64").mean(axis=0, keepdim=True).astype(weight.dtype)
+    rows = paddle.concat([weight.detach(), mean.expand([more, weight.shape[1]])])
+    return paddle.create_parameter(rows.shape, rows.dtype, default_initializer=paddle.nn.initializer.Assign(rows))

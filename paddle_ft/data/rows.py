@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from paddle_ft.errors import UserError
 
@@ -22,11 +23,13 @@ class BadRow:
 
 @dataclass
 class Rows:
-    """`rows`: one dict a row, task field -> text. `bad`: what was skipped. `files`: where the rows came from."""
+    """`rows`: one dict a row, task field -> text. `bad`: what was skipped. `files`: where the rows came from. `info`: what a
+    task did to make them, for the report."""
 
     rows: list[dict[str, str]] = field(default_factory=list)
     bad: list[BadRow] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
+    info: dict[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)

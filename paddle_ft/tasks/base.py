@@ -71,7 +71,12 @@ class Task:
     def load_model(self, folder: Path, train: Rows | None) -> None:
         """Loads or builds model and tokenizer. `train`: rows that a new tokenizer may be built from."""
         texts = [text for row in (train.rows if train else []) for text in row.values()]
-        self._use(models.load(self.kind, self.config.model, folder, lambda: texts))
+        self._use(models.load(self.kind, self.config.model, folder, lambda: texts, self.special_tokens(train)))
+
+    def special_tokens(self, train: Rows | None) -> dict[str, Any]:
+        """Tokens the task adds to the vocabulary, as the tokenizer's add_special_tokens takes them: {"bos_token": "<BOS>",
+        "additional_special_tokens": [...]}."""
+        return {}
 
     def ensure_model_files(self) -> None:
         """Fetches the files of the pretrained model and tokenizer. Raises UserError naming those that cannot be had."""
@@ -93,6 +98,11 @@ class Task:
         models.save(self.loaded, directory)
 
     # -------------------------------------------------------------------------------- data
+    def arrange(self, rows: dict[str, Rows]) -> dict[str, Rows]:
+        """From the rows as read, by split, to the rows that are encoded: splitting, cleaning, pairing. Unchanged by default.
+        Facts for the report go into Rows.info."""
+        return rows
+
     def encode(self, rows: Rows, split: str) -> Dataset:
         """Texts to token ids."""
         raise NotImplementedError
@@ -117,6 +127,10 @@ class Task:
     def baseline(self, dataset: Dataset, train: Dataset) -> tuple[str, Scores]:
         """Name and scores of what needs no model."""
         raise NotImplementedError
+
+    def other_baselines(self, dataset: Dataset, train: Dataset) -> dict[str, Scores]:
+        """Further baselines by name, where one is not enough."""
+        return {}
 
     def preview(self, dataset: Dataset, count: int = 2) -> str:
         """Rows as the model sees them, for people."""

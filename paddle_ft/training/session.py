@@ -59,7 +59,7 @@ def load_rows(config: BaseConfig, task: Task) -> dict[str, Rows]:
     for split, loaded in rows.items():
         if loaded.bad:
             say(f"{split}: {len(loaded.bad)} bad rows skipped, the first: {loaded.bad[0]}")
-    return rows
+    return task.arrange(rows)
 
 
 def prepare(config: BaseConfig, folder: Path, checkpoint_directory: Path | None = None) -> Prepared:
@@ -281,6 +281,8 @@ def _first_results(config: BaseConfig, prepared: Prepared, run: RunDir) -> dict:
         name, scores = task.baseline(dataset, prepared.data["train"])
         results["baseline"]["name"] = name
         results["baseline"][split] = scores.metrics
+        for name, scores in task.other_baselines(dataset, prepared.data["train"]).items():
+            results.setdefault("other_baselines", {}).setdefault(name, {})[split] = scores.metrics
         if config.eval.before_training:
             scores = task.evaluate(dataset, f"before training: {split}")
             results["before_training"][split] = scores.metrics

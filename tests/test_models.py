@@ -1,0 +1,122 @@
+"""Tokens added to a vocabulary: what the new rows are, that nothing else changes, that it survives save and load."""
+
+import json
+
+import numpy as np
+import paddle
+import pytest
+from paddlenlp.transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    BartTokenizer,
+    GPTConfig,
+    GPTLMHeadModel,
+)
+
+from paddle_ft import models
+from paddle_ft.data.fast_tokenizers import fast_tokenizer
+
+SIZES = {"vocab_size": 11, "d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2,
+         "decoder_attention_heads": 2, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "max_position_embeddings": 40}  # fmt: skip
+
+
+def bart(tied: bool):
+    paddle.seed(1)
+    model = BartForConditionalGeneration(BartConfig(**SIZES))
+    if tied:
+        models.tie_head(model, from_scratch=True)
+    model.final_logits_bias += 0.5
+    model.eval()
+    return model
+
+
+def logits(model):
+    ids = paddle.to_tensor([[0, 4, 5, 2]])
+    return model(input_ids=ids, decoder_input_ids=ids).numpy()
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_new_rows_are_the_mean_of_the_old_and_old_logits_stay(tied):
+    model = bart(tied)
+    before, head = logits(model), model.lm_head_weight.numpy()
+    old = model.bart.shared.weight.numpy()
+    models.resize_vocabulary(model, 14)
+    new = model.bart.shared.weight.numpy()
+    assert new.shape == (14, 16)
+    assert (new[:11] == old).all()
+    np.testing.assert_allclose(new[11:], np.tile(old.mean(axis=0), (3, 1)), rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(model.lm_head_weight.numpy()[11:], np.tile(head.mean(axis=0), (3, 1)), rtol=1e-5, atol=1e-8)
+    assert (model.lm_head_weight is model.bart.shared.weight) == tied
+    assert model.bart.encoder.embed_tokens.weight is model.bart.shared.weight
+    assert model.bart.decoder.embed_tokens.weight is model.bart.shared.weight
+    assert model.final_logits_bias.numpy().tolist() == [[0.5] * 11 + [0.0] * 3]
+    np.testing.assert_allclose(logits(model)[:, :, :11], before, atol=1e-6)
+    assert model.config.vocab_size == 14
+
+
+def test_new_rows_are_trained():
+    model = bart(tied=True)
+    models.resize_vocabulary(model, 12)
+    model(input_ids=paddle.to_tensor([[0, 11, 2]]), decoder_input_ids=paddle.to_tensor([[2, 0]])).sum().backward()
+    weight = model.bart.shared.weight
+    assert any(parameter is weight for parameter in model.parameters())
+    assert float(weight.grad[11].abs().sum()) > 0
+
+
+def test_rows_enough_are_left_alone():
+    model = bart(tied=True)
+    weight = model.bart.shared.weight
+    models.resize_vocabulary(model, 11)
+    models.resize_vocabulary(model, 9)
+    assert model.bart.shared.weight is weight
+
+
+def test_gpt2_grows_with_its_tied_head():
+    config = GPTConfig(vocab_size=12, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+                       max_position_embeddings=16)  # fmt: skip
+    model = GPTLMHeadModel(config)
+    model.eval()
+    ids = paddle.to_tensor([[3, 4]])
+    before = model(ids).numpy()
+    models.resize_vocabulary(model, 15)
+    after = model(ids).numpy()
+    assert after.shape[-1] == 15
+    np.testing.assert_allclose(after[..., :12], before, atol=1e-6)
+    assert model.lm_head.weight is model.gpt.embeddings.word_embeddings.weight
+
+
+@pytest.fixture
+def english(tmp_path):
+    """A checkpoint in bart-base's layout."""
+    words = {w: i for i, w in enumerate(["<s>", "<pad>", "</s>", "<unk>", "a", "b", "c", "Ġ", "Ġa", "ab", "<mask>"])}
+    (tmp_path / "vocab.json").write_text(json.dumps(words, ensure_ascii=False), encoding="utf-8")
+    (tmp_path / "merges.txt").write_text("#version: 0.2\nĠ a\na b\n", encoding="utf-8")
+    tokenizer = BartTokenizer(str(tmp_path / "vocab.json"), str(tmp_path / "merges.txt"))
+    models.save(models._with_fast_tokenizer(bart(tied=True), tokenizer, tmp_path / "tokenizer"), tmp_path)
+    return tmp_path
+
+
+def test_added_tokens_survive_save_and_load(english, tmp_path):
+    from paddle_ft.schema import ModelSection
+
+    added = {"additional_special_tokens": ["<line>", "<genre:rap>"]}
+    loaded = models.load("seq2seq", ModelSection(pretrained=str(english)), tmp_path / "built", lambda: [], added)
+    assert loaded.model.bart.shared.weight.shape == [13, 16]
+    models.save(loaded, tmp_path / "saved")
+    again = models.reload("seq2seq", tmp_path / "saved")
+    assert again.model.bart.shared.weight.shape == [13, 16]
+    text = "<genre:rap>ab<line>c<mask> a"
+    expected = [0, 12, 9, 11, 6, 10, 8, 2]
+    assert fast_tokenizer(tmp_path / "saved").encode(text).ids == expected
+    assert BartTokenizer.from_pretrained(str(tmp_path / "saved"))(text)["input_ids"] == expected
+    plain = BartForConditionalGeneration.from_pretrained(str(tmp_path / "saved"))
+    assert (plain.bart.shared.weight == loaded.model.bart.shared.weight).all()
+
+
+def test_from_scratch_the_vocabulary_holds_the_added_tokens(tmp_path):
+    from paddle_ft.schema import ModelSection
+
+    section = ModelSection(config={key: value for key, value in SIZES.items() if key != "vocab_size"})
+    added = {"additional_special_tokens": ["<line>"]}
+    loaded = models.load("seq2seq", section, tmp_path / "t", lambda: ["今天"], added)
+    assert loaded.fast_tokenizer.encode("今<line>天").ids[2] == len(loaded.tokenizer) - 1 == loaded.model.config.vocab_size - 1
