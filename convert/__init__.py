@@ -89,8 +89,6 @@ def inspect(src: str | Path, *, task: str = "auto", revision: str | None = None)
 
 def resolve(src: str | Path, revision: str | None = None) -> Path:
     """The directory of a checkpoint: a local one as it is, a hub id by download into the cache. Raises: ConvertError."""
-    if Path(src).is_dir() and revision is None:
-        return Path(src)
     from convert.hub import resolve as find
 
     return find(src, revision)

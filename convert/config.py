@@ -105,6 +105,10 @@ COMMON: tuple[Entry, ...] = (
     Fixed("auto_map", (None,)),
 )
 
+# What PaddleNLP's save_pretrained leaves out of config.json when it has the value of its base class.
+LEFT_OUT = {entry.hf: entry.default for entry in COMMON if isinstance(entry, Field)}
+LEFT_OUT |= {"classifier_dropout": None, "num_choices": None}
+
 # Settings of generation with the defaults of both libraries.
 GENERATION = {
     "max_length": 20,
@@ -241,7 +245,6 @@ def to_hf(config: dict, generation: dict, entries: Sequence[Entry], where: str, 
     """
     kept = config.get(KEPT, {})
     original, result = kept.get("config", {}), copy.deepcopy(kept.get("config", {}))
-    common = {entry.hf for entry in COMMON if isinstance(entry, Field)}
     for entry in entries:
         if isinstance(entry, Constant) and config.get(entry.paddle, entry.value) != entry.value:
             raise ConvertError(
@@ -250,12 +253,9 @@ def to_hf(config: dict, generation: dict, entries: Sequence[Entry], where: str, 
             )
         if not isinstance(entry, Field):
             continue
-        if entry.target in config:
-            value = config[entry.target]
-        elif entry.hf in common:  # PaddleNLP leaves out what equals the default of its base class
-            value = next(e.default for e in COMMON if e.hf == entry.hf)
-        else:
+        if entry.target not in config and entry.target not in LEFT_OUT:
             raise ConvertError(f"{where}: {entry.target} is missing, so the model's {entry.hf} is not known")
+        value = config.get(entry.target, LEFT_OUT.get(entry.target))
         if not original or entry.to_paddle(original, where) != value:
             result[entry.hf] = entry.to_hf(value)
         if not original:
@@ -264,16 +264,20 @@ def to_hf(config: dict, generation: dict, entries: Sequence[Entry], where: str, 
     if labelled and (not original or now["id2label"] != labels(original, entries)["id2label"]):
         result.update({"id2label": now["id2label"], "label2id": now["label2id"]})
         result.pop("num_labels", None)
-    return result, _generation_to_hf(config, generation, kept, result)
+    known = {entry.hf for entry in entries if isinstance(entry, Field)}
+    return result, _generation_to_hf(config, generation, kept, result, known)
 
 
-def _generation_to_hf(config: dict, generation: dict, kept: dict, result: dict) -> dict:
-    """Writes settings that were changed since into `result`; returns generation_config.json ({}: there is none)."""
+def _generation_to_hf(config: dict, generation: dict, kept: dict, result: dict, known: set[str]) -> dict:
+    """Writes settings that were changed since into `result`; returns generation_config.json ({}: there is none).
+
+    known: fields that the family's table translates already.
+    """
     before = {**kept.get("config", {}), **kept.get("generation", {})}
     settings = copy.deepcopy(kept.get("generation", {}))
     for name, default in GENERATION.items():
         value = config.get(name, generation.get(name, default))
-        if value != before.get(name, default):
+        if name not in known and value != before.get(name, default):
             result[name] = value
             if settings:
                 settings[name] = value

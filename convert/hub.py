@@ -33,7 +33,7 @@ def resolve(src: str | Path, revision: str | None = None) -> Path:
     Interrupted downloads resume; HF_ENDPOINT names a mirror; HF_TOKEN (or HUGGING_FACE_HUB_TOKEN) opens private repositories.
     Raises: ConvertError naming every URL, the checksum where known, and the folder to put the files into by hand.
     """
-    if Path(src).expanduser().is_dir():
+    if str(src) and Path(src).expanduser().is_dir():
         if revision:
             raise ConvertError(f"{src} is a directory here; a revision belongs to a repository of the hub")
         return Path(src).expanduser()

@@ -22,8 +22,8 @@ UNSUPPORTED = {
     ".h5": "TensorFlow weights",
     ".msgpack": "Flax weights",
     ".gguf": "GGUF weights",
-    ".onnx": "an ONNX graph",
-    ".ckpt.index": "a TensorFlow checkpoint",
+    ".onnx": "ONNX graphs",
+    ".ckpt.index": "TensorFlow checkpoints",
 }
 
 

@@ -1,6 +1,6 @@
 """BART, English and Chinese: one table for transformers' names, head by head."""
 
-from convert.config import Field, Fixed
+from convert.config import Field, Fixed, Kept
 from convert.family import Family, Task
 from convert.rules import Also, Embedding, LayerNorm, Linear, Parameter, Repeat
 
@@ -27,7 +27,7 @@ CONFIG = (
     Field("eos_token_id", default=2),
     Field("decoder_start_token_id", default=2),
     Field("forced_eos_token_id", default=2),
-    Field("num_labels", default=3),
+    Kept("num_labels", 3),
     # forms of the architecture that today's transformers no longer computes, named in the older files
     Fixed("normalize_before", (False,)),
     Fixed("normalize_embedding", (True,)),

@@ -1,0 +1,81 @@
+"""python -m convert: exit codes, messages, and that help is quick."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from convert.__main__ import main
+
+
+def test_help_needs_neither_framework_nor_a_second():
+    code = "import sys, convert.__main__ as m; m.parser().format_help(); print([n for n in sys.modules if n in ('paddle', 'numpy', 'torch')])"
+    started = time.monotonic()
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]" and time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("verb", ["to-paddle", "to-hf", "verify", "inspect"])
+def test_every_verb_has_help(verb, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([verb, "--help"])
+    assert stop.value.code == 0 and verb in capsys.readouterr().out
+
+
+def test_there_and_back_and_compared(checkpoints, tmp_path, capsys):
+    source, paddle, back = str(checkpoints("gpt2/causal_lm")), str(tmp_path / "paddle"), str(tmp_path / "back")
+    assert main(["to-paddle", source, paddle]) == 0
+    assert "load it with GPTForCausalLM.from_pretrained" in capsys.readouterr().out
+    assert main(["inspect", paddle]) == 0
+    assert "layout       Paddle" in capsys.readouterr().out
+    assert main(["verify", source, paddle]) == 0
+    assert "equal: no difference above 5e-05" in capsys.readouterr().out
+    assert main(["to-hf", paddle, back]) == 0
+    assert "load it with GPT2LMHeadModel.from_pretrained" in capsys.readouterr().out
+
+
+def test_a_difference_is_exit_code_1(checkpoints, tmp_path, capsys):
+    assert main(["to-paddle", str(checkpoints("gpt2/causal_lm")), str(tmp_path / "paddle"), "--dtype", "bfloat16"]) == 0
+    assert main(["verify", str(checkpoints("gpt2/causal_lm")), str(tmp_path / "paddle")]) == 1
+    assert "DIFFERENT: first beyond 5e-05 is drop" in capsys.readouterr().out
+
+
+def test_an_error_is_exit_code_2_and_one_message(checkpoints, tmp_path, capsys):
+    assert main(["to-paddle", str(tmp_path), str(tmp_path / "paddle")]) == 2
+    captured = capsys.readouterr()
+    assert captured.err == f"error: {tmp_path / 'config.json'}: not found\n" and captured.out == ""
+
+
+def test_verify_without_torch_says_what_to_install(checkpoints, tmp_path, capsys, monkeypatch):
+    import shutil
+
+    monkeypatch.setattr("convert.parity.torch_is_there", lambda: False)
+    shutil.copytree(checkpoints("gpt2/causal_lm"), tmp_path / "source")
+    (tmp_path / "source" / "reference_outputs.safetensors").unlink()
+    assert main(["to-paddle", str(tmp_path / "source"), str(tmp_path / "paddle")]) == 0
+    assert main(["verify", str(tmp_path / "source"), str(tmp_path / "paddle")]) == 2
+    assert "pip install -e '.[verify]'" in capsys.readouterr().err
+
+
+def test_a_family_is_found_by_its_file_alone(checkpoints, tmp_path, monkeypatch):
+    """Adding a family is adding a file: another folder on the package's path is enough."""
+    import convert
+    import convert.families
+    from convert.family import families
+
+    (tmp_path / "copycat.py").write_text(
+        "from dataclasses import replace\nfrom convert.families.gpt2 import FAMILIES as GPT2\n"
+        "FAMILIES = (replace(GPT2[0], model_type='copycat'),)\n"
+    )
+    monkeypatch.setattr(convert.families, "__path__", [*convert.families.__path__, str(tmp_path)])
+    families.cache_clear()
+    try:
+        source = tmp_path / "source"
+        source.mkdir()
+        for path in checkpoints("gpt2/causal_lm").iterdir():
+            data = path.read_bytes()
+            (source / path.name).write_bytes(data.replace(b'"gpt2"', b'"copycat"') if path.name == "config.json" else data)
+        assert convert.to_paddle(source, tmp_path / "paddle", progress=False).family == "copycat"
+    finally:
+        families.cache_clear()

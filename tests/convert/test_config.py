@@ -1,0 +1,145 @@
+"""config.json and generation_config.json: every field translated, both ways; what cannot be is refused by name."""
+
+import json
+
+import pytest
+
+from convert import config as configuration
+from convert.config import KEPT
+from convert.errors import ConvertError
+from convert.family import families
+
+
+def forward(model_type, config, task="base", generation=None, keep=()):
+    family = families()[model_type]
+    chosen = family.task(task)
+    return configuration.to_paddle(config, generation or {}, family.entries(chosen), (*family.harmless, *keep), "config.json")
+
+
+def back(model_type, config, task="base", generation=None):
+    family = families()[model_type]
+    return configuration.to_hf(config, generation or {}, family.entries(family.task(task)), "config.json")
+
+
+def test_sizes_rates_and_names_of_gpt2():
+    config = {"n_embd": 64, "n_layer": 3, "n_head": 4, "n_inner": None, "n_positions": 99, "vocab_size": 50, "resid_pdrop": 0.2,
+              "attn_pdrop": 0.3, "embd_pdrop": 0.2, "eos_token_id": 7, "activation_function": "gelu_new"}  # fmt: skip
+    result = forward("gpt2", config).config
+    assert {key: result[key] for key in (
+        "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings",
+        "hidden_dropout_prob", "attention_probs_dropout_prob", "hidden_activation", "eos_token_id",
+    )} == {
+        "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 256,
+        "max_position_embeddings": 99, "hidden_dropout_prob": 0.2, "attention_probs_dropout_prob": 0.3,
+        "hidden_activation": "gelu", "eos_token_id": 7,
+    }  # fmt: skip
+
+
+def test_defaults_that_a_file_leaves_out_are_hugging_faces_not_paddles():
+    result = forward("bert", {"model_type": "bert"}).config
+    assert result["type_vocab_size"] == 2 and result["layer_norm_eps"] == 1e-12  # PaddleNLP's own default is 16
+    assert forward("gpt2", {}).config["pad_token_id"] is None
+    assert forward("bart", {}).config["encoder_layers"] == 12
+
+
+@pytest.mark.parametrize(
+    ("model_type", "field", "value"),
+    [
+        ("gpt2", "layer_norm_epsilon", 1e-6),
+        ("gpt2", "scale_attn_by_inverse_layer_idx", True),
+        ("bert", "position_embedding_type", "relative_key"),
+        ("bert", "is_decoder", True),
+        ("bert", "pruned_heads", {"0": [1]}),
+        ("bart", "normalize_before", True),
+        ("electra", "layer_norm_eps", 1e-5),
+        ("t5", "relative_attention_max_distance", 64),
+        ("bert", "quantization_config", {"bits": 4}),
+        ("bert", "auto_map", {"AutoModel": "remote--code"}),
+    ],
+)
+def test_what_changes_the_computation_and_paddle_has_not_is_refused(model_type, field, value):
+    with pytest.raises(ConvertError, match=f"config.json: {field} = .*changes what the model computes"):
+        forward(model_type, {field: value})
+
+
+@pytest.mark.parametrize(
+    ("model_type", "field", "value", "task"),
+    [
+        ("gpt2", "activation_function", "gelu", "base"),  # the exact form, where PaddleNLP always takes the tanh form
+        ("bert", "hidden_act", "gelu_new", "base"),
+        ("distilbert", "activation", "relu", "masked_lm"),
+        ("albert", "layer_norm_eps", 1e-3, "masked_lm"),
+        ("t5", "feed_forward_proj", "silu", "base"),
+    ],
+)
+def test_a_value_that_paddle_cannot_express_is_refused(model_type, field, value, task):
+    with pytest.raises(ConvertError, match=f"{field} = {value!r} cannot be expressed in PaddleNLP; what can: "):
+        forward(model_type, {field: value}, task)
+
+
+def test_an_unknown_field_that_sounds_like_computation_is_refused_until_vouched_for():
+    config = {"use_rotary_embedding": True, "attention_sink": 4}
+    with pytest.raises(ConvertError, match="use_rotary_embedding = True, attention_sink = 4.*--keep-field"):
+        forward("bert", config)
+    assert forward("bert", config, keep=("use_rotary_embedding", "attention_sink")).kept_aside == sorted(config)
+
+
+def test_other_unknown_fields_travel_along():
+    config = {"phoneme_chars": "abc", "my_note": {"deep": [1]}, "use_alibi": False, "transformers_version": "9"}
+    assert forward("bert", config).kept_aside == sorted(config)
+
+
+def test_labels():
+    translated = forward("bert", {"id2label": {"0": "no", "1": "yes", "2": "maybe"}, "label2id": {"no": 0, "yes": 1, "maybe": 2}})
+    assert translated.config["id2label"] == {"0": "no", "1": "yes", "2": "maybe"} and translated.sizes["num_labels"] == 3
+    assert forward("bert", {"num_labels": 5}).config["id2label"]["4"] == "LABEL_4"
+    assert forward("bart", {}).sizes["num_labels"] == 3 and forward("bert", {}).sizes["num_labels"] == 2
+
+
+def test_settings_of_generation():
+    config = {"num_beams": 4, "no_repeat_ngram_size": 3, "forced_bos_token_id": 0, "decoder_start_token_id": 2, "max_length": 142}
+    result = forward("bart", config, "seq2seq", {"num_beams": 6, "early_stopping": True})
+    wanted = {**config, "num_beams": 6, "early_stopping": True, "forced_eos_token_id": 2}
+    assert {key: result.config[key] for key in wanted} == wanted
+    assert result.generation["num_beams"] == 6 and result.generation["max_length"] == 142
+
+
+def test_differing_dropouts_are_noted():
+    (note,) = forward("gpt2", {"embd_pdrop": 0.0}).notes
+    assert note == "embd_pdrop = 0.0 is trained with resid_pdrop = 0.1: PaddleNLP has one for both"
+
+
+@pytest.mark.parametrize("model_type", sorted(families()))
+def test_there_and_back_again_is_the_same_file(model_type):
+    family = families()[model_type]
+    for task in family.tasks:
+        if task.untied:
+            continue
+        original = {"model_type": model_type, "architectures": [task.hf_class], "odd": 1, "dropout": 0.25, "num_beams": 3}
+        translated = forward(model_type, original, task.name, {"num_beams": 5})
+        paddle = json.loads(json.dumps({**translated.config, KEPT: {"config": original, "generation": {"num_beams": 5}}}))
+        assert back(model_type, paddle, task.name) == (original, {"num_beams": 5})
+
+
+def test_what_was_changed_in_between_is_changed_in_the_result():
+    original = {"model_type": "bert", "hidden_dropout_prob": 0.1, "num_beams": 3}
+    paddle = {**forward("bert", original).config, KEPT: {"config": original}}
+    paddle.update({"hidden_dropout_prob": 0.5, "id2label": {"0": "a", "1": "b"}, "num_beams": 7})
+    config, _ = back("bert", paddle)
+    assert config == {**original, "hidden_dropout_prob": 0.5, "id2label": {"0": "a", "1": "b"},
+                      "label2id": {"LABEL_0": 0, "LABEL_1": 1}, "num_beams": 7}  # fmt: skip
+
+
+def test_a_file_born_in_paddle_gets_every_field():
+    paddle = dict(forward("gpt2", {"n_inner": 100}).config)
+    config, _ = back("gpt2", paddle)
+    assert config["n_inner"] == 100 and config["activation_function"] == "gelu_new" and config["embd_pdrop"] == 0.1
+    del paddle["hidden_size"]
+    with pytest.raises(ConvertError, match="hidden_size is missing, so the model's n_embd is not known"):
+        back("gpt2", paddle)
+
+
+def test_a_setting_of_paddles_that_transformers_has_not_is_refused():
+    paddle = {**forward("bert", {}).config, "pool_act": "relu"}
+    with pytest.raises(ConvertError, match="pool_act = 'relu' has no counterpart in transformers, which computes 'tanh'"):
+        back("bert", paddle)

@@ -1,0 +1,294 @@
+"""Options of to-paddle and to-hf, what the reports say, and what training in Paddle does to the way back."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import convert
+from convert.formats import safetensors
+from convert.tensors import open_weights
+
+
+@pytest.fixture
+def source(checkpoints, tmp_path):
+    target = tmp_path / "source"
+    shutil.copytree(checkpoints("bert/masked_lm"), target)
+    return target
+
+
+def config_of(directory):
+    return json.loads((directory / "config.json").read_text())
+
+
+def rewrite(directory, change):
+    """Lets `change` alter the arrays of a safetensors file."""
+    arrays = {name: np.array(tensor.read()) for name, tensor in open_weights(directory).tensors.items()}
+    change(arrays)
+    safetensors.write(
+        directory / "model.safetensors",
+        [(name, array.dtype.name, array.shape, lambda array=array: array) for name, array in arrays.items()],
+        {"format": "np"},
+    )
+
+
+@pytest.mark.parametrize("format", ["safetensors", "pdparams", "both"])
+def test_formats_hold_the_same_and_plain_paddlenlp_loads_each(source, tmp_path, format):
+    from paddlenlp.transformers import BertForMaskedLM
+
+    convert.to_paddle(source, tmp_path / "paddle", format=format, progress=False)
+    names = {path.name for path in (tmp_path / "paddle").iterdir()} & {"model.safetensors", "model_state.pdparams"}
+    assert names == {"safetensors": {"model.safetensors"}, "pdparams": {"model_state.pdparams"},
+                     "both": {"model.safetensors", "model_state.pdparams"}}[format]  # fmt: skip
+    model = BertForMaskedLM.from_pretrained(str(tmp_path / "paddle"))
+    written = open_weights(source).tensors["bert.embeddings.LayerNorm.weight"]
+    np.testing.assert_array_equal(model.bert.embeddings.layer_norm.weight.numpy(), written.read())
+    convert.to_hf(tmp_path / "paddle", tmp_path / "back", progress=False)
+    assert open_weights(tmp_path / "back").tensors.keys() == open_weights(source).tensors.keys()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_a_type_can_be_asked_for(source, tmp_path, dtype):
+    convert.to_paddle(source, tmp_path / "paddle", dtype=dtype, progress=False)
+    assert {tensor.dtype for tensor in open_weights(tmp_path / "paddle").tensors.values()} == {dtype}
+    assert config_of(tmp_path / "paddle")["dtype"] == dtype
+    comparison = convert.verify(source, tmp_path / "paddle")
+    worst = max(d["max_rel"] for d in comparison.differences.values())
+    assert not comparison.equal and 1e-5 < worst < (3e-2 if dtype == "bfloat16" else 3e-3)
+
+
+def test_a_value_beyond_float16_is_refused(source, tmp_path):
+    rewrite(source, lambda arrays: arrays["bert.embeddings.LayerNorm.weight"].__setitem__(0, 1e6))
+    with pytest.raises(convert.ConvertError, match="too large for float16"):
+        convert.to_paddle(source, tmp_path / "paddle", dtype="float16", progress=False)
+    assert not (tmp_path / "paddle").exists()
+
+
+def test_another_head_starts_anew_only_when_asked_for_and_is_named(source, tmp_path):
+    report = convert.to_paddle(source, tmp_path / "paddle", task="sequence_classification", progress=False)
+    assert report.initialised == [
+        "bert.pooler.dense.weight", "bert.pooler.dense.bias", "classifier.weight", "classifier.bias",
+    ]  # fmt: skip
+    assert report.ignored["cls.predictions.bias"] == "head of masked_lm"
+    written = open_weights(tmp_path / "paddle").tensors
+    assert written["classifier.weight"].read().std() > 0 and not written["classifier.bias"].read().any()
+    again = convert.to_paddle(source, tmp_path / "again", task="sequence_classification", progress=False)
+    assert again.initialised == report.initialised
+    same = open_weights(tmp_path / "again").tensors["classifier.weight"].read()
+    np.testing.assert_array_equal(same, written["classifier.weight"].read())
+    comparison = convert.verify(source, tmp_path / "paddle")
+    assert comparison.equal and "logits" not in comparison.differences and "newly initialised" in comparison.text()
+
+
+def test_a_head_the_file_claims_to_have_but_has_not_is_an_error(source, tmp_path):
+    rewrite(source, lambda arrays: [arrays.pop(name) for name in list(arrays) if name.startswith("cls.")])
+    with pytest.raises(convert.ConvertError, match="the whole head of masked_lm is missing: name the task with --task"):
+        convert.to_paddle(source, tmp_path / "paddle", progress=False)
+
+
+def test_half_a_head_is_an_error_even_when_asked_for(source, tmp_path):
+    rewrite(source, lambda arrays: arrays.pop("cls.predictions.transform.dense.weight"))
+    with pytest.raises(convert.ConvertError, match="the checkpoint has no cls.predictions.transform.dense.weight"):
+        convert.to_paddle(source, tmp_path / "paddle", task="masked_lm", progress=False)
+
+
+def test_a_task_that_the_family_has_not(source, tmp_path):
+    with pytest.raises(convert.ConvertError, match="bert has no task 'seq2seq' in both libraries; it has: base, masked_lm"):
+        convert.to_paddle(source, tmp_path / "paddle", task="seq2seq", progress=False)
+
+
+def test_without_architectures_the_tensors_tell_what_it_is(source, tmp_path):
+    config = config_of(source)
+    del config["architectures"]
+    (source / "config.json").write_text(json.dumps(config))
+    assert convert.to_paddle(source, tmp_path / "paddle", progress=False).task == "masked_lm"
+
+
+def test_without_architectures_a_bare_classifier_is_ambiguous(checkpoints, source, tmp_path):
+    shutil.copy(checkpoints("bert/token_classification") / "model.safetensors", source / "model.safetensors")
+    config = config_of(source)
+    del config["architectures"]
+    config["id2label"] = {str(i): f"L{i}" for i in range(3)}
+    (source / "config.json").write_text(json.dumps(config))
+    with pytest.raises(convert.ConvertError, match="fit several tasks: sequence_classification, token_classification"):
+        convert.to_paddle(source, tmp_path / "paddle", progress=False)
+
+
+def test_an_architecture_that_paddle_has_not(source, tmp_path):
+    (source / "config.json").write_text(json.dumps({**config_of(source), "architectures": ["BertLMHeadModel"]}))
+    with pytest.raises(convert.ConvertError, match="architecture BertLMHeadModel has no counterpart in PaddleNLP; those that have"):
+        convert.to_paddle(source, tmp_path / "paddle", progress=False)
+
+
+def test_a_head_that_paddle_gets_wrong_is_refused(checkpoints, tmp_path, source):
+    shutil.copy(checkpoints("albert/token_classification") / "model.safetensors", source / "model.safetensors")
+    config = {**config_of(checkpoints("albert/token_classification")), "architectures": ["AlbertForQuestionAnswering"]}
+    (source / "config.json").write_text(json.dumps(config))
+    with pytest.raises(convert.ConvertError, match="returns its start logits as end logits too; take --task base"):
+        convert.to_paddle(source, tmp_path / "paddle", progress=False)
+
+
+def test_the_destination_is_not_overwritten_unasked(source, tmp_path):
+    (tmp_path / "paddle").mkdir()
+    (tmp_path / "paddle" / "precious").write_text("x")
+    with pytest.raises(convert.ConvertError, match="already exists; choose another destination, or say --overwrite"):
+        convert.to_paddle(source, tmp_path / "paddle", progress=False)
+    assert (tmp_path / "paddle" / "precious").read_text() == "x"
+    convert.to_paddle(source, tmp_path / "paddle", overwrite=True, progress=False)
+    assert not (tmp_path / "paddle" / "precious").exists()
+
+
+def test_the_report_beside_the_weights(source, tmp_path):
+    import hashlib
+
+    report = convert.to_paddle(source, tmp_path / "paddle", progress=False)
+    written = json.loads((tmp_path / "paddle" / "conversion.json").read_text())
+    assert written["files"] == {"model.safetensors": hashlib.sha256((source / "model.safetensors").read_bytes()).hexdigest()}
+    assert set(written["tensors"]) == set(open_weights(source).tensors)
+    assert written["tensors"]["bert.encoder.layer.0.output.dense.weight"] == {
+        "becomes": ["bert.encoder.layers.0.linear2.weight"], "how": "Linear, transposed", "shape": [8, 14], "dtype": "float32",
+        "name": "bert.encoder.layer.0.output.dense.weight",
+    }  # fmt: skip
+    assert {"python", "paddlenlp", "numpy"} <= set(written["versions"])
+    text = (tmp_path / "paddle" / "conversion.md").read_text()
+    assert "| bert.encoder.layer.0.output.dense.weight | bert.encoder.layers.0.linear2.weight | Linear, transposed |" in text
+    assert "BertForMaskedLM.from_pretrained" in report.summary()
+
+
+def test_verify_names_the_first_layer_that_differs(checkpoints, tmp_path):
+    convert.to_paddle(checkpoints("bart/seq2seq"), tmp_path / "paddle", progress=False)
+    square = "bart.decoder.decoder.layers.1.cross_attn.k_proj.weight"  # a forgotten transpose that every shape check passes
+    rewrite(tmp_path / "paddle", lambda arrays: arrays.update({square: arrays[square].T.copy()}))
+    comparison = convert.verify(checkpoints("bart/seq2seq"), tmp_path / "paddle")
+    assert comparison.diverging == "decoder.layers.1" and not comparison.equal
+    assert "DIFFERENT: first beyond 5e-05 is decoder.layers.1" in comparison.text()
+
+
+def test_verify_of_a_model_that_computes_nonsense_is_not_equal(checkpoints, tmp_path):
+    convert.to_paddle(checkpoints("bert/base"), tmp_path / "paddle", progress=False)
+    rewrite(tmp_path / "paddle", lambda arrays: arrays["pooler.dense.bias"].fill(np.nan))
+    assert convert.verify(checkpoints("bert/base"), tmp_path / "paddle").diverging == "pooler_output"
+
+
+def trained(checkpoints, name, tmp_path, change):
+    """Converted, changed as a training would, saved by PaddleNLP itself, converted back."""
+    import paddlenlp.transformers as library
+
+    report = convert.to_paddle(checkpoints(name), tmp_path / "paddle", progress=False)
+    model = getattr(library, report.target_class).from_pretrained(str(tmp_path / "paddle"))
+    change(model)
+    model.save_pretrained(str(tmp_path / "trained"))
+    return convert.to_hf(tmp_path / "trained", tmp_path / "back", progress=False)
+
+
+@pytest.mark.parametrize("name", ["bert/masked_lm", "bart/seq2seq", "gpt2/causal_lm", "distilbert/masked_lm", "t5/seq2seq"])
+def test_a_checkpoint_saved_by_paddlenlp_comes_back(checkpoints, tmp_path, name):
+    report = trained(checkpoints, name, tmp_path, lambda model: None)
+    before, after = open_weights(checkpoints(name)).tensors, open_weights(tmp_path / "back").tensors
+    assert report.notes == []
+    assert set(after) == set(before)
+    for key in before:
+        assert after[key].read().tobytes() == before[key].read().tobytes(), key
+    assert config_of(tmp_path / "back") == config_of(checkpoints(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "aliases"),
+    [
+        ("bart/seq2seq", "lm_head.weight", {"model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight"}),
+        ("distilbert/masked_lm", "vocab_projector.weight", set()),
+    ],
+)
+def test_a_head_that_has_drifted_from_its_embedding_is_exported_untied(checkpoints, tmp_path, name, head, aliases):
+    def drift(model):
+        parameter = model.lm_head_weight if "bart" in name else model.vocab_projector.weight
+        parameter.set_value(parameter * 2)
+
+    report = trained(checkpoints, name, tmp_path, drift)
+    assert report.notes == [f"{head} has drifted from the embedding: exported untied (tie_word_embeddings = false)"]
+    assert config_of(tmp_path / "back")["tie_word_embeddings"] is False
+    after = open_weights(tmp_path / "back").tensors
+    assert aliases <= set(after)
+    embedding = next(tensor for key, tensor in after.items() if key.endswith(("shared.weight", "word_embeddings.weight")))
+    np.testing.assert_array_equal(after[head].read(), 2 * embedding.read())
+    # and once more to Paddle: still the drifted head
+    convert.to_paddle(tmp_path / "back", tmp_path / "paddle-again", progress=False)
+    tensors = open_weights(tmp_path / "paddle-again").tensors
+    value = tensors["lm_head_weight" if "bart" in name else "vocab_projector.weight"].read()
+    np.testing.assert_array_equal(value if "bart" in name else value.T, after[head].read())
+
+
+def test_a_dead_copy_of_a_tied_head_is_kept_aside_with_a_word(checkpoints, tmp_path, source):
+    """transformers overwrites a stored head with the embedding when the configuration ties them; so do we, and say so."""
+    shutil.copy(checkpoints("bart/seq2seq") / "config.json", source / "config.json")
+    shutil.copy(checkpoints("bart/seq2seq") / "model.safetensors", source / "model.safetensors")
+    rewrite(source, lambda arrays: arrays.update({"lm_head.weight": arrays["model.shared.weight"] + 1}))
+    report = convert.to_paddle(source, tmp_path / "paddle", progress=False)
+    assert "transformers overwrites it with model.shared.weight" in report.ignored["lm_head.weight"]
+    tensors = open_weights(tmp_path / "paddle").tensors
+    np.testing.assert_array_equal(tensors["lm_head_weight"].read(), tensors["bart.shared.weight"].read())
+    convert.to_hf(tmp_path / "paddle", tmp_path / "back", progress=False)
+    before, after = open_weights(source).tensors, open_weights(tmp_path / "back").tensors
+    np.testing.assert_array_equal(after["lm_head.weight"].read(), before["lm_head.weight"].read())
+
+
+def test_an_untied_head_that_paddles_class_cannot_hold_is_refused(checkpoints, tmp_path, source):
+    config = {**config_of(source), "tie_word_embeddings": False}
+    (source / "config.json").write_text(json.dumps(config))
+    rewrite(
+        source,
+        lambda arrays: arrays.update({"cls.predictions.decoder.weight": arrays["bert.embeddings.word_embeddings.weight"] + 1}),
+    )
+    with pytest.raises(
+        convert.ConvertError, match="cls.predictions.decoder.weight: differs from bert.embeddings.word_embeddings.weight"
+    ):
+        convert.to_paddle(source, tmp_path / "paddle", progress=False)
+
+
+def test_a_paddle_checkpoint_that_lacks_or_has_too_much_is_refused(source, tmp_path):
+    convert.to_paddle(source, tmp_path / "paddle", progress=False)
+    rewrite(
+        tmp_path / "paddle",
+        lambda arrays: (arrays.pop("cls.predictions.layer_norm.bias"), arrays.update({"odd": np.zeros(2, "f4")})),
+    )
+    with pytest.raises(convert.ConvertError) as error:
+        convert.to_hf(tmp_path / "paddle", tmp_path / "back", progress=False)
+    assert "cls.predictions.layer_norm.bias (8,): missing" in str(error.value)
+    assert "odd (2,): no place for it in BertForMaskedLM" in str(error.value)
+    assert not (tmp_path / "back").exists()
+
+
+def test_the_wrong_direction_is_named(source, tmp_path):
+    with pytest.raises(convert.ConvertError, match="not a Paddle checkpoint; to-paddle leads the other way"):
+        convert.to_hf(source, tmp_path / "back", progress=False)
+    convert.to_paddle(source, tmp_path / "paddle", progress=False)
+    with pytest.raises(convert.ConvertError, match="already a Paddle checkpoint; to-hf leads the other way"):
+        convert.to_paddle(tmp_path / "paddle", tmp_path / "again", progress=False)
+
+
+def test_the_untied_gpt2_says_how_it_is_held(checkpoints, tmp_path):
+    report = convert.to_paddle(checkpoints("gpt2/causal_lm-head_untied"), tmp_path / "paddle", progress=False)
+    assert report.target_class == "GPTForTokenClassification"
+    assert "has no generate()" in report.summary()
+
+
+def test_inspect_tells_without_loading(checkpoints, tmp_path):
+    seen = convert.inspect(checkpoints("bart/seq2seq-sharded"))
+    assert seen.facts["family"] == "bart"
+    assert seen.facts["task"].startswith("seq2seq: BartForConditionalGeneration -> BartForConditionalGeneration")
+    assert "model-00001-of-00002.safetensors, model-00002-of-00002.safetensors" in seen.facts["files"]
+    assert seen.lists["tied"] == ["lm_head_weight = model.shared.weight"] and seen.problem is None
+    old = convert.inspect(checkpoints("bert/masked_lm-old"))
+    assert "cls.seq_relationship.bias: head of pretraining" in old.lists["ignored"]
+    assert "bert.embeddings.position_ids: a buffer of consecutive numbers" in old.lists["ignored"]
+    assert any(line.startswith("bert.pooler.dense.weight (8, 8): starts anew") for line in old.lists["missing"])
+    half = convert.inspect(checkpoints("distilbert/masked_lm-bfloat16"))
+    assert half.facts["dtype"].startswith("bfloat16 (")
+    convert.to_paddle(checkpoints("bart/seq2seq"), tmp_path / "paddle", progress=False)
+    assert convert.inspect(tmp_path / "paddle").facts["layout"] == "Paddle"
+
+
+def test_inspect_describes_what_cannot_be_converted(source):
+    rewrite(source, lambda arrays: arrays.update({"odd": np.zeros(2, "f4")}))
+    assert "odd (2,): no place for it" in convert.inspect(source).problem

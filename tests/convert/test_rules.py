@@ -1,0 +1,103 @@
+"""The rule language: forward then inverse is the identity, names are unique, every family's table is sound."""
+
+import numpy as np
+import pytest
+
+from convert.config import complete
+from convert.errors import ConvertError
+from convert.family import families
+from convert.formats import StoredTensor
+from convert.plan import plan_to_paddle
+from convert.rules import Also, Conv1D, Embedding, If, LayerNorm, Linear, Parameter, Repeat, expand
+
+SIZES = {"h": 6, "f": 10, "v": 9, "n": 3}
+RULES = (
+    Embedding("wte", "words", "v", "h"),
+    Repeat("n", (
+        Linear("h.{i}.a", "l.{i}.b", "h", "f"),
+        Conv1D("h.{i}.qkv", ("l.{i}.q", "l.{i}.k", "l.{i}.v"), "h", "h"),
+        LayerNorm("h.{i}.ln", "l.{i}.norm", "h"),
+    )),
+    If(lambda config: config["n"] > 2, (Linear("deep", "deep", "h", "h", bias=False),)),
+)  # fmt: skip
+HEAD = (Parameter("bias", "head_bias", ("v",)), Also("wte.weight", "head.weight", "head_weight"))
+
+
+def expanded(**sizes):
+    return expand(RULES, HEAD, {**SIZES, **sizes}, head_group="head of test", hf_prefix="hf.", paddle_prefix="pd.")
+
+
+def test_forward_then_inverse_is_the_identity():
+    random = np.random.default_rng(0)
+    for pair in expanded():
+        tensor = random.normal(size=pair.shape).astype(np.float32)
+        parameters = pair.to_paddle(tensor)
+        assert [part.shape for part in parameters] == [pair.paddle_shape] * len(pair.paddle)
+        np.testing.assert_array_equal(pair.to_hf(parameters), tensor)
+
+
+@pytest.mark.parametrize("name", sorted(families()))
+def test_forward_then_inverse_is_the_identity_for_every_tensor_of_every_family(name):
+    family, random = families()[name], np.random.default_rng(0)
+    for task in family.tasks:
+        sizes = small(family, task)
+        for pair in family.pairs(task, sizes):
+            tensor = random.normal(size=pair.shape)
+            np.testing.assert_array_equal(pair.to_hf(pair.to_paddle(tensor)), tensor, err_msg=pair.hf)
+
+
+def small(family, task):
+    """The family's default configuration with every size cut down, all of them different."""
+    sizes = complete({}, family.entries(task))
+    numbers = [key for key, value in sizes.items() if isinstance(value, int) and not isinstance(value, bool) and value > 8]
+    return sizes | {key: 2 * number + 6 for number, key in enumerate(numbers)}
+
+
+def test_a_linear_layer_is_transposed_and_a_conv1d_is_split_without():
+    pairs = {pair.hf: pair for pair in expanded()}
+    weight = np.arange(60.0).reshape(10, 6)
+    np.testing.assert_array_equal(pairs["hf.h.1.a.weight"].to_paddle(weight)[0], weight.T)
+    joined = np.arange(108.0).reshape(6, 18)
+    q, k, v = pairs["hf.h.0.qkv.weight"].to_paddle(joined)
+    np.testing.assert_array_equal(k, joined[:, 6:12])
+    assert pairs["hf.h.0.qkv.weight"].paddle == ("pd.l.0.q.weight", "pd.l.0.k.weight", "pd.l.0.v.weight")
+
+
+def test_names_carry_their_prefixes_and_further_names_are_attached():
+    pairs = {pair.hf: pair for pair in expanded()}
+    assert pairs["bias"].paddle == ("head_bias",) and pairs["bias"].group == "head of test"
+    assert pairs["hf.wte.weight"].hf_also == ("head.weight",) and pairs["hf.wte.weight"].paddle_also == ("head_weight",)
+    assert sum(name.startswith("hf.h.") for name in pairs) == 3 * 6
+
+
+def test_a_conditional_part_is_there_only_where_asked_for():
+    assert "hf.deep.weight" in {pair.hf for pair in expanded()}
+    assert "hf.deep.weight" not in {pair.hf for pair in expanded(n=2)}
+
+
+def test_a_name_given_twice_is_a_mistake_of_the_family():
+    with pytest.raises(AssertionError, match="named twice: \\['a.weight'\\]"):
+        expand((Linear("a", "b", 2, 3, bias=False), Linear("a", "c", 2, 3, bias=False)), (), {}, head_group="x")
+
+
+def test_an_unknown_tensor_a_missing_one_and_a_wrong_shape_are_all_listed(tmp_path):
+    family = families()["distilbert"]
+    task = family.task("sequence_classification")
+    config = {"dim": 6, "n_layers": 1, "hidden_dim": 10, "vocab_size": 9, "max_position_embeddings": 5}
+    sizes = complete(config, family.entries(task))
+    tensors = {
+        pair.hf: StoredTensor(pair.hf, "float32", pair.shape, tmp_path, lambda shape=pair.shape: np.zeros(shape, "f4"))
+        for pair in family.pairs(task, sizes)
+    }
+    del tensors["distilbert.transformer.layer.0.ffn.lin1.bias"]
+    tensors["distilbert.surprise"] = StoredTensor("distilbert.surprise", "float32", (2, 3), tmp_path, lambda: None)
+    tensors["classifier.bias"] = StoredTensor("classifier.bias", "float32", (7,), tmp_path, lambda: None)
+    with pytest.raises(ConvertError) as error:
+        plan_to_paddle(tensors, family, task, sizes, asked=False, where="here")
+    text = str(error.value)
+    assert "distilbert.surprise (2, 3): no place for it in DistilBertForSequenceClassification" in text
+    assert (
+        "distilbert.encoder.layers.0.linear1.bias (10,): the checkpoint has no distilbert.transformer.layer.0.ffn.lin1.bias" in text
+    )
+    assert "classifier.bias: shape (7,), the configuration makes it (2,)" in text
+    assert text.count("\n") == 3
