@@ -6,6 +6,7 @@ converter turns into a Paddle checkpoint once. From scratch, `model.config` give
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import tempfile
@@ -20,8 +21,20 @@ from paddle_ft.errors import UserError
 # What a task asks for -> the class of each architecture that provides it (config.json's model_type).
 MODEL_CLASSES = {
     "seq2seq": {"bart": "BartForConditionalGeneration"},
+    "sequence_classification": {
+        "distilbert": "DistilBertForSequenceClassification",
+        "bert": "BertForSequenceClassification",
+        "roberta": "RobertaForSequenceClassification",
+        "ernie": "ErnieForSequenceClassification",
+    },
 }
-CONFIG_CLASSES = {"bart": "BartConfig"}
+CONFIG_CLASSES = {
+    "bart": "BartConfig",
+    "distilbert": "DistilBertConfig",
+    "bert": "BertConfig",
+    "roberta": "RobertaConfig",
+    "ernie": "ErnieConfig",
+}
 WEIGHT_FILES = ("model.safetensors", "model_state.pdparams", "model.safetensors.index.json")
 
 
@@ -40,7 +53,12 @@ class Loaded:
 
 
 def load(
-    kind: str, section, folder: Path, texts: Callable[[], Iterable[str]], special_tokens: dict[str, Any] | None = None
+    kind: str,
+    section,
+    folder: Path,
+    texts: Callable[[], Iterable[str]],
+    special_tokens: dict[str, Any] | None = None,
+    settings: dict[str, Any] | None = None,
 ) -> Loaded:
     """Loads or builds what the `model` section names.
 
@@ -50,6 +68,7 @@ def load(
         folder: a directory of this run where a tokenizer built from texts is written.
         texts: called for the training texts, if a tokenizer has to be built from them.
         special_tokens: what is added to the vocabulary, as the tokenizer's add_special_tokens takes it.
+        settings: what the task sets in the model's configuration (classes, head of a classifier).
 
     Raises: UserError if there is no such model or it does not fit the task.
     """
@@ -57,7 +76,7 @@ def load(
         directory = resolve(section.pretrained, kind)
         tokenizer_directory = directory if section.tokenizer is None else resolve(section.tokenizer, kind, weights=False)
         tokenizer = load_tokenizer(tokenizer_directory)
-        model = load_pretrained(kind, directory)
+        model = load_pretrained(kind, directory, settings)
         _check_vocabulary(model, tokenizer, section.pretrained)
         tie_head(model)
         if special_tokens:
@@ -67,10 +86,10 @@ def load(
         if section.tokenizer is not None:
             tokenizer = load_tokenizer(resolve(section.tokenizer, kind, weights=False))
         else:
-            tokenizer = character_tokenizer(texts(), folder)
+            tokenizer = new_tokenizer(texts(), folder, section.new_vocabulary)
         if special_tokens:
             tokenizer.add_special_tokens(special_tokens)
-        model = from_scratch(kind, section.config, tokenizer)
+        model = from_scratch(kind, section.config, tokenizer, settings)
         tie_head(model, from_scratch=True)
     return _with_fast_tokenizer(model, tokenizer, folder)
 
@@ -117,7 +136,7 @@ def resolve(name: str, kind: str, weights: bool = True) -> Path:
             raise UserError(f"model.pretrained: {name}: {error}") from None
     raise UserError(
         f"model.pretrained: {name}: no such directory, and not the name of a model. Use a directory, a PaddleNLP name"
-        f" ({', '.join(builtin_names(kind))}) or a Hugging Face id (org/name)."
+        f" ({_some_names(name, kind)}) or a Hugging Face id (org/name)."
     )
 
 
@@ -161,6 +180,14 @@ def builtin_names(kind: str) -> list[str]:
     return sorted({name for cls in _builtin_classes(kind) for name in cls.pretrained_init_configuration})
 
 
+def _some_names(name: str, kind: str, most: int = 12) -> str:
+    """All built-in names where they are few, else those like `name`, else the first."""
+    names = builtin_names(kind)
+    if len(names) <= most:
+        return ", ".join(names)
+    return ", ".join(difflib.get_close_matches(name, names, n=most) or names[:most]) + ", ..."
+
+
 def builtin_directory(name: str, kind: str) -> Path:
     return home() / "models" / name
 
@@ -172,29 +199,44 @@ def builtin_files(name: str, kind: str) -> list[Wanted]:
             continue
         directory = builtin_directory(name, kind)
         urls = {"model_state.pdparams": cls.pretrained_resource_files_map["model_state"][name]}
-        tokenizer_class = _default_tokenizer_class(cls.config_class.model_type)
+        tokenizer_class = _default_tokenizer_class(cls.config_class.model_type, name)
         for resource, file_name in tokenizer_class.resource_files_names.items():
             urls[file_name] = tokenizer_class.pretrained_resource_files_map[resource][name]
-        _write_builtin_config(cls, name, directory)
+        _write_builtin_config(cls, tokenizer_class, name, directory)
         return [Wanted(url, directory / file, what=f"{name}: {file}") for file, url in urls.items()]
     return []
 
 
-def _write_builtin_config(cls, name: str, directory: Path) -> None:
-    if not (directory / "config.json").exists():
-        config = cls.config_class(**cls.pretrained_init_configuration[name])
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"{directory} cannot be made: {error.strerror}. Set PADDLE_FT_HOME to another folder.") from None
-        config.save_pretrained(str(directory))
+def _write_builtin_config(cls, tokenizer_class, name: str, directory: Path) -> None:
+    """What PaddleNLP knows about a built-in beside its files: the sizes, and whether capitals count."""
+    if (directory / "config.json").exists() and (directory / "tokenizer_config.json").exists():
+        return
+    config = cls.config_class(**cls.pretrained_init_configuration[name])
+    settings = {"tokenizer_class": tokenizer_class.__name__, **tokenizer_class.pretrained_init_configuration.get(name, {})}
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{directory} cannot be made: {error.strerror}. Set PADDLE_FT_HOME to another folder.") from None
+    config.save_pretrained(str(directory))
 
 
 # ---------------------------------------------------------------------------------------------------- tokenizers
-def _default_tokenizer_class(model_type: str):
+TOKENIZER_CLASSES = {
+    "bart": ("BartTokenizer",),
+    "distilbert": ("DistilBertTokenizer",),
+    "bert": ("BertTokenizer",),
+    "ernie": ("ErnieTokenizer",),
+    "roberta": ("RobertaBPETokenizer", "RobertaChineseTokenizer"),
+}
+
+
+def _default_tokenizer_class(model_type: str, name: str):
+    """The class that has the files of a built-in's tokenizer."""
     import paddlenlp.transformers as library
 
-    return {"bart": library.BartTokenizer}[model_type]
+    classes = [getattr(library, one) for one in TOKENIZER_CLASSES[model_type]]
+    return next(cls for cls in classes if all(name in files for files in cls.pretrained_resource_files_map.values()))
 
 
 def load_tokenizer(directory: Path):
@@ -223,6 +265,31 @@ def load_tokenizer(directory: Path):
     return cls.from_pretrained(str(directory))
 
 
+def new_tokenizer(texts: Iterable[str], folder: Path, size: int | None):
+    """A BERT tokenizer made from the texts: of their characters, or with `size` of their words and pieces of words."""
+    return character_tokenizer(texts, folder) if size is None else wordpiece_tokenizer(texts, folder, size)
+
+
+def wordpiece_tokenizer(texts: Iterable[str], folder: Path, size: int):
+    """A lower-case BERT tokenizer with a WordPiece vocabulary of at most `size` entries, written to folder/vocab.txt.
+
+    Every character of the texts is in it, so nothing of them becomes [UNK].
+    """
+    from paddlenlp.transformers import BertTokenizer
+    from tokenizers import BertWordPieceTokenizer
+
+    from paddle_ft.data.samples import SPECIAL_TOKENS
+
+    trainer = BertWordPieceTokenizer(lowercase=True)
+    trainer.train_from_iterator(texts, vocab_size=size, min_frequency=2, limit_alphabet=size, special_tokens=SPECIAL_TOKENS,
+                                show_progress=False)  # fmt: skip
+    entries = sorted(trainer.get_vocab().items(), key=lambda entry: entry[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    vocab = folder / "vocab.txt"
+    vocab.write_text("".join(f"{token}\n" for token, _ in entries), encoding="utf-8")
+    return BertTokenizer(str(vocab), do_lower_case=True)
+
+
 def character_tokenizer(texts: Iterable[str], folder: Path):
     """A BERT tokenizer whose vocabulary is the characters of the texts, written to folder/vocab.txt."""
     from paddlenlp.transformers import BertTokenizer
@@ -236,21 +303,39 @@ def character_tokenizer(texts: Iterable[str], folder: Path):
 
 
 # ---------------------------------------------------------------------------------------------------- models
-def load_pretrained(kind: str, directory: Path):
-    """The model in a directory in Paddle layout. Raises UserError if its type does not fit the task."""
-    import paddlenlp.transformers as library
+def load_pretrained(kind: str, directory: Path, settings: dict[str, Any] | None = None):
+    """The model in a directory in Paddle layout. Raises UserError if its type does not fit the task.
 
-    model_type = read_config(Path(directory)).get("model_type")
-    classes = MODEL_CLASSES[kind]
+    settings: what the task changes in the model's configuration; None takes the directory as it is.
+    """
+    config = read_config(Path(directory))
+    model_type, classes = config.get("model_type"), MODEL_CLASSES[kind]
     if model_type not in classes:
         raise UserError(f"{directory}: a model of type {model_type!r} cannot be used here; {kind} knows {', '.join(classes)}.")
+    cls = _model_class(kind, model_type, {**config, **(settings or {})})
     try:
-        return getattr(library, classes[model_type]).from_pretrained(str(directory))
+        if settings is None:
+            return cls.from_pretrained(str(directory))
+        from paddle_ft.heads import load_with_head
+
+        return load_with_head(cls, Path(directory), config, settings)
     except (OSError, ValueError, RuntimeError, EOFError) as error:
         raise UserError(f"{directory}: the model cannot be loaded: {error}") from None
 
 
-def from_scratch(kind: str, sizes: dict, tokenizer):
+def _model_class(kind: str, model_type: str, settings: dict):
+    """PaddleNLP's class, with our own head on it where the configuration asks for that."""
+    import paddlenlp.transformers as library
+
+    cls = getattr(library, MODEL_CLASSES[kind][model_type])
+    if settings.get("classifier_head") == "lstm_attention":
+        from paddle_ft.heads import with_lstm_attention
+
+        return with_lstm_attention(cls)
+    return cls
+
+
+def from_scratch(kind: str, sizes: dict, tokenizer, settings: dict[str, Any] | None = None):
     """A new model. `sizes` are PaddleNLP configuration names; vocabulary and special ids come from the tokenizer."""
     import paddlenlp.transformers as library
 
@@ -260,9 +345,11 @@ def from_scratch(kind: str, sizes: dict, tokenizer):
         raise UserError(f"model.config.model_type: {model_type!r}: {kind} knows {', '.join(MODEL_CLASSES[kind])}.")
     config_class = getattr(library, CONFIG_CLASSES[model_type])
     _check_sizes(sizes, config_class)
-    config = config_class(**{**_special_ids(tokenizer), **sizes, "vocab_size": sizes.get("vocab_size", len(tokenizer))})
+    special = _special_ids(tokenizer) if kind == "seq2seq" else {"pad_token_id": tokenizer.pad_token_id}
+    sizes.setdefault("vocab_size", len(tokenizer))
+    config = config_class(**{**special, **sizes, **(settings or {})})
     try:
-        return getattr(library, MODEL_CLASSES[kind][model_type])(config)
+        return _model_class(kind, model_type, settings or {})(config)
     except (AssertionError, ValueError, TypeError) as error:
         raise UserError(f"model.config: these sizes do not make a model: {error}") from None
 
@@ -281,7 +368,6 @@ def _special_ids(tokenizer) -> dict:
 
 
 def _check_sizes(sizes: dict, config_class) -> None:
-    import difflib
     import inspect
 
     known = set(inspect.signature(config_class.__init__).parameters) - {"self", "kwargs"}

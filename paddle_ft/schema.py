@@ -33,6 +33,10 @@ class ModelSection(Section):
         description="a directory or name for the tokenizer; null: the one of the model, or, from scratch, one of characters"
         " built from the training texts",
     )
+    new_vocabulary: int | None = Field(
+        None, ge=50, description="from scratch without a tokenizer: builds one of words and pieces of words with this many"
+        " entries, for languages with spaces (null: of characters)",
+    )
 
     @model_validator(mode="after")
     def _one_origin(self):
