@@ -233,25 +233,18 @@ def test_a_dead_copy_of_a_tied_head_is_kept_aside_with_a_word(checkpoints, tmp_p
     np.testing.assert_array_equal(after["lm_head.weight"].read(), before["lm_head.weight"].read())
 
 
-def test_an_untied_head_that_paddles_class_cannot_hold_is_refused(checkpoints, tmp_path, source):
-    config = {**config_of(source), "tie_word_embeddings": False}
-    (source / "config.json").write_text(json.dumps(config))
-    rewrite(
-        source,
-        lambda arrays: arrays.update({"cls.predictions.decoder.weight": arrays["bert.embeddings.word_embeddings.weight"] + 1}),
-    )
-    with pytest.raises(
-        convert.ConvertError, match="cls.predictions.decoder.weight: differs from bert.embeddings.word_embeddings.weight"
-    ):
+def test_an_untied_head_that_paddles_class_cannot_hold_is_refused(source, tmp_path):
+    (source / "config.json").write_text(json.dumps({**config_of(source), "tie_word_embeddings": False}))
+    words, head = "bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight"
+    rewrite(source, lambda arrays: arrays.update({head: arrays[words] + 1}))
+    with pytest.raises(convert.ConvertError, match=f"{head}: differs from {words}"):
         convert.to_paddle(source, tmp_path / "paddle", progress=False)
 
 
 def test_a_paddle_checkpoint_that_lacks_or_has_too_much_is_refused(source, tmp_path):
     convert.to_paddle(source, tmp_path / "paddle", progress=False)
-    rewrite(
-        tmp_path / "paddle",
-        lambda arrays: (arrays.pop("cls.predictions.layer_norm.bias"), arrays.update({"odd": np.zeros(2, "f4")})),
-    )
+    odd = {"odd": np.zeros(2, "f4")}
+    rewrite(tmp_path / "paddle", lambda arrays: (arrays.pop("cls.predictions.layer_norm.bias"), arrays.update(odd)))
     with pytest.raises(convert.ConvertError) as error:
         convert.to_hf(tmp_path / "paddle", tmp_path / "back", progress=False)
     assert "cls.predictions.layer_norm.bias (8,): missing" in str(error.value)
