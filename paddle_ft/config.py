@@ -109,7 +109,7 @@ def _did_you_mean(word: str, known: list[str]) -> str:
 def config_class(task_name: str) -> type[BaseConfig]:
     """The schema of a recipe: the sections all share, the task's options, the sections that the task adds."""
     task = find_task(task_name)
-    own = {"task": (task.Options, ...)}
+    own = {"task": (task.Options, ...), "model": (task.Model, ...)}
     own.update({name: (section, section()) for name, section in task.sections.items()})
     return create_model("Config", __base__=BaseConfig, **own)
 

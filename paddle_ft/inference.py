@@ -65,10 +65,12 @@ def predict(path: str, input_name: str, output_name: str, overrides: list[str], 
     try:
         while first is not None:
             chunk = [first, *islice(texts, size - 1)]
+            if not task.takes_pairs and (pair := next((one for one in chunk if not isinstance(one, str)), None)):
+                raise UserError(f'--input {input_name}: this run takes single texts, not pairs ("text_pair": {pair[1]!r}).')
             for row in task.predict(chunk, f"predict from row {done + 1}"):
                 plain = input_name != "-" and not input_name.endswith((".json", ".jsonl"))
                 wants_text = output_name.endswith(".txt") or (plain and not output_name.endswith((".json", ".jsonl")))
-                out.write((row["prediction"].replace("\n", " ") if wants_text else to_json(row)) + "\n")
+                out.write((task.line(row) if wants_text else to_json(row)) + "\n")
             out.flush()
             done += len(chunk)
             first = next(texts, None)
@@ -86,8 +88,8 @@ def open_output(name: str) -> TextIO:
         raise UserError(f"--output {name}: cannot be written: {error.strerror}.") from None
 
 
-def _texts(name: str) -> Iterator[str]:
-    """One text a line; a line that is a JSON object gives its "source" or "text"."""
+def _texts(name: str) -> Iterator[str | tuple[str, str]]:
+    """One text a line; a line that is a JSON object gives its "source" or "text", with a "text_pair" the two of them."""
     if name == "-":
         stream: TextIO = sys.stdin
     else:
@@ -104,7 +106,7 @@ def _texts(name: str) -> Iterator[str]:
             raise UserError(f"--input {name}:{number + 1}: not UTF-8 ({error.reason}). Convert the file to UTF-8.") from None
 
 
-def _text(line: str, name: str, number: int) -> str:
+def _text(line: str, name: str, number: int) -> str | tuple[str, str]:
     if not (name.endswith((".json", ".jsonl")) or line.startswith("{")):
         return line
     try:
@@ -116,4 +118,7 @@ def _text(line: str, name: str, number: int) -> str:
     text = row.get("source", row.get("text")) if isinstance(row, dict) else None
     if not isinstance(text, str):
         raise UserError(f'--input {name}:{number}: no text under "source" or "text".')
-    return text
+    pair = row.get("text_pair")
+    if pair is not None and not isinstance(pair, str):
+        raise UserError(f'--input {name}:{number}: "text_pair" is no text but {pair!r}.')
+    return text if pair is None else (text, pair)

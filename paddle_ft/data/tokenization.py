@@ -29,11 +29,13 @@ class Encoded:
     """Token ids of many texts, one after the other. `encoded[i]` are those of text i, an int32 view.
 
     flat: [tokens in all] int32. offsets: [texts + 1] int64. truncated: how many texts were cut to max_length.
+    seconds: [texts] int32, for pairs of texts: where in each the second one begins; None for single texts.
     """
 
     flat: np.ndarray
     offsets: np.ndarray
     truncated: int
+    seconds: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -53,7 +55,7 @@ class Encoded:
 
 def encode_texts(
     tokenizer: tokenizers.Tokenizer,
-    texts: Sequence[str],
+    texts: Sequence[str] | Sequence[tuple[str, str]],
     *,
     max_length: int | None = None,
     label: str = "tokenise",
@@ -63,7 +65,9 @@ def encode_texts(
     """Token ids of all texts, special tokens as the tokenizer puts them.
 
     Args:
-        max_length: longer texts lose tokens at their end; the special tokens around them stay.
+        texts: single texts, or pairs of them.
+        max_length: longer texts lose tokens at their end; the special tokens around them stay. Of a pair the longer text
+            loses tokens first.
         label: for the progress bar.
         cache: read and write the result on disk, in `folder` (default: tokenised/ in PADDLE_FT_HOME), under a key of the
             texts, the tokenizer and max_length.
@@ -77,7 +81,7 @@ def encode_texts(
         "max_length": max_length,
     }
     arrays = cached(key, folder or home() / "tokenised", lambda: _arrays(_encode(tokenizer, texts, max_length, label)))
-    return Encoded(arrays["flat"], arrays["offsets"], int(arrays["truncated"]))
+    return Encoded(arrays["flat"], arrays["offsets"], int(arrays["truncated"]), arrays.get("seconds"))
 
 
 def _encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str], max_length: int | None, label: str) -> Encoded:
@@ -86,6 +90,8 @@ def _encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str], max_length: i
     pieces: list[np.ndarray] = []
     lengths = np.zeros(len(texts) + 1, dtype=np.int64)
     truncated = 0
+    pairs = bool(texts) and not isinstance(texts[0], str)
+    seconds = np.zeros(len(texts), dtype=np.int32) if pairs else None
     try:
         with Progress(len(texts), label, unit="text") as progress:
             for start in range(0, len(texts), BATCH):
@@ -93,17 +99,25 @@ def _encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str], max_length: i
                 for number, encoding in enumerate(batch, start=start + 1):
                     lengths[number] = len(encoding)
                     truncated += bool(encoding.overflowing)
+                    if pairs:
+                        seconds[number - 1] = _second_text(encoding)
                 pieces.append(np.fromiter((i for encoding in batch for i in encoding.ids), dtype=np.int32))
                 progress.update(len(batch))
     finally:
         tokenizer.no_truncation()
     flat = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int32)
-    return Encoded(flat, np.cumsum(lengths), truncated)
+    return Encoded(flat, np.cumsum(lengths), truncated, seconds)
 
 
-def _digest(texts: Sequence[str]) -> str:
-    digest = hashlib.sha256()
-    for text in texts:
+def _second_text(encoding: tokenizers.Encoding) -> int:
+    """Where the second text begins; with an empty one, its closing token."""
+    return next((i for i in range(len(encoding)) if encoding.token_to_sequence(i) == 1), len(encoding) - 1)
+
+
+def _digest(texts: Sequence[str] | Sequence[tuple[str, str]]) -> str:
+    pairs = bool(texts) and not isinstance(texts[0], str)
+    digest = hashlib.sha256(b"pairs" if pairs else b"")
+    for text in (one for pair in texts for one in pair) if pairs else texts:
         data = text.encode("utf-8", "surrogatepass")
         digest.update(len(data).to_bytes(8, "little"))  # so that no two lists of texts look alike
         digest.update(data)
@@ -111,7 +125,8 @@ def _digest(texts: Sequence[str]) -> str:
 
 
 def _arrays(encoded: Encoded) -> dict[str, np.ndarray]:
-    return {"flat": encoded.flat, "offsets": encoded.offsets, "truncated": np.array(encoded.truncated)}
+    arrays = {"flat": encoded.flat, "offsets": encoded.offsets, "truncated": np.array(encoded.truncated)}
+    return arrays if encoded.seconds is None else {**arrays, "seconds": encoded.seconds}
 
 
 def cached(key: dict, folder: str | Path, build: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

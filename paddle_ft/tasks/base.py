@@ -13,7 +13,8 @@ import numpy as np
 from paddle_ft import models
 from paddle_ft.data.rows import Rows
 from paddle_ft.errors import UserError
-from paddle_ft.schema import BaseConfig, Section
+from paddle_ft.schema import BaseConfig, ModelSection, Section
+from paddle_ft.world import World
 
 
 @dataclass
@@ -57,15 +58,18 @@ class Task:
     name: ClassVar[str]
     kind: ClassVar[str]  # key of models.MODEL_CLASSES
     Options: ClassVar[type[Section]] = TaskOptions
+    Model: ClassVar[type[ModelSection]] = ModelSection
     sections: ClassVar[dict[str, type[Section]]] = {}  # further sections of the configuration
     fields: ClassVar[tuple[str, ...]]  # what a row must have
     optional_fields: ClassVar[tuple[str, ...]] = ()
     best_metric: ClassVar[str]  # decides which checkpoint is kept as best/
     higher_is_better: ClassVar[bool] = True
+    takes_pairs: ClassVar[bool] = False  # whether predict also takes (text, text_pair) tuples
 
     def __init__(self, config: BaseConfig):
         self.config = config
         self.options = config.task
+        self.world = World()  # shares rows of evaluation among processes, where there are several
 
     # -------------------------------------------------------------------------------- model
     def load_model(self, folder: Path, train: Rows | None) -> None:
@@ -132,13 +136,21 @@ class Task:
         """Further baselines by name, where one is not enough."""
         return {}
 
+    def facts(self) -> dict[str, Any]:
+        """What results.json's "data" tells beside the facts of each split."""
+        return {}
+
     def preview(self, dataset: Dataset, count: int = 2) -> str:
         """Rows as the model sees them, for people."""
         raise NotImplementedError
 
-    def predict(self, texts: list[str], label: str) -> list[dict[str, Any]]:
-        """Predictions for new inputs, in order."""
+    def predict(self, texts: list, label: str) -> list[dict[str, Any]]:
+        """Predictions for new inputs, in order. `texts`: str each, with takes_pairs also (text, text_pair)."""
         raise NotImplementedError
+
+    def line(self, row: dict[str, Any]) -> str:
+        """A row of `predict` as one line of plain text."""
+        return str(row["prediction"]).replace("\n", " ")
 
     # -------------------------------------------------------------------------------- python -m paddle_ft generate
     @classmethod

@@ -21,14 +21,16 @@ from paddle_ft.data.download import ensure
 from paddle_ft.data.rows import Rows
 from paddle_ft.errors import UserError
 from paddle_ft.progress import say
-from paddle_ft.rundir import RunDir, write_atomically
+from paddle_ft.rundir import RunDir
 from paddle_ft.runtime import choose_device, peak_memory_mb, seed_everything
 from paddle_ft.schema import BaseConfig
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Dataset, Scores, Task
-from paddle_ft.training import checkpoint
+from paddle_ft.training import checkpoint, distributed
 from paddle_ft.training.loop import Loop
+from paddle_ft.training.step import Stepper
 from paddle_ft.training.trackers import Trackers
+from paddle_ft.world import World
 
 SPLITS = ("train", "validation", "test")
 
@@ -62,12 +64,17 @@ def load_rows(config: BaseConfig, task: Task) -> dict[str, Rows]:
     return task.arrange(rows)
 
 
-def prepare(config: BaseConfig, folder: Path, checkpoint_directory: Path | None = None) -> Prepared:
+def prepare(config: BaseConfig, folder: Path, checkpoint_directory: Path | None = None, world: World | None = None) -> Prepared:
     """Device, files, rows, model, features. `folder` is for a tokenizer that is built here."""
-    say(f"device: {choose_device(config.device)}")
+    world = world or World()
+    device = paddle.get_device() if world.size > 1 else choose_device(config.device)  # a group has chosen its devices
+    say(f"device: {device}" + (f", {world.size} processes" if world.size > 1 else ""))
     _check_precision(config)
     task = find_task(config.task.name)(config)
-    ensure_files(config, task)
+    task.world = world
+    if world.is_main:
+        ensure_files(config, task)
+    world.wait()
     rows = load_rows(config, task)
     seed_everything(config.seed)
     if checkpoint_directory is not None:
@@ -127,18 +134,17 @@ def check(config: BaseConfig) -> None:
                 evaluation_seconds = seconds / min(2, batches) * batches
             print(f"two batches         {split} evaluated in {seconds:.1f} s")
 
-        loop = Loop(task, train, None, RunDir(folder), Trackers(_untracked(config), folder))
-        loop.task.model.train()
-        began = time.perf_counter()
-        loop._step()
-        first = time.perf_counter() - began
-        began = time.perf_counter()
-        loop._step()
-        seconds = time.perf_counter() - began
-        print(f"one training step   loss {float(loop.state.window['loss']) / loop.state.window['targets']:.4f},"
-              f" {first:.2f} s, the next {seconds:.2f} s")
-        print(f"steps               {loop.total_steps:,} ({loop.steps_per_epoch:,} an epoch)")
-        print(f"estimated training  {duration(seconds * loop.total_steps)}, and {duration(evaluation_seconds)} an evaluation")
+        task.model.train()
+        stepper = Stepper(task, train, RunDir(folder), World())
+        first, _ = stepper.take(0)
+        second, _ = stepper.take(1)
+        stepper.close()
+        print(
+            f"one training step   loss {float(first.loss) / first.work.targets:.4f}, {first.seconds:.2f} s,"
+            f" the next {second.seconds:.2f} s"
+        )
+        print(f"steps               {stepper.total:,} ({stepper.steps_per_epoch:,} an epoch)")
+        print(f"estimated training  {duration(second.seconds * stepper.total)}, and {duration(evaluation_seconds)} an evaluation")
         print(f"memory              {peak_memory_mb():,.0f} MB used so far; weights, gradients and AdamW's states"
               f" take {count * 16 / 1e6:,.0f} MB of it")
         print("\ncheck passed: everything loads, evaluates and trains")
@@ -164,40 +170,54 @@ def duration(seconds: float) -> str:
 # ---------------------------------------------------------------------------------------------------- training
 def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> RunDir:
     """Trains and measures. Returns the run's directory; Interrupted passes through after a checkpoint is saved."""
-    run = RunDir.claim(config.output_dir, resume, overwrite)
+    world = distributed.join()
+    run = RunDir.claim(config.output_dir, resume, overwrite) if world.is_main else RunDir(config.output_dir, silent=True)
+    world.wait()
     try:
         start = checkpoint.newest(run.path) if resume else None
+        state = checkpoint.read_state(start) if start else {}
         if start:
             _refuse_other_config(config, run)
+            _refuse_other_world(state, world)
         folder = Path(tempfile.mkdtemp(prefix="paddle_ft-"))
         try:
-            prepared = prepare(config, folder, start)
+            prepared = prepare(config, folder, start, world)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         _try_out(prepared, run)
     except BaseException:
-        run.remove_if_empty()
+        if world.is_main:
+            run.remove_if_empty()
         raise
 
-    if overwrite:
+    if overwrite and world.is_main:
         run.clear()
-    state = checkpoint.read_state(start) if start else {}
     if not start:
         run.cut_metrics(0)
-    write_atomically(run / "config.yaml", to_yaml(config))
-    trackers = Trackers(config, run.path, state.get("tracker_ids"))
+    run.write_config(to_yaml(config))
+    world.wait()
+    trackers = Trackers(config, run.path, state.get("tracker_ids")) if world.is_main else Trackers(_untracked(config), run.path)
     try:
         results = _first_results(config, prepared, run)
-        loop = Loop(prepared.task, prepared.data["train"], prepared.data.get("validation"), run, trackers)
+        loop = Loop(prepared.task, prepared.data["train"], prepared.data.get("validation"), run, trackers, world)
         if start:
             loop.resume(start)
-            say(f"resuming at step {loop.state.step} of {loop.total_steps} from {start}")
+            say(f"resuming at step {loop.state.step} of {loop.stepper.total} from {start}")
         with explained_memory_errors():
             loop.fit()
         _final_results(results, loop, prepared, run)
     finally:
         trackers.close()
     return run
+
+
+def _refuse_other_world(state: dict, world: World) -> None:
+    before = state.get("world_size", 1)
+    if before != world.size:
+        raise UserError(
+            f"--resume: the run was trained by {before} process{'es' if before > 1 else ''}, now there"
+            f" {'are' if world.size > 1 else 'is'} {world.size}. Its steps would take other rows; use the same number of devices."
+        )
 
 
 def _try_out(prepared: Prepared, run: RunDir) -> None:
@@ -272,7 +292,7 @@ def _first_results(config: BaseConfig, prepared: Prepared, run: RunDir) -> dict:
         "sample": config.sample,
         "seed": config.seed,
         "status": "training",
-        "data": {split: dataset.info for split, dataset in prepared.data.items()},
+        "data": {**{split: dataset.info for split, dataset in prepared.data.items()}, **task.facts()},
         "before_training": {},
         "baseline": {},
         "versions": versions(),
@@ -297,7 +317,8 @@ def _final_results(results: dict, loop: Loop, prepared: Prepared, run: RunDir) -
 
     state, task = loop.state, prepared.task
     if state.best is None:  # nothing to choose by: the last weights are the result
-        checkpoint.write(run / "best", task.save_model)
+        if loop.world.is_main:
+            checkpoint.write(run / "best", task.save_model)
     elif state.best["step"] != state.step:
         task.reload_model(run / "best")
     results["metrics"] = {}
@@ -314,13 +335,16 @@ def _final_results(results: dict, loop: Loop, prepared: Prepared, run: RunDir) -
         "samples_per_second": round(state.samples / seconds, 2),
         "tokens_per_second": round(state.targets / seconds, 1),
         "peak_memory_mb": round(peak_memory_mb(), 1),
+        "processes": loop.world.size,
         "skipped_steps": state.skipped,
         "stopped_early": state.stopped_early,
         "device": paddle.get_device(),
     }
     results["status"] = "finished"
     run.write_results(results)
-    write_report(run.path)
+    if loop.world.is_main:
+        write_report(run.path)
+    loop.world.wait()
 
 
 def versions() -> dict[str, str]:
