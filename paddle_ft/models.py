@@ -27,6 +27,8 @@ MODEL_CLASSES = {
         "roberta": "RobertaForSequenceClassification",
         "ernie": "ErnieForSequenceClassification",
     },
+    "masked_lm": {"distilbert": "DistilBertForMaskedLM", "bert": "BertForMaskedLM", "roberta": "RobertaForMaskedLM"},
+    "causal_lm": {"gpt": "GPTLMHeadModel"},
 }
 CONFIG_CLASSES = {
     "bart": "BartConfig",
@@ -34,6 +36,7 @@ CONFIG_CLASSES = {
     "bert": "BertConfig",
     "roberta": "RobertaConfig",
     "ernie": "ErnieConfig",
+    "gpt": "GPTConfig",
 }
 WEIGHT_FILES = ("model.safetensors", "model_state.pdparams", "model.safetensors.index.json")
 
@@ -80,13 +83,14 @@ def load(
         _check_vocabulary(model, tokenizer, section.pretrained)
         tie_head(model)
         if special_tokens:
+            known = len(tokenizer)
             tokenizer.add_special_tokens(special_tokens)
-            resize_vocabulary(model, len(tokenizer))
+            resize_vocabulary(model, len(tokenizer), known)
     else:
         if section.tokenizer is not None:
             tokenizer = load_tokenizer(resolve(section.tokenizer, kind, weights=False))
         else:
-            tokenizer = new_tokenizer(texts(), folder, section.new_vocabulary)
+            tokenizer = new_tokenizer(kind, texts(), folder, section.new_vocabulary)
         if special_tokens:
             tokenizer.add_special_tokens(special_tokens)
         model = from_scratch(kind, section.config, tokenizer, settings)
@@ -176,8 +180,14 @@ def _builtin_classes(kind: str) -> list:
     return [getattr(library, name) for name in MODEL_CLASSES[kind].values()]
 
 
+def _names_of(cls) -> list[str]:
+    """Built-ins of which PaddleNLP knows the sizes, the weights and a tokenizer; of some it lacks one of the three."""
+    names = set(cls.pretrained_init_configuration) & set(cls.pretrained_resource_files_map["model_state"])
+    return [name for name in names if _default_tokenizer_class(cls.config_class.model_type, name)]
+
+
 def builtin_names(kind: str) -> list[str]:
-    return sorted({name for cls in _builtin_classes(kind) for name in cls.pretrained_init_configuration})
+    return sorted({name for cls in _builtin_classes(kind) for name in _names_of(cls)})
 
 
 def _some_names(name: str, kind: str, most: int = 12) -> str:
@@ -195,7 +205,7 @@ def builtin_directory(name: str, kind: str) -> Path:
 def builtin_files(name: str, kind: str) -> list[Wanted]:
     """The files of a PaddleNLP built-in, and where they are kept; empty if the name is none of theirs."""
     for cls in _builtin_classes(kind):
-        if name not in cls.pretrained_init_configuration:
+        if name not in _names_of(cls):
             continue
         directory = builtin_directory(name, kind)
         urls = {"model_state.pdparams": cls.pretrained_resource_files_map["model_state"][name]}
@@ -228,15 +238,16 @@ TOKENIZER_CLASSES = {
     "bert": ("BertTokenizer",),
     "ernie": ("ErnieTokenizer",),
     "roberta": ("RobertaBPETokenizer", "RobertaChineseTokenizer"),
+    "gpt": ("GPTTokenizer",),
 }
 
 
 def _default_tokenizer_class(model_type: str, name: str):
-    """The class that has the files of a built-in's tokenizer."""
+    """The class that has the files of a built-in's tokenizer, None if none has."""
     import paddlenlp.transformers as library
 
     classes = [getattr(library, one) for one in TOKENIZER_CLASSES[model_type]]
-    return next(cls for cls in classes if all(name in files for files in cls.pretrained_resource_files_map.values()))
+    return next((cls for cls in classes if all(name in files for files in cls.pretrained_resource_files_map.values())), None)
 
 
 def load_tokenizer(directory: Path):
@@ -265,8 +276,11 @@ def load_tokenizer(directory: Path):
     return cls.from_pretrained(str(directory))
 
 
-def new_tokenizer(texts: Iterable[str], folder: Path, size: int | None):
-    """A BERT tokenizer made from the texts: of their characters, or with `size` of their words and pieces of words."""
+def new_tokenizer(kind: str, texts: Iterable[str], folder: Path, size: int | None):
+    """A tokenizer made from the texts: BERT's of their characters, or with `size` of their words and pieces of words; for
+    causal language models GPT-2's, of bytes, or with `size` bytes and pieces."""
+    if kind == "causal_lm":
+        return byte_level_tokenizer(texts, folder, size or 0)
     return character_tokenizer(texts, folder) if size is None else wordpiece_tokenizer(texts, folder, size)
 
 
@@ -288,6 +302,22 @@ def wordpiece_tokenizer(texts: Iterable[str], folder: Path, size: int):
     vocab = folder / "vocab.txt"
     vocab.write_text("".join(f"{token}\n" for token, _ in entries), encoding="utf-8")
     return BertTokenizer(str(vocab), do_lower_case=True)
+
+
+def byte_level_tokenizer(texts: Iterable[str], folder: Path, size: int):
+    """A GPT-2 tokenizer: the 256 bytes, <|endoftext|>, and pieces made from the texts up to `size` entries in all.
+
+    Written to folder/vocab.json and folder/merges.txt.
+    """
+    from paddlenlp.transformers import GPTTokenizer
+    from tokenizers import ByteLevelBPETokenizer
+
+    trainer = ByteLevelBPETokenizer()
+    trainer.train_from_iterator(texts, vocab_size=max(size, 257), min_frequency=2, special_tokens=["<|endoftext|>"],
+                                show_progress=False)  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    trainer.save_model(str(folder))
+    return GPTTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"))
 
 
 def character_tokenizer(texts: Iterable[str], folder: Path):
@@ -346,6 +376,8 @@ def from_scratch(kind: str, sizes: dict, tokenizer, settings: dict[str, Any] | N
     config_class = getattr(library, CONFIG_CLASSES[model_type])
     _check_sizes(sizes, config_class)
     special = _special_ids(tokenizer) if kind == "seq2seq" else {"pad_token_id": tokenizer.pad_token_id}
+    if kind == "causal_lm":
+        special |= {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     sizes.setdefault("vocab_size", len(tokenizer))
     config = config_class(**{**special, **sizes, **(settings or {})})
     try:
@@ -381,8 +413,16 @@ def _check_sizes(sizes: dict, config_class) -> None:
             raise UserError(f"model.config.{key}: {value!r} is not allowed: must not be negative.")
 
 
+def input_embedding(model):
+    """The layer of word embeddings. PaddleNLP's DistilBERT does not answer get_input_embeddings()."""
+    base = getattr(model, model.base_model_prefix, model)
+    if type(base).__name__ == "DistilBertModel":
+        return base.embeddings.word_embeddings
+    return model.get_input_embeddings()
+
+
 def _check_vocabulary(model, tokenizer, name: str) -> None:
-    size = model.get_input_embeddings().weight.shape[0]
+    size = input_embedding(model).weight.shape[0]
     if len(tokenizer) > size:
         raise UserError(
             f"model.pretrained: {name}: the tokenizer has {len(tokenizer)} tokens, but the model's embedding only {size} rows:"
@@ -391,29 +431,39 @@ def _check_vocabulary(model, tokenizer, name: str) -> None:
 
 
 def tie_head(model, from_scratch: bool = False) -> bool:
-    """Makes the language model head and the input embedding one parameter, as the original BART has it.
+    """Makes the language model head and the input embedding one parameter, as the original BART and DistilBERT have it.
 
-    PaddleNLP keeps them apart as two parameters. A loaded head that differs from the embedding was trained apart: it is left
-    so. Returns whether they are tied.
+    PaddleNLP keeps them apart as two parameters (BERT's, RoBERTa's and GPT-2's it ties itself). A loaded head that differs
+    from the embedding was trained apart: it is left so. Returns whether they are tied.
     """
+    if "vocab_projector" in model._sub_layers:
+        from paddle_ft.lm_heads import tie_projector
+
+        return tie_projector(model, input_embedding(model), from_scratch) or _stays_apart()
     if "lm_head_weight" not in model._parameters:
         return False
-    embedding = model.get_input_embeddings().weight
+    embedding = input_embedding(model).weight
     head = model.lm_head_weight
     if head is embedding:
         return True
     if not from_scratch and not bool((head == embedding).all()):
-        from paddle_ft.progress import say
-
-        say("The checkpoint's output head differs from its input embedding: they stay two parameters.")
-        return False
+        return _stays_apart()
     model._parameters["lm_head_weight"] = embedding
     return True
 
 
-def resize_vocabulary(model, size: int) -> None:
-    """Gives the model rows for tokens added to its tokenizer, up to `size` in all; nothing where there are as many already
-    (vocabularies padded to a multiple).
+def _stays_apart() -> bool:
+    from paddle_ft.progress import say
+
+    say("The checkpoint's output head differs from its input embedding: they stay two parameters.")
+    return False
+
+
+def resize_vocabulary(model, size: int, known: int | None = None) -> None:
+    """Gives the model rows for tokens added to its tokenizer, up to `size` in all.
+
+    known: rows that stand for tokens so far (default: all). A vocabulary padded to a multiple has spare ones behind, random
+    or never trained: they are used first.
 
     New rows of the embedding, and of a head of its own, are the mean of the old ones; new entries of the logits' bias are 0.
     A tied head stays tied.
@@ -423,27 +473,31 @@ def resize_vocabulary(model, size: int) -> None:
     """
     import paddle
 
-    embedding = model.get_input_embeddings().weight
-    more = size - embedding.shape[0]
-    if more <= 0:
+    embedding = input_embedding(model).weight
+    rows = embedding.shape[0]
+    known = rows if known is None else min(known, rows)
+    if size <= known:
         return
-    larger = {id(embedding): _with_mean_rows(embedding, more)}
+    larger = {id(embedding): _with_mean_rows(embedding, known, size)}
     for layer in model.sublayers(include_self=True):
         for name, parameter in list(layer._parameters.items()):
             if parameter is embedding or name == "lm_head_weight":
                 if id(parameter) not in larger:
-                    larger[id(parameter)] = _with_mean_rows(parameter, more)
+                    larger[id(parameter)] = _with_mean_rows(parameter, known, size)
                 layer._parameters[name] = larger[id(parameter)]
+    more = size - rows
+    if more <= 0:
+        return
     if "final_logits_bias" in model._buffers:
         bias = model.final_logits_bias
         model._buffers["final_logits_bias"] = paddle.concat([bias, paddle.zeros([1, more], bias.dtype)], axis=1)
     model.config.vocab_size = size
 
 
-def _with_mean_rows(weight, more: int):
-    """A parameter [v + more, d] from one of [v, d]."""
+def _with_mean_rows(weight, known: int, size: int):
+    """A parameter of at least `size` rows from one of [v, d]: rows known to size are the mean of those before, the rest stays."""
     import paddle
 
-    mean = weight.detach().astype("float64").mean(axis=0, keepdim=True).astype(weight.dtype)
-    rows = paddle.concat([weight.detach(), mean.expand([more, weight.shape[1]])])
+    mean = weight[:known].detach().astype("float64").mean(axis=0, keepdim=True).astype(weight.dtype)
+    rows = paddle.concat([weight[:known].detach(), mean.expand([size - known, weight.shape[1]]), weight[size:].detach()])
     return paddle.create_parameter(rows.shape, rows.dtype, default_initializer=paddle.nn.initializer.Assign(rows))
