@@ -6,6 +6,8 @@ import sys
 
 from tqdm import tqdm
 
+from paddle_ft.world import is_main_process
+
 
 class _Lines:
     """Turns a bar's redrawing into lines of their own, for log files and pipes."""
@@ -43,6 +45,7 @@ class Progress:
             leave=not terminal,
             bar_format=None if terminal else _LINE,
             unit_scale=unit == "B",
+            disable=not is_main_process(),
         )
 
     def update(self, n: int = 1) -> None:
@@ -60,6 +63,8 @@ class Progress:
 
 def say(message: str) -> None:
     """Prints a line of news for the user without tearing a bar that is being drawn."""
+    if not is_main_process():
+        return
     if sys.stderr.isatty():
         tqdm.write(message, file=sys.stderr)
     else:

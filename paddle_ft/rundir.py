@@ -13,7 +13,7 @@ from paddle_ft.errors import UserError
 # what a run writes, beside predictions-*.jsonl and checkpoint-*
 WRITTEN = (
     "config.yaml", "metrics.jsonl", "results.json", "report.html", "plots", "best", "last", ".best.old", ".last.old",
-    "visualdl", "wandb", "bad-batch.jsonl",
+    "visualdl", "wandb", "logs", "bad-batch.jsonl",
 )  # fmt: skip
 
 
@@ -49,8 +49,10 @@ class RunDir:
     config.yaml, metrics.jsonl, results.json, predictions-<split>.jsonl, best/, last/, plots/, report.html
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, silent: bool = False):
+        """`silent`: nothing is written; for the processes beside the first of a training on several devices."""
         self.path = Path(path)
+        self.silent = silent
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -65,7 +67,7 @@ class RunDir:
         run = cls(path)
         if run.path.exists() and not run.path.is_dir():
             raise UserError(f"output_dir: {path} is a file; name a directory.")
-        occupied = run.path.is_dir() and any(run.path.iterdir())
+        occupied = run.path.is_dir() and any(entry.name != "logs" for entry in run.path.iterdir())
         if occupied and not (resume or overwrite):
             what = "a run" if run.is_run() else "files"
             raise UserError(
@@ -114,6 +116,8 @@ class RunDir:
 
     def log(self, event: dict) -> None:
         """Appends one line to metrics.jsonl."""
+        if self.silent:
+            return
         with open(self.metrics, "a", encoding="utf-8") as file:
             file.write(to_json(event) + "\n")
 
@@ -122,7 +126,7 @@ class RunDir:
         return self.metrics.stat().st_size if self.metrics.exists() else 0
 
     def cut_metrics(self, size: int) -> None:
-        if self.metrics.exists() and self.metrics.stat().st_size > size:
+        if not self.silent and self.metrics.exists() and self.metrics.stat().st_size > size:
             os.truncate(self.metrics, size)
 
     def events(self) -> list[dict]:
@@ -136,9 +140,17 @@ class RunDir:
         path = self.path / "results.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
+    def write_config(self, text: str) -> None:
+        if not self.silent:
+            write_atomically(self.path / "config.yaml", text)
+
     def write_results(self, results: dict) -> None:
+        if self.silent:
+            return
         write_atomically(self.path / "results.json", to_json(results, indent=2) + "\n")
 
     def write_predictions(self, split: str, rows: list[dict]) -> None:
+        if self.silent:
+            return
         text = "".join(to_json(row) + "\n" for row in rows)
         write_atomically(self.path / f"predictions-{split}.jsonl", text)

@@ -108,6 +108,11 @@ class TrainSection(Section):
     group_by_length: bool = Field(
         False, description="batches of rows of like length, shuffled in buckets of 100 batches: less padding, more speed"
     )
+    max_tokens_per_batch: int | None = Field(
+        None, ge=1, description="a batch holds as many rows of like length as fit in this many tokens, padding included"
+        " (null: train_batch_size rows)",
+    )
+    pad_to_multiple_of: int = Field(1, ge=1, le=128, description="batches are padded to a multiple of this length (GPU: 8)")
     logging_steps: int = Field(200, ge=1, description="optimizer steps between two lines of the log")
     save_steps: int = Field(3000, ge=1, description="optimizer steps between two saves of last/ (also after each epoch)")
 

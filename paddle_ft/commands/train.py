@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from paddle_ft.errors import UserError
+from paddle_ft.runtime import quiet_frameworks
+from paddle_ft.world import is_main_process, launched
 
 HELP = "trains a recipe, measures it, writes a report"
 
@@ -26,6 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="load all, evaluate two batches, train a step, estimate, exit")
     parser.add_argument("--resume", action="store_true", help="go on with the run in output_dir")
     parser.add_argument("--overwrite", action="store_true", help="replace the run in output_dir")
+    parser.add_argument("--devices", metavar="LIST", help="several processes: GPU numbers (0,1,2,3), or cpu:2")
     parser.add_argument("--print-config", action="store_true", help="print the resolved configuration, explained, and exit")
 
 
@@ -40,8 +44,8 @@ def run(options: argparse.Namespace) -> int:
     if options.print_config:
         print(describe(config), end="")
         return 0
-    from paddle_ft.runtime import quiet_frameworks
-
+    if options.devices and launched() == 1:
+        return _on_devices(options, config)
     quiet_frameworks()
     from paddle_ft.training import session
     from paddle_ft.training.signals import Interrupted
@@ -55,7 +59,22 @@ def run(options: argparse.Namespace) -> int:
         command = f"python train.py --config {config.output_dir}/config.yaml --resume"
         print(f"\nstopped by {stop}; go on with:\n  {command}", file=sys.stderr)
         return stop.exit_code
-    from paddle_ft.tables import summary
+    if is_main_process():
+        from paddle_ft.tables import summary
 
-    print(summary(finished.path))
+        print(summary(finished.path))
     return 0
+
+
+def _on_devices(options: argparse.Namespace, config) -> int:
+    """Checks what can be checked at once, then starts one process a device with the same arguments."""
+    from paddle_ft.rundir import RunDir
+    from paddle_ft.training import launch
+
+    if options.check:
+        raise UserError("--check runs in one process: leave --devices out.")
+    launch.parse_devices(options.devices)
+    RunDir.claim(config.output_dir, options.resume, options.overwrite).remove_if_empty()
+    flags = [f"--{name}" for name in ("sample", "resume", "overwrite") if getattr(options, name)]
+    command = [sys.executable, "-m", "paddle_ft", "train", "--config", options.config, *flags, *options.overrides]
+    return launch.run(options.devices, [*command, "--devices", options.devices], Path(config.output_dir) / "logs")

@@ -70,7 +70,8 @@ class Seq2Seq(Task):
         """input_ids [b, s], attention_mask [b, s], labels [b, t] (-100 where no target), decoder_input_ids [b, t],
         target_positions [n]: places of the targets in the flattened labels, target_ids [n]: what stands there."""
         config = self.model.config
-        input_ids = pad([dataset.columns["source"][i] for i in indices], config.pad_token_id)
+        multiple = self.config.train.pad_to_multiple_of
+        input_ids = pad([dataset.columns["source"][i] for i in indices], config.pad_token_id, multiple)
         targets = [dataset.columns["target"][i] for i in indices]
         padding = IGNORE if self.options.ignore_pad_token_for_loss else config.pad_token_id
         labels = pad(targets, padding)
@@ -108,14 +109,17 @@ class Seq2Seq(Task):
 
         total, count = 0.0, 0
         rng = np.random.default_rng(0)
+        mine = self.world.mine(len(dataset))
         self.model.eval()
-        with paddle.no_grad(), Progress(len(dataset), label, unit="rows") as bar:
-            for indices in longest_first(dataset.lengths, self.config.eval.eval_batch_size):
+        with paddle.no_grad(), Progress(len(mine), label, unit="rows") as bar:
+            for places in longest_first(dataset.lengths[mine], self.config.eval.eval_batch_size):
+                indices = mine[places]
                 batch = self.collate(dataset, indices, rng)
                 total += float(self.loss({name: paddle.to_tensor(value) for name, value in batch.items()}))
                 count += self.count_targets(batch)
                 bar.update(len(indices))
         self.model.train()
+        total, count = self.world.total([total, count])
         return total / max(1, count)
 
     def generate(self, encoded, label: str) -> list[str]:
@@ -124,13 +128,13 @@ class Seq2Seq(Task):
 
         rows = generate_all(
             self.model,
-            [encoded[i] for i in range(len(encoded))],
+            [encoded[i] for i in self.world.mine(len(encoded))],
             self.generation_options(),
             batch_size=self.config.eval.eval_batch_size,
             label=label,
         )
         texts = self.fast_tokenizer.decode_batch([row[0] for row in rows], skip_special_tokens=True)
-        return [join_chinese(text) for text in texts]
+        return self.world.gather([join_chinese(text) for text in texts], len(encoded))
 
     def generation_options(self):
         """Lengths count the target's special tokens; generation counts decoder_start_token_id besides."""

@@ -17,9 +17,13 @@ class Interrupted(BaseException):
 
 
 class Interrupts:
-    """Handles SIGINT and SIGTERM while it is entered. `with interrupts.deferred():` protects a step or a save."""
+    """Handles SIGINT and SIGTERM while it is entered. `with interrupts.deferred():` protects a step or a save.
 
-    def __init__(self):
+    `agreed`: several processes train together; a signal then waits until all of them call `agree` after the same step.
+    """
+
+    def __init__(self, agreed: bool = False):
+        self.agreed = agreed
         self.pending: int | None = None
         self.depth = 0
         self.previous: dict = {}
@@ -39,8 +43,12 @@ class Interrupts:
             os._exit(128 + number)
         self.pending = number
         os.write(sys.stderr.fileno(), b"\nstopping: saving first (once more to stop at once)\n")
-        if self.depth == 0:
+        if self.depth == 0 and not self.agreed:
             raise Interrupted(number)
+
+    def agree(self) -> None:
+        """Stops now: all processes have heard that one was asked to."""
+        raise Interrupted(self.pending or signal.SIGTERM)
 
     @contextlib.contextmanager
     def deferred(self):
@@ -49,5 +57,5 @@ class Interrupts:
             yield
         finally:
             self.depth -= 1
-        if self.pending is not None and self.depth == 0:
+        if self.pending is not None and self.depth == 0 and not self.agreed:
             raise Interrupted(self.pending)

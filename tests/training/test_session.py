@@ -61,7 +61,7 @@ def test_metrics_log(finished):
     losses = [event["loss"] for event in events if event["event"] == "train"]
     assert losses == sorted(losses, reverse=True)
     keys = {"event", "step", "epoch", "loss", "learning_rate", "grad_norm", "samples_per_second",
-            "target_tokens_per_second", "memory_mb"}  # fmt: skip
+            "target_tokens_per_second", "padding_share", "memory_mb"}  # fmt: skip
     assert all(set(event) == keys for event in events if event["event"] == "train")
     assert [(e["step"], e["split"]) for e in events if e["event"] == "eval"][:2] == [(0, "validation"), (0, "test")]
 

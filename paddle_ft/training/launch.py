@@ -1,0 +1,116 @@
+"""--devices: starts one process a device and watches over them.
+
+Sets the environment that python -m paddle.distributed.launch sets. A signal is passed on once to all, so that they save and
+stop together; where one process dies, the others are ended within seconds, and it is said which.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from paddle_ft.errors import UserError
+
+GRACE = 10  # seconds for the others to end by themselves after one has died
+
+
+def parse_devices(text: str) -> tuple[str, list[str]]:
+    """("gpu", ["0", "1"]) from "0,1"; ("cpu", ["0", "1"]) from "cpu:2". Raises UserError."""
+    if match := re.fullmatch(r"cpu:(\d+)", text):
+        count = int(match[1])
+        if 1 <= count <= 64:
+            return "cpu", [str(i) for i in range(count)]
+    elif re.fullmatch(r"\d+(,\d+)*", text):
+        numbers = text.split(",")
+        if len(set(numbers)) == len(numbers):
+            return "gpu", numbers
+    raise UserError(f"--devices {text}: give GPU numbers such as 0,1,2,3, or cpu:2 for two CPU processes.")
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def run(devices: str, command: list[str], logs: Path) -> int:
+    """Runs `command` once a device and returns the exit code for all. Output of the processes after the first goes to logs/."""
+    kind, numbers = parse_devices(devices)
+    endpoints = [f"127.0.0.1:{port}" for port in _free_ports(len(numbers) + 1)]
+    master = endpoints.pop()
+    logs.mkdir(parents=True, exist_ok=True)
+    processes = []
+    for rank, number in enumerate(numbers):
+        environment = {
+            **os.environ,
+            "PADDLE_TRAINER_ID": str(rank),
+            "PADDLE_TRAINERS_NUM": str(len(numbers)),
+            "PADDLE_TRAINER_ENDPOINTS": ",".join(endpoints),
+            "PADDLE_CURRENT_ENDPOINT": endpoints[rank],
+            "PADDLE_MASTER": master,
+        }
+        if kind == "cpu":
+            environment["PADDLE_DISTRI_BACKEND"] = "gloo"
+            environment.setdefault("OMP_NUM_THREADS", "1")
+        else:
+            environment["FLAGS_selected_gpus"] = number
+        output = None if rank == 0 else open(logs / f"rank-{rank}.log", "w")  # noqa: SIM115 lives as long as the process
+        processes.append(
+            subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
+        )  # fmt: skip
+    return _watch(processes, logs)
+
+
+def _watch(processes: list[subprocess.Popen], logs: Path) -> int:
+    def pass_on(number, frame):
+        for process in processes:
+            if process.poll() is None:
+                process.send_signal(number)
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        while all(process.poll() is None for process in processes):
+            time.sleep(0.1)
+        lost = [rank for rank, process in enumerate(processes) if (process.poll() or 0) < 0]
+        _end_together(processes)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if lost:
+        return _tell_lost(lost[0], processes, logs)
+    return max(abs(process.returncode) for process in processes)
+
+
+def _end_together(processes: list[subprocess.Popen]) -> None:
+    """Waits for the rest; after a failure only GRACE seconds, then ends them."""
+    failed = any(process.poll() not in (None, 0) for process in processes)
+    deadline = time.monotonic() + (GRACE if failed else 3600)
+    while any(process.poll() is None for process in processes):
+        failed = failed or any(process.poll() not in (None, 0) for process in processes)
+        if failed:
+            deadline = min(deadline, time.monotonic() + GRACE)
+        if time.monotonic() > deadline:
+            for process in processes:
+                if process.poll() is None:
+                    process.kill()
+        time.sleep(0.1)
+
+
+def _tell_lost(rank: int, processes: list[subprocess.Popen], logs: Path) -> int:
+    print(
+        f"error: process {rank} of {len(processes)} was ended by signal {-processes[rank].returncode}; the others were stopped."
+        f" Its output: {'above' if rank == 0 else logs / f'rank-{rank}.log'}. Go on from the last checkpoint with --resume.",
+        file=sys.stderr,
+    )
+    return 1

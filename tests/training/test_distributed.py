@@ -1,0 +1,130 @@
+"""Two CPU processes over gloo against one process: real processes, the same figures."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from paddle_ft.config import load_config
+from paddle_ft.errors import UserError
+from paddle_ft.training import checkpoint, launch, session
+from paddle_ft.world import World
+from tests.tiny import overrides
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PLAIN = ("model.config.dropout=0.0", "model.config.attention_dropout=0.0", "eval.before_training=false", "generation.num_beams=1")
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen:
+    command = [sys.executable, "train.py", *arguments]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+
+
+def run_two(folder: Path, *more: str, flags: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
+    process = start(folder, "--config", "bart_lcsts", "--devices", "cpu:2", *flags, *overrides(folder, *PLAIN, *more))
+    out, err = process.communicate(timeout=180)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def events(run: Path, kind: str) -> list[dict]:
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    return [event for event in map(json.loads, lines) if event["event"] == kind]
+
+
+def folder(parent: Path, name: str) -> Path:
+    (parent / name).mkdir()
+    return parent / name
+
+
+def test_two_processes_compute_what_one_does_with_the_doubled_batch(tmp_path):
+    """Rows of different lengths, so an average of averages would differ; an odd number of batches, so one step is half empty."""
+    more = ("train.num_train_epochs=2", "data.limit_train=7")
+    two = folder(tmp_path, "two")
+    done = run_two(two, "train.train_batch_size=2", *more)
+    assert done.returncode == 0, done.stderr
+    one = folder(tmp_path, "one")
+    session.train(load_config("bart_lcsts", overrides(one, *PLAIN, "train.train_batch_size=4", *more)))
+    for name in ("loss", "grad_norm"):
+        np.testing.assert_allclose(
+            [event[name] for event in events(two / "run", "train")], [e[name] for e in events(one / "run", "train")], rtol=2e-4
+        )
+    results = [json.loads((path / "run" / "results.json").read_text()) for path in (two, one)]
+    assert results[0]["metrics"]["test"]["loss"] == pytest.approx(results[1]["metrics"]["test"]["loss"], rel=2e-4)
+    assert results[0]["train"]["processes"] == 2
+    predictions = [
+        [json.loads(line)["source"] for line in (path / "run" / "predictions-test.jsonl").read_text().splitlines()]
+        for path in (two, one)
+    ]
+    assert predictions[0] == predictions[1]  # gathered in the order of the rows
+    assert "sample" not in done.stderr and done.stdout.count("report   ") == 1  # one process talks
+
+
+@pytest.mark.slow
+def test_stop_and_resume_with_two_processes(tmp_path):
+    whole, stopped = folder(tmp_path, "whole"), folder(tmp_path, "stopped")
+    long = ("train.num_train_epochs=40", "eval.eval_steps=1000", "data.limit_validation=2", "data.limit_test=2")
+    assert run_two(whole, *long).returncode == 0
+    process = start(stopped, "--config", "bart_lcsts", "--devices", "cpu:2", *overrides(stopped, *PLAIN, *long))
+    run = stopped / "run"
+    wait_for(process, lambda: (run / "metrics.jsonl").exists() and len(events(run, "train")) >= 5)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143, errors
+    assert "--resume" in errors
+    assert 5 <= checkpoint.read_state(run / "last")["step"] < 40
+
+    with pytest.raises(UserError, match="the run was trained by 2 processes, now there is 1"):
+        session.train(load_config(str(run / "config.yaml")), resume=True)
+    done = start(stopped, "--config", str(run / "config.yaml"), "--resume", "--devices", "cpu:2")
+    _, errors = done.communicate(timeout=120)
+    assert done.returncode == 0, errors
+    assert [e["loss"] for e in events(run, "train")] == [e["loss"] for e in events(whole / "run", "train")]
+    assert (run / "last/model.safetensors").read_bytes() == (whole / "run/last/model.safetensors").read_bytes()
+
+
+def test_a_killed_process_ends_the_others_and_is_named(tmp_path):
+    process = start(tmp_path, "--config", "bart_lcsts", "--devices", "cpu:2",
+                    *overrides(tmp_path, *PLAIN, "train.num_train_epochs=5000", "eval.eval_steps=100000"))  # fmt: skip
+    run = tmp_path / "run"
+    wait_for(process, lambda: (run / "metrics.jsonl").exists() and len(events(run, "train")) >= 3)
+    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+    ranks = {pid: Path(f"/proc/{pid}/environ").read_bytes().split(b"PADDLE_TRAINER_ID=")[1][:1] for pid in children}
+    os.kill(int(next(pid for pid, rank in ranks.items() if rank == b"1")), signal.SIGKILL)
+    began = time.monotonic()
+    _, errors = process.communicate(timeout=60)
+    assert time.monotonic() - began < 30
+    assert process.returncode == 1
+    assert "error: process 1 of 2 was ended by signal 9; the others were stopped." in errors
+    assert "Traceback" not in errors
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+
+
+def wait_for(process: subprocess.Popen, condition) -> None:
+    deadline = time.monotonic() + 100
+    while not condition():
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()[1]
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("text", ["cpu", "cpu:0", "a,b", "0,0", "0,,1", ""])
+def test_devices_that_mean_nothing(text):
+    with pytest.raises(UserError, match="give GPU numbers such as 0,1,2,3, or cpu:2"):
+        launch.parse_devices(text)
+
+
+def test_devices():
+    assert launch.parse_devices("0,3") == ("gpu", ["0", "3"])
+    assert launch.parse_devices("cpu:2") == ("cpu", ["0", "1"])
+
+
+def test_rows_are_shared_out_completely():
+    worlds = [World() for _ in range(3)]
+    for rank, world in enumerate(worlds):
+        world.rank, world.size = rank, 3
+    assert sorted(np.concatenate([world.mine(8) for world in worlds]).tolist()) == list(range(8))
