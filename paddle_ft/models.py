@@ -262,7 +262,7 @@ def load_tokenizer(directory: Path):
             settings = json.loads(path.read_text(encoding="utf-8"))
         except json.JSONDecodeError as error:
             raise UserError(f"{path}: not valid JSON: {error}") from None
-    name = str(settings.get("tokenizer_class") or "").removesuffix("Fast")
+    name = str(settings.get("tokenizer_class") or "")
     if not name:
         if (directory / "vocab.txt").exists():
             name = "BertTokenizer"
@@ -270,7 +270,7 @@ def load_tokenizer(directory: Path):
             name = "BartTokenizer"
         else:
             raise UserError(f"{directory}: there is no tokenizer here (no vocab.txt, no vocab.json with merges.txt).")
-    cls = getattr(library, name, None)
+    cls = getattr(library, name, None) or getattr(library, name.removesuffix("Fast"), None)
     if cls is None:
         raise UserError(f"{path}: PaddleNLP has no tokenizer class {name}.")
     return cls.from_pretrained(str(directory))
