@@ -177,7 +177,7 @@ def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> 
         start = checkpoint.newest(run.path) if resume else None
         state = checkpoint.read_state(start) if start else {}
         if start:
-            _refuse_other_config(config, run)
+            refuse_other_config(config, run)
             _refuse_other_world(state, world)
         folder = Path(tempfile.mkdtemp(prefix="paddle_ft-"))
         try:
@@ -251,7 +251,7 @@ def explained_memory_errors():
         ) from None
 
 
-def _refuse_other_config(config: BaseConfig, run: RunDir) -> None:
+def refuse_other_config(config: BaseConfig, run: RunDir) -> None:
     """A resumed run computes what the run never stopped computes; settings that would change that are refused."""
     import yaml
 
