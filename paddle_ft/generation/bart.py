@@ -13,7 +13,17 @@ import paddle
 import paddle.nn.functional as F
 
 from paddle_ft.errors import UserError
-from paddle_ft.generation.adapters import Linear, Norm, join_heads, joined, linear, norm, residual, split_heads
+from paddle_ft.generation.adapters import (
+    Linear,
+    Norm,
+    join_heads,
+    joined,
+    linear,
+    norm,
+    residual,
+    split_heads,
+    vocabulary_scores,
+)
 from paddle_ft.generation.cache import GroupCache, attention, mask_value
 
 
@@ -104,7 +114,10 @@ class BartAdapter:
         dtype = self.embedding.dtype
         hidden = (1.0 - paddle.to_tensor(attention_mask[:, None, None]).astype(dtype)) * mask_value(dtype)
         encoded = self._encode(paddle.to_tensor(input_ids), hidden)
-        memory = [tuple(split_heads(layer.cross_memory(encoded), 2, items, self.heads)) for layer in self.layers]
+        memory = []
+        for layer in self.layers:  # contiguous: read at every step, and a strided operand would be copied every time
+            parts = split_heads(layer.cross_memory(encoded), 2, items, self.heads)
+            memory.append(tuple(part.contiguous() for part in parts))
         empty = paddle.zeros([items, self.heads, 0, self.positions.shape[-1] // self.heads], dtype=dtype)
         cache = GroupCache(items, group, np.zeros([items, 0]), [(empty, empty)] * len(self.layers))
         return BartState(cache, memory, None if attention_mask.all() else hidden)
@@ -132,8 +145,8 @@ class BartAdapter:
             x = self._layer_step(x, number, layer, state)
         if self.last_norm is not None:
             x = self.last_norm(x)
-        logits = paddle.matmul(x, self.head, transpose_y=True)
-        return (logits if self.bias is None else logits + self.bias).astype("float32")
+        scores = vocabulary_scores(x, self.head)
+        return scores if self.bias is None else scores + self.bias.astype("float32")
 
     def _layer_step(self, x, number: int, layer: Layer, state: BartState):
         items = state.cache.items

@@ -13,7 +13,17 @@ import paddle
 import paddle.nn.functional as F
 
 from paddle_ft.errors import UserError
-from paddle_ft.generation.adapters import Linear, Norm, join_heads, joined, linear, norm, residual, split_heads
+from paddle_ft.generation.adapters import (
+    Linear,
+    Norm,
+    join_heads,
+    joined,
+    linear,
+    norm,
+    residual,
+    split_heads,
+    vocabulary_scores,
+)
 from paddle_ft.generation.cache import GroupCache, attention, mask_value
 
 
@@ -134,7 +144,7 @@ class GPTAdapter:
                 return cache.attend(number, *qkv)
 
             x = self._layer_step(x, layer, cache.items, attend)
-        return paddle.matmul(self.last_norm(x), self.head, transpose_y=True).astype("float32")
+        return vocabulary_scores(self.last_norm(x), self.head)
 
     def _embed(self, tokens: np.ndarray, positions: np.ndarray):
         words = F.embedding(paddle.to_tensor(tokens), self.embedding)
