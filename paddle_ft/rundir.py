@@ -19,7 +19,7 @@ WRITTEN = (
 
 def write_atomically(path: Path, text: str) -> None:
     """Writes a file under another name in the same folder, flushes it to disk, and renames it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.tmp-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)

@@ -90,6 +90,21 @@ def damage(directory: Path) -> str | None:
     return None
 
 
+def recover(run: Path) -> None:
+    """Tidies up after a process that was killed: half-written files go, a directory moved aside comes back."""
+    for leftover in run.glob(".*.tmp-*"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+    for name in ("best", "last"):
+        old = run / f".{name}.old"
+        if old.is_dir() and not (run / name).exists():
+            os.rename(old, run / name)
+        elif old.is_dir() and damage(run / name) is None:
+            shutil.rmtree(old, ignore_errors=True)
+
+
 def keep_older(run: Path, count: int) -> None:
     """Makes room for a new last/: the present one becomes checkpoint-STEP where more than one is kept, the oldest go."""
     last = run / "last"

@@ -172,6 +172,8 @@ def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> 
     """Trains and measures. Returns the run's directory; Interrupted passes through after a checkpoint is saved."""
     world = distributed.join()
     run = RunDir.claim(config.output_dir, resume, overwrite) if world.is_main else RunDir(config.output_dir, silent=True)
+    if resume and world.is_main:
+        checkpoint.recover(run.path)
     world.wait()
     try:
         start = checkpoint.newest(run.path) if resume else None

@@ -121,3 +121,16 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path):
 
 def test_no_checkpoint_yet_means_from_the_start(tmp_path):
     assert checkpoint.newest(tmp_path) is None
+
+
+def test_what_a_kill_leaves_is_tidied_up(tmp_path):
+    """Killed between the two renames of a save: last/ is moved aside, the new one not yet in place."""
+    write_checkpoint(tmp_path / ".last.old", "one")
+    write_checkpoint(tmp_path / "best", "new")
+    write_checkpoint(tmp_path / ".best.old", "old")
+    (tmp_path / ".last.tmp-123").mkdir()
+    (tmp_path / ".results.json.tmp-abc").write_text("half")
+    checkpoint.recover(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best", "last"]
+    assert (tmp_path / "last" / "weights").read_text() == "one"
+    assert (tmp_path / "best" / "weights").read_text() == "new"
