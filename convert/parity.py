@@ -156,7 +156,7 @@ def run_hf(side: Checkpoint, task: Task, hf_config: dict, inputs: dict) -> dict[
     import torch
     import transformers as library
 
-    model = getattr(library, task.hf_class).from_pretrained(str(side.directory), torch_dtype=torch.float32)
+    model = getattr(library, task.hf_class).from_pretrained(str(side.directory)).float()
     model.eval()
     captured: dict[str, np.ndarray] = {}
     modules = dict(model.named_modules())

@@ -14,7 +14,7 @@ class StoredTensor:
     """A tensor of a file, not read yet.
 
     dtype: a name of convert.dtypes ("bfloat16" arrays come as uint16 bit patterns).
-    read: returns the array, of shape `shape`; a view of the memory-mapped file where the format allows it.
+    read: returns the array, of shape `shape`, read anew at each call.
     """
 
     name: str

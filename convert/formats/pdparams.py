@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.dtypes import NUMPY, numpy_dtype
+from convert.dtypes import NUMPY, contiguous, numpy_dtype
 from convert.errors import ConvertError
 from convert.formats import StoredTensor
 
@@ -97,7 +97,7 @@ def write(
     """Writes what `paddle.load` and PaddleNLP's `from_pretrained` read. The format is one pickle: all arrays are in memory."""
     arrays = {}
     for name, dtype, _, produce in tensors:
-        arrays[name] = np.asarray(produce(), numpy_dtype(dtype), order="C")
+        arrays[name] = contiguous(np.asarray(produce(), numpy_dtype(dtype)))
         done(arrays[name].nbytes)
     with open(path, "wb") as file:
         pickle.dump(arrays, file, protocol=4)

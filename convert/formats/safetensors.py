@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from convert.dtypes import item_size, numpy_dtype
+from convert.dtypes import contiguous, item_size, numpy_dtype
 from convert.errors import ConvertError
 from convert.formats import StoredTensor
 
@@ -112,7 +114,7 @@ def _reader(path: Path, dtype: str, shape: tuple[int, ...], offset: int) -> Call
         count = math.prod(shape)
         if count == 0:
             return np.zeros(shape, numpy_dtype(dtype))
-        return np.memmap(path, numpy_dtype(dtype), "r", offset, (count,)).reshape(shape)
+        return np.fromfile(path, numpy_dtype(dtype), count, offset=offset).reshape(shape)
 
     return read_array
 
@@ -123,7 +125,7 @@ def write(
     metadata: dict[str, str],
     done: Callable[[int], None] = lambda size: None,
 ) -> None:
-    """Writes a safetensors file, one tensor in memory at a time.
+    """Writes a safetensors file with at most four tensors in memory.
 
     tensors: (name, dtype name, shape, function that returns the array), written in the given order.
     done: called after each tensor with its size in bytes.
@@ -136,11 +138,27 @@ def write(
         header[name] = {"dtype": CODES[dtype], "shape": list(shape), "data_offsets": [first, end]}
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    with open(path, "wb") as file:
+    with open(path, "wb", buffering=0) as file:
         file.write(struct.pack("<Q", len(text)) + text)
-        for name, dtype, shape, produce in tensors:
-            array = np.asarray(produce(), numpy_dtype(dtype), order="C")  # bytes in order, whatever view was handed in
-            if tuple(array.shape) != tuple(shape):
-                raise AssertionError(f"{name}: announced as {shape}, produced {array.shape}")
-            file.write(array.reshape(-1).view(np.uint8).data if array.size else b"")
+        for (name, dtype, shape, _), array in zip(tensors, _ahead(tensors), strict=True):
+            if tuple(array.shape) != tuple(shape) or array.dtype != numpy_dtype(dtype):
+                raise AssertionError(f"{name}: announced as {dtype} {shape}, produced {array.dtype} {array.shape}")
+            rest = memoryview(array.reshape(-1).view(np.uint8))
+            while len(rest):
+                rest = rest[file.write(rest) :]
             done(array.nbytes)
+
+
+def _ahead(tensors: list[tuple]) -> Iterator[np.ndarray]:
+    """The arrays in order, prepared by two threads while earlier ones are written; neighbours with one producer share one array."""
+    with ThreadPoolExecutor(2, thread_name_prefix="tensors") as pool:
+        waiting: deque[Future] = deque()
+        previous = (None, None)
+        for *_, produce in tensors:
+            if produce is not previous[0]:
+                previous = (produce, pool.submit(lambda produce=produce: contiguous(produce())))
+            waiting.append(previous[1])
+            if len(waiting) > 2:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -1,7 +1,7 @@
 """torch.save files (the zip form and the form before torch 1.6), read without torch and without running their pickle.
 
 The pickle is walked by an unpickler that knows the handful of names a file of tensors needs and refuses every other one by
-name, before anything is called. Tensor bytes are memory-mapped.
+name, before anything is called.
 """
 
 from __future__ import annotations
@@ -195,8 +195,8 @@ def _tensor(path: Path, name: str, view: _View) -> StoredTensor:
         dtype = numpy_dtype(storage.dtype)
         if math.prod(shape) == 0:
             return np.zeros(shape, dtype)
-        block = np.memmap(path, np.uint8, "r", storage.offset, (storage.count * dtype.itemsize,)).view(dtype)
-        window = block[view.offset : reach]
+        start = storage.offset + view.offset * dtype.itemsize
+        window = np.fromfile(path, dtype, reach - view.offset, offset=start)
         return np.lib.stride_tricks.as_strided(window, shape, tuple(step * dtype.itemsize for step in stride))
 
     return StoredTensor(name, storage.dtype, shape, path, read_array)
