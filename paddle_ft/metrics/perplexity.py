@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import sys
 
+import numpy as np
+
 
 def perplexity(total_nll: float, tokens: int) -> float:
     """exp(total negative log-likelihood / number of predicted tokens).
@@ -22,3 +24,23 @@ def perplexity(total_nll: float, tokens: int) -> float:
         return math.exp(total_nll / tokens)
     except OverflowError:
         return sys.float_info.max
+
+
+def perplexity_interval(nll: np.ndarray, tokens: np.ndarray, *, seed: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """How far the perplexity could move with another draw of as many texts: a percentile bootstrap over texts.
+
+    Args:
+        nll: [texts] negative log-likelihood of each, summed over its predicted tokens, in nats.
+        tokens: [texts] how many tokens that are.
+        n: resamples. level: share of the resampled perplexities that the interval holds.
+
+    Source: Efron & Tibshirani (1993), An Introduction to the Bootstrap, section 13.3, for a ratio of two sums.
+    """
+    rng = np.random.default_rng(seed)
+    nll, tokens = np.asarray(nll, dtype=np.float64), np.asarray(tokens, dtype=np.float64)
+    means = np.empty(n)
+    for i in range(n):
+        times = np.bincount(rng.integers(0, len(nll), len(nll)), minlength=len(nll))
+        means[i] = times @ nll / max(times @ tokens, 1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return perplexity(low, 1), perplexity(high, 1)

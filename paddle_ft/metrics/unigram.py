@@ -1,0 +1,22 @@
+"""The baseline of language models: a token is as likely as it is frequent in the training text, whatever stands around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+
+def unigram_nll(tokens: Iterable[np.ndarray], size: int) -> np.ndarray:
+    """[size] negative log-probability (nats) of every token, by its frequency with one added to each count.
+
+    Args:
+        tokens: ids of the training text, in arrays of any length.
+        size: of the vocabulary.
+
+    Source: Jurafsky & Martin, Speech and Language Processing, 3rd ed. draft, section 3.6.1 (Laplace smoothing).
+    """
+    counts = np.ones(size)
+    for ids in tokens:
+        counts += np.bincount(ids, minlength=size)
+    return -np.log(counts / counts.sum())
