@@ -38,16 +38,14 @@ def generate(model, input_ids, attention_mask, options: GenerationOptions) -> li
 def generate_all(
     model, inputs: Sequence[Sequence[int]], options: GenerationOptions, batch_size: int, label: str = "generate"
 ) -> list[list[list[int]]]:
-    """Generates for any number of inputs of any length: sorted by length, longest first, padded batch by batch, with
-    progress.
+    """Generates for any number of inputs: longest first, in batches of similar length, with progress.
 
     Args:
         inputs: token ids of each input, without padding.
     Returns: as `generate`, in the order of the inputs. Samples do not depend on batch_size.
 
     Raises:
-        UserError: as `generate`; an empty input; max_length for GPT-2, where it would depend on the other prompts of a
-            batch.
+        UserError: as `generate`; an empty input; max_length for GPT-2, where it would count the padding.
     """
     adapter = adapter_for(model)
     if not adapter.encoder_decoder and options.max_new_tokens is None:
