@@ -43,6 +43,8 @@ class PaddleSource:
             known = ", ".join(dict.fromkeys(task.paddle_class for task in self.family.tasks))
             raise ConvertError(f"{self.where}: architectures names no class that transformers has too ({known}); say --task")
         self.kept = self.config.get(KEPT, {})
+        if not isinstance(self.kept, dict) or not isinstance(self.kept.get("config", {}), dict):
+            raise ConvertError(f"{self.where}: {KEPT} must hold what to-paddle kept of the original; remove it if it is damaged")
         generation = directory / "generation_config.json"
         generation = read_json(generation) if generation.is_file() else {}
         entries = self.family.entries(self.task)
@@ -121,7 +123,10 @@ def _origin(opened: PaddleSource) -> dict:
     report = read_json(path) if path.is_file() else {}
     if report.get("target_class") != opened.task.paddle_class:
         return {}
-    return {entry["name"]: (name, entry["dtype"]) for name, entry in report["tensors"].items()}
+    try:
+        return {entry["name"]: (name, entry["dtype"]) for name, entry in report["tensors"].items()}
+    except (KeyError, TypeError, AttributeError):
+        raise ConvertError(f"{path}: damaged; remove it to convert without what it tells of the original") from None
 
 
 def _written(opened: PaddleSource, dtype: str, report: Report) -> list[tuple]:

@@ -138,6 +138,7 @@ HARMLESS = {
     "_attn_implementation_autoset", "_attn_implementation_internal", "pooler_fc_size", "pooler_num_attention_heads",
     "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type", "directionality", "model_max_length",
 }  # fmt: skip
+MOST, MOST_LAYERS = 2**31, 1000  # sizes beyond these are damage, not models
 TELLING = re.compile(
     r"(^|_)(attn|attention|rope|rotary|alibi|norms?|layernorm|rmsnorm|scale|scaling|positions?|positional|act|activation|gelu"
     r"|hidden|layers?|heads?|embed|embeddings?|ffn|mlp|experts?|moe|router|window|bias|conv|kernel|adapters?|lora|rank|softmax"
@@ -171,6 +172,7 @@ def to_paddle(config: dict, generation: dict, entries: Sequence[Entry], harmless
     harmless: fields the family or the user knows to change nothing.
     Raises: ConvertError for a field that changes the computation in a way PaddleNLP cannot.
     """
+    check_types(config, generation, entries, where)
     result = Translated({}, {}, sizes=complete(config, entries))
     for entry in entries:
         if isinstance(entry, Field):
@@ -193,6 +195,43 @@ def to_paddle(config: dict, generation: dict, entries: Sequence[Entry], harmless
     result.generation = {key: settings[key] for key in (*GENERATION, *GENERATION_IDS) if settings.get(key) is not None}
     result.kept_aside = _kept_aside(config, entries, harmless, where)
     return result
+
+
+def check_types(config: dict, generation: dict, entries: Sequence[Entry], where: str) -> None:
+    """Numbers are numbers, sizes have a size, lists are lists.
+
+    Raises: ConvertError naming the first field that is something else.
+    """
+
+    def complain(name: str, value: object, wanted: str) -> None:
+        raise ConvertError(f"{where}: {name} = {value!r} must be {wanted}")
+
+    for entry in entries:
+        value = config.get(getattr(entry, "hf", ""))
+        if value is None or not isinstance(entry, Field | TrainedLike):
+            continue
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if isinstance(entry.default, bool):
+            if not isinstance(value, bool):
+                complain(entry.hf, value, "true or false")
+        elif isinstance(entry.default, int) and not entry.hf.endswith("_id"):
+            if not number or not 0 <= value < MOST or (value != int(value) and entry.default > 1):
+                complain(entry.hf, value, f"a number from 0 to {MOST - 1}")
+            if "layer" in entry.hf and value > MOST_LAYERS:
+                complain(entry.hf, value, f"at most {MOST_LAYERS}")
+        elif isinstance(entry.default, float) and not number:
+            complain(entry.hf, value, "a number")
+        elif not isinstance(value, str | int | float | list):
+            complain(entry.hf, value, "a text or a number")
+    architectures = config.get("architectures")
+    if architectures is not None and not (isinstance(architectures, list) and all(isinstance(a, str) for a in architectures)):
+        complain("architectures", architectures, "a list of names")
+    for name in ("id2label", "label2id"):
+        if not isinstance(config.get(name, {}), dict | type(None)):
+            complain(name, config[name], "an object")
+    keys = [*(config.get("id2label") or {}), *(config.get("label2id") or {}).values()]
+    if not all(re.fullmatch(r"\d+", str(key)) for key in keys):
+        complain("id2label", config.get("id2label"), "a map from numbers, and label2id one to numbers")
 
 
 def complete(config: dict, entries: Sequence[Entry]) -> dict:

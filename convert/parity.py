@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from convert.errors import ConvertError
 from convert.family import Family, Task, family_of
 from convert.formats import safetensors
 from convert.forward import is_paddle
-from convert.report import JSON_NAME
+from convert.report import JSON_NAME, Report
 from convert.tensors import read_json
 
 TOLERANCE = 5e-5  # largest absolute difference that counts as equal
@@ -136,7 +137,9 @@ def run_paddle(side: Checkpoint, task: Task, hf_config: dict, inputs: dict) -> d
         raise ConvertError("to run a Paddle checkpoint install paddlepaddle and paddlenlp: pip install -r requirements.txt")
     import paddle
     import paddlenlp.transformers as library
+    from paddlenlp.utils.log import logger
 
+    logger.set_level("WARNING")
     model = getattr(library, task.paddle_class).from_pretrained(str(side.directory), dtype="float32")
     model.eval()
     captured: dict[str, np.ndarray] = {}
@@ -206,7 +209,7 @@ def read_reference(directory: Path) -> tuple[dict, dict]:
 
 
 def verify(first: Path, second: Path) -> Comparison:
-    """Compares two checkpoints, each of either library.
+    """Compares two checkpoints, each of either library, and adds the figures to the conversion's report.
 
     Raises: ConvertError where they are of different kinds, or where what is needed to run one of them is missing.
     """
@@ -229,7 +232,21 @@ def verify(first: Path, second: Path) -> Comparison:
     for name in a:
         if name in b:
             result.differences[name] = difference(a[name], b[name], inputs["attention_mask"])
+    record(result, sides)
     return result
+
+
+def record(comparison: Comparison, sides: list[Checkpoint]) -> None:
+    """Writes the figures into the report of the side that was converted from the other, if one was."""
+    from dataclasses import fields
+
+    for side in sides:
+        path = side.directory / JSON_NAME
+        kept = read_json(path) if path.is_file() else {}
+        if set(kept) == {item.name for item in fields(Report)}:
+            report = Report(**{**kept, "parity": comparison.differences})
+            with contextlib.suppress(OSError):  # a read-only checkpoint is compared all the same
+                report.write(side.directory)
 
 
 def _runner(side: Checkpoint) -> Callable:

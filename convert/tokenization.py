@@ -55,6 +55,10 @@ def write_paddle_tokenizer(source: Path, target: Path, kept: Path, model_config:
     try:
         tokenizer = _tokenizer(source, built, config, special)
         _add_tokens(tokenizer, config, settings["added_tokens.json"], special, special_map)
+    except ConvertError:
+        raise
+    except (TypeError, ValueError, KeyError, AttributeError) as error:  # values of the wrong kind inside valid JSON
+        raise ConvertError(f"{source}: the tokenizer's files do not make sense ({type(error).__name__}: {error})") from None
     except Unsuitable as problem:
         return {"kind": "none", "files": {}, "notes": [f"tokenizer not converted: {problem}"]}
     for path in found:

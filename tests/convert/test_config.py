@@ -143,3 +143,23 @@ def test_a_setting_of_paddles_that_transformers_has_not_is_refused():
     paddle = {**forward("bert", {}).config, "pool_act": "relu"}
     with pytest.raises(ConvertError, match="pool_act = 'relu' has no counterpart in transformers, which computes 'tanh'"):
         back("bert", paddle)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"hidden_size": "768"}, "hidden_size = '768' must be a number from 0"),
+        ({"hidden_size": -8}, "hidden_size = -8 must be a number from 0"),
+        ({"hidden_size": 7.5}, "hidden_size = 7.5 must be a number from 0"),
+        ({"num_hidden_layers": 10**9}, "num_hidden_layers = 1000000000 must be at most 1000"),
+        ({"vocab_size": 10**12}, "vocab_size = 1000000000000 must be a number from 0"),
+        ({"layer_norm_eps": [1]}, r"layer_norm_eps = \[1\] must be a number"),
+        ({"tie_word_embeddings": "no"}, "tie_word_embeddings = 'no' must be true or false"),
+        ({"architectures": "BertModel"}, "architectures = 'BertModel' must be a list of names"),
+        ({"id2label": ["a", "b"]}, r"id2label = \['a', 'b'\] must be an object"),
+        ({"id2label": {"a": "b"}}, "id2label = .* must be a map from numbers"),
+    ],
+)
+def test_values_of_the_wrong_kind_are_named(config, message):
+    with pytest.raises(ConvertError, match=message):
+        forward("bert", config)

@@ -156,6 +156,25 @@ def test_the_report_beside_the_weights(source, tmp_path):
     assert "BertForMaskedLM.from_pretrained" in report.summary()
 
 
+def test_verify_adds_its_figures_to_the_report(source, tmp_path):
+    convert.to_paddle(source, tmp_path / "paddle", progress=False)
+    comparison = convert.verify(source, tmp_path / "paddle")
+    written = json.loads((tmp_path / "paddle" / "conversion.json").read_text())
+    assert written["parity"] == comparison.differences and "logits" in written["parity"]
+    assert f"| logits | {comparison.differences['logits']['max_abs']:.2e} |" in (tmp_path / "paddle" / "conversion.md").read_text()
+
+
+def test_a_buffer_that_may_be_left_out_is_filled_with_what_that_means(checkpoints, source, tmp_path):
+    shutil.copy(checkpoints("bart/seq2seq") / "config.json", source / "config.json")
+    shutil.copy(checkpoints("bart/seq2seq") / "model.safetensors", source / "model.safetensors")
+    rewrite(source, lambda arrays: arrays.pop("final_logits_bias"))
+    report = convert.to_paddle(source, tmp_path / "paddle", progress=False)
+    assert report.filled_otherwise["final_logits_bias"] == "zeros, which its absence means" and report.initialised == []
+    assert not open_weights(tmp_path / "paddle").tensors["final_logits_bias"].read().any()
+    convert.to_hf(tmp_path / "paddle", tmp_path / "back", progress=False)
+    assert set(open_weights(tmp_path / "back").tensors) == set(open_weights(source).tensors)
+
+
 def test_verify_names_the_first_layer_that_differs(checkpoints, tmp_path):
     convert.to_paddle(checkpoints("bart/seq2seq"), tmp_path / "paddle", progress=False)
     square = "bart.decoder.decoder.layers.1.cross_attn.k_proj.weight"  # a forgotten transpose that every shape check passes
