@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-_NOT_TASKS = {"base", "seq2seq"}
+_NOT_TASKS = {"base", "language_modeling", "seq2seq", "songwriter"}
 
 
 def task_names() -> list[str]:
