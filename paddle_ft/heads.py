@@ -5,6 +5,7 @@ Shapes: b batch, s sequence, d hidden size of the encoder.
 
 from __future__ import annotations
 
+import inspect
 from functools import cache
 from pathlib import Path
 
@@ -61,6 +62,19 @@ def with_lstm_attention(base):
 
     Model.__name__ = Model.__qualname__ = f"{base.__name__}WithLSTMAttention"
     return Model
+
+
+def takes_token_types(model) -> bool:
+    """Whether the model tells the first text of a pair from the second by token types (BERT does, DistilBERT does not)."""
+    encoder = getattr(model, model.base_model_prefix)
+    known = "token_type_ids" in inspect.signature(encoder.forward).parameters
+    return known and getattr(model.config, "type_vocab_size", 1) > 1
+
+
+def longest_input(model) -> int:
+    """How many tokens the model has positions for; RoBERTa's count from the padding's id on."""
+    config = model.config
+    return config.max_position_embeddings - (config.pad_token_id + 1 if config.model_type == "roberta" else 0)
 
 
 # ---------------------------------------------------------------------------------------------------- loading

@@ -63,6 +63,12 @@ def matrix_scores(matrix: np.ndarray) -> dict[str, np.ndarray]:
     return scores
 
 
+def cross_entropy(labels: Sequence[int], probabilities: np.ndarray) -> float:
+    """Mean of minus the log of the true class's probability, in nats; probabilities below 1e-15 count as that much."""
+    true = np.asarray(probabilities)[np.arange(len(labels)), np.asarray(labels)]
+    return float(-np.log(np.maximum(true, 1e-15)).mean())
+
+
 def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = ECE_BINS) -> float:
     """Mean gap between confidence and accuracy, weighted by the bins' sizes, in percent.
 

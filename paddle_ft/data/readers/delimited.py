@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from paddle_ft.data.readers.stream import DataFile
 from paddle_ft.data.rows import Fields, take
@@ -20,7 +21,15 @@ LONGEST_FIELD = 2**24  # characters; beyond it a quote was certainly never close
 
 def read(file: DataFile, fields: Fields) -> Iterator[tuple[int, dict[str, str] | str]]:
     """Yields (line, row or reason). Raises UserError if the columns cannot be found in the first line."""
-    split = _tsv if ".tsv" in file.path.lower() else _csv
+    yield from _rows(file, fields, _tsv if ".tsv" in file.path.lower() else _csv)
+
+
+def read_quoted(file: DataFile, fields: Fields, delimiter: str) -> Iterator[tuple[int, dict[str, str] | str]]:
+    """The same with a csv's quoting and any delimiter, whatever the file is called."""
+    yield from _rows(file, fields, partial(_csv, delimiter=delimiter))
+
+
+def _rows(file: DataFile, fields: Fields, split: Callable) -> Iterator[tuple[int, dict[str, str] | str]]:
     places = _places_by_number(fields) if fields.numbered else None
     header = None if fields.numbered else "the header"
     shape = _Shape()
@@ -116,13 +125,13 @@ class _Tape:
         del self.used[1:]
 
 
-def _csv(file: DataFile, shape: _Shape) -> Iterator[tuple[int, list[str], str | None]]:
+def _csv(file: DataFile, shape: _Shape, delimiter: str = ",") -> Iterator[tuple[int, list[str], str | None]]:
     csv.field_size_limit(LONGEST_FIELD)
     tape = _Tape(file)
     while True:
         tape.used.clear()
         # a reader of its own after each fault: one that has failed keeps the half-read record
-        for cells in _records(tape):
+        for cells in _records(tape, delimiter):
             lines = tape.used
             if cells is None or (len(lines) > 1 and shape.width and len(cells) != shape.width):
                 start, end = lines[0][0], lines[-1][0]
@@ -137,9 +146,9 @@ def _csv(file: DataFile, shape: _Shape) -> Iterator[tuple[int, list[str], str | 
             return
 
 
-def _records(tape: _Tape) -> Iterator[list[str] | None]:
+def _records(tape: _Tape, delimiter: str) -> Iterator[list[str] | None]:
     """Records of csv.reader; None for one that breaks the rules of quoting."""
-    reader = csv.reader(tape, strict=True)
+    reader = csv.reader(tape, strict=True, delimiter=delimiter)
     while True:
         try:
             yield next(reader)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from paddle_ft.errors import UserError
 
+NONE = "none"
 ALIASES = {"train": ("train",), "validation": ("validation", "dev", "valid", "val"), "test": ("test",)}
 
 
 def choose(data, split: str, available: list[str]) -> str | None:
-    """The source's own name of the split: data.<split> if set, else the usual names; None if it has no such split.
+    """The source's own name of the split: data.<split> if set, else the usual names; None if it has no such split, or
+    data.<split> is "none": GLUE's test splits have no labels.
 
     Raises: UserError for a split that was asked for by name and is not there, and for a source without training rows.
     """
     asked = getattr(data, split)
+    if asked == NONE and split != "train":
+        return None
     if asked is None:
         found = next((name for name in ALIASES[split] if name in available), None)
         if found is None and split == "train":

@@ -1,0 +1,47 @@
+"""Trains a recipe with several seeds and gives mean and deviation, with --against those of a variant and the difference."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from paddle_ft.errors import UserError
+
+HELP = "trains a recipe with several seeds: mean and deviation"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = (
+        "Each seed's run goes to runs/NAME_seeds/seed-N (or to seed-N in the output_dir given here), the table to repeat.md and\n"
+        "repeat.json beside them. The same command again goes on where it was stopped: finished seeds are not run again.\n\n"
+        "examples:\n  python -m paddle_ft repeat --config distilbert_sst2\n"
+        "  python -m paddle_ft repeat --config distilbert_imdb_cls --against model.pretrained=runs/distilbert_imdb_mlm/best"
+    )
+    parser.add_argument("--config", metavar="NAME", required=True, help="a recipe in configs/, or the path of a YAML file")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="sets any key, in all runs")
+    parser.add_argument("--seeds", type=int, default=8, metavar="N", help="how many seeds, from the recipe's own on (default 8)")
+    parser.add_argument("--sample", action="store_true", help="the recipe's sample: generated text, small model, minutes")
+    parser.add_argument(
+        "--against", action="append", default=[], metavar="section.key=value",
+        help="train a variant with this setting too, same data and seeds, and print the difference; may be given several times",
+    )  # fmt: skip
+
+
+def run(options: argparse.Namespace) -> int:
+    from paddle_ft import repeat
+    from paddle_ft.config import load_config
+    from paddle_ft.runtime import quiet_frameworks
+
+    if options.seeds < 1:
+        raise UserError(f"--seeds {options.seeds}: at least one seed is needed.")
+    plans = repeat.plans(lambda overrides: load_config(options.config, overrides, options.sample), options)
+    quiet_frameworks()
+    from paddle_ft.training.signals import Interrupted
+
+    try:
+        print(repeat.run(plans))
+    except Interrupted as stop:
+        print(f"\nstopped by {stop}; the same command goes on from here", file=sys.stderr)
+        return stop.exit_code
+    return 0

@@ -1,0 +1,42 @@
+"""The samples for classifiers: balanced, reproducible, and with nothing of the test split in the training split."""
+
+from collections import Counter
+
+import pytest
+
+from paddle_ft.data.samples import questions, reviews
+
+SPLITS = ("train", "validation", "test")
+
+
+@pytest.mark.parametrize("sample", [reviews, questions])
+def test_sizes_and_repetition(sample):
+    for split in SPLITS:
+        rows = sample.rows(split)
+        assert len(rows) == sample.SIZES[split]
+        assert rows == sample.rows(split) != sample.rows(split, seed=1)
+
+
+def test_reviews_are_balanced_and_no_film_is_in_two_splits():
+    assert Counter(row["label"] for row in reviews.rows("test")) == {"negative": 150, "positive": 150}
+    films = {split: set(reviews._titles(split)) for split in SPLITS}
+    assert not (films["train"] & films["test"] or films["train"] & films["validation"] or films["validation"] & films["test"])
+    texts = [row["text"] for row in reviews.rows("train")]
+    assert len(set(texts)) == len(texts)
+
+
+def test_no_single_word_of_a_review_gives_the_verdict_away():
+    rows = reviews.rows("train")
+    for word in ("gripping", "dull"):
+        labels = Counter(row["label"] for row in rows if word in row["text"].split())
+        assert min(labels.values()) > 0.15 * sum(labels.values())
+
+
+def test_pairs_of_questions():
+    for split in SPLITS:
+        shares = Counter(row["label"] for row in questions.rows(split))
+        assert 0.35 < shares["duplicate"] / sum(shares.values()) < 0.55
+    firsts: dict[str, set] = {}
+    for row in questions.rows("train"):
+        firsts.setdefault(row["text"], set()).add(row["label"])
+    assert sum(len(labels) == 2 for labels in firsts.values()) > 0.9 * len(firsts)
