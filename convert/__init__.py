@@ -97,7 +97,8 @@ def resolve(src: str | Path, revision: str | None = None) -> Path:
 def cached(src: str | Path, *, task: str = "auto", revision: str | None = None) -> Path:
     """A Paddle checkpoint of `src` (a directory in Hugging Face layout, or a hub id), converted on the first call only.
 
-    Lies in the cache folder under the identity of the source's files and the task. Raises: ConvertError.
+    Lies in the cache folder under the identity of the source's files and the task. Loads with the task's usual class.
+    Raises: ConvertError, also where only another class of PaddleNLP's could hold the checkpoint.
     """
     from convert.hub import cached as find
 

@@ -133,6 +133,8 @@ def _by_hand(name: str, revision: str, folder: Path, endpoint: str, wanted: dict
 
 def cached(src: str | Path, *, task: str = "auto", revision: str | None = None) -> Path:
     """The conversion of `src` to Paddle in the cache folder, made on the first call; see convert.cached."""
+    from convert.config import KEPT
+    from convert.family import family_of
     from convert.forward import to_paddle
 
     directory = resolve(src, revision)
@@ -145,6 +147,9 @@ def cached(src: str | Path, *, task: str = "auto", revision: str | None = None) 
         except ConvertError:
             if not target.is_dir():  # else another process was faster
                 raise
+    kept = read_json(target / "config.json")[KEPT]
+    if kept["untied"]:
+        raise ConvertError(f"{src}: {family_of(kept['config'], str(src), paddle=False).task(kept['task'], untied=True).note}")
     return target
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from convert.errors import ConvertError
 from convert.family import Family
 from convert.tensors import read_json
-from convert.tokenizer_builders import BUILDERS, DEFAULTS, SENTENCEPIECE, Unsuitable, text, wordpiece_settings
+from convert.tokenizer_builders import BUILDERS, DEFAULTS, SENTENCEPIECE_FILES, Unsuitable, text, wordpiece_settings
 
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model")
 SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
@@ -32,7 +32,7 @@ def kind(directory: Path, family: Family) -> str:
         return "wordpiece"
     if (directory / "vocab.json").is_file() and (directory / "merges.txt").is_file():
         return "byte_bpe" if family.tokenizer == "byte_bpe" else "byte_bpe_with_ends"
-    if (directory / "tokenizer.json").is_file() or (directory / SENTENCEPIECE).is_file():
+    if (directory / "tokenizer.json").is_file() or any((directory / name).is_file() for name in SENTENCEPIECE_FILES):
         return family.tokenizer
     return "none"
 
@@ -131,6 +131,8 @@ def _tokenizer(source: Path, built: str, config: dict, special: dict):
         tokenizer.no_truncation()
         _apply_settings(tokenizer, built, config)
         return tokenizer
+    if built not in BUILDERS:
+        raise Unsuitable("for this architecture only a tokenizer.json can be taken over, and there is none")
     return BUILDERS[built](source, config, {key: text(value) for key, value in special.items()})
 
 

@@ -10,6 +10,7 @@ from convert.formats import sentencepiece
 from convert.tensors import read_json
 
 SENTENCEPIECE = "spiece.model"
+SENTENCEPIECE_FILES = (SENTENCEPIECE, "sentencepiece.bpe.model")
 
 # The special tokens of transformers' tokenizer classes, by what builds their tokenizer.json.
 DEFAULTS = {

@@ -50,33 +50,68 @@ def feed_forward(hf: str, paddle: str, size: str, norm: str) -> tuple:
     )
 
 
-def side(name: str) -> tuple:
-    """What stands before the layers of the encoder or the decoder."""
-    return (
-        Also("shared.weight", f"{name}.embed_tokens.weight", f"{name}.embed_tokens.weight"),
-        Embedding(f"{name}.embed_positions", f"{name}.{name}_embed_positions", "max_position_embeddings", D, extra_rows=2),
-        LayerNorm(f"{name}.layernorm_embedding", f"{name}.{name}_layernorm_embedding", D),
-    )
+def positions(name: str, extra_rows: int = 2) -> Embedding:
+    return Embedding(f"{name}.embed_positions", f"{name}.{name}_embed_positions", "max_position_embeddings", D, extra_rows)
+
+
+def embedding_norm(name: str) -> LayerNorm:
+    return LayerNorm(f"{name}.layernorm_embedding", f"{name}.{name}_layernorm_embedding", D)
 
 
 ENCODER, DECODER = ("encoder.layers.{i}", "encoder.encoder.layers.{i}"), ("decoder.layers.{i}", "decoder.decoder.layers.{i}")
-BACKBONE = (
-    Embedding("shared", "shared", V, D),
-    *side("encoder"),
-    Repeat("encoder_layers", (
-        *attention(f"{ENCODER[0]}.self_attn", f"{ENCODER[1]}.self_attn"),
-        LayerNorm(f"{ENCODER[0]}.self_attn_layer_norm", f"{ENCODER[1]}.norm1", D),
-        *feed_forward(*ENCODER, "encoder_ffn_dim", "norm2"),
-    )),
-    *side("decoder"),
-    Repeat("decoder_layers", (
-        *attention(f"{DECODER[0]}.self_attn", f"{DECODER[1]}.self_attn"),
-        LayerNorm(f"{DECODER[0]}.self_attn_layer_norm", f"{DECODER[1]}.norm1", D),
-        *attention(f"{DECODER[0]}.encoder_attn", f"{DECODER[1]}.cross_attn"),
-        LayerNorm(f"{DECODER[0]}.encoder_attn_layer_norm", f"{DECODER[1]}.norm2", D),
-        *feed_forward(*DECODER, "decoder_ffn_dim", "norm3"),
-    )),
-)  # fmt: skip
+
+
+def backbone(encoder: tuple, decoder: tuple) -> tuple:
+    """Shared embedding and layers, which mBART and Pegasus have too; the arguments: what else each side has."""
+    return (
+        Embedding("shared", "shared", V, D),
+        Also("shared.weight", "encoder.embed_tokens.weight", "encoder.embed_tokens.weight"),
+        *encoder,
+        Repeat("encoder_layers", (
+            *attention(f"{ENCODER[0]}.self_attn", f"{ENCODER[1]}.self_attn"),
+            LayerNorm(f"{ENCODER[0]}.self_attn_layer_norm", f"{ENCODER[1]}.norm1", D),
+            *feed_forward(*ENCODER, "encoder_ffn_dim", "norm2"),
+        )),
+        Also("shared.weight", "decoder.embed_tokens.weight", "decoder.embed_tokens.weight"),
+        *decoder,
+        Repeat("decoder_layers", (
+            *attention(f"{DECODER[0]}.self_attn", f"{DECODER[1]}.self_attn"),
+            LayerNorm(f"{DECODER[0]}.self_attn_layer_norm", f"{DECODER[1]}.norm1", D),
+            *attention(f"{DECODER[0]}.encoder_attn", f"{DECODER[1]}.cross_attn"),
+            LayerNorm(f"{DECODER[0]}.encoder_attn_layer_norm", f"{DECODER[1]}.norm2", D),
+            *feed_forward(*DECODER, "decoder_ffn_dim", "norm3"),
+        )),
+    )  # fmt: skip
+
+
+def tasks(stem: str) -> tuple[Task, ...]:
+    """The heads of BART under the class names of an architecture."""
+    generation = (
+        Parameter("lm_head.weight", "lm_head_weight", (V, D), tied_to="shared.weight"),
+        Parameter("final_logits_bias", "final_logits_bias", (1, V), optional=True),
+    )
+    classifier = (
+        Linear("classification_head.dense", "classifier.dense", D, D),
+        Linear("classification_head.out_proj", "classifier.out_proj", D, "num_labels"),
+    )
+    spans = (Linear("qa_outputs", "classifier", D, 2),)
+
+    def task(name: str, ending: str, head: tuple, **more) -> Task:
+        return Task(name, stem + ending, stem + ending, head, **more)
+
+    return (
+        task("base", "Model", (), base=True, outputs=("last_hidden_state",)),
+        task("seq2seq", "ForConditionalGeneration", generation),
+        task("sequence_classification", "ForSequenceClassification", classifier),
+        task("question_answering", "ForQuestionAnswering", spans, outputs=("start_logits", "end_logits")),
+    )
+
+
+HARMLESS = ("num_hidden_layers", "encoder_layerdrop", "decoder_layerdrop", "layerdrop")
+FAIRSEQ = {
+    r"^(en|de)coder\.version$": "a version mark of fairseq",
+    r"^(en|de)coder\.embed_positions\._float_tensor$": "an empty buffer of fairseq",
+}
 
 FAMILIES = (
     Family(
@@ -85,20 +120,8 @@ FAMILIES = (
         hf_prefix="model.",
         paddle_prefix="bart.",
         config=CONFIG,
-        backbone=BACKBONE,
-        tasks=(
-            Task("base", "BartModel", "BartModel", base=True, outputs=("last_hidden_state",)),
-            Task("seq2seq", "BartForConditionalGeneration", "BartForConditionalGeneration", (
-                Parameter("lm_head.weight", "lm_head_weight", (V, D), tied_to="shared.weight"),
-                Parameter("final_logits_bias", "final_logits_bias", (1, V), optional=True),
-            )),
-            Task("sequence_classification", "BartForSequenceClassification", "BartForSequenceClassification", (
-                Linear("classification_head.dense", "classifier.dense", D, D),
-                Linear("classification_head.out_proj", "classifier.out_proj", D, "num_labels"),
-            )),
-            Task("question_answering", "BartForQuestionAnswering", "BartForQuestionAnswering",
-                 (Linear("qa_outputs", "classifier", D, 2),), outputs=("start_logits", "end_logits")),
-        ),
+        backbone=backbone(*((positions(side), embedding_norm(side)) for side in ("encoder", "decoder"))),
+        tasks=tasks("Bart"),
         layers=(
             ("encoder.layernorm_embedding", "encoder.encoder_layernorm_embedding", None),
             (*ENCODER, "encoder_layers"),
@@ -107,10 +130,7 @@ FAMILIES = (
         ),
         tokenizer="byte_bpe_with_ends",
         seq2seq=True,
-        harmless=("num_hidden_layers", "encoder_layerdrop", "decoder_layerdrop", "layerdrop"),
-        ignored={
-            r"^(en|de)coder\.version$": "a version mark of fairseq",
-            r"^(en|de)coder\.embed_positions\._float_tensor$": "an empty buffer of fairseq",
-        },
+        harmless=HARMLESS,
+        ignored=FAIRSEQ,
     ),
-)  # fmt: skip
+)

@@ -119,4 +119,7 @@ def test_trains_with_the_same_gradients(name, converted):
         # what transformers ties and Paddle keeps apart gets one gradient there and two here
         parts = [pair, *(other for other in pairs if other.tied_to == pair.hf)]
         ours = sum(part.to_hf([gradients[name].numpy() for name in part.paddle]) for part in parts)
+        if pair.layer == "Embedding" and family.model_type == "pegasus":
+            # its decoder starts with the padding id, whose row transformers never trains and PaddleNLP does
+            ours, gradient = np.delete(ours, [0], 0), np.delete(gradient, [0], 0)
         np.testing.assert_allclose(ours, gradient, atol=1e-5 * max(1, np.abs(gradient).max()), err_msg=key)

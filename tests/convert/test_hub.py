@@ -175,3 +175,10 @@ def test_a_conversion_is_kept_and_made_again_only_when_the_source_changes(checkp
     (source / "config.json").write_text(json.dumps({**config, "dropout": 0.3}))
     assert convert.cached(source) not in (first, other)
     assert Path(first).is_dir()
+
+
+def test_a_caller_who_expects_the_usual_class_is_not_given_another(checkpoints, monkeypatch, tmp_path):
+    monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path))
+    for _ in range(2):  # the second time it is there already
+        with pytest.raises(convert.ConvertError, match="the head differs from the embedding, and PaddleNLP's GPTLMHeadModel"):
+            convert.cached(checkpoints("gpt2/causal_lm-head_untied"))
