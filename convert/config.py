@@ -25,6 +25,7 @@ class Field:
     values: Hugging Face's value -> Paddle's, where they differ or only some can be expressed; of several that mean the same,
         the way back writes the first.
     if_none: computes the value from the configuration where Hugging Face's is null.
+    none_is: Paddle's field whose value counts where Paddle's own is null.
     """
 
     hf: str
@@ -32,6 +33,7 @@ class Field:
     default: object = None
     values: Mapping[object, object] | None = None
     if_none: Callable[[dict], object] | None = None
+    none_is: str | None = None
 
     @property
     def target(self) -> str:
@@ -73,6 +75,16 @@ class Constant:
 
 
 @dataclass(frozen=True)
+class Near:
+    """A value that PaddleNLP fixes at one that is near but not the same: converted, with a note that says so."""
+
+    hf: str
+    paddle_computes: float
+    default: float
+    note: str
+
+
+@dataclass(frozen=True)
 class TrainedLike:
     """A dropout of Hugging Face's for which Paddle uses the one of another field; it matters in training only."""
 
@@ -89,7 +101,7 @@ class Kept:
     default: object = None
 
 
-Entry = Field | Fixed | Constant | TrainedLike | Kept
+Entry = Field | Fixed | Constant | TrainedLike | Kept | Near
 
 COMMON: tuple[Entry, ...] = (
     *(Field(f"{name}_token_id") for name in ("pad", "bos", "eos", "sep", "decoder_start")),
@@ -161,7 +173,8 @@ def merged(*tables: Sequence[Entry]) -> list[Entry]:
     """The entries of all tables; a later one replaces an earlier one of the same Hugging Face name."""
     result: dict[str, Entry] = {}
     for entry in (entry for table in tables for entry in table):
-        result[getattr(entry, "hf", None) or f"paddle:{entry.paddle}"] = entry
+        kind = "near" if isinstance(entry, Near) else ""
+        result[kind + (getattr(entry, "hf", None) or f"paddle:{entry.paddle}")] = entry
     return list(result.values())
 
 
@@ -185,6 +198,8 @@ def to_paddle(config: dict, generation: dict, entries: Sequence[Entry], harmless
                 f"{where}: {entry.hf} = {config[entry.hf]!r} changes what the model computes, and PaddleNLP's computes "
                 f"only {allowed}"
             )
+        elif isinstance(entry, Near) and result.sizes[entry.hf] != entry.paddle_computes:
+            result.notes.append(f"{entry.hf} = {result.sizes[entry.hf]}: {entry.note}")
         elif isinstance(entry, TrainedLike):
             ours, theirs = result.sizes[entry.hf], result.sizes[entry.like]
             if ours != theirs:
@@ -295,6 +310,8 @@ def to_hf(config: dict, generation: dict, entries: Sequence[Entry], where: str, 
         if entry.target not in config and entry.target not in LEFT_OUT:
             raise ConvertError(f"{where}: {entry.target} is missing, so the model's {entry.hf} is not known")
         value = config.get(entry.target, LEFT_OUT.get(entry.target))
+        if value is None and entry.none_is:
+            value = config.get(entry.none_is)
         if not original or entry.to_paddle(original, where) != value:
             result[entry.hf] = entry.to_hf(value)
         if not original:

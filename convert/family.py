@@ -96,8 +96,9 @@ class Family:
         return next((task for task in found if task.untied == untied), found[0])
 
     def task_of_class(self, name: str, *, paddle: bool) -> Task | None:
-        """The task whose class of that library is called `name`."""
-        return next((task for task in self.tasks if (task.paddle_class if paddle else task.hf_class) == name), None)
+        """The task whose class of that library is called `name`; stand-ins for untied heads come last."""
+        tasks = sorted(self.tasks, key=lambda task: task.untied)
+        return next((task for task in tasks if (task.paddle_class if paddle else task.hf_class) == name), None)
 
 
 @cache

@@ -17,7 +17,7 @@ CONFIG = (
     Field("dropout", default=0.1),
     Field("attention_dropout", default=0.0),
     Field("activation_dropout", default=0.0),
-    Field("classifier_dropout", default=0.0),
+    Field("classifier_dropout", default=0.0, none_is="dropout"),
     Field("max_position_embeddings", default=1024),
     Field("init_std", default=0.02),
     Field("scale_embedding", default=False),

@@ -45,7 +45,7 @@ MASKED_LM = (
 )
 CLASSIFIER = (Linear("classifier", "classifier", H, "num_labels"),)
 # the dropout of the classification head is a field of its own in both libraries
-HEAD_DROPOUT = {name: (Field(name, "classifier_dropout", default=value),)
+HEAD_DROPOUT = {name: (Field(name, "classifier_dropout", default=value, none_is="hidden_dropout_prob"),)
                 for name, value in (("seq_classif_dropout", 0.2), ("qa_dropout", 0.1))}  # fmt: skip
 # PaddleNLP's masked-LM head always uses the exact gelu
 GELU = (Field("activation", "hidden_act", default="gelu", values={"gelu": "gelu"}),)

@@ -109,6 +109,17 @@ def test_differing_dropouts_are_noted():
     assert note == "embd_pdrop = 0.0 is trained with resid_pdrop = 0.1: PaddleNLP has one for both"
 
 
+def test_a_value_that_paddle_only_comes_near_to_is_noted():
+    (note,) = forward("albert", {}, "masked_lm").notes
+    assert note.startswith("layer_norm_eps = 1e-12: PaddleNLP's prediction head normalises with 1e-5 all the same")
+    assert forward("albert", {"layer_norm_eps": 1e-5}, "masked_lm").notes == []
+
+
+def test_a_dropout_that_paddle_leaves_to_another_field():
+    paddle = {**forward("bart", {}).config, "classifier_dropout": None, "dropout": 0.3}
+    assert back("bart", paddle)[0]["classifier_dropout"] == 0.3
+
+
 @pytest.mark.parametrize("model_type", sorted(families()))
 def test_there_and_back_again_is_the_same_file(model_type):
     family = families()[model_type]

@@ -238,6 +238,33 @@ def test_a_head_that_has_drifted_from_its_embedding_is_exported_untied(checkpoin
     np.testing.assert_array_equal(value if "bart" in name else value.T, after[head].read())
 
 
+@pytest.mark.parametrize(
+    ("class_name", "config", "hf_class"),
+    [
+        ("GPTForTokenClassification", {"hidden_size": 8, "num_attention_heads": 2}, "GPT2ForTokenClassification"),
+        ("BertForMaskedLM", {"hidden_size": 8, "num_attention_heads": 2}, "BertForMaskedLM"),
+        ("BartForConditionalGeneration", {"d_model": 24}, "BartForConditionalGeneration"),
+    ],
+)
+def test_a_checkpoint_born_in_paddle_can_leave(tmp_path, class_name, config, hf_class):
+    import paddlenlp.transformers as library
+
+    model_class = getattr(library, class_name)
+    model = model_class(model_class.config_class(vocab_size=20, num_hidden_layers=1, intermediate_size=12, **config))
+    model.save_pretrained(str(tmp_path / "paddle"))
+    report = convert.to_hf(tmp_path / "paddle", tmp_path / "hf", progress=False)
+    assert report.target_class == hf_class and config_of(tmp_path / "hf")["architectures"] == [hf_class]
+    # PaddleNLP's pooler, which transformers' class has not, is named; BART's head was never tied in Paddle
+    assert list(report.ignored) == (["bert.pooler.dense.weight", "bert.pooler.dense.bias"] if "Bert" in class_name else [])
+    assert config_of(tmp_path / "hf")["tie_word_embeddings"] is ("Bart" not in class_name)
+    # and back again: the same parameters
+    convert.to_paddle(tmp_path / "hf", tmp_path / "again", progress=False)
+    before, after = open_weights(tmp_path / "paddle").tensors, open_weights(tmp_path / "again").tensors
+    assert before.keys() == after.keys()
+    for name in before.keys() - report.ignored.keys():
+        np.testing.assert_array_equal(after[name].read(), before[name].read(), err_msg=name)
+
+
 def test_a_dead_copy_of_a_tied_head_is_kept_aside_with_a_word(checkpoints, tmp_path, source):
     """transformers overwrites a stored head with the embedding when the configuration ties them; so do we, and say so."""
     shutil.copy(checkpoints("bart/seq2seq") / "config.json", source / "config.json")
