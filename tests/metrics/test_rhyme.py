@@ -1,0 +1,60 @@
+"""What rhymes and what does not."""
+
+import pytest
+
+from paddle_ft.metrics.rhyme import last_word, rhymes
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("I count my money", "you call me honey!"),
+        ("all through the night...", "I see the light?"),
+        ("this is my station", "all over the nation"),  # from the stressed vowel on, not the last syllable alone
+        ("though", "below"),  # by sound, not by spelling
+        ("you know", "I said no"),
+        ("they were runnin'", "the days are stunnin’"),
+        ("keep it coming", "keep on running late while drumming"),
+        ("I read", "in my bed"),  # one of two pronunciations
+        ("at the skrrtake", "by the blorake"),  # unknown to the dictionary: by spelling
+        ("the zorble", "her florble"),
+    ],
+)
+def test_english_rhymes(first, second):
+    assert rhymes(first, second)
+    assert rhymes(second, first)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("nation", "ocean eyes"),
+        ("I like the move", "I am in love"),  # spelt alike, spoken otherwise
+        ("cough", "though"),
+        ("give me love", "all I need is Love!"),  # the same word
+        ("running", "sing"),  # only the unstressed syllable
+        ("skrrtake", "blorant"),
+        ("skrrtzz", "plrtzz"),  # no vowel to rhyme on
+        ("", "night"),
+        ("...", "!!!"),
+    ],
+)
+def test_what_does_not_rhyme(first, second):
+    assert not rhymes(first, second)
+
+
+def test_chinese_by_the_final_of_pinyin():
+    assert rhymes("照亮你的光芒。", "回到我的故乡")  # mang, xiang: the medial does not count
+    assert rhymes("过了一年", "看那蓝天！")
+    assert rhymes("他说很重", "他在其中")  # tones do not count
+    assert rhymes("很长", "队长的床")  # chang or zhang
+    assert not rhymes("过了一年", "照亮你的光芒")
+    assert not rhymes("我的天", "你的天")  # the same character
+    assert not rhymes("蓝天", "my man")
+
+
+@pytest.mark.parametrize(
+    ("line", "word"), [("Don't STOP!!", "stop"), ("runnin’ …", "runnin'"), ("我爱你。", "你"), ("(yeah)", "yeah"), ("?!", "")]
+)
+def test_last_word(line, word):
+    assert last_word(line) == word
