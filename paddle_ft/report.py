@@ -83,6 +83,7 @@ def _score_tables(run: Run) -> list[dict]:
     """One table a split: a row a score, columns model, before training and baseline, in an unfinished run too."""
     final = run.results.get("metrics") or {}
     before, baseline = run.results.get("before_training") or {}, run.results.get("baseline") or {}
+    others = run.results.get("other_baselines") or {}
     tables = []
     for split in final or run.evaluations:
         events = run.evaluations.get(split, [])
@@ -92,6 +93,7 @@ def _score_tables(run: Run) -> list[dict]:
             "before training": before.get(split) or (start[0] if start else {}),
             f"{baseline.get('name', '')} baseline".strip(): baseline.get(split) or {},
         }
+        columns |= {f"{name} baseline": scores.get(split) or {} for name, scores in others.items()}
         tables.append(_score_table(split, columns))
     return tables
 

@@ -34,6 +34,7 @@ def split_table(split: str, metrics: dict, results: dict) -> list[str]:
     before = results.get("before_training", {}).get(split, {})
     baseline = results.get("baseline", {})
     columns = {"trained": metrics, "before": before, baseline.get("name", "baseline"): baseline.get(split, {})}
+    columns |= {name: scores.get(split, {}) for name, scores in results.get("other_baselines", {}).items()}
     lines = [f"{split:<24}" + "".join(f"{title:>12}" for title in columns)]
     for name in names:
         cells = []

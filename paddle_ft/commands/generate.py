@@ -41,10 +41,11 @@ def run(options: argparse.Namespace) -> int:
         raise UserError("--stream writes text to the terminal: leave out --output and --jsonl.")
     task = inference.open_run(options.run, options.overrides)
     _refuse_other_flags(options, task.name)
+    search = search_options(options, task.config.seed, task.generates_by_chance)
     show = _show if options.stream else None
     out = open_output(options.output)
     try:
-        for number, row in enumerate(task.generate_texts(options, search_options(options, task.config.seed), show)):
+        for number, row in enumerate(task.generate_texts(options, search, show)):
             if options.stream:
                 out.write("\n")
             else:
@@ -56,15 +57,18 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def search_options(options: argparse.Namespace, seed: int) -> dict[str, Any]:
-    """The flags that choose tokens, as keywords of GenerationOptions. Raises UserError for beams together with sampling."""
+def search_options(options: argparse.Namespace, seed: int, by_chance: bool = False) -> dict[str, Any]:
+    """The flags that choose tokens, as keywords of GenerationOptions. by_chance: --seed means something without sampling too.
+
+    Raises UserError for beams together with sampling, and a seed that nothing is drawn by.
+    """
     search: dict[str, Any] = {"num_return_sequences": options.num_return}
     sampling = {name: getattr(options, name) for name in _SAMPLING if getattr(options, name) is not None}
     if sampling and options.beams is not None:
         raise UserError(f"--beams and --{next(iter(sampling)).replace('_', '-')}: choose beam search or sampling.")
     if sampling:
         search |= {"do_sample": True, "seed": seed if options.seed is None else options.seed, **sampling}
-    elif options.seed is not None:
+    elif options.seed is not None and not by_chance:
         raise UserError("--seed: only sampling draws anything; add --top-k, --top-p or --temperature.")
     if options.beams is not None:
         search |= {"num_beams": options.beams, "early_stopping": True}

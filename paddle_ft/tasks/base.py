@@ -64,6 +64,7 @@ class Task:
     optional_fields: ClassVar[tuple[str, ...]] = ()
     best_metric: ClassVar[str]  # decides which checkpoint is kept as best/
     higher_is_better: ClassVar[bool] = True
+    generates_by_chance: ClassVar[bool] = False  # whether `generate` draws something even where it does not sample
     takes_pairs: ClassVar[bool] = False  # whether predict also takes (text, text_pair) tuples
 
     def __init__(self, config: BaseConfig):
@@ -143,6 +144,10 @@ class Task:
     def preview(self, dataset: Dataset, count: int = 2) -> str:
         """Rows as the model sees them, for people."""
         raise NotImplementedError
+
+    def run_files(self) -> dict[str, str]:
+        """What the run directory keeps of the data in its folder texts/: file name -> content. Asked for after encode."""
+        return {}
 
     def predict(self, texts: list, label: str) -> list[dict[str, Any]]:
         """Predictions for new inputs, in order. `texts`: str each, with takes_pairs also (text, text_pair)."""
