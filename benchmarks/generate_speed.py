@@ -4,6 +4,8 @@
 
 Each library runs in a process of its own, one after the other, on random weights of the same size and the same random input;
 no row ends early, so that all generate the same number of tokens. Medians of --repeats, one table in Markdown on stdout.
+On a machine that others use at the same time wall-clock figures mean little: --cpu-time runs each library on one thread
+and takes the processor time it used.
 """
 
 from __future__ import annotations
@@ -40,11 +42,14 @@ def main() -> None:
     parser.add_argument("--peer-python", help="interpreter with torch and transformers")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--cpu-time", action="store_true", help="one thread, processor time instead of wall-clock time")
     parser.add_argument("--worker", choices=list(WORKERS), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
         print(json.dumps(WORKERS[options.worker](options)))
         return
+    if options.cpu_time:
+        os.environ["OMP_NUM_THREADS"] = "1"
     results = {"paddle_ft": run_worker(sys.executable, "paddle_ft", options)}
     results["paddlenlp"] = run_worker(sys.executable, "paddlenlp", options)
     if options.peer_python:
@@ -58,18 +63,20 @@ def run_worker(python: str, name: str, options) -> dict:
     prepare_cpu()
     print(f"{name} ...", file=sys.stderr)
     command = [python, __file__, "--worker", name, "--batch", str(options.batch), "--repeats", str(options.repeats)]
+    command += ["--cpu-time"] * options.cpu_time
     found = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(found.stdout.splitlines()[-1])
 
 
-def measure(generate, repeats: int) -> float:
+def measure(generate, options) -> float:
     """Median seconds of a call, after one that warms up."""
+    clock = time.process_time if options.cpu_time else time.perf_counter
     generate()
     seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
+    for _ in range(options.repeats):
+        start = clock()
         generate()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(clock() - start)
     return statistics.median(seconds)
 
 
@@ -108,7 +115,7 @@ def run_paddle_ft(options) -> dict:
         total = new + (1 if name == "bart" else length)
         chosen = GenerationOptions(max_length=total, min_length=total, num_beams=beams)
         seconds[label(name, length, new, beams)] = measure(
-            lambda m=models[name], i=ids, c=chosen: generate(m, i, None, c), options.repeats
+            lambda m=models[name], i=ids, c=chosen: generate(m, i, None, c), options
         )
     return {"seconds": seconds, "versions": f"paddlepaddle {version('paddlepaddle')}"}
 
@@ -123,7 +130,7 @@ def run_paddlenlp(options) -> dict:
         strategy = {"decode_strategy": "beam_search", "num_beams": beams} if beams > 1 else {}
         chosen = {"max_length": new, "min_length": new, "eos_token_id": NEVER, "pad_token_id": 1, **strategy}
         seconds[label(name, length, new, beams)] = measure(
-            lambda m=models[name], i=ids, c=chosen: m.generate(i, **c), options.repeats
+            lambda m=models[name], i=ids, c=chosen: m.generate(i, **c), options
         )
     return {"seconds": seconds, "versions": f"paddlenlp {version('paddlenlp')}"}
 
@@ -148,7 +155,7 @@ def run_transformers(options) -> dict:
         chosen = {"max_new_tokens": new, "min_new_tokens": new, "num_beams": beams, "do_sample": False,
                   "attention_mask": torch.ones_like(ids), "eos_token_id": NEVER, "pad_token_id": 1}  # fmt: skip
         seconds[label(name, length, new, beams)] = measure(
-            lambda m=models[name], i=ids, c=chosen: m.generate(i, **c), options.repeats
+            lambda m=models[name], i=ids, c=chosen: m.generate(i, **c), options
         )
     return {"seconds": seconds, "versions": f"transformers {transformers.__version__}, torch {torch.__version__}"}
 
@@ -172,10 +179,11 @@ def processor() -> str:
 def table(results: dict, options) -> str:
     names = list(results)
     others = [name for name in names if name != "paddle_ft"]
+    kind = "processor" if options.cpu_time else "wall-clock"
     cores = os.environ["OMP_NUM_THREADS"]
     versions = "; ".join(result["versions"] for result in results.values())
     lines = [
-        f"Batch {options.batch}, fp32, seconds a batch (median of {options.repeats}). {processor()}, {cores} threads, "
+        f"Batch {options.batch}, fp32, {kind} seconds a batch (median of {options.repeats}). {processor()}, {cores} thread(s), "
         f"Python {platform.python_version()}, {versions}, {date.today()}.",
         "",
         "| | " + " | ".join(names + [f"paddle_ft / {name}" for name in others]) + " |",
