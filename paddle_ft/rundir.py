@@ -13,7 +13,7 @@ from paddle_ft.errors import UserError
 # what a run writes, beside predictions-*.jsonl and checkpoint-*
 WRITTEN = (
     "config.yaml", "metrics.jsonl", "results.json", "report.html", "plots", "best", "last", ".best.old", ".last.old",
-    "visualdl", "wandb", "logs", "bad-batch.jsonl",
+    "visualdl", "wandb", "logs", "bad-batch.jsonl", "texts",
 )  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def to_json(value: Any, indent: int | None = None) -> str:
 class RunDir:
     """Paths and files of one run.
 
-    config.yaml, metrics.jsonl, results.json, predictions-<split>.jsonl, best/, last/, plots/, report.html
+    config.yaml, metrics.jsonl, results.json, predictions-<split>.jsonl, best/, last/, plots/, report.html, texts/
     """
 
     def __init__(self, path: str | Path, silent: bool = False):
@@ -143,6 +143,13 @@ class RunDir:
     def write_config(self, text: str) -> None:
         if not self.silent:
             write_atomically(self.path / "config.yaml", text)
+
+    def write_texts(self, files: dict[str, str]) -> None:
+        """Writes what a task keeps of its data, by file name, into texts/."""
+        if files and not self.silent:
+            (self.path / "texts").mkdir(exist_ok=True)
+            for name, text in files.items():
+                write_atomically(self.path / "texts" / name, text)
 
     def write_results(self, results: dict) -> None:
         if self.silent:

@@ -197,6 +197,7 @@ def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> 
     if not start:
         run.cut_metrics(0)
     run.write_config(to_yaml(config))
+    run.write_texts(prepared.task.run_files())
     world.wait()
     trackers = Trackers(config, run.path, state.get("tracker_ids")) if world.is_main else Trackers(_untracked(config), run.path)
     try:
