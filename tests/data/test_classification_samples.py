@@ -19,7 +19,7 @@ def test_sizes_and_repetition(sample):
 
 def test_reviews_are_balanced_and_no_film_is_in_two_splits():
     assert Counter(row["label"] for row in reviews.rows("test")) == {"negative": 150, "positive": 150}
-    films = {split: set(reviews._titles(split)) for split in SPLITS}
+    films = {split: set(reviews.titles_of(split)) for split in SPLITS}
     assert not (films["train"] & films["test"] or films["train"] & films["validation"] or films["validation"] & films["test"])
     texts = [row["text"] for row in reviews.rows("train")]
     assert len(set(texts)) == len(texts)

@@ -28,13 +28,13 @@ PLACES = ("a village by the sea", "the capital", "a mountain hut", "her old scho
 def rows(split: str, seed: int = 2022) -> list[dict[str, str]]:
     """[{"text", "label"}] with label "negative" or "positive", half of each."""
     rng = random.Random(f"{seed} {split} film_reviews")
-    titles = reviews._titles(split)
+    titles = reviews.titles_of(split)
     made = []
     for number in range(SIZES[split]):
         positive = number % 2 == 1
         title = rng.choice(titles)
         sentences = [
-            _fact(rng, title, titles) if rng.random() < 0.25 else reviews._sentence(rng, positive, [title])
+            _fact(rng, title, titles) if rng.random() < 0.25 else reviews.sentence(rng, positive, [title])
             for _ in range(rng.choice(SENTENCES))
         ]
         made.append({"text": " ".join(sentences), "label": "positive" if positive else "negative"})

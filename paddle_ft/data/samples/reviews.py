@@ -60,22 +60,22 @@ TURNED = (
 def rows(split: str, seed: int = 2022) -> list[dict[str, str]]:
     """[{"text", "label"}] with label "negative" or "positive", half of each; no sentence twice."""
     rng = random.Random(f"{seed} {split}")
-    titles = _titles(split)
+    titles = titles_of(split)
     found: dict[str, str] = {}
     while len(found) < SIZES[split]:
         positive = len(found) % 2 == 1
-        found.setdefault(_sentence(rng, positive, titles), "positive" if positive else "negative")
+        found.setdefault(sentence(rng, positive, titles), "positive" if positive else "negative")
     return [{"text": text, "label": label} for text, label in found.items()]
 
 
-def _titles(split: str) -> list[str]:
+def titles_of(split: str) -> list[str]:
     """The films of a split: every title belongs to one split alone."""
     parts = {"train": range(8), "validation": range(8, 9), "test": range(9, 10)}
     every = [f"{first} {last}" for first in FIRST for last in LAST]
     return [title for number, title in enumerate(every) if number % 10 in parts[split]]
 
 
-def _sentence(rng: random.Random, positive: bool, titles: list[str]) -> str:
+def sentence(rng: random.Random, positive: bool, titles: list[str]) -> str:
     words, others = (GOOD, BAD) if positive else (BAD, GOOD)
     template = rng.choice(rng.choices((PLAIN, DENIED, TURNED), weights=(50, 20, 30))[0])
     word, word2 = rng.sample(words, 2)

@@ -1,0 +1,37 @@
+"""The samples of the language models: always the same, splits apart, and of the kind their tasks need."""
+
+import pytest
+
+from paddle_ft.data.samples import film_reviews, stories
+
+
+@pytest.mark.parametrize("module", [film_reviews, stories])
+def test_rows_are_the_same_every_time_and_differ_by_seed_and_split(module):
+    for split, size in module.SIZES.items():
+        rows = module.rows(split)
+        assert len(rows) == size
+        assert rows == module.rows(split)
+        assert rows != module.rows(split, seed=1)
+    texts = [{row["text"] for row in module.rows(split)} for split in module.SIZES]
+    assert not (texts[0] & texts[1] or texts[0] & texts[2] or texts[1] & texts[2])
+
+
+def test_reviews_are_half_and_half_and_speak_of_one_film_of_their_split():
+    from paddle_ft.data.samples import reviews
+
+    for split in film_reviews.SIZES:
+        rows = film_reviews.rows(split)
+        assert sum(row["label"] == "positive" for row in rows) == len(rows) / 2
+        others = {title for other in film_reviews.SIZES if other != split for title in reviews.titles_of(other)}
+        for row in rows:
+            assert row["text"].count(" .") >= 4
+            assert not any(title in row["text"] for title in others)
+
+
+def test_stories_keep_to_their_genre_and_hero():
+    for row in stories.rows("validation"):
+        genre = stories.GENRES[row["genres"].split(",")[0]]
+        assert any(end in row["text"] for end in genre.ends)
+        assert any(thing in row["text"] for thing in genre.things)
+        assert row["title"]
+        assert row["author"]
