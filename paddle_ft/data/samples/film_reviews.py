@@ -21,7 +21,7 @@ FACTS = (
 )
 WHEN = ("last night", "on a rainy sunday", "at the festival", "in a nearly empty hall", "on a long flight", "at home")
 FRIENDS = ("my brother", "two old friends", "my parents", "a class of students", "my neighbour")
-JOBS = "teacher|sailor|young doctor|retired judge|piano tuner|baker|reporter|farmer".split("|")
+JOBS = ["teacher", "sailor", "young doctor", "retired judge", "piano tuner", "baker", "reporter", "farmer"]
 PLACES = ("a village by the sea", "the capital", "a mountain hut", "her old school", "a town without name", "the harbour")
 
 
