@@ -56,6 +56,7 @@ class PaddleSource:
         self.pairs = self.family.pairs(self.task, sizes)
         self.weights = open_weights(directory)
         self.stored = self._match()
+        self.whole = False
 
     def _match(self) -> dict[str, StoredTensor]:
         """Paddle's tensors by their name in the class; shared parameters must agree under all their names."""
@@ -172,6 +173,7 @@ def _written(opened: PaddleSource, dtype: str, report: Report) -> list[tuple]:
         for name, tensor in safetensors.read(extra).items():
             result.setdefault(name, (name, tensor.dtype, tensor.shape, tensor.read))
             report.filled_otherwise[name] = "kept aside by the conversion to Paddle"
+        opened.whole = not drifted  # every tensor of the original is there again, other heads' too
     return list(result.values())
 
 
@@ -190,7 +192,7 @@ def _producer(pair: Pair, held: Sequence[StoredTensor], kind: str):
 def _write_config(opened: PaddleSource, work: Path, dtype: str) -> None:
     """Fields keep their places; only what no longer holds is changed."""
     config = dict(opened.hf_config)
-    if (config.get("architectures") or [None])[0] != opened.task.hf_class:
+    if not opened.whole and (config.get("architectures") or [None])[0] != opened.task.hf_class:
         config["architectures"] = [opened.task.hf_class]
     config["model_type"] = opened.family.model_type
     if not opened.kept or dtype != "keep":

@@ -279,7 +279,7 @@ def _kept_aside(config: dict, entries: Sequence[Entry], harmless: Sequence[str],
     doubtful = [
         name
         for name in unknown
-        if TELLING.search(name) and name not in HARMLESS and name not in harmless and config[name] not in (None, False)
+        if TELLING.search(name) and name not in HARMLESS and name not in harmless and config[name]  # switched off: nothing
     ]
     if doubtful:
         listed = ", ".join(f"{name} = {config[name]!r}" for name in doubtful)

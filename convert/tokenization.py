@@ -27,12 +27,19 @@ def files(directory: Path) -> list[Path]:
 
 
 def kind(directory: Path, family: Family) -> str:
-    """How the directory's tokenizer is built: a name of BUILDERS, or "none"."""
-    if (directory / "vocab.txt").is_file() and family.tokenizer != "byte_bpe":
+    """How the directory's tokenizer is built: a name of BUILDERS, "ready_made", or "none".
+
+    The files decide, not the family: Chinese BART and GPT-2 come with BERT's kind of vocabulary.
+    """
+    ready = directory / "tokenizer.json"
+    model = read_json(ready).get("model") if ready.is_file() else None
+    model_type = model.get("type") if isinstance(model, dict) else None
+    byte_bpe = (directory / "vocab.json").is_file() and (directory / "merges.txt").is_file()
+    if model_type == "WordPiece" or (model_type is None and (directory / "vocab.txt").is_file() and not byte_bpe):
         return "wordpiece"
-    if (directory / "vocab.json").is_file() and (directory / "merges.txt").is_file():
+    if byte_bpe and model_type in (None, "BPE"):
         return "byte_bpe" if family.tokenizer == "byte_bpe" else "byte_bpe_with_ends"
-    if (directory / "tokenizer.json").is_file() or any((directory / name).is_file() for name in SENTENCEPIECE_FILES):
+    if ready.is_file() or any((directory / name).is_file() for name in SENTENCEPIECE_FILES):
         return family.tokenizer
     return "none"
 

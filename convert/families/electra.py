@@ -57,7 +57,7 @@ FAMILIES = (
         layers=(("embeddings", "embeddings", None), ("encoder.layer.{i}", "encoder.layers.{i}", "num_hidden_layers")),
         tokenizer="wordpiece",
         token_types=True,
-        harmless=("summary_activation", "summary_use_proj"),
+        harmless=("summary_activation", "summary_use_proj", "num_hidden_groups"),
         ignored=POSITION_IDS,
     ),
 )  # fmt: skip

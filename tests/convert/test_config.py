@@ -174,3 +174,64 @@ def test_a_setting_of_paddles_that_transformers_has_not_is_refused():
 def test_values_of_the_wrong_kind_are_named(config, message):
     with pytest.raises(ConvertError, match=message):
         forward("bert", config)
+
+
+# What the configuration files of released checkpoints say beyond sizes.
+RELEASED = {
+    "bert-base-chinese": {
+        "model_type": "bert", "directionality": "bidi", "pooler_fc_size": 768, "pooler_num_attention_heads": 12,
+        "pooler_num_fc_layers": 3, "pooler_size_per_head": 128, "pooler_type": "first_token_transform", "use_cache": True,
+        "position_embedding_type": "absolute", "gradient_checkpointing": False, "output_past": True,
+    },
+    "distilbert-base-uncased": {
+        "model_type": "distilbert", "activation": "gelu", "sinusoidal_pos_embds": False, "tie_weights_": True,
+        "seq_classif_dropout": 0.2, "qa_dropout": 0.1,
+    },
+    "bart-base": {
+        "model_type": "bart", "add_bias_logits": False, "add_final_layer_norm": False, "classif_dropout": 0.1,
+        "normalize_before": False, "normalize_embedding": True, "num_hidden_layers": 6, "encoder_layerdrop": 0.1,
+        "early_stopping": True, "num_beams": 4, "no_repeat_ngram_size": 3, "forced_bos_token_id": 0,
+        "task_specific_params": {"summarization": {"length_penalty": 1.0}}, "output_hidden_states": True,
+    },
+    "bart-base-chinese": {
+        "model_type": "bart", "bos_token_id": 101, "eos_token_id": 102, "decoder_start_token_id": 102, "pad_token_id": 0,
+        "forced_eos_token_id": 102, "tokenizer_class": "BertTokenizer", "vocab_size": 51271,
+    },
+    "gpt2": {
+        "model_type": "gpt2", "n_ctx": 1024, "summary_activation": None, "summary_first_dropout": 0.1, "summary_type": "cls_index",
+        "summary_proj_to_labels": True, "summary_use_proj": True, "task_specific_params": {"text-generation": {"max_length": 50}},
+    },
+    "roberta-base": {"model_type": "roberta", "type_vocab_size": 1, "max_position_embeddings": 514, "classifier_dropout": None},
+    "electra-small": {
+        "model_type": "electra", "embedding_size": 128, "num_hidden_groups": 1, "summary_activation": "gelu",
+        "summary_last_dropout": 0.1, "summary_type": "first", "summary_use_proj": True,
+    },
+    "albert-base-v2": {
+        "model_type": "albert", "down_scale_factor": 1, "gap_size": 0, "inner_group_num": 1, "layers_to_keep": [],
+        "net_structure_type": 0, "num_hidden_groups": 1, "num_memory_blocks": 0, "classifier_dropout_prob": 0.1,
+    },
+    "t5-small": {
+        "model_type": "t5", "n_positions": 512, "output_past": True, "d_ff": 2048, "layer_norm_epsilon": 1e-06,
+        "feed_forward_proj": "relu", "is_gated_act": False, "dense_act_fn": "relu", "relative_attention_max_distance": 128,
+        "task_specific_params": {"summarization": {"early_stopping": True}},
+    },
+    "pegasus-xsum": {
+        "model_type": "pegasus", "add_bias_logits": False, "add_final_layer_norm": True, "extra_pos_embeddings": 0,
+        "force_bos_token_to_be_generated": False, "normalize_before": True, "normalize_embedding": False,
+        "static_position_embeddings": True, "activation_function": "relu", "length_penalty": 0.6, "num_beams": 8,
+    },
+    "mbart-large-cc25": {
+        "model_type": "mbart", "_num_labels": 3, "add_bias_logits": False, "add_final_layer_norm": True,
+        "normalize_before": True, "normalize_embedding": True, "static_position_embeddings": False, "output_past": True,
+    },
+    "ernie-3.0-base-zh": {"model_type": "ernie", "use_task_id": True, "task_id": 0, "task_type_vocab_size": 3, "fuse": False},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(RELEASED))
+def test_the_files_of_released_checkpoints_are_taken(name):
+    config = RELEASED[name]
+    result = forward(config["model_type"], config)
+    for field in ("decoder_start_token_id", "forced_bos_token_id", "num_beams", "length_penalty"):
+        if field in config:
+            assert result.config[field] == config[field]

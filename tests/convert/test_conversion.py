@@ -81,6 +81,17 @@ def test_another_head_starts_anew_only_when_asked_for_and_is_named(source, tmp_p
     assert comparison.equal and "logits" not in comparison.differences and "newly initialised" in comparison.text()
 
 
+def test_a_head_left_out_comes_back(source, tmp_path):
+    report = convert.to_paddle(source, tmp_path / "paddle", task="base", progress=False)
+    assert report.target_class == "BertModel" and len(report.ignored) == 5
+    convert.to_hf(tmp_path / "paddle", tmp_path / "back", progress=False)
+    before, after = open_weights(source).tensors, open_weights(tmp_path / "back").tensors
+    assert config_of(tmp_path / "back")["architectures"] == ["BertForMaskedLM"]
+    assert {name: tensor.read().tobytes() for name, tensor in before.items()}.items() <= {
+        name: tensor.read().tobytes() for name, tensor in after.items()
+    }.items()
+
+
 def test_a_head_the_file_claims_to_have_but_has_not_is_an_error(source, tmp_path):
     rewrite(source, lambda arrays: [arrays.pop(name) for name in list(arrays) if name.startswith("cls.")])
     with pytest.raises(convert.ConvertError, match="the whole head of masked_lm is missing: name the task with --task"):
