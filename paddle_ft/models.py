@@ -285,18 +285,20 @@ def new_tokenizer(kind: str, texts: Iterable[str], folder: Path, size: int | Non
 
 
 def wordpiece_tokenizer(texts: Iterable[str], folder: Path, size: int):
-    """A lower-case BERT tokenizer with a WordPiece vocabulary of at most `size` entries, written to folder/vocab.txt.
+    """A lower-case BERT tokenizer with a WordPiece vocabulary of about `size` entries, written to folder/vocab.txt.
 
-    Every character of the texts is in it, so nothing of them becomes [UNK].
+    Every character of the texts is in it, so nothing of them becomes [UNK]. The same texts give the same vocabulary.
     """
     from paddlenlp.transformers import BertTokenizer
     from tokenizers import BertWordPieceTokenizer
 
-    from paddle_ft.data.samples import SPECIAL_TOKENS
+    from paddle_ft.data.samples import character_vocab
 
     trainer = BertWordPieceTokenizer(lowercase=True)
-    trainer.train_from_iterator(texts, vocab_size=size, min_frequency=2, limit_alphabet=size, special_tokens=SPECIAL_TOKENS,
-                                show_progress=False)  # fmt: skip
+    texts = list(texts)
+    # numbered beforehand: the trainer meets the ##characters in random order, and breaks ties between merges by their numbers
+    base = character_vocab(trainer.normalizer.normalize_str(text) for text in texts)
+    trainer.train_from_iterator(texts, vocab_size=size, min_frequency=2, special_tokens=base, show_progress=False)
     entries = sorted(trainer.get_vocab().items(), key=lambda entry: entry[1])
     folder.mkdir(parents=True, exist_ok=True)
     vocab = folder / "vocab.txt"

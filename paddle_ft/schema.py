@@ -53,8 +53,9 @@ class DataSection(Section):
 
     source: str | None = Field(
         None,
-        description="a PaddleNLP built-in (lcsts_new), a Hugging Face datasets id (org/name), sample:NAME (generated text);"
-        " null: local files given as train, validation, test",
+        description="a PaddleNLP built-in (lcsts_new, glue), a Hugging Face datasets id (org/name), a collection in its authors'"
+        " layout (aclimdb, treebank, quora: fetched, or with :PATH your copy), sample:NAME (generated text); null: local files"
+        " given as train, validation, test",
     )
     name: str | None = Field(None, description="subset of the source, where it has subsets")
     data_files: dict[str, str] | None = Field(
@@ -64,7 +65,9 @@ class DataSection(Section):
         None, description="file or glob (.tsv .csv .json .jsonl .parquet .txt, each also .gz), or a split's name"
     )
     validation: str | list[str] | dict[str, str] | None = Field(None, description="like train")
-    test: str | list[str] | dict[str, str] | None = Field(None, description="like train")
+    test: str | list[str] | dict[str, str] | None = Field(
+        None, description="like train; none: no test split, though the source has one (GLUE's has no labels)"
+    )
     columns: dict[str, str | int] = Field(
         default_factory=dict,
         description="field -> column of the file, by name, or by number from 0 where the file has no header",
