@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from pathlib import Path
 
 from convert.errors import ConvertError
@@ -72,6 +73,7 @@ def run(options: argparse.Namespace) -> int:
     elif options.verb == "inspect":
         print(convert.inspect(options.src, task=options.task, revision=options.revision).text())
     else:
+        warnings.simplefilter("ignore")  # the frameworks' import-time remarks
         comparison = convert.verify(Path(options.first), Path(options.second))
         print(comparison.text())
         return 0 if comparison.equal else 1

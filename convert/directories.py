@@ -22,8 +22,7 @@ def whole_directory(target: Path, source: Path, *, overwrite: bool = False) -> I
     inside = source.resolve() == target.resolve() or source.resolve() in target.resolve().parents
     if inside or target.resolve() in source.resolve().parents:
         raise ConvertError(f"{target}: source and destination must be apart from each other (source: {source})")
-    if target.exists() and (not target.is_dir() or any(target.iterdir())) and not overwrite:
-        raise ConvertError(f"{target}: already exists; choose another destination, or say --overwrite")
+    _refuse_contents(target, overwrite)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
@@ -32,6 +31,7 @@ def whole_directory(target: Path, source: Path, *, overwrite: bool = False) -> I
     try:
         yield work
         work.chmod(0o755)
+        _refuse_contents(target, overwrite)  # another process may have been faster
         if target.exists():
             shutil.rmtree(target) if target.is_dir() else target.unlink()
         work.rename(target)
@@ -39,3 +39,8 @@ def whole_directory(target: Path, source: Path, *, overwrite: bool = False) -> I
         raise ConvertError(f"{target}: cannot be written ({error.strerror or error})") from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _refuse_contents(target: Path, overwrite: bool) -> None:
+    if target.exists() and (not target.is_dir() or any(target.iterdir())) and not overwrite:
+        raise ConvertError(f"{target}: already exists; choose another destination, or say --overwrite")

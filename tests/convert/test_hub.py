@@ -182,3 +182,23 @@ def test_a_caller_who_expects_the_usual_class_is_not_given_another(checkpoints, 
     for _ in range(2):  # the second time it is there already
         with pytest.raises(convert.ConvertError, match="the head differs from the embedding, and PaddleNLP's GPTLMHeadModel"):
             convert.cached(checkpoints("gpt2/causal_lm-head_untied"))
+
+
+def test_two_processes_may_convert_the_same_at_once(checkpoints, monkeypatch, tmp_path):
+    """The slower one takes what the faster one made, and deletes nothing of it."""
+    monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path))
+    import convert.forward
+
+    usual = convert.forward.write_paddle_tokenizer
+
+    def overtaken(*arguments):
+        monkeypatch.setattr("convert.forward.write_paddle_tokenizer", usual)
+        made.append(convert.cached(checkpoints("distilbert/base")))
+        (made[0] / "in use").touch()
+        return usual(*arguments)
+
+    made = []
+    monkeypatch.setattr("convert.forward.write_paddle_tokenizer", overtaken)
+    assert convert.cached(checkpoints("distilbert/base")) == made[0]
+    assert (made[0] / "in use").exists()
+    assert [path.name for path in made[0].parent.iterdir()] == [made[0].name]
