@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from paddle_ft.errors import UserError
+from paddle_ft.metrics.rhyme import without_asides
 from paddle_ft.metrics.text import CJK, CharacterWordTokenizer
 from paddle_ft.progress import Progress
 
@@ -156,15 +157,22 @@ def unrepeated(found: Iterator[tuple[list[str], str]], seen: set, counts: Counte
 _WORD = re.compile(rf"[{CJK}]|['’]?[^\W_{CJK}]+(?:['’-][^\W_{CJK}]+)*['’]?")
 
 
+def _maskable(line: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The words of a line but its last, and the last before asides at its end."""
+    end = len(without_asides(line))
+    before = [span for span in spans if span[1] <= end]
+    return [span for span in spans if span not in (*spans[-1:], *before[-1:])]
+
+
 def mask_words(lines: list[str], share: float, mask: str, rng: np.random.Generator) -> list[str]:
     """The lines with `share` of all their words replaced by `mask`, one for one.
 
-    The last word of a line, which rhymes, is never replaced, whatever punctuation follows it; the punctuation around a
-    replaced word stays. Where the share is no whole number of words, chance decides between the two nearest, so that the
-    share is right on average.
+    The last word of a line, which rhymes, is never replaced, whatever punctuation follows it, nor is the one before an ad-lib
+    in parentheses at the line's end; the punctuation around a replaced word stays. Where the share is no whole number of
+    words, chance decides between the two nearest, so that the share is right on average.
     """
     words = [[match.span() for match in _WORD.finditer(line)] for line in lines]
-    free = [(number, span) for number, spans in enumerate(words) for span in spans[:-1]]
+    free = [(number, span) for number, line in enumerate(lines) for span in _maskable(line, words[number])]
     count = min(len(free), int(share * sum(map(len, words)) + rng.random()))
     out = list(lines)
     for place in sorted(rng.choice(len(free), count, replace=False) if count else [], reverse=True):

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from paddle_ft.progress import Progress
+
 from .text import CharacterWordTokenizer
 
 MAX_ORDER = 4
@@ -41,7 +43,8 @@ class OriginalityIndex:
     def __init__(self, lines: Sequence[str]):
         self.lines = list(lines)
         self._tokenize = CharacterWordTokenizer().tokenize
-        words = [self._tokenize(line) for line in self.lines]
+        with Progress(len(self.lines), "index training lines", unit="line") as progress:
+            words = [self._words(line, progress) for line in self.lines]
         self.lengths = np.array([len(line) for line in words], dtype=np.int64)
         self.vocabulary: dict[str, int] = {}
         numbers = [self.vocabulary.setdefault(word, len(self.vocabulary)) for line in words for word in line]
@@ -63,6 +66,10 @@ class OriginalityIndex:
             self.places[order] = begins[np.argsort(numbers, kind="stable")]
             self.bounds[order] = np.concatenate([[0], np.cumsum(counts)])
             number_at[begins] = numbers
+
+    def _words(self, line: str, progress: Progress) -> list[str]:
+        progress.update()
+        return self._tokenize(line)
 
     # -------------------------------------------------------------------------------- looking up
     def origin(self, text: str) -> Origin:

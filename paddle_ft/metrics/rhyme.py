@@ -10,6 +10,7 @@ from .text import CJK
 
 _HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 _LAST = re.compile(rf"([{CJK}]|[^\W_{CJK}]+(?:['’-][^\W_{CJK}]+)*['’]?)[\W_]*$")
+_ASIDES = re.compile(r"(?:[(（][^()（）]*[)）][^\w()（）]*)+$")
 _SPELT = re.compile(r"([aeiouy]+[^aeiouy]*)$")  # from the last vowel letters on
 _SILENT_E = re.compile(r"([aeiouy]+)([^aeiouy]+)e(s?)$")  # fake, fakes: the e is not spoken
 # Finals without their medial, which a rhyme does not count: liang, guang and kang rhyme.
@@ -20,10 +21,15 @@ _MEDIAL = {
 }  # fmt: skip
 
 
+def without_asides(line: str) -> str:
+    """The line without what stands in parentheses at its end, where something stands before that."""
+    return _ASIDES.sub("", line) or line
+
+
 def last_word(line: str) -> str:
-    """The last word of a line (of Chinese: the last character), in small letters, whatever punctuation follows it; "" where
-    there is none."""
-    found = _LAST.search(line)
+    """The last word of a line (of Chinese: the last character), in small letters; "" where there is none. Neither punctuation
+    nor ad-libs in parentheses hide it: "in the night (yeah)!" ends on night."""
+    found = _LAST.search(without_asides(line))
     return found[1].replace("’", "'").lower() if found else ""
 
 

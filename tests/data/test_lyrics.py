@@ -204,6 +204,11 @@ def test_the_last_word_is_never_masked(line):
         assert last in masked([line], 0.9, seed)[0]
 
 
+def test_an_adlib_at_the_end_does_not_hide_the_last_word():
+    assert masked(["I came in the night (yeah)"], 0.99, 0) == ["<mask> <mask> <mask> <mask> night (yeah)"]
+    assert masked(["I came (all night)"], 0.99, 0) == ["<mask> came (<mask> night)"]
+
+
 def test_all_but_the_last_word_can_be_masked():
     text = "I came to the party, dancin' all night!"
     assert masked([text], 0.99, 0) == ["<mask> <mask> <mask> <mask> <mask>, <mask> <mask> night!"]

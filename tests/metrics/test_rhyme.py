@@ -16,6 +16,7 @@ from paddle_ft.metrics.rhyme import last_word, rhymes
         ("they were runnin'", "the days are stunnin’"),
         ("keep it coming", "keep on running late while drumming"),
         ("I read", "in my bed"),  # one of two pronunciations
+        ("all night (yeah)", "I see the light (uh, uh)!"),
         ("at the skrrtake", "by the blorake"),  # unknown to the dictionary: by spelling
         ("the zorble", "her florble"),
     ],
@@ -54,7 +55,16 @@ def test_chinese_by_the_final_of_pinyin():
 
 
 @pytest.mark.parametrize(
-    ("line", "word"), [("Don't STOP!!", "stop"), ("runnin’ …", "runnin'"), ("我爱你。", "你"), ("(yeah)", "yeah"), ("?!", "")]
+    ("line", "word"),
+    [
+        ("Don't STOP!!", "stop"),
+        ("runnin’ …", "runnin'"),
+        ("我爱你。", "你"),
+        ("(yeah)", "yeah"),
+        ("?!", ""),
+        ("in the night (yeah), (uh)!", "night"),
+        ("in the night (yeah) again", "again"),
+    ],
 )
 def test_last_word(line, word):
     assert last_word(line) == word
