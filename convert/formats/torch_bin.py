@@ -31,6 +31,7 @@ STORAGES = {
     "ByteStorage": "uint8",
     "BoolStorage": "bool",
 }
+MOST_PICKLE = 200_000_000  # bytes; the description of tensors is small, whatever a compressed entry unpacks to
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
 
@@ -114,6 +115,8 @@ def _read_zip(path: Path) -> dict[str, StoredTensor]:
         pickles = [name for name in members if name.rsplit("/", 1)[-1] == "data.pkl"]
         if len(pickles) != 1:
             raise ConvertError(f"{path}: a zip archive without torch's data.pkl; is it a torch.save file?")
+        if members[pickles[0]].file_size > MOST_PICKLE:
+            raise ConvertError(f"{path}: its data.pkl unpacks to {members[pickles[0]].file_size} bytes, which no model needs")
         prefix = pickles[0][: -len("data.pkl")]
         if f"{prefix}byteorder" in members and archive.read(f"{prefix}byteorder") != b"little":
             raise ConvertError(f"{path}: big-endian torch files are not supported")
