@@ -5,6 +5,7 @@ This module imports nothing heavy: train.py, the command line and the tests call
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import random
 from pathlib import Path
@@ -46,6 +47,15 @@ def is_amd() -> bool:
         return False
 
 
+def has_gpu_build() -> bool:
+    """Whether the installed Paddle is one for GPUs, told without importing it."""
+    try:
+        importlib.metadata.version("paddlepaddle-gpu")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 def prepare_cpu() -> dict[str, str]:
     """Sets thread counts and MKL's fast path in the environment, unless the user has set them.
 
@@ -57,6 +67,8 @@ def prepare_cpu() -> dict[str, str]:
     chosen = {"OMP_NUM_THREADS": str(available_cpus())}
     if is_amd():
         chosen["MKL_DEBUG_CPU_TYPE"] = "5"
+    if not has_gpu_build():
+        chosen["FLAGS_use_stride_kernel"] = "0"  # strided views cost a CPU more than the copies they save
     for name, value in chosen.items():
         os.environ.setdefault(name, value)
     # paddlenlp and tokenizers: no thread pool that fights the one above, no warning about forks

@@ -1,0 +1,48 @@
+"""The set-up before paddle is imported: what is chosen, and that the user's own settings win."""
+
+import os
+import subprocess
+import sys
+
+from paddle_ft import runtime
+
+
+def settings(monkeypatch, **given) -> dict:
+    for name in ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE", "FLAGS_use_stride_kernel"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    return runtime.prepare_cpu()
+
+
+def test_chosen_on_amd_and_elsewhere(monkeypatch):
+    monkeypatch.setattr(runtime, "available_cpus", lambda: 3)
+    monkeypatch.setattr(runtime, "has_gpu_build", lambda: False)
+    monkeypatch.setattr(runtime, "is_amd", lambda: True)
+    assert settings(monkeypatch) == {"OMP_NUM_THREADS": "3", "MKL_DEBUG_CPU_TYPE": "5", "FLAGS_use_stride_kernel": "0"}
+    monkeypatch.setattr(runtime, "is_amd", lambda: False)
+    monkeypatch.setattr(runtime, "has_gpu_build", lambda: True)
+    assert settings(monkeypatch) == {"OMP_NUM_THREADS": "3"}
+
+
+def test_the_users_own_settings_win(monkeypatch):
+    monkeypatch.setattr(runtime, "is_amd", lambda: True)
+    chosen = settings(monkeypatch, OMP_NUM_THREADS="7", MKL_DEBUG_CPU_TYPE="4")
+    assert chosen["OMP_NUM_THREADS"] == os.environ["OMP_NUM_THREADS"] == "7"
+    assert os.environ["MKL_DEBUG_CPU_TYPE"] == "4"
+
+
+def test_cpus_follow_the_affinity_mask():
+    program = "import os; os.sched_setaffinity(0, {0}); from paddle_ft.runtime import available_cpus; print(available_cpus())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "1", done.stderr
+
+
+def test_a_quota_of_the_control_group_counts(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr(runtime, "_cgroup_quota", lambda: 2.5)
+    assert runtime.available_cpus() == 2
+    monkeypatch.setattr(runtime, "_cgroup_quota", lambda: 0.5)
+    assert runtime.available_cpus() == 1
+    monkeypatch.setattr(runtime, "_cgroup_quota", lambda: None)
+    assert runtime.available_cpus() == 8
