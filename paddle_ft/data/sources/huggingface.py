@@ -21,7 +21,10 @@ def claims(source: str | None) -> bool:
 
 
 def wanted(data) -> list[Wanted]:
-    """Empty: which files a hub dataset consists of is known to the hub only."""
+    """Empty: which files a hub dataset consists of is known to the hub only. Raises UserError if it cannot be had, so that one
+    message tells of it together with all else that is missing."""
+    if not data.data_files:
+        _split_names(data)
     return []
 
 
@@ -29,10 +32,7 @@ def read(data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | No
     if data.data_files:
         raise UserError(f"data.data_files: {data.source} is no PaddleNLP built-in; your own files need no data.source")
     columns = fields.by_name(data.source)
-    from datasets import get_dataset_split_names
-
-    _prefer_cache_when_offline(data.source)
-    chosen = choose(data, split, _ask(data, get_dataset_split_names, data.source, data.name))
+    chosen = choose(data, split, _split_names(data))
     if chosen is None:
         return None
     # the module's own function: paddlenlp replaces the package's by one that runs its scripts for equal names
@@ -58,6 +58,20 @@ def _records(dataset, file: str, columns: dict[str, str], fields: Fields) -> Ite
                 number += 1
                 yield number, take_columns(dict(zip(batch, values, strict=True)), columns, fields)
             progress.update(len(values))
+
+
+_known_splits: dict[tuple[str, str | None], list[str]] = {}
+
+
+def _split_names(data) -> list[str]:
+    """Asked for once in a process: the hub's answer takes a second or two."""
+    key = (data.source, data.name)
+    if key not in _known_splits:
+        from datasets import get_dataset_split_names
+
+        _prefer_cache_when_offline(data.source)
+        _known_splits[key] = _ask(data, get_dataset_split_names, data.source, data.name)
+    return _known_splits[key]
 
 
 def _prefer_cache_when_offline(source: str) -> None:
