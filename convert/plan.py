@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from convert.dtypes import FLOATS
+from convert.dtypes import FLOATS, contiguous, item_size
 from convert.errors import ConvertError
 from convert.family import Family, Task
 from convert.formats import StoredTensor
@@ -48,12 +48,27 @@ def spellings(name: str, prefix: str) -> Iterable[str]:
 
 def same(first: StoredTensor, second: StoredTensor, *, transpose: bool = False) -> bool:
     """Equal bit for bit (NaN included), one of them transposed if so asked."""
-    a, b = first.read(), second.read()
-    a = a.T if transpose else a
-    if first.dtype != second.dtype or a.shape != b.shape:
+    if first.dtype != second.dtype or first.shape != (second.shape[::-1] if transpose else second.shape):
         return False
+    if not transpose and first.offset is not None and second.offset is not None:
+        return _same_bytes(first, second)
+    a, b = first.read(), second.read()
     bits = f"u{a.dtype.itemsize}"
-    return bool(np.array_equal(np.ascontiguousarray(a).view(bits), np.ascontiguousarray(b).view(bits)))
+    return bool(np.array_equal(contiguous(a.T if transpose else a).view(bits), contiguous(b).view(bits)))
+
+
+def _same_bytes(first: StoredTensor, second: StoredTensor) -> bool:
+    """Compares the files' bytes piece by piece, without ever holding a whole tensor."""
+    left, piece = first.size * item_size(first.dtype), 1 << 20
+    with open(first.file, "rb", buffering=0) as a, open(second.file, "rb", buffering=0) as b:
+        a.seek(first.offset)
+        b.seek(second.offset)
+        while left > 0:
+            count = min(piece, left)
+            if a.read(count) != b.read(count):
+                return False
+            left -= count
+    return True
 
 
 def task_of_checkpoint(family: Family, config: dict, names: Iterable[str], sizes: dict, where: str) -> Task:

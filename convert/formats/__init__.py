@@ -15,6 +15,7 @@ class StoredTensor:
 
     dtype: a name of convert.dtypes ("bfloat16" arrays come as uint16 bit patterns).
     read: returns the array, of shape `shape`, read anew at each call.
+    offset: where its bytes lie in the file, in row order and without gaps; None where they do not.
     """
 
     name: str
@@ -22,6 +23,7 @@ class StoredTensor:
     shape: tuple[int, ...]
     file: Path
     read: Callable[[], np.ndarray]
+    offset: int | None = None
 
     @property
     def size(self) -> int:

@@ -87,7 +87,7 @@ def read(path: Path) -> dict[str, StoredTensor]:
     if start + end != path.stat().st_size:
         raise ConvertError(f"{path}: the header describes {start + end} bytes, the file has {path.stat().st_size}")
     return {
-        name: StoredTensor(name, dtype, shape, path, _reader(path, dtype, shape, start + first))
+        name: StoredTensor(name, dtype, shape, path, _reader(path, dtype, shape, start + first), start + first)
         for name, (dtype, shape, first, _) in spans.items()
     }
 
