@@ -1,5 +1,5 @@
 # make demo   install what is needed and run the main recipe's sample        make test   install and run the tests
-.PHONY: help setup demo test test-slow lint gpu-check clean
+.PHONY: help setup demo test test-slow lint docs gpu-check clean
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo $$p; break; }; done)
 REQUIREMENTS ?= requirements.txt
@@ -13,6 +13,7 @@ help:
 	@echo "make test       the tests (under 12 minutes on 2 cores)"
 	@echo "make test-slow  the long checks"
 	@echo "make lint       ruff"
+	@echo "make docs       the measured tables of docs/convert.md"
 	@echo "make gpu-check  what only a GPU can show; prints a table"
 
 setup: $(STAMP)
@@ -37,6 +38,9 @@ test-slow: setup
 
 lint: setup
 	$(BIN)/ruff check .
+
+docs: setup
+	$(BIN)/python -m tests.convert.make_table
 
 gpu-check: setup
 	$(BIN)/python benchmarks/gpu_check.py

@@ -135,7 +135,7 @@ def resolve(name: str, kind: str, weights: bool = True) -> Path:
         import convert
 
         try:
-            return convert.cached(name, task=kind) if weights else convert.hub.resolve(name)
+            return convert.cached(name, task=kind) if weights else convert.resolve(name)
         except convert.ConvertError as error:
             raise UserError(f"model.pretrained: {name}: {error}") from None
     raise UserError(
