@@ -1,0 +1,193 @@
+"""The optimizer against AdamW written out in NumPy: what every setting does to the weights, not what was asked for."""
+
+import numpy as np
+import paddle
+import pytest
+
+from paddle_ft.config import load_config
+from paddle_ft.rundir import RunDir
+from paddle_ft.schema import TrainSection
+from paddle_ft.tasks.base import Dataset, Task
+from paddle_ft.training import optim
+from paddle_ft.training.step import Stepper
+from paddle_ft.world import World
+from tests.tiny import overrides
+
+ROWS = np.random.default_rng(0).normal(size=(6, 4, 3)).astype("float32")  # [steps, rows, features]
+
+
+class Net(paddle.nn.Layer):
+    """A weight that is decayed, and all that is not: biases, and both parameters of a layer norm."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = paddle.nn.Linear(3, 4)
+        self.norm = paddle.nn.LayerNorm(4)
+
+    def forward(self, rows):
+        return ((self.norm(self.linear(rows)) - 0.5) ** 4).sum()
+
+
+def net() -> Net:
+    paddle.seed(1)
+    model = Net()
+    for parameter in model.parameters():  # a bias of 0 would not show that it is decayed
+        parameter.set_value(paddle.rand(parameter.shape) + 0.5)
+    return model
+
+
+def values(model) -> dict[str, np.ndarray]:
+    return {name: parameter.numpy().astype("float64") for name, parameter in model.named_parameters()}
+
+
+def gradients(weights: dict[str, np.ndarray], rows: np.ndarray, targets: int = 1) -> dict[str, np.ndarray]:
+    model = net()
+    for name, parameter in model.named_parameters():
+        parameter.set_value(weights[name].astype("float32"))
+    (model(paddle.to_tensor(rows)) / targets).backward()
+    return {name: parameter.grad.numpy().astype("float64") for name, parameter in model.named_parameters()}
+
+
+class AdamW:
+    """Algorithm 2 of Loshchilov and Hutter (2019), decay taken off directly and not by way of the gradient."""
+
+    def __init__(self, section: TrainSection):
+        self.section = section
+        self.m, self.v, self.t = {}, {}, 0
+
+    def step(self, weights: dict[str, np.ndarray], grads: dict[str, np.ndarray], rate: float) -> dict[str, np.ndarray]:
+        s = self.section
+        self.t += 1
+        out = {}
+        for name, weight in weights.items():
+            g = grads[name]
+            m = self.m[name] = s.adam_beta1 * self.m.get(name, 0) + (1 - s.adam_beta1) * g
+            v = self.v[name] = s.adam_beta2 * self.v.get(name, 0) + (1 - s.adam_beta2) * g * g
+            m, v = m / (1 - s.adam_beta1**self.t), v / (1 - s.adam_beta2**self.t)
+            decay = s.weight_decay if name == "linear.weight" else 0
+            out[name] = weight - rate * decay * weight - rate * m / (np.sqrt(v) + s.adam_epsilon)
+        return out
+
+
+def same(got: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> None:
+    assert got.keys() == wanted.keys() == {"linear.weight", "linear.bias", "norm.weight", "norm.bias"}
+    for name in wanted:
+        np.testing.assert_allclose(got[name], wanted[name], rtol=2e-5, atol=2e-6, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"adam_beta1": 0.5},
+        {"adam_beta2": 0.6},
+        {"adam_epsilon": 0.5},
+        {"weight_decay": 0.4},
+        {"weight_decay": 0.0},
+    ],
+)
+def test_four_steps_are_those_of_adamw(settings):
+    section = TrainSection(learning_rate=0.05, **settings)
+    model, by_hand = net(), AdamW(section)
+    optimizer = optim.make_optimizer(model, section)
+    for rows in ROWS[:4]:
+        weights = values(model)
+        wanted = by_hand.step(weights, gradients(weights, rows), 0.05)
+        model(paddle.to_tensor(rows)).backward()
+        optimizer.step()
+        optimizer.clear_grad()
+        same(values(model), wanted)
+
+
+def test_of_bart_neither_biases_nor_layer_norms_are_decayed():
+    from paddlenlp.transformers import BartConfig, BartForConditionalGeneration
+
+    sizes = dict(d_model=8, encoder_layers=1, decoder_layers=1, encoder_attention_heads=1, decoder_attention_heads=1,
+                 encoder_ffn_dim=8, decoder_ffn_dim=8, max_position_embeddings=8, vocab_size=20)  # fmt: skip
+    model = BartForConditionalGeneration(BartConfig(**sizes))
+    decayed = optim.decayed_names(model)
+    names = {name for name, parameter in model.named_parameters() if parameter.name in decayed}
+    exempt = {name for name, _ in model.named_parameters()} - names
+    assert {name.rsplit(".", 1)[-1] for name in exempt if "norm" not in name} <= {"bias", "final_logits_bias"}
+    assert {"bart.encoder.encoder.layers.0.norm1.weight", "bart.encoder.encoder.layers.0.norm1.bias"} <= exempt
+    assert {"bart.shared.weight", "bart.encoder.encoder.layers.0.linear1.weight"} <= names
+    assert not [name for name in names if "norm" in name or name.endswith("bias")]
+
+
+@pytest.mark.parametrize("limit", [0.25, 0.0, 1e6])
+def test_clipping(limit):
+    """The norm that is returned is the one before; afterwards it is the limit, where there is one and it was above."""
+    model = net()
+    model(paddle.to_tensor(ROWS[0])).backward()
+    before = [p.grad.numpy().copy() for p in model.parameters()]
+    norm = np.sqrt(sum((g.astype("float64") ** 2).sum() for g in before))
+    assert norm > 1
+    assert float(optim.clip_gradients(model.parameters(), limit)) == pytest.approx(norm, rel=1e-5)
+    after = [p.grad.numpy() for p in model.parameters()]
+    factor = limit / norm if limit == 0.25 else 1.0
+    for was, now in zip(before, after, strict=True):
+        np.testing.assert_allclose(now, was * factor, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [
+        ({"warmup_proportion": 0.25}, 5),
+        ({"warmup_proportion": 0.0}, 0),
+        ({"warmup_proportion": 0.25, "warmup_steps": 3}, 3),
+        ({"warmup_proportion": 0.29}, 5),  # 5.8 steps: rounded down
+    ],
+)
+def test_warmup_steps(settings, steps):
+    assert optim.warmup_steps(TrainSection(**settings), 20) == steps
+
+
+def test_the_learning_rate_rises_and_falls_linearly():
+    rates = [optim.learning_rate(step, 0.8, 2, 6) for step in range(8)]
+    assert rates == pytest.approx([0, 0.4, 0.8, 0.6, 0.4, 0.2, 0, 0])
+
+
+class Regression(Task):
+    """Six batches of four rows through Net: a task as small as one can be, for the real Stepper."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.model = net()
+
+    def collate(self, dataset, indices, rng):
+        return {"rows": np.stack([dataset.columns["rows"][i] for i in indices])}
+
+    def count_targets(self, batch):
+        return len(batch["rows"])
+
+    def loss(self, batch):
+        return self.model(batch["rows"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "warmup"), [({"warmup_proportion": 0.4}, 2), ({"warmup_steps": 3}, 3), ({"warmup_proportion": 0.0}, 0)]
+)
+@pytest.mark.parametrize("limit", [0.3, 0.0])
+def test_the_steps_of_a_training_follow_schedule_clipping_and_settings(tmp_path, settings, warmup, limit):
+    more = {"max_grad_norm": limit, "learning_rate": 0.08, "adam_beta1": 0.6, "adam_beta2": 0.8, "adam_epsilon": 0.05,
+            "weight_decay": 0.3, **settings}  # fmt: skip
+    config = load_config("bart_lcsts", overrides(tmp_path, "train.num_train_epochs=1", *(f"train.{k}={more[k]}" for k in more)))
+    task, by_hand = Regression(config), AdamW(config.train)
+    rows = ROWS.reshape(-1, 3)
+    data = Dataset("train", [{} for _ in rows], {"rows": rows}, np.ones(len(rows)))
+    wanted = values(task.model)
+    stepper = Stepper(task, data, RunDir(tmp_path), World())
+    try:
+        for step in range(6):
+            done, _ = stepper.take(step)
+            grads = gradients(wanted, rows[done.work.rows[0]], targets=4)
+            norm = np.sqrt(sum((g**2).sum() for g in grads.values()))
+            assert float(done.grad_norm) == pytest.approx(norm, rel=1e-4)
+            assert norm > 0.3
+            if limit:
+                grads = {name: g * limit / norm for name, g in grads.items()}
+            rate = 0.08 * (step / warmup if step < warmup else (6 - step) / (6 - warmup))
+            same(values(task.model), by_hand.step(wanted, grads, rate))
+            wanted = values(task.model)
+    finally:
+        stepper.close()
