@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import errno
 import sys
 
 from paddle_ft import __version__
@@ -15,9 +16,15 @@ from paddle_ft.commands import command_names, find_command
 from paddle_ft.errors import FTError, UserError
 from paddle_ft.runtime import prepare_cpu
 
+# what a disk or a file system refuses: the user's to mend, wherever it happens
+REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG, errno.ENOENT, errno.EISDIR}
+
 
 class Parser(argparse.ArgumentParser):
-    """argparse with one clear line for an error of use."""
+    """argparse with one clear line for an error of use, and no shortened flags."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, allow_abbrev=False, **kwargs)
 
     def error(self, message: str):
         raise UserError(f"{message}. See {self.prog} --help.")
@@ -45,6 +52,11 @@ def main(argv: list[str], program: str = "python -m paddle_ft") -> int:
     except BrokenPipeError:  # the reader of our output has gone
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if error.errno not in REFUSALS or error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}.", file=sys.stderr)
+        return 2
 
 
 def _run(argv: list[str], program: str) -> int:

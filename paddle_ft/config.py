@@ -32,7 +32,17 @@ for _either in (_Loader, _Dumper):
         re.compile(r"^[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)$"),
         list("-+0123456789."),
     )
-_Dumper.add_representer(float, lambda dumper, value: dumper.represent_scalar("tag:yaml.org,2002:float", repr(value)))
+
+
+def _float(dumper: _Dumper, value: float) -> yaml.Node:
+    """1e-06 is written 1.0e-06: a number for every reader of YAML, not a string for some."""
+    text = repr(value)
+    if "e" in text and "." not in text:
+        text = text.replace("e", ".0e")
+    return dumper.represent_scalar("tag:yaml.org,2002:float", text)
+
+
+_Dumper.add_representer(float, _float)
 
 
 def _unique_mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
@@ -51,21 +61,28 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_
 
 def _parse_yaml(text: str, name: str) -> tuple[Any, dict[str, int]]:
     """Returns the data and the line of every key by its dotted path. Raises UserError with file and line."""
-    loader = _Loader(text)
-    loader.name = name
+    loader = None
     try:
+        loader = _Loader(text)
+        loader.name = name
         node = loader.get_single_node()
         if node is None:
             return {}, {}
         lines: dict[str, int] = {}
         _collect_lines(node, "", lines)
         return loader.construct_document(node), lines
+    except (RecursionError, TypeError) as error:
+        raise UserError(f"{name}: not a configuration: {error}") from None
+    except yaml.reader.ReaderError as error:
+        where = f"{name}:{text.count(chr(10), 0, error.position) + 1}"
+        raise UserError(f"{where}: not valid YAML: the character {chr(error.character)!r} is not allowed") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark else name
         raise UserError(f"{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 def _collect_lines(node: yaml.Node, prefix: str, lines: dict[str, int]) -> None:
@@ -143,6 +160,8 @@ def load_config(name: str, overrides: list[str] = (), sample: bool = False) -> B
         if not isinstance(sample_block, dict):
             raise UserError(f"{shown}: this recipe has no sample block, so --sample cannot be used with it.")
         for key, value in sample_block.items():
+            if not isinstance(key, str):
+                raise UserError(f"{shown}: sample: {key!r} is no key; a sample block holds section.key: value.")
             _set(data, key, value)
             origins[key] = origins.get(f"sample.{key}", shown)
         data["sample"] = True
@@ -249,10 +268,12 @@ def _key_path(location: tuple, schema: type[BaseModel]) -> str:
     for part in location:
         fields = getattr(current, "model_fields", None)
         if fields is None:
+            if get_origin(current) is dict:  # the key inside a mapping such as data.columns
+                parts.append(str(part))
             break
         parts.append(str(part))
         annotation = fields[part].annotation if part in fields else None
-        current = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+        current = annotation
     return ".".join(parts)
 
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 from typing import TextIO
 
 from paddle_ft.config import load_config
 from paddle_ft.data import source
 from paddle_ft.data.download import ensure
+from paddle_ft.data.rows import Rows
 from paddle_ft.errors import UserError
+from paddle_ft.progress import say
 from paddle_ft.rundir import to_json, write_atomically
 from paddle_ft.runtime import choose_device, quiet_frameworks
 from paddle_ft.tasks import find_task
-from paddle_ft.tasks.base import Task
+from paddle_ft.tasks.base import Dataset, Task
+from paddle_ft.training import checkpoint
 
 
 def open_run(path: str, overrides: list[str] = ()) -> Task:
@@ -27,6 +33,8 @@ def open_run(path: str, overrides: list[str] = ()) -> Task:
     directory = next((run / name for name in ("best", "last") if (run / name).is_dir()), None)
     if directory is None:
         raise UserError(f"{path}: this run has no model yet (neither best/ nor last/).")
+    if problem := checkpoint.damage(directory):
+        raise UserError(f"{directory}: this model is damaged: {problem}. Train again, or use another run.")
     config = load_config(str(run / "config.yaml"), overrides)
     quiet_frameworks()
     choose_device(config.device)
@@ -37,34 +45,59 @@ def open_run(path: str, overrides: list[str] = ()) -> Task:
 
 def evaluate(path: str, split: str | None, overrides: list[str], output: str | None) -> tuple[str, dict, dict]:
     """Scores a run's best model. Returns the split, its metrics, and {"name", split: metrics} of the baseline."""
+    if output and not (Path(output).parent.is_dir() and os.access(Path(output).parent, os.W_OK)):
+        raise UserError(f"--output {output}: there is no folder {Path(output).parent} that can be written to.")
     task = open_run(path, overrides)
-    from paddle_ft.training.session import load_rows
-
-    ensure(source.wanted_files(task.config.data))
-    rows = load_rows(task.config, task)
+    rows = _rows(task, split)
     found = next((name for name in ([split] if split else ["test", "validation"]) if name in rows), None)
     if found is None:
         raise UserError(f"{path}: there is no data for {split or 'test or validation'}: give it, e.g. data.test=FILE.")
     split = found
     dataset = task.encode(rows[split], split)
-    train = dataset if split == "train" else task.encode(rows["train"], "train")
     scores = task.evaluate(dataset, f"evaluate {split}")
-    name, baseline = task.baseline(dataset, train)
+    baseline = _baseline(task, dataset, rows)
     if output:
         write_atomically(Path(output), "".join(to_json(row) + "\n" for row in scores.predictions))
-    return split, scores.metrics, {"name": name, split: baseline.metrics}
+    return split, scores.metrics, baseline
+
+
+def _rows(task: Task, split: str | None) -> dict[str, Rows]:
+    """Rows by split; only of the one asked for, where the others cannot be had any more."""
+    from paddle_ft.training.session import load_rows
+
+    data = task.config.data
+    try:
+        ensure(source.wanted_files(data))
+        return load_rows(task.config, task)
+    except UserError as error:
+        loaded = source.load_split(data, split, required=task.fields, optional=task.optional_fields) if split else None
+        if loaded is None:
+            raise
+        say(f"only {split} is read, without a baseline: {str(error).splitlines()[0]}")
+        return {split: loaded}
+
+
+def _baseline(task: Task, dataset: Dataset, rows: dict[str, Rows]) -> dict:
+    if "train" not in rows:
+        return {}
+    train = dataset if dataset.split == "train" else task.encode(rows["train"], "train")
+    name, scores = task.baseline(dataset, train)
+    return {"name": name, dataset.split: scores.metrics}
 
 
 def predict(path: str, input_name: str, output_name: str, overrides: list[str], chunk_batches: int = 8) -> None:
     """Reads texts, writes predictions in the same order, some batches at a time, so that input may be endless."""
-    texts = _texts(input_name)
+    if input_name != "-" and output_name != "-" and os.path.exists(output_name) and os.path.samefile(input_name, output_name):
+        raise UserError(f"--output {output_name}: this is the input file; it would be lost. Name another.")
+    texts = Ahead(_texts(input_name)) if input_name == "-" else _texts(input_name)
     first = next(texts, None)
     task = open_run(path, overrides)
     size = task.config.eval.eval_batch_size * chunk_batches
-    out, done = open_output(output_name), 0
+    part = output_name if output_name == "-" else f"{output_name}.part"  # gets its name when it is complete
+    out, done = open_output(part), 0
     try:
         while first is not None:
-            chunk = [first, *islice(texts, size - 1)]
+            chunk = [first, *(texts.waiting(size - 1) if input_name == "-" else islice(texts, size - 1))]
             if not task.takes_pairs and (pair := next((one for one in chunk if not isinstance(one, str)), None)):
                 raise UserError(f'--input {input_name}: this run takes single texts, not pairs ("text_pair": {pair[1]!r}).')
             for row in task.predict(chunk, f"predict from row {done + 1}"):
@@ -77,10 +110,54 @@ def predict(path: str, input_name: str, output_name: str, overrides: list[str], 
     finally:
         if out is not sys.stdout:
             out.close()
+    if part != output_name:
+        os.replace(part, output_name)
+
+
+class Ahead:
+    """Reads a pipe on a thread: what has arrived is used at once, and what has not is not waited for."""
+
+    END = object()
+
+    def __init__(self, texts: Iterator):
+        self.queue: Queue = Queue(maxsize=10_000)
+        self.texts = texts
+        Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        try:
+            for text in self.texts:
+                self.queue.put(text)
+            self.queue.put(self.END)
+        except UserError as error:
+            self.queue.put(error)
+
+    def __iter__(self) -> Ahead:
+        return self
+
+    def __next__(self):
+        return self._usable(self.queue.get())
+
+    def _usable(self, item):
+        if item is self.END or isinstance(item, UserError):
+            self.queue.put(item)  # for the next call too
+            raise StopIteration if item is self.END else item
+        return item
+
+    def waiting(self, most: int) -> list:
+        """Up to `most` texts that are there already."""
+        texts = []
+        while len(texts) < most and not self.queue.empty():
+            try:
+                texts.append(next(self))
+            except StopIteration:
+                break
+        return texts
 
 
 def open_output(name: str) -> TextIO:
     if name == "-":
+        sys.stdout.reconfigure(encoding="utf-8")
         return sys.stdout
     try:
         return open(name, "w", encoding="utf-8")
@@ -92,15 +169,18 @@ def _texts(name: str) -> Iterator[str | tuple[str, str]]:
     """One text a line; a line that is a JSON object gives its "source" or "text", with a "text_pair" the two of them."""
     if name == "-":
         stream: TextIO = sys.stdin
+        stream.reconfigure(encoding="utf-8-sig", errors="strict")
     else:
         try:
-            stream = open(name, encoding="utf-8")  # noqa: SIM115 closed below
+            stream = open(name, encoding="utf-8-sig")  # noqa: SIM115 closed below
         except OSError as error:
             raise UserError(f"--input {name}: cannot be read: {error.strerror}.") from None
     with stream:
         number = 0
         try:
             for number, line in enumerate(stream, 1):
+                if not line.strip() and name.endswith((".json", ".jsonl")):
+                    continue
                 yield _text(line.rstrip("\r\n"), name, number)
         except UnicodeDecodeError as error:
             raise UserError(f"--input {name}:{number + 1}: not UTF-8 ({error.reason}). Convert the file to UTF-8.") from None

@@ -381,10 +381,19 @@ def from_scratch(kind: str, sizes: dict, tokenizer, settings: dict[str, Any] | N
     if kind == "causal_lm":
         special |= {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     sizes.setdefault("vocab_size", len(tokenizer))
+    if sizes["vocab_size"] < len(tokenizer):
+        raise UserError(
+            f"model.config.vocab_size: {sizes['vocab_size']} is not allowed: the tokenizer has {len(tokenizer)} tokens."
+        )
+    for key, value in {**special, **sizes}.items():
+        if key.endswith("_token_id") and value is not None and not 0 <= value < sizes["vocab_size"]:
+            raise UserError(f"model.config.{key}: {value} is not allowed: the vocabulary has {sizes['vocab_size']} tokens.")
     config = config_class(**{**special, **sizes, **(settings or {})})
     try:
         return _model_class(kind, model_type, settings or {})(config)
-    except (AssertionError, ValueError, TypeError) as error:
+    except MemoryError:
+        raise UserError("model.config: there is not enough memory for a model of these sizes.") from None
+    except Exception as error:  # whatever PaddleNLP's classes raise about sizes they cannot use
         raise UserError(f"model.config: these sizes do not make a model: {error}") from None
 
 
@@ -413,6 +422,8 @@ def _check_sizes(sizes: dict, config_class) -> None:
             raise UserError(f"model.config.{key}: {config_class.__name__} has no such setting.{hint}")
         if isinstance(value, (int, float)) and not isinstance(value, bool) and value < 0:
             raise UserError(f"model.config.{key}: {value!r} is not allowed: must not be negative.")
+        if "dropout" in key and isinstance(value, (int, float)) and value > 1:
+            raise UserError(f"model.config.{key}: {value!r} is not allowed: must be a probability, 0 to 1.")
 
 
 def input_embedding(model):

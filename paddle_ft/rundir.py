@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import tempfile
@@ -10,15 +11,31 @@ from typing import Any
 
 from paddle_ft.errors import UserError
 
+LOCK = ".lock"
 # what a run writes, beside predictions-*.jsonl and checkpoint-*
 WRITTEN = (
     "config.yaml", "metrics.jsonl", "results.json", "report.html", "plots", "best", "last", ".best.old", ".last.old",
-    "visualdl", "wandb", "logs", "bad-batch.jsonl", "texts",
+    "visualdl", "wandb", "bad-batch.jsonl", "texts",
 )  # fmt: skip
 
 
+class WriteError(UserError):
+    """A file of the run could not be written: a full disk, a directory that has gone."""
+
+    @classmethod
+    def of(cls, path: Path, error: OSError) -> WriteError:
+        return cls(f"{path}: cannot be written: {error.strerror or error}.")
+
+
 def write_atomically(path: Path, text: str) -> None:
-    """Writes a file under another name in the same folder, flushes it to disk, and renames it."""
+    """Writes a file under another name in the same folder, flushes it to disk, and renames it. Raises WriteError."""
+    try:
+        _write(path, text)
+    except OSError as error:
+        raise WriteError.of(path, error) from None
+
+
+def _write(path: Path, text: str) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.tmp-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -51,8 +68,9 @@ class RunDir:
 
     def __init__(self, path: str | Path, silent: bool = False):
         """`silent`: nothing is written; for the processes beside the first of a training on several devices."""
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         self.silent = silent
+        self.lock = None
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -67,7 +85,7 @@ class RunDir:
         run = cls(path)
         if run.path.exists() and not run.path.is_dir():
             raise UserError(f"output_dir: {path} is a file; name a directory.")
-        occupied = run.path.is_dir() and any(entry.name != "logs" for entry in run.path.iterdir())
+        occupied = run.path.is_dir() and any(entry.name not in ("logs", LOCK) for entry in run.path.iterdir())
         if occupied and not (resume or overwrite):
             what = "a run" if run.is_run() else "files"
             raise UserError(
@@ -81,13 +99,32 @@ class RunDir:
             )
         if resume and not run.is_run():
             raise UserError(f"--resume: {path} holds no run to go on with (no config.yaml there). Leave --resume out.")
-        run._check_writable()
+        run.check_writable()
+        run._take_lock()
         return run
+
+    def _take_lock(self) -> None:
+        """One process trains in a directory at a time; the lock goes with the process that holds it."""
+        self.lock = open(self.path / LOCK, "w")  # noqa: SIM115 held as long as the run
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self.lock = None
+            raise UserError(f"output_dir: another process is training in {self.path} right now. Use another output_dir.") from None
+
+    def release(self) -> None:
+        """Gives the directory back; an empty one that was made for a training which did not start goes too."""
+        if self.lock is not None:
+            (self.path / LOCK).unlink(missing_ok=True)
+            self.lock.close()
+            self.lock = None
+        if not self.silent and self.path.is_dir() and not any(self.path.iterdir()):
+            self.path.rmdir()
 
     def is_run(self) -> bool:
         return (self.path / "config.yaml").is_file()
 
-    def _check_writable(self) -> None:
+    def check_writable(self) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
@@ -97,13 +134,8 @@ class RunDir:
                 f"output_dir: {self.path} cannot be written: {error.strerror or error}. Choose another with output_dir=..."
             ) from None
 
-    def remove_if_empty(self) -> None:
-        """Takes back a directory that was made for a training which then did not start."""
-        if self.path.is_dir() and not any(self.path.iterdir()):
-            self.path.rmdir()
-
     def clear(self) -> None:
-        """Removes what an earlier run left, and only that."""
+        """Removes what an earlier run left, and only that. The lock stays."""
         import shutil
 
         leftovers = [self.path / name for name in WRITTEN]
@@ -118,8 +150,11 @@ class RunDir:
         """Appends one line to metrics.jsonl."""
         if self.silent:
             return
-        with open(self.metrics, "a", encoding="utf-8") as file:
-            file.write(to_json(event) + "\n")
+        try:
+            with open(self.metrics, "a", encoding="utf-8") as file:
+                file.write(to_json(event) + "\n")
+        except OSError as error:
+            raise WriteError.of(self.metrics, error) from None
 
     def metrics_size(self) -> int:
         """Bytes of metrics.jsonl so far: a checkpoint remembers it, so that a resumed run repeats no line."""
@@ -138,7 +173,12 @@ class RunDir:
 
     def results(self) -> dict:
         path = self.path / "results.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if not path.exists():
+            return {}
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise UserError(f"{path}: this file is damaged: {error}. Delete it, or start the run again with --overwrite.") from None
 
     def write_config(self, text: str) -> None:
         if not self.silent:

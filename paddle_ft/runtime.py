@@ -12,6 +12,8 @@ from pathlib import Path
 
 from paddle_ft.errors import UserError
 
+CPU_SETTINGS = ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE", "FLAGS_use_stride_kernel")
+
 
 def available_cpus() -> int:
     """Cores this process may really use: the affinity mask, cut down by a cgroup quota (v2, then v1)."""

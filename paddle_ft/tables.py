@@ -35,6 +35,7 @@ def split_table(split: str, metrics: dict, results: dict) -> list[str]:
     baseline = results.get("baseline", {})
     columns = {"trained": metrics, "before": before, baseline.get("name", "baseline"): baseline.get(split, {})}
     columns |= {name: scores.get(split, {}) for name, scores in results.get("other_baselines", {}).items()}
+    columns = {title: values for title, values in columns.items() if values}
     lines = [f"{split:<24}" + "".join(f"{title:>12}" for title in columns)]
     for name in names:
         cells = []

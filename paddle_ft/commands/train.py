@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -56,8 +57,10 @@ def run(options: argparse.Namespace) -> int:
     try:
         finished = session.train(config, options.resume, options.overwrite)
     except Interrupted as stop:
-        command = f"python train.py --config {config.output_dir}/config.yaml --resume"
-        print(f"\nstopped by {stop}; go on with:\n  {command}", file=sys.stderr)
+        saved = Path(config.output_dir).expanduser() / "config.yaml"
+        command = f"python train.py --config {shlex.quote(str(saved))} --resume"
+        what = f"go on with:\n  {command}" if saved.exists() else "the training had not begun and nothing was written"
+        print(f"\nstopped by {stop}; {what}", file=sys.stderr)
         return stop.exit_code
     if is_main_process():
         from paddle_ft.tables import summary
@@ -74,7 +77,7 @@ def _on_devices(options: argparse.Namespace, config) -> int:
     if options.check:
         raise UserError("--check runs in one process: leave --devices out.")
     launch.parse_devices(options.devices)
-    RunDir.claim(config.output_dir, options.resume, options.overwrite).remove_if_empty()
+    RunDir.claim(config.output_dir, options.resume, options.overwrite).release()
     flags = [f"--{name}" for name in ("sample", "resume", "overwrite") if getattr(options, name)]
     command = [sys.executable, "-m", "paddle_ft", "train", "--config", options.config, *flags, *options.overrides]
     return launch.run(options.devices, [*command, "--devices", options.devices], Path(config.output_dir) / "logs")

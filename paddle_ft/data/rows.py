@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,6 +85,9 @@ class Fields:
         return {name: str(self.columns.get(name) or name) for name in self.required + self.optional}
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 def take(values: dict[str, object], fields: Fields) -> dict[str, str] | str:
     """Turns field -> raw value into a row of texts, or into the reason why that is not possible.
 
@@ -98,6 +102,8 @@ def take(values: dict[str, object], fields: Fields) -> dict[str, str] | str:
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 return f"{name} is {_kind(value)}, not text"
             value = str(value)
+        elif _SURROGATE.search(value):
+            return f"{name} holds half a character (a lone surrogate), which is no text"
         row[name] = value
     for name in fields.required:
         text = row.get(name)

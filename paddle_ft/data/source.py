@@ -5,6 +5,7 @@ from __future__ import annotations
 from paddle_ft.data.download import Wanted
 from paddle_ft.data.rows import Fields, Rows, collect
 from paddle_ft.data.sources import source_for
+from paddle_ft.data.sources.splits import names_files
 
 SPLITS = ("train", "validation", "test")
 
@@ -22,7 +23,10 @@ def load_split(
     Raises: UserError for whatever is missing, cannot be fetched or is wrong in the data.
     """
     fields = Fields(dict(data.columns or {}), tuple(required), tuple(optional))
-    parts = source_for(data.source).read(data, split, fields)
+    module = source_for(data.source)
+    if names_files(getattr(data, split)) and not getattr(module, "READS_FILES", False):
+        module = source_for(None)  # files of one's own stand in for any source's split
+    parts = module.read(data, split, fields)
     return None if parts is None else collect(parts, data.on_bad_row, getattr(data, f"limit_{split}"))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from paddle_ft.data.batches import longest_first, pad
 from paddle_ft.data.rows import Rows
+from paddle_ft.errors import UserError
 from paddle_ft.progress import Progress
 from paddle_ft.tasks.base import Dataset, Task
 
@@ -58,8 +59,17 @@ class Seq2Seq(Task):
             columns[name] = encoded
             info[f"truncated_{name}"] = encoded.truncated
             info[f"truncated_{name}_share"] = round(encoded.truncated / max(1, len(rows)), 4)
+            self._check_positions(name, limit, int(encoded.lengths.max(initial=0)))
         lengths = columns["source"].lengths + columns["target"].lengths
         return Dataset(split, rows.rows, columns, lengths, info)
+
+    def _check_positions(self, name: str, limit: int, longest: int) -> None:
+        positions = self.model.config.max_position_embeddings
+        if longest > positions:
+            raise UserError(
+                f"task.max_{name}_length: {limit} lets through a {name} of {longest} tokens, but the model has {positions}"
+                " positions (max_position_embeddings). Lower it to that."
+            )
 
     def _encode_texts(self, texts: list[str], limit: int, label: str):
         from paddle_ft.data.tokenization import encode_texts

@@ -13,6 +13,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from paddle_ft.errors import UserError
 from paddle_ft.progress import say
 from paddle_ft.rundir import to_json
@@ -39,10 +41,11 @@ def write(directory: Path, fill: Callable[[Path], None]) -> None:
         os.rename(temporary, directory)
         _flush(directory.parent)
         shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # safetensors wraps what the disk says
         shutil.rmtree(temporary, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or str(error).strip()
         raise UserError(
-            f"{directory}: the checkpoint could not be written: {error.strerror or error}. The last good checkpoint is intact;"
+            f"{directory}: the checkpoint could not be written: {reason}. The last good checkpoint is intact;"
             " make room or mend the folder, then go on with --resume."
         ) from None
 

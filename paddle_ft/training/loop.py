@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from paddle_ft.progress import Progress, say
-from paddle_ft.rundir import RunDir
+from paddle_ft.rundir import RunDir, WriteError
 from paddle_ft.runtime import peak_memory_mb
 from paddle_ft.tasks.base import Dataset, Task
 from paddle_ft.training import checkpoint
@@ -44,14 +44,15 @@ class Loop:
     """Trains task.model on `train`, evaluates it on `validation`, logs, saves, and stops when asked to."""
 
     def __init__(
-        self, task: Task, train: Dataset, validation: Dataset | None, run: RunDir, trackers: Trackers, world: World | None = None
-    ):
+        self, task: Task, train: Dataset, validation: Dataset | None, run: RunDir, trackers: Trackers,
+        world: World | None = None, interrupts: Interrupts | None = None,
+    ):  # fmt: skip
         self.task, self.validation, self.run, self.trackers = task, validation, run, trackers
         self.world = world or World()
         self.config = task.config
         self.stepper = Stepper(task, train, run, self.world)
         self.state = State(world_size=self.world.size)
-        self.interrupts = Interrupts(agreed=self.world.size > 1)
+        self.interrupts = interrupts or Interrupts()
         self.best_metric = self.config.eval.best_metric or task.best_metric
 
     # -------------------------------------------------------------------------------- the run
@@ -68,11 +69,15 @@ class Loop:
         self.task.model.train()
         state, total = self.state, self.stepper.total
         saved = state.step if state.step else -1
-        with self.interrupts, Progress(total, "train", unit="step", initial=state.step) as bar:
+        self.interrupts.agreed = self.world.size > 1
+        done = None
+        with Progress(total, "train", unit="step", initial=state.step) as bar:
             try:
                 while True:
                     if self._evaluation_due() and state.evaluated_step < state.step:
                         self._evaluate()
+                        if state.stopped_early and state.window["samples"]:
+                            self._log(done, bar)
                     if self._save_due() and saved < state.step:
                         self.save_last()
                         saved = state.step
@@ -81,15 +86,17 @@ class Loop:
                     with self.interrupts.deferred():
                         done, stop = self.stepper.take(state.step, self.interrupts.pending is not None)
                         self._count(done)
-                        self._log_if_due(done, bar)
+                        if state.step % self.config.train.logging_steps == 0 or state.step == total:
+                            self._log(done, bar)
                     bar.update()
                     if stop and self.world.size > 1:
                         self.interrupts.agree()
-            except Interrupted:
+            except (Interrupted, WriteError):
                 if saved < state.step:
                     self.save_last()
                 raise
             finally:
+                self.interrupts.agreed = False
                 self.stepper.close()
 
     @property
@@ -127,10 +134,9 @@ class Loop:
         state.window = State().window
         return sums
 
-    def _log_if_due(self, done: Done, bar: Progress) -> None:
+    def _log(self, done: Done, bar: Progress) -> None:
+        """Writes a line of figures for the steps since the last one."""
         state = self.state
-        if state.step % self.config.train.logging_steps and state.step != self.stepper.total:
-            return
         sums = self._close_window()
         figures = {
             "loss": round(sums["loss"] / max(1, sums["targets"]), 6),

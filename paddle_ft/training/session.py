@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
-import platform
-import shutil
+import os
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import paddle
 
-from paddle_ft import __version__
 from paddle_ft.config import to_yaml
 from paddle_ft.data import source
 from paddle_ft.data.download import ensure
@@ -22,30 +18,19 @@ from paddle_ft.data.rows import Rows
 from paddle_ft.errors import UserError
 from paddle_ft.progress import say
 from paddle_ft.rundir import RunDir
-from paddle_ft.runtime import choose_device, peak_memory_mb, seed_everything
+from paddle_ft.runtime import CPU_SETTINGS, choose_device, peak_memory_mb, seed_everything
 from paddle_ft.schema import BaseConfig
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Dataset, Scores, Task
 from paddle_ft.training import checkpoint, distributed
 from paddle_ft.training.loop import Loop
+from paddle_ft.training.results import Prepared, final_results, first_results
+from paddle_ft.training.signals import Interrupts
 from paddle_ft.training.step import Stepper
 from paddle_ft.training.trackers import Trackers
 from paddle_ft.world import World
 
 SPLITS = ("train", "validation", "test")
-
-
-@dataclass
-class Prepared:
-    """A task with its model, and its encoded data by split."""
-
-    task: Task
-    data: dict[str, Dataset]
-
-    @property
-    def measured(self) -> dict[str, Dataset]:
-        """The splits that are scored."""
-        return {split: dataset for split, dataset in self.data.items() if split != "train"}
 
 
 # ---------------------------------------------------------------------------------------------------- preparing
@@ -68,7 +53,8 @@ def prepare(config: BaseConfig, folder: Path, checkpoint_directory: Path | None 
     """Device, files, rows, model, features. `folder` is for a tokenizer that is built here."""
     world = world or World()
     device = paddle.get_device() if world.size > 1 else choose_device(config.device)  # a group has chosen its devices
-    say(f"device: {device}" + (f", {world.size} processes" if world.size > 1 else ""))
+    chosen = [f"{name}={os.environ[name]}" for name in CPU_SETTINGS if name in os.environ] if device == "cpu" else []
+    say(", ".join([f"device: {device}", *([f"{world.size} processes"] if world.size > 1 else []), *chosen]))
     _check_precision(config)
     task = find_task(config.task.name)(config)
     task.world = world
@@ -118,7 +104,10 @@ def _check_precision(config: BaseConfig) -> None:
 # ---------------------------------------------------------------------------------------------------- --check
 def check(config: BaseConfig) -> None:
     """Loads everything, evaluates two batches, trains one step, and prints what the model sees and what it will cost."""
-    with tempfile.TemporaryDirectory() as name:
+    run = RunDir(config.output_dir)
+    run.check_writable()
+    run.release()
+    with tempfile.TemporaryDirectory() as name, explained_memory_errors():
         folder = Path(name)
         prepared = prepare(config, folder / "tokenizer")
         task, train = prepared.task, prepared.data["train"]
@@ -127,6 +116,7 @@ def check(config: BaseConfig) -> None:
         print(f"parameters          {count:,}")
 
         evaluation_seconds = 0.0
+        _try_out(prepared, RunDir(folder))
         for split, dataset in prepared.measured.items():
             _, seconds = two_batches(task, dataset)
             batches = -(-len(dataset) // config.eval.eval_batch_size)
@@ -172,50 +162,50 @@ def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> 
     """Trains and measures. Returns the run's directory; Interrupted passes through after a checkpoint is saved."""
     world = distributed.join()
     run = RunDir.claim(config.output_dir, resume, overwrite) if world.is_main else RunDir(config.output_dir, silent=True)
+    try:
+        with Interrupts() as interrupts, explained_memory_errors():
+            _train(config, resume, overwrite, world, run, interrupts)
+    finally:
+        run.release()
+    return run
+
+
+def _train(config: BaseConfig, resume: bool, overwrite: bool, world: World, run: RunDir, interrupts: Interrupts) -> None:
     if resume and world.is_main:
         checkpoint.recover(run.path)
     world.wait()
-    try:
-        start = checkpoint.newest(run.path) if resume else None
-        state = checkpoint.read_state(start) if start else {}
-        if start:
-            refuse_other_config(config, run)
-            _refuse_other_world(state, world)
-        folder = Path(tempfile.mkdtemp(prefix="paddle_ft-"))
-        try:
-            prepared = prepare(config, folder, start, world)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-        _try_out(prepared, run)
-    except BaseException:
-        if world.is_main:
-            run.remove_if_empty()
-        raise
+    start = checkpoint.newest(run.path) if resume else None
+    state = checkpoint.read_state(start) if start else {}
+    if resume:
+        refuse_other_config(config, run)
+        _refuse_other_world(state, world)
+    with tempfile.TemporaryDirectory(prefix="paddle_ft-") as folder:
+        prepared = prepare(config, Path(folder), start, world)
+    _try_out(prepared, run)
 
-    if overwrite and world.is_main:
-        run.clear()
     if not start:
-        run.cut_metrics(0)
-    run.write_config(to_yaml(config))
+        if world.is_main:
+            run.clear()
+        run.write_config(to_yaml(config))
     run.write_texts(prepared.task.run_files())
     world.wait()
     trackers = Trackers(config, run.path, state.get("tracker_ids")) if world.is_main else Trackers(_untracked(config), run.path)
     try:
-        results = _first_results(config, prepared, run)
-        loop = Loop(prepared.task, prepared.data["train"], prepared.data.get("validation"), run, trackers, world)
+        results = run.results() if start else {}
+        results = results or first_results(config, prepared, run)
+        validation = prepared.data.get("validation")
+        loop = Loop(prepared.task, prepared.data["train"], validation, run, trackers, world, interrupts)
         if start:
             loop.resume(start)
             say(f"resuming at step {loop.state.step} of {loop.stepper.total} from {start}")
-        with explained_memory_errors():
-            loop.fit()
-        _final_results(results, loop, prepared, run)
+        loop.fit()
+        final_results(results, loop, prepared, run)
     finally:
         trackers.close()
-    return run
 
 
 def _refuse_other_world(state: dict, world: World) -> None:
-    before = state.get("world_size", 1)
+    before = state.get("world_size", world.size)
     if before != world.size:
         raise UserError(
             f"--resume: the run was trained by {before} process{'es' if before > 1 else ''}, now there"
@@ -260,7 +250,10 @@ def refuse_other_config(config: BaseConfig, run: RunDir) -> None:
 
     free = ("output_dir", "device", "tracking.", "eval.", "train.save_steps", "train.logging_steps",
             "train.keep_checkpoints", "data.cache", "recipe")  # fmt: skip
-    before = flat(yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8")))
+    try:
+        before = flat(dict(yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))))
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError, ValueError):
+        raise UserError(f"--resume: {run / 'config.yaml'} is damaged. Start again with --overwrite.") from None
     now = flat(yaml.safe_load(to_yaml(config)))
     changed = [k for k in sorted({*before, *now}) if before.get(k) != now.get(k) and not k.startswith(free)]
     if changed:
@@ -280,81 +273,3 @@ def flat(data: dict, prefix: str = "") -> dict:
         else:
             out[f"{prefix}{key}"] = value
     return out
-
-
-# ---------------------------------------------------------------------------------------------------- results
-def _first_results(config: BaseConfig, prepared: Prepared, run: RunDir) -> dict:
-    """Baseline and scores before training; on --resume what results.json already holds."""
-    results = run.results()
-    if results:
-        return results
-    task = prepared.task
-    results = {
-        "task": task.name,
-        "config": config.recipe,
-        "sample": config.sample,
-        "seed": config.seed,
-        "status": "training",
-        "data": {**{split: dataset.info for split, dataset in prepared.data.items()}, **task.facts()},
-        "before_training": {},
-        "baseline": {},
-        "versions": versions(),
-    }
-    for split, dataset in prepared.measured.items():
-        name, scores = task.baseline(dataset, prepared.data["train"])
-        results["baseline"]["name"] = name
-        results["baseline"][split] = scores.metrics
-        for name, scores in task.other_baselines(dataset, prepared.data["train"]).items():
-            results.setdefault("other_baselines", {}).setdefault(name, {})[split] = scores.metrics
-        if config.eval.before_training:
-            scores = task.evaluate(dataset, f"before training: {split}")
-            results["before_training"][split] = scores.metrics
-            run.log({"event": "eval", "step": 0, "epoch": 0.0, "split": split, **scores.metrics})
-    run.write_results(results)
-    return results
-
-
-def _final_results(results: dict, loop: Loop, prepared: Prepared, run: RunDir) -> None:
-    """Scores the best checkpoint on every split, and writes results, predictions, plots and report."""
-    from paddle_ft.report import write_report
-
-    state, task = loop.state, prepared.task
-    if state.best is None:  # nothing to choose by: the last weights are the result
-        if loop.world.is_main:
-            checkpoint.write(run / "best", task.save_model)
-    elif state.best["step"] != state.step:
-        task.reload_model(run / "best")
-    results["metrics"] = {}
-    for split, dataset in prepared.measured.items():
-        scores: Scores = task.evaluate(dataset, f"final: {split}")
-        results["metrics"][split] = scores.metrics
-        run.write_predictions(split, scores.predictions)
-        loop.trackers.scalars(f"final_{split}", state.step, scores.metrics)
-    results["best"] = state.best
-    seconds = max(state.seconds, 1e-9)
-    results["train"] = {
-        "seconds": round(state.seconds, 2),
-        "steps": state.step,
-        "samples_per_second": round(state.samples / seconds, 2),
-        "tokens_per_second": round(state.targets / seconds, 1),
-        "peak_memory_mb": round(peak_memory_mb(), 1),
-        "processes": loop.world.size,
-        "skipped_steps": state.skipped,
-        "stopped_early": state.stopped_early,
-        "device": paddle.get_device(),
-    }
-    results["status"] = "finished"
-    run.write_results(results)
-    if loop.world.is_main:
-        write_report(run.path)
-    loop.world.wait()
-
-
-def versions() -> dict[str, str]:
-    found = {"paddle_ft": __version__, "python": platform.python_version()}
-    for package in ("paddlepaddle", "paddlepaddle-gpu", "paddlenlp", "numpy", "rouge_score", "tokenizers"):
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

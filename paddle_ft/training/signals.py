@@ -19,11 +19,11 @@ class Interrupted(BaseException):
 class Interrupts:
     """Handles SIGINT and SIGTERM while it is entered. `with interrupts.deferred():` protects a step or a save.
 
-    `agreed`: several processes train together; a signal then waits until all of them call `agree` after the same step.
+    `agreed`: set while several processes train together; a signal then waits until all call `agree` after the same step.
     """
 
-    def __init__(self, agreed: bool = False):
-        self.agreed = agreed
+    def __init__(self):
+        self.agreed = False
         self.pending: int | None = None
         self.depth = 0
         self.previous: dict = {}

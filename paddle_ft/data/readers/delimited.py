@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from paddle_ft.data.readers import extension
 from paddle_ft.data.readers.stream import DataFile
 from paddle_ft.data.rows import Fields, take
 from paddle_ft.errors import UserError
@@ -21,7 +22,7 @@ LONGEST_FIELD = 2**24  # characters; beyond it a quote was certainly never close
 
 def read(file: DataFile, fields: Fields) -> Iterator[tuple[int, dict[str, str] | str]]:
     """Yields (line, row or reason). Raises UserError if the columns cannot be found in the first line."""
-    yield from _rows(file, fields, _tsv if ".tsv" in file.path.lower() else _csv)
+    yield from _rows(file, fields, _tsv if extension(file.path) == ".tsv" else _csv)
 
 
 def read_quoted(file: DataFile, fields: Fields, delimiter: str) -> Iterator[tuple[int, dict[str, str] | str]]:

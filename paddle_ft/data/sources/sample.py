@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from paddle_ft.data.download import Wanted
 from paddle_ft.data.rows import Fields, Records, take_columns
 from paddle_ft.data.samples import sample
+from paddle_ft.errors import UserError
 
 ORDER = 1
 
@@ -20,6 +21,9 @@ def wanted(data) -> list[Wanted]:
 
 
 def read(data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | None:
+    asked = getattr(data, split)
+    if asked not in (None, split):
+        raise UserError(f"data.{split}: {data.source} has no split {asked!r}; leave it out, or give a file that exists")
     columns = fields.by_name(data.source)
     rows = sample(data.source).rows(split)
     records = ((number, take_columns(row, columns, fields)) for number, row in enumerate(rows, start=1))

@@ -23,6 +23,7 @@ from paddle_ft.errors import UserError
 from paddle_ft.progress import Progress
 
 ORDER = 1
+READS_FILES = True  # data.train, ... are this source's own files, in its own layouts
 LEVELS = {"genre": "folder1", "artist": "folder2"}  # what a field is read from where data.columns does not say
 
 

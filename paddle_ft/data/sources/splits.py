@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import os
+
+from paddle_ft.data.readers import extension, readers
 from paddle_ft.errors import UserError
 
 NONE = "none"
 ALIASES = {"train": ("train",), "validation": ("validation", "dev", "valid", "val"), "test": ("test",)}
+
+
+def names_files(asked) -> bool:
+    """Whether data.<split> names files and not a split of the source."""
+    if isinstance(asked, str):
+        return extension(asked) in readers() or any(mark in asked for mark in "*?") or os.path.isfile(os.path.expanduser(asked))
+    return asked is not None
 
 
 def choose(data, split: str, available: list[str]) -> str | None:
@@ -15,6 +25,8 @@ def choose(data, split: str, available: list[str]) -> str | None:
     Raises: UserError for a split that was asked for by name and is not there, and for a source without training rows.
     """
     asked = getattr(data, split)
+    if names_files(asked):  # read from these files instead
+        return None
     if asked == NONE and split != "train":
         return None
     if asked is None:
