@@ -66,3 +66,22 @@ def test_a_missing_dependency_is_named_with_the_remedy(tmp_path):
     assert done.returncode == 2
     assert "error: the package pydantic is not installed" in done.stderr
     assert "make setup" in done.stderr
+
+
+def test_a_folder_that_may_not_be_entered_is_named(tmp_path):
+    program = (
+        "import os, sys; from paddle_ft import cli\n"
+        "from paddle_ft.commands import report\n"
+        "def refuse(options): open('/proc/1/mem', 'wb').close(); raise PermissionError(13, 'Permission denied', '/locked/run')\n"
+        "report.run = refuse\n"
+        "sys.exit(cli.main(['report', 'x']))"
+    )
+    done = run("-c", program)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and "Traceback" not in done.stderr
+
+
+def test_flags_are_not_guessed_from_their_first_letters():
+    done = run("train.py", "--config", "bart_lcsts", "--over")
+    assert done.returncode == 2
+    assert "unrecognized arguments: --over" in done.stderr

@@ -132,3 +132,24 @@ def test_every_field_has_a_meaning():
 
     missing = [name for name, info in fields(config_module.config_class("summarization")) if not info.description]
     assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed: 1\nname: a\x07b\n", "{path}:2: not valid YAML: the character '\\x07' is not allowed"),
+        ("? [a, b]\n: 1\n", "{path}"),
+        ("a: &a [*a]\n", "{path}"),
+    ],
+)
+def test_odd_yaml_is_refused_in_words(tmp_path, text, message):
+    path = tmp_path / "odd.yaml"
+    path.write_text(text)
+    assert message.format(path=path) in globals()["message"](str(path))
+
+
+def test_numbers_must_be_finite_and_a_mapping_names_its_key():
+    assert "train.learning_rate: inf is not allowed" in message("bart_lcsts", ["train.learning_rate=.inf"])
+    assert "train.num_train_epochs: inf is not allowed" in message("bart_lcsts", ["train.num_train_epochs=.inf"])
+    text = message("bart_lcsts", ["data.on_bad_row=skip", "data.columns.source=1.5"])
+    assert "data.columns.source: 1.5 is not allowed (command line: data.columns.source=1.5)" in text

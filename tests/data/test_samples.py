@@ -73,8 +73,9 @@ def test_the_seed_fixes_the_rows(generated):
 
 def test_samples_are_sources():
     data = SimpleNamespace(
-        source="sample:briefs", columns={}, on_bad_row="error", limit_train=10, limit_validation=None, limit_test=None
-    )
+        source="sample:briefs", columns={}, on_bad_row="error", limit_train=10, limit_validation=None, limit_test=None,
+        train=None, validation=None, test=None,
+    )  # fmt: skip
     assert load_split(data, "train").rows == briefs.rows("train")[:10]
     assert load_split(data, "test").files == ["sample:briefs (test)"]
     with pytest.raises(UserError, match=r"^data\.source: there is no sample 'brief'; there is briefs"):

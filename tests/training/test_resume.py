@@ -8,7 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from paddle_ft.config import load_config
 from paddle_ft.training import checkpoint, session
@@ -110,13 +112,19 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path):
 
     def full_disk(folder: Path):
         (folder / "weights").write_text("half")
-        raise OSError(28, "No space left on device")
+        save_file({"a": np.zeros(4)}, str(folder / "absent" / "weights"))  # safetensors wraps what the disk says
 
-    with pytest.raises(checkpoint.UserError, match="No space left on device. The last good checkpoint is intact"):
+    with pytest.raises(checkpoint.UserError, match="could not be written: .*No such file.*The last good checkpoint is intact"):
         checkpoint.write(tmp_path / "last", full_disk)
     assert (tmp_path / "last" / "weights").read_text() == "one"
     assert checkpoint.damage(tmp_path / "last") is None
     assert [p.name for p in tmp_path.iterdir()] == ["last"]
+
+    def no_room(folder: Path):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(checkpoint.UserError, match="could not be written: No space left on device. The last good"):
+        checkpoint.write(tmp_path / "last", no_room)
 
 
 def test_no_checkpoint_yet_means_from_the_start(tmp_path):

@@ -1,6 +1,7 @@
 """A whole training on eight pairs, in this process: what it computes, writes and refuses."""
 
 import json
+import shutil
 
 import numpy as np
 import paddle
@@ -11,6 +12,7 @@ from paddlenlp.transformers import BartForConditionalGeneration, BertTokenizer
 from paddle_ft import inference
 from paddle_ft.config import load_config
 from paddle_ft.errors import UserError
+from paddle_ft.rundir import RunDir
 from paddle_ft.training import session
 from tests.tiny import PAIRS, overrides, write_pairs
 
@@ -231,6 +233,62 @@ def test_older_checkpoints_are_kept_when_asked(tmp_path):
     assert sorted(p.name for p in run.path.glob("checkpoint-*")) == ["checkpoint-00000004"]
 
 
+def test_speed_is_reported_after_stopping_early_within_a_log_window(tmp_path):
+    run = train(tmp_path, "eval.best_metric=rougeL", "eval.early_stopping_patience=1", "train.learning_rate=1e-12",
+                "train.num_train_epochs=30", "train.logging_steps=50", "eval.before_training=false")  # fmt: skip
+    assert run.results()["train"]["steps"] == 4
+    assert run.results()["train"]["samples_per_second"] > 0
+    assert [e["step"] for e in run.events() if e["event"] == "train"] == [4]
+
+
+def test_resume_before_the_first_checkpoint_takes_nothing_over(tmp_path):
+    run = train(tmp_path, "train.max_steps=1")
+    shutil.rmtree(run / "last")
+    results = run.results()
+    results["baseline"]["test"]["rougeL"] = -77
+    run.write_results(results)
+    with pytest.raises(UserError, match="seed: 2022 then, 7 now"):
+        train(tmp_path, "train.max_steps=1", "seed=7", resume=True)
+    again = train(tmp_path, "train.max_steps=1", resume=True)
+    assert again.results()["baseline"]["test"]["rougeL"] >= 0
+
+
+def test_two_trainings_in_one_directory_at_a_time_are_refused(tmp_path):
+    held = RunDir.claim(str(tmp_path / "run"), resume=False, overwrite=False)
+    with pytest.raises(UserError, match="another process is training in"):
+        train(tmp_path)
+    held.release()
+    assert train(tmp_path, "train.max_steps=1").results()["status"] == "finished"
+
+
+def test_rows_longer_than_the_models_positions_are_refused_at_the_start(tmp_path):
+    data = write_pairs(tmp_path / "long.tsv", [("长" * 60, "短"), *PAIRS])
+    with pytest.raises(UserError, match="task.max_source_length: 64 lets through a source of 62 tokens, but the model has 32"):
+        train(tmp_path, f"data.test={data}", "task.max_source_length=64")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("vocab_size: 5", "model.config.vocab_size: 5 is not allowed"),
+        ("decoder_start_token_id: 9999", "model.config.decoder_start_token_id: 9999 is not allowed"),
+        ("dropout: 5", "model.config.dropout: 5 is not allowed: must be a probability"),
+        ("activation_function: foo", "model.config: these sizes do not make a model"),
+        ("encoder_attention_heads: 7", "model.config: these sizes do not make a model"),
+    ],
+)
+def test_sizes_that_make_no_model(tmp_path, setting, message):
+    with pytest.raises(UserError, match=message):
+        train(tmp_path, f"model.config={{d_model: 32, encoder_layers: 1, decoder_layers: 1, {setting}}}")
+
+
+def test_check_refuses_what_training_refuses(tmp_path):
+    with pytest.raises(UserError, match="eval.best_metric: 'accuracy' is no figure"):
+        session.check(load_config("bart_lcsts", overrides(tmp_path, "eval.best_metric=accuracy")))
+    with pytest.raises(UserError, match="cannot be written"):
+        session.check(load_config("bart_lcsts", overrides(tmp_path, "output_dir=/proc/nope")))
+
+
 def test_a_misspelt_model_size_is_found(tmp_path):
     with pytest.raises(UserError, match="model.config.d_modle: BartConfig has no such setting. Did you mean d_model?"):
         train(tmp_path, "model.config={d_modle: 32}")
@@ -260,4 +318,6 @@ def test_visualdl_gets_the_scalars(tmp_path):
 
 
 def test_config_yaml_is_plain_yaml(finished):
-    assert yaml.safe_load((finished / "config.yaml").read_text(encoding="utf-8"))["train"]["train_batch_size"] == 8
+    train = yaml.safe_load((finished / "config.yaml").read_text(encoding="utf-8"))["train"]
+    assert train["train_batch_size"] == 8
+    assert train["adam_epsilon"] == 1e-6  # a number for every reader, not the text '1e-06'
