@@ -64,7 +64,8 @@ def stand_in(tmp_path_factory) -> dict[str, bytes]:
     paddle.seed(7)
     ids = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "decoder_start_token_id": 3, "forced_eos_token_id": 3}
     config = BartConfig(vocab_size=len(tokenizer), d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
-                        decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, max_position_embeddings=64, **ids)  # fmt: skip
+                        decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, max_position_embeddings=64,
+                        **ids)  # fmt: skip
     model = BartForConditionalGeneration(config)
     models.tie_head(model, from_scratch=True)
     model.save_pretrained(str(folder / "paddle"), safe_serialization=True)

@@ -49,13 +49,14 @@ class Summarization(Seq2Seq):
 
     def score(self, texts: list[str], dataset: Dataset) -> Scores:
         """ROUGE and BLEU of predicted texts against the targets."""
-        from paddle_ft.metrics.bleu import bleu4
+        from paddle_ft.metrics.bleu import bleu4, bleu4_interval
         from paddle_ft.metrics.rouge import rouge, rouge_each
 
         targets = [row["target"] for row in dataset.rows]
         samples = self.config.eval.bootstrap_samples
         metrics = rouge(texts, targets, language=self.options.language, bootstrap=samples, seed=self.config.seed)
         metrics["bleu4"] = bleu4(texts, targets)
+        metrics["bleu4_ci"] = bleu4_interval(texts, targets, seed=self.config.seed, n=samples)
         metrics["generated_characters"] = round(float(np.mean([len(text) for text in texts])), 2)
         each = rouge_each(texts, targets)
         predictions = [

@@ -30,3 +30,19 @@ def test_empty_predictions_and_wrong_lengths():
     assert 0 < bleu4(["", "今天北京有雨"], ["今天", "今天北京有雨"]) < 100
     with pytest.raises(ValueError, match="2 predictions but 1 references"):
         bleu4(["a", "b"], ["a"])
+
+
+def test_the_interval_is_of_the_same_score():
+    """With every resample the whole corpus, the interval closes around nltk's figure; else it lies around it."""
+    from paddle_ft.metrics import bleu
+
+    pairs = [("今天北京天气晴朗", "今天北京有晴天"), ("上海明天下大雨", "上海明天有大雨"), ("a b c d e", "a b c d f g"),
+             ("短", "长文本"), ("", "空")]  # fmt: skip
+    predictions, references = zip(*pairs, strict=True)
+    tokenize = bleu.CharacterWordTokenizer().tokenize
+    counts = bleu.np.array([bleu._counts(tokenize(p), tokenize(r)) for p, r in pairs])
+    assert bleu._scores(counts.sum(axis=0, keepdims=True))[0] == pytest.approx(bleu.bleu4(predictions, references), abs=1e-3)
+    low, high = bleu.bleu4_interval(predictions * 20, references * 20, seed=1)
+    assert low < bleu.bleu4(predictions * 20, references * 20) < high
+    same = ["北京晴"] * 5
+    assert bleu.bleu4_interval(same, same)[0] == pytest.approx(bleu.bleu4(same, same), abs=1e-3)
