@@ -1,5 +1,8 @@
 """Language model heads: the same logits as PaddleNLP's whole model, tied as in the originals, and so through save and load."""
 
+import tarfile
+from pathlib import Path
+
 import numpy as np
 import paddle
 import pytest
@@ -13,8 +16,10 @@ from paddlenlp.transformers import (
     RobertaConfig,
     RobertaForMaskedLM,
 )
+from safetensors.numpy import load_file
 
 from paddle_ft import models
+from paddle_ft.errors import UserError
 from paddle_ft.lm_heads import causal_lm_logits, freeze_row, masked_lm_logits
 
 SIZES = {"vocab_size": 20, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,
@@ -131,3 +136,56 @@ def test_spare_rows_of_a_padded_vocabulary_become_the_mean_of_the_known_ones():
     models.resize_vocabulary(model, 26, known=23)
     assert model.lm_head.weight.shape == [26, 16]
     assert model.config.vocab_size == 26
+
+
+# ---------------------------------------------------------------------------------------------------- Hugging Face's originals
+ARCHIVES = Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture
+def original(tmp_path, monkeypatch):
+    """original("distilbert/masked_lm", kind) -> (our model, inputs, outputs and gradients that transformers computed)."""
+    monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path / "home"))
+
+    def load(name, kind):
+        family = name.split("/")[0]
+        with tarfile.open(ARCHIVES / f"{family}.tar.xz") as archive:
+            archive.extractall(tmp_path / family, filter="data")
+        directory = models.resolve(str(tmp_path / name), kind)
+        model = models.load_pretrained(kind, directory)
+        models.tie_head(model)
+        model.eval()
+        files = [tmp_path / name / f"{kind}.safetensors" for kind in ("reference_outputs", "gradients")]
+        return model, {key: value for file in files if file.exists() for key, value in load_file(str(file)).items()}
+
+    return load
+
+
+def check_against(reference, logits, positions, embedding):
+    """Logits, and the gradient of the loss that the reference was computed with: it passes through head and embedding."""
+    np.testing.assert_allclose(logits.numpy(), reference["logits"].reshape([-1, logits.shape[-1]])[positions], atol=2e-5)
+    labels = paddle.arange(len(positions)) % logits.shape[-1]
+    paddle.nn.functional.cross_entropy(logits, labels).backward()
+    (expected,) = (value for name, value in reference.items() if name.endswith(("word_embeddings.weight", "wte.weight")))
+    np.testing.assert_allclose(embedding.grad.numpy(), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("family", ["distilbert", "roberta"])
+def test_an_original_masked_model_gives_its_own_logits_and_gradients(original, family):
+    model, reference = original(f"{family}/masked_lm", "masked_lm")
+    ids, mask = (paddle.to_tensor(reference[f"input.{name}"].astype("int64")) for name in ("input_ids", "attention_mask"))
+    positions = np.flatnonzero(mask.numpy().reshape(-1))
+    logits = masked_lm_logits(model, ids, mask, paddle.to_tensor(positions))
+    check_against(reference, logits, positions, models.input_embedding(model).weight)
+
+
+def test_an_original_gpt2_gives_its_own_logits_and_gradients(original):
+    model, reference = original("gpt2/causal_lm", "causal_lm")
+    positions = np.flatnonzero(reference["input.attention_mask"].reshape(-1))
+    logits = causal_lm_logits(model, paddle.to_tensor(reference["input.input_ids"].astype("int64")), paddle.to_tensor(positions))
+    check_against(reference, logits, positions, models.input_embedding(model).weight)
+
+
+def test_a_gpt2_with_a_head_of_its_own_is_refused(original):
+    with pytest.raises(UserError, match="the head differs from the embedding"):
+        original("gpt2/causal_lm-head_untied", "causal_lm")
