@@ -38,6 +38,11 @@ def test_there_is_one_set_of_rows(file):
     assert load(file, "test") is None
 
 
+def test_a_split_is_not_ignored_silently(file):
+    with pytest.raises(UserError, match="data.test: booksummaries:.* has one set of rows and no splits"):
+        load(file, "test", test="new.txt")
+
+
 def test_the_archive_holds_the_same(file, tmp_path):
     with tarfile.open(tmp_path / "booksummaries.tar.gz", "w:gz") as archive:
         (tmp_path / "README").write_text("about")

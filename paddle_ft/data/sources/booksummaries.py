@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator
 from paddle_ft.data.download import Wanted, data_home, ensure
 from paddle_ft.data.readers.stream import DataFile, not_utf8
 from paddle_ft.data.rows import Fields, Records, take_columns
+from paddle_ft.data.sources.splits import NONE
 from paddle_ft.errors import UserError
 
 ORDER = 1
@@ -38,6 +39,11 @@ def wanted(data) -> list[Wanted]:
 
 
 def read(data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | None:
+    if getattr(data, split) not in (None, NONE):
+        raise UserError(
+            f"data.{split}: {data.source} has one set of rows and no splits; the task splits it. For files of your own set"
+            " data.source=null and data.train, data.validation, data.test."
+        )
     if split != "train":
         return None
     columns = fields.by_name(data.source)
