@@ -1,0 +1,157 @@
+"""Summarisation: what generation is asked for, how texts are scored, the lead, and predictions for new texts."""
+
+import re
+
+import numpy as np
+import pytest
+
+from paddle_ft.config import load_config
+from paddle_ft.data.rows import Rows
+from paddle_ft.generation import GenerationOptions
+from paddle_ft.runtime import seed_everything
+from paddle_ft.tasks.base import Dataset
+from paddle_ft.tasks.summarization import Summarization
+from tests.tiny import PAIRS, overrides
+
+ROWS = [{"source": source, "target": target} for source, target in PAIRS]
+
+
+def build(folder, *more) -> Summarization:
+    task = Summarization(load_config("bart_lcsts", overrides(folder, *more)))
+    seed_everything(5)
+    task.load_model(folder / "tokenizer", Rows(rows=ROWS))
+    for parameter in task.model.parameters():
+        parameter.set_value(parameter * 8)  # fresh weights are so small that every text comes out the same
+    task.model.eval()
+    return task
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("task"))
+
+
+def dataset(pairs) -> Dataset:
+    rows = [{"source": source, "target": target} for source, target in pairs]
+    return Dataset("test", rows, {}, np.ones(len(rows)))
+
+
+# ---------------------------------------------------------------------------------------------------- generation
+def test_generation_options(task, monkeypatch):
+    """Every field has a value of its own, so none can stand in for another."""
+    for name, value in {"num_beams": 5, "length_penalty": 0.7, "no_repeat_ngram_size": 4, "early_stopping": False}.items():
+        monkeypatch.setattr(task.config.generation, name, value)
+    monkeypatch.setattr(task.options, "max_target_length", 11)
+    monkeypatch.setattr(task.options, "min_target_length", 6)
+    monkeypatch.setattr(task.model.config, "forced_bos_token_id", 21)
+    monkeypatch.setattr(task.model.config, "forced_eos_token_id", 22)
+    assert task.generation_options() == GenerationOptions(
+        num_beams=5,
+        max_length=12,  # decoder_start_token_id besides
+        min_length=7,
+        length_penalty=0.7,
+        no_repeat_ngram_size=4,
+        early_stopping=False,
+        forced_bos_token_id=21,
+        forced_eos_token_id=22,
+    )
+    monkeypatch.setattr(task.config.generation, "early_stopping", True)
+    monkeypatch.setattr(task.options, "min_target_length", 0)
+    options = task.generation_options()
+    assert options.early_stopping is True
+    assert options.min_length == 0
+
+
+def test_generate_obeys_the_settings(tmp_path):
+    """Of a model that knows nothing: targets of 6 or 7 tokens, [CLS] and [SEP] among them, no token twice."""
+    task = build(tmp_path, "task.max_target_length=7", "task.min_target_length=6", "generation.no_repeat_ngram_size=1")
+    texts = task.generate(task.encode(Rows(rows=ROWS), "test").columns["source"], "generate")
+    assert len(texts) == 8
+    assert len(set(texts)) > 1
+    assert all(len(text) == len(set(text)) for text in texts)
+    assert max(len(text) for text in texts) == 6  # and [SEP]; of others some tokens may be special
+
+
+# ---------------------------------------------------------------------------------------------------- scores
+def test_score(task):
+    """ROUGE-1 of 北京雨 beside 北京晴: 2 of 3 characters, so 66.67; the other pair is right."""
+    data = dataset([("甲", "北京晴"), ("乙", "上海雨")])
+    scores = task.score(["北京雨", "上海雨"], data)
+    assert scores.predictions == [
+        {"source": "甲", "target": "北京晴", "prediction": "北京雨", "rougeL": pytest.approx(66.67, abs=0.01)},
+        {"source": "乙", "target": "上海雨", "prediction": "上海雨", "rougeL": 100},
+    ]
+    metrics = scores.metrics
+    assert metrics["rouge1"] == pytest.approx(250 / 3, abs=0.01)
+    assert metrics["rouge2"] == pytest.approx(75, abs=0.01)  # 北京 京雨 beside 北京 京晴: one of two
+    assert metrics["rougeL"] == pytest.approx(250 / 3, abs=0.01)
+    assert "rougeLsum" not in metrics
+    assert metrics["rougeL_ci"] == pytest.approx([200 / 3, 100], abs=0.01)
+    # matches of n-grams 5 of 6, 3 of 4, 1 of 2, and none of 2 that nltk counts, smoothed to 0.1
+    assert metrics["bleu4"] == pytest.approx(100 * (5 / 6 * 3 / 4 * 1 / 2 * 0.1 / 2) ** 0.25, abs=0.01)
+    assert metrics["generated_characters"] == 3
+    assert task.score(["北", "上海雨雪大"], data).metrics["generated_characters"] == 3
+    assert task.score(["", "上海雨"], data).metrics["generated_characters"] == 1.5
+
+
+def test_english_has_rougelsum_and_the_samples_are_those_of_the_configuration(task, monkeypatch):
+    monkeypatch.setattr(task.options, "language", "en")
+    data = dataset([("a", f"the {word} sat") for word in ("cat", "dog", "cow", "hen", "pig")])
+    texts = ["the cat sat", "the cat sat", "a cow", "hens", "pig"]
+    metrics = task.score(texts, data).metrics
+    assert "rougeLsum" in metrics
+    assert "rougeLsum" in task.score(["北京雨"], dataset([("甲", "北京晴")])).metrics
+    monkeypatch.setattr(task.config.eval, "bootstrap_samples", 101)
+    assert task.score(texts, data).metrics["rougeL_ci"] != metrics["rougeL_ci"]
+    monkeypatch.setattr(task.config.eval, "bootstrap_samples", 100)
+    assert task.score(texts, data).metrics["rougeL_ci"] == metrics["rougeL_ci"]
+    monkeypatch.setattr(task.config, "seed", 8)
+    assert task.score(texts, data).metrics["rougeL_ci"] != metrics["rougeL_ci"]
+
+
+def test_the_lead_is_as_long_as_the_training_targets(task):
+    """Training targets of 2 characters, those to be scored of 4: the lead may not know these."""
+    train = dataset([("任何文章", "两字"), ("其他文章", "二字")])
+    name, scores = task.baseline(dataset([("北京今天下雨", "雨北京下"), ("上海", "雪上海下")]), train)
+    assert name == "lead"
+    assert [row["prediction"] for row in scores.predictions] == ["北京", "上海"]
+    assert scores.metrics["lead_length"] == 2
+    assert scores.metrics["rouge1"] == pytest.approx(200 / 3, abs=0.01)  # precision 1, recall 1/2
+
+
+def test_evaluate_puts_loss_and_scores_together(task):
+    data = task.encode(Rows(rows=ROWS), "test")
+    scores = task.evaluate(data, "evaluate")
+    assert scores.metrics["loss"] == pytest.approx(task.mean_loss(data, "again"), abs=1e-6)
+    texts = task.generate(data.columns["source"], "generate")
+    assert [row["prediction"] for row in scores.predictions] == texts
+    assert scores.metrics == {"loss": scores.metrics["loss"], **task.score(texts, data).metrics}
+
+
+# ---------------------------------------------------------------------------------------------------- predictions
+def test_predict(tmp_path):
+    """In order and whole, while the model sees no more than max_source_length tokens."""
+    task = build(tmp_path, "task.max_source_length=8", "eval.eval_batch_size=3")
+    texts = [source for source, _ in reversed(PAIRS)]
+    rows = task.predict(texts, "predict")
+    assert [row["source"] for row in rows] == texts
+    data = task.encode(Rows(rows=ROWS[::-1]), "test")
+    assert [row["prediction"] for row in rows] == task.generate(data.columns["source"], "generate")
+    assert len({row["prediction"] for row in rows}) > 1
+    longer = task.predict([text + "天气晴朗" for text in texts], "predict")
+    assert [row["prediction"] for row in longer] == [row["prediction"] for row in rows]
+    assert longer[0]["source"] == texts[0] + "天气晴朗"
+    assert all(set(row) == {"source", "prediction"} for row in rows)
+
+
+def test_preview_shows_what_the_model_is_given(task):
+    data = task.encode(Rows(rows=ROWS), "train")
+    first, second = task.preview(data).split("\n\n")
+    assert first.splitlines() == [
+        "source        今天北京天气晴朗",
+        "target        北京晴",
+        "input_ids     [CLS] 今 天 北 京 天 气 晴 朗 [SEP]",
+        "decoder input [SEP] [CLS] 北 京 晴",
+        "labels        [CLS] 北 京 晴 [SEP]",
+    ]
+    assert re.search("source        上海明天有大雨", second)

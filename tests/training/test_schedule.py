@@ -1,0 +1,68 @@
+"""What is due after which step: evaluations, saves, the last lines of the log, and the try-out before the first step."""
+
+import pytest
+
+from paddle_ft.config import load_config
+from paddle_ft.errors import UserError
+from paddle_ft.tasks.summarization import Summarization
+from paddle_ft.training import checkpoint, session
+from tests.tiny import PAIRS, overrides, write_pairs
+
+QUICK = ("eval.before_training=false", "train.num_train_epochs=1", "train.train_batch_size=1", "generation.num_beams=1")
+
+
+def train(folder, *more):
+    return session.train(load_config("bart_lcsts", overrides(folder, *QUICK, *more)))
+
+
+def evaluated(run) -> list[int]:
+    return [event["step"] for event in run.events() if event["event"] == "eval" and event["step"]]
+
+
+def test_evaluations_and_saves_within_an_epoch(tmp_path):
+    """Eight steps an epoch: evaluated every third and at the end, saved every fifth and at the end."""
+    run = train(tmp_path, "eval.eval_steps=3", "train.save_steps=5", "train.keep_checkpoints=9")
+    assert evaluated(run) == [3, 6, 8]
+    assert [path.name for path in run.path.glob("checkpoint-*")] == ["checkpoint-00000005"]
+
+
+def test_without_eval_steps_once_an_epoch(tmp_path):
+    run = train(tmp_path, "train.num_train_epochs=1.25", "train.keep_checkpoints=9")
+    assert evaluated(run) == [8, 10]
+    assert [path.name for path in run.path.glob("checkpoint-*")] == ["checkpoint-00000008"]
+
+
+def test_steps_before_an_early_stop_are_logged_and_counted(tmp_path):
+    run = train(tmp_path, "eval.best_metric=rougeL", "eval.early_stopping_patience=1", "train.learning_rate=1e-12",
+                "eval.eval_steps=3", "train.logging_steps=4")  # fmt: skip
+    assert evaluated(run) == [3, 6]
+    logged = [event for event in run.events() if event["event"] == "train"]
+    assert [event["step"] for event in logged] == [4, 6]
+    assert logged[1]["loss"] == pytest.approx(logged[0]["loss"], rel=0.3)
+    assert checkpoint.read_state(run / "last")["samples"] == 6
+    assert run.results()["train"]["samples_per_second"] > 0
+
+
+@pytest.mark.parametrize("broken", ["validation", "test"])
+def test_two_batches_of_every_split_are_tried_before_anything_is_written(tmp_path, monkeypatch, broken):
+    real, rows = Summarization.evaluate, {}
+
+    def evaluate(self, dataset, label):
+        rows.setdefault(dataset.split, []).append(len(dataset))
+        if dataset.split == broken:
+            raise UserError(f"{broken} cannot be evaluated")
+        return real(self, dataset, label)
+
+    monkeypatch.setattr(Summarization, "evaluate", evaluate)
+    with pytest.raises(UserError, match=f"{broken} cannot be evaluated"):
+        train(tmp_path, "eval.eval_batch_size=3")
+    assert not (tmp_path / "run").exists()
+    assert rows == ({"validation": [6]} if broken == "validation" else {"validation": [6], "test": [6]})
+
+
+def test_check_tries_both_splits_and_takes_two_steps(tmp_path, capsys):
+    write_pairs(tmp_path / "one.tsv", PAIRS[:1])
+    session.check(load_config("bart_lcsts", overrides(tmp_path, *QUICK, f"data.test={tmp_path / 'one.tsv'}")))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" evaluated")[0].split()[-1] for line in lines if line.startswith("two batches")] == ["validation", "test"]
+    assert "steps               8 (8 an epoch)" in lines
