@@ -171,7 +171,8 @@ class CausalLM(LanguageModel):
 
         positions = self.model.config.max_position_embeddings
         more = min(CONTINUED, positions // 2)
-        prompts = [self.fast_tokenizer.encode(BOS + text).ids[more - positions :] for text in texts]
+        starts = [self.example({"text": text}).removesuffix(EOS) for text in texts]
+        prompts = [self.fast_tokenizer.encode(start).ids[more - positions :] for start in starts]
         options = GenerationOptions(max_new_tokens=more)
         outputs = generate_all(self.model, prompts, options, self.config.eval.eval_batch_size, label)
         return [{"source": text, "prediction": self._text(ids)} for text, (ids, *_) in zip(texts, outputs, strict=True)]

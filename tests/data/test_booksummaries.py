@@ -40,7 +40,7 @@ def test_there_is_one_set_of_rows(file):
 
 def test_a_split_is_not_ignored_silently(file):
     with pytest.raises(UserError, match="data.test: booksummaries:.* has one set of rows and no splits"):
-        load(file, "test", test="new.txt")
+        load(file, "test", test="dev")
 
 
 def test_the_archive_holds_the_same(file, tmp_path):

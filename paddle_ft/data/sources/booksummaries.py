@@ -41,8 +41,8 @@ def wanted(data) -> list[Wanted]:
 def read(data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | None:
     if getattr(data, split) not in (None, NONE):
         raise UserError(
-            f"data.{split}: {data.source} has one set of rows and no splits; the task splits it. For files of your own set"
-            " data.source=null and data.train, data.validation, data.test."
+            f"data.{split}: {data.source} has one set of rows and no splits; the task splits it. A file of your own may stand"
+            " here."
         )
     if split != "train":
         return None
