@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator
 from paddle_ft.data.download import Wanted, data_home, ensure
 from paddle_ft.data.readers.stream import DataFile, not_utf8
 from paddle_ft.data.rows import Fields, Records, take_columns
-from paddle_ft.data.sources.splits import choose
+from paddle_ft.data.sources.splits import choose_several
 from paddle_ft.errors import UserError
 from paddle_ft.progress import Progress
 
@@ -46,7 +46,7 @@ def wanted(data) -> list[Wanted]:
 
 def read(data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | None:
     columns = fields.by_name(data.source)
-    chosen = _chosen(data, split)
+    chosen = choose_several(data, split, list(FOLDERS))
     if "unsupervised" in chosen and "label" in fields.required:
         raise UserError(f"data.{split}: the unsupervised reviews of {data.source} have no label; use train or test")
     if not chosen:
@@ -54,15 +54,6 @@ def read(data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | No
     path = _place(data)
     reviews = _folder(path, chosen) if os.path.isdir(path) else _archive(path, chosen)
     return [(f"{path} ({'+'.join(chosen)})", _records(reviews, columns, fields))]
-
-
-def _chosen(data, split: str) -> list[str]:
-    """The data set's own splits that are meant: one, or several joined with +."""
-    asked = getattr(data, split)
-    if isinstance(asked, str) and "+" in asked:
-        return [choose(data.model_copy(update={split: part}), split, list(FOLDERS)) for part in asked.split("+")]
-    found = choose(data, split, list(FOLDERS))
-    return [found] if found else []
 
 
 def _place(data) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from paddle_ft.data.download import Wanted, unreachable
 from paddle_ft.data.rows import Fields, Records, take_columns
 from paddle_ft.data.sources import builtin
-from paddle_ft.data.sources.splits import choose
+from paddle_ft.data.sources.splits import choose_several
 from paddle_ft.errors import UserError
 from paddle_ft.progress import Progress
 
@@ -32,8 +32,8 @@ def read(data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | No
     if data.data_files:
         raise UserError(f"data.data_files: {data.source} is no PaddleNLP built-in; your own files need no data.source")
     columns = fields.by_name(data.source)
-    chosen = choose(data, split, _split_names(data))
-    if chosen is None:
+    chosen = "+".join(choose_several(data, split, _split_names(data)))
+    if not chosen:
         return None
     # the module's own function: paddlenlp replaces the package's by one that runs its scripts for equal names
     from datasets.load import load_dataset
