@@ -36,15 +36,19 @@ def choose(data, split: str, available: list[str]) -> str | None:
         return found
     if not isinstance(asked, str):
         raise UserError(f"data.{split}: with data.source={data.source} this is the name of a split, not {asked!r}")
-    if asked.partition("[")[0] not in available:
-        raise UserError(f"data.{split}: {data.source} has no split {asked!r}; it has {', '.join(available)}")
-    return asked
+    return _known(data, split, asked, available)
+
+
+def _known(data, split: str, name: str, available: list[str]) -> str:
+    if name.partition("[")[0] not in available:
+        raise UserError(f"data.{split}: {data.source} has no split {name!r}; it has {', '.join(available)}")
+    return name
 
 
 def choose_several(data, split: str, available: list[str]) -> list[str]:
     """The same for sources that take several splits joined with +, as in train+unsupervised; empty for none."""
     asked = getattr(data, split)
     if isinstance(asked, str) and "+" in asked and not names_files(asked):
-        return [choose(data.model_copy(update={split: part}), split, available) for part in asked.split("+")]
+        return [_known(data, split, part, available) for part in asked.split("+")]
     found = choose(data, split, available)
     return [found] if found else []
