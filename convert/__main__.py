@@ -83,6 +83,8 @@ def run(options: argparse.Namespace) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Exit codes: 0 done; 1 verify found a difference; 2 a ConvertError, or a command line that is not understood."""
     options = parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a name's characters gets their escapes
+        stream.reconfigure(errors="backslashreplace")
     try:
         return run(options)
     except ConvertError as error:

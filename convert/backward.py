@@ -43,7 +43,7 @@ class PaddleSource:
             known = ", ".join(dict.fromkeys(task.paddle_class for task in self.family.tasks))
             raise ConvertError(f"{self.where}: architectures names no class that transformers has too ({known}); say --task")
         self.kept = self.config.get(KEPT, {})
-        if not isinstance(self.kept, dict) or not isinstance(self.kept.get("config", {}), dict):
+        if not isinstance(self.kept, dict) or not all(isinstance(self.kept.get(x, {}), dict) for x in ("config", "generation")):
             raise ConvertError(f"{self.where}: {KEPT} must hold what to-paddle kept of the original; remove it if it is damaged")
         generation = directory / "generation_config.json"
         generation = read_json(generation) if generation.is_file() else {}

@@ -150,7 +150,8 @@ HARMLESS = {
     "_attn_implementation_autoset", "_attn_implementation_internal", "pooler_fc_size", "pooler_num_attention_heads",
     "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type", "directionality", "model_max_length",
 }  # fmt: skip
-MOST, MOST_LAYERS = 2**31, 1000  # sizes beyond these are damage, not models
+MOST, MOST_LAYERS, MOST_LABELS = 2**31, 1000, 10**6  # sizes beyond these are damage, not models
+MOST_EPSILON = 0.001
 TELLING = re.compile(
     r"(^|_)(attn|attention|rope|rotary|alibi|norms?|layernorm|rmsnorm|scale|scaling|positions?|positional|act|activation|gelu"
     r"|hidden|layers?|heads?|embed|embeddings?|ffn|mlp|experts?|moe|router|window|bias|conv|kernel|adapters?|lora|rank|softmax"
@@ -222,21 +223,31 @@ def check_types(config: dict, generation: dict, entries: Sequence[Entry], where:
         raise ConvertError(f"{where}: {name} = {value!r} must be {wanted}")
 
     for entry in entries:
-        value = config.get(getattr(entry, "hf", ""))
-        if value is None or not isinstance(entry, Field | TrainedLike):
+        if not isinstance(entry, Field | TrainedLike):
             continue
+        value = config.get(entry.hf, entry.default)
         number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is None:
+            if _is_number(entry) and not (getattr(entry, "if_none", None) or getattr(entry, "none_is", None)):
+                complain(entry.hf, value, "a number")
+            continue
         if isinstance(entry.default, bool):
             if not isinstance(value, bool):
                 complain(entry.hf, value, "true or false")
-        elif isinstance(entry.default, int) and not entry.hf.endswith("_id"):
-            if not number or not 0 <= value < MOST or (value != int(value) and entry.default > 1):
+        elif entry.hf.endswith("_id"):
+            if not all(isinstance(number, int) for number in (value if isinstance(value, list) else [value])):
+                complain(entry.hf, value, "a number")
+        elif isinstance(entry.default, int) or getattr(entry, "if_none", None):
+            if not number or not 0 <= value < MOST or (value != int(value) and entry.default != 0):
                 complain(entry.hf, value, f"a number from 0 to {MOST - 1}")
             if "layer" in entry.hf and value > MOST_LAYERS:
                 complain(entry.hf, value, f"at most {MOST_LAYERS}")
-        elif isinstance(entry.default, float) and not number:
-            complain(entry.hf, value, "a number")
-        elif not isinstance(value, str | int | float | list):
+        elif isinstance(entry.default, float) or "dropout" in entry.hf:
+            if not number:
+                complain(entry.hf, value, "a number")
+            if entry.hf == "layer_norm_eps" and not 0 <= value <= MOST_EPSILON:
+                complain(entry.hf, value, f"from 0 to {MOST_EPSILON}, which is what Paddle's layer norm takes")
+        elif not isinstance(value, str | int | float):
             complain(entry.hf, value, "a text or a number")
     architectures = config.get("architectures")
     if architectures is not None and not (isinstance(architectures, list) and all(isinstance(a, str) for a in architectures)):
@@ -244,9 +255,18 @@ def check_types(config: dict, generation: dict, entries: Sequence[Entry], where:
     for name in ("id2label", "label2id"):
         if not isinstance(config.get(name, {}), dict | type(None)):
             complain(name, config[name], "an object")
+    count = config.get("num_labels", 0)
+    if not isinstance(count, int) or not 0 <= count <= MOST_LABELS:
+        complain("num_labels", count, f"a number from 0 to {MOST_LABELS}")
+    if not all(isinstance(label, str | int | float | None) for label in (config.get("id2label") or {}).values()):
+        complain("id2label", config["id2label"], "a map from numbers to texts")
     keys = [*(config.get("id2label") or {}), *(config.get("label2id") or {}).values()]
     if not all(re.fullmatch(r"\d+", str(key)) for key in keys):
         complain("id2label", config.get("id2label"), "a map from numbers, and label2id one to numbers")
+
+
+def _is_number(entry: Field | TrainedLike) -> bool:
+    return isinstance(entry.default, int | float) and not isinstance(entry.default, bool) and not entry.hf.endswith("_id")
 
 
 def complete(config: dict, entries: Sequence[Entry]) -> dict:
@@ -299,6 +319,8 @@ def to_hf(config: dict, generation: dict, entries: Sequence[Entry], where: str, 
     """
     kept = config.get(KEPT, {})
     original, result = kept.get("config", {}), copy.deepcopy(kept.get("config", {}))
+    original_settings = {name: value for name, value in kept.get("generation", {}).items() if name in GENERATION}
+    before = {**original, **original_settings}  # to_paddle lets generation_config.json overrule config.json
     for entry in entries:
         if isinstance(entry, Constant) and config.get(entry.paddle, entry.value) != entry.value:
             raise ConvertError(
@@ -312,7 +334,7 @@ def to_hf(config: dict, generation: dict, entries: Sequence[Entry], where: str, 
         value = config.get(entry.target, LEFT_OUT.get(entry.target))
         if value is None and entry.none_is:
             value = config.get(entry.none_is)
-        if not original or entry.to_paddle(original, where) != value:
+        if not original or entry.to_paddle(before, where) != value:
             result[entry.hf] = entry.to_hf(value)
         if not original:
             result.update({e.hf: value for e in entries if isinstance(e, TrainedLike) and e.like == entry.hf})

@@ -32,9 +32,9 @@ def whole_directory(target: Path, source: Path, *, overwrite: bool = False) -> I
         yield work
         work.chmod(0o755)
         _refuse_contents(target, overwrite)  # another process may have been faster
-        if target.exists():
+        if overwrite and target.exists():
             shutil.rmtree(target) if target.is_dir() else target.unlink()
-        work.rename(target)
+        work.rename(target)  # takes the place of an empty directory; what another process put there meanwhile stays
     except OSError as error:
         raise ConvertError(f"{target}: cannot be written ({error.strerror or error})") from None
     finally:

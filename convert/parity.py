@@ -92,6 +92,7 @@ def example_inputs(family: Family, config: dict, task: Task) -> dict[str, np.nda
     length = min(14, next((int(config[key]) for key in ("max_position_embeddings", "n_positions") if config.get(key)), 14))
     lengths = [length, max(2, length // 2)]
     pad, eos = config.get("pad_token_id"), config.get("eos_token_id")
+    pad = None if pad == -1 else pad  # what Paddle's configuration says where there is none
     if pad is None and task.name == "sequence_classification" and family.model_type == "gpt2":
         lengths = [length]  # without a padding id, transformers takes one text at a time
     plain = [number for number in range(config["vocab_size"]) if number not in (pad, eos)] or [0]
@@ -211,12 +212,13 @@ def read_reference(directory: Path) -> tuple[dict, dict]:
 def verify(first: Path, second: Path) -> Comparison:
     """Compares two checkpoints, each of either library, and adds the figures to the conversion's report.
 
-    Raises: ConvertError where they are of different kinds, or where what is needed to run one of them is missing.
+    Raises: ConvertError where they are of different kinds or sizes, or where what is needed to run one of them is missing.
     """
     sides = [Checkpoint(Path(first)), Checkpoint(Path(second))]
     task = next((side.task for side in sides if side.paddle and side.task), None) or sides[0].task or sides[1].task
     if task is None or sides[0].family is not sides[1].family:
         raise ConvertError(f"{first} and {second} are of different families, or their class is unknown")
+    _check_sizes(sides, task)
     config = hf_config_of(next((side for side in sides if not side.paddle), sides[0]), task)
     result = Comparison(str(first), str(second))
     inputs, ready = example_inputs(sides[0].family, config, task), {}
@@ -234,6 +236,21 @@ def verify(first: Path, second: Path) -> Comparison:
             result.differences[name] = difference(a[name], b[name], inputs["attention_mask"])
     record(result, sides)
     return result
+
+
+def _check_sizes(sides: list[Checkpoint], task: Task) -> None:
+    """Raises: ConvertError naming the first tensor of the base model that has another shape on the other side, or is not there."""
+    family = sides[0].family
+    first, second = (
+        {pair.hf: pair.shape for pair in family.pairs(family.task("base"), hf_config_of(side, side.task or task))} for side in sides
+    )
+    for name in {**first, **second}:
+        if first.get(name) != second.get(name):
+            shapes = [f"{shape} in" if shape else "not there in" for shape in (first.get(name), second.get(name))]
+            raise ConvertError(
+                f"the checkpoints are of different sizes, so there is nothing to compare: {name} is {shapes[0]} "
+                f"{sides[0].directory}, {shapes[1]} {sides[1].directory}"
+            )
 
 
 def record(comparison: Comparison, sides: list[Checkpoint]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ READERS: dict[str, Callable[[Path], dict[str, StoredTensor]]] = {
     TORCH_BIN: torch_bin.read,
     PDPARAMS: pdparams.read,
 }
+HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # an escape of a surrogate, which is text only as one of a pair
 UNSUPPORTED = {
     ".h5": "TensorFlow weights",
     ".msgpack": "Flax weights",
@@ -64,10 +67,15 @@ def read_json(path: Path) -> dict:
     Raises: ConvertError where the file is missing, not JSON, or not an object.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text)
+        if HALF_CHARACTER.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
     except FileNotFoundError:
         raise ConvertError(f"{path}: not found") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except OSError as error:
+        raise ConvertError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:  # also numbers too long for Python, and halves of characters
         raise ConvertError(f"{path}: not valid JSON ({error})") from None
     if not isinstance(value, dict):
         raise ConvertError(f"{path}: must be a JSON object, found {type(value).__name__}")
@@ -83,7 +91,7 @@ def _open_sharded(index: Path, reader: Callable[[Path], dict[str, StoredTensor]]
     for shard in dict.fromkeys(weight_map.values()):
         if not shard or shard in (".", "..") or "/" in shard or "\\" in shard or "\0" in shard:
             raise ConvertError(f"{index}: {shard!r} is not a plain file name; shards must lie next to the index")
-        if not (index.parent / shard).is_file():
+        if not os.path.isfile(index.parent / shard):  # unlike Path.is_file, no error for a name that is too long
             raise ConvertError(f"{index}: the shard {shard} is missing")
         shards[shard] = reader(index.parent / shard)
     missing = [f"{name} (in {shard})" for name, shard in weight_map.items() if name not in shards[shard]]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,3 +30,8 @@ class StoredTensor:
     def size(self) -> int:
         """Number of elements."""
         return int(np.prod(self.shape, dtype=np.int64))
+
+
+def holdable(shape: Sequence[int]) -> bool:
+    """Whether NumPy can make an array of this shape at all: it counts dimensions and bytes even where there is no element."""
+    return len(shape) <= 32 and math.prod(max(length, 1) for length in shape) < 2**59

@@ -14,6 +14,7 @@ import numpy as np
 from convert.dtypes import NUMPY, contiguous, numpy_dtype
 from convert.errors import ConvertError
 from convert.formats import StoredTensor
+from convert.formats.unpickler import StateUnpickler
 
 NAME_TABLE = "StructuredToParameterName@@"  # paddle.save's own entry: structured name -> internal name, not a tensor
 
@@ -42,10 +43,18 @@ ALLOWED = {
 ARRAY_MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
 
 
-class _ArrayUnpickler(pickle.Unpickler):
+class _ArrayUnpickler(StateUnpickler):
     def __init__(self, file, path: Path):
         super().__init__(file)
         self.path = path
+
+    def load_build(self):
+        made, state = self.stack[-2:]
+        if isinstance(made, np.dtype) and (state[2:5] != (None, None, None) or state[7:8] not in ((), (0,))):
+            raise pickle.UnpicklingError("a type of elements with parts of its own")
+        super().load_build()
+
+    dispatch = {**StateUnpickler.dispatch, pickle.BUILD[0]: load_build}
 
     def find_class(self, module: str, name: str):
         if module in ARRAY_MODULES and name in ALLOWED:
@@ -53,7 +62,7 @@ class _ArrayUnpickler(pickle.Unpickler):
         if (module, name) == ("_codecs", "encode"):
             return _encode
         if (module, name) == ("collections", "OrderedDict"):
-            return dict
+            return lambda: {}  # filled afterwards
         if (module, name) == ("builtins", "tuple"):
             return tuple
         raise ConvertError(

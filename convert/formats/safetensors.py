@@ -17,7 +17,7 @@ import numpy as np
 
 from convert.dtypes import contiguous, item_size, numpy_dtype
 from convert.errors import ConvertError
-from convert.formats import StoredTensor
+from convert.formats import StoredTensor, holdable
 
 NAMES = {
     "F64": "float64",
@@ -56,7 +56,7 @@ def read_header(path: Path) -> tuple[dict, int]:
         text = file.read(length)
     try:
         header = json.loads(text.decode("utf-8"), object_pairs_hook=lambda pairs: _no_duplicates(pairs, path))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also numbers too long for Python
         raise ConvertError(f"{path}: the safetensors header is not JSON ({error})") from None
     if not isinstance(header, dict):
         raise ConvertError(f"{path}: the safetensors header is not a JSON object")
@@ -98,7 +98,7 @@ def _checked_entry(path: Path, name: str, entry: object) -> tuple[str, tuple[int
         code, shape, (first, last) = entry["dtype"], entry["shape"], entry["data_offsets"]
     except (TypeError, KeyError, ValueError):
         raise ConvertError(f"{where}: the header must give dtype, shape and data_offsets") from None
-    if code not in NAMES:
+    if not isinstance(code, str) or code not in NAMES:
         raise ConvertError(f"{where}: element type {code!r} is not supported; these are: {', '.join(NAMES)}")
     numbers = [*shape, first, last] if isinstance(shape, list) else [None]
     if not all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in numbers):
@@ -106,6 +106,8 @@ def _checked_entry(path: Path, name: str, entry: object) -> tuple[str, tuple[int
     needed = math.prod(shape) * item_size(NAMES[code])
     if last - first != needed:
         raise ConvertError(f"{where}: shape {shape} of {code} needs {needed} bytes, its offsets give {last - first}")
+    if not holdable(shape):
+        raise ConvertError(f"{where}: shape {shape} is none that an array can have")
     return NAMES[code], tuple(shape), first, last
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import math
-import pickle
 import struct
 import zipfile
 from pathlib import Path
@@ -17,7 +16,8 @@ import numpy as np
 
 from convert.dtypes import item_size, numpy_dtype
 from convert.errors import ConvertError
-from convert.formats import StoredTensor
+from convert.formats import StoredTensor, holdable
+from convert.formats.unpickler import StateUnpickler
 
 STORAGES = {
     "DoubleStorage": "float64",
@@ -32,21 +32,32 @@ STORAGES = {
     "BoolStorage": "bool",
 }
 MOST_PICKLE = 200_000_000  # bytes; the description of tensors is small, whatever a compressed entry unpacks to
+MOST_REPEATED = 2**24  # elements of a tensor that shows the same numbers again and again (torch's expand)
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
 
 class _Dict(dict):
-    """Stands for OrderedDict: a state dict carries a `_metadata` attribute, which a plain dict could not take."""
+    """Stands for OrderedDict: a state dict carries a `_metadata` attribute, which is of no use here."""
+
+    def __setstate__(self, state):
+        pass
 
 
-class _Storage:
+class _Sealed:
+    """An object that the pickle makes and then cannot change."""
+
+    def __setstate__(self, state):
+        raise ValueError("a tensor is given attributes of its own")
+
+
+class _Storage(_Sealed):
     """One block of numbers in the file; `offset` is known at once in the zip form, after the pickle in the old one."""
 
     def __init__(self, dtype: str, key: str, count: int):
         self.dtype, self.key, self.count, self.offset = dtype, key, count, None
 
 
-class _View:
+class _View(_Sealed):
     """A tensor: a strided window on a storage."""
 
     def __init__(self, storage, offset, shape, stride, *_):
@@ -54,7 +65,7 @@ class _View:
 
 
 ALLOWED = {
-    ("collections", "OrderedDict"): _Dict,
+    ("collections", "OrderedDict"): lambda: _Dict(),  # filled afterwards
     ("torch._utils", "_rebuild_tensor"): _View,
     ("torch._utils", "_rebuild_tensor_v2"): _View,
     ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
@@ -62,7 +73,7 @@ ALLOWED = {
 }
 
 
-class _TensorUnpickler(pickle.Unpickler):
+class _TensorUnpickler(StateUnpickler):
     def __init__(self, file, path: Path):
         super().__init__(file, encoding="utf-8")
         self.path = path
@@ -90,7 +101,7 @@ class _TensorUnpickler(pickle.Unpickler):
         return self.storages.setdefault(str(key), _Storage(dtype, str(key), count))
 
 
-def _load(unpickler: pickle.Unpickler, path: Path):
+def _load(unpickler: StateUnpickler, path: Path):
     try:
         return unpickler.load()
     except ConvertError:
@@ -193,6 +204,9 @@ def _tensor(path: Path, name: str, view: _View) -> StoredTensor:
     reach = view.offset + sum((length - 1) * step for length, step in zip(shape, stride, strict=False)) + 1
     if len(shape) != len(stride) or (math.prod(shape) and reach > storage.count):
         raise ConvertError(f"{path}: tensor {name}: shape {shape} with stride {stride} reaches beyond its storage")
+
+    if not holdable(shape) or math.prod(shape) > max(storage.count, MOST_REPEATED):
+        raise ConvertError(f"{path}: tensor {name}: shape {shape} is far more than its storage of {storage.count} numbers")
 
     def read_array() -> np.ndarray:
         dtype = numpy_dtype(storage.dtype)

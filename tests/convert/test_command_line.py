@@ -1,5 +1,6 @@
 """python -m convert: exit codes, messages, and that help is quick."""
 
+import os
 import subprocess
 import sys
 import time
@@ -45,6 +46,12 @@ def test_an_error_is_exit_code_2_and_one_message(checkpoints, tmp_path, capsys):
     assert main(["to-paddle", str(tmp_path), str(tmp_path / "paddle")]) == 2
     captured = capsys.readouterr()
     assert captured.err == f"error: {tmp_path / 'config.json'}: not found\n" and captured.out == ""
+
+
+def test_a_terminal_that_cannot_show_a_name_gets_its_escapes(checkpoints, tmp_path):
+    command = [sys.executable, "-m", "convert", "to-paddle", str(checkpoints("distilbert/base")), str(tmp_path / "目标")]
+    done = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=False)
+    assert done.returncode == 0 and b"\\u76ee\\u6807" in done.stdout and (tmp_path / "目标").is_dir()
 
 
 def test_verify_without_torch_says_what_to_install(checkpoints, tmp_path, capsys, monkeypatch):

@@ -132,6 +132,22 @@ def test_there_and_back_again_is_the_same_file(model_type):
         assert back(model_type, paddle, task.name) == (original, {"num_beams": 5})
 
 
+@pytest.mark.parametrize("value", ["x", [3], -1, 10**12])
+def test_a_size_that_may_be_left_out_is_a_number_where_it_is_given(value):
+    with pytest.raises(ConvertError, match="n_inner = .* must be a number from 0"):
+        forward("gpt2", {"n_inner": value})
+    with pytest.raises(ConvertError, match="num_decoder_layers = .* must be"):
+        forward("t5", {"num_decoder_layers": value})
+
+
+def test_a_setting_that_generation_config_overrules_comes_back_in_its_own_file():
+    """Today's transformers writes null into config.json and the value into generation_config.json."""
+    original, generation = {"model_type": "bart", "forced_eos_token_id": None}, {"forced_eos_token_id": 12}
+    paddle = forward("bart", original, generation=generation).config
+    assert paddle["forced_eos_token_id"] == 12
+    assert back("bart", {**paddle, KEPT: {"config": original, "generation": generation}}) == (original, generation)
+
+
 def test_what_was_changed_in_between_is_changed_in_the_result():
     original = {"model_type": "bert", "hidden_dropout_prob": 0.1, "num_beams": 3}
     paddle = {**forward("bert", original).config, KEPT: {"config": original}}
@@ -169,6 +185,14 @@ def test_a_setting_of_paddles_that_transformers_has_not_is_refused():
         ({"architectures": "BertModel"}, "architectures = 'BertModel' must be a list of names"),
         ({"id2label": ["a", "b"]}, r"id2label = \['a', 'b'\] must be an object"),
         ({"id2label": {"a": "b"}}, "id2label = .* must be a map from numbers"),
+        ({"id2label": {"0": ["a"]}}, "id2label = .* must be a map from numbers to texts"),
+        ({"num_labels": "x"}, "num_labels = 'x' must be a number from 0"),
+        ({"num_labels": 10**12}, "num_labels = 1000000000000 must be a number from 0"),
+        ({"hidden_size": None}, "hidden_size = None must be a number"),
+        ({"hidden_act": ["gelu"]}, r"hidden_act = \['gelu'\] must be a text or a number"),
+        ({"pad_token_id": "x"}, "pad_token_id = 'x' must be a number"),
+        ({"classifier_dropout": "x"}, "classifier_dropout = 'x' must be a number"),
+        ({"layer_norm_eps": 0.1}, "layer_norm_eps = 0.1 must be from 0 to 0.001, which is what Paddle's layer norm takes"),
     ],
 )
 def test_values_of_the_wrong_kind_are_named(config, message):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import convert
+from convert import parity
 from convert.formats import safetensors
 from convert.tensors import open_weights
 
@@ -195,6 +196,16 @@ def test_verify_names_the_first_layer_that_differs(checkpoints, tmp_path):
     assert "DIFFERENT: first beyond 5e-05 is decoder.layers.1" in comparison.text()
 
 
+def test_verify_of_checkpoints_of_different_sizes_names_a_tensor(source, tmp_path):
+    convert.to_paddle(source, tmp_path / "paddle", progress=False)
+    deeper = {**config_of(source), "num_hidden_layers": config_of(source)["num_hidden_layers"] + 1}
+    (source / "config.json").write_text(json.dumps(deeper))
+    last = f"encoder.layer.{deeper['num_hidden_layers'] - 1}.attention.self.query.weight"
+    for sides in ((source, tmp_path / "paddle"), (tmp_path / "paddle", source)):
+        with pytest.raises(convert.ConvertError, match=f"of different sizes, so there is nothing to compare: {last} is "):
+            convert.verify(*sides)
+
+
 def test_verify_of_a_model_that_computes_nonsense_is_not_equal(checkpoints, tmp_path):
     convert.to_paddle(checkpoints("bert/base"), tmp_path / "paddle", progress=False)
     rewrite(tmp_path / "paddle", lambda arrays: arrays["pooler.dense.bias"].fill(np.nan))
@@ -210,6 +221,18 @@ def trained(checkpoints, name, tmp_path, change):
     change(model)
     model.save_pretrained(str(tmp_path / "trained"))
     return convert.to_hf(tmp_path / "trained", tmp_path / "back", progress=False)
+
+
+def test_verify_of_a_classifier_without_padding_id_takes_one_text(checkpoints, tmp_path, source):
+    """GPT-2 names none by default; transformers then takes no batch, and an id of -1 would be no row of the embedding."""
+    shutil.copytree(checkpoints("gpt2/sequence_classification"), source, dirs_exist_ok=True)
+    config = {key: value for key, value in config_of(source).items() if key != "pad_token_id"}
+    (source / "config.json").write_text(json.dumps(config))
+    convert.to_paddle(source, tmp_path / "paddle", progress=False)
+    side = parity.Checkpoint(source)
+    inputs = parity.example_inputs(side.family, parity.hf_config_of(side, side.task), side.task)
+    assert inputs["input_ids"].shape == (1, 14) and inputs["input_ids"].min() >= 0
+    assert convert.verify(tmp_path / "paddle", tmp_path / "paddle").equal
 
 
 @pytest.mark.parametrize("name", ["bert/masked_lm", "bart/seq2seq", "gpt2/causal_lm", "distilbert/masked_lm", "t5/seq2seq"])

@@ -4,14 +4,20 @@ import json
 import os
 import pickle
 import shutil
+import signal
 import struct
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import convert
 from convert.formats import pdparams, safetensors, sentencepiece, torch_bin
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -188,6 +194,62 @@ def test_damaged_torch_files(source, data):
     refused(source, "pytorch_model.bin")
 
 
+def torch_file(path, pickled):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/data.pkl", pickled)
+        archive.writestr("a/data/0", bytes(16))
+    return path
+
+
+def test_a_key_that_would_overflow_the_stack_when_hashed(tmp_path):
+    """In a process of its own: without the check the interpreter itself crashes."""
+    file = torch_file(tmp_path / "deep.bin", b"\x80\x02})" + b"\x85" * 1_000_000 + b"K\x01s.")
+    program = "import sys; from pathlib import Path; from convert.formats import torch_bin; torch_bin.read(Path(sys.argv[1]))"
+    done = subprocess.run([sys.executable, "-c", program, str(file)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "a dictionary's key is a tuple" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("opcodes", [b"ccollections\nOrderedDict\n)R}X\x05\0\0\0itemsK\x01sb", b"}X\x01\0\0\0a\x8fs"])
+def test_state_that_would_replace_methods_or_needs_hashing(tmp_path, opcodes):
+    file = torch_file(tmp_path / "state.bin", b"\x80\x04" + opcodes + b".")
+    try:
+        assert torch_bin.read(file) == {}, "attributes count for nothing"
+    except convert.ConvertError as error:
+        assert "damaged or not a torch file" in str(error)
+
+
+def test_a_tensor_that_repeats_its_storage_without_end(tmp_path):
+    """torch's `expand` makes such a tensor of one number; read, it would fill the memory."""
+    number = b"\x8a\x06" + (10**6).to_bytes(6, "little")
+    view = (
+        b"X\x01\0\0\0actorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpu"
+        b"K\x04tQK\0(" + number + number + b"t(K\0K\0t\x89}tRs"
+    )
+    file = torch_file(tmp_path / "expanded.bin", b"\x80\x02}" + view + b".")
+    with pytest.raises(convert.ConvertError, match=r"shape \(1000000, 1000000\) is far more than its storage of 4 numbers"):
+        torch_bin.read(file)
+
+
+@pytest.mark.parametrize("shape", [[0, 2**63], [0] + [1] * 70])
+def test_shapes_that_no_array_can_have(source, shape):
+    header, rest = header_of(source)
+    header["distilbert.embeddings.position_ids"] = {"dtype": "F32", "shape": shape, "data_offsets": [len(rest)] * 2}
+    write_header(source, header, rest)
+    refused(source, "is none that an array can have")
+
+
+def test_numbers_too_long_and_types_that_are_no_text(source):
+    header, rest = header_of(source)
+    header["odd"] = {"dtype": ["F32"], "shape": [0], "data_offsets": [len(rest)] * 2}
+    write_header(source, header, rest)
+    refused(source, "element type ['F32'] is not supported")
+    text = b'{"odd": ' + b"9" * 5000 + b"}"
+    (source / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text)
+    refused(source, "the safetensors header is not JSON")
+    (source / "config.json").write_bytes(text)
+    refused(source, "config.json: not valid JSON")
+
+
 def test_torch_files_cut_at_every_length(checkpoints, tmp_path):
     """Never anything but a ConvertError, wherever the old format is cut."""
     data = (checkpoints("bert/masked_lm-old") / "pytorch_model.bin").read_bytes()
@@ -235,6 +297,20 @@ def test_sentencepiece_files_cut_at_every_length(checkpoints, tmp_path):
 def test_config_that_is_no_config(source, text, message):
     (source / "config.json").write_text(text)
     refused(source, message)
+
+
+def test_half_a_character(source):
+    config = json.loads((source / "config.json").read_text())
+    (source / "config.json").write_text(json.dumps({**config, "odd": "\U0001f600"}))  # a whole one, as a pair of escapes
+    convert.to_paddle(source, source.parent / "whole", progress=False)
+    (source / "config.json").write_text(json.dumps({**config, "odd": "\ud800"}))
+    refused(source, "config.json: not valid JSON")
+
+
+def test_a_config_that_is_a_directory(source):
+    (source / "config.json").unlink()
+    (source / "config.json").mkdir()
+    refused(source, "config.json: cannot be read (Is a directory)")
 
 
 def test_a_missing_config(source):
@@ -293,6 +369,21 @@ def test_a_failure_while_writing_leaves_nothing(source, monkeypatch):
 
     monkeypatch.setattr("convert.forward.write_paddle_tokenizer", full_disk)
     refused(source, "cannot be written (No space left on device)")
+
+
+def test_a_process_killed_in_the_middle_leaves_no_destination(source):
+    """Nothing of it can tidy up then; the half-made files lie under another name."""
+    program = (
+        "import os, signal, sys, convert, convert.forward\n"
+        "convert.forward.write_paddle_tokenizer = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "convert.to_paddle(sys.argv[1], sys.argv[2], progress=False)"
+    )
+    destination = source.parent / "destination"
+    done = subprocess.run([sys.executable, "-c", program, str(source), str(destination)], cwd=ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    left = [path.name for path in source.parent.iterdir() if path != source]
+    assert not destination.exists() and len(left) == 1 and left[0].startswith(".destination.partial-")
+    convert.to_paddle(source, destination, progress=False)
 
 
 def test_safetensors_of_other_writers_are_read_alike(tmp_path):

@@ -1,0 +1,46 @@
+"""The unpickler that the readers of pickled files share: it builds what a state dict is made of, and nothing else."""
+
+from __future__ import annotations
+
+import pickle
+
+
+class StateUnpickler(pickle._Unpickler):
+    """Python's own unpickler in its Python form, whose opcodes can be replaced.
+
+    A dictionary's keys are texts or numbers, and there are no sets: hashing a tuple nested a million deep would crash the
+    interpreter. Names are up to `find_class` of the readers.
+    """
+
+    dispatch = dict(pickle._Unpickler.dispatch)
+    for _opcode in (pickle.EMPTY_SET, pickle.ADDITEMS, pickle.FROZENSET):
+        del dispatch[_opcode[0]]
+
+    def _set(self, target: object, items: list) -> None:
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            if not isinstance(key, str | int):
+                raise pickle.UnpicklingError(f"a dictionary's key is a {type(key).__name__}")
+            dict.__setitem__(target, key, value)
+
+    def load_setitem(self):
+        value, key = self.stack.pop(), self.stack.pop()
+        self._set(self.stack[-1], [key, value])
+
+    def load_setitems(self):
+        items = self.pop_mark()
+        self._set(self.stack[-1], items)
+
+    def load_dict(self):
+        items, made = self.pop_mark(), {}
+        self._set(made, items)
+        self.append(made)
+
+    def load_build(self):
+        if callable(self.stack[-2]):
+            raise pickle.UnpicklingError("a function or a class is given attributes")
+        super().load_build()
+
+    dispatch[pickle.BUILD[0]] = load_build
+    dispatch[pickle.SETITEM[0]] = load_setitem
+    dispatch[pickle.SETITEMS[0]] = load_setitems
+    dispatch[pickle.DICT[0]] = load_dict
