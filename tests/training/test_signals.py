@@ -1,0 +1,97 @@
+"""Signals: the first waits for the save in progress, the second ends the process although the save hangs."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from paddle_ft.training import checkpoint
+from paddle_ft.training.signals import Interrupted, Interrupts
+
+HANGING_SAVE = """
+import sys, time
+from pathlib import Path
+from paddle_ft.training import checkpoint
+from paddle_ft.training.signals import Interrupts
+
+run = Path(sys.argv[1])
+
+def fill(folder):
+    (folder / "weights").write_text("first")
+
+def hang(folder):
+    (folder / "weights").write_text("half")
+    print("saving", flush=True)
+    time.sleep(60)
+
+with Interrupts() as interrupts:
+    for how in (fill, hang):
+        with interrupts.deferred():
+            checkpoint.write(run / "last", how)
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_second_signal_ends_a_save_that_hangs(tmp_path, number, code):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HANGING_SAVE, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout.readline() == "saving\n"
+        process.send_signal(number)
+        assert process.stderr.readline() == "\n"
+        assert process.stderr.readline() == "stopping: saving first (once more to stop at once)\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.2)  # the save goes on
+        sent = time.monotonic()
+        process.send_signal(number)
+        assert process.wait(10) == code
+        assert time.monotonic() - sent < 5
+        assert "stopped at once; the files written so far are whole" in process.stderr.read()
+    finally:
+        process.kill()
+        process.communicate()
+    assert checkpoint.newest(tmp_path) == tmp_path / "last"
+    assert (tmp_path / "last" / "weights").read_text() == "first"
+
+
+def send(number: int) -> None:
+    os.kill(os.getpid(), number)
+    time.sleep(0.01)  # Python runs the handler between two instructions
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_outside_a_save_the_first_signal_stops_at_once(number, code, capfd):
+    before = signal.getsignal(number)
+    with pytest.raises(Interrupted) as caught, Interrupts():
+        send(number)
+        pytest.fail("the signal was passed over")
+    assert caught.value.exit_code == code
+    assert signal.getsignal(number) is before
+    assert "stopping: saving first (once more to stop at once)" in capfd.readouterr().err
+
+
+def test_within_saves_it_waits_for_the_outermost(capfd):
+    done = []
+    with pytest.raises(Interrupted), Interrupts() as interrupts:
+        with interrupts.deferred():
+            with interrupts.deferred():
+                send(signal.SIGINT)
+                done.append("inner")
+            done.append("outer")
+        done.append("after")
+    assert done == ["inner", "outer"]
+
+
+def test_processes_that_train_together_stop_when_all_agree(capfd):
+    with pytest.raises(Interrupted) as caught, Interrupts() as interrupts:
+        interrupts.agreed = True
+        send(signal.SIGTERM)
+        with interrupts.deferred():
+            pass
+        assert interrupts.pending == signal.SIGTERM
+        interrupts.agree()
+    assert caught.value.exit_code == 143

@@ -1,0 +1,50 @@
+"""What a training takes of disk and memory."""
+
+import os
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from paddle_ft.config import load_config
+from paddle_ft.errors import UserError
+from paddle_ft.runtime import peak_memory_mb
+from paddle_ft.training import checkpoint, session
+from tests.tiny import overrides
+
+Usage = namedtuple("Usage", "total used free")
+
+
+def with_free(monkeypatch, size: float) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**12, 10**12 - int(size), int(size)))
+
+
+@pytest.mark.parametrize(("keep", "needed"), [(1, 32), (2, 44), (5, 80)])
+def test_space_for_the_checkpoints(tmp_path, monkeypatch, keep, needed):
+    """10**9 parameters: 12 GB a checkpoint, one more while it is replaced, and best/ twice at 4 GB."""
+    with_free(monkeypatch, needed * 1e9)
+    checkpoint.check_space(tmp_path, 10**9, keep)
+    with_free(monkeypatch, needed * 1e9 - 1e8)
+    with pytest.raises(UserError) as caught:
+        checkpoint.check_space(tmp_path, 10**9, keep)
+    text = str(caught.value)
+    assert f"{tmp_path} has {needed - 0.1:.1f} GB free" in text
+    assert f"take about {needed:.1f} GB" in text
+    assert ("lower train.keep_checkpoints" in text) == (keep > 1)
+
+
+def test_a_training_does_not_start_on_a_full_disk(tmp_path, monkeypatch):
+    with_free(monkeypatch, 1000)
+    with pytest.raises(UserError, match="GB free, but the checkpoints of this training take about"):
+        session.train(load_config("bart_lcsts", overrides(tmp_path, "eval.before_training=false")))
+    assert not (tmp_path / "run").exists()
+
+
+def test_peak_memory_is_at_least_what_is_resident():
+    sizes = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("Vm"))
+    resident, peak = (int(sizes[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "VmHWM"))
+    measured = peak_memory_mb()
+    assert measured > 50
+    assert measured >= 0.99 * max(resident, peak)
+    assert measured < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e6
