@@ -1,0 +1,151 @@
+"""What the trackers write, read back from their own files: wandb's offline log and VisualDL's records."""
+
+import json
+import struct
+
+import pytest
+
+from paddle_ft.config import load_config
+from paddle_ft.training.trackers import Trackers
+from tests.tiny import overrides
+
+ROWS = [{"source": "今天北京", "prediction": "北京"}, {"source": "上海下雨", "prediction": "上海"}]
+BLOCK = 32768  # of a LevelDB log, which is what wandb writes
+
+
+def config(folder, *more):
+    return load_config("bart_lcsts", overrides(folder, *more))
+
+
+def track(trackers: Trackers) -> None:
+    trackers.scalars("train", 3, {"loss": 2.5, "learning_rate": 0.01, "tokenizer": "characters", "loss_ci": [2, 3], "best": True})
+    trackers.scalars("validation", 4, {"rougeL": 41.25})
+    trackers.samples("validation", 4, ROWS)
+    trackers.samples("validation", 4, [])
+    trackers.close()
+
+
+# ---------------------------------------------------------------------------------------------------- wandb
+def records(path) -> list:
+    """The protocol buffers of an offline run: seven bytes of header, then a LevelDB log (checksum, length, kind, data)."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    data, found, part, place = path.read_bytes(), [], b"", 7
+    assert data.startswith(b":W&B")
+    while place + 7 <= len(data):
+        if BLOCK - place % BLOCK < 7:
+            place += BLOCK - place % BLOCK
+            continue
+        _, length, kind = struct.unpack("<IHB", data[place : place + 7])
+        part += data[place + 7 : place + 7 + length]
+        place += 7 + length
+        if kind in (1, 4):  # whole, or the last piece
+            found.append(Record.FromString(part))
+            part = b""
+    return found
+
+
+@pytest.fixture(scope="module")
+def offline(tmp_path_factory):
+    """A run with the real library, which knows of no network. Returns the run's directory and what Trackers.ids said."""
+    folder = tmp_path_factory.mktemp("offline") / "my_run"
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
+            patch.setenv(name, str(folder.parent / name))
+        patch.setenv("WANDB_SILENT", "true")
+        import wandb
+
+        settings = config(folder.parent, "tracking.wandb=offline", "tracking.wandb_project=news", "train.weight_decay=0.125")
+        trackers = Trackers(settings, folder, {"wandb": "abc123"})
+        ids = trackers.ids
+        track(trackers)
+        left_open = wandb.run is not None
+        wandb.finish()
+        wandb.teardown()  # waits for wandb's own process to write its log to the end
+    return folder, ids, left_open
+
+
+def test_wandb_continues_the_run_of_the_checkpoint(offline):
+    folder, ids, _ = offline
+    assert ids == {"wandb": "abc123"}
+    assert len(list(folder.glob("wandb/offline-run-*-abc123/run-abc123.wandb"))) == 1
+
+
+def test_wandb_gets_project_settings_and_figures(offline):
+    (log,) = offline[0].glob("wandb/offline-run-*/*.wandb")
+    found = records(log)
+    (run,) = [record.run for record in found if record.WhichOneof("record_type") == "run"]
+    assert (run.run_id, run.project, run.display_name) == ("abc123", "news", "my_run")
+    settings = {item.key: json.loads(item.value_json) for item in run.config.update}
+    assert settings["train"]["weight_decay"] == 0.125
+    assert settings["recipe"] == "bart_lcsts"
+    steps = []
+    for record in found:
+        if record.WhichOneof("record_type") == "history":
+            items = {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in record.history.item}
+            steps.append({name: value for name, value in items.items() if "predictions" not in name and name[0] != "_"})
+            assert items["_step"] == record.history.step.num
+    assert [record.history.step.num for record in found if record.WhichOneof("record_type") == "history"] == [3, 4]
+    assert steps == [{"train/loss": 2.5, "train/learning_rate": 0.01}, {"validation/rougeL": 41.25}]
+
+
+def test_wandb_gets_the_predictions_as_a_table(offline):
+    (table,) = offline[0].glob("wandb/offline-run-*/files/media/table/validation/*.table.json")
+    assert json.loads(table.read_text(encoding="utf-8")) == {
+        "columns": ["source", "prediction"],
+        "data": [["今天北京", "北京"], ["上海下雨", "上海"]],
+    }
+
+
+@pytest.mark.xfail(reason="wandb 0.31 knows no Run.finish(quiet=True), so the tracker is reported as failed", strict=True)
+def test_wandb_is_closed(offline):
+    assert offline[2] is False
+
+
+# ---------------------------------------------------------------------------------------------------- VisualDL
+def test_visualdl_gets_settings_figures_and_predictions(tmp_path):
+    from visualdl import LogReader
+
+    trackers = Trackers(config(tmp_path, "tracking.visualdl=true", "train.weight_decay=0.125"), tmp_path)
+    assert trackers.ids == {}
+    track(trackers)
+    (log,) = (tmp_path / "visualdl").glob("*.log")
+    reader = LogReader(file_path=str(log))
+    (record,) = reader.get_data("hyper_parameters", "hparam")
+    settings = {}
+    for info in record.hparam.hparamInfos:
+        settings[info.name] = getattr(info, info.WhichOneof("type"))
+    assert settings["weight_decay"] == 0.125
+    assert settings["train_batch_size"] == 4
+    assert settings["learning_rate"] == pytest.approx(0.01)
+    assert "use_amp" not in settings  # no number
+    scalars = {tag.replace("%", "/"): reader.get_data("scalar", tag) for tag in reader.get_tags()["scalar"]}
+    assert {tag: [(item.id, item.value) for item in items] for tag, items in scalars.items()} == {
+        "train/loss": [(3, 2.5)],
+        "train/learning_rate": [(3, pytest.approx(0.01))],
+        "validation/rougeL": [(4, 41.25)],
+    }
+    (text,) = reader.get_data("text", "validation/predictions")
+    assert text.id == 4
+    assert text.text.encoded_text_string == "source: 今天北京\nprediction: 北京\n\nsource: 上海下雨\nprediction: 上海"
+
+
+# ---------------------------------------------------------------------------------------------------- none, or broken ones
+def test_without_trackers_nothing_is_written(tmp_path):
+    before = set(tmp_path.iterdir())
+    trackers = Trackers(config(tmp_path), tmp_path)
+    track(trackers)
+    assert set(tmp_path.iterdir()) - before == {tmp_path / "pairs.tsv"}
+    assert trackers.ids == {}
+
+
+def test_one_that_fails_later_is_switched_off_and_named_once(tmp_path, capsys):
+    """VisualDL refuses a tag with a per cent sign."""
+    trackers = Trackers(config(tmp_path, "tracking.visualdl=true"), tmp_path)
+    trackers.scalars("train", 1, {"loss": 3.5})
+    trackers.scalars("50%", 2, {"loss": 3.0})
+    track(trackers)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "switched off" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("warning: VisualDL failed and is switched off for this run: RuntimeError: ")
