@@ -145,6 +145,7 @@ def test_one_that_fails_later_is_switched_off_and_named_once(tmp_path, capsys):
     trackers = Trackers(config(tmp_path, "tracking.visualdl=true"), tmp_path)
     trackers.scalars("train", 1, {"loss": 3.5})
     trackers.scalars("50%", 2, {"loss": 3.0})
+    trackers.scalars("50%", 3, {"loss": 2.75})
     track(trackers)
     lines = [line for line in capsys.readouterr().err.splitlines() if "switched off" in line]
     assert len(lines) == 1
