@@ -24,8 +24,11 @@ def fill(folder):
 
 def hang(folder):
     (folder / "weights").write_text("half")
-    print("saving", flush=True)
-    time.sleep(60)
+    try:
+        print("saving", flush=True)
+        time.sleep(60)
+    finally:
+        time.sleep(60)  # as tidying up on the same disk would
 
 with Interrupts() as interrupts:
     for how in (fill, hang):
