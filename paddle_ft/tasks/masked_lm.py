@@ -111,6 +111,10 @@ class MaskedLM(LanguageModel):
             labels.append(one[1][0])
         return replace(dataset, columns={**dataset.columns, "seen": seen, "labels": labels})
 
+    def _fixed(self, dataset: Dataset) -> Dataset:
+        """The data set itself if its masks are fixed; the training split gets some to be measured with."""
+        return dataset if "labels" in dataset.columns else self._with_masks(dataset)
+
     def _masked(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         ids = pad([dataset.columns["ids"][i] for i in indices], self.tokenizer.pad_token_id)
         starts = dataset.columns.get("starts")
@@ -144,7 +148,10 @@ class MaskedLM(LanguageModel):
         return masked_lm_logits(self.model, batch["input_ids"], batch["attention_mask"], batch["positions"])
 
     def evaluate(self, dataset: Dataset, label: str):
-        return super().evaluate(dataset if "labels" in dataset.columns else self._with_masks(dataset), label)
+        return super().evaluate(self._fixed(dataset), label)
+
+    def baseline(self, dataset: Dataset, train: Dataset):
+        return super().baseline(self._fixed(dataset), train)
 
     # -------------------------------------------------------------------------------- for people
     def shown_row(self, dataset: Dataset, row: int, guesses: np.ndarray, perplexity: float) -> dict[str, Any]:

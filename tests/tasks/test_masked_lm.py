@@ -168,6 +168,7 @@ def test_evaluating_the_training_split_fixes_its_masks_and_leaves_it_as_it_was(m
     task = make()
     dataset = task.encode(rows(*["the film playing good bad."] * 20), "train")
     assert task.evaluate(dataset, "").metrics == task.evaluate(dataset, "").metrics
+    assert task.baseline(dataset, dataset)[1].metrics["tokens"] == task.evaluate(dataset, "").metrics["tokens"]
     assert "labels" not in dataset.columns
 
 
