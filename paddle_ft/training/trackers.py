@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class Wandb:
         self.run.log({f"{split}/predictions": table}, step=step)
 
     def close(self) -> None:
-        self.run.finish(quiet=True)
+        self.run.finish()
 
 
 class VisualDL:
@@ -81,7 +82,11 @@ class Trackers:
         try:
             action()
         except Exception as error:  # whatever a tracker does, the run is worth more
+            failed = [tracker for tracker in self.active if tracker.name == name]
             self.active = [tracker for tracker in self.active if tracker.name != name]
+            for tracker in failed:
+                with contextlib.suppress(Exception):  # what it wrote before it failed is kept where possible
+                    tracker.close()
             say(f"warning: {name} failed and is switched off for this run: {type(error).__name__}: {error}")
 
     @property

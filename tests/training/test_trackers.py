@@ -98,7 +98,6 @@ def test_wandb_gets_the_predictions_as_a_table(offline):
     }
 
 
-@pytest.mark.xfail(reason="wandb 0.31 knows no Run.finish(quiet=True), so the tracker is reported as failed", strict=True)
 def test_wandb_is_closed(offline):
     assert offline[2] is False
 
