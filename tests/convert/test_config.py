@@ -132,6 +132,32 @@ def test_there_and_back_again_is_the_same_file(model_type):
         assert back(model_type, paddle, task.name) == (original, {"num_beams": 5})
 
 
+@pytest.mark.parametrize(
+    ("model_type", "expected"),
+    [  # the defaults of transformers' configuration classes
+        ("roberta", {"vocab_size": 50265, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "layer_norm_eps": 1e-12}),
+        ("distilbert", {"vocab_size": 30522, "hidden_size": 768, "num_hidden_layers": 6, "intermediate_size": 3072,
+                        "hidden_act": "gelu", "pad_token_id": 0, "layer_norm_eps": 1e-12}),
+        ("bart", {"vocab_size": 50265, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 2,
+                  "forced_eos_token_id": 2, "scale_embedding": False, "max_position_embeddings": 1024}),
+        ("gpt2", {"vocab_size": 50257, "bos_token_id": 50256, "eos_token_id": 50256, "hidden_activation": "gelu"}),
+        ("pegasus", {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0, "forced_eos_token_id": 1}),
+        ("t5", {"vocab_size": 32128, "pad_token_id": 0, "eos_token_id": 1, "layer_norm_epsilon": 1e-6,
+                "relative_attention_num_buckets": 32, "feed_forward_proj": "relu", "num_decoder_layers": 6}),
+        ("electra", {"embedding_size": 128, "hidden_size": 256, "hidden_act": "gelu", "pad_token_id": 0}),
+        ("albert", {"layer_norm_eps": 1e-12, "hidden_act": "gelu_new", "pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}),
+    ],
+)  # fmt: skip
+def test_what_is_left_out_has_the_value_of_transformers(model_type, expected):
+    config = forward(model_type, {}).config
+    assert {key: config[key] for key in expected} == expected
+
+
+def test_the_dropouts_of_distilbert():
+    config = forward("distilbert", {"dropout": 0.2, "attention_dropout": 0.3}).config
+    assert (config["hidden_dropout_prob"], config["attention_probs_dropout_prob"]) == (0.2, 0.3)
+
+
 @pytest.mark.parametrize("value", ["x", [3], -1, 10**12])
 def test_a_size_that_may_be_left_out_is_a_number_where_it_is_given(value):
     with pytest.raises(ConvertError, match="n_inner = .* must be a number from 0"):

@@ -8,6 +8,7 @@ import pytest
 
 import convert
 from convert import parity
+from convert.dtypes import cast
 from convert.formats import safetensors
 from convert.tensors import open_weights
 
@@ -57,6 +58,12 @@ def test_a_type_can_be_asked_for(source, tmp_path, dtype):
     comparison = convert.verify(source, tmp_path / "paddle")
     worst = max(d["max_rel"] for d in comparison.differences.values())
     assert not comparison.equal and 1e-5 < worst < (3e-2 if dtype == "bfloat16" else 3e-3)
+
+
+def test_bfloat16_is_rounded_to_the_nearest_ties_to_even():
+    bits = np.array([0x3F808000, 0x3F818000, 0x3F808001, 0x3F80FFFF, 0xBF807FFF, 0x7F800000, 0x7FA00001], np.uint32)
+    expected = [0x3F80, 0x3F82, 0x3F81, 0x3F81, 0xBF80, 0x7F80, 0x7FC0]
+    assert cast(bits.view(np.float32), "float32", "bfloat16").tolist() == expected
 
 
 def test_a_value_beyond_float16_is_refused(source, tmp_path):
