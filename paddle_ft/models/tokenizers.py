@@ -1,0 +1,110 @@
+"""PaddleNLP tokenizers: loaded from a directory, or built from the training texts of a model from scratch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from paddle_ft.errors import UserError
+
+TOKENIZER_CLASSES = {
+    "bart": ("BartTokenizer",),
+    "distilbert": ("DistilBertTokenizer",),
+    "bert": ("BertTokenizer",),
+    "ernie": ("ErnieTokenizer",),
+    "roberta": ("RobertaBPETokenizer", "RobertaChineseTokenizer"),
+    "gpt": ("GPTTokenizer",),
+}
+
+
+def default_tokenizer_class(model_type: str, name: str):
+    """The class that has the files of a built-in's tokenizer, None if none has."""
+    import paddlenlp.transformers as library
+
+    classes = [getattr(library, one) for one in TOKENIZER_CLASSES[model_type]]
+    return next((cls for cls in classes if all(name in files for files in cls.pretrained_resource_files_map.values())), None)
+
+
+def load_tokenizer(directory: Path):
+    """PaddleNLP's tokenizer of a directory: the class its tokenizer_config.json names, else the one its files fit."""
+    import paddlenlp.transformers as library
+
+    directory = Path(directory)
+    settings = {}
+    path = directory / "tokenizer_config.json"
+    if path.exists():
+        try:
+            settings = json.loads(path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path}: not valid JSON: {error}") from None
+    name = str(settings.get("tokenizer_class") or "")
+    if not name:
+        if (directory / "vocab.txt").exists():
+            name = "BertTokenizer"
+        elif (directory / "merges.txt").exists():
+            name = "BartTokenizer"
+        else:
+            raise UserError(f"{directory}: there is no tokenizer here (no vocab.txt, no vocab.json with merges.txt).")
+    cls = getattr(library, name, None) or getattr(library, name.removesuffix("Fast"), None)
+    if cls is None:
+        raise UserError(f"{path}: PaddleNLP has no tokenizer class {name}.")
+    return cls.from_pretrained(str(directory))
+
+
+def new_tokenizer(kind: str, texts: Iterable[str], folder: Path, size: int | None):
+    """A tokenizer made from the texts: BERT's of their characters, or with `size` of their words and pieces of words; for
+    causal language models GPT-2's, of bytes, or with `size` bytes and pieces."""
+    if kind == "causal_lm":
+        return byte_level_tokenizer(texts, folder, size or 0)
+    return character_tokenizer(texts, folder) if size is None else wordpiece_tokenizer(texts, folder, size)
+
+
+def wordpiece_tokenizer(texts: Iterable[str], folder: Path, size: int):
+    """A lower-case BERT tokenizer with a WordPiece vocabulary of about `size` entries, written to folder/vocab.txt.
+
+    Every character of the texts is in it, so nothing of them becomes [UNK]. The same texts give the same vocabulary.
+    """
+    from paddlenlp.transformers import BertTokenizer
+    from tokenizers import BertWordPieceTokenizer
+
+    from paddle_ft.data.samples import character_vocab
+
+    trainer = BertWordPieceTokenizer(lowercase=True)
+    texts = list(texts)
+    # numbered beforehand: the trainer meets the ##characters in random order, and breaks ties between merges by their numbers
+    base = character_vocab(trainer.normalizer.normalize_str(text) for text in texts)
+    trainer.train_from_iterator(texts, vocab_size=size, min_frequency=2, special_tokens=base, show_progress=False)
+    entries = sorted(trainer.get_vocab().items(), key=lambda entry: entry[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    vocab = folder / "vocab.txt"
+    vocab.write_text("".join(f"{token}\n" for token, _ in entries), encoding="utf-8")
+    return BertTokenizer(str(vocab), do_lower_case=True)
+
+
+def byte_level_tokenizer(texts: Iterable[str], folder: Path, size: int):
+    """A GPT-2 tokenizer: the 256 bytes, <|endoftext|>, and pieces made from the texts up to `size` entries in all.
+
+    Written to folder/vocab.json and folder/merges.txt.
+    """
+    from paddlenlp.transformers import GPTTokenizer
+    from tokenizers import ByteLevelBPETokenizer
+
+    trainer = ByteLevelBPETokenizer()
+    trainer.train_from_iterator(texts, vocab_size=max(size, 257), min_frequency=2, special_tokens=["<|endoftext|>"],
+                                show_progress=False)  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    trainer.save_model(str(folder))
+    return GPTTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"))
+
+
+def character_tokenizer(texts: Iterable[str], folder: Path):
+    """A BERT tokenizer whose vocabulary is the characters of the texts, written to folder/vocab.txt."""
+    from paddlenlp.transformers import BertTokenizer
+
+    from paddle_ft.data.samples import character_vocab
+
+    folder.mkdir(parents=True, exist_ok=True)
+    vocab = folder / "vocab.txt"
+    vocab.write_text("\n".join(character_vocab(texts)) + "\n", encoding="utf-8")
+    return BertTokenizer(str(vocab), do_lower_case=True)
