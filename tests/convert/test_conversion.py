@@ -339,6 +339,23 @@ def test_a_paddle_checkpoint_that_lacks_or_has_too_much_is_refused(source, tmp_p
     assert not (tmp_path / "back").exists()
 
 
+def test_a_bias_that_transformers_has_not_is_not_dropped_once_trained(checkpoints, tmp_path):
+    convert.to_paddle(checkpoints("gpt2/causal_lm-head_untied"), tmp_path / "paddle", progress=False)
+    rewrite(tmp_path / "paddle", lambda arrays: arrays.update({"classifier.bias": arrays["classifier.bias"] + 1}))
+    with pytest.raises(convert.ConvertError, match="classifier.bias: was trained, and GPT2LMHeadModel has no such tensor"):
+        convert.to_hf(tmp_path / "paddle", tmp_path / "back", progress=False)
+
+
+@pytest.mark.parametrize("part", ["config", "generation"])
+def test_a_damaged_record_of_the_original_is_named(source, tmp_path, part):
+    convert.to_paddle(source, tmp_path / "paddle", progress=False)
+    config = config_of(tmp_path / "paddle")
+    config["huggingface"][part] = ["odd"]
+    (tmp_path / "paddle" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(convert.ConvertError, match="huggingface must hold what to-paddle kept of the original"):
+        convert.to_hf(tmp_path / "paddle", tmp_path / "back", progress=False)
+
+
 def test_the_wrong_direction_is_named(source, tmp_path):
     with pytest.raises(convert.ConvertError, match="not a Paddle checkpoint; to-paddle leads the other way"):
         convert.to_hf(source, tmp_path / "back", progress=False)

@@ -120,6 +120,8 @@ def test_index_and_shards_that_disagree(source):
     (source / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {**weight_map, "ghost": "part.safetensors"}}))
     text = refused(source, "index and shards disagree")
     assert "ghost (in part.safetensors)" in text and "classifier.bias (in part.safetensors)" in text
+    (source / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    refused(source, "missing: none; not listed: ['classifier.bias (in part.safetensors)']")
 
 
 def test_a_missing_shard(source):
@@ -216,6 +218,27 @@ def test_state_that_would_replace_methods_or_needs_hashing(tmp_path, opcodes):
         assert torch_bin.read(file) == {}, "attributes count for nothing"
     except convert.ConvertError as error:
         assert "damaged or not a torch file" in str(error)
+
+
+STORAGE = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x04tQ"
+
+
+@pytest.mark.parametrize(
+    ("opcodes", "message"),
+    [
+        (STORAGE + b"}X\x05\0\0\0countK\x63sb", "a tensor is given attributes of its own"),
+        (b"ccollections\nOrderedDict\n}X\x01\0\0\0aK\x01sb", "a function or a class is given attributes"),
+    ],
+)
+def test_what_the_pickle_has_made_it_cannot_change(tmp_path, opcodes, message):
+    with pytest.raises(convert.ConvertError, match=message):
+        torch_bin.read(torch_file(tmp_path / "changed.bin", b"\x80\x02" + opcodes + b"."))
+
+
+def test_a_type_of_elements_with_parts_in_a_file_of_paddles(tmp_path):
+    (tmp_path / "parts.pdparams").write_bytes(pickle.dumps({"a": np.zeros(2, [("x", "f4")])}, protocol=4))
+    with pytest.raises(convert.ConvertError, match="a type of elements with parts of its own"):
+        pdparams.read(tmp_path / "parts.pdparams")
 
 
 def test_a_tensor_that_repeats_its_storage_without_end(tmp_path):
