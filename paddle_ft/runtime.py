@@ -91,6 +91,7 @@ def quiet_frameworks() -> None:
 
     warnings.filterwarnings("ignore", message="No ccache found")
     warnings.filterwarnings("ignore", message="Setuptools is replacing distutils")
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     os.environ.setdefault("GLOG_minloglevel", "2")
     said = io.StringIO()

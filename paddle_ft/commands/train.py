@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
+import time
 from pathlib import Path
 
 from paddle_ft.errors import UserError
@@ -61,12 +63,28 @@ def run(options: argparse.Namespace) -> int:
         command = f"python train.py --config {shlex.quote(str(saved))} --resume"
         what = f"go on with:\n  {command}" if saved.exists() else "the training had not begun and nothing was written"
         print(f"\nstopped by {stop}; {what}", file=sys.stderr)
+        if launched() > 1:
+            _leave(stop.exit_code)
         return stop.exit_code
     if is_main_process():
         from paddle_ft.tables import summary
 
         print(summary(finished.path))
+    if launched() > 1:
+        _leave()
     return 0
+
+
+def _leave(exit_code: int = 0) -> None:
+    """Ends a process of a group whose work is done, the first one last, since it holds what connects them.
+
+    Past the interpreter's own clean-up, in which gloo's threads now and then abort.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if is_main_process():
+        time.sleep(1)
+    os._exit(exit_code)
 
 
 def _on_devices(options: argparse.Namespace, config) -> int:
