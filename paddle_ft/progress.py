@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 from tqdm import tqdm
@@ -9,11 +10,14 @@ from tqdm import tqdm
 from paddle_ft.world import is_main_process
 
 
+_ESCAPES = re.compile("\x1b\\[[0-9;]*[A-Za-z]")  # of a bar within a bar: the cursor moved up
+
+
 class _Lines:
     """Turns a bar's redrawing into lines of their own, for log files and pipes."""
 
     def write(self, text: str) -> None:
-        text = text.strip("\r\n ")
+        text = _ESCAPES.sub("", text).strip("\r\n ")
         if text:
             sys.stderr.write(text + "\n")
 
