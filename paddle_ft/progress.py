@@ -9,7 +9,6 @@ from tqdm import tqdm
 
 from paddle_ft.world import is_main_process
 
-
 _ESCAPES = re.compile("\x1b\\[[0-9;]*[A-Za-z]")  # of a bar within a bar: the cursor moved up
 
 
