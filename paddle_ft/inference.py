@@ -89,6 +89,10 @@ def predict(path: str, input_name: str, output_name: str, overrides: list[str], 
     """Reads texts, writes predictions in the same order, some batches at a time, so that input may be endless."""
     if input_name != "-" and output_name != "-" and os.path.exists(output_name) and os.path.samefile(input_name, output_name):
         raise UserError(f"--output {output_name}: this is the input file; it would be lost. Name another.")
+    if input_name.removesuffix(".gz").endswith((".csv", ".tsv", ".parquet", ".json", ".gz")):
+        raise UserError(f"--input {input_name}: give one text a line (.txt), or .jsonl with an object a line; tables are not read.")
+    if not (Path(path) / "config.yaml").is_file():
+        raise UserError(f"{path}: this is not a run's directory (no config.yaml in it).")
     texts = Ahead(_texts(input_name)) if input_name == "-" else _texts(input_name)
     first = next(texts, None)
     task = open_run(path, overrides)

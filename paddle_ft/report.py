@@ -134,11 +134,13 @@ def _data(run: Run) -> dict:
 
 def _examples(split: str, rows: list[dict]) -> dict:
     """The best and worst predictions by their score; all of them, best first, where there are few."""
-    score = "rougeL" if "rougeL" in rows[0] else next((name for name, value in rows[0].items() if is_number(value)), None)
+    numbers = [name for name, value in rows[0].items() if is_number(value)]
+    score = next((name for name in ("rougeL", "perplexity") if name in numbers), next(iter(numbers), None))
+    sign = 1 if score in form.LOWER_IS_BETTER else -1
     if score is None:
         groups = [(f"The first {min(len(rows), EXAMPLES)} of {len(rows):,}", rows[:EXAMPLES])]
     else:
-        ranked = sorted((row for row in rows if is_number(row.get(score))), key=lambda row: -row[score])
+        ranked = sorted((row for row in rows if is_number(row.get(score))), key=lambda row: sign * row[score])
         if len(ranked) <= 2 * EXAMPLES:
             groups = [(f"All {len(ranked)}, best first", ranked)]
         else:

@@ -41,8 +41,14 @@ def split_table(split: str, metrics: dict, results: dict) -> list[str]:
         cells = []
         for values in columns.values():
             value = values.get(name)
-            cells.append(f"{value:>12.2f}" if isinstance(value, (int, float)) else f"{'-':>12}")
+            cells.append(_cell(value))
         interval = metrics.get(f"{name}_ci")
-        note = f"   95 % [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else ""
+        note = f"   trained: 95 % [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else ""
         lines.append(f"  {name:<22}" + "".join(cells) + note)
     return [*lines, ""]
+
+
+def _cell(value) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:>12,}"
+    return f"{value:>12.2f}" if isinstance(value, float) else f"{'-':>12}"

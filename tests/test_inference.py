@@ -70,6 +70,11 @@ def test_predict_does_not_destroy_its_input(run, tmp_path):
     assert texts.read_text(encoding="utf-8") == "今天北京天气晴朗\n"
 
 
+def test_an_input_that_is_not_there(run, tmp_path):
+    with pytest.raises(UserError, match=r"--input absent.txt: cannot be read: No such file or directory"):
+        inference.predict(str(run), "absent.txt", str(tmp_path / "out.txt"), [])
+
+
 def test_an_output_appears_when_it_is_complete(run, tmp_path):
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"source": "今天"}\n' * 40 + "{broken\n", encoding="utf-8")

@@ -120,3 +120,13 @@ def test_from_scratch_the_vocabulary_holds_the_added_tokens(tmp_path):
     added = {"additional_special_tokens": ["<line>"]}
     loaded = models.load("seq2seq", section, tmp_path / "t", lambda: ["今天"], added)
     assert loaded.fast_tokenizer.encode("今<line>天").ids[2] == len(loaded.tokenizer) - 1 == loaded.model.config.vocab_size - 1
+
+
+def test_sizes_under_an_alias_count(tmp_path):
+    """PaddleNLP accepts dim and n_layers for DistilBERT, and builds the default sizes all the same."""
+    from paddle_ft.models import character_tokenizer, from_scratch
+
+    tokenizer = character_tokenizer(["abc"], tmp_path)
+    sizes = {"dim": 32, "hidden_dim": 64, "n_layers": 1, "n_heads": 2}
+    model = from_scratch("masked_lm", {"model_type": "distilbert", **sizes}, tokenizer)
+    assert (model.config.hidden_size, model.config.num_hidden_layers, model.config.intermediate_size) == (32, 1, 64)

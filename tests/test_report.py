@@ -102,6 +102,14 @@ def test_best_and_worst_predictions(run):
     assert "source 新闻第49号。 target 标题49 prediction 预测49" in best
 
 
+def test_a_low_perplexity_is_a_good_one(run):
+    rows = [{"text": f"text {i}", "tokens": 100 - i, "perplexity": float(i)} for i in range(1, 31)]
+    finish(run, predictions=rows)
+    _, page = read(run)
+    best, worst = page.text.index("Best 10 of 30"), page.text.index("Worst 10, worst first")
+    assert best < page.text.index("text 1 ") < worst < page.text.index("text 30")
+
+
 def test_few_predictions_are_shown_once(run):
     finish(run, predictions=predictions(3))
     _, page = read(run)

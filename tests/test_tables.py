@@ -19,7 +19,7 @@ def test_a_table_has_trained_before_and_baseline_in_this_order():
     assert split_table("test", METRICS, RESULTS) == [
         "test                         trained      before        lead",
         "  loss                          1.23        8.50           -",
-        "  rougeL                       41.50        2.25       21.75   95 % [39.25, 43.75]",
+        "  rougeL                       41.50        2.25       21.75   trained: 95 % [39.25, 43.75]",
         "",
     ]
 
@@ -51,11 +51,11 @@ def test_summary(run):
         "",
         "validation                   trained      before        lead",
         "  loss                          1.50        7.50           -",
-        "  rougeL                       41.50        3.25       20.75   95 % [39.25, 43.75]",
+        "  rougeL                       41.50        3.25       20.75   trained: 95 % [39.25, 43.75]",
         "",
         "test                         trained      before        lead",
         "  loss                          1.23        8.50           -",
-        "  rougeL                       41.50        2.25       21.75   95 % [39.25, 43.75]",
+        "  rougeL                       41.50        2.25       21.75   trained: 95 % [39.25, 43.75]",
         "",
         "predictions:",
         "",

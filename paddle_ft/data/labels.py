@@ -99,7 +99,10 @@ def _tidy(label: str) -> str:
 def _rounded(label: str, split: str, row: int) -> str:
     text = label.strip()
     if not _NUMBER.fullmatch(text) or not 0 <= float(text) <= 1:
-        raise UserError(f"{split} row {row}: task.round_labels needs numbers from 0 to 1, the label is {label!r}")
+        raise UserError(
+            f"{split} row {row}: task.round_labels needs numbers from 0 to 1, the label is {label!r}; for other labels set"
+            " task.round_labels=false task.labels=null"
+        )
     return str(round(float(text)))
 
 

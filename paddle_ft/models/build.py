@@ -53,6 +53,7 @@ def from_scratch(kind: str, sizes: dict, tokenizer, settings: dict[str, Any] | N
         raise UserError(f"model.config.model_type: {model_type!r}: {kind} knows {', '.join(MODEL_CLASSES[kind])}.")
     config_class = getattr(library, CONFIG_CLASSES[model_type])
     _check_sizes(sizes, config_class)
+    sizes = {config_class.attribute_map.get(key, key): value for key, value in sizes.items()}  # PaddleNLP passes aliases over
     special = _special_ids(tokenizer) if kind == "seq2seq" else {"pad_token_id": tokenizer.pad_token_id}
     if kind == "causal_lm":
         special |= {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}

@@ -169,12 +169,13 @@ class Loop:
         best, state = self.state.best, self.state
         sign = -1 if name in LOWER_IS_BETTER else 1
         better = best is None or sign * value > sign * best["value"]
+        better = better or (value == best["value"] and metrics["loss"] < best.get("loss", 0))  # a tie: the loss decides
         say(
             f"step {state.step}, epoch {self.epoch:.2f}: loss {metrics['loss']:.4f}, {name} {value:.4g}"
             + (" (best so far)" if better else f" (best {best['value']:.4g} at step {best['step']})")
         )
         if better:
-            state.best = {"metric": name, "value": value, "step": state.step}
+            state.best = {"metric": name, "value": value, "loss": metrics["loss"], "step": state.step}
             state.patience_used = 0
             if self.world.is_main:
                 checkpoint.write(self.run / "best", self.task.save_model)

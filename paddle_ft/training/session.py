@@ -198,6 +198,8 @@ def _train(config: BaseConfig, resume: bool, overwrite: bool, world: World, run:
         if start:
             loop.resume(start)
             say(f"resuming at step {loop.state.step} of {loop.stepper.total} from {start}")
+            if loop.state.step >= loop.stepper.total or loop.state.stopped_early:
+                say("this training has finished; only its scores are computed again")
         loop.fit()
         final_results(results, loop, prepared, run)
     finally:

@@ -233,6 +233,15 @@ def test_older_checkpoints_are_kept_when_asked(tmp_path):
     assert sorted(p.name for p in run.path.glob("checkpoint-*")) == ["checkpoint-00000004"]
 
 
+def test_of_equal_scores_the_lower_loss_is_kept(tmp_path):
+    run = train(tmp_path, "train.learning_rate=0.0005", "train.num_train_epochs=4", "eval.before_training=false",
+                "generation.num_beams=1")  # fmt: skip
+    rows = [(e["rougeL"], e["loss"], e["step"]) for e in run.events() if e["event"] == "eval"]
+    best = max(rows, key=lambda row: (row[0], -row[1]))
+    assert [score for score, _, _ in rows].count(best[0]) > 1  # there was a tie
+    assert run.results()["best"]["step"] == best[2]
+
+
 def test_speed_is_reported_after_stopping_early_within_a_log_window(tmp_path):
     run = train(tmp_path, "eval.best_metric=rougeL", "eval.early_stopping_patience=1", "train.learning_rate=1e-12",
                 "train.num_train_epochs=30", "train.logging_steps=50", "eval.before_training=false")  # fmt: skip
