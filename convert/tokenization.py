@@ -116,7 +116,8 @@ def write_hf_tokenizer(source: Path, target: Path, kept: Path) -> dict:
         if config.get("tokenizer_class") == PADDLE_CLASS:
             config["tokenizer_class"] = HF_CLASS
             settings.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return {"kind": "as in the original" if originals else "tokenizer.json" if found else "none", "files": sorted(found)}
+    names = ", ".join(name for name in sorted(found) if name in VOCABULARIES)
+    return {"kind": "as in the original" if originals else names or "none", "files": sorted(found)}
 
 
 def _additional(config: dict, special_map: dict) -> list:
