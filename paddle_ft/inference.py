@@ -18,7 +18,7 @@ from paddle_ft.data.download import ensure
 from paddle_ft.data.rows import Rows
 from paddle_ft.errors import UserError
 from paddle_ft.progress import say
-from paddle_ft.rundir import to_json, write_atomically
+from paddle_ft.rundir import RunDir, to_json, write_atomically
 from paddle_ft.runtime import choose_device, quiet_frameworks
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Dataset, Task
@@ -27,9 +27,7 @@ from paddle_ft.training import checkpoint
 
 def open_run(path: str, overrides: list[str] = ()) -> Task:
     """The task of a run with its best model loaded. Raises UserError if there is none."""
-    run = Path(path)
-    if not (run / "config.yaml").is_file():
-        raise UserError(f"{path}: this is not a run's directory (no config.yaml in it).")
+    run = RunDir.existing(path)
     directory = next((run / name for name in ("best", "last") if (run / name).is_dir()), None)
     if directory is None:
         raise UserError(f"{path}: this run has no model yet (neither best/ nor last/).")
@@ -91,12 +89,13 @@ def predict(path: str, input_name: str, output_name: str, overrides: list[str], 
         raise UserError(f"--output {output_name}: this is the input file; it would be lost. Name another.")
     if input_name.removesuffix(".gz").endswith((".csv", ".tsv", ".parquet", ".json", ".gz")):
         raise UserError(f"--input {input_name}: give one text a line (.txt), or .jsonl with an object a line; tables are not read.")
-    if not (Path(path) / "config.yaml").is_file():
-        raise UserError(f"{path}: this is not a run's directory (no config.yaml in it).")
+    RunDir.existing(path)  # before anything is read
     texts = Ahead(_texts(input_name)) if input_name == "-" else _texts(input_name)
     first = next(texts, None)
     task = open_run(path, overrides)
     size = task.config.eval.eval_batch_size * chunk_batches
+    plain = input_name != "-" and not input_name.endswith(".jsonl")
+    wants_text = output_name.endswith(".txt") or (plain and not output_name.endswith((".json", ".jsonl")))
     part = output_name if output_name == "-" else f"{output_name}.part"  # gets its name when it is complete
     out, done = open_output(part), 0
     try:
@@ -105,8 +104,6 @@ def predict(path: str, input_name: str, output_name: str, overrides: list[str], 
             if not task.takes_pairs and (pair := next((one for one in chunk if not isinstance(one, str)), None)):
                 raise UserError(f'--input {input_name}: this run takes single texts, not pairs ("text_pair": {pair[1]!r}).')
             for row in task.predict(chunk, f"predict from row {done + 1}"):
-                plain = input_name != "-" and not input_name.endswith((".json", ".jsonl"))
-                wants_text = output_name.endswith(".txt") or (plain and not output_name.endswith((".json", ".jsonl")))
                 out.write((task.line(row) if wants_text else to_json(row)) + "\n")
             out.flush()
             done += len(chunk)

@@ -124,6 +124,14 @@ class RunDir:
     def is_run(self) -> bool:
         return (self.path / "config.yaml").is_file()
 
+    @classmethod
+    def existing(cls, path: str | Path) -> RunDir:
+        """The run in a directory. Raises UserError if there is none."""
+        run = cls(path)
+        if not run.is_run():
+            raise UserError(f"{path}: this is not a run's directory (no config.yaml in it).")
+        return run
+
     def check_writable(self) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)

@@ -16,8 +16,7 @@ def summary(run: Path, samples: int = 3) -> str:
         lines += ["sample run: text generated for trying, small model from scratch; the figures say that all works, no more", ""]
     for split, metrics in results.get("metrics", {}).items():
         lines += split_table(split, metrics, results)
-        path = run / f"predictions-{split}.jsonl"
-        last = path
+        last = run / f"predictions-{split}.jsonl"
     if results.get("metrics"):
         with open(last, encoding="utf-8") as file:
             rows = [json.loads(line) for _, line in zip(range(samples), file, strict=False)]

@@ -73,13 +73,13 @@ def test_a_folder_that_may_not_be_entered_is_named(tmp_path):
     program = (
         "import os, sys; from paddle_ft import cli\n"
         "from paddle_ft.commands import report\n"
-        "def refuse(options): open('/proc/1/mem', 'wb').close(); raise PermissionError(13, 'Permission denied', '/locked/run')\n"
+        "def refuse(options): raise PermissionError(13, 'Permission denied', '/locked/run')\n"
         "report.run = refuse\n"
         "sys.exit(cli.main(['report', 'x']))"
     )
     done = run("-c", program)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: ") and "Traceback" not in done.stderr
+    assert done.stderr == "error: /locked/run: Permission denied.\n"
 
 
 def test_flags_are_not_guessed_from_their_first_letters():

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from paddle_ft.errors import UserError
+from paddle_ft.rundir import RunDir
 
 HELP = "writes a run's plots and report anew"
 
@@ -17,8 +16,5 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from paddle_ft.report import write_report
 
-    path = Path(options.run)
-    if not (path / "config.yaml").is_file():
-        raise UserError(f"{path}: this is not a run's directory (no config.yaml in it).")
-    print(write_report(path))
+    print(write_report(RunDir.existing(options.run).path))
     return 0

@@ -116,10 +116,8 @@ def check(config: BaseConfig) -> None:
         print(f"parameters          {count:,}")
 
         evaluation_seconds = 0.0
-        _try_out(prepared, RunDir(folder))
-        for split, dataset in prepared.measured.items():
-            _, seconds = two_batches(task, dataset)
-            batches = -(-len(dataset) // config.eval.eval_batch_size)
+        for split, seconds in _try_out(prepared, RunDir(folder)).items():
+            batches = -(-len(prepared.data[split]) // config.eval.eval_batch_size)
             if split == "validation":
                 evaluation_seconds = seconds / min(2, batches) * batches
             print(f"two batches         {split} evaluated in {seconds:.1f} s")
@@ -215,11 +213,15 @@ def _refuse_other_world(state: dict, world: World) -> None:
         )
 
 
-def _try_out(prepared: Prepared, run: RunDir) -> None:
-    """What can be known to fail before hours are spent: evaluation, the metric to choose by, disk space."""
+def _try_out(prepared: Prepared, run: RunDir) -> dict[str, float]:
+    """What can be known to fail before hours are spent: evaluation, the metric to choose by, disk space.
+
+    Returns the seconds that two batches of each split took.
+    """
     config, task = prepared.task.config, prepared.task
+    seconds = {}
     for split, dataset in prepared.measured.items():
-        scores, _ = two_batches(task, dataset)
+        scores, seconds[split] = two_batches(task, dataset)
         wanted = config.eval.best_metric or task.best_metric
         figures = [name for name, value in scores.metrics.items() if isinstance(value, (int, float))]
         if split == "validation" and wanted not in figures:
@@ -228,6 +230,7 @@ def _try_out(prepared: Prepared, run: RunDir) -> None:
         raise UserError("eval.early_stopping_patience: there is no validation split to stop by: set data.validation.")
     count = sum(int(np.prod(p.shape)) for p in task.model.parameters())
     checkpoint.check_space(run.path, count, config.train.keep_checkpoints)
+    return seconds
 
 
 @contextlib.contextmanager
