@@ -17,6 +17,17 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, validate_default=False, allow_inf_nan=False)
 
 
+class LoRASection(Section):
+    """Low-rank adapters on the layers of the encoder and decoder; their other weights stay as they are."""
+
+    rank: int = Field(8, ge=1, description="rank of each adapter")
+    alpha: int = Field(16, ge=1, description="an adapter's output is scaled by alpha / rank")
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout on the input of adapters")
+    targets: list[str] | None = Field(
+        None, description="names of the layers that get one, such as [q_proj, v_proj, linear1] (null: all of attention)"
+    )
+
+
 class ModelSection(Section):
     """Which model is fine-tuned."""
 
@@ -36,6 +47,10 @@ class ModelSection(Section):
     new_vocabulary: int | None = Field(
         None, ge=50, description="from scratch without a tokenizer: builds one of words and pieces of words with this many"
         " entries, for languages with spaces (null: of characters)",
+    )
+    lora: LoRASection | None = Field(
+        None, description="train adapters of low rank: {rank: 8, alpha: 16, dropout: 0.0, targets: null}; merged into the"
+        " weights in best/ and last/ (null: train all weights)",
     )
 
     @model_validator(mode="after")
@@ -116,6 +131,10 @@ class TrainSection(Section):
         " (null: train_batch_size rows)",
     )
     pad_to_multiple_of: int = Field(1, ge=1, le=128, description="batches are padded to a multiple of this length (GPU: 8)")
+    recompute: bool = Field(
+        False, description="keep only the inputs of each layer and compute the rest again in the backward pass: less memory, a"
+        " forward pass more, the same gradients",
+    )
     logging_steps: int = Field(200, ge=1, description="optimizer steps between two lines of the log")
     save_steps: int = Field(3000, ge=1, description="optimizer steps between two saves of last/ (also after each epoch)")
 
