@@ -24,6 +24,9 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from paddle_ft.runtime import mkl_path  # noqa: E402
 
 # what SST-2's and LCSTS's rows are like: tokens a row, drawn once
 WORKLOADS = {
@@ -69,7 +72,6 @@ def collate(rows: list[dict], name: str) -> dict[str, np.ndarray]:
 
 # ---------------------------------------------------------------------------------------------------- the three trainers
 def ours(name: str, rows: list[dict], steps: int, grouped: bool, folder: str) -> float:
-    sys.path.insert(0, str(ROOT))
     from paddle_ft.runtime import prepare_cpu, quiet_frameworks
 
     prepare_cpu()
@@ -235,7 +237,7 @@ def measure(trainer: str, name: str, grouped: bool, options) -> float:
                str(options.rows)] + (["--grouped"] if grouped else [])  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
     if trainer == "paddlenlp" and not options.slow_mkl:
-        environment.setdefault("MKL_DEBUG_CPU_TYPE", "5")
+        environment.setdefault("MKL_DEBUG_CPU_TYPE", mkl_path() or "")
     speeds = []
     for _ in range(options.repeats):
         done = subprocess.run(command, capture_output=True, text=True, env=environment)

@@ -42,11 +42,22 @@ def _cgroup_quota() -> float | None:
         return None
 
 
-def is_amd() -> bool:
+def mkl_path() -> str | None:
+    """The MKL_DEBUG_CPU_TYPE for this processor: None where MKL needs none, which is everywhere but on AMD.
+
+    Paddle's bundled MKL (2019) knows Intel's processors alone, and takes its oldest code on an AMD one. The setting names the
+    code to take instead: 7 AVX-512, 5 AVX2. docs/speed.md has what each brings.
+    """
     try:
-        return "AuthenticAMD" in Path("/proc/cpuinfo").read_text()
+        described = Path("/proc/cpuinfo").read_text()
     except OSError:
-        return False
+        return None
+    if "AuthenticAMD" not in described:
+        return None
+    flags = set(described.partition("flags")[2].partition("\n")[0].split())
+    if {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"} <= flags:
+        return "7"
+    return "5" if "avx2" in flags else None
 
 
 def has_gpu_build() -> bool:
@@ -61,14 +72,13 @@ def has_gpu_build() -> bool:
 def prepare_cpu() -> dict[str, str]:
     """Sets thread counts and MKL's fast path in the environment, unless the user has set them.
 
-    Must run before paddle or numpy is imported: MKL and OpenMP read these once. Paddle's bundled MKL takes a slow path on AMD
-    processors unless MKL_DEBUG_CPU_TYPE=5 is set.
+    Must run before paddle or numpy is imported: MKL and OpenMP read these once.
 
     Returns: the settings in force, name -> value.
     """
     chosen = {"OMP_NUM_THREADS": str(available_cpus())}
-    if is_amd():
-        chosen["MKL_DEBUG_CPU_TYPE"] = "5"
+    if (path := mkl_path()) is not None:
+        chosen["MKL_DEBUG_CPU_TYPE"] = path
     if not has_gpu_build():
         chosen["FLAGS_use_stride_kernel"] = "0"  # strided views cost a CPU more than the copies they save
     for name, value in chosen.items():

@@ -3,6 +3,9 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from paddle_ft import runtime
 
@@ -18,15 +21,30 @@ def settings(monkeypatch, **given) -> dict:
 def test_chosen_on_amd_and_elsewhere(monkeypatch):
     monkeypatch.setattr(runtime, "available_cpus", lambda: 3)
     monkeypatch.setattr(runtime, "has_gpu_build", lambda: False)
-    monkeypatch.setattr(runtime, "is_amd", lambda: True)
+    monkeypatch.setattr(runtime, "mkl_path", lambda: "5")
     assert settings(monkeypatch) == {"OMP_NUM_THREADS": "3", "MKL_DEBUG_CPU_TYPE": "5", "FLAGS_use_stride_kernel": "0"}
-    monkeypatch.setattr(runtime, "is_amd", lambda: False)
+    monkeypatch.setattr(runtime, "mkl_path", lambda: None)
     monkeypatch.setattr(runtime, "has_gpu_build", lambda: True)
     assert settings(monkeypatch) == {"OMP_NUM_THREADS": "3"}
 
 
+@pytest.mark.parametrize(
+    "vendor, flags, expected",
+    [
+        ("AuthenticAMD", "fpu avx avx2 avx512f avx512dq avx512cd avx512bw avx512vl", "7"),
+        ("AuthenticAMD", "fpu avx avx2 avx512f avx512dq avx512cd avx512bw", "5"),
+        ("AuthenticAMD", "fpu avx", None),
+        ("GenuineIntel", "fpu avx avx2 avx512f avx512dq avx512cd avx512bw avx512vl", None),
+    ],
+)
+def test_the_code_mkl_is_told_to_take_is_one_the_processor_has(monkeypatch, vendor, flags, expected):
+    text = f"processor\t: 0\nvendor_id\t: {vendor}\nflags\t\t: {flags}\nbugs\t\t: none avx512vl\n"
+    monkeypatch.setattr(Path, "read_text", lambda self: text)
+    assert runtime.mkl_path() == expected
+
+
 def test_the_users_own_settings_win(monkeypatch):
-    monkeypatch.setattr(runtime, "is_amd", lambda: True)
+    monkeypatch.setattr(runtime, "mkl_path", lambda: "7")
     chosen = settings(monkeypatch, OMP_NUM_THREADS="7", MKL_DEBUG_CPU_TYPE="4")
     assert chosen["OMP_NUM_THREADS"] == os.environ["OMP_NUM_THREADS"] == "7"
     assert os.environ["MKL_DEBUG_CPU_TYPE"] == "4"

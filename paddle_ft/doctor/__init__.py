@@ -16,7 +16,7 @@ from pathlib import Path
 
 from paddle_ft.doctor import facts, verdicts
 from paddle_ft.doctor.verdicts import ERROR, WARNING, Check
-from paddle_ft.runtime import available_cpus, is_amd
+from paddle_ft.runtime import available_cpus, mkl_path
 
 AI_STUDIO = Path("/home/aistudio")  # the home folder of every AI Studio project
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -44,7 +44,7 @@ def checks() -> Iterator[Check]:
     """All checks of this machine, the quick ones first."""
     yield verdicts.check_python(sys.version_info[:3], sys.executable)
     yield verdicts.check_threads(available_cpus(), os.environ.get("OMP_NUM_THREADS"))
-    yield verdicts.check_mkl(is_amd(), os.environ.get("MKL_DEBUG_CPU_TYPE"))
+    yield verdicts.check_mkl(mkl_path(), os.environ.get("MKL_DEBUG_CPU_TYPE"))
     yield verdicts.check_ai_studio(AI_STUDIO.is_dir(), Path.cwd(), AI_STUDIO)
     for name, folder in (("working folder", Path.cwd()), ("cache folder", facts.cache_folder())):
         yield verdicts.check_write(name, folder, facts.write_error(folder))

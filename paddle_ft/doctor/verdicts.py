@@ -38,14 +38,15 @@ def check_threads(cpus: int, setting: str | None) -> Check:
     return Check(WARNING, "CPU threads", text, f"unset OMP_NUM_THREADS, or set it to {cpus}: training runs faster")
 
 
-def check_mkl(amd: bool, setting: str | None) -> Check:
-    """`setting` is MKL_DEBUG_CPU_TYPE, which takes Paddle's bundled MKL off its slow path on AMD processors."""
-    if not amd:
-        return Check(OK, "MKL path", "no AMD processor, nothing to set")
-    if setting == "5":
-        return Check(OK, "MKL path", "AMD processor, MKL_DEBUG_CPU_TYPE=5: MKL takes its fast path")
-    remedy = "export MKL_DEBUG_CPU_TYPE=5: matrix products run about twice as fast"
-    return Check(WARNING, "MKL path", f"AMD processor, MKL_DEBUG_CPU_TYPE={setting}: MKL takes its slow path", remedy)
+def check_mkl(wanted: str | None, setting: str | None) -> Check:
+    """`wanted`: the MKL_DEBUG_CPU_TYPE that takes Paddle's bundled MKL off its slow path here; `setting`: the one in force."""
+    if wanted is None:
+        return Check(OK, "MKL path", "nothing to set on this processor")
+    text = f"AMD processor, MKL_DEBUG_CPU_TYPE={setting}"
+    if setting == wanted:
+        return Check(OK, "MKL path", f"{text}: MKL takes its fast path")
+    remedy = f"export MKL_DEBUG_CPU_TYPE={wanted}: matrix products run two to four times as fast"
+    return Check(WARNING, "MKL path", f"{text}: MKL takes a slow path", remedy)
 
 
 def check_ai_studio(present: bool, folder: Path, home: Path) -> Check:
