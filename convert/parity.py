@@ -15,6 +15,7 @@ from convert.errors import ConvertError
 from convert.family import Family, Task, family_of
 from convert.formats import safetensors
 from convert.forward import is_paddle
+from convert.loading import read_weights, with_weights
 from convert.report import JSON_NAME, Report
 from convert.tensors import read_json
 
@@ -133,7 +134,7 @@ def _watch(module, label: str, captured: dict, register: str) -> object:
 
 
 def run_paddle(side: Checkpoint, task: Task, hf_config: dict, inputs: dict) -> dict[str, np.ndarray]:
-    """Layers and outputs of PaddleNLP's model, loaded as anyone would load it."""
+    """Layers and outputs of PaddleNLP's model."""
     if importlib.util.find_spec("paddlenlp") is None:
         raise ConvertError("to run a Paddle checkpoint install paddlepaddle and paddlenlp: pip install -r requirements.txt")
     import paddle
@@ -141,7 +142,7 @@ def run_paddle(side: Checkpoint, task: Task, hf_config: dict, inputs: dict) -> d
     from paddlenlp.utils.log import logger
 
     logger.set_level("WARNING")
-    model = getattr(library, task.paddle_class).from_pretrained(str(side.directory), dtype="float32")
+    model = with_weights(getattr(library, task.paddle_class), side.directory, read_weights(side.directory), dtype="float32")
     model.eval()
     captured: dict[str, np.ndarray] = {}
     modules = dict(model.named_sublayers())

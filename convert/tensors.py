@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,17 +38,17 @@ class Weights:
     tensors: dict[str, StoredTensor]
 
 
-def open_weights(directory: Path) -> Weights:
-    """Finds and opens the weights of a directory; of several formats the first of READERS wins, as in the libraries.
+def open_weights(directory: Path, formats: Iterable[str] = READERS) -> Weights:
+    """Finds and opens the weights of a directory; of several formats the first wins, as in the libraries.
 
     Raises: ConvertError where there are none, where a format is not supported, or where a file is damaged.
     """
-    for name, reader in READERS.items():
+    for name in formats:
         if (directory / name).is_file():
-            return Weights([directory / name], reader(directory / name))
+            return Weights([directory / name], READERS[name](directory / name))
         index = directory / f"{name}.index.json"
         if index.is_file():
-            return _open_sharded(index, reader)
+            return _open_sharded(index, READERS[name])
     raise ConvertError(_nothing_found(directory))
 
 

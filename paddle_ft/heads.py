@@ -12,6 +12,7 @@ from pathlib import Path
 import paddle
 from paddle import nn
 
+from convert.loading import read_weights, with_weights
 from paddle_ft.errors import UserError
 from paddle_ft.progress import say
 
@@ -90,8 +91,10 @@ def load_with_head(cls, directory: Path, saved: dict, settings: dict):
     config = cls.config_class.from_pretrained(str(directory))
     for name, value in settings.items():
         setattr(config, name, value)
-    model = cls.from_pretrained(str(directory), config=config, ignore_mismatched_sizes=True)
-    _check_encoder(model, directory)
+    weights = read_weights(directory)
+    shapes = {name: array.shape for name, array in weights.items()}
+    model = with_weights(cls, directory, weights, config, ignore_mismatched_sizes=True)
+    _check_encoder(model, directory, shapes)
     if not _same_head(cls, saved, settings):
         renew_head(model)
     return model
@@ -120,12 +123,10 @@ def renew_head(model) -> None:
                     layer.bias.set_value(paddle.zeros_like(layer.bias))
 
 
-def _check_encoder(model, directory: Path) -> None:
+def _check_encoder(model, directory: Path, shapes: dict[str, tuple[int, ...]]) -> None:
     """Every weight of the encoder must come from the checkpoint; only a pooler may be new (language models have none)."""
-    from convert.tensors import open_weights
-
     prefix = f"{model.base_model_prefix}."
-    stored = {name.removeprefix(prefix): tensor.shape for name, tensor in open_weights(directory).tensors.items()}
+    stored = {name.removeprefix(prefix): shape for name, shape in shapes.items()}
     encoder = {name.removeprefix(prefix): tuple(p.shape) for name, p in model.named_parameters() if name.startswith(prefix)}
     wrong = [name for name, shape in encoder.items() if tuple(stored.get(name, ())) != shape]
     missing = [name for name in wrong if not name.startswith("pooler.")]

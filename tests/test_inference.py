@@ -2,6 +2,8 @@
 
 import json
 import os
+import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -116,3 +118,35 @@ def test_a_damaged_model_is_not_used(run, tmp_path):
     weights.write_bytes(content)
     with pytest.raises(UserError, match=r"best: this model is damaged: model.safetensors does not match its checksum"):
         inference.open_run(str(copy))
+
+
+# ---------------------------------------------------------------------------------------------------- code in files
+class Attack:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.path}",)
+
+
+def plant(directory: Path, harmed: Path) -> Path:
+    """Puts a pickle that would run a command in place of a model's weights, and nothing to notice it by."""
+    (directory / "model.safetensors").unlink()
+    file = directory / "model_state.pdparams"
+    file.write_bytes(pickle.dumps({"lm_head_weight": Attack(harmed)}))
+    (directory / "trainer" / "checksums.json").write_text("{}")
+    return file
+
+
+def test_a_pickle_that_would_run_a_command(run, tmp_path):
+    harmed = tmp_path / "harmed"
+    shutil.copytree(run, tmp_path / "run")
+    file = plant(tmp_path / "run" / "best", harmed)
+    settings = overrides(tmp_path, f"output_dir={tmp_path / 'new'}", f"model.pretrained={file.parent}", "model.config=null")
+    verbs = {"train": ["--config", "bart_lcsts", *settings], "evaluate": [str(tmp_path / "run")]}
+    for verb, arguments in verbs.items():
+        command = [sys.executable, "-m", "paddle_ft", verb, *arguments]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        message = f"error: the model cannot be loaded: {file}: its pickle asks for posix.system, which a file of arrays does not"
+        assert done.returncode == 2 and message in done.stderr, f"{verb}: {done.stderr}"
+        assert "Traceback" not in done.stderr and not harmed.exists()

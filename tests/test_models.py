@@ -1,6 +1,9 @@
 """Tokens added to a vocabulary: what the new rows are, that nothing else changes, that it survives save and load."""
 
 import json
+import os
+import pickle
+import re
 
 import numpy as np
 import paddle
@@ -15,6 +18,7 @@ from paddlenlp.transformers import (
 
 from paddle_ft import models
 from paddle_ft.data.fast_tokenizers import fast_tokenizer
+from paddle_ft.errors import UserError
 
 SIZES = {"vocab_size": 11, "d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2,
          "decoder_attention_heads": 2, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "max_position_embeddings": 40}  # fmt: skip
@@ -130,3 +134,71 @@ def test_sizes_under_an_alias_count(tmp_path):
     sizes = {"dim": 32, "hidden_dim": 64, "n_layers": 1, "n_heads": 2}
     model = from_scratch("masked_lm", {"model_type": "distilbert", **sizes}, tokenizer)
     assert (model.config.hidden_size, model.config.num_hidden_layers, model.config.intermediate_size) == (32, 1, 64)
+
+
+# ---------------------------------------------------------------------------------------------------- pickles
+def as_pdparams(directory):
+    """The same directory as PaddleNLP's default save leaves it."""
+    model = BartForConditionalGeneration.from_pretrained(str(directory))
+    (directory / "model.safetensors").unlink()
+    paddle.save(model.state_dict(), str(directory / "model_state.pdparams"))
+    return model
+
+
+def test_pdparams_are_loaded_as_paddlenlp_loads_them(english):
+    saved = as_pdparams(english)
+    loaded = models.load_pretrained("seq2seq", models.resolve(str(english), "seq2seq"))
+    assert loaded.state_dict().keys() == saved.state_dict().keys()
+    assert all((value == saved.state_dict()[name]).all() for name, value in loaded.state_dict().items())
+    assert loaded.generation_config.to_dict() == saved.generation_config.to_dict()
+
+
+def test_half_precision_pdparams(english):
+    as_pdparams(english)
+    state = {name: value.astype("bfloat16") for name, value in paddle.load(str(english / "model_state.pdparams")).items()}
+    paddle.save(state, str(english / "model_state.pdparams"))
+    loaded = models.load_pretrained("seq2seq", english).bart.shared.weight
+    expected = BartForConditionalGeneration.from_pretrained(str(english)).bart.shared.weight
+    assert loaded.dtype == expected.dtype and (loaded == expected).all()
+
+
+class Attack:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("index", [False, True])
+def test_a_pickle_in_place_of_weights_is_not_run(english, index, tmp_path):
+    """Nor is one that an index of safetensors names as a shard."""
+    (english / "model.safetensors").unlink()
+    file = english / "model_state.pdparams"
+    file.write_bytes(pickle.dumps({"w": Attack(tmp_path / "harmed")}))
+    if index:
+        content = {"metadata": {"total_size": 1}, "weight_map": {"w": file.name}}
+        (english / "model.safetensors.index.json").write_text(json.dumps(content))
+    message = r"damaged|not a safetensors file|header" if index else r"its pickle asks for posix.mkdir, .*; nothing was run"
+    with pytest.raises(UserError, match=f"the model cannot be loaded: {re.escape(str(file))}: .*({message})"):
+        models.load_pretrained("seq2seq", english)
+    assert not (tmp_path / "harmed").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("ErnieTinyTokenizer", "is not allowed: its dict.wordseg.pickle is a pickle"),  # unpickles that file
+        ("BartModel", "PaddleNLP has no tokenizer class BartModel"),  # loads weights
+        ("AutoTokenizer", "PaddleNLP has no tokenizer class AutoTokenizer"),
+    ],
+)
+def test_a_tokenizer_class_that_would_unpickle(english, name, message, tmp_path):
+    harm = pickle.dumps(Attack(tmp_path / "harmed"))
+    for file in ("dict.wordseg.pickle", "model_state.pdparams", "vocab.txt", "spm_cased_simp_sampled.model"):
+        (english / file).write_bytes(harm)
+    (english / "model.safetensors").unlink()
+    (english / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": name}))
+    with pytest.raises(UserError, match=f"tokenizer_config.json: .*{message}"):
+        models.load_tokenizer(english)
+    assert not (tmp_path / "harmed").exists()

@@ -6,6 +6,8 @@ import difflib
 from pathlib import Path
 from typing import Any
 
+from convert.errors import ConvertError
+from convert.loading import read_weights, with_weights
 from paddle_ft.errors import UserError
 from paddle_ft.models.classes import CONFIG_CLASSES, MODEL_CLASSES
 from paddle_ft.models.names import read_config
@@ -16,18 +18,21 @@ def load_pretrained(kind: str, directory: Path, settings: dict[str, Any] | None 
 
     settings: what the task changes in the model's configuration; None takes the directory as it is.
     """
-    config = read_config(Path(directory))
+    directory = Path(directory)
+    config = read_config(directory)
     model_type, classes = config.get("model_type"), MODEL_CLASSES[kind]
     if model_type not in classes:
         raise UserError(f"{directory}: a model of type {model_type!r} cannot be used here; {kind} knows {', '.join(classes)}.")
     cls = _model_class(kind, model_type, {**config, **(settings or {})})
     try:
         if settings is None:
-            return cls.from_pretrained(str(directory))
+            return with_weights(cls, directory, read_weights(directory))
         from paddle_ft.heads import load_with_head
 
-        return load_with_head(cls, Path(directory), config, settings)
-    except (OSError, ValueError, RuntimeError, EOFError) as error:
+        return load_with_head(cls, directory, config, settings)
+    except ConvertError as error:
+        raise UserError(f"the model cannot be loaded: {error}") from None
+    except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"{directory}: the model cannot be loaded: {error}") from None
 
 

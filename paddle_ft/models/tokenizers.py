@@ -28,8 +28,6 @@ def default_tokenizer_class(model_type: str, name: str):
 
 def load_tokenizer(directory: Path):
     """PaddleNLP's tokenizer of a directory: the class its tokenizer_config.json names, else the one its files fit."""
-    import paddlenlp.transformers as library
-
     directory = Path(directory)
     settings = {}
     path = directory / "tokenizer_config.json"
@@ -46,10 +44,21 @@ def load_tokenizer(directory: Path):
             name = "BartTokenizer"
         else:
             raise UserError(f"{directory}: there is no tokenizer here (no vocab.txt, no vocab.json with merges.txt).")
+    return _tokenizer_class(name, path).from_pretrained(str(directory))
+
+
+def _tokenizer_class(name: str, path: Path):
+    """PaddleNLP's class. Raises UserError for what is no tokenizer, and for one of which a file is a pickle, which could run
+    anything."""
+    import paddlenlp.transformers as library
+
     cls = getattr(library, name, None) or getattr(library, name.removesuffix("Fast"), None)
-    if cls is None:
+    is_tokenizer = isinstance(cls, type) and issubclass(cls, (library.PretrainedTokenizer, library.RobertaTokenizer))
+    if not is_tokenizer:
         raise UserError(f"{path}: PaddleNLP has no tokenizer class {name}.")
-    return cls.from_pretrained(str(directory))
+    if pickled := [file for file in getattr(cls, "resource_files_names", {}).values() if file.endswith(".pickle")]:
+        raise UserError(f"{path}: a {name} is not allowed: its {pickled[0]} is a pickle, which can run anything. Name another.")
+    return cls
 
 
 def new_tokenizer(kind: str, texts: Iterable[str], folder: Path, size: int | None):

@@ -425,3 +425,12 @@ def test_safetensors_of_other_writers_are_read_alike(tmp_path):
     from safetensors.numpy import load_file
 
     np.testing.assert_array_equal(load_file(tmp_path / "x")["strided"], [[0, 3], [1, 4], [2, 5]])
+
+
+def test_verify_does_not_run_a_pickle(checkpoints, tmp_path):
+    convert.to_paddle(checkpoints("distilbert/masked_lm"), tmp_path / "paddle", progress=False)
+    (tmp_path / "paddle" / "model.safetensors").unlink()
+    (tmp_path / "paddle" / "model_state.pdparams").write_bytes(pickle.dumps({"w": Attack(tmp_path / "harmed")}))
+    with pytest.raises(convert.ConvertError, match="nothing was run"):
+        convert.verify(tmp_path / "paddle", checkpoints("distilbert/masked_lm"))
+    assert not (tmp_path / "harmed").exists()
