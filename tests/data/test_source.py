@@ -242,6 +242,18 @@ def test_errors_of_datasets_are_told_in_our_words(hub_folder):
     assert message.startswith(f"data.source: {folder}: ValueError: BuilderConfig 'sub' not found")
 
 
+def test_a_script_that_comes_with_a_dataset_is_not_run(tmp_path, monkeypatch):
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_TRUST_REMOTE_CODE", True)  # whatever the environment allows
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "set.py").write_text(f"import os; os.mkdir({str(tmp_path / 'harmed')!r})")
+    data = section(source=str(tmp_path / "set"), train="train")
+    for function in (wanted_files, lambda data: load_split(data, "train")):
+        assert "/set: its rows come from a script of its own, and no code that comes with data is run" in error(function, data)
+    assert not (tmp_path / "harmed").exists()
+
+
 def test_the_hub_out_of_reach(monkeypatch, tmp_path):
     import datasets
     import huggingface_hub

@@ -38,7 +38,7 @@ def read(data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | No
     # the module's own function: paddlenlp replaces the package's by one that runs its scripts for equal names
     from datasets.load import load_dataset
 
-    dataset = _ask(data, load_dataset, data.source, data.name, split=chosen)
+    dataset = _ask(data, load_dataset, data.source, data.name, split=chosen, trust_remote_code=False)
     for name, column in columns.items():
         if column not in dataset.column_names and (name in fields.required or name in fields.mapped):
             raise UserError(
@@ -70,7 +70,7 @@ def _split_names(data) -> list[str]:
         from datasets import get_dataset_split_names
 
         _prefer_cache_when_offline(data.source)
-        _known_splits[key] = _ask(data, get_dataset_split_names, data.source, data.name)
+        _known_splits[key] = _ask(data, get_dataset_split_names, data.source, data.name, trust_remote_code=False)
     return _known_splits[key]
 
 
@@ -104,6 +104,8 @@ def _ask(data, function, *args, **kwargs):
             )
         elif isinstance(error, datasets.exceptions.DatasetNotFoundError):
             remedy = f"{endpoint} has no such dataset, or not for you (log in with: huggingface-cli login)"
+        elif "trust_remote_code" in str(error):
+            remedy = "its rows come from a script of its own, and no code that comes with data is run. Give its files: data.train=FILE"
         else:
             remedy = f"{type(error).__name__}: {error}"
         raise UserError(f"data.source: {data.source}: {remedy}{_near(data.source)}") from None
