@@ -45,32 +45,36 @@ class LanguageModel(Task):
         return F.cross_entropy(self.logits(batch), batch["target_ids"], reduction="sum")
 
     def evaluate(self, dataset: Dataset, label: str) -> Scores:
-        """Exact sums over the whole data set, whatever the batches."""
+        """Exact sums over the whole data set, whatever the batches; the rows are shared out among the processes."""
         import paddle
         import paddle.nn.functional as F
 
         from paddle_ft.metrics.perplexity import perplexity
 
-        rows = len(dataset)
-        nll, tokens, right = np.zeros(rows), np.zeros(rows, dtype=np.int64), 0
-        guesses: dict[int, np.ndarray] = {}
+        mine = self.world.mine(len(dataset))
+        results: list[tuple] = [()] * len(mine)  # a row: negative log-likelihood, predicted tokens, right ones, guesses
         self.model.eval()
-        with paddle.no_grad(), Progress(rows, label, unit="rows") as bar:
-            for indices in longest_first(dataset.lengths, self.config.eval.eval_batch_size):
+        with paddle.no_grad(), Progress(len(mine), label, unit="rows") as bar:
+            for places in longest_first(dataset.lengths[mine], self.config.eval.eval_batch_size):
+                indices = mine[places]
                 batch = self.collate(dataset, indices, np.random.default_rng(0))
                 tensors = {name: paddle.to_tensor(value) for name, value in batch.items()}
                 logits = self.logits(tensors)
                 each = F.cross_entropy(logits, tensors["target_ids"], reduction="none").numpy().reshape(-1)
                 best = logits.argmax(axis=-1).numpy()
-                places = batch["positions"] // batch["input_ids"].shape[1]
-                nll[indices] = np.bincount(places, each, minlength=len(indices))
-                tokens[indices] = np.bincount(places, minlength=len(indices))
-                right += int((best == batch["target_ids"]).sum())
-                guesses |= {int(i): best[places == place] for place, i in enumerate(indices) if i < SHOWN}
+                rows = batch["positions"] // batch["input_ids"].shape[1]
+                for row, (place, index) in enumerate(zip(places, indices, strict=True)):
+                    at = rows == row
+                    right = int((best[at] == batch["target_ids"][at]).sum())
+                    nll = float(each[at].sum(dtype=np.float64))
+                    results[place] = (nll, int(at.sum()), right, best[at] if index < SHOWN else None)
                 bar.update(len(indices))
         self.model.train()
-        shown = [self.shown_row(dataset, i, guesses[i], perplexity(nll[i], max(1, tokens[i]))) for i in sorted(guesses)]
-        return Scores(self.figures(nll, tokens, right), shown)
+        nll, tokens, right, guesses = zip(*self.world.gather(results, len(dataset)), strict=True)
+        shown = [
+            self.shown_row(dataset, i, guesses[i], perplexity(nll[i], max(1, tokens[i]))) for i in range(min(SHOWN, len(dataset)))
+        ]
+        return Scores(self.figures(np.array(nll), np.array(tokens), sum(right)), shown)
 
     def figures(self, nll: np.ndarray, tokens: np.ndarray, right: int) -> dict[str, Any]:
         """Metrics from sums by row: [rows] negative log-likelihood, [rows] predicted tokens, and how many were guessed right."""
@@ -93,8 +97,9 @@ class LanguageModel(Task):
 
         each = unigram_nll(self.train_tokens(train), self.model.config.vocab_size)
         likeliest = int(each.argmin())
-        nll, tokens, right = np.zeros(len(dataset)), np.zeros(len(dataset), dtype=np.int64), 0
-        for i in range(len(dataset)):
+        results = []
+        for i in self.world.mine(len(dataset)):
             targets = self.collate(dataset, np.array([i]), np.random.default_rng(0))["target_ids"]
-            nll[i], tokens[i], right = each[targets].sum(), len(targets), right + int((targets == likeliest).sum())
-        return "unigram", Scores(self.figures(nll, tokens, right))
+            results.append((float(each[targets].sum()), len(targets), int((targets == likeliest).sum())))
+        nll, tokens, right = zip(*self.world.gather(results, len(dataset)), strict=True)
+        return "unigram", Scores(self.figures(np.array(nll), np.array(tokens), sum(right)))
