@@ -48,6 +48,11 @@ class ModelSection(Section):
         None, ge=50, description="from scratch without a tokenizer: builds one of words and pieces of words with this many"
         " entries, for languages with spaces (null: of characters)",
     )
+    attention: Literal["auto", "plain", "sdpa"] = Field(
+        "auto",
+        description="plain: PaddleNLP's own; sdpa: scaled_dot_product_attention, the same results by flash or memory-efficient"
+        " kernels; auto: sdpa on a GPU, plain on a CPU (where it is as fast)",
+    )
     lora: LoRASection | None = Field(
         None, description="train adapters of low rank: {rank: 8, alpha: 16, dropout: 0.0, targets: null}; merged into the"
         " weights in best/ and last/ (null: train all weights)",

@@ -96,6 +96,9 @@ class Task:
         self._use(models.reload(self.kind, directory))
 
     def _use(self, loaded: models.Loaded) -> None:
+        from paddle_ft.models.attention import use_attention
+
+        use_attention(loaded.model, self.config.model.attention)
         self.loaded = loaded
         self.model, self.tokenizer, self.fast_tokenizer = loaded.model, loaded.tokenizer, loaded.fast_tokenizer
 
