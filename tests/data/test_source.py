@@ -250,7 +250,7 @@ def test_a_script_that_comes_with_a_dataset_is_not_run(tmp_path, monkeypatch):
     (tmp_path / "set" / "set.py").write_text(f"import os; os.mkdir({str(tmp_path / 'harmed')!r})")
     data = section(source=str(tmp_path / "set"), train="train")
     for function in (wanted_files, lambda data: load_split(data, "train")):
-        assert "/set: its rows come from a script of its own, and no code that comes with data is run" in error(function, data)
+        assert "/set: its rows come from a script of its own; no code that comes with data is run" in error(function, data)
     assert not (tmp_path / "harmed").exists()
 
 

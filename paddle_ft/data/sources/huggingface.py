@@ -105,7 +105,7 @@ def _ask(data, function, *args, **kwargs):
         elif isinstance(error, datasets.exceptions.DatasetNotFoundError):
             remedy = f"{endpoint} has no such dataset, or not for you (log in with: huggingface-cli login)"
         elif "trust_remote_code" in str(error):
-            remedy = "its rows come from a script of its own, and no code that comes with data is run. Give its files: data.train=FILE"
+            remedy = "its rows come from a script of its own; no code that comes with data is run. Give its files: data.train=FILE"
         else:
             remedy = f"{type(error).__name__}: {error}"
         raise UserError(f"data.source: {data.source}: {remedy}{_near(data.source)}") from None
