@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+from paddle_ft.reporting.format import interval, score
+from paddle_ft.reporting.records import is_number
 from paddle_ft.rundir import RunDir
 
 
@@ -28,26 +31,31 @@ def summary(run: Path, samples: int = 3) -> str:
 
 
 def split_table(split: str, metrics: dict, results: dict) -> list[str]:
-    """One split's figures: trained, before training, baseline side by side."""
-    names = [n for n, v in metrics.items() if isinstance(v, (int, float)) and not isinstance(v, bool)]
+    """One split's figures: trained with its 95 % interval, before training, baselines, side by side."""
+    names = [name for name, value in metrics.items() if is_number(value)]
     before = results.get("before_training", {}).get(split, {})
     baseline = results.get("baseline", {})
     columns = {"trained": metrics, "before": before, baseline.get("name", "baseline"): baseline.get(split, {})}
     columns |= {name: scores.get(split, {}) for name, scores in results.get("other_baselines", {}).items()}
     columns = {title: values for title, values in columns.items() if values}
-    lines = [f"{split:<24}" + "".join(f"{title:>12}" for title in columns)]
-    for name in names:
-        cells = []
-        for values in columns.values():
-            value = values.get(name)
-            cells.append(_cell(value))
-        interval = metrics.get(f"{name}_ci")
-        note = f"   trained: 95 % [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else ""
-        lines.append(f"  {name:<22}" + "".join(cells) + note)
-    return [*lines, ""]
+    parts = [_column([split, *(f"  {name}" for name in names)], str.ljust)]
+    for title, values in columns.items():
+        parts.append(_column([title, *(_cell(name, values.get(name)) for name in names)], str.rjust))
+        if title == "trained":
+            parts[-1] = _beside(parts[-1], ["", *(interval(metrics.get(f"{name}_ci")) for name in names)])
+    return [*("  ".join(line).rstrip() for line in zip(*parts, strict=True)), ""]
 
 
-def _cell(value) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:>12,}"
-    return f"{value:>12.2f}" if isinstance(value, float) else f"{'-':>12}"
+def _column(texts: list[str], align: Callable[[str, int], str]) -> list[str]:
+    """All texts as wide as the widest."""
+    width = max(map(len, texts))
+    return [align(text, width) for text in texts]
+
+
+def _beside(texts: list[str], notes: list[str]) -> list[str]:
+    """Each text with its note behind it, where there are notes at all."""
+    return [f"{text} {note}" for text, note in zip(texts, _column(notes, str.ljust), strict=True)] if any(notes) else texts
+
+
+def _cell(name: str, value) -> str:
+    return score(name, value) if is_number(value) else "-"

@@ -81,9 +81,9 @@ def test_finished_run(run):
     _, page = read(run)
     assert "bart_lcsts summarization" in page.text
     assert "Best checkpoint: ROUGE-L 38.00 at step 3,000." in page.text
-    # model, before training, baseline in one row, the interval below the model's score
-    assert "ROUGE-1 41.23 40.0 to 42.4 3.10 20.50" in page.text
-    assert "ROUGE-1 40.50 40.0 to 42.4 3.30 20.60" in page.text
+    # model, before training, baseline in one row, the interval beside the model's score
+    assert "ROUGE-1 41.23 [40.0, 42.4] (95 %) 3.10 20.50" in page.text
+    assert "ROUGE-1 40.50 [40.0, 42.4] (95 %) 3.30 20.60" in page.text
     assert "loss lower is better 2.346 9.100 –" in page.text
     assert "lead baseline" in page.text and "tokenizer: by-character" in page.text
     assert "time 1 h 25 min steps 4,000 samples per second 41.0 peak memory 10.6 GB" in page.text
@@ -194,7 +194,7 @@ def test_other_task(run):
     results = {"task": "classification", "metrics": {"test": metrics}, "data": {"label_names": ["负面", "positive"]}}
     finish(run, results, [{"text": "好", "label": "positive", "prediction": "positive", "probability": 0.98}])
     html, page = read(run)
-    assert "accuracy 91.25 90.1 to 92.3 –" in page.text
+    assert "accuracy 91.25 [90.1, 92.3] (95 %) –" in page.text
     assert 'alt="confusion matrix test"' in html
     assert "label names 负面, positive" in page.text
     assert "probability 0.98" in page.text
@@ -220,7 +220,7 @@ def test_no_run(tmp_path):
         (form.score("rouge1", 0.004), "0.00"),
         (form.score("lead_length", 14), "14"),
         (form.score("perplexity", 2.5e9), "2.5e+09"),
-        (form.interval([1, 2.25]), "1.0 to 2.2"),
+        (form.interval([1, 2.25]), "[1.0, 2.2] (95 %)"),
         (form.interval(None), ""),
         (form.duration(8.25), "8.2 s"),
         (form.duration(307), "5 min 7 s"),

@@ -17,19 +17,30 @@ RESULTS = {
 
 def test_a_table_has_trained_before_and_baseline_in_this_order():
     assert split_table("test", METRICS, RESULTS) == [
-        "test                         trained      before        lead",
-        "  loss                          1.23        8.50           -",
-        "  rougeL                       41.50        2.25       21.75   trained: 95 % [39.25, 43.75]",
+        "test      trained                      before   lead",
+        "  loss      1.234                       8.500      -",
+        "  rougeL    41.50 [39.2, 43.8] (95 %)    2.25  21.75",
         "",
     ]
+
+
+def test_many_columns_and_long_names_stay_apart_and_within_a_terminal():
+    metrics = {"loss": 0.7371, "perplexity": 2.09, "rhyme": 87.2, "rhyme_ci": [84.2, 90.0], "rhyme_of_real_lines": 100.0,
+               "max_bleu": 81.23, "max_bleu_ci": [70.2, 81.0], "generated_lines": 500}  # fmt: skip
+    results = {"before_training": {"test": metrics | {"perplexity": 39287.12}}, "baseline": {"name": "random line", "test": metrics},
+               "other_baselines": {"line copied": {"test": metrics}}}  # fmt: skip
+    lines = split_table("test", metrics, results)
+    assert lines[0].split("  ")[-2:] == ["random line", "line copied"]
+    assert lines[2].split() == ["perplexity", "2.09", "39,287.12", "2.09", "2.09"]
+    assert max(map(len, lines)) <= 100
 
 
 def test_other_baselines_follow():
     results = {**RESULTS, "other_baselines": {"unigram": {"test": {"loss": 6.5}, "validation": {"loss": 6.75}}}}
     header, loss, rouge, _ = split_table("test", METRICS, results)
     assert header.split() == ["test", "trained", "before", "lead", "unigram"]
-    assert loss.split() == ["loss", "1.23", "8.50", "-", "6.50"]
-    assert rouge.split()[:5] == ["rougeL", "41.50", "2.25", "21.75", "-"]
+    assert loss.split() == ["loss", "1.234", "8.500", "-", "6.500"]
+    assert rouge.split() == ["rougeL", "41.50", "[39.2,", "43.8]", "(95", "%)", "2.25", "21.75", "-"]
 
 
 @pytest.fixture
@@ -49,13 +60,13 @@ def test_summary(run):
     """Both tables, three predictions of the last split, and where model and report lie."""
     assert summary(run).splitlines() == [
         "",
-        "validation                   trained      before        lead",
-        "  loss                          1.50        7.50           -",
-        "  rougeL                       41.50        3.25       20.75   trained: 95 % [39.25, 43.75]",
+        "validation  trained                      before   lead",
+        "  loss        1.500                       7.500      -",
+        "  rougeL      41.50 [39.2, 43.8] (95 %)    3.25  20.75",
         "",
-        "test                         trained      before        lead",
-        "  loss                          1.23        8.50           -",
-        "  rougeL                       41.50        2.25       21.75   trained: 95 % [39.25, 43.75]",
+        "test      trained                      before   lead",
+        "  loss      1.234                       8.500      -",
+        "  rougeL    41.50 [39.2, 43.8] (95 %)    2.25  21.75",
         "",
         "predictions:",
         "",

@@ -32,10 +32,10 @@ def score(name: str, value: object) -> str:
 
 
 def interval(ends: object) -> str:
-    """ "40.1 to 42.3", empty where there is none."""
+    """ "[40.1, 42.3] (95 %)", empty where there is none."""
     if not (isinstance(ends, list) and len(ends) == 2 and all(map(is_number, ends))):
         return ""
-    return f"{ends[0]:,.1f} to {ends[1]:,.1f}"
+    return f"[{ends[0]:,.1f}, {ends[1]:,.1f}] (95 %)"
 
 
 def duration(seconds: object) -> str:
