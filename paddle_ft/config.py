@@ -272,15 +272,19 @@ def _key_path(location: tuple, schema: type[BaseModel]) -> str:
                 parts.append(str(part))
             break
         parts.append(str(part))
-        annotation = fields[part].annotation if part in fields else None
-        current = annotation
+        current = _section(fields[part].annotation) if part in fields else None
     return ".".join(parts)
+
+
+def _section(annotation: Any) -> Any:
+    """A field's annotation; of a section that may be null, the section."""
+    return next((kind for kind in get_args(annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)), annotation)
 
 
 def all_keys(schema: type[BaseModel], prefix: str = "") -> list[str]:
     keys = []
     for name, info in schema.model_fields.items():
-        kind = info.annotation
+        kind = _section(info.annotation)
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             keys += all_keys(kind, f"{prefix}{name}.")
         else:

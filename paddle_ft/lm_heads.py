@@ -79,6 +79,8 @@ def causal_lm_logits(model, input_ids, positions):
 
 def freeze_row(parameter, row: int) -> None:
     """Row `row` of a [v, d] parameter takes no gradient any more, whichever way it is used."""
+    if parameter.stop_gradient:
+        return
     index = paddle.to_tensor([row])
 
     @paddle.no_grad()

@@ -58,6 +58,7 @@ def load(
 
     Raises: UserError if there is no such model or it does not fit the task.
     """
+    known = 0  # tokens that the model has learned
     if section.pretrained is not None:
         directory = resolve(section.pretrained, kind)
         tokenizer_directory = directory if section.tokenizer is None else resolve(section.tokenizer, kind, weights=False)
@@ -65,8 +66,8 @@ def load(
         model = load_pretrained(kind, directory, settings)
         check_vocabulary(model, tokenizer, section.pretrained)
         tie_head(model)
+        known = len(tokenizer)
         if special_tokens:
-            known = len(tokenizer)
             tokenizer.add_special_tokens(special_tokens)
             resize_vocabulary(model, len(tokenizer), known)
     else:
@@ -78,13 +79,21 @@ def load(
             tokenizer.add_special_tokens(special_tokens)
         model = from_scratch(kind, section.config, tokenizer, settings)
         tie_head(model, from_scratch=True)
+    if section.lora is not None:
+        from paddle_ft.models import lora
+
+        lora.add(model, section.lora, new_tokens=len(tokenizer) > known)
     return _with_fast_tokenizer(model, tokenizer, folder)
 
 
 def reload(kind: str, directory: Path) -> Loaded:
-    """Loads what `save` wrote. Raises UserError if the directory holds no model."""
+    """Loads what `save` wrote, with its adapters where the training goes on from it. Raises UserError if there is no model."""
+    from paddle_ft.models import lora
+
     model = load_pretrained(kind, directory)
     tie_head(model)
+    if (adapters := directory / "trainer" / lora.FILE).is_file():
+        lora.restore(model, adapters)
     with tempfile.TemporaryDirectory() as folder:
         return _with_fast_tokenizer(model, load_tokenizer(directory), Path(folder))
 
@@ -99,7 +108,9 @@ def _with_fast_tokenizer(model, tokenizer, folder: Path) -> Loaded:
 
 
 def save(loaded: Loaded, directory: Path) -> None:
-    """Writes a directory that plain PaddleNLP loads: weights as safetensors, configuration, tokenizer."""
-    loaded.model.save_pretrained(str(directory), safe_serialization=True)
+    """Writes a directory that plain PaddleNLP loads: weights as safetensors (adapters merged), configuration, tokenizer."""
+    from paddle_ft.models import lora
+
+    loaded.model.save_pretrained(str(directory), safe_serialization=True, state_dict=lora.merged_state(loaded.model))
     for name, content in loaded.tokenizer_files.items():
         (directory / name).write_bytes(content)

@@ -97,8 +97,11 @@ class Task:
 
     def _use(self, loaded: models.Loaded) -> None:
         from paddle_ft.models.attention import use_attention
+        from paddle_ft.models.recompute import recompute_activations
 
         use_attention(loaded.model, self.config.model.attention)
+        if self.config.train.recompute:
+            recompute_activations(loaded.model)
         self.loaded = loaded
         self.model, self.tokenizer, self.fast_tokenizer = loaded.model, loaded.tokenizer, loaded.fast_tokenizer
 

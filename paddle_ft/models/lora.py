@@ -1,0 +1,151 @@
+"""Adapters of low rank (LoRA): trained beside frozen layers, merged into the weights of whatever is saved.
+
+Source: Hu et al. (2021), LoRA: Low-Rank Adaptation of Large Language Models: y = x W + (alpha / rank) x A B, A random, B 0 at
+the start. The layers are PaddleNLP's (paddlenlp.peft), put in place of the model's own; the model stays what it was.
+Shapes: A [in, rank], B [rank, out], W [in, out].
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import paddle
+
+from paddle_ft.errors import UserError
+from paddle_ft.models.build import input_embedding
+from paddle_ft.progress import say
+
+ATTENTION = ("q_proj", "k_proj", "v_proj", "qkv_proj", "out_proj")  # what PaddleNLP calls them in every family here
+FILE = "adapters.safetensors"  # in the folder trainer/ of a checkpoint
+
+
+def adapted(model) -> dict:
+    """The layers with an adapter by their names in the model; empty for a model without any."""
+    return {name: layer for name, layer in model.named_sublayers() if hasattr(layer, "lora_A")}
+
+
+def add(model, section, new_tokens: bool) -> None:
+    """Puts adapters on the encoder's and decoder's layers named in model.lora.targets, and freezes all else but the heads.
+
+    What stands outside of encoder and decoder (classifier, pooling, the layers of a language model's head) stays trainable, as
+    does the pooler that a classifier reads. Matrices as large as the vocabulary are frozen, unless new_tokens: then their
+    new rows, which mean nothing yet, have to be learned, and the whole matrix is.
+
+    Raises UserError for a target that is the name of no layer.
+    """
+    names = _targets(model, section.targets)
+    _replace(model, names, section.rank, section.alpha, section.dropout)
+    embedding, prefix = input_embedding(model).weight, f"{model.base_model_prefix}."
+    pooled = hasattr(model, "classifier") and not hasattr(model, "pooling")  # else PaddleNLP's pooler has no reader
+    for name, parameter in model.named_parameters():
+        if parameter is embedding or (embedding.shape[0] in parameter.shape and len(parameter.shape) == 2):
+            trained = new_tokens
+        elif name.startswith(prefix):
+            trained = ".pooler." in name and pooled
+        else:
+            trained = True
+        parameter.stop_gradient = not (trained or _is_adapter(name))
+    _tell(model)
+
+
+def _targets(model, wanted: list[str] | None) -> list[str]:
+    """Full names of the layers that get an adapter. Raises UserError for a target that matches none."""
+    base = getattr(model, model.base_model_prefix)
+    linear = [name for name, layer in base.named_sublayers() if isinstance(layer, paddle.nn.Linear) and "pooler." not in name]
+    known = sorted({_last(name) for name in linear})
+    for target in wanted or []:
+        if target not in known:
+            raise UserError(
+                f"model.lora.targets: {target!r} is no layer of this model ({type(model).__name__}); it has {', '.join(known)}."
+            )
+    return [f"{model.base_model_prefix}.{name}" for name in linear if _last(name) in (wanted or ATTENTION)]
+
+
+def _last(name: str) -> str:
+    return name.rsplit(".", 1)[-1]
+
+
+def _is_adapter(name: str) -> bool:
+    return _last(name) in ("lora_A", "lora_B")
+
+
+def _replace(model, names: list[str], rank: int, alpha: int, dropout: float) -> None:
+    """Layers with an adapter in place of the plain ones, around the same weights."""
+    from paddlenlp.peft import LoRAConfig, LoRAModel
+
+    pattern = "|".join(re.escape(name) for name in names)
+    settings = {"r": rank, "lora_alpha": alpha, "lora_dropout": dropout}
+    LoRAModel(model, LoRAConfig(target_modules=pattern, tensor_parallel_degree=model.config.tensor_parallel_degree, **settings))
+
+
+def _tell(model) -> None:
+    layers = adapted(model)
+    rank = next(iter(layers.values())).r
+    kinds = ", ".join(sorted({_last(name) for name in layers}))
+    total, trained = count_parameters(model)
+    say(
+        f"LoRA: adapters of rank {rank} on {len(layers)} layers ({kinds}); {trained:,} of {total:,} parameters are trained"
+        f" ({trained / total:.2%})"
+    )
+
+
+def count_parameters(model) -> tuple[int, int]:
+    """How many parameters the model has, and how many of them are trained."""
+    sizes = [(parameter.size, parameter.stop_gradient) for parameter in model.parameters()]
+    return sum(size for size, _ in sizes), sum(size for size, frozen in sizes if not frozen)
+
+
+# ---------------------------------------------------------------------------------------------------- saving
+@paddle.no_grad()
+def merged_state(model) -> dict:
+    """The model's state with each adapter added to its layer's weight, under the names that the model has without adapters.
+
+    The model itself is left as it is, to the bit.
+    """
+    state = {name: value for name, value in model.state_dict().items() if not _is_adapter(name)}
+    for name, layer in adapted(model).items():
+        a, b, weight = (value.astype("float32") for value in (layer.lora_A, layer.lora_B, layer.weight))
+        state[f"{name}.weight"] = (weight + paddle.matmul(a, b) * layer.scaling).astype(layer.weight.dtype)
+    return state
+
+
+def save(model, folder: Path) -> None:
+    """Writes what the merged weights no longer tell: of each layer with an adapter, its own weight and the adapter.
+
+    Without adapters it writes nothing.
+    """
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    layers = adapted(model)
+    if not layers:
+        return
+    one = next(iter(layers.values()))
+    about = {
+        "rank": one.r, "alpha": one.lora_alpha, "dropout": getattr(one.lora_dropout, "p", 0.0), "layers": list(layers),
+        "trained": [name for name, parameter in model.named_parameters() if not parameter.stop_gradient],
+    }  # fmt: skip
+    arrays = {
+        f"{name}.{part}": np.ascontiguousarray(getattr(layer, part).astype("float32").numpy())
+        for name, layer in layers.items()
+        for part in ("weight", "lora_A", "lora_B")
+    }
+    save_file(arrays, str(folder / FILE), metadata={"lora": json.dumps(about)})
+
+
+def restore(model, path: Path) -> None:
+    """Makes of a model loaded from a checkpoint's merged weights the very one that was saved."""
+    from safetensors import safe_open
+
+    with safe_open(str(path), framework="numpy") as file:
+        about = json.loads(file.metadata()["lora"])
+        _replace(model, about["layers"], about["rank"], about["alpha"], about["dropout"])
+        for name, layer in adapted(model).items():
+            for part in ("weight", "lora_A", "lora_B"):
+                parameter = getattr(layer, part)
+                parameter.set_value(paddle.to_tensor(file.get_tensor(f"{name}.{part}")).astype(parameter.dtype))
+    for name, parameter in model.named_parameters():
+        parameter.stop_gradient = name not in about["trained"]
+    _tell(model)
