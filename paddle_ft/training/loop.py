@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from paddle_ft.models import lora
 from paddle_ft.progress import Progress, say
 from paddle_ft.rundir import RunDir, WriteError
 from paddle_ft.runtime import peak_memory_mb
@@ -204,3 +205,4 @@ class Loop:
     def _fill_checkpoint(self, directory: Path) -> None:
         self.task.save_model(directory)
         checkpoint.save_trainer(directory, self.task.model, self.stepper.optimizer, asdict(self.state))
+        lora.save(self.task.model, directory / "trainer")
