@@ -18,7 +18,8 @@ RESULTS = {
     "baseline": {"name": "lead", "validation": {"rouge1": 20.5, "rougeL": 18.3}, "test": {"rouge1": 20.6}},
     "metrics": {"validation": METRICS, "test": {**METRICS, "rouge1": 40.5}},
     "best": {"metric": "rougeL", "value": 38.0, "step": 3000},
-    "train": {"seconds": 5123.4, "steps": 4000, "samples_per_second": 41.03, "peak_memory_mb": 10834.2},
+    "train": {"seconds": 5123.4, "steps": 4000, "samples_per_second": 41.03, "target_tokens_per_second": 512.5,
+              "peak_memory_mb": 10834.2},
     "data": {"train": {"rows": 8666, "bad_rows": 2, "truncated_share": 0.0131}, "validation": {"rows": 725}},
     "versions": {"paddlepaddle": "3.3.1", "paddlenlp": "3.0.0b4"},
 }
@@ -86,7 +87,7 @@ def test_finished_run(run):
     assert "ROUGE-1 40.50 [40.0, 42.4] (95 %) 3.30 20.60" in page.text
     assert "loss lower is better 2.346 9.100 –" in page.text
     assert "lead baseline" in page.text and "tokenizer: by-character" in page.text
-    assert "time 1 h 25 min steps 4,000 samples per second 41.0 peak memory 10.6 GB" in page.text
+    assert "time 1 h 25 min steps 4,000 samples per second 41.0 target tokens per second 512.5 peak memory 10.6 GB" in page.text
     assert "train validation rows 8,666 725 bad rows 2 – truncated share 1.3 % –" in page.text
     assert "paddlepaddle 3.3.1" in page.text and "seed: 2022" in page.text
     assert "What is missing" not in page.text and "Sample run" not in page.text

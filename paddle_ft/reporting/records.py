@@ -133,7 +133,7 @@ SCORE_NAMES = {
     "perplexity": "perplexity",
     "loss": "loss",
 }
-_NOT_SCORES = ("step", "epoch", "seconds", "examples", "rows", "tokens", "samples_per_second", "tokens_per_second")
+_NOT_SCORES = ("step", "epoch", "seconds", "examples", "rows", "tokens", "samples_per_second", "target_tokens_per_second")
 
 
 def score_names(metrics: dict) -> list[str]:

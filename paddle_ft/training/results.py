@@ -83,7 +83,7 @@ def final_results(results: dict, loop: Loop, prepared: Prepared, run: RunDir) ->
         "seconds": round(state.seconds, 2),
         "steps": state.step,
         "samples_per_second": round(state.samples / seconds, 2),
-        "tokens_per_second": round(state.targets / seconds, 1),
+        "target_tokens_per_second": round(state.targets / seconds, 1),
         "peak_memory_mb": round(peak_memory_mb(), 1),
         "processes": loop.world.size,
         "skipped_steps": state.skipped,
