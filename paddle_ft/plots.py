@@ -49,6 +49,13 @@ def _series(events: list[dict], name: str) -> tuple[np.ndarray, np.ndarray]:
     return np.array(steps), np.array(values, dtype=np.float64)
 
 
+def _curves(run: Run, name: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The series of each split that has one; a split scored before training alone is no curve, where others are."""
+    found = {split: _series(events, name) for split, events in run.evaluations.items()}
+    fewest = 2 if any(len(steps) > 1 for steps, _ in found.values()) else 1
+    return {split: series for split, series in found.items() if len(series[0]) >= fewest}
+
+
 def _axes(title: str, y_label: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
@@ -92,10 +99,7 @@ def _loss(run: Run) -> Figure | None:
     train_steps, train = _series(run.train, "loss")
     finite = np.isfinite(train)
     train_steps, train = train_steps[finite], train[finite]
-    evaluated = {split: _series(events, "loss") for split, events in run.evaluations.items()}
-    evaluated = {split: series for split, series in evaluated.items() if len(series[0])}
-    if any(len(steps) > 1 for steps, _ in evaluated.values()):  # a split scored before training alone is no curve
-        evaluated = {split: series for split, series in evaluated.items() if len(series[0]) > 1}
+    evaluated = _curves(run, "loss")
     if not len(train) and not evaluated:
         return None
     figure, axes = _axes("Loss", "loss (nats)")
@@ -157,8 +161,7 @@ def _mark_best(run: Run, axes: Axes, names: list[str]) -> None:
 
 
 def _perplexity(run: Run) -> Figure | None:
-    found = {split: _series(events, "perplexity") for split, events in run.evaluations.items()}
-    found = {split: series for split, series in found.items() if len(series[0])}
+    found = _curves(run, "perplexity")
     if not found:
         return None
     figure, axes = _axes("Perplexity (lower is better)", "perplexity per token")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from paddle_ft import plots
 from paddle_ft.errors import UserError
 from paddle_ft.plots import plot_run
 from paddle_ft.reporting.records import read_run
@@ -59,6 +60,16 @@ def test_one_point_is_visible(tmp_path):
     assert drawn_pixels(loss, BLUE) > 20 and drawn_pixels(loss, ORANGE) > 20
     assert drawn_pixels(scores, BLUE) > 20
     assert rate.exists()
+
+
+@pytest.mark.parametrize("name", ["loss", "perplexity"])
+def test_a_split_scored_before_training_alone_is_not_drawn_beside_a_curve(tmp_path, name):
+    test = {**evaluation(0, **{name: 9.0}), "split": "test"}
+    events = [train(1), test, evaluation(0, **{name: 9.0})]
+    drawn = plots._curves(read_run(write_run(tmp_path / "begun", events)), name)
+    assert set(drawn) == {"validation", "test"}, "where there is no curve, the points are all there is"
+    drawn = plots._curves(read_run(write_run(tmp_path / "run", [*events, evaluation(10, **{name: 5.0})])), name)
+    assert {split: values.tolist() for split, (_, values) in drawn.items()} == {"validation": [9.0, 5.0]}
 
 
 def test_nothing_logged_gives_no_picture(tmp_path):
