@@ -42,7 +42,7 @@ def make_optimizer(model, section: TrainSection):
         beta1=section.adam_beta1,
         beta2=section.adam_beta2,
         epsilon=section.adam_epsilon,
-        parameters=model.parameters(),
+        parameters=[p for p in model.parameters() if not p.stop_gradient],
         weight_decay=section.weight_decay,
         apply_decay_param_fun=lambda name: name in decayed,
         multi_precision=section.use_amp and section.amp_level == "O2",
