@@ -140,13 +140,16 @@ def newest(run: Path) -> Path | None:
     return None
 
 
-def check_space(run: Path, parameters: int, keep: int) -> None:
+def check_space(run: Path, parameters: int, keep: int, trained: int | None = None) -> None:
     """Refuses to start where the checkpoints will not fit. Raises UserError with both sizes.
 
     A training checkpoint takes 12 bytes a parameter (weights and AdamW's two moments in fp32) besides tied copies; best/
-    takes 4; while one is written, the one before is still there.
+    takes 4; while one is written, the one before is still there. If only some are trained, the others have no moments, but
+    layers with an adapter are there twice: merged and as they are.
     """
-    needed = parameters * (12 * (keep + 1) + 4 * 2)
+    trained = parameters if trained is None else trained
+    checkpoint = parameters * 4 + trained * 8 + (parameters * 4 if trained < parameters else 0)
+    needed = checkpoint * (keep + 1) + parameters * 4 * 2
     free = shutil.disk_usage(run).free
     if free < needed:
         raise UserError(

@@ -10,6 +10,7 @@ import paddle
 
 from paddle_ft import __version__
 from paddle_ft.errors import UserError
+from paddle_ft.models.lora import count_parameters
 from paddle_ft.rundir import RunDir
 from paddle_ft.runtime import peak_memory_mb
 from paddle_ft.schema import BaseConfig
@@ -34,6 +35,7 @@ class Prepared:
 def first_results(config: BaseConfig, prepared: Prepared, run: RunDir) -> dict:
     """Baseline and scores before training."""
     task = prepared.task
+    parameters, trained = count_parameters(task.model)
     results = {
         "task": task.name,
         "config": config.recipe,
@@ -41,6 +43,7 @@ def first_results(config: BaseConfig, prepared: Prepared, run: RunDir) -> dict:
         "seed": config.seed,
         "status": "training",
         "data": {**{split: dataset.info for split, dataset in prepared.data.items()}, **task.facts()},
+        "model": {"parameters": parameters, "trained": trained, "trained_share": round(trained / parameters, 6)},
         "before_training": {},
         "baseline": {},
         "versions": versions(),
@@ -67,7 +70,8 @@ def final_results(results: dict, loop: Loop, prepared: Prepared, run: RunDir) ->
     if state.best is None:  # nothing to choose by: the last weights are the result
         if loop.world.is_main:
             checkpoint.write(run / "best", task.save_model)
-    elif state.best["step"] != state.step:
+        loop.world.wait()
+    if task.config.model.lora or (state.best and state.best["step"] != state.step):  # adapters: what is measured is merged
         if problem := checkpoint.damage(run / "best"):
             raise UserError(f"{run / 'best'}: the best checkpoint is damaged: {problem}. Train again with --overwrite.")
         task.reload_model(run / "best")

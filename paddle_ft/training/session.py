@@ -16,6 +16,7 @@ from paddle_ft.data import source
 from paddle_ft.data.download import ensure
 from paddle_ft.data.rows import Rows
 from paddle_ft.errors import UserError
+from paddle_ft.models.lora import count_parameters
 from paddle_ft.progress import say
 from paddle_ft.rundir import RunDir
 from paddle_ft.runtime import CPU_SETTINGS, choose_device, peak_memory_mb, seed_everything
@@ -112,8 +113,8 @@ def check(config: BaseConfig) -> None:
         prepared = prepare(config, folder / "tokenizer")
         task, train = prepared.task, prepared.data["train"]
         print(f"\nexamples as the model sees them\n\n{task.preview(train)}\n")
-        count = sum(int(np.prod(p.shape)) for p in task.model.parameters())
-        print(f"parameters          {count:,}")
+        count, trained = count_parameters(task.model)
+        print(f"parameters          {count:,}" + (f", of them trained {trained:,}" if trained < count else ""))
 
         evaluation_seconds = 0.0
         for split, seconds in _try_out(prepared, RunDir(folder)).items():
@@ -134,7 +135,7 @@ def check(config: BaseConfig) -> None:
         print(f"steps               {stepper.total:,} ({stepper.steps_per_epoch:,} an epoch)")
         print(f"estimated training  {duration(second.seconds * stepper.total)}, and {duration(evaluation_seconds)} an evaluation")
         print(f"memory              {peak_memory_mb():,.0f} MB used so far; weights, gradients and AdamW's states"
-              f" take {count * 16 / 1e6:,.0f} MB of it")
+              f" take {(count * 4 + trained * 12) / 1e6:,.0f} MB of it")
         print("\ncheck passed: everything loads, evaluates and trains")
 
 
@@ -228,8 +229,8 @@ def _try_out(prepared: Prepared, run: RunDir) -> dict[str, float]:
             raise UserError(f"eval.best_metric: {wanted!r} is no figure of {task.name}; it reports {', '.join(figures)}.")
     if config.eval.early_stopping_patience is not None and "validation" not in prepared.data:
         raise UserError("eval.early_stopping_patience: there is no validation split to stop by: set data.validation.")
-    count = sum(int(np.prod(p.shape)) for p in task.model.parameters())
-    checkpoint.check_space(run.path, count, config.train.keep_checkpoints)
+    count, trained = count_parameters(task.model)
+    checkpoint.check_space(run.path, count, config.train.keep_checkpoints, trained)
     return seconds
 
 
@@ -244,7 +245,7 @@ def explained_memory_errors():
             raise
         raise UserError(
             "out of memory. Lower train.train_batch_size and raise train.gradient_accumulation_steps by the same factor (the"
-            " result stays the same); lower the task's max lengths; set train.use_amp=true on a GPU. If it happened in"
+            " result stays the same); lower the task's max lengths; set train.recompute=true; set train.use_amp=true on a GPU. If it happened in"
             " evaluation: lower eval.eval_batch_size or generation.num_beams."
         ) from None
 
@@ -254,7 +255,7 @@ def refuse_other_config(config: BaseConfig, run: RunDir) -> None:
     import yaml
 
     free = ("output_dir", "device", "tracking.", "eval.", "train.save_steps", "train.logging_steps",
-            "train.keep_checkpoints", "data.cache", "recipe")  # fmt: skip
+            "train.keep_checkpoints", "train.recompute", "data.cache", "recipe")  # fmt: skip
     try:
         before = flat(dict(yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))))
     except (yaml.YAMLError, UnicodeDecodeError, TypeError, ValueError):
