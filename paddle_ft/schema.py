@@ -24,7 +24,8 @@ class LoRASection(Section):
     alpha: int = Field(16, ge=1, description="an adapter's output is scaled by alpha / rank")
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout on the input of adapters")
     targets: list[str] | None = Field(
-        None, min_length=1, description="names of the layers that get one, such as [q_proj, v_proj, linear1] (null: all of attention)"
+        None, min_length=1,
+        description="names of the layers that get one, such as [q_proj, v_proj, linear1] (null: all of attention)",
     )
 
 

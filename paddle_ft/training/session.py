@@ -8,7 +8,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 import paddle
 
 from paddle_ft.config import to_yaml
@@ -245,8 +244,8 @@ def explained_memory_errors():
             raise
         raise UserError(
             "out of memory. Lower train.train_batch_size and raise train.gradient_accumulation_steps by the same factor (the"
-            " result stays the same); lower the task's max lengths; set train.recompute=true; set train.use_amp=true on a GPU. If it happened in"
-            " evaluation: lower eval.eval_batch_size or generation.num_beams."
+            " result stays the same); lower the task's max lengths; set train.recompute=true; set train.use_amp=true on a GPU. If"
+            " it happened in evaluation: lower eval.eval_batch_size or generation.num_beams."
         ) from None
 
 
