@@ -141,6 +141,10 @@ class TrainSection(Section):
         False, description="keep only the inputs of each layer and compute the rest again in the backward pass: less memory, a"
         " forward pass more, the same gradients",
     )
+    sharding: Literal["none", "stage1", "stage2"] = Field(
+        "none", description="with several processes: each keeps AdamW's states (stage1), and the summed gradients too (stage2), of"
+        " its share of the weights: the same training in less memory",
+    )
     logging_steps: int = Field(200, ge=1, description="optimizer steps between two lines of the log")
     save_steps: int = Field(3000, ge=1, description="optimizer steps between two saves of last/ (also after each epoch)")
 

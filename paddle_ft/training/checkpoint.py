@@ -160,13 +160,13 @@ def check_space(run: Path, parameters: int, keep: int, trained: int | None = Non
 
 
 # ---------------------------------------------------------------------------------------------------- training state
-def save_trainer(directory: Path, model, optimizer, state: dict) -> None:
-    """Writes optimizer.safetensors and state.json into directory/trainer."""
+def save_trainer(directory: Path, arrays: dict, state: dict) -> None:
+    """Writes optimizer.safetensors (arrays: optimizer_arrays) and state.json into directory/trainer."""
     from safetensors.numpy import save_file
 
     folder = directory / "trainer"
     folder.mkdir(exist_ok=True)
-    save_file(_optimizer_arrays(model, optimizer), str(folder / "optimizer.safetensors"))
+    save_file(arrays, str(folder / "optimizer.safetensors"))
     (folder / "state.json").write_text(to_json(state, indent=1))
 
 
@@ -179,7 +179,7 @@ def _names(model) -> dict[str, str]:
     return {parameter.name: name for name, parameter in model.named_parameters()}
 
 
-def _optimizer_arrays(model, optimizer) -> dict:
+def optimizer_arrays(model, optimizer) -> dict:
     """Optimizer states as NumPy arrays by "parameter::state"."""
     import numpy as np
     import paddle
@@ -196,14 +196,17 @@ def _optimizer_arrays(model, optimizer) -> dict:
 
 
 def load_optimizer(directory: Path, model, optimizer) -> None:
-    """Puts the states of a checkpoint into a fresh optimizer of the same model."""
+    """Puts the states of a checkpoint into a fresh optimizer of the same model: those of the parameters it updates."""
     import paddle
     from safetensors.numpy import load_file
 
-    paddle_names = {name: paddle_name for paddle_name, name in _names(model).items()}
+    updated = {parameter.name for parameter in optimizer._parameter_list}
+    paddle_names = {name: paddle_name for paddle_name, name in _names(model).items() if paddle_name in updated}
     states: dict = {}
     for key, array in load_file(str(directory / "trainer" / "optimizer.safetensors")).items():
         name, state = key.split("::")
+        if name not in paddle_names:
+            continue
         tensor = paddle.to_tensor(array)
         if state == "master":
             states.setdefault("master_weights", {})[paddle_names[name]] = tensor

@@ -82,10 +82,15 @@ def sum_gradients(world: World, parameters: Iterable) -> None:
 
 
 def _reduce(parameters: list) -> None:
-    flat = paddle.concat([_gradient(p).reshape([-1]) for p in parameters])
+    flat = flattened(parameters)
     dist.all_reduce(flat)
     for parameter, part in zip(parameters, flat.split([p.size for p in parameters]), strict=True):
         parameter.grad = part.reshape(parameter.shape).astype(parameter.dtype)
+
+
+def flattened(parameters: list):
+    """Gradients of parameters, one behind the other, in fp32; zeros where there is none."""
+    return paddle.concat([_gradient(p).reshape([-1]) for p in parameters])
 
 
 def _gradient(parameter):

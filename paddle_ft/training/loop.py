@@ -197,12 +197,21 @@ class Loop:
             self.state.tracker_ids = self.trackers.ids
             self.state.scaler = self.stepper.scaler.state_dict() if self.stepper.scaler.is_enable() else {}
             self.state.window["loss"] = float(self.state.window["loss"])
+            arrays = self._optimizer_arrays()
             if self.world.is_main:
                 checkpoint.keep_older(self.run.path, self.config.train.keep_checkpoints)
-                checkpoint.write(self.run / "last", self._fill_checkpoint)
+                checkpoint.write(self.run / "last", lambda directory: self._fill_checkpoint(directory, arrays))
             self.world.wait()
 
-    def _fill_checkpoint(self, directory: Path) -> None:
+    def _optimizer_arrays(self) -> dict:
+        """The optimizer's states, in the main process all of them. Every process must call it."""
+        shards = self.stepper.shards
+        if shards is None and not self.world.is_main:
+            return {}
+        arrays = checkpoint.optimizer_arrays(self.task.model, self.stepper.optimizer)
+        return shards.gather_states(arrays) if shards else arrays
+
+    def _fill_checkpoint(self, directory: Path, arrays: dict) -> None:
         self.task.save_model(directory)
-        checkpoint.save_trainer(directory, self.task.model, self.stepper.optimizer, asdict(self.state))
+        checkpoint.save_trainer(directory, arrays, asdict(self.state))
         lora.save(self.task.model, directory / "trainer")

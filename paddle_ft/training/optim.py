@@ -32,8 +32,11 @@ def decayed_names(model) -> set[str]:
     }
 
 
-def make_optimizer(model, section: TrainSection):
-    """AdamW (Loshchilov and Hutter, 2019). The learning rate is set before every step, so the optimizer holds no schedule."""
+def make_optimizer(model, section: TrainSection, parameters: list | None = None):
+    """AdamW (Loshchilov and Hutter, 2019). The learning rate is set before every step, so the optimizer holds no schedule.
+
+    parameters: those it updates, where it is not all of the model's.
+    """
     import paddle
 
     decayed = decayed_names(model)
@@ -42,20 +45,24 @@ def make_optimizer(model, section: TrainSection):
         beta1=section.adam_beta1,
         beta2=section.adam_beta2,
         epsilon=section.adam_epsilon,
-        parameters=[p for p in model.parameters() if not p.stop_gradient],
+        parameters=[p for p in model.parameters() if not p.stop_gradient] if parameters is None else parameters,
         weight_decay=section.weight_decay,
         apply_decay_param_fun=lambda name: name in decayed,
         multi_precision=section.use_amp and section.amp_level == "O2",
     )
 
 
-def clip_gradients(parameters: Iterable, max_norm: float):
-    """Scales all gradients down so that their joint L2 norm is at most max_norm (0: leaves them). Returns the norm, fp32 scalar."""
+def clip_gradients(parameters: Iterable, max_norm: float, norm=None):
+    """Scales all gradients down so that their joint L2 norm is at most max_norm (0: leaves them). Returns the norm, fp32 scalar.
+
+    norm: where it is known, as other processes have gradients that count too.
+    """
     import paddle
 
     gradients = [p.grad for p in parameters if p.grad is not None]
     with paddle.no_grad():
-        norm = paddle.stack([g.astype("float32").square().sum() for g in gradients]).sum().sqrt()
+        if norm is None:
+            norm = paddle.stack([g.astype("float32").square().sum() for g in gradients]).sum().sqrt()
         if max_norm <= 0 or (paddle.get_device() == "cpu" and float(norm) <= max_norm):
             return norm  # on a CPU reading the norm costs nothing, multiplying every gradient by 1 does
         factor = paddle.clip(max_norm / (norm + 1e-6), max=1.0)

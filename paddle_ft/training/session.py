@@ -25,6 +25,7 @@ from paddle_ft.tasks.base import Dataset, Scores, Task
 from paddle_ft.training import checkpoint, distributed
 from paddle_ft.training.loop import Loop
 from paddle_ft.training.results import Prepared, final_results, first_results
+from paddle_ft.training.sharding import check_sharding
 from paddle_ft.training.signals import Interrupts
 from paddle_ft.training.step import Stepper
 from paddle_ft.training.trackers import Trackers
@@ -169,6 +170,7 @@ def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> 
 
 
 def _train(config: BaseConfig, resume: bool, overwrite: bool, world: World, run: RunDir, interrupts: Interrupts) -> None:
+    check_sharding(config.train.sharding, world)
     if resume and world.is_main:
         checkpoint.recover(run.path)
     world.wait()

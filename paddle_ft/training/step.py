@@ -17,6 +17,7 @@ from paddle_ft.errors import UserError
 from paddle_ft.rundir import RunDir, to_json, write_atomically
 from paddle_ft.tasks.base import Dataset, Task
 from paddle_ft.training import distributed, optim
+from paddle_ft.training.sharding import make_shards
 from paddle_ft.world import World
 
 
@@ -65,7 +66,8 @@ class Stepper:
         self.steps_per_epoch = -(-len(self.batches) // (self.accumulation * world.size))
         self.total = section.max_steps if section.max_steps > 0 else math.ceil(self.steps_per_epoch * section.num_train_epochs)
         self.warmup = optim.warmup_steps(section, self.total)
-        self.optimizer = optim.make_optimizer(task.model, section)
+        self.shards = make_shards(world, task.model, section.sharding)
+        self.optimizer = optim.make_optimizer(task.model, section, self.shards.mine if self.shards else None)
         self.parameters = [p for p in task.model.parameters() if not p.stop_gradient]
         distributed.broadcast_weights(world, task.model)
         self.half = section.amp_dtype if section.use_amp else None
@@ -99,6 +101,11 @@ class Stepper:
         padding = tokens - int(sum(mask.sum() for mask in masks))
         return Work(step, rows, batches, sum(self.task.count_targets(batch) for batch in batches), tokens, padding)
 
+    def _turns(self, step: int) -> int:
+        """How many backward passes a step takes in the process that has most."""
+        first = step % self.steps_per_epoch * self.accumulation * self.world.size
+        return min(self.accumulation, -(-(len(self.batches) - first) // self.world.size))
+
     def _work(self, step: int) -> Work:
         work = self.ahead.result() if self.ahead else None
         if work is None or work.step != step:
@@ -117,18 +124,20 @@ class Stepper:
         self.optimizer.set_lr(rate)
 
         loss = paddle.zeros([], dtype="float32")
-        for batch in work.batches:
-            loss = self._backward(batch, targets) + loss
-        if self.scaler.is_enable():
-            self.scaler.unscale_(self.optimizer)
-        distributed.sum_gradients(self.world, self.parameters)
-        norm = optim.clip_gradients(self.parameters, self.section.max_grad_norm)
+        for turn in range(self._turns(step)):  # a process may have a batch less than others
+            if turn < len(work.batches):
+                loss = self._backward(work.batches[turn], targets) + loss
+            if self.shards and self.shards.early:
+                self.shards.send()
+        norm = self._sum_and_clip()
         done = Done(work, loss, norm, rate, 0.0)
         self.unchecked.append(done)
         self.check_finite(keep=0 if self.on_host else 1)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.clear_grad(set_to_zero=False)
+        if self.shards:
+            self.shards.spread()
         done.seconds = time.perf_counter() - began
         return done, stops > 0
 
@@ -139,6 +148,28 @@ class Stepper:
             loss = self.task.loss(tensors)
         self.scaler.scale(loss / max(1, targets)).backward()
         return loss.detach().astype("float32")
+
+    def _sum_and_clip(self):
+        """Sums the gradients over the processes, undoes the loss scale, clips. Returns their norm.
+
+        The loss scale goes after the sum, so that a float16 overflow in one process is seen by all.
+        """
+        limit = self.section.max_grad_norm
+        if not self.shards:
+            distributed.sum_gradients(self.world, self.parameters)
+            self._unscale()
+            return optim.clip_gradients(self.parameters, limit)
+        if not self.shards.early:
+            self.shards.send()
+        self.shards.collect()
+        self._unscale()
+        return optim.clip_gradients(self.shards.mine, limit, self.shards.norm())
+
+    def _unscale(self) -> None:
+        if self.scaler.is_enable():
+            self.scaler.unscale_(self.optimizer)
+            if self.shards:
+                self.shards.agree_on_overflow(self.scaler)
 
     def _autocast(self):
         if not self.half:
