@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from queue import Queue
-from threading import Thread
 from typing import TextIO
 
 from paddle_ft.config import load_config
-from paddle_ft.data import source
+from paddle_ft.data import inputs, source
 from paddle_ft.data.download import ensure
 from paddle_ft.data.rows import Rows
 from paddle_ft.errors import UserError
@@ -85,16 +81,14 @@ def _baseline(task: Task, dataset: Dataset, rows: dict[str, Rows]) -> dict:
 
 def predict(path: str, input_name: str, output_name: str, overrides: list[str], chunk_batches: int = 8) -> None:
     """Reads texts, writes predictions in the same order, some batches at a time, so that input may be endless."""
-    if input_name != "-" and output_name != "-" and os.path.exists(output_name) and os.path.samefile(input_name, output_name):
+    if "-" not in (input_name, output_name) and Path(output_name).resolve() == Path(input_name).resolve():
         raise UserError(f"--output {output_name}: this is the input file; it would be lost. Name another.")
-    if input_name.removesuffix(".gz").endswith((".csv", ".tsv", ".parquet", ".json", ".gz")):
-        raise UserError(f"--input {input_name}: give one text a line (.txt), or .jsonl with an object a line; tables are not read.")
-    RunDir.existing(path)  # before anything is read
-    texts = Ahead(_texts(input_name)) if input_name == "-" else _texts(input_name)
-    first = next(texts, None)
+    config = load_config(str(RunDir.existing(path) / "config.yaml"), overrides)
+    texts = inputs.texts(input_name, inputs.Columns.of(find_task(config.task.name).fields[0], config.data.columns or {}))
+    first = next(texts, None)  # before the model is loaded
     task = open_run(path, overrides)
     size = task.config.eval.eval_batch_size * chunk_batches
-    plain = input_name != "-" and not input_name.endswith(".jsonl")
+    plain = input_name != "-" and inputs.is_plain(input_name)
     wants_text = output_name.endswith(".txt") or (plain and not output_name.endswith((".json", ".jsonl")))
     part = output_name if output_name == "-" else f"{output_name}.part"  # gets its name when it is complete
     out, done = open_output(part), 0
@@ -115,47 +109,6 @@ def predict(path: str, input_name: str, output_name: str, overrides: list[str], 
         os.replace(part, output_name)
 
 
-class Ahead:
-    """Reads a pipe on a thread: what has arrived is used at once, and what has not is not waited for."""
-
-    END = object()
-
-    def __init__(self, texts: Iterator):
-        self.queue: Queue = Queue(maxsize=10_000)
-        self.texts = texts
-        Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        try:
-            for text in self.texts:
-                self.queue.put(text)
-            self.queue.put(self.END)
-        except UserError as error:
-            self.queue.put(error)
-
-    def __iter__(self) -> Ahead:
-        return self
-
-    def __next__(self):
-        return self._usable(self.queue.get())
-
-    def _usable(self, item):
-        if item is self.END or isinstance(item, UserError):
-            self.queue.put(item)  # for the next call too
-            raise StopIteration if item is self.END else item
-        return item
-
-    def waiting(self, most: int) -> list:
-        """Up to `most` texts that are there already."""
-        texts = []
-        while len(texts) < most and not self.queue.empty():
-            try:
-                texts.append(next(self))
-            except StopIteration:
-                break
-        return texts
-
-
 def open_output(name: str) -> TextIO:
     if name == "-":
         sys.stdout.reconfigure(encoding="utf-8")
@@ -164,42 +117,3 @@ def open_output(name: str) -> TextIO:
         return open(name, "w", encoding="utf-8")
     except OSError as error:
         raise UserError(f"--output {name}: cannot be written: {error.strerror}.") from None
-
-
-def _texts(name: str) -> Iterator[str | tuple[str, str]]:
-    """One text a line; a line that is a JSON object gives its "source" or "text", with a "text_pair" the two of them."""
-    if name == "-":
-        stream: TextIO = sys.stdin
-        stream.reconfigure(encoding="utf-8-sig", errors="strict")
-    else:
-        try:
-            stream = open(name, encoding="utf-8-sig")  # noqa: SIM115 closed below
-        except OSError as error:
-            raise UserError(f"--input {name}: cannot be read: {error.strerror}.") from None
-    with stream:
-        number = 0
-        try:
-            for number, line in enumerate(stream, 1):
-                if not line.strip() and name.endswith((".json", ".jsonl")):
-                    continue
-                yield _text(line.rstrip("\r\n"), name, number)
-        except UnicodeDecodeError as error:
-            raise UserError(f"--input {name}:{number + 1}: not UTF-8 ({error.reason}). Convert the file to UTF-8.") from None
-
-
-def _text(line: str, name: str, number: int) -> str | tuple[str, str]:
-    if not (name.endswith((".json", ".jsonl")) or line.startswith("{")):
-        return line
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        if not name.endswith((".json", ".jsonl")):
-            return line  # a text that happens to begin with a brace
-        raise UserError(f"--input {name}:{number}: not JSON: {error}.") from None
-    text = row.get("source", row.get("text")) if isinstance(row, dict) else None
-    if not isinstance(text, str):
-        raise UserError(f'--input {name}:{number}: no text under "source" or "text".')
-    pair = row.get("text_pair")
-    if pair is not None and not isinstance(pair, str):
-        raise UserError(f'--input {name}:{number}: "text_pair" is no text but {pair!r}.')
-    return text if pair is None else (text, pair)

@@ -29,7 +29,6 @@ def run(*arguments: str, cwd=ROOT, environment=None, **kwargs) -> subprocess.Com
         (["-m", "paddle_ft", "evaluate", "nowhere"], "nowhere: this is not a run's directory"),
         (["-m", "paddle_ft", "report", "nowhere"], "nowhere: this is not a run's directory"),
         (["-m", "paddle_ft", "predict", "nowhere", "--input", "a.txt"], "nowhere: this is not a run's directory"),
-        (["-m", "paddle_ft", "predict", "nowhere", "--input", "a.csv"], "tables are not read"),
     ],
 )
 def test_a_users_mistake_exits_with_2_and_one_message(arguments, message):

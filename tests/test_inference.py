@@ -67,20 +67,34 @@ def test_the_output_is_checked_before_anything_is_computed(run):
 def test_predict_does_not_destroy_its_input(run, tmp_path):
     texts = tmp_path / "texts.txt"
     texts.write_text("今天北京天气晴朗\n", encoding="utf-8")
-    with pytest.raises(UserError, match="this is the input file; it would be lost"):
-        inference.predict(str(run), str(texts), str(tmp_path / "." / "texts.txt"), [])
+    for output in (tmp_path / "." / "texts.txt", tmp_path / "link.txt"):
+        (tmp_path / "link.txt").unlink(missing_ok=True)
+        (tmp_path / "link.txt").symlink_to(texts)
+        with pytest.raises(UserError, match="this is the input file; it would be lost"):
+            inference.predict(str(run), str(texts), str(output), [])
     assert texts.read_text(encoding="utf-8") == "今天北京天气晴朗\n"
 
 
 def test_an_input_that_is_not_there(run, tmp_path):
+    (tmp_path / "out.txt").touch()
     with pytest.raises(UserError, match=r"--input absent.txt: cannot be read: No such file or directory"):
         inference.predict(str(run), "absent.txt", str(tmp_path / "out.txt"), [])
+
+
+def test_a_table_is_read_as_the_run_was_trained(run, tmp_path):
+    pairs = write_pairs(tmp_path / "new.tsv", PAIRS[:3])
+    inference.predict(str(run), str(pairs), str(tmp_path / "out.jsonl"), ["generation.num_beams=1"])
+    (tmp_path / "new.csv").write_text("id,body\n" + "".join(f"1,{source}\n" for source, _ in PAIRS[:3]), encoding="utf-8")
+    inference.predict(str(run), str(tmp_path / "new.csv"), str(tmp_path / "own.jsonl"), ["data.columns={source: body}"])
+    for name in ("out.jsonl", "own.jsonl"):
+        rows = [json.loads(line) for line in (tmp_path / name).read_text(encoding="utf-8").splitlines()]
+        assert [row["source"] for row in rows] == [source for source, _ in PAIRS[:3]]
 
 
 def test_an_output_appears_when_it_is_complete(run, tmp_path):
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"source": "今天"}\n' * 40 + "{broken\n", encoding="utf-8")
-    with pytest.raises(UserError, match=r"bad.jsonl:41: not JSON"):
+    with pytest.raises(UserError, match=r"bad.jsonl:41: invalid JSON at column 2"):
         inference.predict(str(run), str(bad), str(tmp_path / "out.jsonl"), ["generation.num_beams=1"], 1)
     assert not (tmp_path / "out.jsonl").exists()
 

@@ -216,8 +216,8 @@ def test_predict_takes_pairs(tmp_path):
     got = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [(row["text"], row["text_pair"]) for row in got] == [(row["text"], row["text_pair"]) for row in PAIRS]
     assert [row["prediction"] for row in got] == [row["label"] for row in PAIRS]
-    write(tmp_path / "bad.jsonl", [{"text": "a", "text_pair": 3}])
-    with pytest.raises(UserError, match='bad.jsonl:1: "text_pair" is no text but 3'):
+    write(tmp_path / "bad.jsonl", [{"text": "a", "text_pair": ["b"]}])
+    with pytest.raises(UserError, match="--input .*bad.jsonl:1: text_pair is a list, not text"):
         inference.predict(str(run.path), str(tmp_path / "bad.jsonl"), "-", [])
 
 
