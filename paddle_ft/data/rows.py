@@ -172,9 +172,9 @@ class Collector:
             return self.result
         total = len(rows) + len(bad)
         count = f"{len(bad):,} of {total:,} rows {'is' if len(bad) == 1 else 'are'} bad"
-        if self.on_bad_row == "error":
-            raise UserError(f"{bad[0]}\n{count}. Mend the file, or leave such rows out with data.on_bad_row=skip")
-        raise UserError(f"{bad[0]}\n{count}: nothing is left to use")
+        if not rows:  # skipping would not help
+            raise UserError(f"{bad[0]}\n{count}: nothing is left to use. Mend the file, or data.columns if it names the wrong ones")
+        raise UserError(f"{bad[0]}\n{count}. Mend the file, or leave such rows out with data.on_bad_row=skip")
 
 
 def collect(parts: Iterable[tuple[str, Records]], on_bad_row: str, limit: int | None = None) -> Rows:

@@ -134,10 +134,12 @@ def test_headerless_width_comes_from_the_first_whole_row(folder):
     )
 
 
-def test_nothing_left_after_skipping(folder):
+@pytest.mark.parametrize("on_bad_row", ["skip", "error"])
+def test_where_all_rows_are_bad_skipping_is_not_suggested(folder, on_bad_row):
     write("a.tsv", "source\ttarget\n甲\n")
-    assert error("a.tsv", on_bad_row="skip") == (
-        "a.tsv:2: 1 field where the header has 2\n1 of 1 rows is bad: nothing is left to use"
+    assert error("a.tsv", on_bad_row=on_bad_row) == (
+        "a.tsv:2: 1 field where the header has 2\n1 of 1 rows is bad: nothing is left to use. "
+        "Mend the file, or data.columns if it names the wrong ones"
     )
 
 
@@ -297,9 +299,13 @@ def test_empty_files(folder, name, content):
     assert message == f"{name}: the file is empty (it holds no rows)"
 
 
-def test_header_without_rows_is_empty(folder):
-    write("a.csv", "source,target\n")
-    assert error("a.csv") == "a.csv: the file is empty (it holds no rows)"
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_a_header_without_rows(folder, name):
+    write(name, "source,target\n\n".replace(",", "," if name == "a.csv" else "\t"))
+    assert error(name) == f"{name}: the file has a header but no rows"
+
+
+def test_an_array_without_rows_is_empty(folder):
     write("b.json", "[]")
     assert error("b.json") == "b.json: the file is empty (it holds no rows)"
 

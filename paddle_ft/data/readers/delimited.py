@@ -21,7 +21,7 @@ LONGEST_FIELD = 2**24  # characters; beyond it a quote was certainly never close
 
 
 def read(file: DataFile, fields: Fields) -> Iterator[tuple[int, dict[str, str] | str]]:
-    """Yields (line, row or reason). Raises UserError if the columns cannot be found in the first line."""
+    """Yields (line, row or reason). Raises UserError if the columns cannot be found in the first line, or nothing follows it."""
     yield from _rows(file, fields, _tsv if extension(file.path) == ".tsv" else _csv)
 
 
@@ -33,6 +33,7 @@ def read_quoted(file: DataFile, fields: Fields, delimiter: str) -> Iterator[tupl
 def _rows(file: DataFile, fields: Fields, split: Callable) -> Iterator[tuple[int, dict[str, str] | str]]:
     places = _places_by_number(fields) if fields.numbered else None
     header = None if fields.numbered else "the header"
+    header_alone = False
     shape = _Shape()
     blank_since: list[int] = []  # blank lines are bad rows, unless they end the file
     for line, cells, reason in split(file, shape):
@@ -46,7 +47,9 @@ def _rows(file: DataFile, fields: Fields, split: Callable) -> Iterator[tuple[int
             if reason:
                 raise UserError(f"{file.path}:{line}: {reason} (in the header)")
             places, shape.width = _places_by_name(file.path, cells, fields), len(cells)
+            header_alone = True
             continue
+        header_alone = False
         if reason:
             yield line, reason
             continue
@@ -56,6 +59,8 @@ def _rows(file: DataFile, fields: Fields, split: Callable) -> Iterator[tuple[int
             yield line, _wrong_width(cells, shape.width or max(places.values()) + 1, header)
             continue
         yield line, take({name: cells[place] for name, place in places.items()}, fields)
+    if header_alone:
+        raise UserError(f"{file.path}: the file has a header but no rows")
 
 
 @dataclass
