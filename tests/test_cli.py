@@ -25,6 +25,7 @@ def run(*arguments: str, cwd=ROOT, environment=None, **kwargs) -> subprocess.Com
         (["train.py", "--config", "bart_lcsts", "--foo"], "unrecognized arguments: --foo"),
         (["train.py", "--config", "bart_lcsts", "train.train_batch_size=-1"], "must be greater than or equal to 1"),
         (["train.py", "--config", "bart_lcsts", "--resume", "--overwrite"], "exclude each other"),
+        (["train.py", "--config", "distilbert_sst2", "data.source=null", "data.train=no.tsv"], "data.train: no.tsv: no such file"),
         (["-m", "paddle_ft", "evaluat"], "Did you mean evaluate?"),
         (["-m", "paddle_ft", "evaluate", "nowhere"], "nowhere: this is not a run's directory"),
         (["-m", "paddle_ft", "report", "nowhere"], "nowhere: this is not a run's directory"),

@@ -38,6 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from paddle_ft.config import describe, load_config, recipe_names
+    from paddle_ft.data import source
 
     if options.config is None:
         raise UserError(f"--config is missing: name a recipe ({', '.join(recipe_names())}) or a YAML file.")
@@ -47,6 +48,7 @@ def run(options: argparse.Namespace) -> int:
     if options.print_config:
         print(describe(config), end="")
         return 0
+    source.check_local(config.data)
     if options.devices and launched() == 1:
         return _on_devices(options, config)
     quiet_frameworks()

@@ -76,6 +76,7 @@ def prepare(config: BaseConfig, folder: Path, checkpoint_directory: Path | None 
 
 def ensure_files(config: BaseConfig, task: Task) -> None:
     """Fetches what the data and the model need. Raises one UserError that names all that cannot be had."""
+    source.check_local(config.data)
     problems = []
     for fetch in (lambda: ensure(source.wanted_files(config.data)), task.ensure_model_files):
         try:

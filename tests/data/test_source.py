@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from paddle_ft.data.download import ensure
-from paddle_ft.data.source import load_split, wanted_files
+from paddle_ft.data.source import check_local, load_split, wanted_files
 from paddle_ft.data.sources import source_for
 from paddle_ft.errors import UserError
 
@@ -55,6 +55,35 @@ def test_local_files(tmp_path):
     assert load_split(data, "train").rows == [{"source": "正文", "target": "题"}]
     assert load_split(data, "validation") is None
     assert wanted_files(data) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({"train": "{}/a.tsv", "validation": "{}/nope.tsv"}, "data.validation"),
+        ({"source": "glue", "test": "{}/nope.tsv"}, "data.test"),  # a file that stands in for the source's split
+        ({"train": ["{}/a.tsv", "{}/nope*.tsv"]}, "data.train"),
+        ({"train": {"source": "{}/nope.txt", "target": "{}/a.tsv"}}, "data.train"),
+        ({"source": "songs", "train": "{}/nope"}, "data.train"),
+        ({"source": "lcsts_new", "data_files": {"train": "{}/nope.json"}}, "data.data_files.train"),
+    ],
+)
+def test_own_files_that_are_not_there(tmp_path, values, key):
+    def there(value):
+        if isinstance(value, dict):
+            return {name: there(one) for name, one in value.items()}
+        return [there(one) for one in value] if isinstance(value, list) else value.format(tmp_path)
+
+    (tmp_path / "a.tsv").write_text("a\tb\n")
+    named = {name: value if name == "source" else there(value) for name, value in values.items()}
+    message = error(check_local, section(**named))
+    assert message.startswith(f"{key}: {tmp_path}/nope") and "no such file" in message and "a.tsv" in message
+
+
+def test_splits_of_a_source_and_folders_of_songs_are_not_missed_as_files(tmp_path):
+    check_local(section(source="glue", train="train", validation="dev", test="none"))
+    check_local(section(source="org/name", train="train[:10]"))
+    check_local(section(source="songs", train=str(tmp_path)))
 
 
 @pytest.fixture
