@@ -171,7 +171,6 @@ def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> 
 
 
 def _train(config: BaseConfig, resume: bool, overwrite: bool, world: World, run: RunDir, interrupts: Interrupts) -> None:
-    check_sharding(config.train.sharding, world)
     if resume and world.is_main:
         checkpoint.recover(run.path)
     world.wait()
@@ -180,6 +179,7 @@ def _train(config: BaseConfig, resume: bool, overwrite: bool, world: World, run:
     if resume:
         refuse_other_config(config, run)
         _refuse_other_world(state, world)
+    check_sharding(config.train.sharding, world)
     with tempfile.TemporaryDirectory(prefix="paddle_ft-") as folder:
         prepared = prepare(config, Path(folder), start, world)
     _try_out(prepared, run)
