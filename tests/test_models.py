@@ -136,6 +136,18 @@ def test_sizes_under_an_alias_count(tmp_path):
     assert (model.config.hidden_size, model.config.num_hidden_layers, model.config.intermediate_size) == (32, 1, 64)
 
 
+def test_an_unknown_size_is_answered_with_the_usual_ones(tmp_path):
+    from paddle_ft.models import character_tokenizer, from_scratch
+
+    with pytest.raises(UserError) as caught:
+        from_scratch("causal_lm", {"zzz": 3}, character_tokenizer(["abc"], tmp_path))
+    message = str(caught.value)
+    assert message.startswith("model.config.zzz: GPTConfig has no such setting. It has vocab_size, hidden_size, num_hidden_layers")
+    assert re.search(r"and \d+ more\.$", message) and message.count(",") < 12
+    with pytest.raises(UserError, match=r"hidden_siz: .* Did you mean hidden_size\?$"):
+        from_scratch("causal_lm", {"hidden_siz": 3}, character_tokenizer(["abc"], tmp_path))
+
+
 # ---------------------------------------------------------------------------------------------------- pickles
 def as_pdparams(directory):
     """The same directory as PaddleNLP's default save leaves it."""

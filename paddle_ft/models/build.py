@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -92,15 +93,19 @@ def _special_ids(tokenizer) -> dict:
     }
 
 
+_SIZE = re.compile("size|layers|heads|dim|d_model|position_embeddings|dropout")  # what of a configuration people set
+
+
 def _check_sizes(sizes: dict, config_class) -> None:
     import inspect
 
-    known = set(inspect.signature(config_class.__init__).parameters) - {"self", "kwargs"}
-    known |= set(config_class().to_dict()) | set(config_class.attribute_map)
+    own = [name for name in inspect.signature(config_class.__init__).parameters if name not in ("self", "kwargs")]
+    known = {*own, *config_class().to_dict(), *config_class.attribute_map}
     for key, value in sizes.items():
         if key not in known:
             near = difflib.get_close_matches(key, sorted(known), n=1)
-            hint = f" Did you mean {near[0]}?" if near else f" Known: {', '.join(sorted(known))}."
+            usual = [name for name in own if _SIZE.search(name)]
+            hint = f" Did you mean {near[0]}?" if near else f" It has {', '.join(usual)} and {len(known) - len(usual)} more."
             raise UserError(f"model.config.{key}: {config_class.__name__} has no such setting.{hint}")
         if isinstance(value, (int, float)) and not isinstance(value, bool) and value < 0:
             raise UserError(f"model.config.{key}: {value!r} is not allowed: must not be negative.")
