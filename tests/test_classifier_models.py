@@ -22,6 +22,7 @@ def test_the_recipes_models_are_known_with_all_their_files(home, name):
     files = {file.path.rsplit("/", 1)[1]: file.url for file in map(_texts, models.builtin_files(name, KIND))}
     assert set(files) == {"model_state.pdparams", "vocab.txt"}
     assert all(url.endswith((f"{name}.pdparams", f"{name}-vocab.txt")) for url in files.values())
+    assert all(url.startswith("https://") for url in files.values())  # PaddleNLP gives some as http://
     config = json.loads((home / name / "config.json").read_text())
     assert (config["model_type"], config["hidden_size"]) == (("bert", 1024) if "large" in name else ("distilbert", 768))
 

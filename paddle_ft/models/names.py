@@ -12,6 +12,8 @@ from paddle_ft.errors import UserError
 from paddle_ft.models.classes import MODEL_CLASSES, WEIGHT_FILES
 from paddle_ft.models.tokenizers import default_tokenizer_class
 
+PLAIN_HOST, HOST = "http://bj.bcebos.com/", "https://bj.bcebos.com/"  # PaddleNLP names the same host in both ways
+
 
 def resolve(name: str, kind: str, weights: bool = True) -> Path:
     """The directory of a model in Paddle layout. Downloads and converts where needed. Raises UserError."""
@@ -103,7 +105,7 @@ def builtin_files(name: str, kind: str) -> list[Wanted]:
         for resource, file_name in tokenizer_class.resource_files_names.items():
             urls[file_name] = tokenizer_class.pretrained_resource_files_map[resource][name]
         _write_builtin_config(cls, tokenizer_class, name, directory)
-        return [Wanted(url, directory / file, what=f"{name}: {file}") for file, url in urls.items()]
+        return [Wanted(url.replace(PLAIN_HOST, HOST), directory / file, what=f"{name}: {file}") for file, url in urls.items()]
     return []
 
 
