@@ -65,12 +65,51 @@ def test_two_processes_compute_what_one_does_with_the_doubled_batch(tmp_path):
     assert "sample" not in done.stderr and done.stdout.count("report   ") == 1  # one process talks
 
 
+def test_two_processes_share_the_evaluation_of_a_language_model(tmp_path):
+    """Five texts of different length: one process scores three, the other two; the figures are those of all five."""
+    texts = ["The good film.", "A bad one, and long.", "Good.", "The film is not good, nor is the other.", "Not bad at all!"]
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    data = [f"data.{split}={tmp_path / 'texts.jsonl'}" for split in ("train", "validation", "test")]
+    sizes = "{hidden_size: 32, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 64, max_position_embeddings: 64}"
+    both = ["device=cpu", "model.pretrained=null", f"model.config={sizes}", "data.source=null", *data, "data.cache=false",
+            "task.max_text_length=48", "train.max_steps=1", "train.logging_steps=1", "eval.bootstrap_samples=100",
+            "eval.eval_batch_size=2"]  # fmt: skip
+    two, one = tmp_path / "two", tmp_path / "one"
+    process = start(tmp_path, "--config", "gpt2_booksum", "--devices", "cpu:2", f"output_dir={two}", *both)
+    _, errors = process.communicate(timeout=180)
+    assert process.returncode == 0, errors
+    session.train(load_config("gpt2_booksum", [f"output_dir={one}", *both]))
+    found, expected = [json.loads((run / "results.json").read_text()) for run in (two, one)]
+    assert found["baseline"] == expected["baseline"]
+    for split in ("validation", "test"):
+        figures = found["before_training"][split]
+        assert figures["tokens"] == expected["before_training"][split]["tokens"] == 98
+        assert figures["loss"] == pytest.approx(expected["before_training"][split]["loss"], abs=2e-6)
+        assert figures["accuracy"] == expected["before_training"][split]["accuracy"]
+        assert figures["perplexity_ci"] == pytest.approx(expected["before_training"][split]["perplexity_ci"], rel=1e-5)
+    rows = [[json.loads(line) for line in (run / "predictions-test.jsonl").read_text().splitlines()] for run in (two, one)]
+    assert [row["source"] for row in rows[0]] == [row["source"] for row in rows[1]]
+    assert [row["tokens"] for row in rows[0]] == [row["tokens"] for row in rows[1]] and len(rows[0]) == 5
+
+
+LONG = ("train.num_train_epochs=40", "eval.eval_steps=1000", "data.limit_validation=2", "data.limit_test=2")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The run of two processes that nobody stopped."""
+    place = tmp_path_factory.mktemp("whole")
+    assert run_two(place, *LONG).returncode == 0
+    return place
+
+
 @pytest.mark.slow
-def test_stop_and_resume_with_two_processes(tmp_path):
-    whole, stopped = folder(tmp_path, "whole"), folder(tmp_path, "stopped")
-    long = ("train.num_train_epochs=40", "eval.eval_steps=1000", "data.limit_validation=2", "data.limit_test=2")
-    assert run_two(whole, *long).returncode == 0
-    process = start(stopped, "--config", "bart_lcsts", "--devices", "cpu:2", *overrides(stopped, *PLAIN, *long))
+@pytest.mark.parametrize("sharding", ["none", "stage1", "stage2"])
+def test_stop_and_resume_with_two_processes(tmp_path, whole, sharding):
+    """Bit for bit what the run computes that was never stopped and shared no states."""
+    stopped = folder(tmp_path, "stopped")
+    settings = overrides(stopped, *PLAIN, *LONG, f"train.sharding={sharding}")
+    process = start(stopped, "--config", "bart_lcsts", "--devices", "cpu:2", *settings)
     run = stopped / "run"
     wait_for(process, lambda: (run / "metrics.jsonl").exists() and len(events(run, "train")) >= 5)
     process.send_signal(signal.SIGTERM)
