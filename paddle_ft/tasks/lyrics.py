@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -212,19 +213,6 @@ class Lyrics(Seq2Seq):
     def texts(self, rows: list[list[int]]) -> list[str]:
         return [join_chinese(text) for text in self.fast_tokenizer.decode_batch(rows, skip_special_tokens=True)]
 
-    def preview(self, dataset: Dataset, count: int = 2) -> str:
-        blocks = []
-        for i in range(min(count, len(dataset))):
-            batch = self.collate(dataset, np.array([i]), np.random.default_rng(i))
-            blocks.append(
-                f"source        {dataset.rows[i]['source']}\n"
-                f"target        {dataset.rows[i]['target']}\n"
-                f"input_ids     {self.decode(batch['input_ids'][0])}\n"
-                f"decoder input {self.decode(batch['decoder_input_ids'][0])}\n"
-                f"labels        {self.decode(batch['labels'][0])}"
-            )
-        return "\n\n".join(blocks)
-
     def predict(self, texts: list[str], label: str) -> list[dict[str, Any]]:
         """The next line of each text. Lines of a text that has several (a JSON string with \\n) are its context."""
         lines = [[line.strip() for line in text.splitlines() if line.strip()] or [""] for text in texts]
@@ -256,21 +244,23 @@ class Lyrics(Seq2Seq):
             section = self.config.generation
             search |= {"num_beams": section.num_beams, "early_stopping": section.early_stopping}
         seed = self.config.seed if options.seed is None else options.seed
-        writer = SongWriter(self, search, noise, self._prefix(options.genre), seed)
+        writer = SongWriter(self, search, noise, self._prefix(options.genre, options.run, seed_line), seed)
         for lines in writer.write(seed_line, count, show):
             yield {"seed_line": seed_line, "lines": lines, "text": "\n".join([seed_line, *lines])}
 
-    def _prefix(self, genre: str | None) -> str:
+    def _prefix(self, genre: str | None, run: str, seed_line: str) -> str:
         """The token for --genre. Raises UserError for one the model does not know, and for a missing one."""
         if not self.options.prefix:
             if genre is not None:
                 raise UserError("--genre: this run was trained without task.prefix, it knows no genres.")
             return ""
-        known = {token: token for token in self.fast_tokenizer.get_vocab() if token.startswith("<style:")}
+        known = [token for token in self.fast_tokenizer.get_vocab() if token.startswith("<style:")]
         token = lyrics.prefix_token(genre or "")
         if token not in known:
-            names = ", ".join(sorted(one.removeprefix("<style:").removesuffix(">") for one in known))
-            raise UserError(f"--genre: {genre or 'missing'}: this run knows {names}.")
+            names = sorted(one.removeprefix("<style:").removesuffix(">") for one in known)
+            missing = f"--genre {genre}: unknown" if genre else "--genre is missing"
+            command = f"python -m paddle_ft generate {shlex.quote(run)} --seed-line {shlex.quote(seed_line)} --genre {names[-1]}"
+            raise UserError(f"{missing}: this run was trained with {', '.join(names)}, and writes one of them, e.g.\n  {command}")
         return token
 
 

@@ -162,6 +162,20 @@ class Seq2Seq(Task):
             forced_eos_token_id=getattr(config, "forced_eos_token_id", None),
         )
 
+    def preview(self, dataset: Dataset, count: int = 2) -> str:
+        blocks = []
+        for i in range(min(count, len(dataset))):
+            batch = self.collate(dataset, np.array([i]), np.random.default_rng(i))
+            row = dataset.rows[i]
+            blocks.append(
+                f"source        {row['source']}\n"
+                f"target        {row['target']}\n"
+                f"input_ids     {self.decode(batch['input_ids'][0])}\n"
+                f"decoder input {self.decode(batch['decoder_input_ids'][0])}\n"
+                f"labels        {self.decode(batch['labels'][0])}"
+            )
+        return "\n\n".join(blocks)
+
     def decode(self, ids) -> str:
         """Ids to text with the special tokens shown, -100 as a dot."""
         tokens = ["·" if i == IGNORE else self.fast_tokenizer.id_to_token(int(i)) for i in ids]

@@ -75,20 +75,6 @@ class Summarization(Seq2Seq):
         scores.metrics["lead_length"] = length
         return "lead", scores
 
-    def preview(self, dataset: Dataset, count: int = 2) -> str:
-        blocks = []
-        for i in range(min(count, len(dataset))):
-            batch = self.collate(dataset, np.array([i]), np.random.default_rng(0))
-            row = dataset.rows[i]
-            blocks.append(
-                f"source        {row['source']}\n"
-                f"target        {row['target']}\n"
-                f"input_ids     {self.decode(batch['input_ids'][0])}\n"
-                f"decoder input {self.decode(batch['decoder_input_ids'][0])}\n"
-                f"labels        {self.decode(batch['labels'][0])}"
-            )
-        return "\n\n".join(blocks)
-
     def predict(self, texts: list[str], label: str) -> list[dict[str, Any]]:
         encoded = self._encode_texts(texts, self.options.max_source_length, "")
         outputs = self.generate(encoded, label)

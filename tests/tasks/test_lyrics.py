@@ -1,6 +1,7 @@
 """The lyrics task: songs to batches, noise in training alone, genres, figures, and songs written line by line."""
 
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -274,8 +275,7 @@ def test_generate_repeats_no_line_and_follows_its_seed(run, capsys, search):
     ("arguments", "message"),
     [
         (["--genre", "rap"], "error: --seed-line is missing"),
-        (["--seed-line", "a", "--genre", "jazz"], "error: --genre: jazz: this run knows country, rap."),
-        (["--seed-line", "a"], "error: --genre: missing: this run knows country, rap."),
+        (["--seed-line", "a", "--genre", "jazz"], "error: --genre jazz: unknown: this run was trained with country, rap"),
         (["--seed-line", "a", "--genre", "rap", "--noise", "1.5"], "error: --lines 8, --noise 1.5: lines must be at least 1"),
         (["--seed-line", "a", "--genre", "rap", "--noise", "0", "--num-return", "3"], "error: --num-return: without noise"),
     ],
@@ -284,6 +284,25 @@ def test_generate_refuses_what_cannot_be(run, capsys, arguments, message):
     code, _, err = generate(run, capsys, *arguments)
     assert code == 2
     assert message in err
+
+
+def test_a_missing_genre_is_answered_with_the_command_to_use(run, capsys):
+    code, _, err = generate(run, capsys, "--seed-line", "it's late")
+    message, _, command = err.strip().rpartition("\n")
+    assert code == 2
+    assert message.endswith("error: --genre is missing: this run was trained with country, rap, and writes one of them, e.g.")
+    program, *arguments = shlex.split(command)
+    assert (program, arguments[:2]) == ("python", ["-m", "paddle_ft"])
+    assert main([*arguments[2:], "--lines", "1"]) == 0
+    assert capsys.readouterr().out.startswith("it's late\n")
+
+
+def test_a_preview_shows_the_noise(run):
+    task = inference.open_run(str(run.path))
+    rows = Rows([{"source": f"<style:rap>{FISH[0]}", "target": FISH[1]}] * 2)
+    source, target, ids, *_ = task.preview(task.encode(rows, "train"), 1).splitlines()
+    assert (source, target) == (f"source        <style:rap>{FISH[0]}", f"target        {FISH[1]}")
+    assert ids.startswith("input_ids     [CLS] <style:rap>") and "[MASK]" in ids
 
 
 def test_without_chance_songs_begin_with_different_beams(run):
