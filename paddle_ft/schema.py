@@ -145,6 +145,10 @@ class TrainSection(Section):
         "none", description="with several processes: each keeps AdamW's states (stage1), and the summed gradients too (stage2), of"
         " its share of the weights: the same training in less memory",
     )
+    compile: bool = Field(
+        False, description="encoder and decoder as static programs (paddle.jit.to_static) in training: the same losses; meant for"
+        " GPUs that wait for Python, no faster on a CPU (docs/speed.md)",
+    )
     logging_steps: int = Field(200, ge=1, description="optimizer steps between two lines of the log")
     save_steps: int = Field(3000, ge=1, description="optimizer steps between two saves of last/ (also after each epoch)")
 
@@ -154,6 +158,8 @@ class TrainSection(Section):
     def _steps_or_epochs(self):
         if self.max_steps == 0:
             raise ValueError("max_steps is 0: use -1 (num_train_epochs decides) or at least 1")
+        if self.compile and self.recompute:
+            raise ValueError("compile and recompute do not go together: a static program keeps its activations")
         return self
 
 

@@ -75,8 +75,13 @@ def attend(q, k, v, mask, dropout: float, training: bool, causal: bool):
         mask = _convert_attention_mask(mask, q.dtype)
         while mask.ndim < 4:
             mask = mask.unsqueeze(0)
-        mask = mask.expand([q.shape[0], mask.shape[1], q.shape[1], k.shape[1]])
+        mask = mask.expand([_size(q, 0), mask.shape[1], _size(q, 1), _size(k, 1)])
     return scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, training=training)
+
+
+def _size(x, axis: int):
+    """A number, or a tensor where the size is open (train.compile)."""
+    return x.shape[axis] if x.shape[axis] >= 0 else paddle.shape(x)[axis]
 
 
 # ---------------------------------------------------------------------------------------------------- a model's layers

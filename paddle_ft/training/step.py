@@ -17,6 +17,7 @@ from paddle_ft.errors import UserError
 from paddle_ft.rundir import RunDir, to_json, write_atomically
 from paddle_ft.tasks.base import Dataset, Task
 from paddle_ft.training import distributed, optim
+from paddle_ft.training.compiled import compile_stacks
 from paddle_ft.training.sharding import make_shards
 from paddle_ft.world import World
 
@@ -75,6 +76,8 @@ class Stepper:
             _, self.optimizer = paddle.amp.decorate(  # changes the model's weights in place
                 models=task.model, optimizers=self.optimizer, level="O2", dtype=self.half
             )
+        if section.compile:
+            compile_stacks(task.model)
         self.scaler = paddle.amp.GradScaler(enable=self.half == "float16", init_loss_scaling=section.scale_loss)
         self.order: tuple[int, list] = (-1, [])
         self.on_host = paddle.get_device() == "cpu"
