@@ -48,3 +48,12 @@ def test_peak_memory_is_at_least_what_is_resident():
     assert measured > 50
     assert measured >= 0.99 * max(resident, peak)
     assert measured < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def test_frozen_weights_have_no_moments_but_adapters_keep_them_apart(tmp_path, monkeypatch):
+    """10**9 parameters, a tenth trained: 4 + 0.8 + 4 GB a checkpoint, twice, and best/ twice at 4 GB."""
+    with_free(monkeypatch, 25.6e9)
+    checkpoint.check_space(tmp_path, 10**9, 1, trained=10**8)
+    with_free(monkeypatch, 25.5e9)
+    with pytest.raises(UserError, match=r"take about 25\.6 GB"):
+        checkpoint.check_space(tmp_path, 10**9, 1, trained=10**8)
