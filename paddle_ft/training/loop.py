@@ -92,8 +92,9 @@ class Loop:
                     bar.update()
                     if stop and self.world.size > 1:
                         self.interrupts.agree()
-            except (Interrupted, WriteError):
-                if saved < state.step:
+            except (Interrupted, WriteError) as error:
+                alone = isinstance(error, WriteError) and self.world.size > 1  # the others would not come to save with it
+                if saved < state.step and not alone:
                     self.save_last()
                 raise
             finally:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
+from paddle_ft import cli
 from paddle_ft.config import load_config
 from paddle_ft.errors import UserError
 from paddle_ft.training import checkpoint, launch, session
@@ -167,3 +171,68 @@ def test_rows_are_shared_out_completely():
     for rank, world in enumerate(worlds):
         world.rank, world.size = rank, 3
     assert sorted(np.concatenate([world.mine(8) for world in worlds]).tolist()) == list(range(8))
+
+
+def launchers(place: Path, common: list[str], environments: list[dict[str, str]]) -> None:
+    """Two launchers of Paddle with a process each, as two machines start them; both must end well."""
+    (place / "pairs").mkdir()
+    arguments = overrides(place / "pairs", *PLAIN, "train.num_train_epochs=1", f"output_dir={place / 'run'}")
+    processes = []
+    for number, environment in enumerate(environments):
+        log = ["--nproc_per_node", "1", "--log_dir", str(place / f"log{number}")]
+        command = [sys.executable, "-m", "paddle.distributed.launch", *log]
+        command += [*common, "train.py", "--config", "bart_lcsts", *arguments]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+        processes.append(
+            subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        )
+    for process in processes:
+        output, _ = process.communicate(timeout=180)
+        assert process.returncode == 0, output
+    assert json.loads((place / "run" / "results.json").read_text())["train"]["processes"] == 2
+
+
+@pytest.mark.slow
+def test_two_launchers_with_a_master(tmp_path):
+    (port,) = launch._free_ports(1)
+    launchers(tmp_path, ["--master", f"127.0.0.1:{port}", "--nnodes", "2"], [{}, {}])
+
+
+@pytest.mark.slow
+def test_two_launchers_in_the_environment_of_a_paddlejob(tmp_path):
+    """What paddle-operator sets in each pod; here a pod is an address of this machine."""
+    (port,) = launch._free_ports(1)
+    endpoints = {"PADDLE_TRAINER_ENDPOINTS": f"127.0.0.1:{port},127.0.0.2:{port}", "PADDLE_TRAINERS": "127.0.0.1,127.0.0.2"}
+    pods = [{**endpoints, "PADDLE_TRAINERS_NUM": "2", "PADDLE_TRAINER_ID": str(i), "POD_IP": f"127.0.0.{i + 1}",
+             "TRAINING_ROLE": "TRAINER"} for i in range(2)]  # fmt: skip
+    launchers(tmp_path, [], pods)
+
+
+def page_blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / "docs/distributed.md").read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_the_command_lines_of_the_page_are_understood(capsys):
+    commands = [line for block in page_blocks("") for line in block.splitlines() if "train.py" in line]
+    assert len(commands) == 5
+    for line in commands:
+        arguments = shlex.split(line.split("train.py", 1)[1])
+        assert cli.main(["train", *arguments, "--print-config"]) == 0
+        shown = capsys.readouterr().out
+        assert all(f"{one.partition('=')[2]}" in shown for one in arguments if "=" in one)
+    assert "sharding: stage1" in shown
+
+
+def test_the_pages_paddlejob_has_the_fields_of_the_resource():
+    (block,) = page_blocks("yaml")
+    job = yaml.safe_load(block)
+    assert (job["apiVersion"], job["kind"]) == ("batch.paddlepaddle.org/v1", "PaddleJob")
+    assert set(job["spec"]) <= {"cleanPodPolicy", "intranet", "worker", "withGloo", "schedulingPolicy", "elastic"}
+    assert set(job["spec"]["worker"]) == {"replicas", "template"}
+    pod = job["spec"]["worker"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    assert all(isinstance(one["value"], str) for one in container["env"])
+    script = container["args"][0].replace("\\\n", " ")
+    arguments = shlex.split(script.split("train.py", 1)[1])[:-1]  # without $resume
+    assert cli.main(["train", *arguments, "--print-config"]) == 0
