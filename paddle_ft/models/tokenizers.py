@@ -51,9 +51,10 @@ def _tokenizer_class(name: str, path: Path):
     """PaddleNLP's class. Raises UserError for what is no tokenizer, and for one of which a file is a pickle, which could run
     anything."""
     import paddlenlp.transformers as library
+    from paddlenlp.transformers.tokenizer_utils_base import PretrainedTokenizerBase
 
     cls = getattr(library, name, None) or getattr(library, name.removesuffix("Fast"), None)
-    is_tokenizer = isinstance(cls, type) and issubclass(cls, (library.PretrainedTokenizer, library.RobertaTokenizer))
+    is_tokenizer = isinstance(cls, type) and issubclass(cls, (PretrainedTokenizerBase, library.RobertaTokenizer))
     if not is_tokenizer:
         raise UserError(f"{path}: PaddleNLP has no tokenizer class {name}.")
     if pickled := [file for file in getattr(cls, "resource_files_names", {}).values() if file.endswith(".pickle")]:
