@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,6 +32,7 @@ from paddle_ft.runtime import peak_memory_mb, quiet_frameworks  # noqa: E402
 
 SMALL = {"d_model": 64, "encoder_layers": 2, "decoder_layers": 2, "heads": 4, "ffn": 128, "vocab": 300, "positions": 128}
 BASE = {"d_model": 768, "encoder_layers": 6, "decoder_layers": 6, "heads": 12, "ffn": 3072, "vocab": 21128, "positions": 512}
+PRECISIONS = (("fp32", None, 1e-4), ("bfloat16 O1", "bfloat16", 5e-2), ("float16 O1", "float16", 1e-2))  # tolerance
 
 
 def make_model(size: dict, dropout: float):
@@ -63,7 +65,7 @@ def make_batch(size: dict, rows: int, source: int, target: int) -> dict[str, np.
     return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
 
-def loss_and_gradient(model, batch: dict, device: str, amp: tuple[str, str] | None = None):
+def loss_and_gradient(model, batch: dict, device: str, amp: str | None = None):
     """(loss, gradient of the embedding as fp32 array) of one batch."""
     import paddle
     import paddle.nn.functional as F
@@ -73,7 +75,7 @@ def loss_and_gradient(model, batch: dict, device: str, amp: tuple[str, str] | No
     paddle.set_device(device)
     tensors = {name: paddle.to_tensor(value) for name, value in batch.items()}
     decoder = paddle.to_tensor(shift_right(batch["labels"], 3, 0))
-    with paddle.amp.auto_cast(enable=amp is not None, level=amp[0] if amp else "O1", dtype=amp[1] if amp else "float16"):
+    with paddle.amp.auto_cast(enable=amp is not None, level="O1", dtype=amp or "float16"):
         logits = model(input_ids=tensors["input_ids"], attention_mask=tensors["attention_mask"], decoder_input_ids=decoder)
         loss = F.cross_entropy(logits.astype("float32").reshape([-1, logits.shape[-1]]), tensors["labels"].reshape([-1]))
     loss.backward()
@@ -98,14 +100,9 @@ def parity(device: str) -> list[tuple[str, str, str]]:
     paddle.set_device(device)
     model = make_model(SMALL, 0.0)
     model.set_state_dict(weights)
-    rows = []
-    for name, amp, tolerance in (
-        ("fp32", None, 1e-4), ("bfloat16 O1", ("O1", "bfloat16"), 5e-2), ("float16 O1", ("O1", "float16"), 1e-2),
-    ):  # fmt: skip
-        if device == "cpu" and amp:
-            rows.append((f"{name}: loss and gradient against CPU fp32", "not run: mixed precision needs a GPU", "-"))
-            continue
-        loss, gradient = loss_and_gradient(model, batch, device, amp)
+    rows = [("mixed precision", "not run: it needs a GPU", "-")] if device == "cpu" else []
+    for name, dtype, tolerance in PRECISIONS[: 1 if device == "cpu" else None]:
+        loss, gradient = loss_and_gradient(model, batch, device, dtype)
         difference = max(
             abs(loss - expected_loss) / abs(expected_loss),
             float(np.abs(gradient - expected_gradient).max() / np.abs(expected_gradient).max()),
@@ -116,6 +113,65 @@ def parity(device: str) -> list[tuple[str, str, str]]:
         same = generate(model, batch["input_ids"], batch["attention_mask"], option) == expected
         label = f"generation, {option.num_beams} beam(s), ids as on the CPU"
         rows.append((label, "same" if same else "different", "ok" if same else "FAILED"))
+    return rows
+
+
+def make_family(name: str):
+    """A small model without dropout, in training mode, and its inputs with padding on the right."""
+    import paddle
+    from paddlenlp.transformers import BertConfig, BertModel, GPTConfig, GPTModel
+
+    inputs = {key: paddle.to_tensor(value) for key, value in make_batch(SMALL, 6, 24, 16).items()}
+    labels = inputs.pop("labels")
+    paddle.seed(1)
+    if name == "bart":
+        model, inputs["decoder_input_ids"] = make_model(SMALL, 0.0).bart, labels
+    else:
+        config, cls = (BertConfig, BertModel) if name == "bert" else (GPTConfig, GPTModel)
+        model = cls(config(vocab_size=300, hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=128,
+                           max_position_embeddings=128, pad_token_id=0, initializer_range=0.05, hidden_dropout_prob=0.0,
+                           attention_probs_dropout_prob=0.0))  # fmt: skip
+    if name == "gpt, no mask":
+        del inputs["attention_mask"]
+    model.train()
+    return model, inputs
+
+
+def states_and_gradients(model, inputs: dict, amp: str | None) -> list[np.ndarray]:
+    """Last hidden states, and the gradient of every parameter, as fp32 arrays."""
+    import paddle
+
+    with paddle.amp.auto_cast(enable=amp is not None, level="O1", dtype=amp or "float16"):
+        states = model(**inputs)
+    states = (states if isinstance(states, paddle.Tensor) else states[0]).astype("float32")
+    (states * paddle.linspace(-1, 1, states.shape[-1])).sum().backward()
+    arrays = [states.detach(), *(p.grad for p in model.parameters() if p.grad is not None)]
+    arrays = [array.astype("float32").numpy() for array in arrays]
+    model.clear_gradients()
+    return arrays
+
+
+def kernels(device: str) -> list[tuple[str, str, str]]:
+    """model.attention=sdpa and train.compile against PaddleNLP's own layers, on the same device in the same precision."""
+    import paddle
+
+    from paddle_ft.models.attention import use_attention
+    from paddle_ft.training.compiled import compile_stacks
+
+    paddle.set_device(device)
+    rows = []
+    for name in ("bert", "bart", "gpt", "gpt, no mask"):
+        for precision, amp, tolerance in PRECISIONS[: 1 if device == "cpu" else None]:
+            model, inputs = make_family(name)
+            plain = states_and_gradients(model, inputs, amp)
+            for label, change in (("sdpa", lambda m: use_attention(m, "sdpa")), ("sdpa and compiled", compile_stacks)):
+                change(model)
+                found = states_and_gradients(model, inputs, amp)
+                scale = [np.abs(plain[0]).max(), *[max(np.abs(x).max() for x in plain[1:])] * (len(plain) - 1)]
+                difference = max(float(np.abs(x - y).max() / z) for x, y, z in zip(found, plain, scale, strict=True))
+                verdict = "ok" if difference < tolerance else "FAILED"
+                what = f"{name}, {precision}: {label} against plain attention"
+                rows.append((what, f"largest relative difference {difference:.1e}", verdict))
     return rows
 
 
@@ -151,31 +207,40 @@ def loops(device: str) -> list[tuple[str, str, str]]:
     return rows
 
 
+VARIANTS = (("plain attention", "plain", False), ("sdpa", "sdpa", False), ("sdpa, compiled", "sdpa", True))
+
+
 def throughput(device: str, size: dict, rows: int, source: int, target: int) -> list[tuple[str, str, str]]:
     """Training steps with dropout and AdamW, and generation, on a model of BART-base's size."""
     import paddle
 
     from paddle_ft.generation import GenerationOptions, generate
+    from paddle_ft.models.attention import use_attention
+    from paddle_ft.training.compiled import compile_stacks
 
     paddle.set_device(device)
     table = []
-    for name, amp in (("fp32", None), ("bfloat16 O1", "bfloat16"), ("float16 O1", "float16")):
-        if device == "cpu" and amp:
-            continue
+    batch = make_batch(size, rows, source, target)
+    for (name, amp, _), (label, attention, compiled) in product(PRECISIONS[: 1 if device == "cpu" else None], VARIANTS):
         model = make_model(size, 0.1)
+        use_attention(model, attention)
+        model.train()
+        if compiled:
+            compile_stacks(model)
         optimizer = paddle.optimizer.AdamW(1e-5, parameters=model.parameters())
         scaler = paddle.amp.GradScaler(enable=amp == "float16", init_loss_scaling=2.0**15)
-        batch = make_batch(size, rows, source, target)
         step = lambda: train_step(model, optimizer, scaler, batch, amp)  # noqa: E731, B023
+        if device != "cpu":
+            paddle.device.cuda.reset_max_memory_allocated()
         for _ in range(3):
             step()
-        seconds = timed(step, device, 10 if device != "cpu" else 2)
-        table.append((f"training, {name}, {rows} x {source} -> {target}", f"{rows / seconds:.1f} samples/s", "-"))
+        seconds = timed(step, device, 10 if device != "cpu" else 3)
+        memory = "" if device == "cpu" else f", {peak_memory_mb():,.0f} MB"
+        table.append((f"training, {name}, {label}, {rows} x {source} -> {target}", f"{rows / seconds:.1f} samples/s{memory}", "-"))
     options = GenerationOptions(max_length=target, num_beams=4)
     model.eval()
     seconds = timed(lambda: generate(model, batch["input_ids"], batch["attention_mask"], options), device, 2)
     table.append((f"generation, 4 beams, {rows} x {source} -> {target}", f"{rows / seconds:.1f} texts/s", "-"))
-    table.append(("peak memory", f"{peak_memory_mb():,.0f} MB", "-"))
     return table
 
 
@@ -222,11 +287,8 @@ def main() -> int:
     device = "gpu:0" if options.device == "gpu" else "cpu"
     name = paddle.device.cuda.get_device_name(0) if options.device == "gpu" else platform.processor() or "CPU"
     print(f"{name}, Paddle {paddle.__version__}, CUDA {paddle.version.cuda()}, {datetime.date.today()}\n")
-    rows = parity(device) + loops(device)
-    if options.device == "gpu":
-        rows += throughput(device, BASE, 18, 128, 32)
-    else:
-        rows += throughput(device, SMALL, 6, 24, 10)
+    rows = parity(device) + kernels(device) + loops(device)
+    rows += throughput(device, *((BASE, 18, 128, 32) if options.device == "gpu" else (SMALL, 6, 24, 10)))
     print("| check | result | verdict |\n| --- | --- | --- |")
     for row in rows:
         print("| " + " | ".join(row) + " |")

@@ -71,7 +71,11 @@ def collate(rows: list[dict], name: str) -> dict[str, np.ndarray]:
 
 
 # ---------------------------------------------------------------------------------------------------- the three trainers
-def ours(name: str, rows: list[dict], steps: int, grouped: bool, folder: str) -> float:
+def compiled(*arguments) -> float:
+    return ours(*arguments, more=["train.compile=true"])
+
+
+def ours(name: str, rows: list[dict], steps: int, grouped: bool, folder: str, more: list[str] = ()) -> float:
     from paddle_ft.runtime import prepare_cpu, quiet_frameworks
 
     prepare_cpu()
@@ -95,7 +99,7 @@ def ours(name: str, rows: list[dict], steps: int, grouped: bool, folder: str) ->
             return paddle_loss(self.model, batch, name, "sum")
 
     config = load_config("bart_lcsts", [f"train.train_batch_size={WORKLOADS[name]['batch']}", f"train.max_steps={steps}",
-                                        f"train.group_by_length={str(grouped).lower()}"])  # fmt: skip
+                                        f"train.group_by_length={str(grouped).lower()}", *more])  # fmt: skip
     task = Plain(config)
     task.model = paddle_model(name)
     task.model.train()
@@ -221,7 +225,7 @@ def transformers(name: str, rows: list[dict], steps: int, grouped: bool, folder:
 
 
 # ---------------------------------------------------------------------------------------------------- one table
-TRAINERS = {"paddle_ft": ours, "paddlenlp": paddlenlp, "transformers": transformers}
+TRAINERS = {"paddle_ft": ours, "compiled": compiled, "paddlenlp": paddlenlp, "transformers": transformers}
 
 
 def worker(options) -> None:
@@ -248,6 +252,13 @@ def measure(trainer: str, name: str, grouped: bool, options) -> float:
     return statistics.median(speeds)
 
 
+def compare_compiled(options) -> None:
+    print("| workload | paddle_ft | with train.compile | compiled / not |\n| --- | ---: | ---: | ---: |")
+    for name in [options.workload] if options.workload else WORKLOADS:
+        plain, fast = (measure(trainer, name, False, options) for trainer in ("paddle_ft", "compiled"))
+        print(f"| {WORKLOADS[name]['about']} | {plain:.1f} | {fast:.1f} | {fast / plain:.2f} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer-python", help="a python with torch, transformers and accelerate; without: no such column")
@@ -256,6 +267,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--slow-mkl", action="store_true", help="PaddleNLP's Trainer as installed, without MKL_DEBUG_CPU_TYPE=5")
+    parser.add_argument("--compile", action="store_true", help="instead of peers: paddle_ft with and without train.compile")
     parser.add_argument("--workload", choices=list(WORKLOADS))
     parser.add_argument("--worker", choices=list(TRAINERS), help=argparse.SUPPRESS)
     parser.add_argument("--grouped", action="store_true", help=argparse.SUPPRESS)
@@ -263,6 +275,8 @@ def main() -> None:
     if options.worker:
         return worker(options)
     print(f"{platform.processor() or platform.machine()}, {options.threads} threads, fp32, {datetime.date.today()}\n")
+    if options.compile:
+        return compare_compiled(options)
     print("| workload | rows in a batch | paddle_ft | paddlenlp | transformers | ours / paddlenlp | ours / transformers |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
     for name in [options.workload] if options.workload else WORKLOADS:
@@ -272,7 +286,7 @@ def main() -> None:
                 speeds["paddlenlp"] = measure("paddlenlp", name, grouped, options)
             if options.peer_python:
                 speeds["transformers"] = measure("transformers", name, grouped, options)
-            cells = [f"{speeds[t]:.1f}" if t in speeds else "-" for t in TRAINERS]
+            cells = [f"{speeds[t]:.1f}" if t in speeds else "-" for t in ("paddle_ft", "paddlenlp", "transformers")]
             ratios = [f"{speeds['paddle_ft'] / speeds[t]:.2f}" if t in speeds else "-" for t in ("paddlenlp", "transformers")]
             kind = "grouped by length" if grouped else "random"
             print(f"| {WORKLOADS[name]['about']} | {kind} | " + " | ".join(cells + ratios) + " |", flush=True)

@@ -147,7 +147,7 @@ class TrainSection(Section):
     )
     compile: bool = Field(
         False, description="encoder and decoder as static programs (paddle.jit.to_static) in training: the same losses; meant for"
-        " GPUs that wait for Python, no faster on a CPU (docs/speed.md)",
+        " GPUs that wait for Python, slower on a CPU (docs/speed.md)",
     )
     logging_steps: int = Field(200, ge=1, description="optimizer steps between two lines of the log")
     save_steps: int = Field(3000, ge=1, description="optimizer steps between two saves of last/ (also after each epoch)")

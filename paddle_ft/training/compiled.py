@@ -7,6 +7,7 @@ Batch and lengths are left open in the program, so that it is made once and not 
 from __future__ import annotations
 
 import inspect
+import re
 import warnings
 
 import paddle
@@ -34,6 +35,8 @@ def compile_stacks(model) -> None:
             f"train.compile: a model of type {model.config.model_type!r} cannot be compiled here"
             " (bert, roberta, ernie, distilbert, bart and gpt can). Set it to false."
         )
+    if paddle.get_device() == "cpu":  # threads that pass small operators to each other cost more than they bring
+        paddle.set_flags({"FLAGS_new_executor_serial_run": True})
     for stack in stacks:
         stack.__dict__["forward"] = _Compiled(stack)  # PaddleNLP rewrites what is assigned as stack.forward
 
@@ -79,7 +82,7 @@ class _Compiled:
             raise
         except Exception as error:  # whatever to_static meets in layers it was not tried on
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            reason = next((line for line in lines if "Error" in line), lines[-1] if lines else type(error).__name__)
+            reason = next((line for line in lines if re.match(r"\w*Error: .", line)), lines[-1] if lines else type(error).__name__)
             name = type(self.stack).__name__
             raise UserError(f"train.compile: to_static cannot compile this model's {name} ({reason}). Set it to false.") from None
         self.programs[kind] = program
