@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import signal
 import sys
 import time
 from pathlib import Path
@@ -61,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         finished = session.train(config, options.resume, options.overwrite)
     except Interrupted as stop:
+        if launched() > 1:  # all is saved: a launcher that sends it again must not change the exit code
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         saved = Path(config.output_dir).expanduser() / "config.yaml"
         command = f"python train.py --config {shlex.quote(str(saved))} --resume"
         what = f"go on with:\n  {command}" if saved.exists() else "the training had not begun and nothing was written"

@@ -6,7 +6,9 @@ stop together; where one process dies, the others are ended within seconds, and 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import re
 import signal
 import socket
@@ -18,6 +20,8 @@ from pathlib import Path
 from paddle_ft.errors import UserError
 
 GRACE = 10  # seconds for the others to end by themselves after one has died
+PORTS = range(20000, 32000)  # below those that systems hand out: nobody is given one before the processes take it
+CODE = Path(__file__).resolve().parents[2]  # where paddle_ft lies: the processes must find it from any working directory
 
 
 def parse_devices(text: str) -> tuple[str, list[str]]:
@@ -34,14 +38,14 @@ def parse_devices(text: str) -> tuple[str, list[str]]:
 
 
 def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    found: list[int] = []
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise UserError(f"--devices: no {count} free ports between {PORTS.start} and {PORTS.stop} on this machine.")
 
 
 def run(devices: str, command: list[str], logs: Path) -> int:
@@ -54,6 +58,7 @@ def run(devices: str, command: list[str], logs: Path) -> int:
     for rank, number in enumerate(numbers):
         environment = {
             **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(CODE), *filter(None, [os.environ.get("PYTHONPATH")])]),
             "PADDLE_TRAINER_ID": str(rank),
             "PADDLE_TRAINERS_NUM": str(len(numbers)),
             "PADDLE_TRAINER_ENDPOINTS": ",".join(endpoints),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import paddle
 
-from paddle_ft.config import to_yaml
+from paddle_ft.config import load_config, to_yaml
 from paddle_ft.data import source
 from paddle_ft.data.download import ensure
 from paddle_ft.data.rows import Rows
@@ -254,15 +254,13 @@ def explained_memory_errors():
 
 def refuse_other_config(config: BaseConfig, run: RunDir) -> None:
     """A resumed run computes what the run never stopped computes; settings that would change that are refused."""
-    import yaml
-
     free = ("output_dir", "device", "tracking.", "eval.", "train.save_steps", "train.logging_steps",
             "train.keep_checkpoints", "train.recompute", "data.cache", "recipe")  # fmt: skip
-    try:
-        before = flat(dict(yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))))
-    except (yaml.YAMLError, UnicodeDecodeError, TypeError, ValueError):
-        raise UserError(f"--resume: {run / 'config.yaml'} is damaged. Start again with --overwrite.") from None
-    now = flat(yaml.safe_load(to_yaml(config)))
+    try:  # a setting that the run did not have yet gets its default
+        before = flat(load_config(str(run / "config.yaml")).model_dump())
+    except UserError as error:
+        raise UserError(f"--resume: {run / 'config.yaml'} cannot be used: {error}\nStart again with --overwrite.") from None
+    now = flat(config.model_dump())
     changed = [k for k in sorted({*before, *now}) if before.get(k) != now.get(k) and not k.startswith(free)]
     if changed:
         lines = "\n".join(f"  {k}: {before.get(k)!r} then, {now.get(k)!r} now" for k in changed)

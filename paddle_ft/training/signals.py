@@ -1,4 +1,8 @@
-"""Ctrl-C and SIGTERM: the first lets the step or save in progress finish, the second ends the process at once."""
+"""Ctrl-C and SIGTERM: the first lets the step or save in progress finish, the second ends the process at once.
+
+Launchers repeat SIGTERM (Paddle's sends it three times, 0.2 s apart): what comes within REPEATED seconds is the same one. A
+second Ctrl-C is always somebody who does not want to wait.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,9 @@ import contextlib
 import os
 import signal
 import sys
+import time
+
+REPEATED = 2.0  # seconds after the first signal in which a SIGTERM counts as its repetition
 
 
 class Interrupted(BaseException):
@@ -25,6 +32,7 @@ class Interrupts:
     def __init__(self):
         self.agreed = False
         self.pending: int | None = None
+        self.since = 0.0  # when it came
         self.depth = 0
         self.previous: dict = {}
 
@@ -39,9 +47,11 @@ class Interrupts:
 
     def _handle(self, number: int, frame) -> None:
         if self.pending is not None:
+            if number == signal.SIGTERM and time.monotonic() - self.since < REPEATED:
+                return
             os.write(sys.stderr.fileno(), b"\nstopped at once; the files written so far are whole\n")
             os._exit(128 + number)
-        self.pending = number
+        self.pending, self.since = number, time.monotonic()
         os.write(sys.stderr.fileno(), b"\nstopping: saving first (once more to stop at once)\n")
         if self.depth == 0 and not self.agreed:
             raise Interrupted(number)

@@ -26,8 +26,9 @@ PLAIN = ("model.config.dropout=0.0", "model.config.attention_dropout=0.0", "eval
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen:
-    command = [sys.executable, "train.py", *arguments]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+    """train.py as somebody calls it whose working directory is another."""
+    command = [sys.executable, str(ROOT / "train.py"), *arguments]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
 
 
 def run_two(folder: Path, *more: str, flags: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
@@ -37,7 +38,7 @@ def run_two(folder: Path, *more: str, flags: tuple[str, ...] = ()) -> subprocess
 
 
 def events(run: Path, kind: str) -> list[dict]:
-    lines = (run / "metrics.jsonl").read_text().splitlines()
+    lines = (run / "metrics.jsonl").read_text().split("\n")[:-1]  # the last may be half written
     return [event for event in map(json.loads, lines) if event["event"] == kind]
 
 

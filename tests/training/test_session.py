@@ -1,6 +1,7 @@
 """A whole training on eight pairs, in this process: what it computes, writes and refuses."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -134,6 +135,35 @@ def test_resume_with_other_settings_is_refused_by_name(finished):
         session.train(config, resume=True)
     assert "train.learning_rate: 0.005 then, 0.5 now" in str(caught.value)
     assert "logging_steps" not in str(caught.value)
+
+
+def test_a_run_from_before_a_setting_was_there_is_taken_for_one_with_its_default(finished, tmp_path):
+    run = RunDir(tmp_path)
+    text = (finished / "config.yaml").read_text()
+    older = re.sub(r"^  (compile|sharding|warmup_steps): .*\n", "", text, flags=re.MULTILINE)
+    assert len(older.splitlines()) == len(text.splitlines()) - 3
+    (run / "config.yaml").write_text(older)
+    config = str(finished / "config.yaml")
+    session.refuse_other_config(load_config(config), run)
+    with pytest.raises(UserError) as caught:
+        session.refuse_other_config(load_config(config, ["train.warmup_steps=5", "task.max_target_length=9"]), run)
+    assert str(caught.value).splitlines()[1:3] == ["  task.max_target_length: 8 then, 9 now", "  train.warmup_steps: 0 then, 5 now"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("train: [", "not valid YAML"),
+        ("", "task.name: None is not a task"),
+        ("task: {name: summarization}\ntrain: {epoch: 1}", "train.epoch: there is no such key"),
+    ],
+)
+def test_a_runs_configuration_that_cannot_be_read(finished, tmp_path, text, reason):
+    run = RunDir(tmp_path)
+    (run / "config.yaml").write_text(text)
+    with pytest.raises(UserError) as caught:
+        session.refuse_other_config(load_config(str(finished / "config.yaml")), run)
+    assert str(caught.value).startswith(f"--resume: {run / 'config.yaml'} cannot be used: ") and reason in str(caught.value)
 
 
 def test_the_seed_fixes_everything(tmp_path):
