@@ -64,3 +64,24 @@ def test_a_quota_of_the_control_group_counts(monkeypatch):
     assert runtime.available_cpus() == 1
     monkeypatch.setattr(runtime, "_cgroup_quota", lambda: None)
     assert runtime.available_cpus() == 8
+
+
+@pytest.mark.parametrize("given, kept", [({}, True), ({"MALLOC_TRIM_THRESHOLD_": "131072"}, False)])
+def test_memory_of_freed_arrays_is_kept_for_the_next(given, kept):
+    """A hundred arrays of 2 MB one after the other: 488 pages each if they are fetched from the system every time."""
+    program = """if True:
+        import resource
+        from paddle_ft.runtime import keep_freed_memory
+        said = keep_freed_memory()
+        import numpy as np
+        np.ones(250_000)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(100):
+            np.ones(250_000)
+        print(said, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    """
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_"))}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={**environment, **given})
+    said, faults = done.stdout.split()
+    assert said == str(kept), done.stderr
+    assert (int(faults) < 5000) == kept

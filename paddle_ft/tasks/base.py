@@ -98,8 +98,13 @@ class Task:
     def _use(self, loaded: models.Loaded) -> None:
         from paddle_ft.models.attention import use_attention
         from paddle_ft.models.recompute import recompute_activations
+        from paddle_ft.runtime import on_cpu
 
         use_attention(loaded.model, self.config.model.attention)
+        if on_cpu() and not self.config.train.compile:
+            from paddle_ft.models.cpu_layers import use_cpu_layers
+
+            use_cpu_layers(loaded.model)
         if self.config.train.recompute:
             recompute_activations(loaded.model)
         self.loaded = loaded

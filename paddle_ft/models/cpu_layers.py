@@ -1,0 +1,116 @@
+"""Linear, LayerNorm and Dropout as a CPU computes them in training: Paddle's results, at a part of its time.
+
+On a CPU Paddle sums a bias's gradient and takes a layer norm's on one thread, element by element, and draws dropout's numbers
+from a slow generator; a third of a step goes there. Here sums over rows are matrix products, which MKL does, and the numbers are
+NumPy's. benchmarks/profile_step.py shows what each brings. Shapes: ... any, n rows (all dimensions but the last), d features.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import paddle
+from paddle import nn
+from paddle.autograd import PyLayer
+
+
+def use_cpu_layers(model) -> None:
+    """Has the model's layers compute this way where they are trained; evaluation, and layers that are frozen, stay as they were."""
+    for layer in model.sublayers(include_self=True):
+        for kind, forward in _FORWARD.items():
+            if type(layer) is kind:
+                layer.__dict__["forward"] = functools.partial(forward, layer, layer.forward)  # PaddleNLP rewrites assignments
+
+
+def _rows(tensor):
+    return tensor.reshape([-1, tensor.shape[-1]])
+
+
+def _sum_of_rows(rows):
+    """[n, d] -> [d]"""
+    return paddle.matmul(paddle.ones([1, rows.shape[0]]), rows).reshape([-1])
+
+
+class _Linear(PyLayer):
+    @staticmethod
+    def forward(ctx, x, weight, bias):
+        ctx.save_for_backward(x, weight)
+        return paddle.matmul(x, weight).add_(bias)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, weight = ctx.saved_tensor()
+        rows = _rows(gradient)
+        return (
+            paddle.matmul(gradient, weight, transpose_y=True),
+            paddle.matmul(_rows(x), rows, transpose_x=True),
+            _sum_of_rows(rows),
+        )
+
+
+class _LayerNorm(PyLayer):
+    """Gradient: with z = (x - mean) / deviation and h = gradient * weight,
+    (h - mean(h) - z * mean(h * z)) / deviation. Source: Ba et al. (2016), Layer Normalization, differentiated."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, epsilon):
+        ctx.save_for_backward(x, weight)
+        ctx.epsilon = epsilon
+        return nn.functional.layer_norm(x, x.shape[-1:], weight, bias, epsilon)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, weight = ctx.saved_tensor()
+        rows, size = _rows(gradient), x.shape[-1]
+        mean = paddle.full([size, 1], 1 / size)
+        z = _rows(x) - paddle.matmul(_rows(x), mean)
+        inverse = (paddle.matmul(z.square(), mean) + ctx.epsilon).rsqrt_()
+        z.multiply_(inverse)
+        h = rows * weight
+        result = h - paddle.matmul(h, mean)
+        result.subtract_(z * paddle.matmul(h * z, mean)).multiply_(inverse)
+        return result.reshape(x.shape), _sum_of_rows(rows * z), _sum_of_rows(rows)
+
+
+class _Dropout(PyLayer):
+    @staticmethod
+    def forward(ctx, x, p):
+        # seeded by Paddle's own generator: paddle.seed, and what keeps its state (activation recompute), govern this too
+        draw = np.random.Generator(np.random.SFC64(int(paddle.randint(0, 2**31 - 1, [1]))))
+        kept = round((1 - p) * 65536)
+        mask = paddle.to_tensor(np.multiply(draw.integers(0, 65536, x.shape, np.uint16) < kept, np.float32(65536 / kept)))
+        ctx.save_for_backward(mask)
+        return x * mask
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (mask,) = ctx.saved_tensor()
+        return gradient * mask
+
+
+# ---------------------------------------------------------------------------------------------------- forward of each layer
+def _trained(layer, x) -> bool:
+    return layer.training and not x.stop_gradient and paddle.is_grad_enabled() and x.dtype == paddle.float32
+
+
+def _linear(layer, otherwise, x):
+    if not _trained(layer, x) or layer.bias is None or layer.weight.stop_gradient or layer.bias.stop_gradient:
+        return otherwise(x)
+    return _Linear.apply(x, layer.weight, layer.bias)
+
+
+def _layer_norm(layer, otherwise, x):
+    plain = len(layer._normalized_shape) > 1 or layer.weight is None or layer.bias is None
+    if not _trained(layer, x) or plain or layer.weight.stop_gradient or layer.bias.stop_gradient:
+        return otherwise(x)
+    return _LayerNorm.apply(x, layer.weight, layer.bias, layer._epsilon)
+
+
+def _dropout(layer, otherwise, x):
+    if not _trained(layer, x) or not 0 < layer.p < 1 or layer.mode != "upscale_in_train" or layer.axis is not None:
+        return otherwise(x)
+    return _Dropout.apply(x, layer.p)
+
+
+_FORWARD = {nn.Linear: _linear, nn.LayerNorm: _layer_norm, nn.Dropout: _dropout}

@@ -1,0 +1,105 @@
+"""Layers computed our way on a CPU: the same outputs and gradients as Paddle's, dropout that is one, and nothing else touched."""
+
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+
+from paddle_ft.models.cpu_layers import use_cpu_layers
+
+
+def both_ways(layer, x):
+    """(output, gradients of x and of each parameter) by Paddle and by us."""
+    out = []
+    for ours in (False, True):
+        if ours:
+            use_cpu_layers(layer)
+        layer.train()
+        given = paddle.to_tensor(x, stop_gradient=False)
+        result = layer(given)
+        (result * paddle.to_tensor(np.cos(np.arange(result.size, dtype=np.float32)).reshape(result.shape))).sum().backward()
+        out.append([result.numpy(), given.grad.numpy(), *(p.grad.numpy() for p in layer.parameters())])
+        layer.clear_gradients()
+    return zip(*out, strict=True)
+
+
+@pytest.mark.parametrize("shape", [(7, 24), (3, 5, 24)])
+@pytest.mark.parametrize("make", [lambda: nn.Linear(24, 10), lambda: nn.LayerNorm(24, epsilon=1e-12), lambda: nn.LayerNorm([24])])
+def test_outputs_and_gradients_are_those_of_paddle(make, shape):
+    paddle.seed(0)
+    layer = make()
+    for parameter in layer.parameters():
+        parameter.set_value(paddle.randn(parameter.shape))
+    x = np.random.default_rng(0).normal(0.3, 2.0, shape).astype(np.float32)
+    for theirs, ours in both_ways(layer, x):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-5)
+
+
+def test_dropout_drops_its_share_scales_the_rest_and_passes_the_gradient_of_what_is_kept():
+    layer = nn.Dropout(0.3)
+    use_cpu_layers(layer)
+    x = paddle.full([400, 500], 2.0)
+    x.stop_gradient = False
+    paddle.seed(5)
+    y = layer(x)
+    y.sum().backward()
+    kept = y.numpy() != 0
+    assert abs(kept.mean() - 0.7) < 0.004  # four deviations
+    assert np.unique(y.numpy()[kept]).size == 1
+    assert abs(y.numpy().mean() - 2.0) < 0.012
+    np.testing.assert_array_equal(x.grad.numpy() * 2, y.numpy())
+
+
+def test_dropout_follows_paddles_seed_and_differs_from_call_to_call():
+    layer = nn.Dropout(0.5)
+    use_cpu_layers(layer)
+    x = paddle.ones([64, 8])
+    x.stop_gradient = False
+
+    def two():
+        paddle.seed(11)
+        return layer(x).numpy(), layer(x).numpy()
+
+    first, second = two()
+    again, _ = two()
+    np.testing.assert_array_equal(first, again)
+    assert (first != second).any()
+
+
+def test_evaluation_frozen_weights_and_no_grad_go_paddles_way(monkeypatch):
+    """What is not trained is computed by the layer's own forward, to the bit."""
+    model = nn.Sequential(nn.Linear(6, 6), nn.LayerNorm(6), nn.Dropout(0.5))
+    x = paddle.randn([4, 6])
+    expected = model[1](model[0](x)).numpy()
+    use_cpu_layers(model)
+    from paddle_ft.models import cpu_layers
+
+    for name in ("_Linear", "_LayerNorm", "_Dropout"):
+        monkeypatch.setattr(cpu_layers, name, None)  # any use of ours fails
+    model.eval()
+    np.testing.assert_array_equal(model(x).numpy(), expected)
+    model.train()
+    with paddle.no_grad():
+        model(x)
+    model[0].weight.stop_gradient = model[1].weight.stop_gradient = True
+    given = paddle.to_tensor(x.numpy(), stop_gradient=False)
+    model[1](model[0](given)).sum().backward()
+    assert given.grad is not None
+
+
+def test_a_recomputed_layer_drops_the_same_places_twice():
+    from paddle.distributed.fleet.utils import recompute
+
+    layer = nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8), nn.Dropout(0.5))
+    use_cpu_layers(layer)
+    x = np.random.default_rng(1).normal(size=(6, 8)).astype(np.float32)
+    gradients = []
+    for again in (False, True):
+        paddle.seed(3)
+        given = paddle.to_tensor(x, stop_gradient=False)
+        result = recompute(layer, given, use_reentrant=False) if again else layer(given)
+        result.square().sum().backward()
+        gradients.append([given.grad.numpy(), *(p.grad.numpy() for p in layer.parameters())])
+        layer.clear_gradients()
+    for plain, recomputed in zip(*gradients, strict=True):
+        np.testing.assert_array_equal(plain, recomputed)
