@@ -1,0 +1,109 @@
+"""A classifier's accuracy beside transformers' Trainer: the same checkpoint, rows and settings, one after the other.
+
+    python benchmarks/sst2_accuracy.py --model DIRECTORY --data FOLDER --peer-python PYTHON
+
+DIRECTORY: a BERT checkpoint in Hugging Face's layout (all-MiniLM-L6-v2); FOLDER: GLUE's SST-2 (train.tsv, dev.tsv); PYTHON: one
+with torch, transformers and accelerate. One epoch, lr 2e-5, batch 32, 128 tokens, linear warm-up over a tenth, weight decay
+0.01, gradient norm 1, rows grouped by length, fp32. Prints a Markdown table: accuracy on dev.tsv, minutes, samples/s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def ours(options, folder: str) -> dict:
+    command = [
+        sys.executable, str(ROOT / "train.py"), "--config", "distilbert_sst2", f"output_dir={folder}/run",
+        f"model.pretrained={options.model}", "data.source=null", f"data.train={options.data}/train.tsv",
+        f"data.validation={options.data}/dev.tsv", "data.test=null", "data.columns={text: sentence}", "task.round_labels=false",
+        "train.num_train_epochs=1", "eval.before_training=false", f"seed={options.seed}",
+        *([f"data.limit_train={options.rows}"] if options.rows else []),
+    ]  # fmt: skip
+    subprocess.run(command, check=True)
+    results = json.loads(Path(folder, "run", "results.json").read_text())
+    return {"accuracy": results["metrics"]["validation"]["accuracy"], "seconds": results["train"]["seconds"],
+            "samples_per_second": results["train"]["samples_per_second"]}  # fmt: skip
+
+
+def peer(options) -> dict:
+    """Runs in the other Python."""
+    import csv
+
+    import numpy as np
+    import torch
+    from transformers import (
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+        DataCollatorWithPadding,
+        Trainer,
+        TrainingArguments,
+    )
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    tokenizer = AutoTokenizer.from_pretrained(options.model)
+
+    def read(name: str, count: int | None) -> list[dict]:
+        with open(Path(options.data, name), encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[:count]
+        encoded = tokenizer([row["sentence"] for row in rows], truncation=True, max_length=128)
+        return [
+            {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": int(row["label"])}
+            for ids, row in zip(encoded["input_ids"], rows, strict=True)
+        ]
+
+    train, dev = read("train.tsv", options.rows or None), read("dev.tsv", None)
+    arguments = TrainingArguments(
+        output_dir=options.folder, num_train_epochs=1, per_device_train_batch_size=32, per_device_eval_batch_size=64,
+        learning_rate=2e-5, warmup_ratio=0.1, weight_decay=0.01, max_grad_norm=1.0, adam_epsilon=1e-8, group_by_length=True,
+        seed=options.seed, use_cpu=True, report_to=[], save_strategy="no", logging_steps=200,
+    )  # fmt: skip
+    torch.manual_seed(options.seed)
+    model = AutoModelForSequenceClassification.from_pretrained(options.model, num_labels=2)
+    trainer = Trainer(model, arguments, DataCollatorWithPadding(tokenizer), train, dev)
+    began = time.perf_counter()
+    trainer.train()
+    seconds = time.perf_counter() - began
+    guesses = trainer.predict(dev)
+    accuracy = 100 * float(np.mean(guesses.predictions.argmax(-1) == guesses.label_ids))
+    return {"accuracy": accuracy, "seconds": seconds, "samples_per_second": len(train) / seconds}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--peer-python")
+    parser.add_argument("--seed", type=int, default=2022)
+    parser.add_argument("--rows", type=int, default=0, help="only the first N training rows; 0: all")
+    parser.add_argument("--folder", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.folder:
+        print("RESULT " + json.dumps(peer(options)))
+        return
+    lines = {}
+    with tempfile.TemporaryDirectory() as folder:
+        lines["paddle_ft"] = ours(options, folder)
+        if options.peer_python:
+            command = [options.peer_python, __file__, *sys.argv[1:], "--folder", f"{folder}/peer"]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+            result = next(line for line in done.stdout.splitlines() if line.startswith("RESULT "))
+            lines["transformers' Trainer"] = json.loads(result.removeprefix("RESULT "))
+    print(f"\n{len(os.sched_getaffinity(0))} threads, fp32, seed {options.seed}, {datetime.date.today()}\n")
+    print("| | dev accuracy | training, minutes | samples/s |\n| --- | ---: | ---: | ---: |")
+    for name, line in lines.items():
+        print(f"| {name} | {line['accuracy']:.2f} | {line['seconds'] / 60:.1f} | {line['samples_per_second']:.1f} |")
+
+
+if __name__ == "__main__":
+    main()
