@@ -2,9 +2,9 @@
 
     python benchmarks/train_speed.py --peer-python /path/to/python-with-torch-and-transformers
 
-The same model sizes (random weights), the same token ids in the same batch size, dropout on, AdamW, one process after the other,
-medians of --repeats. Prints a Markdown table of samples/s and of ratios; machine, versions and date stand above it. With and
-without grouping by length: padding is part of what a trainer is good or bad at.
+The same model sizes (random weights), the same rows in the same batch size, dropout on, AdamW, one process after the other,
+medians of --repeats. Prints a Markdown table of samples/s, ratios, share of padding and peak memory; machine, versions and date
+stand above it. With and without grouping by length: padding is part of what a trainer is good or bad at.
 """
 
 from __future__ import annotations
@@ -14,97 +14,23 @@ import datetime
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
-import numpy as np
+from workloads import BART, BERT, WORKLOADS, Collate, make_rows, make_stepper, paddle_model
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from paddle_ft.runtime import mkl_path
 
-from paddle_ft.runtime import mkl_path  # noqa: E402
-
-# what SST-2's and LCSTS's rows are like: tokens a row, drawn once
-WORKLOADS = {
-    "classification": {"batch": 32, "vocab": 30522, "mean": 13, "spread": 9, "low": 4, "high": 60,
-                       "about": "BERT 6 x 384 (MiniLM's size), batch 32, rows as long as SST-2's"},
-    "summarization": {"batch": 18, "vocab": 7000, "mean": 106, "spread": 18, "low": 60, "high": 150,
-                      "about": "BART 256 x 3+3, batch 18, rows as long as LCSTS's"},
-}  # fmt: skip
 WARMUP = 3  # steps that are not counted
 
 
-def make_rows(name: str, count: int) -> list[dict]:
-    work, rng = WORKLOADS[name], np.random.default_rng(0)
-    lengths = np.clip(rng.gamma((work["mean"] / work["spread"]) ** 2, work["spread"] ** 2 / work["mean"], count),
-                      work["low"], work["high"]).astype(int)  # fmt: skip
-    rows = []
-    for length in lengths:
-        row = {"input_ids": rng.integers(10, work["vocab"], int(length)).tolist()}
-        if name == "classification":
-            row["labels"] = int(rng.integers(0, 2))
-        else:
-            row["labels"] = rng.integers(10, work["vocab"], int(rng.integers(12, 26))).tolist()
-        rows.append(row)
-    return rows
-
-
-def pad(rows: list[list[int]], value: int) -> np.ndarray:
-    out = np.full((len(rows), max(map(len, rows))), value, dtype=np.int64)
-    for i, row in enumerate(rows):
-        out[i, : len(row)] = row
-    return out
-
-
-def collate(rows: list[dict], name: str) -> dict[str, np.ndarray]:
-    ids = [row["input_ids"] for row in rows]
-    batch = {"input_ids": pad(ids, 0), "attention_mask": pad([[1] * len(i) for i in ids], 0)}
-    if name == "classification":
-        return {**batch, "labels": np.array([row["labels"] for row in rows])}
-    labels = pad([row["labels"] for row in rows], -100)
-    decoder = np.concatenate([np.full((len(rows), 1), 2), np.where(labels < 0, 0, labels)[:, :-1]], 1)
-    return {**batch, "labels": labels, "decoder_input_ids": decoder}
-
-
-# ---------------------------------------------------------------------------------------------------- the three trainers
-def compiled(*arguments) -> float:
-    return ours(*arguments, more=["train.compile=true"])
-
-
-def ours(name: str, rows: list[dict], steps: int, grouped: bool, folder: str, more: list[str] = ()) -> float:
-    from paddle_ft.runtime import prepare_cpu, quiet_frameworks
-
-    prepare_cpu()
-    quiet_frameworks()
-    from paddle_ft.config import load_config
-    from paddle_ft.rundir import RunDir
-    from paddle_ft.tasks.base import Dataset, Task
-    from paddle_ft.training.step import Stepper
-    from paddle_ft.world import World
-
-    class Plain(Task):
-        best_metric = "loss"
-
-        def collate(self, dataset, indices, rng):
-            return collate([dataset.rows[i] for i in indices], name)
-
-        def count_targets(self, batch):
-            return int((batch["labels"] != -100).sum())
-
-        def loss(self, batch):
-            return paddle_loss(self.model, batch, name, "sum")
-
-    config = load_config("bart_lcsts", [f"train.train_batch_size={WORKLOADS[name]['batch']}", f"train.max_steps={steps}",
-                                        f"train.group_by_length={str(grouped).lower()}", *more])  # fmt: skip
-    task = Plain(config)
-    task.model = paddle_model(name)
-    task.model.train()
-    lengths = np.array([len(row["input_ids"]) for row in rows])
-    stepper = Stepper(task, Dataset("train", rows, {}, lengths), RunDir(folder), World())
+# ---------------------------------------------------------------------------------------------------- the trainers
+def ours(name: str, rows: list[dict], steps: int, grouped: bool, folder: str, collate: Collate, *settings: str) -> float:
+    stepper = make_stepper(name, collate, rows, steps, folder, f"train.group_by_length={str(grouped).lower()}", *settings)
     samples = 0
     for step in range(steps):
         if step == WARMUP:
@@ -117,29 +43,8 @@ def ours(name: str, rows: list[dict], steps: int, grouped: bool, folder: str, mo
     return samples / seconds
 
 
-def paddle_model(name: str):
-    import paddle
-    from paddlenlp.transformers import BartConfig, BartForConditionalGeneration, BertConfig, BertForSequenceClassification
-
-    paddle.seed(0)
-    vocab = WORKLOADS[name]["vocab"]
-    if name == "classification":
-        return BertForSequenceClassification(
-            BertConfig(vocab_size=vocab, hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536)
-        )
-    return BartForConditionalGeneration(
-        BartConfig(vocab_size=vocab, d_model=256, encoder_layers=3, decoder_layers=3, encoder_attention_heads=4,
-                   decoder_attention_heads=4, encoder_ffn_dim=1024, decoder_ffn_dim=1024, max_position_embeddings=512,
-                   pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=2)
-    )  # fmt: skip
-
-
-def paddle_loss(model, batch, name: str, reduction: str):
-    import paddle.nn.functional as F
-
-    inputs = {key: value for key, value in batch.items() if key != "labels"}
-    logits = model(**inputs)
-    return F.cross_entropy(logits.reshape([-1, logits.shape[-1]]), batch["labels"].reshape([-1]), reduction=reduction)
+def compiled(*arguments) -> float:
+    return ours(*arguments, "train.compile=true")
 
 
 class Clock:
@@ -155,8 +60,9 @@ class Clock:
             self.began = time.perf_counter()
 
 
-def paddlenlp(name: str, rows: list[dict], steps: int, grouped: bool, folder: str) -> float:
+def paddlenlp(name: str, rows: list[dict], steps: int, grouped: bool, folder: str, collate: Collate) -> float:
     import paddle
+    import paddle.nn.functional as F
     from paddlenlp.trainer import Trainer, TrainerCallback, TrainingArguments
 
     clock = Clock()
@@ -167,7 +73,8 @@ def paddlenlp(name: str, rows: list[dict], steps: int, grouped: bool, folder: st
 
     class Own(Trainer):
         def compute_loss(self, model, inputs, return_outputs=False):
-            return paddle_loss(model, inputs, name, "mean")
+            logits = model(**{key: value for key, value in inputs.items() if key != "labels"})
+            return F.cross_entropy(logits.reshape([-1, logits.shape[-1]]), inputs["labels"].reshape([-1]))
 
     class Data(paddle.io.Dataset):
         def __len__(self):
@@ -180,12 +87,12 @@ def paddlenlp(name: str, rows: list[dict], steps: int, grouped: bool, folder: st
                                   learning_rate=1e-5, logging_steps=10**6, save_strategy="no",
                                   disable_tqdm=True, report_to=["none"], device="cpu")  # fmt: skip
     trainer = Own(model=paddle_model(name), args=arguments, train_dataset=Data(), callbacks=[Tick()],
-                  data_collator=lambda batch: {k: paddle.to_tensor(v) for k, v in collate(batch, name).items()})  # fmt: skip
+                  data_collator=lambda batch: {k: paddle.to_tensor(v) for k, v in collate(batch).items()})  # fmt: skip
     trainer.train()
     return (steps - WARMUP) * WORKLOADS[name]["batch"] / (time.perf_counter() - clock.began)
 
 
-def transformers(name: str, rows: list[dict], steps: int, grouped: bool, folder: str) -> float:
+def transformers(name: str, rows: list[dict], steps: int, grouped: bool, folder: str, collate: Collate) -> float:
     import torch
     from transformers import (
         BartConfig,
@@ -195,21 +102,14 @@ def transformers(name: str, rows: list[dict], steps: int, grouped: bool, folder:
         Trainer,
         TrainerCallback,
         TrainingArguments,
-    )  # fmt: skip
+    )
 
     torch.manual_seed(0)
     vocab, clock = WORKLOADS[name]["vocab"], Clock()
     if name == "classification":
-        model = BertForSequenceClassification(
-            BertConfig(vocab_size=vocab, hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536)
-        )
+        model = BertForSequenceClassification(BertConfig(vocab_size=vocab, **BERT))
     else:
-        model = BartForConditionalGeneration(
-            BartConfig(vocab_size=vocab, d_model=256, encoder_layers=3, decoder_layers=3, encoder_attention_heads=4,
-                       decoder_attention_heads=4, encoder_ffn_dim=1024, decoder_ffn_dim=1024, max_position_embeddings=512,
-                       attention_dropout=0.1, activation_dropout=0.1,
-                       pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=2)
-        )  # fmt: skip
+        model = BartForConditionalGeneration(BartConfig(vocab_size=vocab, **BART))
 
     class Tick(TrainerCallback):
         def on_step_end(self, args, state, control, **kwargs):
@@ -219,55 +119,89 @@ def transformers(name: str, rows: list[dict], steps: int, grouped: bool, folder:
                                   learning_rate=1e-5, logging_steps=10**6, save_strategy="no", report_to=[], use_cpu=True,
                                   group_by_length=grouped, disable_tqdm=True)  # fmt: skip
     trainer = Trainer(model=model, args=arguments, train_dataset=rows, callbacks=[Tick()],
-                      data_collator=lambda batch: {k: torch.from_numpy(v) for k, v in collate(batch, name).items()})  # fmt: skip
+                      data_collator=lambda batch: {k: torch.from_numpy(v) for k, v in collate(batch).items()})  # fmt: skip
     trainer.train()
     return (steps - WARMUP) * WORKLOADS[name]["batch"] / (time.perf_counter() - clock.began)
 
 
-# ---------------------------------------------------------------------------------------------------- one table
 TRAINERS = {"paddle_ft": ours, "compiled": compiled, "paddlenlp": paddlenlp, "transformers": transformers}
 
 
+# ---------------------------------------------------------------------------------------------------- measuring
 def worker(options) -> None:
-    rows = make_rows(options.workload, options.rows)
+    rows, collate = make_rows(options.workload, options.rows), Collate(options.workload)
     with tempfile.TemporaryDirectory() as folder:
-        speed = TRAINERS[options.worker](options.workload, rows, options.steps, options.grouped, folder)
-    print("RESULT " + json.dumps(speed))
+        speed = TRAINERS[options.worker](options.workload, rows, options.steps, options.grouped, folder, collate)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    print("RESULT " + json.dumps({"speed": speed, "padding": collate.padding / collate.tokens, "memory": memory}))
 
 
-def measure(trainer: str, name: str, grouped: bool, options) -> float:
+def measure(trainer: str, name: str, grouped: bool, options, **settings: str) -> dict[str, float]:
+    """Medians over fresh processes: speed (samples/s), padding (share of the tokens), memory (peak, MB)."""
     python = options.peer_python if trainer == "transformers" else sys.executable
     command = [python, __file__, "--worker", trainer, "--workload", name, "--steps", str(options.steps), "--rows",
                str(options.rows)] + (["--grouped"] if grouped else [])  # fmt: skip
-    environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
+    environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads), **settings}
     if trainer == "paddlenlp" and not options.slow_mkl:
         environment.setdefault("MKL_DEBUG_CPU_TYPE", mkl_path() or "")
-    speeds = []
+    found = []
     for _ in range(options.repeats):
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
         line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), None)
         if line is None:
             raise SystemExit(f"{trainer} failed:\n{done.stderr[-3000:]}")
-        speeds.append(json.loads(line.removeprefix("RESULT ")))
-    return statistics.median(speeds)
+        found.append(json.loads(line.removeprefix("RESULT ")))
+    return {key: statistics.median(each[key] for each in found) for key in found[0]}
 
 
-def compare_compiled(options) -> None:
-    print("| workload | paddle_ft | with train.compile | compiled / not |\n| --- | ---: | ---: | ---: |")
-    for name in [options.workload] if options.workload else WORKLOADS:
-        plain, fast = (measure(trainer, name, False, options) for trainer in ("paddle_ft", "compiled"))
-        print(f"| {WORKLOADS[name]['about']} | {plain:.1f} | {fast:.1f} | {fast / plain:.2f} |", flush=True)
+def compare_peers(options, name: str) -> None:
+    columns = ["paddle_ft", "paddlenlp", *(["transformers"] if options.peer_python else [])]
+    print(f"\n{WORKLOADS[name]['about']}\n\n| rows in a batch | trainer | samples/s | paddle_ft is | padding | peak memory, MB |")
+    print("| --- | --- | ---: | ---: | ---: | ---: |")
+    for grouped in (False, True):
+        fastest = None
+        for trainer in columns:
+            if grouped and trainer == "paddlenlp":
+                continue  # it has no grouping by length
+            found = measure(trainer, name, grouped, options)
+            fastest = fastest or found["speed"]
+            ratio = "" if trainer == "paddle_ft" else f"{fastest / found['speed']:.2f} x"
+            print(f"| {'grouped by length' if grouped else 'random'} | {trainer} | {found['speed']:.1f} | {ratio} |"
+                  f" {found['padding']:.0%} | {found['memory']:,.0f} |", flush=True)  # fmt: skip
+
+
+def compare_compiled(options, name: str) -> None:
+    plain, fast = (measure(trainer, name, False, options)["speed"] for trainer in ("paddle_ft", "compiled"))
+    print(f"| {WORKLOADS[name]['about']} | {plain:.1f} | {fast:.1f} | {fast / plain:.2f} |", flush=True)
+
+
+def compare_settings(options, name: str) -> None:
+    """What each setting that is made before paddle is imported brings: the chosen ones, then each of them taken back."""
+    taken_back = {
+        "as chosen": {},
+        "one thread": {"OMP_NUM_THREADS": "1"},
+        "MKL as installed (0)": {"MKL_DEBUG_CPU_TYPE": "0"},
+        "MKL's AVX2 code (5)": {"MKL_DEBUG_CPU_TYPE": "5"},
+        "strided views": {"FLAGS_use_stride_kernel": "1"},
+        "freed memory given back": {"MALLOC_TRIM_THRESHOLD_": "131072"},
+    }
+    chosen = None
+    for label, settings in taken_back.items():
+        speed = measure("paddle_ft", name, False, options, **settings)["speed"]
+        chosen = chosen or speed
+        print(f"| {WORKLOADS[name]['about']} | {label} | {speed:.1f} | {speed / chosen:.2f} |", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer-python", help="a python with torch, transformers and accelerate; without: no such column")
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--peer-python", help="a python with torch, transformers and accelerate; without: no such rows")
+    parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--rows", type=int, default=3200)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--slow-mkl", action="store_true", help="PaddleNLP's Trainer as installed, without MKL_DEBUG_CPU_TYPE=5")
+    parser.add_argument("--slow-mkl", action="store_true", help="PaddleNLP's Trainer as installed, with MKL's slow path on AMD")
     parser.add_argument("--compile", action="store_true", help="instead of peers: paddle_ft with and without train.compile")
+    parser.add_argument("--settings", action="store_true", help="instead of peers: paddle_ft with each CPU setting taken back")
     parser.add_argument("--workload", choices=list(WORKLOADS))
     parser.add_argument("--worker", choices=list(TRAINERS), help=argparse.SUPPRESS)
     parser.add_argument("--grouped", action="store_true", help=argparse.SUPPRESS)
@@ -275,21 +209,15 @@ def main() -> None:
     if options.worker:
         return worker(options)
     print(f"{platform.processor() or platform.machine()}, {options.threads} threads, fp32, {datetime.date.today()}\n")
+    compare = compare_peers
     if options.compile:
-        return compare_compiled(options)
-    print("| workload | rows in a batch | paddle_ft | paddlenlp | transformers | ours / paddlenlp | ours / transformers |")
-    print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
+        compare = compare_compiled
+        print("| workload | paddle_ft | with train.compile | compiled / not |\n| --- | ---: | ---: | ---: |")
+    elif options.settings:
+        compare = compare_settings
+        print("| workload | setting | samples/s | ratio |\n| --- | --- | ---: | ---: |")
     for name in [options.workload] if options.workload else WORKLOADS:
-        for grouped in (False, True):
-            speeds = {"paddle_ft": measure("paddle_ft", name, grouped, options)}
-            if not grouped:  # PaddleNLP's Trainer has no grouping by length
-                speeds["paddlenlp"] = measure("paddlenlp", name, grouped, options)
-            if options.peer_python:
-                speeds["transformers"] = measure("transformers", name, grouped, options)
-            cells = [f"{speeds[t]:.1f}" if t in speeds else "-" for t in ("paddle_ft", "paddlenlp", "transformers")]
-            ratios = [f"{speeds['paddle_ft'] / speeds[t]:.2f}" if t in speeds else "-" for t in ("paddlenlp", "transformers")]
-            kind = "grouped by length" if grouped else "random"
-            print(f"| {WORKLOADS[name]['about']} | {kind} | " + " | ".join(cells + ratios) + " |", flush=True)
+        compare(options, name)
 
 
 if __name__ == "__main__":

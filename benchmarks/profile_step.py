@@ -1,0 +1,64 @@
+"""Where a training step's time goes on this machine, operator by operator.
+
+    python benchmarks/profile_step.py [--workload summarization] [--plain-layers]
+
+The workloads of train_speed.py. Prints Markdown tables: milliseconds of a step, and share, of the operators that take most,
+forward and backward apart, and of what is around them. --plain-layers: with Paddle's own layers instead of
+paddle_ft/models/cpu_layers.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+
+from workloads import WORKLOADS, Collate, make_rows, make_stepper
+
+
+def profiled(name: str, steps: int, plain_layers: bool) -> tuple[float, dict[str, tuple[int, float]]]:
+    """(seconds a step without the profiler, operator -> calls a step, milliseconds a step)."""
+    rows = make_rows(name, (2 * steps + 3) * WORKLOADS[name]["batch"])
+    with tempfile.TemporaryDirectory() as folder:
+        stepper = make_stepper(name, Collate(name), rows, 2 * steps + 3, folder, plain_layers=plain_layers)
+        from paddle import profiler
+        from paddle.profiler.profiler_statistic import StatisticData
+
+        for step in range(3):
+            stepper.take(step)
+        began = time.perf_counter()
+        for step in range(3, 3 + steps):
+            stepper.take(step)
+        seconds = (time.perf_counter() - began) / steps
+        with profiler.Profiler(targets=[profiler.ProfilerTarget.CPU]) as watch:
+            for step in range(3 + steps, 3 + 2 * steps):
+                stepper.take(step)
+        stepper.close()
+    result = watch.profiler_result
+    items = StatisticData(result.get_data(), result.get_extra_info()).event_summary.items
+    table = {}
+    for key, item in items.items():
+        forward, backward = key.endswith(" dygraph"), key.startswith("Global_") and "PyLayer" not in key
+        if forward or backward:  # operators that a layer's own backward function calls are among the forward ones
+            label = key.removesuffix(" dygraph") if forward else f"{key[7:].removesuffix('GradNode').lower()}, gradient"
+            table[label] = (item.call // steps, item.cpu_time / 1e6 / steps)
+    return seconds, table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workload", choices=list(WORKLOADS))
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--plain-layers", action="store_true")
+    options = parser.parse_args()
+    for name in [options.workload] if options.workload else WORKLOADS:
+        seconds, table = profiled(name, options.steps, options.plain_layers)
+        total = sum(milliseconds for _, milliseconds in table.values())
+        print(f"\n{WORKLOADS[name]['about']}: {seconds * 1e3:.0f} ms a step, {total:.0f} ms in operators under the profiler\n")
+        print("| operator | calls | ms | share |\n| --- | ---: | ---: | ---: |")
+        for label, (calls, milliseconds) in sorted(table.items(), key=lambda entry: -entry[1][1])[:14]:
+            print(f"| {label} | {calls} | {milliseconds:.1f} | {milliseconds / total:.0%} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""What the training benchmarks train: models of random weights, rows as long as those of SST-2 and of LCSTS."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+# tokens a row, drawn once
+WORKLOADS = {
+    "classification": {"batch": 32, "vocab": 30522, "mean": 13, "spread": 9, "low": 4, "high": 60,
+                       "about": "BERT 6 x 384 (MiniLM's size), batch 32, rows as long as SST-2's"},
+    "summarization": {"batch": 18, "vocab": 7000, "mean": 106, "spread": 18, "low": 60, "high": 150,
+                      "about": "BART 256 x 3+3, batch 18, rows as long as LCSTS's"},
+}  # fmt: skip
+BERT = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
+BART = {"d_model": 256, "encoder_layers": 3, "decoder_layers": 3, "encoder_attention_heads": 4, "decoder_attention_heads": 4,
+        "encoder_ffn_dim": 1024, "decoder_ffn_dim": 1024, "max_position_embeddings": 512, "dropout": 0.1,
+        "attention_dropout": 0.1, "activation_dropout": 0.1, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
+        "decoder_start_token_id": 2}  # fmt: skip
+
+
+def make_rows(name: str, count: int) -> list[dict]:
+    work, rng = WORKLOADS[name], np.random.default_rng(0)
+    lengths = np.clip(rng.gamma((work["mean"] / work["spread"]) ** 2, work["spread"] ** 2 / work["mean"], count),
+                      work["low"], work["high"]).astype(int)  # fmt: skip
+    rows = []
+    for length in lengths:
+        row = {"input_ids": rng.integers(10, work["vocab"], int(length)).tolist()}
+        if name == "classification":
+            row["labels"] = int(rng.integers(0, 2))
+        else:
+            row["labels"] = rng.integers(10, work["vocab"], int(rng.integers(12, 26))).tolist()
+        rows.append(row)
+    return rows
+
+
+def pad(rows: list[list[int]], value: int) -> np.ndarray:
+    out = np.full((len(rows), max(map(len, rows))), value, dtype=np.int64)
+    for i, row in enumerate(rows):
+        out[i, : len(row)] = row
+    return out
+
+
+class Collate:
+    """Rows to a batch, the same for every trainer; counts how many of the batches' tokens are padding."""
+
+    def __init__(self, name: str):
+        self.name, self.tokens, self.padding = name, 0, 0
+
+    def __call__(self, rows: list[dict]) -> dict[str, np.ndarray]:
+        ids = [row["input_ids"] for row in rows]
+        batch = {"input_ids": pad(ids, 0), "attention_mask": pad([[1] * len(i) for i in ids], 0)}
+        self.tokens += batch["attention_mask"].size
+        self.padding += int((batch["attention_mask"] == 0).sum())
+        if self.name == "classification":
+            return {**batch, "labels": np.array([row["labels"] for row in rows])}
+        labels = pad([row["labels"] for row in rows], -100)
+        decoder = np.concatenate([np.full((len(rows), 1), 2), np.where(labels < 0, 0, labels)[:, :-1]], 1)
+        return {**batch, "labels": labels, "decoder_input_ids": decoder}
+
+
+def paddle_model(name: str):
+    import paddle
+    from paddlenlp.transformers import BartConfig, BartForConditionalGeneration, BertConfig, BertForSequenceClassification
+
+    paddle.seed(0)
+    vocab = WORKLOADS[name]["vocab"]
+    if name == "classification":
+        return BertForSequenceClassification(BertConfig(vocab_size=vocab, **BERT))
+    return BartForConditionalGeneration(BartConfig(vocab_size=vocab, **BART))
+
+
+def make_stepper(name: str, collate: Collate, rows: list[dict], steps: int, folder: str, *settings: str, plain_layers=False):
+    """paddle_ft's own loop body on a workload: the task's own loss, model set up as a training sets it up."""
+    from paddle_ft.runtime import prepare_cpu, quiet_frameworks
+
+    prepare_cpu()
+    quiet_frameworks()
+    from paddle_ft import losses
+    from paddle_ft.config import load_config
+    from paddle_ft.models import Loaded, tie_head
+    from paddle_ft.rundir import RunDir
+    from paddle_ft.tasks.base import Dataset, Task
+    from paddle_ft.tasks.seq2seq import Seq2Seq
+    from paddle_ft.training.step import Stepper
+    from paddle_ft.world import World
+
+    class Classification(Task):
+        def collate(self, dataset, indices, rng):
+            return collate([dataset.rows[i] for i in indices])
+
+        def count_targets(self, batch):
+            return len(batch["labels"])
+
+        def loss(self, batch):
+            logits = self.model(batch["input_ids"], attention_mask=batch["attention_mask"])
+            return losses.cross_entropy(logits, batch["labels"]).sum()
+
+    class Summarization(Seq2Seq):
+        def collate(self, dataset, indices, rng):
+            batch = collate([dataset.rows[i] for i in indices])
+            flat = batch["labels"].reshape(-1)
+            positions = np.flatnonzero(flat != -100)
+            return {**batch, "target_positions": positions, "target_ids": flat[positions]}
+
+    config = load_config("bart_lcsts", [f"train.train_batch_size={WORKLOADS[name]['batch']}", f"train.max_steps={steps}",
+                                        "device=cpu", *settings])  # fmt: skip
+    task = (Classification if name == "classification" else Summarization)(config)
+    model = paddle_model(name)
+    tie_head(model, from_scratch=True)
+    if plain_layers:
+        task.model = model
+    else:
+        task._use(Loaded(model, None, None, {}))
+    task.model.train()
+    lengths = np.array([len(row["input_ids"]) for row in rows])
+    return Stepper(task, Dataset("train", rows, {}, lengths), RunDir(folder), World())
