@@ -103,3 +103,37 @@ def test_a_recomputed_layer_drops_the_same_places_twice():
         layer.clear_gradients()
     for plain, recomputed in zip(*gradients, strict=True):
         np.testing.assert_array_equal(plain, recomputed)
+
+
+@pytest.mark.parametrize("cross", [False, True])
+def test_attention_is_that_of_paddle_but_for_the_numbers_of_its_dropout(cross, monkeypatch):
+    """With a dropout too small to drop anything of so few weights, outputs and gradients are Paddle's."""
+    paddle.seed(0)
+    layer = nn.MultiHeadAttention(16, 2, dropout=1e-9)
+    rng = np.random.default_rng(2)
+    query, memory = (rng.normal(size=(3, n, 16)).astype(np.float32) for n in (4, 7))
+    mask = np.zeros((3, 1, 1, 7 if cross else 4), np.float32)
+    mask[1, ..., 2:] = -1e4
+    results = []
+    for ours in (False, True):
+        if ours:
+            use_cpu_layers(layer)
+            monkeypatch.setattr(nn.MultiHeadAttention, "forward", None)  # Paddle's own is not what runs
+        given = [paddle.to_tensor(x, stop_gradient=False) for x in (query, memory)]
+        out = layer(given[0], *([given[1], given[1]] if cross else []), attn_mask=paddle.to_tensor(mask))
+        out.square().sum().backward()
+        gradients = [x.grad.numpy() for x in given[: 2 if cross else 1]] + [p.grad.numpy() for p in layer.parameters()]
+        results.append([out.numpy(), *gradients])
+        layer.clear_gradients()
+    for theirs, ours in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-5)
+
+
+def test_attention_weights_are_dropped_in_training_alone():
+    layer = nn.MultiHeadAttention(16, 2, dropout=0.5)
+    expected = layer.eval()(paddle.ones([1, 6, 16])).numpy()
+    use_cpu_layers(layer)
+    x = paddle.ones([1, 6, 16])
+    x.stop_gradient = False
+    np.testing.assert_array_equal(layer(x).numpy(), expected)
+    assert (layer.train()(x).numpy() != layer(x).numpy()).any()

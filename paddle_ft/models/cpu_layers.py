@@ -1,4 +1,4 @@
-"""Linear, LayerNorm and Dropout as a CPU computes them in training: Paddle's results, at a part of its time.
+"""Linear, LayerNorm, Dropout and attention as a CPU computes them in training: Paddle's results, at a part of its time.
 
 On a CPU Paddle sums a bias's gradient and takes a layer norm's on one thread, element by element, and draws dropout's numbers
 from a slow generator; a third of a step goes there. Here sums over rows are matrix products, which MKL does, and the numbers are
@@ -13,11 +13,14 @@ import numpy as np
 import paddle
 from paddle import nn
 from paddle.autograd import PyLayer
+from paddle.nn.layer.transformer import _convert_attention_mask
 
 
 def use_cpu_layers(model) -> None:
     """Has the model's layers compute this way where they are trained; evaluation, and layers that are frozen, stay as they were."""
     for layer in model.sublayers(include_self=True):
+        if type(layer) is nn.MultiHeadAttention:
+            layer.__class__ = CpuAttention
         for kind, forward in _FORWARD.items():
             if type(layer) is kind:
                 layer.__dict__["forward"] = functools.partial(forward, layer, layer.forward)  # PaddleNLP rewrites assignments
@@ -87,6 +90,22 @@ class _Dropout(PyLayer):
     def backward(ctx, gradient):
         (mask,) = ctx.saved_tensor()
         return gradient * mask
+
+
+class CpuAttention(nn.MultiHeadAttention):
+    """Paddle's attention, dropping attention weights as above. The same parameters under the same names."""
+
+    def forward(self, query, key=None, value=None, attn_mask=None, cache=None):
+        """query [b, q, h * d], key and value [b, k, h * d], attn_mask broadcast to [b, h, q, k] -> [b, q, h * d]"""
+        if cache is not None or self.need_weights or not 0 < self.dropout < 1 or not _trained(self, query):
+            return super().forward(query, key, value, attn_mask, cache)
+        q, k, v = self._prepare_qkv(query, query if key is None else key, query if value is None else value)
+        scores = paddle.matmul(q * self.head_dim**-0.5, k, transpose_y=True)
+        if attn_mask is not None:
+            scores = scores + _convert_attention_mask(attn_mask, scores.dtype)
+        weights = _Dropout.apply(nn.functional.softmax(scores), self.dropout)
+        out = paddle.matmul(weights, v).transpose([0, 2, 1, 3])
+        return self.out_proj(out.reshape([0, 0, self.embed_dim]))
 
 
 # ---------------------------------------------------------------------------------------------------- forward of each layer
