@@ -141,9 +141,9 @@ class TrainSection(Section):
         False, description="keep only the inputs of each layer and compute the rest again in the backward pass: less memory, a"
         " forward pass more, the same gradients",
     )
-    sharding: Literal["none", "stage1", "stage2"] = Field(
-        "none", description="with several processes: each keeps AdamW's states (stage1), and the summed gradients too (stage2), of"
-        " its share of the weights: the same training in less memory",
+    sharding: Literal["none", "stage1", "stage2", "stage3"] = Field(
+        "none", description="with several processes: each keeps AdamW's states (stage1), the summed gradients too (stage2), the"
+        " layers' weights too, with recompute (stage3), of its share of the weights: the same training in less memory",
     )
     compile: bool = Field(
         False, description="encoder and decoder as static programs (paddle.jit.to_static) in training: the same losses; meant for"
@@ -160,6 +160,8 @@ class TrainSection(Section):
             raise ValueError("max_steps is 0: use -1 (num_train_epochs decides) or at least 1")
         if self.compile and self.recompute:
             raise ValueError("compile and recompute do not go together: a static program keeps its activations")
+        if self.compile and self.sharding == "stage3":
+            raise ValueError("compile and sharding=stage3 do not go together: a static program keeps its weights; use stage2")
         return self
 
 

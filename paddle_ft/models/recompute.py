@@ -19,9 +19,13 @@ def recompute_activations(model) -> None:
     Dropout draws the same numbers in both. Evaluation and generation are as before, and so is a first layer whose input
     needs no gradient (frozen embeddings).
     """
-    for layer in model.sublayers():
-        if type(layer).__name__ in LAYERS:
-            layer.__dict__["forward"] = _recomputed(layer)  # PaddleNLP rewrites what is assigned as layer.forward
+    for layer in transformer_layers(model):
+        layer.__dict__["forward"] = _recomputed(layer)  # PaddleNLP rewrites what is assigned as layer.forward
+
+
+def transformer_layers(model) -> list:
+    """The layers of encoder and decoder, in the order in which they run."""
+    return [layer for layer in model.sublayers() if type(layer).__name__ in LAYERS]
 
 
 def _recomputed(layer):

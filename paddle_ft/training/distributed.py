@@ -65,7 +65,7 @@ def join() -> World:
 
 
 def sum_gradients(world: World, parameters: Iterable) -> None:
-    """Replaces every gradient by the sum over all processes. A parameter without one counts as zero."""
+    """Replaces every gradient by the sum over all processes. A parameter without one in this process counts as zero."""
     if world.size == 1:
         return
     with paddle.no_grad(), talking():
@@ -86,6 +86,15 @@ def _reduce(parameters: list) -> None:
     dist.all_reduce(flat)
     for parameter, part in zip(parameters, flat.split([p.size for p in parameters]), strict=True):
         parameter.grad = part.reshape(parameter.shape).astype(parameter.dtype)
+
+
+def without_gradient(world: World, parameters: list, ready: set[str]) -> set[str]:
+    """Paddle's names of the parameters for which no process has a gradient. ready: the names of those for which this one has.
+
+    AdamW leaves them alone, as it does in one process: with zeros for gradients it would let them decay.
+    """
+    had = world.total([float(p.name in ready) for p in parameters])
+    return {p.name for p, count in zip(parameters, had, strict=True) if not count}
 
 
 def flattened(parameters: list):

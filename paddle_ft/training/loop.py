@@ -83,6 +83,7 @@ class Loop:
                         self.save_last()
                         saved = state.step
                     if state.step >= total or state.stopped_early:
+                        self.stepper.gather_weights()
                         return state
                     with self.interrupts.deferred():
                         done, stop = self.stepper.take(state.step, self.interrupts.pending is not None)
@@ -155,6 +156,7 @@ class Loop:
 
     def _evaluate(self) -> None:
         self.stepper.check_finite()
+        self.stepper.gather_weights()
         began = time.perf_counter()
         scores = self.task.evaluate(self.validation, f"evaluate at step {self.state.step}")
         seconds = round(time.perf_counter() - began, 2)
@@ -193,6 +195,7 @@ class Loop:
         """Writes last/: model, tokenizer and all that a resumed run needs."""
         with self.interrupts.deferred():
             self.stepper.check_finite()
+            self.stepper.gather_weights()
             self.state.skipped += self.stepper.take_skipped()
             self.state.metrics_size = self.run.metrics_size()
             self.state.tracker_ids = self.trackers.ids

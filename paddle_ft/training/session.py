@@ -182,6 +182,7 @@ def _train(config: BaseConfig, resume: bool, overwrite: bool, world: World, run:
     check_sharding(config.train.sharding, world)
     with tempfile.TemporaryDirectory(prefix="paddle_ft-") as folder:
         prepared = prepare(config, Path(folder), start, world)
+    check_sharding(config.train.sharding, world, prepared.task.model)
     _try_out(prepared, run)
 
     if not start:

@@ -70,6 +70,7 @@ class Stepper:
         self.shards = make_shards(world, task.model, section.sharding)
         self.optimizer = optim.make_optimizer(task.model, section, self.shards.mine if self.shards else None)
         self.parameters = [p for p in task.model.parameters() if not p.stop_gradient]
+        self.silent: list | None = None  # those of them that get no gradient
         distributed.broadcast_weights(world, task.model)
         self.half = section.amp_dtype if section.use_amp else None
         if self.half and section.amp_level == "O2":
@@ -126,6 +127,8 @@ class Stepper:
         rate = optim.learning_rate(step, self.section.learning_rate, self.warmup, self.total)
         self.optimizer.set_lr(rate)
 
+        if self.shards:
+            self.shards.release_weights()
         loss = paddle.zeros([], dtype="float32")
         for turn in range(self._turns(step)):  # a process may have a batch less than others
             if turn < len(work.batches):
@@ -159,6 +162,8 @@ class Stepper:
         """
         limit = self.section.max_grad_norm
         if not self.shards:
+            if self.world.size > 1:
+                self._leave_out_silent()
             distributed.sum_gradients(self.world, self.parameters)
             self._unscale()
             return optim.clip_gradients(self.parameters, limit)
@@ -167,6 +172,21 @@ class Stepper:
         self.shards.collect()
         self._unscale()
         return optim.clip_gradients(self.shards.mine, limit, self.shards.norm())
+
+    def _leave_out_silent(self) -> None:
+        """Parameters that no process has a gradient for (in the first step, so in every one) are left alone, as in one process."""
+        if self.silent is None:
+            ready = {p.name for p in self.parameters if p.grad is not None}
+            names = distributed.without_gradient(self.world, self.parameters, ready)
+            self.silent = [p for p in self.parameters if p.name in names]
+            self.parameters = [p for p in self.parameters if p.name not in names]
+        if any(p.grad is not None for p in self.silent):
+            raise RuntimeError("a parameter that had no gradient in the first step has one now")
+
+    def gather_weights(self) -> None:
+        """Puts together what train.sharding takes apart, to evaluate or save it. Every process must call it."""
+        if self.shards:
+            self.shards.gather_weights()
 
     def _unscale(self) -> None:
         if self.scaler.is_enable():

@@ -109,7 +109,7 @@ def whole(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sharding", ["none", "stage1", "stage2"])
+@pytest.mark.parametrize("sharding", ["none", "stage1", "stage2", "stage3"])
 def test_stop_and_resume_with_two_processes(tmp_path, whole, sharding):
     """Bit for bit what the run computes that was never stopped and shared no states."""
     stopped = folder(tmp_path, "stopped")
