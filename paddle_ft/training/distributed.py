@@ -7,6 +7,8 @@ Works over NCCL on GPUs and over gloo on CPUs, started by `--devices` or by pyth
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,12 +19,53 @@ from paddle_ft.errors import UserError
 from paddle_ft.world import World, launched
 
 BUCKET = 1 << 24  # elements of one all-reduce
+PATIENCE = 1800.0  # seconds that processes wait for each other
+
+
+class Meeting:
+    """Waits until all processes have come to the same operation: each says so to the first, which answers when all have.
+
+    gloo gives an operation 30 seconds and, in Paddle, cannot be told otherwise; but one process may fetch files, evaluate more
+    rows or write a checkpoint for minutes while the others wait for it. NCCL waits for 30 minutes, and so does this.
+    """
+
+    def __init__(self, rank: int, size: int):
+        store = paddle.base.core.create_or_get_global_tcp_store()
+        if rank == 0:
+            host = os.environ["PADDLE_CURRENT_ENDPOINT"].rsplit(":", 1)[0]
+            with socket.create_server((host, 0)) as door:
+                store.set("paddle_ft/meeting", f"{host}:{door.getsockname()[1]}")
+                door.settimeout(PATIENCE)
+                self.others = [door.accept()[0] for _ in range(size - 1)]
+        else:
+            host, port = store.get("paddle_ft/meeting").decode().rsplit(":", 1)
+            self.others = [socket.create_connection((host, int(port)), PATIENCE)]
+        self.is_first = rank == 0
+        for other in self.others:
+            other.settimeout(PATIENCE)
+            other.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def hold(self) -> None:
+        """Raises OSError if a process has ended, or does not come."""
+        if not self.is_first:
+            self.others[0].sendall(b".")
+        for other in self.others:
+            if not other.recv(1):
+                raise ConnectionError("it has closed the connection")
+        if self.is_first:
+            for other in self.others:
+                other.sendall(b".")
+
+
+_meeting: Meeting | None = None  # of this process, where it talks over gloo
 
 
 @contextlib.contextmanager
 def talking():
-    """Turns a connection that breaks in the middle of a collective operation into words."""
+    """Around collective operations: begins when all processes are there, and turns a connection that breaks into words."""
     try:
+        if _meeting:
+            _meeting.hold()
         yield
     except (RuntimeError, ValueError, OSError, SystemError) as error:
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
@@ -36,11 +79,14 @@ class Group(World):
     """The processes that a launcher has started."""
 
     def __init__(self):
+        global _meeting
         try:
             dist.init_parallel_env()
+            self.rank, self.size = dist.get_rank(), dist.get_world_size()
+            if dist.get_backend() == "GLOO":
+                _meeting = Meeting(self.rank, self.size)
         except (RuntimeError, ValueError, NotImplementedError, OSError) as error:
             raise UserError(f"the processes could not be joined: {error}") from None
-        self.rank, self.size = dist.get_rank(), dist.get_world_size()
 
     def gather(self, results: list[Any], count: int) -> list[Any]:
         parts: list = []
@@ -111,6 +157,6 @@ def _gradient(parameter):
 def broadcast_weights(world: World, model) -> None:
     """Gives every process the weights of the first: a model from scratch is then the same everywhere."""
     if world.size > 1:
-        with paddle.no_grad():
+        with paddle.no_grad(), talking():
             for value in [*model.parameters(), *model.buffers()]:
                 dist.broadcast(value, src=0)

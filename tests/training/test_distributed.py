@@ -33,7 +33,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen:
 
 def run_two(folder: Path, *more: str, flags: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
     process = start(folder, "--config", "bart_lcsts", "--devices", "cpu:2", *flags, *overrides(folder, *PLAIN, *more))
-    out, err = process.communicate(timeout=180)
+    out, err = process.communicate(timeout=300)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
@@ -81,7 +81,7 @@ def test_two_processes_share_the_evaluation_of_a_language_model(tmp_path):
             "eval.eval_batch_size=2"]  # fmt: skip
     two, one = tmp_path / "two", tmp_path / "one"
     process = start(tmp_path, "--config", "gpt2_booksum", "--devices", "cpu:2", f"output_dir={two}", *both)
-    _, errors = process.communicate(timeout=180)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     session.train(load_config("gpt2_booksum", [f"output_dir={one}", *both]))
     found, expected = [json.loads((run / "results.json").read_text()) for run in (two, one)]
@@ -126,7 +126,7 @@ def test_stop_and_resume_with_two_processes(tmp_path, whole, sharding):
     with pytest.raises(UserError, match="the run was trained by 2 processes, now there is 1"):
         session.train(load_config(str(run / "config.yaml")), resume=True)
     done = start(stopped, "--config", str(run / "config.yaml"), "--resume", "--devices", "cpu:2")
-    _, errors = done.communicate(timeout=120)
+    _, errors = done.communicate(timeout=300)
     assert done.returncode == 0, errors
     assert [e["loss"] for e in events(run, "train")] == [e["loss"] for e in events(whole / "run", "train")]
     assert (run / "last/model.safetensors").read_bytes() == (whole / "run/last/model.safetensors").read_bytes()
@@ -154,6 +154,29 @@ def wait_for(process: subprocess.Popen, condition) -> None:
     while not condition():
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()[1]
         time.sleep(0.02)
+
+
+LATE = """
+import os, time
+from paddle_ft.training import distributed
+
+world = distributed.join()
+for operation in (world.wait, lambda: world.total([1.0]), lambda: world.gather([world.rank], 2)):
+    if world.rank == 1:
+        time.sleep(32)  # gloo itself gives up after 30 seconds
+    result = operation()
+assert result == [0, 1]
+if world.is_main:
+    time.sleep(1)
+os._exit(0)
+"""
+
+
+@pytest.mark.slow
+def test_a_process_may_be_late(tmp_path):
+    """One fetches a model or writes a checkpoint for minutes while the others wait."""
+    code = launch.run("cpu:2", [sys.executable, "-c", LATE], tmp_path / "logs")
+    assert code == 0, (tmp_path / "logs" / "rank-1.log").read_text()
 
 
 @pytest.mark.parametrize("text", ["cpu", "cpu:0", "a,b", "0,0", "0,,1", ""])
@@ -188,7 +211,7 @@ def launchers(place: Path, common: list[str], environments: list[dict[str, str]]
             subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         )
     for process in processes:
-        output, _ = process.communicate(timeout=180)
+        output, _ = process.communicate(timeout=300)
         assert process.returncode == 0, output
     assert json.loads((place / "run" / "results.json").read_text())["train"]["processes"] == 2
 
@@ -197,6 +220,25 @@ def launchers(place: Path, common: list[str], environments: list[dict[str, str]]
 def test_two_launchers_with_a_master(tmp_path):
     (port,) = launch._free_ports(1)
     launchers(tmp_path, ["--master", f"127.0.0.1:{port}", "--nnodes", "2"], [{}, {}])
+
+
+@pytest.mark.slow
+def test_paddles_launcher_which_repeats_a_signal_lets_all_save(tmp_path):
+    log = ["--nproc_per_node", "2", "--log_dir", str(tmp_path / "log")]
+    command = [sys.executable, "-m", "paddle.distributed.launch", *log, "train.py", "--config", "bart_lcsts"]
+    command += overrides(tmp_path, *PLAIN, "train.num_train_epochs=5000", "eval.eval_steps=100000", "train.save_steps=100000")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    run = tmp_path / "run"
+    wait_for(process, lambda: (run / "metrics.jsonl").exists() and len(events(run, "train")) >= 5)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=100)
+    for rank in (0, 1):
+        said = (tmp_path / "log" / f"workerlog.{rank}").read_text()
+        assert "stopped by SIGTERM; go on with:" in said and "stopped at once" not in said
+    assert checkpoint.damage(run / "last") is None
+    steps = [event["step"] for event in events(run, "train")]
+    assert checkpoint.read_state(run / "last")["step"] == steps[-1] >= 5
 
 
 @pytest.mark.slow
