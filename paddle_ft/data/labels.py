@@ -56,9 +56,7 @@ def to_classes(found: Sequence[str], names: Sequence[str], options, split: str) 
 
     Raises: UserError naming the first row whose label is no class.
     """
-    places = {name: number for number, name in enumerate(names)}
-    if options.labels is not None:
-        places = {str(number): number for number in range(len(names))} | places
+    places = _places(names, options)
     classes = np.zeros(len(found), dtype=np.int64)
     for row, label in enumerate(found, start=1):
         key = _rounded(label, split, row) if options.round_labels else _tidy(label)
@@ -66,6 +64,17 @@ def to_classes(found: Sequence[str], names: Sequence[str], options, split: str) 
             raise UserError(_unknown(label, names, split, row))
         classes[row - 1] = places[key]
     return classes
+
+
+def _places(names: Sequence[str], options) -> dict[str, int]:
+    """Label -> class. Names that are numbers themselves (1 to 5 stars) leave no room for the classes' numbers from 0."""
+    numbers = {str(number): number for number in range(len(names))}
+    if options.round_labels:
+        return numbers
+    by_name = {_tidy(name): number for number, name in enumerate(names)}
+    if options.labels is None or any(_NUMBER.fullmatch(name) for name in by_name):
+        return by_name
+    return numbers | by_name
 
 
 def class_weights(wanted: list[float] | str | None, counts: np.ndarray, names: Sequence[str]) -> np.ndarray:

@@ -34,6 +34,22 @@ def test_given_names_stand_for_themselves_and_for_their_numbers():
     assert classes(["1", "negative", "positive", "0"], names, labels=names) == [1, 0, 1, 0]
 
 
+def test_names_that_are_numbers_leave_no_room_for_positions():
+    stars = ["1", "2", "3", "4", "5"]
+    assert classes(["1", "5", "3.0"], stars, labels=stars) == [0, 4, 2]
+    with pytest.raises(UserError, match=r"^train row 3: the label '0' is none of the classes \(1, 2, 3, 4, 5\)$"):
+        classes(["1", "5", "0"], stars, labels=stars)
+    some = ["1", "2", "unknown"]
+    assert classes(["unknown", "1"], some, labels=some) == [2, 0]
+    with pytest.raises(UserError, match="train row 1: the label '0' is none of the classes"):
+        classes(["0"], some, labels=some)
+    assert classes(["2", "1"], ["1.0", "2.0"], labels=["1.0", "2.0"]) == [1, 0]
+
+
+def test_rounded_scores_are_positions_whatever_the_names():
+    assert classes(["0.2", "0.8"], ["1", "0"], labels=["1", "0"], round_labels=True) == [0, 1]
+
+
 def test_scores_are_rounded_where_that_is_asked_for():
     assert class_names(["0.3"], options(round_labels=True)) == ["0", "1"]
     scores = ["0", "0.49", "0.5", "0.51", "0.69444", "1"]
