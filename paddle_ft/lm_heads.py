@@ -78,9 +78,11 @@ def causal_lm_logits(model, input_ids, positions):
 
 
 def freeze_row(parameter, row: int) -> None:
-    """Row `row` of a [v, d] parameter takes no gradient any more, whichever way it is used."""
+    """Row `row` of a [v, d] parameter takes no gradient any more, whichever way it is used; training leaves it as it is, as
+    optim.put_back() undoes the weight decay that AdamW applies without a gradient too."""
     if parameter.stop_gradient:
         return
+    parameter.frozen_row = row
     index = paddle.to_tensor([row])
 
     @paddle.no_grad()

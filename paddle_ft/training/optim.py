@@ -52,6 +52,20 @@ def make_optimizer(model, section: TrainSection, parameters: list | None = None)
     )
 
 
+def frozen_rows(model) -> list[tuple]:
+    """(parameter, row, its values) of the rows that lm_heads.freeze_row has fixed."""
+    return [(p, p.frozen_row, p[p.frozen_row].detach().clone()) for p in model.parameters() if hasattr(p, "frozen_row")]
+
+
+def put_back(rows: list[tuple]) -> None:
+    """Gives frozen rows their values again after a step: AdamW decays the whole parameter, gradient or none."""
+    import paddle
+
+    with paddle.no_grad():
+        for parameter, row, values in rows:
+            parameter[row] = values
+
+
 def clip_gradients(parameters: Iterable, max_norm: float, norm=None):
     """Scales all gradients down so that their joint L2 norm is at most max_norm (0: leaves them). Returns the norm, fp32 scalar.
 

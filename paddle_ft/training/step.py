@@ -77,6 +77,7 @@ class Stepper:
             _, self.optimizer = paddle.amp.decorate(  # changes the model's weights in place
                 models=task.model, optimizers=self.optimizer, level="O2", dtype=self.half
             )
+        self.frozen = optim.frozen_rows(task.model)
         if section.compile:
             compile_stacks(task.model)
         self.scaler = paddle.amp.GradScaler(enable=self.half == "float16", init_loss_scaling=section.scale_loss)
@@ -144,6 +145,7 @@ class Stepper:
         self.optimizer.clear_grad(set_to_zero=False)
         if self.shards:
             self.shards.spread()
+        optim.put_back(self.frozen)
         done.seconds = time.perf_counter() - began
         return done, stops > 0
 

@@ -5,6 +5,7 @@ import paddle
 import pytest
 
 from paddle_ft.config import load_config
+from paddle_ft.lm_heads import causal_lm_logits, freeze_row
 from paddle_ft.rundir import RunDir
 from paddle_ft.schema import TrainSection
 from paddle_ft.tasks.base import Dataset, Task
@@ -112,6 +113,46 @@ def test_of_bart_neither_biases_nor_layer_norms_are_decayed():
     assert {"bart.encoder.encoder.layers.0.norm1.weight", "bart.encoder.encoder.layers.0.norm1.bias"} <= exempt
     assert {"bart.shared.weight", "bart.encoder.encoder.layers.0.linear1.weight"} <= names
     assert not [name for name in names if "norm" in name or name.endswith("bias")]
+
+
+class Words(Task):
+    """A GPT-2 of six words, of which the first is padding."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        from paddlenlp.transformers import GPTConfig, GPTLMHeadModel
+
+        paddle.seed(1)
+        self.model = GPTLMHeadModel(GPTConfig(vocab_size=6, hidden_size=8, num_hidden_layers=1, num_attention_heads=1,
+                                              intermediate_size=8, max_position_embeddings=8))  # fmt: skip
+        freeze_row(self.model.gpt.embeddings.word_embeddings.weight, 0)
+
+    def collate(self, dataset, indices, rng):
+        ids = np.stack([dataset.columns["ids"][i] for i in indices])
+        return {"input_ids": ids, "positions": np.arange(ids.size - 1), "target_ids": ids.reshape(-1)[1:]}
+
+    def count_targets(self, batch):
+        return len(batch["target_ids"])
+
+    def loss(self, batch):
+        logits = causal_lm_logits(self.model, batch["input_ids"], batch["positions"])
+        return paddle.nn.functional.cross_entropy(logits, batch["target_ids"], reduction="sum")
+
+
+def test_a_frozen_row_stays_whatever_the_weight_decay(tmp_path):
+    settings = ["train.weight_decay=0.1", "train.learning_rate=0.1", "train.warmup_proportion=0.0", "train.num_train_epochs=3"]
+    task = Words(load_config("bart_lcsts", overrides(tmp_path, *settings)))
+    data = Dataset("train", [{}] * 4, {"ids": np.array([[1, 2, 3, 4], [2, 3, 0, 0], [4, 0, 0, 0], [1, 1, 2, 2]])}, np.full(4, 4))
+    weight = task.model.gpt.embeddings.word_embeddings.weight
+    before = weight.numpy().copy()
+    stepper = Stepper(task, data, RunDir(tmp_path), World())
+    try:
+        for step in range(3):
+            stepper.take(step)
+            assert (weight.numpy()[0] == before[0]).all()
+    finally:
+        stepper.close()
+    assert abs(before[0]).max() > 0 and (abs(weight.numpy() - before).max(axis=1)[1:] > 0.01).all()
 
 
 @pytest.mark.parametrize("limit", [0.25, 0.0, 1e6])
