@@ -60,7 +60,7 @@ def _as_table(text: str, guesses: dict, i: int, mask_token: str) -> str:
         lines.append("(trained from scratch: there is no model to compare with)")
     for number in range(len(guesses["after"][i])):
         lines.append("")
-        lines.append(f"{mask_token} {number + 1:<4}" + "".join(f"{titles[when]:<30}" for when in guesses).rstrip())
+        lines.append(f"{mask_token} {number + 1:<5}" + "".join(f"{titles[when]:<30}" for when in guesses).rstrip())
         for row in zip(*(found[i][number] for found in guesses.values()), strict=True):
             cells = "".join(f"{token:<20} {100 * p:5.1f} %  " for token, p in row)
             lines.append(" " * (len(mask_token) + 6) + cells.rstrip())
