@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from paddle_ft.errors import UserError
@@ -78,7 +80,7 @@ def longest_first(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
     return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
 
 
-def pad(rows: list[np.ndarray], value: int, multiple: int = 1) -> np.ndarray:
+def pad(rows: Sequence[np.ndarray], value: int, multiple: int = 1) -> np.ndarray:
     """[b] rows of different length -> int64 [b, s], padded on the right with `value`, s a multiple of `multiple`."""
     width = max(len(row) for row in rows)
     width = -(-width // multiple) * multiple

@@ -126,10 +126,11 @@ class MaskedLM(LanguageModel):
         """input_ids [b, s] with tokens hidden, attention_mask [b, s], positions [n] of the targets in the flattened batch,
         target_ids [n]."""
         if "labels" in dataset.columns:
-            seen = pad([dataset.columns["seen"][i] for i in indices], self.tokenizer.pad_token_id)
-            labels = pad([dataset.columns["labels"][i] for i in indices], IGNORE)
+            seen, labels = ([dataset.columns[name][i] for i in indices] for name in ("seen", "labels"))
         else:
             seen, labels = self._masked(dataset, indices, rng)
+        multiple = self.config.train.pad_to_multiple_of
+        seen, labels = pad(seen, self.tokenizer.pad_token_id, multiple), pad(labels, IGNORE, multiple)
         positions = np.flatnonzero(labels.reshape(-1) != IGNORE)
         return {
             "input_ids": seen,

@@ -11,7 +11,10 @@ from paddle_ft.config import load_config
 from paddle_ft.data.masking import IGNORE
 from paddle_ft.data.rows import Rows
 from paddle_ft.errors import UserError
+from paddle_ft.rundir import RunDir
 from paddle_ft.tasks import find_task
+from paddle_ft.training.step import Stepper
+from paddle_ft.world import World
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "play", "##ing", "##s", "the", "a", "film", "##maker", "good", "bad", "."]
 SIZES = (
@@ -58,9 +61,9 @@ def test_texts_are_joined_whole_and_cut(make):
     assert ids(make("task.last_chunk=pad").encode(texts, "train")) == [[2, 8, 10, 3], [2, 5, 6, 14], [13, 3]]
 
 
-def test_a_text_longer_than_the_model_is_not_cut(make):
-    dataset = make("task.last_chunk=pad").encode(rows("film " * 50), "train")
-    assert sum(len(block) for block in ids(dataset)) == 52
+def test_a_text_longer_than_any_model_is_not_cut(make):
+    dataset = make("task.last_chunk=pad").encode(rows("film " * 2000), "train")
+    assert sum(len(block) for block in ids(dataset)) == 2002
 
 
 def test_subsamples(make):
@@ -68,6 +71,16 @@ def test_subsamples(make):
     task = make("task.train_chunks=10", "task.eval_chunks=3")
     assert [len(task.encode(texts, split)) for split in ("train", "validation", "test")] == [10, 3, 3]
     assert ids(task.encode(texts, "train")) == ids(make("task.train_chunks=10", "seed=9").encode(texts, "train"))
+
+
+def test_a_subsample_is_drawn_from_all_texts(make):
+    """A text a block, and no two alike: the seven bits of their numbers as words."""
+    texts = rows(*[" ".join("film" if number >> place & 1 else "play" for place in range(7)) for number in range(100)])
+    every = ids(make("task.chunk_size=9").encode(texts, "train"))
+    assert len(every) == len({tuple(block) for block in every}) == 100
+    chosen = [every.index(block) for block in ids(make("task.chunk_size=9", "task.train_chunks=10").encode(texts, "train"))]
+    assert chosen == sorted(chosen) and len(set(chosen)) == 10
+    assert chosen[0] < 50 < chosen[-1] and chosen != list(range(chosen[0], chosen[0] + 10))
 
 
 def test_a_block_without_an_ordinary_token_is_left_out(make):
@@ -92,6 +105,59 @@ def test_training_masks_are_fresh_and_follow_the_generator(make):
     one, two, again = (task.collate(dataset, everything, np.random.default_rng(seed)) for seed in (1, 2, 1))
     assert one["positions"].tolist() == again["positions"].tolist() != two["positions"].tolist()
     assert (one["input_ids"] == again["input_ids"]).all()
+
+
+@pytest.fixture
+def take(make, tmp_path):
+    """Options -> (what each step's model sees, its loss) of a training of two blocks, alike, one a step, three epochs."""
+
+    def steps(*more):
+        task = make("task.chunk_size=16", "task.mask_probability=0.5", "train.train_batch_size=1", "train.num_train_epochs=3",
+                    "train.learning_rate=0.01", *more)  # fmt: skip
+        dataset = task.encode(rows(*["play film the a good bad . play film the a good bad ."] * 2), "train")
+        assert len(dataset) == 2 and (dataset.columns["ids"][0] == dataset.columns["ids"][1]).all()
+        task.model.train()
+        stepper = Stepper(task, dataset, RunDir(tmp_path), World())
+        try:
+            done = [stepper.take(step)[0] for step in range(stepper.total)]
+        finally:
+            stepper.close()
+        return [one.work.batches[0]["input_ids"][0].tolist() for one in done], [float(one.loss) for one in done]
+
+    return steps
+
+
+def test_a_training_can_be_repeated_exactly_masks_and_losses(take):
+    seen, losses = take()
+    again, losses_again = take()
+    assert seen == again and losses == losses_again
+    other, losses_other = take("seed=9")
+    assert seen != other and losses != losses_other
+
+
+def test_masks_of_a_training_are_fresh_in_each_batch_and_epoch(take):
+    seen, _ = take()
+    assert len(seen) == 6
+    assert len({tuple(row) for row in seen}) == 6
+
+
+def test_padding_to_a_multiple_changes_no_mask(make):
+    texts = rows("the film is good", "bad", "a filmmaker playing films.", "the bad film")
+    tasks = [make("task.last_chunk=pad", "task.chunk_size=5", f"train.pad_to_multiple_of={multiple}") for multiple in (1, 8)]
+    for split in ("train", "validation"):
+        sets = [task.encode(texts, split) for task in tasks]
+        every = np.arange(len(sets[0]))
+        batches = [task.collate(dataset, every, np.random.default_rng(3)) for task, dataset in zip(tasks, sets, strict=True)]
+        assert batches[0]["input_ids"].shape == (len(every), 5) and batches[1]["input_ids"].shape == (len(every), 8)
+        assert (batches[1]["input_ids"][:, :5] == batches[0]["input_ids"]).all()
+        assert (batches[1]["input_ids"][:, 5:] == 0).all() and (batches[1]["attention_mask"][:, 5:] == 0).all()
+        assert (batches[1]["target_ids"] == batches[0]["target_ids"]).all()
+        assert (batches[1]["positions"] == batches[0]["positions"] // 5 * 8 + batches[0]["positions"] % 5).all()
+        losses = [float(task.loss({name: paddle.to_tensor(value) for name, value in batch.items()}))
+                  for task, batch in zip(tasks, batches, strict=True)]  # fmt: skip
+        assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    metrics = [task.evaluate(dataset, "").metrics for task, dataset in zip(tasks, sets, strict=True)]
+    assert metrics[0]["tokens"] == metrics[1]["tokens"] and metrics[0]["loss"] == pytest.approx(metrics[1]["loss"], rel=1e-5)
 
 
 def test_evaluation_masks_are_fixed_whatever_seed_batch_and_order(make):
@@ -186,6 +252,10 @@ def test_the_unigram_baseline_by_hand(make):
 
 def test_fill_several_masks(make):
     task = make()
+    paddle.seed(1)
+    for parameter in task.model.parameters():
+        if parameter.ndim > 1:  # larger weights, for guesses that differ from place to place
+            parameter.set_value(paddle.randn(parameter.shape))
     (masks,) = task.fill(["the [MASK] film is [MASK] good"], 3, "")
     logits = task.model(paddle.to_tensor([[2, 8, 4, 10, 1, 4, 12, 3]]))[0]
     assert len(masks) == 2
@@ -194,6 +264,7 @@ def test_fill_several_masks(make):
         best = np.argsort(-probabilities)[:3]
         assert [token for token, _ in guesses] == [PIECES[i] for i in best]
         assert [p for _, p in guesses] == pytest.approx(probabilities[best].tolist(), rel=1e-5)
+    assert masks[0][0][0] != masks[1][0][0]
     filled = task.predict(["the [MASK] film is [MASK] good"], "")[0]["prediction"]
     assert filled == f"the {masks[0][0][0]} film is {masks[1][0][0]} good"
 
