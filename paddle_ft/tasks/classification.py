@@ -29,8 +29,8 @@ class Options(TaskOptions):
         128, ge=3, description="tokens of a text, or of both texts of a pair, special tokens included; longer ones are cut"
     )
     labels: list[str] | None = Field(
-        None, description="the classes' names in order; the data's labels are these names or their numbers from 0 (null: the"
-        " labels found in the training rows, in order)",
+        None, description="the classes' names in order; the data's labels are these names or, unless names are numbers"
+        " themselves, their numbers from 0 (null: the labels found in the training rows, in order)",
     )  # fmt: skip
     round_labels: bool = Field(
         False, description="labels are scores between 0 and 1: rounded, exactly 0.5 to 0, as Python's round() does"

@@ -1,6 +1,7 @@
 """Classification on a few sentences: features, losses, heads, and whole trainings of seconds."""
 
 import json
+import shutil
 
 import numpy as np
 import paddle
@@ -135,7 +136,27 @@ def test_class_weights_weigh_the_training_rows(tmp_path):
     task, dataset = make(tmp_path, [*ROWS, ROWS[0], ROWS[1]], "distilbert", "task.class_weights=balanced")
     batch = task.collate(dataset, np.array([0, 5]), None)
     assert batch["weight"].tolist() == pytest.approx([8 / (2 * 5), 8 / (2 * 3)])
-    assert task.collate(task.encode(Rows(ROWS), "test"), np.array([0, 5]), None)["weight"].tolist() == [1, 1]
+    for split in ("validation", "test"):
+        assert task.encode(Rows([*ROWS, ROWS[0], ROWS[1]]), split).columns["weight"].tolist() == [1] * 8
+
+
+def test_the_baseline_is_the_commonest_class_of_the_training_rows(tmp_path):
+    task, train_set = make(tmp_path, [*ROWS, ROWS[0]])
+    mostly_neg = task.encode(Rows([*ROWS[3:], ROWS[0]]), "test")
+    name, scores = task.baseline(mostly_neg, train_set)
+    assert name == "majority" and scores.metrics["accuracy"] == 25
+    assert {row["prediction"] for row in scores.predictions} == {"pos"}
+
+
+def test_padding_to_a_multiple(tmp_path):
+    task, dataset = make(tmp_path, PAIRS, "bert", "train.pad_to_multiple_of=8")
+    batch = task.collate(dataset, np.array([0, 1]), None)
+    assert {name: batch[name].shape for name in ("input_ids", "attention_mask", "token_type_ids")} == dict.fromkeys(
+        ("input_ids", "attention_mask", "token_type_ids"), (2, 16)
+    )
+    assert batch["attention_mask"].tolist() == [[1] * 11 + [0] * 5] * 2
+    assert batch["token_type_ids"].tolist() == [[0] * 6 + [1] * 5 + [0] * 5] * 2
+    assert (batch["input_ids"][:, 11:] == 0).all()
 
 
 def test_the_loss_is_a_sum_over_rows(tmp_path):
@@ -266,6 +287,24 @@ def test_a_checkpoints_head_is_kept_for_its_own_classes_only(finished, tmp_path)
     assert head()[0].shape == (32, 3)
     rows = ROWS
     assert head("model.head=lstm_attention")[0].shape == (32, 2)
+
+
+@pytest.mark.parametrize(("names", "kept"), [
+    (["LABEL_0", "LABEL_1"], True),  # what a checkpoint has whose labels were never named
+    (["LABEL_1", "LABEL_0"], False),
+    (["LABEL_0", "pos"], False),
+    (["no", "yes"], False),
+])  # fmt: skip
+def test_a_checkpoints_head_without_names_is_kept_for_as_many_classes(finished, tmp_path, names, kept):
+    shutil.copytree(finished / "best", tmp_path / "start")
+    config = json.loads((tmp_path / "start" / "config.json").read_text())
+    config |= {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
+    (tmp_path / "start" / "config.json").write_text(json.dumps(config))
+    settings = ["model.config=null", f"model.pretrained={tmp_path / 'start'}", "model.new_vocabulary=null"]
+    task, _ = make(tmp_path, ROWS, "distilbert", *settings)
+    trained = inference.open_run(str(finished.path)).model.classifier.weight.numpy()
+    assert (task.model.classifier.weight.numpy() == trained).all() == kept
+    assert task.names == ["neg", "pos"]
 
 
 def test_a_checkpoint_of_another_task_gives_its_encoder(tmp_path):
