@@ -33,10 +33,28 @@ def test_mean_and_deviation_of_a_sample():
 
 
 def test_differences_are_taken_seed_by_seed():
-    pairs = [(result(80.0, 0.5), result(82.0, 0.6)), (result(90.0, 0.5), result(91.0, 0.4))]
+    pairs = [(result(80.0, 0.5), result(82.0, 0.6)), (result(90.0, 0.5), result(91.0, 0.4)), (result(85.0, 0.5), result(84.0, 0.3))]
     found = repeat.differences(pairs)["test"]
-    assert found["accuracy"]["values"] == [2, 1] and found["accuracy"]["better"] == 2
-    assert found["loss"]["better"] == 1  # lower is better
+    assert found["accuracy"]["values"] == [2, 1, -1] and found["accuracy"]["better"] == 2
+    assert found["loss"]["better"] == 2  # lower is better: 0.4 and 0.3
+    swapped = repeat.differences([(second, first) for first, second in pairs])["test"]
+    assert swapped["accuracy"]["better"] == 1 and swapped["loss"]["better"] == 1
+
+
+def test_only_runs_of_the_same_seed_are_compared(tmp_path):
+    """A variant that has not finished its first seed yet: its second stands against the recipe's second."""
+    both = plans(tmp_path, seeds=3, against=["model.head=lstm_attention"])
+    accuracies = [[80.0, 90.0, 70.0], [None, 91.0, 74.0]]
+    for plan, values in zip(both, accuracies, strict=True):
+        for config, accuracy in zip(plan.configs, values, strict=True):
+            run = RunDir(config.output_dir)
+            run.path.mkdir(parents=True)
+            run.write_results({"status": "training"} if accuracy is None else {"status": "finished", **result(accuracy, 0.5)})
+    text = repeat.write_tables(both)
+    found = json.loads((tmp_path / "run" / "repeat.json").read_text())
+    assert found["seeds"] == [2022, 2023, 2024]
+    assert found["difference"]["test"]["accuracy"]["values"] == [1, 4]
+    assert "over 2 pairs of runs with the same seed" in text
 
 
 def test_seeds_are_run_once_and_gone_on_with(tmp_path, monkeypatch):

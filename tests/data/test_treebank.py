@@ -14,6 +14,7 @@ TRAIN = (
     "(3 (2 It) (4 (2 's) (4 (3 lovely) (2 .))))\n(2 (2 Seen) (2 -LRB-twice-RRB-))\n"
     "(0 (2 A) (1 (1 dull) (2 film)))\n(2 (2 -LRB-) (2 1\\/2))\n"
 )
+TEST = "(0 (1 Awful) (2 .))\n(3 (3 Fine) (2 .))\n(2 (2 So) (2 .))\n"
 DEV = "(1 (2 No) (2 .))\n(4 (3 Great) (2 !))\n"
 
 
@@ -22,7 +23,7 @@ def folder(tmp_path):
     (tmp_path / "trees").mkdir()
     (tmp_path / "trees" / "train.txt").write_text(TRAIN)
     (tmp_path / "trees" / "dev.txt").write_text(DEV)
-    (tmp_path / "trees" / "test.txt").write_text(DEV)
+    (tmp_path / "trees" / "test.txt").write_text(TEST)
     return tmp_path
 
 
@@ -35,7 +36,8 @@ def test_sentences_with_the_label_of_the_root(folder):
         ("It 's lovely .", "3"), ("Seen -LRB-twice-RRB-", "2"), ("A dull film", "0"), ("( 1/2", "2"),
     ]  # fmt: skip
     assert [row["label"] for row in read(folder, "validation").rows] == ["1", "4"]
-    assert len(read(folder / "trees", "test")) == 2
+    assert [row["label"] for row in read(folder, "test").rows] == ["0", "3", "2"]
+    assert [row["text"] for row in read(folder / "trees", "test").rows] == ["Awful .", "Fine .", "So ."]
 
 
 def test_scores_and_binary(folder):

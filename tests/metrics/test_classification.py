@@ -70,6 +70,15 @@ def test_calibration_by_hand():
     assert expected_calibration_error(np.array([0]), np.array([[1.0, 0.0]])) == 0
 
 
+def test_calibration_has_fifteen_bins():
+    # 0.52 (right) and 0.58 (wrong) lie in two bins of a fifteenth, in one of a tenth; 0.62 (wrong) and 0.66 (right) share one
+    probabilities = np.array([[0.52, 0.48], [0.58, 0.42], [0.62, 0.38], [0.66, 0.34]])
+    labels = [0, 1, 1, 0]
+    expected = 0.48 + 0.58 + abs(0.34 - 0.62)
+    assert expected_calibration_error(np.array(labels), probabilities) == pytest.approx(100 * expected / 4)
+    assert classification_scores(labels, probabilities, bootstrap=0)["ece"] == pytest.approx(100 * expected / 4, abs=1e-4)
+
+
 def test_majority_baseline():
     probabilities = majority_probabilities([2, 2, 0, 1], examples=3, classes=4)
     assert probabilities.tolist() == [[0.25, 0.25, 0.5, 0.0]] * 3

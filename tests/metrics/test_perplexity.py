@@ -1,14 +1,23 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
-from paddle_ft.metrics.perplexity import perplexity
+from paddle_ft.metrics.perplexity import perplexity, perplexity_interval
 
 
 def test_weighted_by_tokens():
     # one batch of 1 token at 4 nats, one of 9 tokens at 1 nat each: exp(13 / 10), not exp((4 + 1) / 2)
     assert perplexity(4 + 9, 10) == pytest.approx(math.exp(1.3))
+
+
+def test_the_interval_is_of_the_ratio_of_sums():
+    """Of two texts, 4 nats for 1 token and 9 for 9, a resample holds both in half of all cases: exp(13 / 10). A quarter
+    holds the first alone, exp(4), a quarter the second alone, exp(1)."""
+    nll, tokens = np.array([4.0, 9.0]), np.array([1, 9])
+    assert perplexity_interval(nll, tokens, seed=0, n=2000, level=0.4) == pytest.approx((math.exp(1.3),) * 2)
+    assert perplexity_interval(nll, tokens, seed=0, n=2000, level=0.9) == pytest.approx((math.exp(1), math.exp(4)))
 
 
 def test_uniform_model_has_the_vocabulary_size():
