@@ -70,6 +70,18 @@ def test_an_example_and_its_targets(make):
     assert task.count_targets(batch) == 6
 
 
+def test_padding_to_a_multiple_adds_no_target(make):
+    task, padded = make(), make("train.pad_to_multiple_of=4")
+    dataset = task.encode(rows("abc", "a"), "train")
+    plain, wide = (one.collate(dataset, np.array([0, 1]), np.random.default_rng(0)) for one in (task, padded))
+    assert wide["input_ids"].shape == (2, 8)
+    assert (wide["input_ids"][:, :5] == plain["input_ids"]).all() and (wide["input_ids"][:, 5:] == PAD).all()
+    assert wide["positions"].tolist() == [0, 1, 2, 3, 8, 9]
+    assert (wide["target_ids"] == plain["target_ids"]).all()
+    losses = [float(task.loss({name: paddle.to_tensor(value) for name, value in batch.items()})) for batch in (plain, wide)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
 def test_a_text_that_is_cut_has_no_end(make):
     dataset = make().encode(rows("abcdefghij"), "train")
     assert dataset.columns["ids"][0].tolist() == [BOS, *text_ids("abcdefg")]
