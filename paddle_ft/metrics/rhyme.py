@@ -8,10 +8,11 @@ from functools import cache
 
 from paddle_ft.progress import say
 
-from .text import CJK
+from .text import word_spans
 
 _HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
-_LAST = re.compile(rf"([{CJK}]|[^\W_{CJK}]+(?:['’-][^\W_{CJK}]+)*['’]?)[\W_]*$")
+_BETWEEN = re.compile(r"[^\w'*#$@]+")  # parts of a word: sky-high, and/or
+_HIDDEN = re.compile(r"[*#$@]")  # letters that are not shown
 _ASIDES = re.compile(r"(?:[(（][^()（）]*[)）][^\w()（）]*)+$")
 _SPELT = re.compile(r"([aeiouy]+[^aeiouy]*)$")  # from the last vowel letters on
 _SILENT_E = re.compile(r"([aeiouy]+)([^aeiouy]+)e(s?)$")  # fake, fakes: the e is not spoken
@@ -31,16 +32,17 @@ def without_asides(line: str) -> str:
 def last_word(line: str) -> str:
     """The last word of a line (of Chinese: the last character), in small letters; "" where there is none. Neither punctuation
     nor ad-libs in parentheses hide it: "in the night (yeah)!" ends on night."""
-    found = _LAST.search(without_asides(line))
-    return found[1].replace("’", "'").lower() if found else ""
+    line = without_asides(line)
+    spans = word_spans(line)
+    return line[slice(*spans[-1])].replace("’", "'").lower() if spans else ""
 
 
 def rhymes(line: str, before: str) -> bool:
     """Whether the ends of two lines rhyme. A word does not rhyme with itself, nor an English one with a Chinese one.
 
     English: some pronunciation of each is the same from the last stressed vowel on (CMU Pronouncing Dictionary). Where one of
-    the words is not in the dictionary: both are spelt the same from the last vowel letters on, a silent e apart. Chinese: a
-    reading of each has the same final in pinyin, medial and tone apart.
+    the words is not in the dictionary: both are spelt the same from the last vowel letters on, a silent e apart; of a word with
+    hidden letters (n***a) nothing is known. Chinese: a reading of each has the same final in pinyin, medial and tone apart.
     """
     first, second = last_word(line), last_word(before)
     if not first or not second or first == second:
@@ -74,11 +76,16 @@ def _dictionary() -> dict[str, list[list[str]]]:
 @cache
 def _spoken_ends(word: str) -> frozenset[tuple[str, ...]]:
     """The rhyming part of every pronunciation: from the last stressed vowel (1 or 2) on; empty for unknown words."""
+    parts = _BETWEEN.split(word)
+    return frozenset(map(_from_stress, _pronunciations(word) or _pronunciations(parts[-1])))
+
+
+def _pronunciations(word: str) -> list[list[str]]:
+    """Of ballin': of balling, but for its end. The dictionary's ballin is a surname with the stress of one."""
     known = _dictionary()
-    found = known.get(word) or known.get(word.strip("'")) or known.get(word.rpartition("-")[2])
-    if not found and word.endswith("in'"):
-        found = [[*phones[:-1], "N"] for phones in known.get(word[:-1] + "g", [])]  # thuggin' as thugging, but for the end
-    return frozenset(map(_from_stress, found or []))
+    if word.endswith("in'") and (found := known.get(f"{word[:-1]}g")):
+        return [[*phones[:-1], "N"] for phones in found]
+    return known.get(word) or known.get(word.strip("'")) or []
 
 
 def _from_stress(phones: list[str]) -> tuple[str, ...]:
@@ -88,7 +95,7 @@ def _from_stress(phones: list[str]) -> tuple[str, ...]:
 
 
 def _spelt_end(word: str) -> str:
-    letters = re.sub(r"[^\w]|\d", "", word)
+    letters = "" if _HIDDEN.search(word) else re.sub(r"[^\w]|\d", "", word)
     letters = _SILENT_E.sub(r"\1\2\3", letters)
     found = _SPELT.search(letters)
     return found[1] if found else ""

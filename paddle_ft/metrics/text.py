@@ -14,6 +14,10 @@ CJK = (
     "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U000323af"
 )
 _CHARACTER = re.compile(f"[{CJK}]")
+# Between spaces, full-width punctuation and Chinese characters: a word with what surrounds it; and the word in there. Signs that
+# stand for hidden letters (f***, @#$!) are letters, and an apostrophe belongs to its word (runnin', '99).
+_CHUNK = re.compile(f"[{CJK}]|[^\\s{CJK}\u3001-\u3003\u3008-\u3011\uff01-\uff0f\uff1a-\uff20]+")
+_WORD = re.compile(r"['’]?(?:[^\W_]|[*#$@])(?:.*(?:[^\W_]|[*#$@]))?['’]?")
 _TOKEN = re.compile(
     f"[{CJK}]"  # one character
     r"|\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?%?"  # 1,234,567.5
@@ -33,6 +37,16 @@ class CharacterWordTokenizer:
 
     def tokenize(self, text: str) -> list[str]:
         return _TOKEN.findall(unicodedata.normalize("NFKC", text).lower())
+
+
+def word_spans(line: str) -> list[tuple[int, int]]:
+    """(start, end) of each word of a line: what stands between spaces, punctuation around it apart (n***a, 24/7, A$AP, don't are
+    one word each); of Chinese, Japanese and Korean each character."""
+    spans = []
+    for chunk in _CHUNK.finditer(line):
+        if word := _WORD.search(chunk[0]):
+            spans.append((chunk.start() + word.start(), chunk.start() + word.end()))
+    return spans
 
 
 def detect_language(texts: Sequence[str]) -> str:

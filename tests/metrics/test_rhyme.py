@@ -22,6 +22,13 @@ from paddle_ft.metrics.rhyme import last_word, rhymes
         ("all night (yeah)", "I see the light (uh, uh)!"),
         ("at the skrrtake", "by the blorake"),  # unknown to the dictionary: by spelling
         ("the zorble", "her florble"),
+        ("we were ballin'", "they were callin’"),  # as balling and calling; the dictionary's ballin, lovin, askin are surnames
+        ("they are lovin'", "pushin' and shovin'"),
+        ("what they're chasin'", "we're racin'"),
+        ("who is askin'", "all the maskin'"),
+        ("stay good-lookin'", "we're cookin'"),
+        ("sky-high", "it's a lie"),  # unknown as one word: its last part
+        ("AC/DC", "come with me"),
     ],
 )
 def test_english_rhymes(first, second):
@@ -38,6 +45,13 @@ def test_english_rhymes(first, second):
         ("give me love", "all I need is Love!"),  # the same word
         ("running", "sing"),  # only the unstressed syllable
         ("skrrtake", "blorant"),
+        ("skrrtake", "blorone"),  # a silent e alone is no rhyme
+        ("skrrtakes", "blorones"),
+        ("lovin'", "movin'"),  # spelt alike, spoken otherwise
+        ("we were huggin'", "they were hugging it was mugging"),  # n and ng
+        ("n***a", "what a"),  # what is hidden is not known
+        ("f**k", "chick"),
+        ("24/7", "it's 11"),
         ("skrrtzz", "plrtzz"),  # no vowel to rhyme on
         ("", "night"),
         ("...", "!!!"),
@@ -67,6 +81,11 @@ def test_chinese_by_the_final_of_pinyin():
         ("?!", ""),
         ("in the night (yeah), (uh)!", "night"),
         ("in the night (yeah) again", "again"),
+        ("what a n***a", "n***a"),
+        ("like A$AP!", "a$ap"),
+        ("all day 24/7 (yeah)", "24/7"),
+        ("sky-high", "sky-high"),
+        ('what the "f**k"!', "f**k"),
     ],
 )
 def test_last_word(line, word):
