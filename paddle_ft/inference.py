@@ -68,7 +68,7 @@ def _rows(task: Task, split: str | None) -> dict[str, Rows]:
         if loaded is None:
             raise
         say(f"only {split} is read, without a baseline: {str(error).splitlines()[0]}")
-        return {split: loaded}
+        return {split: task.arrange_one(loaded, split)}
 
 
 def _baseline(task: Task, dataset: Dataset, rows: dict[str, Rows]) -> dict:

@@ -1,21 +1,17 @@
-"""Songs to pairs of lines: cleaning, sections, the line (or lines) before and the line after, and noise on the words.
-
-Songs come as people have them: plain text, or as scraped from Genius, whose page furniture sticks to the text ("HUMBLE.
-Lyrics[Intro]", "You might also like[Verse 2]", "in the night123Embed").
-"""
+"""Songs to pairs of lines: the line (or lines) before and the line after, and noise on the words."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from paddle_ft.data.song_text import clean, key
 from paddle_ft.errors import UserError
 from paddle_ft.metrics.rhyme import without_asides
-from paddle_ft.metrics.text import CJK, CharacterWordTokenizer
+from paddle_ft.metrics.text import word_spans
 from paddle_ft.progress import Progress
 
 SEPARATOR = "<line>"  # between the lines of a source of several
@@ -24,113 +20,6 @@ COUNTS = (
     "lines", "section_headers", "leftovers", "adlib_lines", "wordless_lines", "repeated_lines", "sections", "pairs_found",
     "repeated_pairs",
 )  # fmt: skip
-
-# ---------------------------------------------------------------------------------------------------- leftovers of Genius
-# The number of contributors, translations and the title, on the song's first line, with what follows glued on.
-_TITLE = re.compile(r'^.*?\bLyrics(?=$|[\[("“A-Z])(?:.*Read More)?')
-_PROMOTION = re.compile(r"(?:See .{1,80}? ?Live)?(?:Get tickets as low as \$[\d.,]+)?You might also like(?=\s*$|\s*\[|[(\"'“A-Z])")
-# The number cannot be told from figures that end the last line: they go with it.
-_TAIL = re.compile(r"(?:\d[\d.,]*[KM]?|(?<!\s))Embed(?:Share URLCopyEmbedCopy)?$")
-
-# ---------------------------------------------------------------------------------------------------- section headers
-_NAME = (
-    r"(?:(?:pre|post)[-\s]?)?(?:verse|chorus|hook|bridge|intro|outro|refrain|interlude)"
-    r"|主歌|副歌|前奏|间奏|尾奏|尾声|过渡|桥段|导歌|说唱"
-)
-_BRACKETS_ALONE = re.compile(r"^(?:[\[【][^\]】]*[\]】]\s*)+$")
-_BRACKETED = re.compile(r"^[\[【]([^\]】]*)[\]】]\s*(.*)$")
-_NAMED = re.compile(rf"^(?:{_NAME})(?![a-z])", re.IGNORECASE)
-_BARE = re.compile(
-    rf"^(?:{_NAME})\s*(?:\d+|[ivx]+|[一二三四])?\s*(?:\(?\s*x\s*\d+\s*\)?)?\s*[:：.]?$"  # Chorus x2:
-    rf"|^\((?:{_NAME})(?![a-z])[^()]*\)$"  # (Hook: somebody)
-    rf"|^(?:{_NAME})\s*\d+\s*[:：-][^,.!?]{{0,40}}$",  # Verse 2: somebody
-    re.IGNORECASE,
-)
-
-# ---------------------------------------------------------------------------------------------------- ad-libs
-_ASIDE = re.compile(r"\([^()]*\)|（[^（）]*）")
-_CALLS = (
-    "yeah yea ye yeh yuh yah yup uh uhuh huh ay aye ey hey yo oh o uhoh woah whoa wo woh wow skrt skr brt br gr la na nah m mhm hm"
-    " ah ha haha hah ugh eh ok okay ya hu ho bah pow 啊 哦 噢 耶 呀 嘿 喔 嗯 哎 唉 啦 哈 呦 哟 诶 欸"
-)
-_ADLIBS = set(_CALLS.split())
-_DRAWN_OUT = re.compile(r"(.)\1+")
-
-_tokenize = CharacterWordTokenizer().tokenize
-
-
-def key(line: str) -> str:
-    """What makes two lines the same: their words, without case and punctuation."""
-    return " ".join(_tokenize(line))
-
-
-def is_adlib(line: str) -> bool:
-    """True where a line has nothing but calls ("Yeah, yeah", "Skrrt!"), or stands wholly in parentheses, as ad-libs and
-    backing vocals do."""
-    words = _tokenize(_ASIDE.sub(" ", line))
-    return all(_DRAWN_OUT.sub(r"\1", word) in _ADLIBS for word in words)
-
-
-def split_header(line: str) -> tuple[bool, str]:
-    """(whether the line begins a section, the lyrics that follow on the same line).
-
-    Anything alone in square brackets begins one ([Verse 1: somebody], [Part II], [Somebody]); brackets with lyrics behind
-    them only if they name a section; without brackets or in parentheses a section's name must stand alone.
-    """
-    if _BRACKETS_ALONE.match(line) or _BARE.match(line):
-        return True, ""
-    bracketed = _BRACKETED.match(line)
-    if bracketed and _NAMED.match(bracketed[1].strip()):
-        return True, bracketed[2]
-    return False, line
-
-
-def clean(text: str) -> tuple[list[list[str]], Counter]:
-    """The sections of a song, each a list of its lines, and how many lines each step took out (see COUNTS).
-
-    A section ends at a header, at a blank line and where a song ends. Leftovers and ad-libs vanish without ending it, so
-    that the lines around them follow each other.
-    """
-    counts: Counter = Counter()
-    sections: list[list[str]] = [[]]
-    beginning = True  # before the first line that holds anything
-    for raw in text.replace("\ufeff", "").replace("\u200b", "").splitlines():
-        line = " ".join(raw.split())
-        if not line:
-            sections.append([])
-            continue
-        counts["lines"] += 1
-        bare = _PROMOTION.sub("", line)
-        if beginning:
-            bare = _TITLE.sub("", bare)
-        beginning = False
-        untailed = _TAIL.sub("", bare)
-        ended, bare = untailed != bare, untailed.strip()
-        if bare != line:
-            counts["leftovers"] += 1
-        is_header, bare = split_header(bare) if bare else (False, bare)
-        if is_header:
-            counts["section_headers"] += 1
-            sections.append([])
-        if bare:
-            _append(sections[-1], bare, counts)
-        if ended:  # files that hold several songs one after the other
-            sections.append([])
-            beginning = True
-    sections = [section for section in sections if section]
-    counts["sections"] = len(sections)
-    return sections, counts
-
-
-def _append(section: list[str], line: str, counts: Counter) -> None:
-    if not _tokenize(line):
-        counts["wordless_lines"] += 1
-    elif is_adlib(line):
-        counts["adlib_lines"] += 1
-    elif section and key(section[-1]) == key(line):
-        counts["repeated_lines"] += 1
-    else:
-        section.append(line)
 
 
 def pairs(sections: list[list[str]], context_lines: int) -> Iterator[tuple[list[str], str]]:
@@ -153,10 +42,6 @@ def unrepeated(found: Iterator[tuple[list[str], str]], seen: set, counts: Counte
 
 
 # ---------------------------------------------------------------------------------------------------- noise
-# A Chinese character, or letters and digits with the apostrophes and hyphens that belong to them: runnin', y'all, '99.
-_WORD = re.compile(rf"[{CJK}]|['’]?[^\W_{CJK}]+(?:['’-][^\W_{CJK}]+)*['’]?")
-
-
 def _maskable(line: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """The words of a line but its last, and the last before asides at its end."""
     end = len(without_asides(line))
@@ -165,13 +50,13 @@ def _maskable(line: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def mask_words(lines: list[str], share: float, mask: str, rng: np.random.Generator) -> list[str]:
-    """The lines with `share` of all their words replaced by `mask`, one for one.
+    """The lines with `share` of all their words (see word_spans) replaced by `mask`, one for one.
 
     The last word of a line, which rhymes, is never replaced, whatever punctuation follows it, nor is the one before an ad-lib
     in parentheses at the line's end; the punctuation around a replaced word stays. Where the share is no whole number of
     words, chance decides between the two nearest, so that the share is right on average.
     """
-    words = [[match.span() for match in _WORD.finditer(line)] for line in lines]
+    words = [word_spans(line) for line in lines]
     free = [(number, span) for number, line in enumerate(lines) for span in _maskable(line, words[number])]
     count = min(len(free), int(share * sum(map(len, words)) + rng.random()))
     out = list(lines)
@@ -190,6 +75,12 @@ def prefix_token(label: str) -> str:
 def join(lines: list[str], prefix: str = "") -> str:
     """A source as the model reads it."""
     return prefix + SEPARATOR.join(lines)
+
+
+def parts(source: str, separator: str = SEPARATOR) -> tuple[str, list[str]]:
+    """(prefix token or "", lines): what `join` has joined."""
+    prefix, end, rest = source.partition(">") if source.startswith("<style:") else ("", "", source)
+    return prefix + end, rest.strip().split(separator)
 
 
 def split_songs(songs: list[dict], shares: tuple[float, float]) -> dict[str, list[dict]]:
@@ -240,3 +131,29 @@ class Pairing:
                     rows.append({"source": join(context, song["prefix"]), "target": target})
         self.lines = list(lines.values())
         return rows, {name: counts[name] for name in ("songs", "repeated_songs", *COUNTS)}
+
+
+def describe(counts: dict[str, int], rows: int) -> str:
+    """What cleaning and pairing did, for the terminal."""
+    names = {
+        "repeated_songs": "repeated songs removed",
+        "section_headers": "section headers removed",
+        "leftovers": "lines cleaned of page leftovers",
+        "adlib_lines": "ad-lib lines removed",
+        "wordless_lines": "lines without words removed",
+        "repeated_lines": "lines removed that repeat the one before",
+    }
+    steps = [f"{counts[name]:,} {what}" for name, what in names.items() if counts[name]]
+    return (
+        ", ".join([f"{counts['songs']:,} songs", f"{counts['lines']:,} lines", *steps, f"{counts['sections']:,} sections"])
+        + f": {counts['pairs_found']:,} pairs, {counts['repeated_pairs']:,} of them repeated and removed, {rows:,} left"
+    )
+
+
+def why_none(counts: dict[str, int]) -> str:
+    """Why there are songs and not one pair of lines, for the error."""
+    songs = counts["songs"]
+    if counts["pairs_found"] or counts["repeated_songs"] == songs:
+        what = f"all pairs of its {songs} songs are" if counts["pairs_found"] else f"its {songs} songs are all"
+        return f"{what} repeated: each stands twice, here or in a split before. Take repeated songs out, or give more."
+    return f"its {songs} songs have no two lines that follow each other in a section."

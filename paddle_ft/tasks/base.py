@@ -119,6 +119,10 @@ class Task:
         Facts for the report go into Rows.info."""
         return rows
 
+    def arrange_one(self, rows: Rows, split: str) -> Rows:
+        """As `arrange`, for an evaluation of one split where the others cannot be had: nothing is split."""
+        return rows
+
     def encode(self, rows: Rows, split: str) -> Dataset:
         """Texts to token ids."""
         raise NotImplementedError

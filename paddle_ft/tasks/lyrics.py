@@ -53,6 +53,7 @@ class Lyrics(Seq2Seq):
     best_metric = "perplexity"
     higher_is_better = False
     generates_by_chance = True  # the noise
+    originals: list[str] | None = None  # the training lines; None where they cannot be had
 
     # -------------------------------------------------------------------------------- songs to pairs
     def arrange(self, rows: dict[str, Rows]) -> dict[str, Rows]:
@@ -65,15 +66,23 @@ class Lyrics(Seq2Seq):
         pairing, arranged = lyrics.Pairing(self.options.context_lines), {}
         for split in [split for split in ("train", "validation", "test") if songs.get(split)]:
             pairing = pairing if alone else lyrics.Pairing(self.options.context_lines)
-            found, counts = pairing(songs[split], f"pairs of {split}")
-            say(f"{split}: {describe(counts, len(found))}")
-            if not found:
-                raise UserError(f"data.{split}: its {counts['songs']} songs have no two lines that follow each other in a section.")
-            arranged[split] = replace(rows[split], rows=found, info=counts)
-            if split == "train":
-                self.originals = pairing.lines
+            arranged[split] = self._paired(rows[split], songs[split], split, pairing)
         self.styles = sorted({song["prefix"] for song in songs["train"]} - {""})
         return arranged
+
+    def arrange_one(self, rows: Rows, split: str) -> Rows:
+        if split != "train":
+            say("originality is left out: it is measured against the training lines")
+        return self._paired(rows, self._chosen(rows, split), split, lyrics.Pairing(self.options.context_lines))
+
+    def _paired(self, rows: Rows, songs: list[dict[str, str]], split: str, pairing: lyrics.Pairing) -> Rows:
+        found, counts = pairing(songs, f"pairs of {split}")
+        say(f"{split}: {lyrics.describe(counts, len(found))}")
+        if not found:
+            raise UserError(f"data.{split}: {lyrics.why_none(counts)}")
+        if split == "train":
+            self.originals = pairing.lines
+        return replace(rows, rows=found, info=counts)
 
     def _chosen(self, loaded: Rows, split: str) -> list[dict[str, str]]:
         """The songs to use, each {"lyrics", "prefix"}. Raises UserError if `only` or `prefix` find no genre to go by."""
@@ -113,7 +122,7 @@ class Lyrics(Seq2Seq):
         dataset = super().encode(rows, split)
         dataset.info |= rows.info
         if split == "train" and self.options.noise:
-            dataset.columns["parts"] = [_parts(row["source"]) for row in rows.rows]
+            dataset.columns["parts"] = [lyrics.parts(row["source"]) for row in rows.rows]
         return dataset
 
     def collate(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -158,29 +167,34 @@ class Lyrics(Seq2Seq):
         from paddle_ft.metrics.originality import originality
         from paddle_ft.metrics.rhyme import rhymes
 
-        before = [_parts(row["source"])[1][-1] for row in rows]
+        before = [lyrics.parts(row["source"])[1][-1] for row in rows]
         rhyming = [rhymes(text, line) for text, line in zip(texts, before, strict=True)]
         real = [rhymes(row["target"], line) for row, line in zip(rows, before, strict=True)]
-        figures, origins = originality(texts, self._index())
-        samples, seed = self.config.eval.bootstrap_samples, self.config.seed
-        metrics: dict[str, Any] = {"rhyme": _percent(rhyming), "rhyme_of_real_lines": _percent(real), **figures}
-        for name, values in (("rhyme", 100.0 * np.array(rhyming)), ("max_bleu", [origin.bleu for origin in origins])):
-            metrics[f"{name}_ci"] = [round(end, 4) for end in confidence_interval(values, seed, samples)]
+        metrics: dict[str, Any] = {"rhyme": _percent(rhyming), "rhyme_of_real_lines": _percent(real)}
+        intervals, tellings = {"rhyme": 100.0 * np.array(rhyming)}, [{}] * len(texts)
+        if self.originals is not None:
+            figures, origins = originality(texts, self._index())
+            metrics |= figures
+            intervals["max_bleu"] = [origin.bleu for origin in origins]
+            tellings = [self._told(origin) for origin in origins]
+        for name, values in intervals.items():
+            interval = confidence_interval(values, self.config.seed, self.config.eval.bootstrap_samples)
+            metrics[f"{name}_ci"] = [round(end, 4) for end in interval]
         metrics |= {"distinct1": distinct(texts, 1), "distinct2": distinct(texts, 2), "generated_lines": len(texts)}
         predictions = [
-            {
-                "source": row["source"],
-                "target": row["target"],
-                "prediction": text,
-                "originality": round(100 - origin.bleu, 2),  # against the training line most like it
-                "nearest_training_line": "" if origin.line is None else self.originals[origin.line],
-                "longest_copy": origin.copied,
-                "exact_copy": origin.exact,
-                "rhymes": rhyme,
-            }
-            for row, text, origin, rhyme in zip(rows, texts, origins, rhyming, strict=True)
+            {"source": row["source"], "target": row["target"], "prediction": text, **telling, "rhymes": rhyme}
+            for row, text, telling, rhyme in zip(rows, texts, tellings, rhyming, strict=True)
         ]
         return Scores(metrics, predictions)
+
+    def _told(self, origin) -> dict[str, Any]:
+        """Where a generated line comes from."""
+        return {
+            "originality": round(100 - origin.bleu, 2),  # against the training line most like it
+            "nearest_training_line": "" if origin.line is None else self.originals[origin.line],
+            "longest_copy": origin.copied,
+            "exact_copy": origin.exact,
+        }
 
     def _index(self):
         """The n-grams of the training lines, indexed once."""
@@ -199,7 +213,7 @@ class Lyrics(Seq2Seq):
     def other_baselines(self, dataset: Dataset, train: Dataset) -> dict[str, Scores]:
         """The source's last line said again."""
         rows = [dataset.rows[i] for i in self._shown(dataset)]
-        return {"line copied": self.score([_parts(row["source"])[1][-1] for row in rows], rows)}
+        return {"line copied": self.score([lyrics.parts(row["source"])[1][-1] for row in rows], rows)}
 
     # -------------------------------------------------------------------------------- writing
     def generation_options(self, **search):
@@ -214,11 +228,23 @@ class Lyrics(Seq2Seq):
         return [join_chinese(text) for text in self.fast_tokenizer.decode_batch(rows, skip_special_tokens=True)]
 
     def predict(self, texts: list[str], label: str) -> list[dict[str, Any]]:
-        """The next line of each text. Lines of a text that has several (a JSON string with \\n) are its context."""
-        lines = [[line.strip() for line in text.splitlines() if line.strip()] or [""] for text in texts]
-        sources = [lyrics.join(one[-self.options.context_lines :]) for one in lines]
-        outputs = self.generate(self.source_ids(sources), label)
+        """The next line of each text. Lines of a text that has several (a JSON string with \\n) are its context; of a run with
+        task.prefix the genre's token stands before them. Raises UserError where it does not."""
+        outputs = self.generate(self.source_ids([self._source(text) for text in texts]), label)
         return [{"source": text, "prediction": output} for text, output in zip(texts, outputs, strict=True)]
+
+    def _source(self, text: str) -> str:
+        prefix, lines = lyrics.parts("\n".join(line.strip() for line in text.splitlines() if line.strip()), "\n")
+        if self.options.prefix and self.fast_tokenizer.token_to_id(prefix) is None:
+            known = self._known_prefixes()
+            raise UserError(
+                f"--input: {text!r} has no genre, and this run was trained with task.prefix: begin each text with one of"
+                f" {', '.join(known)}, e.g. {known[-1]}{lines[-1]}"
+            )
+        return lyrics.join(lines[-self.options.context_lines :], prefix)
+
+    def _known_prefixes(self) -> list[str]:
+        return sorted(token for token in self.fast_tokenizer.get_vocab() if token.startswith("<style:"))
 
     @classmethod
     def generate_arguments(cls, group: argparse._ActionsContainer) -> None:
@@ -254,31 +280,14 @@ class Lyrics(Seq2Seq):
             if genre is not None:
                 raise UserError("--genre: this run was trained without task.prefix, it knows no genres.")
             return ""
-        known = [token for token in self.fast_tokenizer.get_vocab() if token.startswith("<style:")]
+        known = self._known_prefixes()
         token = lyrics.prefix_token(genre or "")
         if token not in known:
-            names = sorted(one.removeprefix("<style:").removesuffix(">") for one in known)
+            names = [one.removeprefix("<style:").removesuffix(">") for one in known]
             missing = f"--genre {genre}: unknown" if genre else "--genre is missing"
             command = f"python -m paddle_ft generate {shlex.quote(run)} --seed-line {shlex.quote(seed_line)} --genre {names[-1]}"
             raise UserError(f"{missing}: this run was trained with {', '.join(names)}, and writes one of them, e.g.\n  {command}")
         return token
-
-
-def describe(counts: dict[str, int], rows: int) -> str:
-    """What cleaning and pairing did, for the terminal."""
-    names = {
-        "repeated_songs": "repeated songs removed",
-        "section_headers": "section headers removed",
-        "leftovers": "lines cleaned of page leftovers",
-        "adlib_lines": "ad-lib lines removed",
-        "wordless_lines": "lines without words removed",
-        "repeated_lines": "lines removed that repeat the one before",
-    }
-    steps = [f"{counts[name]:,} {what}" for name, what in names.items() if counts[name]]
-    return (
-        ", ".join([f"{counts['songs']:,} songs", f"{counts['lines']:,} lines", *steps, f"{counts['sections']:,} sections"])
-        + f": {counts['pairs_found']:,} pairs, {counts['repeated_pairs']:,} of them repeated and removed, {rows:,} left"
-    )
 
 
 def _plain(style: str) -> str:
@@ -287,12 +296,6 @@ def _plain(style: str) -> str:
 
 def _percent(values: list[bool]) -> float:
     return round(100 * float(np.mean(values)), 4)
-
-
-def _parts(source: str) -> tuple[str, list[str]]:
-    """(prefix token or "", lines) of a source."""
-    prefix, end, rest = source.partition(">") if source.startswith("<style:") else ("", "", source)
-    return prefix + end, rest.split(lyrics.SEPARATOR)
 
 
 TASK = Lyrics

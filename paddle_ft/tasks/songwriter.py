@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from paddle_ft.data import lyrics
+from paddle_ft.data.song_text import key
 from paddle_ft.errors import UserError
 from paddle_ft.progress import say
 
@@ -60,15 +61,15 @@ class SongWriter:
 
         first: how many candidates to leave out, so that songs without chance in them differ.
         """
-        there = {lyrics.key(line) for line in song} | {""}
+        there = {key(line) for line in song} | {""}
         for attempt in range(2 * ATTEMPTS):
             if attempt >= ATTEMPTS:
-                search = {"do_sample": True, "top_k": 50}
+                search, first = {"do_sample": True, "top_k": 50}, 0  # chance tells songs apart now
             elif attempt and not self.chance:
                 continue
             else:
                 search = self.search
-            new = [line for line in self._candidates(song, search, rng) if lyrics.key(line) not in there]
+            new = [line for line in self._candidates(song, search, rng) if key(line) not in there]
             if new[first:]:
                 return new[first]
         return None

@@ -2,8 +2,8 @@
 
 import pytest
 
-from paddle_ft.data.lyrics import clean, key
 from paddle_ft.data.samples import lyrics
+from paddle_ft.data.song_text import clean, key
 from paddle_ft.metrics.rhyme import rhymes
 
 SPLITS = ("train", "validation", "test")
