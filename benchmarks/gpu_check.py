@@ -1,4 +1,4 @@
-"""What only a GPU can show: parity with the CPU, mixed precision, attention, generation, throughput, memory.
+"""What only a GPU can show: parity with the CPU, mixed precision, attention, sharing among GPUs, throughput, memory.
 
     make gpu-check            (or: python benchmarks/gpu_check.py)
 
@@ -175,29 +175,42 @@ def kernels(device: str) -> list[tuple[str, str, str]]:
     return rows
 
 
+# settings, and how many devices
 LOOPS = {
-    "fp32": [],
-    "bfloat16 O1": ["train.use_amp=true", "train.amp_dtype=bfloat16"],
-    "float16 O1": ["train.use_amp=true"],
-    "float16 O2": ["train.use_amp=true", "train.amp_level=O2"],
+    "fp32": ([], 1),
+    "fp32, adapters (LoRA)": (["model.lora={rank: 8}"], 1),
+    "fp32, recompute": (["train.recompute=true"], 1),
+    "fp32, compiled": (["train.compile=true"], 1),
+    "bfloat16 O1": (["train.use_amp=true", "train.amp_dtype=bfloat16"], 1),
+    "float16 O1": (["train.use_amp=true"], 1),
+    "float16 O2": (["train.use_amp=true", "train.amp_level=O2"], 1),
+    "float16 O1, recompute": (["train.use_amp=true", "train.recompute=true"], 1),
+    "fp32, data parallel": ([], 2),
+    "fp32, stage2": (["train.sharding=stage2"], 2),
+    "fp32, stage3": (["train.sharding=stage3"], 2),
+    "float16 O1, stage3": (["train.use_amp=true", "train.sharding=stage3"], 2),
 }
 
 
-def loops(device: str) -> list[tuple[str, str, str]]:
-    """The real training loop on the sample, with every precision: the loss must fall, and a resumed run must go on."""
+def loops(device: str, count: int) -> list[tuple[str, str, str]]:
+    """The real training on the sample, with every precision and way to train: the loss must fall. count: devices there are."""
     rows = []
-    for name, settings in LOOPS.items():
-        if device == "cpu" and settings:
+    for name, (settings, devices) in LOOPS.items():
+        if device == "cpu" and "train.use_amp=true" in settings:
+            continue
+        steps = 200 if device != "cpu" else 10
+        label = f"train.py --sample, {steps} steps, {name}, {devices} process{'es' if devices > 1 else ''}"
+        if devices > count:
+            rows.append((label, f"not run: there is {count} GPU", "-"))
             continue
         with tempfile.TemporaryDirectory() as folder:
-            steps = 200 if device != "cpu" else 10
+            group = ["--devices", "cpu:2" if device == "cpu" else "0,1"] if devices > 1 else []
             command = [
-                sys.executable, "train.py", "--config", "bart_lcsts", "--sample", f"device={device.split(':')[0]}",
+                sys.executable, "train.py", "--config", "bart_lcsts", "--sample", f"device={device.split(':')[0]}", *group,
                 f"output_dir={folder}/run", f"train.max_steps={steps}", f"train.logging_steps={steps // 2}",
                 "eval.before_training=false", "data.limit_validation=32", "data.limit_test=32", *settings,
             ]  # fmt: skip
             done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-            label = f"train.py --sample, {steps} steps, {name}"
             if done.returncode:
                 rows.append((label, done.stderr.strip().splitlines()[-1][:150], "FAILED"))
                 continue
@@ -287,7 +300,8 @@ def main() -> int:
     device = "gpu:0" if options.device == "gpu" else "cpu"
     name = paddle.device.cuda.get_device_name(0) if options.device == "gpu" else platform.processor() or "CPU"
     print(f"{name}, Paddle {paddle.__version__}, CUDA {paddle.version.cuda()}, {datetime.date.today()}\n")
-    rows = parity(device) + kernels(device) + loops(device)
+    count = paddle.device.cuda.device_count() if options.device == "gpu" else 2
+    rows = parity(device) + kernels(device) + loops(device, count)
     rows += throughput(device, *((BASE, 18, 128, 32) if options.device == "gpu" else (SMALL, 6, 24, 10)))
     print("| check | result | verdict |\n| --- | --- | --- |")
     for row in rows:
