@@ -184,7 +184,7 @@ class CausalLM(LanguageModel):
     # -------------------------------------------------------------------------------- python -m paddle_ft generate
     @classmethod
     def generate_arguments(cls, group: argparse._ActionsContainer) -> None:
-        group.add_argument("--prompt", metavar="TEXT", help=f'how the text begins (default: "{BOS}")')
+        group.add_argument("--prompt", metavar="TEXT", help=f'how the text begins (default: "{BOS}"), also after --title etc.')
         group.add_argument("--stop-token", metavar="TOKEN", help=f'the token that ends a text (default: "{EOS}")')
         group.add_argument("--length", type=int, metavar="N", help=f"tokens at most (default: {LENGTH} if they fit)")
         group.add_argument("--genre", metavar="NAMES", help="prompts with these genres; for runs trained with task.metadata")
@@ -192,26 +192,37 @@ class CausalLM(LanguageModel):
         group.add_argument("--author", metavar="NAME", help="prompts with this author; likewise")
 
     def prompt(self, options: argparse.Namespace) -> str:
-        """The prompt with its metadata, as training texts begin. Raises UserError for metadata the run was not trained with."""
+        """The prompt as training texts begin: its metadata, and after them the text of --prompt.
+
+        Raises UserError for metadata that are empty or that the run was not trained with.
+        """
         known = self.options.metadata
         given = {"genres": options.genre, "title": options.title, "author": options.author}
         given = {name: value for name, value in given.items() if value is not None}
         for name in given:
             if name not in known:
                 has = f"it knows {', '.join(known)}" if known else "it was trained on texts alone"
-                raise UserError(f"--{'genre' if name == 'genres' else name}: {has}. Train with task.metadata='[genres, title]'.")
-        prompt = BOS if options.prompt is None else options.prompt
+                raise UserError(f"{_flag(name)}: {has}. Train with task.metadata='[genres, title]'.")
+            if not given[name].strip():
+                raise UserError(f"{_flag(name)} is empty: leave it out, or give one.")
         if not given:
-            return prompt
+            return BOS if options.prompt is None else options.prompt
+        if text := (options.prompt or "").removeprefix(BOS).strip():
+            return self.example({"text": text, **given}).removesuffix(EOS)
         headings = "".join(f"{HEADINGS[name]}: {given[name]}. " for name in known if name in given)
         rest = known[known.index([name for name in known if name in given][-1]) + 1 :]  # what the model may add itself
-        return prompt + (headings.rstrip() if rest else f"{headings}Summary:")
+        return BOS + (headings.rstrip() if rest else f"{headings}Summary:")
 
     def generate_texts(
         self, options: argparse.Namespace, search: dict[str, Any], show: Callable[[str], None] | None
     ) -> Iterator[dict[str, Any]]:
         from paddle_ft.generation import GenerationOptions, generate_all, stream
 
+        if show and max(search["num_return_sequences"], search.get("num_beams", 1)) > 1:
+            raise UserError(
+                "--stream shows one text as it is written, token by token: leave out --num-return and --beams (--top-k, --top-p and"
+                " --temperature go with it), or leave out --stream."
+            )
         prompt, stop_token = self.prompt(options), EOS if options.stop_token is None else options.stop_token
         stop = self.fast_tokenizer.encode(stop_token).ids
         if len(stop) != 1:
@@ -238,6 +249,10 @@ class CausalLM(LanguageModel):
                 show(text[len(shown) :])
                 shown = text
         return ids
+
+
+def _flag(name: str) -> str:
+    return f"--{'genre' if name == 'genres' else name}"
 
 
 TASK = CausalLM

@@ -97,6 +97,12 @@ def test_packed_blocks_lose_nothing(make):
     assert dataset.rows[1] == {"text": "hij<EOS><BOS>k<EOS>"}
 
 
+def test_a_last_block_of_one_token_is_left_out_as_it_predicts_nothing(make):
+    dataset = make("task.packed=true").encode(rows("abcdefg"), "train")
+    assert [ids.tolist() for ids in dataset.columns["ids"]] == [[BOS, *text_ids("abcdefg")]]
+    assert dataset.info["rows"] == 1
+
+
 def test_tokens_around_a_text_are_not_doubled(make):
     assert make().example({"text": " <BOS> abc <EOS>"}) == "<BOS>abc<EOS>"
 
@@ -114,7 +120,9 @@ def test_one_set_of_texts_is_split_70_20_10_whatever_the_seed(make):
     assert {split: len(part) for split, part in parts.items()} == {"train": 70, "validation": 20, "test": 10}
     texts = [row["text"] for part in parts.values() for row in part.rows]
     assert sorted(texts) == sorted(row["text"] for row in every.rows)
-    assert texts[:5] != [f"text {i}" for i in range(5)]
+    order = np.random.default_rng(2022).permutation(100)  # drawn, as files are often sorted
+    assert [row["text"] for row in parts["test"].rows] == [f"text {i}" for i in order[:10]]
+    assert [row["text"] for row in parts["validation"].rows] == [f"text {i}" for i in order[10:30]]
     again = make("seed=7").arrange({"train": every})
     assert [row["text"] for part in again.values() for row in part.rows] == texts
 
@@ -232,6 +240,10 @@ def asked(**more):
     ({"genre": "Satire", "title": "Animal Farm"}, "<BOS>Genres: Satire. Title: Animal Farm. Summary:"),
     ({"title": "Animal Farm"}, "<BOS>Title: Animal Farm. Summary:"),
     ({"genre": "Satire"}, "<BOS>Genres: Satire."),  # the title is the model's to find
+    ({"genre": "Satire", "title": "Animal Farm", "prompt": "Old Major calls"},
+     "<BOS>Genres: Satire. Title: Animal Farm. Summary: Old Major calls"),
+    ({"genre": "Satire", "prompt": "<BOS>Old Major calls"}, "<BOS>Genres: Satire. Summary: Old Major calls"),
+    ({"genre": "Satire", "prompt": "<BOS>"}, "<BOS>Genres: Satire."),
 ])  # fmt: skip
 def test_prompts_from_metadata_begin_as_training_texts_do(make, given, prompt):
     assert make("task.metadata=[genres, title]").prompt(asked(**given)) == prompt
@@ -242,6 +254,33 @@ def test_metadata_the_run_does_not_know_is_refused(make):
         make().prompt(asked(title="x"))
     with pytest.raises(UserError, match="--author: it knows genres, title"):
         make("task.metadata=[genres, title]").prompt(asked(author="x"))
+
+
+def test_a_prompt_with_metadata_is_what_an_example_begins_with(make):
+    task = make("task.metadata=[genres, title]")
+    example = task.example({"text": "Old Major calls the animals", "genres": "Satire", "title": "Animal Farm"})
+    assert example.startswith(task.prompt(asked(genre="Satire", title="Animal Farm", prompt="Old Major calls")))
+
+
+@pytest.mark.parametrize("name", ["genre", "title"])
+@pytest.mark.parametrize("value", ["", "  "])
+def test_empty_metadata_are_refused(make, name, value):
+    with pytest.raises(UserError, match=f"--{name} is empty: leave it out, or give one"):
+        make("task.metadata=[genres, title]").prompt(asked(**{name: value}))
+
+
+def test_a_stream_shows_no_half_characters(make):
+    task, pieces = make(), []
+    ids = [IDS[letter] for byte in "aé🐟".encode() for letter in [_letter(byte)]]
+    assert task._show([BOS], iter(ids), pieces.append) == ids
+    assert pieces == ["a", "é", "🐟"]
+
+
+def _letter(byte):
+    """The letter that stands for a byte in GPT-2's vocabulary."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [one for one in range(256) if one not in printable]
+    return chr(byte) if byte in printable else chr(256 + others.index(byte))
 
 
 @pytest.fixture(scope="module")
@@ -300,6 +339,8 @@ def test_generate_several_to_a_file_and_as_a_stream(finished, capsys, tmp_path):
     (["--beams", "2", "--top-p", "0.9"], "choose beam search or sampling"),
     (["--stream", "--jsonl"], "--stream writes text to the terminal"),
     (["--length", "40"], "the model has 32 positions"),
+    (["--stream", "--num-return", "5"], "--stream shows one text as it is written, token by token: leave out --num-return"),
+    (["--stream", "--beams", "2"], "--stream shows one text as it is written, token by token: leave out --num-return"),
 ])  # fmt: skip
 def test_flags_that_do_not_fit(finished, capsys, flags, message):
     code, _, err = generate(finished, capsys, *flags)
