@@ -80,10 +80,13 @@ def longest_first(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
     return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
 
 
-def pad(rows: Sequence[np.ndarray], value: int, multiple: int = 1) -> np.ndarray:
-    """[b] rows of different length -> int64 [b, s], padded on the right with `value`, s a multiple of `multiple`."""
-    width = max(len(row) for row in rows)
-    width = -(-width // multiple) * multiple
+def pad(rows: Sequence[np.ndarray], value: int, multiple: int = 1, most: int | None = None) -> np.ndarray:
+    """[b] rows of different length -> int64 [b, s], padded on the right with `value`, s a multiple of `multiple` unless that
+    were more than `most`, the model's positions."""
+    longest = max(len(row) for row in rows)
+    width = -(-longest // multiple) * multiple
+    if most is not None and width > most:
+        width = max(longest, most)
     out = np.full((len(rows), width), value, dtype=np.int64)
     for i, row in enumerate(rows):
         out[i, : len(row)] = row

@@ -140,8 +140,8 @@ class CausalLM(LanguageModel):
     def collate(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """input_ids [b, s], padded on the right; positions [n], places after which a real token follows; target_ids [n],
         those tokens. Padding is no target, though it is a token."""
-        multiple = self.config.train.pad_to_multiple_of
-        ids = pad([dataset.columns["ids"][i] for i in indices], self.tokenizer.pad_token_id, multiple)
+        multiple, most = self.config.train.pad_to_multiple_of, self.model.config.max_position_embeddings
+        ids = pad([dataset.columns["ids"][i] for i in indices], self.tokenizer.pad_token_id, multiple, most)
         labels = np.full_like(ids, IGNORE)
         labels[:, :-1] = ids[:, 1:]
         labels[labels == self.tokenizer.pad_token_id] = IGNORE

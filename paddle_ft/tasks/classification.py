@@ -93,9 +93,11 @@ class Classification(Task):
         super()._use(loaded)
         self.names = [name for _, name in sorted((int(i), name) for i, name in self.model.config.id2label.items())]
         self.token_types = takes_token_types(self.model)
-        longest = longest_input(self.model)
-        if self.options.max_text_length > longest:
-            raise UserError(f"task.max_text_length: {self.options.max_text_length} tokens are more than the model's {longest}.")
+        self.longest = longest_input(self.model)
+        if self.options.max_text_length > self.longest:
+            raise UserError(
+                f"task.max_text_length: {self.options.max_text_length} tokens are more than the model's {self.longest}."
+            )
 
     def facts(self) -> dict[str, Any]:
         return {"label_names": self.names}
@@ -129,7 +131,7 @@ class Classification(Task):
     def collate(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """input_ids, attention_mask [b, s], token_type_ids [b, s] where the model has them, label, weight [b] where known."""
         rows = [dataset.columns["text"][i] for i in indices]
-        batch = {"input_ids": pad(rows, self.model.config.pad_token_id, self.config.train.pad_to_multiple_of)}
+        batch = {"input_ids": pad(rows, self.model.config.pad_token_id, self.config.train.pad_to_multiple_of, self.longest)}
         places = np.arange(batch["input_ids"].shape[1])[None]
         lengths = np.array([len(row) for row in rows])[:, None]
         batch["attention_mask"] = (places < lengths).astype(np.int64)

@@ -60,7 +60,10 @@ class MaskedLM(LanguageModel):
     Options = Options
 
     def _use(self, loaded) -> None:
+        from paddle_ft.heads import longest_input
+
         super()._use(loaded)
+        self.longest = longest_input(self.model)
         if self.tokenizer.mask_token_id is None:
             raise UserError("model: its tokenizer has no mask token, so it cannot be used for masked language modelling.")
         self.vocabulary = Vocabulary(self.fast_tokenizer, self.tokenizer.all_special_ids, self.tokenizer.mask_token_id)
@@ -95,7 +98,7 @@ class MaskedLM(LanguageModel):
         return dataset if split == "train" else self._with_masks(dataset)
 
     def _check_chunk_size(self) -> None:
-        size, positions = self.options.chunk_size, self.model.config.max_position_embeddings
+        size, positions = self.options.chunk_size, self.longest
         if size > positions:
             raise UserError(f"task.chunk_size: {size} tokens, but the model has only {positions} positions: lower it.")
 
@@ -129,8 +132,8 @@ class MaskedLM(LanguageModel):
             seen, labels = ([dataset.columns[name][i] for i in indices] for name in ("seen", "labels"))
         else:
             seen, labels = self._masked(dataset, indices, rng)
-        multiple = self.config.train.pad_to_multiple_of
-        seen, labels = pad(seen, self.tokenizer.pad_token_id, multiple), pad(labels, IGNORE, multiple)
+        width = {"multiple": self.config.train.pad_to_multiple_of, "most": self.longest}
+        seen, labels = pad(seen, self.tokenizer.pad_token_id, **width), pad(labels, IGNORE, **width)
         positions = np.flatnonzero(labels.reshape(-1) != IGNORE)
         return {
             "input_ids": seen,
@@ -212,7 +215,7 @@ class MaskedLM(LanguageModel):
     def _check_fillable(self, text: str, length: int, masks: int) -> None:
         if not masks:
             raise UserError(f"{text!r} holds no {self.tokenizer.mask_token}: put it where a word is to be guessed.")
-        if length > self.model.config.max_position_embeddings:
+        if length > self.longest:
             raise UserError(f"{text[:60]!r}... has {length} tokens; the model has fewer positions.")
 
     def predict(self, texts: list[str], label: str) -> list[dict[str, Any]]:

@@ -80,8 +80,8 @@ class Seq2Seq(Task):
         """input_ids [b, s], attention_mask [b, s], labels [b, t] (-100 where no target), decoder_input_ids [b, t],
         target_positions [n]: places of the targets in the flattened labels, target_ids [n]: what stands there."""
         config = self.model.config
-        multiple = self.config.train.pad_to_multiple_of
-        input_ids = pad([dataset.columns["source"][i] for i in indices], config.pad_token_id, multiple)
+        multiple, most = self.config.train.pad_to_multiple_of, config.max_position_embeddings
+        input_ids = pad([dataset.columns["source"][i] for i in indices], config.pad_token_id, multiple, most)
         targets = [dataset.columns["target"][i] for i in indices]
         padding = IGNORE if self.options.ignore_pad_token_for_loss else config.pad_token_id
         labels = pad(targets, padding)

@@ -157,6 +157,9 @@ def test_padding_to_a_multiple(tmp_path):
     assert batch["attention_mask"].tolist() == [[1] * 11 + [0] * 5] * 2
     assert batch["token_type_ids"].tolist() == [[0] * 6 + [1] * 5 + [0] * 5] * 2
     assert (batch["input_ids"][:, 11:] == 0).all()
+    task, dataset = make(tmp_path, PAIRS, "roberta", "train.pad_to_multiple_of=64")
+    assert task.collate(dataset, np.array([0]), None)["input_ids"].shape == (1, 31)  # 32 positions, counted from the padding's id
+    assert np.isfinite(task.probabilities(dataset, "")).all()
 
 
 def test_the_loss_is_a_sum_over_rows(tmp_path):

@@ -156,6 +156,8 @@ def test_padding_to_a_multiple_changes_no_mask(make):
         losses = [float(task.loss({name: paddle.to_tensor(value) for name, value in batch.items()}))
                   for task, batch in zip(tasks, batches, strict=True)]  # fmt: skip
         assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    wide = make("task.chunk_size=4", "train.pad_to_multiple_of=100")
+    assert wide.collate(wide.encode(texts, "train"), np.array([0]), np.random.default_rng(0))["input_ids"].shape == (1, 16)
     metrics = [task.evaluate(dataset, "").metrics for task, dataset in zip(tasks, sets, strict=True)]
     assert metrics[0]["tokens"] == metrics[1]["tokens"] and metrics[0]["loss"] == pytest.approx(metrics[1]["loss"], rel=1e-5)
 
