@@ -236,10 +236,9 @@ class Lyrics(Seq2Seq):
     def _source(self, text: str) -> str:
         prefix, lines = lyrics.parts("\n".join(line.strip() for line in text.splitlines() if line.strip()), "\n")
         if self.options.prefix and self.fast_tokenizer.token_to_id(prefix) is None:
-            known = self._known_prefixes()
             raise UserError(
-                f"--input: {text!r} has no genre, and this run was trained with task.prefix: begin each text with one of"
-                f" {', '.join(known)}, e.g. {known[-1]}{lines[-1]}"
+                f"--input: {text!r} has no genre, and this run was trained with task.prefix: begin the text with one of"
+                f" {', '.join(self._known_prefixes())}"
             )
         return lyrics.join(lines[-self.options.context_lines :], prefix)
 
