@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="load all, evaluate two batches, train a step, estimate, exit")
     parser.add_argument("--resume", action="store_true", help="go on with the run in output_dir")
     parser.add_argument("--overwrite", action="store_true", help="replace the run in output_dir")
-    parser.add_argument("--devices", metavar="LIST", help="several processes: GPU numbers (0,1,2,3), or cpu:2")
+    parser.add_argument("--devices", metavar="LIST", help="GPU numbers (0,1,2,3), a process each, or cpu:2")
     parser.add_argument("--print-config", action="store_true", help="print the resolved configuration, explained, and exit")
 
 
@@ -50,8 +50,14 @@ def run(options: argparse.Namespace) -> int:
         print(describe(config), end="")
         return 0
     source.check_local(config.data)
-    if options.devices and launched() == 1:
-        return _on_devices(options, config)
+    if options.devices is not None and launched() == 1:
+        from paddle_ft.training.launch import parse_devices
+
+        kind, numbers = parse_devices(options.devices)
+        if len(numbers) > 1:
+            return _on_devices(options, config)
+        config = config.model_copy(update={"device": kind})  # one device is this process's own
+        os.environ["FLAGS_selected_gpus"] = numbers[0]  # noqa: SIM112 what paddle.set_device("gpu") follows
     quiet_frameworks()
     from paddle_ft.training import session
     from paddle_ft.training.signals import Interrupted
@@ -99,8 +105,7 @@ def _on_devices(options: argparse.Namespace, config) -> int:
 
     if options.check:
         raise UserError("--check runs in one process: leave --devices out.")
-    launch.parse_devices(options.devices)
     RunDir.claim(config.output_dir, options.resume, options.overwrite).release()
     flags = [f"--{name}" for name in ("sample", "resume", "overwrite") if getattr(options, name)]
     command = [sys.executable, "-m", "paddle_ft", "train", "--config", options.config, *flags, *options.overrides]
-    return launch.run(options.devices, [*command, "--devices", options.devices], Path(config.output_dir) / "logs")
+    return launch.run(options.devices, command, Path(config.output_dir) / "logs")

@@ -190,6 +190,22 @@ def test_devices():
     assert launch.parse_devices("cpu:2") == ("cpu", ["0", "1"])
 
 
+def test_one_device_is_trained_on_by_the_process_itself(tmp_path):
+    """It starts no process: one that started another with the same arguments would go on without end."""
+    settings = overrides(tmp_path, "train.max_steps=2", "eval.before_training=false", "device=auto")
+    program = (
+        "import sys; from paddle_ft import cli; from paddle_ft.training import launch; launch.run = None;"
+        " sys.exit(cli.main(sys.argv[1:], program='train.py'))"
+    )
+    command = [sys.executable, "-c", program, "train", "--config", "bart_lcsts", *settings]
+    done = subprocess.run([*command, "--devices", "cpu:1"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "run" / "logs").exists()
+    done = subprocess.run([*command, "--overwrite", "--devices", "0"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "device: gpu is asked for, but the installed paddlepaddle is the CPU build" in done.stderr
+
+
 def test_rows_are_shared_out_completely():
     worlds = [World() for _ in range(3)]
     for rank, world in enumerate(worlds):
