@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import sys
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -91,14 +93,15 @@ def predict(path: str, input_name: str, output_name: str, overrides: list[str], 
     plain = input_name != "-" and inputs.is_plain(input_name)
     wants_text = output_name.endswith(".txt") or (plain and not output_name.endswith((".json", ".jsonl")))
     part = output_name if output_name == "-" else f"{output_name}.part"  # gets its name when it is complete
-    out, done = open_output(part), 0
+    out, done = open_output(part, output_name), 0
+    write = row_writer(out, output_name, task.line if wants_text else to_json)
     try:
         while first is not None:
             chunk = [first, *(texts.waiting(size - 1) if input_name == "-" else islice(texts, size - 1))]
             if not task.takes_pairs and (pair := next((one for one in chunk if not isinstance(one, str)), None)):
                 raise UserError(f'--input {input_name}: this run takes single texts, not pairs ("text_pair": {pair[1]!r}).')
             for row in task.predict(chunk, f"predict from row {done + 1}"):
-                out.write((task.line(row) if wants_text else to_json(row)) + "\n")
+                write(row)
             out.flush()
             done += len(chunk)
             first = next(texts, None)
@@ -109,11 +112,29 @@ def predict(path: str, input_name: str, output_name: str, overrides: list[str], 
         os.replace(part, output_name)
 
 
-def open_output(name: str) -> TextIO:
+def row_writer(out: TextIO, name: str, line: Callable[[dict], str]) -> Callable[[dict], None]:
+    """Writes a prediction: as a row of a table with a header where the file is named .csv or .tsv, else as line() gives it."""
+    separator = {".csv": ",", ".tsv": "\t"}.get(Path(name).suffix)
+    if separator is None:
+        return lambda row: out.write(line(row) + "\n")
+    table = csv.writer(out, delimiter=separator, lineterminator="\n")
+    header: list[str] = []
+
+    def write(row: dict) -> None:
+        if not header:
+            header.extend(row)
+            table.writerow(header)
+        table.writerow([to_json(v) if isinstance(v := row[key], (dict, list)) else v for key in header])
+
+    return write
+
+
+def open_output(name: str, shown: str | None = None) -> TextIO:
+    """shown: the name to speak of, where `name` is a temporary one."""
     if name == "-":
         sys.stdout.reconfigure(encoding="utf-8")
         return sys.stdout
     try:
-        return open(name, "w", encoding="utf-8")
+        return open(name, "w", encoding="utf-8", newline="\n")
     except OSError as error:
-        raise UserError(f"--output {name}: cannot be written: {error.strerror}.") from None
+        raise UserError(f"--output {shown or name}: cannot be written: {error.strerror}.") from None

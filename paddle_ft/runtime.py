@@ -13,6 +13,7 @@ from pathlib import Path
 from paddle_ft.errors import UserError
 
 CPU_SETTINGS = ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE", "FLAGS_use_stride_kernel")
+memory_kept = False  # whether prepare_cpu had freed memory kept
 
 
 def available_cpus() -> int:
@@ -81,12 +82,19 @@ def prepare_cpu() -> dict[str, str]:
         chosen["MKL_DEBUG_CPU_TYPE"] = path
     if not has_gpu_build():
         chosen["FLAGS_use_stride_kernel"] = "0"  # strided views cost a CPU more than the copies they save
-        keep_freed_memory()
+        global memory_kept
+        memory_kept = keep_freed_memory()
     for name, value in chosen.items():
         os.environ.setdefault(name, value)
     # paddlenlp and tokenizers: no thread pool that fights the one above, no warning about forks
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     return {name: os.environ[name] for name in chosen}
+
+
+def settings_in_force() -> list[str]:
+    """What a run's header and doctor say of the set-up for a CPU."""
+    chosen = [f"{name}={os.environ[name]}" for name in CPU_SETTINGS if name in os.environ]
+    return [*chosen, *(["freed memory is kept"] if memory_kept else [])]
 
 
 def keep_freed_memory() -> bool:
@@ -97,14 +105,16 @@ def keep_freed_memory() -> bool:
     """
     import ctypes
 
-    if any(name in os.environ for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")):
+    if any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
         return False
     mmap_threshold, trim_threshold, top_pad = -3, -1, -2  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD of malloc.h
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):  # another C library, or another system
         return False
-    return bool(mallopt(mmap_threshold, 1 << 30) and mallopt(trim_threshold, (1 << 31) - 1) and mallopt(top_pad, 64 << 20))
+    # older versions take no threshold above 32 MB
+    taken = mallopt(mmap_threshold, 1 << 30) or mallopt(mmap_threshold, 32 << 20)
+    return bool(taken and mallopt(trim_threshold, (1 << 31) - 1) and mallopt(top_pad, 64 << 20))
 
 
 _CHATTER = ("WARNING: OMP_NUM_THREADS set to", "PLEASE USE OMP_NUM_THREADS WISELY")

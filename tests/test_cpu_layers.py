@@ -50,6 +50,21 @@ def test_dropout_drops_its_share_scales_the_rest_and_passes_the_gradient_of_what
     np.testing.assert_array_equal(x.grad.numpy() * 2, y.numpy())
 
 
+def test_dropout_of_nearly_all():
+    layer = nn.Dropout(0.9999999)
+    use_cpu_layers(layer)
+    x = paddle.ones([8])
+    x.stop_gradient = False
+    assert np.isfinite(layer(x).numpy()).all()
+
+
+def test_a_layer_norms_gradient_where_its_epsilon_counts():
+    paddle.seed(0)
+    x = np.random.default_rng(0).normal(0, 1e-3, (5, 24)).astype(np.float32)
+    for theirs, ours in both_ways(nn.LayerNorm(24, epsilon=1e-3), x):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
 def test_dropout_follows_paddles_seed_and_differs_from_call_to_call():
     layer = nn.Dropout(0.5)
     use_cpu_layers(layer)

@@ -1,5 +1,6 @@
 """A finished run put to use: on data of one's own, through pipes, and when something is in the way."""
 
+import csv
 import json
 import os
 import pickle
@@ -89,6 +90,15 @@ def test_a_table_is_read_as_the_run_was_trained(run, tmp_path):
     for name in ("out.jsonl", "own.jsonl"):
         rows = [json.loads(line) for line in (tmp_path / name).read_text(encoding="utf-8").splitlines()]
         assert [row["source"] for row in rows] == [source for source, _ in PAIRS[:3]]
+
+
+def test_an_output_named_csv_is_a_table(run, tmp_path):
+    write_pairs(tmp_path / "new.tsv", PAIRS[:2])
+    inference.predict(str(run), str(tmp_path / "new.tsv"), str(tmp_path / "out.csv"), ["generation.num_beams=1"])
+    with open(tmp_path / "out.csv", encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["source", "prediction"]
+    assert [row[0] for row in rows] == [source for source, _ in PAIRS[:2]]
 
 
 def test_an_output_appears_when_it_is_complete(run, tmp_path):

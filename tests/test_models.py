@@ -214,3 +214,9 @@ def test_a_tokenizer_class_that_would_unpickle(english, name, message, tmp_path)
     with pytest.raises(UserError, match=f"tokenizer_config.json: .*{message}"):
         models.load_tokenizer(english)
     assert not (tmp_path / "harmed").exists()
+
+
+def test_a_tokenizer_class_that_does_not_fit_its_files(tmp_path):
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "CTRLTokenizer"}')
+    with pytest.raises(UserError, match=r"CTRLTokenizer \(tokenizer_class\) cannot be made of the files here"):
+        models.load_tokenizer(tmp_path)

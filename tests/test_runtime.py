@@ -43,6 +43,18 @@ def test_the_code_mkl_is_told_to_take_is_one_the_processor_has(monkeypatch, vend
     assert runtime.mkl_path() == expected
 
 
+def test_what_was_chosen_is_said(monkeypatch):
+    monkeypatch.setattr(runtime, "mkl_path", lambda: "7")
+    monkeypatch.setattr(runtime, "available_cpus", lambda: 3)
+    monkeypatch.setattr(runtime, "has_gpu_build", lambda: False)
+    monkeypatch.setattr(runtime, "keep_freed_memory", lambda: True)
+    settings(monkeypatch)
+    chosen = ["OMP_NUM_THREADS=3", "MKL_DEBUG_CPU_TYPE=7", "FLAGS_use_stride_kernel=0"]
+    assert runtime.settings_in_force() == [*chosen, "freed memory is kept"]
+    monkeypatch.setattr(runtime, "memory_kept", False)
+    assert runtime.settings_in_force() == chosen
+
+
 def test_the_users_own_settings_win(monkeypatch):
     monkeypatch.setattr(runtime, "mkl_path", lambda: "7")
     chosen = settings(monkeypatch, OMP_NUM_THREADS="7", MKL_DEBUG_CPU_TYPE="4")
@@ -66,7 +78,7 @@ def test_a_quota_of_the_control_group_counts(monkeypatch):
     assert runtime.available_cpus() == 8
 
 
-@pytest.mark.parametrize("given, kept", [({}, True), ({"MALLOC_TRIM_THRESHOLD_": "131072"}, False)])
+@pytest.mark.parametrize("given, kept", [({}, True), ({"MALLOC_TOP_PAD_": "0", "MALLOC_TRIM_THRESHOLD_": "131072"}, False)])
 def test_memory_of_freed_arrays_is_kept_for_the_next(given, kept):
     """A hundred arrays of 2 MB one after the other: 488 pages each if they are fetched from the system every time."""
     program = """if True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+OUTPUT = ".txt, .jsonl, .csv or .tsv, in the input's order; - (default): standard output"
 HELP = "applies a run's best model to new texts"
 INPUT = "one text a line, or .jsonl, .csv, .tsv, .json, .parquet with the run's columns, each also .gz; - for standard input"
 
@@ -11,7 +12,7 @@ INPUT = "one text a line, or .jsonl, .csv, .tsv, .json, .parquet with the run's 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run's directory, e.g. runs/bart_lcsts")
     parser.add_argument("--input", required=True, metavar="FILE", help=INPUT)
-    parser.add_argument("--output", default="-", metavar="FILE", help="where to write, same order; - (default): standard output")
+    parser.add_argument("--output", default="-", metavar="FILE", help=OUTPUT)
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="e.g. generation.num_beams=8")
 
 

@@ -60,6 +60,7 @@ def run(options: argparse.Namespace) -> int:
         os.environ["FLAGS_selected_gpus"] = numbers[0]  # noqa: SIM112 what paddle.set_device("gpu") follows
     quiet_frameworks()
     from paddle_ft.training import session
+    from paddle_ft.training.launch import DEVICES
     from paddle_ft.training.signals import Interrupted
 
     if options.check:
@@ -71,7 +72,8 @@ def run(options: argparse.Namespace) -> int:
         if launched() > 1:  # all is saved: a launcher that sends it again must not change the exit code
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         saved = Path(config.output_dir).expanduser() / "config.yaml"
-        command = f"python train.py --config {shlex.quote(str(saved))} --resume"
+        group = f" --devices {os.environ[DEVICES]}" if DEVICES in os.environ else ""
+        command = f"python train.py --config {shlex.quote(str(saved))} --resume{group}"
         what = f"go on with:\n  {command}" if saved.exists() else "the training had not begun and nothing was written"
         print(f"\nstopped by {stop}; {what}", file=sys.stderr)
         if launched() > 1:

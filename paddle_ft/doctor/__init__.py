@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from paddle_ft import runtime
 from paddle_ft.doctor import facts, verdicts
 from paddle_ft.doctor.verdicts import ERROR, WARNING, Check
 from paddle_ft.runtime import available_cpus, mkl_path
@@ -45,6 +46,7 @@ def checks() -> Iterator[Check]:
     yield verdicts.check_python(sys.version_info[:3], sys.executable)
     yield verdicts.check_threads(available_cpus(), os.environ.get("OMP_NUM_THREADS"))
     yield verdicts.check_mkl(mkl_path(), os.environ.get("MKL_DEBUG_CPU_TYPE"))
+    yield verdicts.check_freed_memory(runtime.memory_kept)
     yield verdicts.check_ai_studio(AI_STUDIO.is_dir(), Path.cwd(), AI_STUDIO)
     for name, folder in (("working folder", Path.cwd()), ("cache folder", facts.cache_folder())):
         yield verdicts.check_write(name, folder, facts.write_error(folder))

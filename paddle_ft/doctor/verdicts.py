@@ -38,6 +38,10 @@ def check_threads(cpus: int, setting: str | None) -> Check:
     return Check(WARNING, "CPU threads", text, f"unset OMP_NUM_THREADS, or set it to {cpus}: training runs faster")
 
 
+def check_freed_memory(kept: bool) -> Check:
+    return Check(OK, "freed memory", "kept for the next arrays" if kept else "given back to the system")
+
+
 def check_mkl(wanted: str | None, setting: str | None) -> Check:
     """`wanted`: the MKL_DEBUG_CPU_TYPE that takes Paddle's bundled MKL off its slow path here; `setting`: the one in force."""
     if wanted is None:

@@ -81,7 +81,7 @@ class _Dropout(PyLayer):
     def forward(ctx, x, p):
         # seeded by Paddle's own generator: paddle.seed, and what keeps its state (activation recompute), govern this too
         draw = np.random.Generator(np.random.SFC64(int(paddle.randint(0, 2**31 - 1, [1]))))
-        kept = round((1 - p) * 65536)
+        kept = max(1, round((1 - p) * 65536))
         mask = paddle.to_tensor(np.multiply(draw.integers(0, 65536, x.shape, np.uint16) < kept, np.float32(65536 / kept)))
         ctx.save_for_backward(mask)
         return x * mask

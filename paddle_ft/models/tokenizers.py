@@ -44,7 +44,10 @@ def load_tokenizer(directory: Path):
             name = "BartTokenizer"
         else:
             raise UserError(f"{directory}: there is no tokenizer here (no vocab.txt, no vocab.json with merges.txt).")
-    return _tokenizer_class(name, path).from_pretrained(str(directory))
+    try:
+        return _tokenizer_class(name, path).from_pretrained(str(directory))
+    except (TypeError, AttributeError, ValueError, OSError) as error:  # PaddleNLP's ways to say that files do not fit the class
+        raise UserError(f"{directory}: {name} (tokenizer_class) cannot be made of the files here: {error}") from None
 
 
 def _tokenizer_class(name: str, path: Path):

@@ -18,7 +18,9 @@ import time
 from pathlib import Path
 
 from paddle_ft.errors import UserError
+from paddle_ft.runtime import available_cpus, has_gpu_build
 
+DEVICES = "PADDLE_FT_DEVICES"  # in a process's environment: the --devices it was started by
 GRACE = 10  # seconds for the others to end by themselves after one has died
 PORTS = range(20000, 32000)  # below those that systems hand out: nobody is given one before the processes take it
 CODE = Path(__file__).resolve().parents[2]  # where paddle_ft lies: the processes must find it from any working directory
@@ -51,6 +53,11 @@ def _free_ports(count: int) -> list[int]:
 def run(devices: str, command: list[str], logs: Path) -> int:
     """Runs `command` once a device and returns the exit code for all. Output of the processes after the first goes to logs/."""
     kind, numbers = parse_devices(devices)
+    if kind == "gpu" and not has_gpu_build():
+        raise UserError(
+            f"--devices {devices}: these are GPUs, but the installed paddlepaddle is the CPU build. Install"
+            f" requirements-gpu.txt (see README), or take processes of the CPU: --devices cpu:{len(numbers)}."
+        )
     endpoints = [f"127.0.0.1:{port}" for port in _free_ports(len(numbers) + 1)]
     master = endpoints.pop()
     logs.mkdir(parents=True, exist_ok=True)
@@ -64,10 +71,12 @@ def run(devices: str, command: list[str], logs: Path) -> int:
             "PADDLE_TRAINER_ENDPOINTS": ",".join(endpoints),
             "PADDLE_CURRENT_ENDPOINT": endpoints[rank],
             "PADDLE_MASTER": master,
+            DEVICES: devices,
         }
         if kind == "cpu":
             environment["PADDLE_DISTRI_BACKEND"] = "gloo"
-            environment.setdefault("OMP_NUM_THREADS", "1")
+            if environment.get("OMP_NUM_THREADS", str(available_cpus())) == str(available_cpus()):  # not the user's own choice
+                environment["OMP_NUM_THREADS"] = str(max(1, available_cpus() // len(numbers)))
         else:
             environment["FLAGS_selected_gpus"] = number
         output = None if rank == 0 else open(logs / f"rank-{rank}.log", "w")  # noqa: SIM115 lives as long as the process

@@ -19,6 +19,8 @@ from paddle_ft.config import load_config
 from paddle_ft.errors import UserError
 from paddle_ft.training import checkpoint, launch, session
 from paddle_ft.world import World
+from tests.tasks.test_classification import ROWS
+from tests.tasks.test_classification import overrides as classification_overrides
 from tests.tiny import overrides
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -97,6 +99,16 @@ def test_two_processes_share_the_evaluation_of_a_language_model(tmp_path):
     assert [row["tokens"] for row in rows[0]] == [row["tokens"] for row in rows[1]] and len(rows[0]) == 5
 
 
+def test_two_processes_train_the_lstm_head(tmp_path):
+    """Its layer has a buffer that holds nothing before the first pass."""
+    settings = classification_overrides(tmp_path, ROWS, "distilbert", "model.head=lstm_attention", "train.max_steps=2",
+                                        "eval.before_training=false")  # fmt: skip
+    process = start(tmp_path, "--config", "distilbert_sst2", "--devices", "cpu:2", *settings)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert len(events(tmp_path / "run", "train")) == 2
+
+
 LONG = ("train.num_train_epochs=40", "eval.eval_steps=1000", "data.limit_validation=2", "data.limit_test=2")
 
 
@@ -120,7 +132,7 @@ def test_stop_and_resume_with_two_processes(tmp_path, whole, sharding):
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 143, errors
-    assert "--resume" in errors
+    assert f"--config {run}/config.yaml --resume --devices cpu:2\n" in errors
     assert 5 <= checkpoint.read_state(run / "last")["step"] < 40
 
     with pytest.raises(UserError, match="the run was trained by 2 processes, now there is 1"):
@@ -188,6 +200,25 @@ def test_devices_that_mean_nothing(text):
 def test_devices():
     assert launch.parse_devices("0,3") == ("gpu", ["0", "3"])
     assert launch.parse_devices("cpu:2") == ("cpu", ["0", "1"])
+
+
+def test_gpus_are_refused_where_paddle_is_built_for_cpus(tmp_path):
+    with pytest.raises(UserError) as error:
+        launch.run("0,1", [], tmp_path)
+    assert str(error.value) == (
+        "--devices 0,1: these are GPUs, but the installed paddlepaddle is the CPU build. Install requirements-gpu.txt (see README),"
+        " or take processes of the CPU: --devices cpu:2."
+    )
+
+
+@pytest.mark.parametrize("given, expected", [("6", "3"), ("5", "5"), (None, "3")])
+def test_processes_share_the_cores_unless_the_user_says_how_many_threads(given, expected, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(launch, "available_cpus", lambda: 6)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if given:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    code = launch.run("cpu:2", [sys.executable, "-c", "import os; print(os.environ['OMP_NUM_THREADS'])"], tmp_path)
+    assert (code, capfd.readouterr().out) == (0, f"{expected}\n")
 
 
 def test_one_device_is_trained_on_by_the_process_itself(tmp_path):
