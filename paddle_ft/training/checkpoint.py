@@ -25,7 +25,8 @@ CHECKSUMS = "checksums.json"
 def write(directory: Path, fill: Callable[[Path], None]) -> None:
     """Fills a temporary directory beside `directory`, checksums and flushes its files, then puts it in place.
 
-    What stood there before is moved to .NAME.old first and removed last: at every moment one of the two is whole.
+    What stood there before is moved to .NAME.old first and removed last: at every moment one of the two is whole. If it is
+    damaged and .NAME.old is there, that one is kept till then instead.
     Raises UserError if the disk does not allow it; what stood there before is then still there.
     """
     temporary = directory.parent / f".{directory.name}.tmp-{os.getpid()}"
@@ -35,8 +36,10 @@ def write(directory: Path, fill: Callable[[Path], None]) -> None:
         temporary.mkdir(parents=True)
         fill(temporary)
         _seal(temporary)
-        shutil.rmtree(old, ignore_errors=True)
-        if directory.exists():
+        if old.exists() and directory.exists() and damage(directory):
+            shutil.rmtree(directory)
+        elif directory.exists():
+            shutil.rmtree(old, ignore_errors=True)
             os.rename(directory, old)
         os.rename(temporary, directory)
         _flush(directory.parent)
@@ -108,13 +111,17 @@ def recover(run: Path) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def keep_older(run: Path, count: int) -> None:
-    """Makes room for a new last/: the present one becomes checkpoint-STEP where more than one is kept, the oldest go."""
+def write_last(run: Path, count: int, fill: Callable[[Path], None]) -> None:
+    """Writes last/ as write does. The present one becomes checkpoint-STEP where more than one is kept.
+
+    The oldest go once the new one is in place: one of them may be the only whole checkpoint till then.
+    """
     last = run / "last"
     if count > 1 and last.is_dir() and damage(last) is None:
         target = run / f"checkpoint-{read_state(last)['step']:08d}"
         shutil.rmtree(target, ignore_errors=True)
         os.rename(last, target)
+    write(last, fill)
     for path in _older(run)[count - 1 :]:
         shutil.rmtree(path, ignore_errors=True)
 

@@ -159,4 +159,5 @@ def broadcast_weights(world: World, model) -> None:
     if world.size > 1:
         with paddle.no_grad(), talking():
             for value in [*model.parameters(), *model.buffers()]:
-                dist.broadcast(value, src=0)
+                if value._is_initialized():  # an LSTM's dropout state is not, before its first pass
+                    dist.broadcast(value, src=0)

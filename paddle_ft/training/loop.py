@@ -17,7 +17,7 @@ from paddle_ft.training.step import Done, Stepper
 from paddle_ft.training.trackers import Trackers
 from paddle_ft.world import World
 
-LOWER_IS_BETTER = {"loss", "perplexity", "ece"}
+LOWER_IS_BETTER = {"loss", "perplexity", "ece", "max_bleu", "exact_copies", "longest_copy", "longest_copy_max"}
 WINDOW = ("loss", "targets", "samples", "tokens", "padding")
 
 
@@ -42,16 +42,16 @@ class State:
 
 
 class Loop:
-    """Trains task.model on `train`, evaluates it on `validation`, logs, saves, and stops when asked to."""
+    """Trains task.model by the steps of `stepper`, evaluates it on `validation`, logs, saves, and stops when asked to."""
 
     def __init__(
-        self, task: Task, train: Dataset, validation: Dataset | None, run: RunDir, trackers: Trackers,
+        self, task: Task, stepper: Stepper, validation: Dataset | None, run: RunDir, trackers: Trackers,
         world: World | None = None, interrupts: Interrupts | None = None,
     ):  # fmt: skip
         self.task, self.validation, self.run, self.trackers = task, validation, run, trackers
         self.world = world or World()
         self.config = task.config
-        self.stepper = Stepper(task, train, run, self.world)
+        self.stepper = stepper
         self.state = State(world_size=self.world.size)
         self.interrupts = interrupts or Interrupts()
         self.best_metric = self.config.eval.best_metric or task.best_metric
@@ -170,7 +170,11 @@ class Loop:
 
     def _keep_if_best(self, metrics: dict) -> None:
         name, value = self.best_metric, metrics[self.best_metric]
-        best, state = self.state.best, self.state
+        state = self.state
+        if state.best and state.best["metric"] != name:
+            say(f"eval.best_metric is {name} now and was {state.best['metric']}: the best so far is forgotten")
+            state.best, state.patience_used = None, 0
+        best = state.best
         sign = -1 if name in LOWER_IS_BETTER else 1
         better = best is None or sign * value > sign * best["value"]
         better = better or (value == best["value"] and metrics["loss"] < best.get("loss", 0))  # a tie: the loss decides
@@ -203,8 +207,8 @@ class Loop:
             self.state.window["loss"] = float(self.state.window["loss"])
             arrays = self._optimizer_arrays()
             if self.world.is_main:
-                checkpoint.keep_older(self.run.path, self.config.train.keep_checkpoints)
-                checkpoint.write(self.run / "last", lambda directory: self._fill_checkpoint(directory, arrays))
+                count = self.config.train.keep_checkpoints
+                checkpoint.write_last(self.run.path, count, lambda directory: self._fill_checkpoint(directory, arrays))
             self.world.wait()
 
     def _optimizer_arrays(self) -> dict:

@@ -137,6 +137,8 @@ def check(config: BaseConfig) -> None:
         print(f"estimated training  {duration(second.seconds * stepper.total)}, and {duration(evaluation_seconds)} an evaluation")
         print(f"memory              {peak_memory_mb():,.0f} MB used so far; weights, gradients and AdamW's states"
               f" take {(count * 4 + trained * 12) / 1e6:,.0f} MB of it")
+        if config.train.sharding != "none":
+            print(f"sharding            {config.train.sharding} is not tried: --check runs in one process")
         print("\ncheck passed: everything loads, evaluates and trains")
 
 
@@ -184,6 +186,7 @@ def _train(config: BaseConfig, resume: bool, overwrite: bool, world: World, run:
         prepared = prepare(config, Path(folder), start, world)
     check_sharding(config.train.sharding, world, prepared.task.model)
     _try_out(prepared, run)
+    stepper = Stepper(prepared.task, prepared.data["train"], run, world)  # refuses settings, so before an old run is cleared
 
     if not start:
         if world.is_main:
@@ -196,7 +199,7 @@ def _train(config: BaseConfig, resume: bool, overwrite: bool, world: World, run:
         results = run.results() if start else {}
         results = results or first_results(config, prepared, run)
         validation = prepared.data.get("validation")
-        loop = Loop(prepared.task, prepared.data["train"], validation, run, trackers, world, interrupts)
+        loop = Loop(prepared.task, stepper, validation, run, trackers, world, interrupts)
         if start:
             loop.resume(start)
             say(f"resuming at step {loop.state.step} of {loop.stepper.total} from {start}")
@@ -230,8 +233,11 @@ def _try_out(prepared: Prepared, run: RunDir) -> dict[str, float]:
         figures = [name for name, value in scores.metrics.items() if isinstance(value, (int, float))]
         if split == "validation" and wanted not in figures:
             raise UserError(f"eval.best_metric: {wanted!r} is no figure of {task.name}; it reports {', '.join(figures)}.")
-    if config.eval.early_stopping_patience is not None and "validation" not in prepared.data:
-        raise UserError("eval.early_stopping_patience: there is no validation split to stop by: set data.validation.")
+    if "validation" not in prepared.data:
+        needing = [n for n in ("best_metric", "early_stopping_patience") if getattr(config.eval, n) is not None]
+        if needing:
+            names = " and ".join(f"eval.{name}" for name in needing)
+            raise UserError(f"{names}: there is no validation split to choose or stop by: set data.validation.")
     count, trained = count_parameters(task.model)
     checkpoint.check_space(run.path, count, config.train.keep_checkpoints, trained)
     return seconds

@@ -202,20 +202,25 @@ class Stepper:
         return paddle.amp.auto_cast(level=self.section.amp_level, dtype=self.half)
 
     def check_finite(self, keep: int = 0) -> None:
-        """A loss that is NaN or infinite ends the run, its rows written out; float16 skips such a step itself.
+        """A loss or gradient that is NaN or infinite ends the run, its rows written out; float16 skips such a step itself.
 
-        `keep`: how many of the latest losses are left for later, so that a GPU is not waited for.
+        `keep`: how many of the latest steps are left for later, so that a GPU is not waited for.
         """
         while len(self.unchecked) > keep:
             done = self.unchecked.popleft()
             if self.half == "float16":
                 self.skipped = (~paddle.isfinite(done.grad_norm)).astype("int64") + self.skipped
-            elif not math.isfinite(float(done.loss)):
+                continue
+            loss, norm = float(done.loss), float(done.grad_norm)
+            if not (math.isfinite(loss) and math.isfinite(norm)):
                 path = self.run / "bad-batch.jsonl"
                 rows = [self.train.rows[i] for indices in done.work.rows for i in indices]
                 write_atomically(path, "".join(to_json(row) + "\n" for row in rows))
+                what = f"norm of the gradient of step {done.work.step + 1} is {norm}, though its loss is finite"
+                if not math.isfinite(loss):
+                    what = f"loss of step {done.work.step + 1} is {loss}"
                 raise UserError(
-                    f"The loss of step {done.work.step + 1} is {float(done.loss)}. Its rows are in {path}. Look at them; lower"
+                    f"The {what}. Its rows are in {path}. Look at them; lower"
                     " train.learning_rate or raise train.warmup_steps; with train.use_amp try train.amp_dtype=bfloat16."
                 )
 

@@ -142,3 +142,68 @@ def test_what_a_kill_leaves_is_tidied_up(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best", "last"]
     assert (tmp_path / "last" / "weights").read_text() == "one"
     assert (tmp_path / "best" / "weights").read_text() == "new"
+
+
+def write_state(path: Path, step: int) -> None:
+    def fill(folder: Path):
+        checkpoint.save_trainer(folder, {}, {"step": step})
+
+    checkpoint.write(path, fill)
+
+
+def spoil(path: Path) -> None:
+    (path / "trainer" / "state.json").write_text("{}")
+
+
+def test_the_checkpoint_before_is_used_where_last_and_the_one_moved_aside_are_damaged(tmp_path):
+    for name, step in (("checkpoint-00000003", 3), ("checkpoint-00000007", 7), ("aside", 8), ("last", 9)):
+        write_state(tmp_path / name, step)
+    os.rename(tmp_path / "aside", tmp_path / ".last.old")
+    spoil(tmp_path / ".last.old")
+    spoil(tmp_path / "last")
+    assert checkpoint.newest(tmp_path) == tmp_path / "checkpoint-00000007"
+    spoil(tmp_path / "checkpoint-00000007")
+    assert checkpoint.newest(tmp_path) == tmp_path / "checkpoint-00000003"
+
+
+def test_what_was_moved_aside_stays_while_last_is_damaged(tmp_path):
+    write_state(tmp_path / "last", 2)
+    spoil(tmp_path / "last")
+    write_state(tmp_path / "aside", 1)
+    os.rename(tmp_path / "aside", tmp_path / ".last.old")
+    checkpoint.recover(tmp_path)
+    assert checkpoint.newest(tmp_path) == tmp_path / ".last.old"
+
+    def killed(folder: Path):
+        assert checkpoint.damage(tmp_path / ".last.old") is None
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.write_last(tmp_path, 1, killed)
+    assert checkpoint.newest(tmp_path) == tmp_path / ".last.old"
+
+
+@pytest.mark.parametrize("good", [".last.old", "checkpoint-00000001"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_only_whole_checkpoint_is_there_until_the_next_is_in_place(tmp_path, monkeypatch, good, count):
+    """At every removal and renaming of a save over a damaged last/, there is a whole checkpoint to go on from."""
+    write_state(tmp_path / "last", 2)
+    spoil(tmp_path / "last")
+    write_state(tmp_path / "good", 1)
+    os.rename(tmp_path / "good", tmp_path / good)
+    seen = []
+
+    def watched(function):
+        def call(*arguments, **more):
+            function(*arguments, **more)
+            seen.append(checkpoint.newest(tmp_path))
+
+        return call
+
+    monkeypatch.setattr(checkpoint.shutil, "rmtree", watched(checkpoint.shutil.rmtree))
+    monkeypatch.setattr(checkpoint.os, "rename", watched(checkpoint.os.rename))
+    checkpoint.write_last(tmp_path, count, lambda folder: checkpoint.save_trainer(folder, {}, {"step": 5}))
+    assert len(seen) > 2 and all(seen)
+    assert checkpoint.read_state(tmp_path / "last")["step"] == 5 and checkpoint.damage(tmp_path / "last") is None
+    kept = {"last"} | ({good} if count == 2 and not good.startswith(".") else set())
+    assert {path.name for path in tmp_path.iterdir()} == kept

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from paddlenlp.transformers import BartForConditionalGeneration, BertTokenizer
 
-from paddle_ft import inference
+from paddle_ft import cli, inference
 from paddle_ft.config import load_config
 from paddle_ft.errors import UserError
 from paddle_ft.rundir import RunDir
@@ -227,6 +227,23 @@ def test_overwrite_keeps_the_old_run_until_the_new_one_can_start(tmp_path):
     assert weights(run / "best") == before
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [("train.max_tokens_per_batch=3", "train.max_tokens_per_batch: 3 is less than"), ("train.compile=true", "train.compile: ")],
+)
+def test_a_setting_that_only_the_training_refuses_leaves_the_old_run(tmp_path, monkeypatch, capsys, setting, message):
+    run = train(tmp_path, "train.max_steps=1", "eval.before_training=false")
+    before = {name: weights(run / name) for name in ("best", "last")}
+    results = run.results()
+    if "compile" in setting:
+        monkeypatch.setattr("paddle_ft.training.compiled.STACKS", {})
+    assert cli.main(["train", "--config", "bart_lcsts", "--overwrite", *overrides(tmp_path, setting)]) == 2
+    said = capsys.readouterr().err
+    assert message in said and "before training: " not in said
+    assert {name: weights(run / name) for name in before} == before
+    assert run.results() == results
+
+
 def test_check_shows_what_will_happen_and_writes_nothing(tmp_path, capsys):
     session.check(load_config("bart_lcsts", overrides(tmp_path)))
     text = capsys.readouterr().out
@@ -245,6 +262,25 @@ def test_a_metric_that_is_not_reported_is_refused_at_the_start(tmp_path):
     with pytest.raises(UserError, match="eval.best_metric: 'accuracy' is no figure of summarization; it reports loss, rouge1"):
         train(tmp_path, "eval.best_metric=accuracy", "eval.early_stopping_patience=1")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        (["eval.best_metric=loss"], "eval.best_metric"),
+        (["eval.early_stopping_patience=2"], "eval.early_stopping_patience"),
+        (["eval.best_metric=loss", "eval.early_stopping_patience=2"], "eval.best_metric and eval.early_stopping_patience"),
+    ],
+)
+def test_choosing_without_validation_is_refused(tmp_path, settings, names):
+    with pytest.raises(UserError) as caught:
+        train(tmp_path, "data.validation=null", "data.limit_test=1", *settings)
+    assert str(caught.value) == f"{names}: there is no validation split to choose or stop by: set data.validation."
+
+
+def test_check_says_that_sharding_is_not_tried(tmp_path, capsys):
+    session.check(load_config("bart_lcsts", overrides(tmp_path, "train.sharding=stage2")))
+    assert "sharding            stage2 is not tried: --check runs in one process" in capsys.readouterr().out
 
 
 def test_early_stopping(tmp_path):

@@ -9,6 +9,8 @@ import pytest
 
 from paddle_ft.config import load_config
 from paddle_ft.errors import UserError
+from paddle_ft.models.lora import count_parameters
+from paddle_ft.rundir import RunDir
 from paddle_ft.runtime import peak_memory_mb
 from paddle_ft.training import checkpoint, session
 from tests.tiny import overrides
@@ -57,3 +59,18 @@ def test_frozen_weights_have_no_moments_but_adapters_keep_them_apart(tmp_path, m
     with_free(monkeypatch, 25.5e9)
     with pytest.raises(UserError, match=r"take about 25\.6 GB"):
         checkpoint.check_space(tmp_path, 10**9, 1, trained=10**8)
+
+
+def test_the_checkpoints_that_are_kept_count(tmp_path, monkeypatch):
+    config = load_config("bart_lcsts", overrides(tmp_path))
+    prepared = session.prepare(config, tmp_path / "tokenizer")
+    prepared.data = {"train": prepared.data["train"]}
+    count, _ = count_parameters(prepared.task.model)
+    run = RunDir(tmp_path)
+    with_free(monkeypatch, count * (12 * 2 + 8))
+    session._try_out(prepared, run)
+    config.train.keep_checkpoints = 2
+    with pytest.raises(UserError, match="or lower train.keep_checkpoints"):
+        session._try_out(prepared, run)
+    with_free(monkeypatch, count * (12 * 3 + 8))
+    session._try_out(prepared, run)

@@ -1,0 +1,131 @@
+"""What the loop decides by scores, and what it logs."""
+
+import math
+import re
+
+import numpy as np
+import paddle
+import pytest
+
+from paddle_ft.config import load_config
+from paddle_ft.errors import UserError
+from paddle_ft.rundir import RunDir
+from paddle_ft.tasks.base import Dataset
+from paddle_ft.training import optim, session
+from paddle_ft.training.loop import Loop
+from paddle_ft.training.step import Stepper
+from paddle_ft.training.trackers import Trackers
+from paddle_ft.world import World
+from tests.tiny import overrides, write_pairs
+from tests.training.test_optim import ROWS, Regression
+
+
+class Saved(Regression):
+    best_metric = "loss"
+
+    def save_model(self, directory):
+        (directory / "weights").write_text("weights")
+
+
+class Noisy(Regression):
+    """Keeps a random number of each pass, as dropout would draw it."""
+
+    def loss(self, batch):
+        self.drawn = float(paddle.rand([1]))
+        return self.model(batch["rows"])
+
+
+def make_stepper(kind, folder, *more):
+    task = kind(load_config("bart_lcsts", overrides(folder, "train.num_train_epochs=4", *more)))
+    rows = ROWS.reshape(-1, 3)
+    return Stepper(task, Dataset("train", [{} for _ in rows], {"rows": rows}, np.ones(len(rows))), RunDir(folder), World())
+
+
+def make_loop(folder, *more):
+    stepper = make_stepper(Saved, folder, *more)
+    return Loop(stepper.task, stepper, None, stepper.run, Trackers(stepper.task.config, folder))
+
+
+def score(loop, *values):
+    """Hands evaluations to the loop; returns the step of the best."""
+    for value in values:
+        loop.state.step += 1
+        loop._keep_if_best({"loss": 1.0, loop.best_metric: value})
+    return loop.state.best["step"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "best"), [("accuracy", 3), ("loss", 2), ("perplexity", 2), ("ece", 2), ("max_bleu", 2), ("exact_copies", 2)]
+)
+def test_which_score_is_better(tmp_path, metric, best):
+    assert score(make_loop(tmp_path, f"eval.best_metric={metric}"), 0.5, 0.3, 0.7) == best
+
+
+def test_patience_counts_from_the_best_evaluation(tmp_path):
+    loop = make_loop(tmp_path, "eval.best_metric=accuracy", "eval.early_stopping_patience=2")
+    score(loop, 0.5, 0.4, 0.6, 0.5)
+    assert not loop.state.stopped_early and loop.state.patience_used == 1
+    score(loop, 0.6 - 1e-9)
+    assert loop.state.stopped_early
+
+
+def test_scores_of_another_metric_are_not_compared(tmp_path, capsys):
+    loop = make_loop(tmp_path, "eval.best_metric=accuracy", "eval.early_stopping_patience=2")
+    loop.state.best = {"metric": "perplexity", "value": 40.0, "loss": 0.1, "step": 1}
+    loop.state.step, loop.state.patience_used = 1, 1
+    assert score(loop, 0.5, 0.4) == 2
+    assert loop.state.best == {"metric": "accuracy", "value": 0.5, "loss": 1.0, "step": 2}
+    assert loop.state.patience_used == 1 and not loop.state.stopped_early
+    said = capsys.readouterr().err
+    assert said.count("eval.best_metric is accuracy now and was perplexity: the best so far is forgotten") == 1
+
+
+def test_each_step_draws_its_own_dropout_and_draws_it_again(tmp_path):
+    drawn = []
+    for _ in range(2):
+        stepper = make_stepper(Noisy, tmp_path)
+        for step in range(3):
+            stepper.take(step)
+            drawn.append(stepper.task.drawn)
+        stepper.close()
+    assert len(set(drawn[:3])) == 3
+    assert drawn[:3] == drawn[3:]
+
+
+class Steep(Regression):
+    """A finite loss whose gradient is infinite."""
+
+    def loss(self, batch):
+        value = self.model(batch["rows"])
+        return paddle.sqrt(value - value.detach()) + 1.0
+
+
+@pytest.mark.parametrize("limit", [0.0, 1.0])
+def test_a_gradient_that_is_not_finite_ends_the_run_before_it_reaches_the_weights(tmp_path, limit):
+    stepper = make_stepper(Steep, tmp_path, f"train.max_grad_norm={limit}", "train.warmup_proportion=0.0")
+    with pytest.raises(UserError) as caught:
+        stepper.take(0)
+    stepper.close()
+    assert re.match(
+        r"The norm of the gradient of step 1 is (nan|inf), though its loss is finite\. Its rows are in .*bad-batch\.jsonl",
+        str(caught.value),
+    )
+    assert len((tmp_path / "bad-batch.jsonl").read_text().splitlines()) == 4
+    assert all(math.isfinite(float(p.sum())) for p in stepper.task.model.parameters())
+
+
+@pytest.mark.parametrize("share", [0.5, 0.75, 0.99])
+def test_clipping_begins_at_the_limit(share):
+    parameter = paddle.create_parameter([2], "float32")
+    (parameter * paddle.to_tensor([3.0, 4.0])).sum().backward()
+    optim.clip_gradients([parameter], 5 * share)
+    np.testing.assert_allclose(parameter.grad.numpy(), [3 * share, 4 * share], rtol=1e-5)
+
+
+def test_the_share_of_padding_in_the_log(tmp_path):
+    """Sources of 8, 7, 4 and 2 characters, with two special tokens each: 29 tokens and 11 of padding in [4, 10]."""
+    pairs = [("今天北京天气晴朗", "北京晴"), ("上海明天有大雨", "上海雨"), ("广州比赛", "广州赛"), ("深圳", "深圳铁")]
+    data = write_pairs(tmp_path / "lengths.tsv", pairs)
+    settings = overrides(tmp_path, f"data.train={data}", "train.max_steps=4", "train.logging_steps=2", "eval.before_training=false")
+    run = session.train(load_config("bart_lcsts", settings))
+    assert [e["padding_share"] for e in run.events() if e["event"] == "train"] == [11 / 40, 11 / 40]
