@@ -8,7 +8,7 @@ from paddle_ft.data.download import Wanted
 from paddle_ft.data.files import expand
 from paddle_ft.data.rows import Fields, Rows, collect
 from paddle_ft.data.sources import source_for
-from paddle_ft.data.sources.splits import names_files
+from paddle_ft.data.sources.splits import NONE, names_files
 from paddle_ft.errors import UserError
 
 SPLITS = ("train", "validation", "test")
@@ -26,6 +26,8 @@ def load_split(
 
     Raises: UserError for whatever is missing, cannot be fetched or is wrong in the data.
     """
+    if getattr(data, split) == NONE and split != "train":
+        return None
     fields = Fields(dict(data.columns or {}), tuple(required), tuple(optional))
     module = source_for(data.source)
     if names_files(getattr(data, split)) and not getattr(module, "READS_FILES", False):
@@ -41,7 +43,7 @@ def check_local(data) -> None:
     own = data.source is None or getattr(module, "READS_FILES", False)
     for split in SPLITS:
         asked = getattr(data, split)
-        if own or names_files(asked):
+        if (asked != NONE or split == "train") and (own or names_files(asked)):
             _check(f"data.{split}", asked, folders=data.source is not None)
     for split, path in (data.data_files or {}).items():
         _check(f"data.data_files.{split}", path)

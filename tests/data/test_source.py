@@ -86,6 +86,14 @@ def test_splits_of_a_source_and_folders_of_songs_are_not_missed_as_files(tmp_pat
     check_local(section(source="songs", train=str(tmp_path)))
 
 
+def test_none_means_no_such_split_beside_own_files_too(tmp_path):
+    """As in recipes whose own source has a test split without labels: only data.train is named anew."""
+    (tmp_path / "a.tsv").write_text("a\tb\n")
+    own = section(train=str(tmp_path / "a.tsv"), test="none")
+    check_local(own)
+    assert load_split(own, "test") is None
+
+
 @pytest.fixture
 def lcsts(tmp_path, monkeypatch):
     """PaddleNLP's lcsts_new with small stand-ins for its files, which lie on a local server and nowhere else."""
