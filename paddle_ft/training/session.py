@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -18,7 +17,7 @@ from paddle_ft.errors import UserError
 from paddle_ft.models.lora import count_parameters
 from paddle_ft.progress import say
 from paddle_ft.rundir import RunDir
-from paddle_ft.runtime import CPU_SETTINGS, choose_device, peak_memory_mb, seed_everything
+from paddle_ft.runtime import choose_device, peak_memory_mb, seed_everything, settings_in_force
 from paddle_ft.schema import BaseConfig
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Dataset, Scores, Task
@@ -54,7 +53,7 @@ def prepare(config: BaseConfig, folder: Path, checkpoint_directory: Path | None 
     """Device, files, rows, model, features. `folder` is for a tokenizer that is built here."""
     world = world or World()
     device = paddle.get_device() if world.size > 1 else choose_device(config.device)  # a group has chosen its devices
-    chosen = [f"{name}={os.environ[name]}" for name in CPU_SETTINGS if name in os.environ] if device == "cpu" else []
+    chosen = settings_in_force() if device == "cpu" else []
     say(", ".join([f"device: {device}", *([f"{world.size} processes"] if world.size > 1 else []), *chosen]))
     _check_precision(config)
     task = find_task(config.task.name)(config)
