@@ -100,8 +100,8 @@ def settings_in_force() -> list[str]:
 def keep_freed_memory() -> bool:
     """Tells glibc to keep the memory of freed arrays for the next ones, unless the user has set its thresholds. Returns whether.
 
-    By default every array above 128 kB to 32 MB is given back to the system and fetched again, page by page: a step of training
-    spends a tenth of its time so.
+    By default every array above 128 kB to 32 MB is given back to the system and fetched again, page by page (docs/speed.md has
+    what that costs a step of training).
     """
     import ctypes
 
