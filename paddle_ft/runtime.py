@@ -92,7 +92,7 @@ def prepare_cpu() -> dict[str, str]:
 
 
 def settings_in_force() -> list[str]:
-    """What a run's header and doctor say of the set-up for a CPU."""
+    """What a run's header says of the set-up for a CPU."""
     chosen = [f"{name}={os.environ[name]}" for name in CPU_SETTINGS if name in os.environ]
     return [*chosen, *(["freed memory is kept"] if memory_kept else [])]
 

@@ -21,9 +21,8 @@ from safetensors.numpy import load_file
 from paddle_ft import models
 from paddle_ft.errors import UserError
 from paddle_ft.lm_heads import causal_lm_logits, freeze_row, masked_lm_logits
+from tests.tiny_models import SIZES
 
-SIZES = {"vocab_size": 20, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,
-         "max_position_embeddings": 16}  # fmt: skip
 MASKED = {
     "bert": (BertForMaskedLM, BertConfig),
     "distilbert": (DistilBertForMaskedLM, DistilBertConfig),

@@ -18,7 +18,7 @@ from paddle_ft.models import lora
 from paddle_ft.models.attention import use_attention
 from paddle_ft.models.recompute import LAYERS, recompute_activations
 from paddle_ft.schema import LoRASection
-from tests.test_lora import BART, IDS, MASK, SIZES
+from tests.tiny_models import BART, IDS, MASK, SIZES
 
 MODELS = {
     "bert": lambda: BertForSequenceClassification(BertConfig(**SIZES, num_labels=3)),

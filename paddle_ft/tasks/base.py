@@ -13,6 +13,7 @@ import numpy as np
 from paddle_ft import models
 from paddle_ft.data.rows import Rows
 from paddle_ft.errors import UserError
+from paddle_ft.runtime import on_cpu
 from paddle_ft.schema import BaseConfig, ModelSection, Section
 from paddle_ft.world import World
 
@@ -98,7 +99,6 @@ class Task:
     def _use(self, loaded: models.Loaded) -> None:
         from paddle_ft.models.attention import use_attention
         from paddle_ft.models.recompute import recompute_activations
-        from paddle_ft.runtime import on_cpu
 
         use_attention(loaded.model, self.config.model.attention)
         if on_cpu() and not self.config.train.compile:

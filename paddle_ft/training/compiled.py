@@ -15,6 +15,7 @@ from paddle.static import InputSpec
 from paddlenlp.transformers.gpt.modeling import TransformerDecoder as GPTDecoder
 
 from paddle_ft.errors import UserError
+from paddle_ft.runtime import on_cpu
 
 # The tensors that a stack of layers takes
 STACKS = {
@@ -35,7 +36,7 @@ def compile_stacks(model) -> None:
             f"train.compile: a model of type {model.config.model_type!r} cannot be compiled here"
             " (bert, roberta, ernie, distilbert, bart and gpt can). Set it to false."
         )
-    if paddle.get_device() == "cpu":  # threads that pass small operators to each other cost more than they bring
+    if on_cpu():  # threads that pass small operators to each other cost more than they bring
         paddle.set_flags({"FLAGS_new_executor_serial_run": True})
     for stack in stacks:
         stack.__dict__["forward"] = _Compiled(stack)  # PaddleNLP rewrites what is assigned as stack.forward

@@ -61,7 +61,7 @@ def run(devices: str, command: list[str], logs: Path) -> int:
     endpoints = [f"127.0.0.1:{port}" for port in _free_ports(len(numbers) + 1)]
     master = endpoints.pop()
     logs.mkdir(parents=True, exist_ok=True)
-    processes = []
+    cores, processes = available_cpus(), []
     for rank, number in enumerate(numbers):
         environment = {
             **os.environ,
@@ -75,8 +75,8 @@ def run(devices: str, command: list[str], logs: Path) -> int:
         }
         if kind == "cpu":
             environment["PADDLE_DISTRI_BACKEND"] = "gloo"
-            if environment.get("OMP_NUM_THREADS", str(available_cpus())) == str(available_cpus()):  # not the user's own choice
-                environment["OMP_NUM_THREADS"] = str(max(1, available_cpus() // len(numbers)))
+            if environment.get("OMP_NUM_THREADS", str(cores)) == str(cores):  # not the user's own choice
+                environment["OMP_NUM_THREADS"] = str(max(1, cores // len(numbers)))
         else:
             environment["FLAGS_selected_gpus"] = number
         output = None if rank == 0 else open(logs / f"rank-{rank}.log", "w")  # noqa: SIM115 lives as long as the process

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from paddle_ft.runtime import on_cpu
 from paddle_ft.schema import TrainSection
 
 
@@ -78,7 +79,7 @@ def clip_gradients(parameters: Iterable, max_norm: float, norm=None):
     with paddle.no_grad():
         if norm is None:
             norm = paddle.stack([g.astype("float32").square().sum() for g in gradients]).sum().sqrt()
-        if max_norm <= 0 or (paddle.get_device() == "cpu" and float(norm) <= max_norm):
+        if max_norm <= 0 or (on_cpu() and float(norm) <= max_norm):
             return norm  # on a CPU reading the norm costs nothing, multiplying every gradient by 1 does
         factor = paddle.clip(max_norm / (norm + 1e-6), max=1.0)
         for gradient in gradients:

@@ -17,7 +17,7 @@ from paddle_ft.errors import UserError
 from paddle_ft.models.lora import count_parameters
 from paddle_ft.progress import say
 from paddle_ft.rundir import RunDir
-from paddle_ft.runtime import choose_device, peak_memory_mb, seed_everything, settings_in_force
+from paddle_ft.runtime import choose_device, on_cpu, peak_memory_mb, seed_everything, settings_in_force
 from paddle_ft.schema import BaseConfig
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Dataset, Scores, Task
@@ -98,7 +98,7 @@ def describe_data(dataset: Dataset) -> str:
 
 
 def _check_precision(config: BaseConfig) -> None:
-    if config.train.use_amp and paddle.get_device() == "cpu":
+    if config.train.use_amp and on_cpu():
         raise UserError("train.use_amp: Paddle has no mixed precision on a CPU. Leave it off, or set device=gpu on a GPU machine.")
 
 

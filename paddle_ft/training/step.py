@@ -15,6 +15,7 @@ import paddle
 from paddle_ft.data.batches import Batches
 from paddle_ft.errors import UserError
 from paddle_ft.rundir import RunDir, to_json, write_atomically
+from paddle_ft.runtime import on_cpu
 from paddle_ft.tasks.base import Dataset, Task
 from paddle_ft.training import distributed, optim
 from paddle_ft.training.compiled import compile_stacks
@@ -82,7 +83,7 @@ class Stepper:
             compile_stacks(task.model)
         self.scaler = paddle.amp.GradScaler(enable=self.half == "float16", init_loss_scaling=section.scale_loss)
         self.order: tuple[int, list] = (-1, [])
-        self.on_host = paddle.get_device() == "cpu"
+        self.on_host = on_cpu()
         self.unchecked: deque[Done] = deque()
         self.skipped = 0  # steps that float16 left out because the gradient was not finite
         self.worker = ThreadPoolExecutor(1, thread_name_prefix="batches")

@@ -13,7 +13,7 @@ from paddle_ft.config import load_config
 from paddle_ft.errors import UserError
 from paddle_ft.training import checkpoint, session
 from tests.tiny import overrides
-from tests.training.test_resume import ROOT, computed, wait_for_step
+from tests.training.test_resume import ROOT, computed, go_on, wait_for_step
 
 LORA = ("model.lora={rank: 2, dropout: 0.1}", "train.recompute=true")
 SHORT = ("train.num_train_epochs=10", "train.save_steps=7", "eval.before_training=false", "generation.num_beams=1")
@@ -35,11 +35,8 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, never_stopped):
     assert process.returncode == 143, errors
     stopped_at = checkpoint.read_state(run / "last")["step"]
     assert 5 <= stopped_at < 20
-    command = [sys.executable, "train.py", "--config", f"{run}/config.yaml", "--resume"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
-    assert done.returncode == 0, done.stderr
-    assert f"resuming at step {stopped_at} of 20" in done.stderr
-    assert "LoRA: adapters of rank 2 on 12 layers" in done.stderr
+    said = go_on(run, stopped_at, 20)
+    assert "LoRA: adapters of rank 2 on 12 layers" in said
     assert computed(run) == computed(never_stopped)
     files = ("best/model.safetensors", "last/model.safetensors", "last/trainer/adapters.safetensors",
              "last/trainer/optimizer.safetensors")  # fmt: skip

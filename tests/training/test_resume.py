@@ -46,6 +46,15 @@ def computed(run: Path) -> list[dict]:
     return [{k: v for k, v in event.items() if k not in timed} for event in lines(run)]
 
 
+def go_on(run: Path, stopped_at: int, total: int) -> str:
+    """Resumes a stopped run, to its end. Returns what it said."""
+    command = [sys.executable, "train.py", "--config", f"{run}/config.yaml", "--resume"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert f"resuming at step {stopped_at} of {total}" in done.stderr
+    return done.stderr
+
+
 @pytest.fixture(scope="module")
 def never_stopped(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
@@ -65,10 +74,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, never_stopped, number,
     stopped_at = checkpoint.read_state(run / "last")["step"]
     assert 11 <= stopped_at < 60
 
-    command = [sys.executable, "train.py", "--config", f"{run}/config.yaml", "--resume"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
-    assert done.returncode == 0, done.stderr
-    assert f"resuming at step {stopped_at} of 60" in done.stderr
+    go_on(run, stopped_at, 60)
     assert computed(run) == computed(never_stopped)
     for name in ("best", "last"):
         assert (run / name / "model.safetensors").read_bytes() == (never_stopped / name / "model.safetensors").read_bytes()
