@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def run_worker(python: str, name: str, options) -> dict:
-    from paddle_ft.runtime import prepare_cpu
+    from paddle_ft.system.runtime import prepare_cpu
 
     prepare_cpu()
     print(f"{name} ...", file=sys.stderr)
@@ -89,7 +89,7 @@ def batch(model: str, length: int, size: int):
 def paddle_model(name: str):
     import paddle
 
-    from paddle_ft.runtime import quiet_frameworks
+    from paddle_ft.system.runtime import quiet_frameworks
 
     quiet_frameworks()
     from paddlenlp.transformers import BartConfig, BartForConditionalGeneration, GPTConfig, GPTLMHeadModel

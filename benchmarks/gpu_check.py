@@ -22,13 +22,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from paddle_ft.runtime import prepare_cpu  # noqa: E402
+from paddle_ft.system.runtime import prepare_cpu  # noqa: E402
 
 prepare_cpu()
 
 import numpy as np  # noqa: E402
 
-from paddle_ft.runtime import peak_memory_mb, quiet_frameworks  # noqa: E402
+from paddle_ft.system.runtime import peak_memory_mb, quiet_frameworks  # noqa: E402
 
 SMALL = {"d_model": 64, "encoder_layers": 2, "decoder_layers": 2, "heads": 4, "ffn": 128, "vocab": 300, "positions": 128}
 BASE = {"d_model": 768, "encoder_layers": 6, "decoder_layers": 6, "heads": 12, "ffn": 3072, "vocab": 21128, "positions": 512}
@@ -39,7 +39,7 @@ def make_model(size: dict, dropout: float):
     import paddle
     from paddlenlp.transformers import BartConfig, BartForConditionalGeneration
 
-    from paddle_ft.models import tie_head
+    from paddle_ft.models.bundle import tie_head
 
     paddle.seed(1)
     config = BartConfig(
@@ -70,7 +70,7 @@ def loss_and_gradient(model, batch: dict, device: str, amp: str | None = None):
     import paddle
     import paddle.nn.functional as F
 
-    from paddle_ft.tasks.seq2seq import shift_right
+    from paddle_ft.tasks.shared.seq2seq import shift_right
 
     paddle.set_device(device)
     tensors = {name: paddle.to_tensor(value) for name, value in batch.items()}
@@ -156,7 +156,7 @@ def kernels(device: str) -> list[tuple[str, str, str]]:
     import paddle
 
     from paddle_ft.models.attention import use_attention
-    from paddle_ft.training.compiled import compile_stacks
+    from paddle_ft.models.compiled import compile_stacks
 
     paddle.set_device(device)
     rows = []
@@ -229,7 +229,7 @@ def throughput(device: str, size: dict, rows: int, source: int, target: int) -> 
 
     from paddle_ft.generation import GenerationOptions, generate
     from paddle_ft.models.attention import use_attention
-    from paddle_ft.training.compiled import compile_stacks
+    from paddle_ft.models.compiled import compile_stacks
 
     paddle.set_device(device)
     table = []
@@ -261,7 +261,7 @@ def train_step(model, optimizer, scaler, batch: dict, amp: str | None) -> None:
     import paddle
     import paddle.nn.functional as F
 
-    from paddle_ft.tasks.seq2seq import shift_right
+    from paddle_ft.tasks.shared.seq2seq import shift_right
 
     ids, mask, labels = (paddle.to_tensor(batch[name]) for name in ("input_ids", "attention_mask", "labels"))
     decoder = paddle.to_tensor(shift_right(batch["labels"], 3, 0))

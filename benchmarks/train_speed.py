@@ -23,7 +23,7 @@ import time
 
 from workloads import BART, BERT, WORKLOADS, Collate, make_rows, make_stepper, paddle_model
 
-from paddle_ft.runtime import mkl_path
+from paddle_ft.system.runtime import mkl_path
 
 WARMUP = 3  # steps that are not counted
 

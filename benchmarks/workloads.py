@@ -77,18 +77,18 @@ def paddle_model(name: str):
 
 def make_stepper(name: str, collate: Collate, rows: list[dict], steps: int, folder: str, *settings: str, plain_layers=False):
     """paddle_ft's own loop body on a workload: the task's own loss, model set up as a training sets it up."""
-    from paddle_ft.runtime import prepare_cpu, quiet_frameworks
+    from paddle_ft.system.runtime import prepare_cpu, quiet_frameworks
 
     prepare_cpu()
     quiet_frameworks()
-    from paddle_ft import losses
-    from paddle_ft.config import load_config
-    from paddle_ft.models import Loaded, tie_head
-    from paddle_ft.rundir import RunDir
+    from paddle_ft.config.load import load_config
+    from paddle_ft.models import losses
+    from paddle_ft.models.bundle import Loaded, tie_head
+    from paddle_ft.runs.directory import RunDir
+    from paddle_ft.system.world import World
     from paddle_ft.tasks.base import Dataset, Task
-    from paddle_ft.tasks.seq2seq import Seq2Seq
+    from paddle_ft.tasks.shared.seq2seq import Seq2Seq
     from paddle_ft.training.step import Stepper
-    from paddle_ft.world import World
 
     class Classification(Task):
         def collate(self, dataset, indices, rng):

@@ -13,8 +13,8 @@ import sys
 
 from paddle_ft import __version__
 from paddle_ft.commands import command_names, find_command
-from paddle_ft.errors import FTError, UserError
-from paddle_ft.runtime import prepare_cpu
+from paddle_ft.system.errors import FTError, UserError
+from paddle_ft.system.runtime import prepare_cpu
 
 # what a disk or a file system refuses: the user's to mend, wherever it happens
 REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG, errno.ENOENT, errno.EISDIR}

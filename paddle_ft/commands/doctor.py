@@ -12,6 +12,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from paddle_ft import doctor
+    from paddle_ft.system import doctor
 
     return doctor.run(as_json=options.json)

@@ -17,8 +17,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from paddle_ft import inference
-    from paddle_ft.tables import split_table
+    from paddle_ft.reporting.tables import split_table
+    from paddle_ft.runs import inference
 
     split, scores, baseline = inference.evaluate(options.run, options.split, options.overrides, options.output)
     if options.json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from paddle_ft.errors import UserError
+from paddle_ft.system.errors import UserError
 
 HELP = "guesses masked words, before and after training"
 
@@ -20,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if options.top < 1:
         raise UserError(f"--top {options.top}: at least one guess is needed.")
-    from paddle_ft import inference
+    from paddle_ft.runs import inference
 
     task = inference.open_run(options.run)
     if task.name != "masked_lm":

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from paddle_ft.errors import UserError
+from paddle_ft.system.errors import UserError
 
 HELP = "writes texts with a run's best model"
 _SAMPLING = ("top_k", "top_p", "temperature")
@@ -32,9 +32,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from paddle_ft import inference
-    from paddle_ft.inference import open_output
-    from paddle_ft.rundir import to_json
+    from paddle_ft.runs import inference
+    from paddle_ft.runs.directory import to_json
+    from paddle_ft.runs.inference import open_output
 
     as_json = options.jsonl or options.output.endswith(".jsonl")
     if options.stream and (options.output != "-" or as_json):

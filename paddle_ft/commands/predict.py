@@ -17,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from paddle_ft import inference
+    from paddle_ft.runs import inference
 
     inference.predict(options.run, options.input, options.output, options.overrides)
     return 0

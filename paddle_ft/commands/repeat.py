@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from paddle_ft.errors import UserError
+from paddle_ft.system.errors import UserError
 
 HELP = "trains a recipe with several seeds: mean and deviation"
 
@@ -29,9 +29,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from paddle_ft import repeat
-    from paddle_ft.config import load_config
-    from paddle_ft.runtime import quiet_frameworks
+    from paddle_ft.config.load import load_config
+    from paddle_ft.runs import repeat
+    from paddle_ft.system.runtime import quiet_frameworks
 
     if options.seeds < 1:
         raise UserError(f"--seeds {options.seeds}: at least one seed is needed.")

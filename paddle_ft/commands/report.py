@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from paddle_ft.rundir import RunDir
+from paddle_ft.runs.directory import RunDir
 
 HELP = "writes a run's plots and report anew"
 
@@ -14,7 +14,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from paddle_ft.report import write_report
+    from paddle_ft.reporting.page import write_report
 
     print(write_report(RunDir.existing(options.run).path))
     return 0

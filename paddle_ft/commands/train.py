@@ -10,15 +10,15 @@ import sys
 import time
 from pathlib import Path
 
-from paddle_ft.errors import UserError
-from paddle_ft.runtime import quiet_frameworks
-from paddle_ft.world import is_main_process, launched
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.runtime import quiet_frameworks
+from paddle_ft.system.world import is_main_process, launched
 
 HELP = "trains a recipe, measures it, writes a report"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    from paddle_ft.config import recipe_names
+    from paddle_ft.config.load import recipe_names
 
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (
@@ -38,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from paddle_ft.config import describe, load_config, recipe_names
+    from paddle_ft.config.load import describe, load_config, recipe_names
     from paddle_ft.data import source
 
     if options.config is None:
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     source.check_local(config.data)
     if options.devices is not None and launched() == 1:
-        from paddle_ft.training.launch import parse_devices
+        from paddle_ft.training.distributed.launch import parse_devices
 
         kind, numbers = parse_devices(options.devices)
         if len(numbers) > 1:
@@ -59,8 +59,8 @@ def run(options: argparse.Namespace) -> int:
         config = config.model_copy(update={"device": kind})  # one device is this process's own
         os.environ["FLAGS_selected_gpus"] = numbers[0]  # noqa: SIM112 what paddle.set_device("gpu") follows
     quiet_frameworks()
-    from paddle_ft.training import session
-    from paddle_ft.training.launch import DEVICES
+    from paddle_ft.training import run as session
+    from paddle_ft.training.distributed.launch import DEVICES
     from paddle_ft.training.signals import Interrupted
 
     if options.check:
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
             _leave(stop.exit_code)
         return stop.exit_code
     if is_main_process():
-        from paddle_ft.tables import summary
+        from paddle_ft.reporting.tables import summary
 
         print(summary(finished.path))
     if launched() > 1:
@@ -102,8 +102,8 @@ def _leave(exit_code: int = 0) -> None:
 
 def _on_devices(options: argparse.Namespace, config) -> int:
     """Checks what can be checked at once, then starts one process a device with the same arguments."""
-    from paddle_ft.rundir import RunDir
-    from paddle_ft.training import launch
+    from paddle_ft.runs.directory import RunDir
+    from paddle_ft.training.distributed import launch
 
     if options.check:
         raise UserError("--check runs in one process: leave --devices out.")

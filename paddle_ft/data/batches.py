@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from paddle_ft.errors import UserError
+from paddle_ft.system.errors import UserError
 
 BUCKET = 100  # batches sorted among themselves by length
 

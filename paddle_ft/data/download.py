@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 import requests
 
-from paddle_ft.errors import UserError
-from paddle_ft.progress import Progress
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.progress import Progress
 
 CONNECT_TIMEOUT = 5  # seconds; names are resolved within the same time
 READ_TIMEOUT = 60  # seconds without a byte

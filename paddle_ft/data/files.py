@@ -12,7 +12,7 @@ from pathlib import Path
 from paddle_ft.data.readers import extension, reader_for
 from paddle_ft.data.readers.stream import DataFile
 from paddle_ft.data.rows import BadRow, Fields, Records, Rows, collect, take
-from paddle_ft.errors import UserError
+from paddle_ft.system.errors import UserError
 
 __all__ = ["BadRow", "Rows", "expand", "read_files"]
 

@@ -12,7 +12,7 @@ from threading import Thread
 from paddle_ft.data.readers import extension, reader_for, readers
 from paddle_ft.data.readers.stream import DataFile
 from paddle_ft.data.rows import Fields, Records, take
-from paddle_ft.errors import UserError
+from paddle_ft.system.errors import UserError
 
 PAIR = "text_pair"
 Text = str | tuple[str, str]

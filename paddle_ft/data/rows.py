@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from paddle_ft.errors import UserError
+from paddle_ft.system.errors import UserError
 
 
 @dataclass(frozen=True)

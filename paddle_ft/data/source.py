@@ -8,8 +8,8 @@ from paddle_ft.data.download import Wanted
 from paddle_ft.data.files import expand
 from paddle_ft.data.rows import Fields, Rows, collect
 from paddle_ft.data.sources import source_for
-from paddle_ft.data.sources.splits import NONE, names_files
-from paddle_ft.errors import UserError
+from paddle_ft.data.splits import NONE, names_files
+from paddle_ft.system.errors import UserError
 
 SPLITS = ("train", "validation", "test")
 

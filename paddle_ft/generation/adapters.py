@@ -8,7 +8,7 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
-from paddle_ft.errors import UserError
+from paddle_ft.system.errors import UserError
 
 FEW_ROWS = 32  # up to here the vocabulary product is faster with the head on the left
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from paddle_ft.errors import UserError
+from paddle_ft.system.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)

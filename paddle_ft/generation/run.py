@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from paddle_ft.errors import UserError
 from paddle_ft.generation.adapters import Adapter, adapter_for
 from paddle_ft.generation.constraints import Constraints
 from paddle_ft.generation.options import GenerationOptions
 from paddle_ft.generation.sampling import Sampler
 from paddle_ft.generation.search import beam_search, follow, likeliest
-from paddle_ft.progress import Progress
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.progress import Progress
 
 
 def generate(model, input_ids, attention_mask, options: GenerationOptions) -> list[list[list[int]]]:

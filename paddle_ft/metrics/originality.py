@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paddle_ft.progress import Progress
+from paddle_ft.system.progress import Progress
 
 from .text import CharacterWordTokenizer
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-from paddle_ft.progress import say
+from paddle_ft.system.progress import say
 
 from .text import word_spans
 

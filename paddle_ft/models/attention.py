@@ -17,7 +17,7 @@ from paddle.nn.functional import scaled_dot_product_attention
 from paddle.nn.layer.transformer import _convert_attention_mask
 from paddlenlp.transformers.gpt.modeling import MultiHeadAttention as GPTAttention
 
-from paddle_ft.errors import UserError
+from paddle_ft.system.errors import UserError
 
 
 class SDPAttention(MultiHeadAttention):

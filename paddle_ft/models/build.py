@@ -9,9 +9,9 @@ from typing import Any
 
 from convert.errors import ConvertError
 from convert.loading import read_weights, with_weights
-from paddle_ft.errors import UserError
 from paddle_ft.models.classes import CONFIG_CLASSES, MODEL_CLASSES
-from paddle_ft.models.names import read_config
+from paddle_ft.models.resolve import read_config
+from paddle_ft.system.errors import UserError
 
 
 def load_pretrained(kind: str, directory: Path, settings: dict[str, Any] | None = None):
@@ -28,7 +28,7 @@ def load_pretrained(kind: str, directory: Path, settings: dict[str, Any] | None 
     try:
         if settings is None:
             return with_weights(cls, directory, read_weights(directory))
-        from paddle_ft.heads import load_with_head
+        from paddle_ft.models.heads import load_with_head
 
         return load_with_head(cls, directory, config, settings)
     except ConvertError as error:
@@ -43,7 +43,7 @@ def _model_class(kind: str, model_type: str, settings: dict):
 
     cls = getattr(library, MODEL_CLASSES[kind][model_type])
     if settings.get("classifier_head") == "lstm_attention":
-        from paddle_ft.heads import with_lstm_attention
+        from paddle_ft.models.heads import with_lstm_attention
 
         return with_lstm_attention(cls)
     return cls
@@ -138,7 +138,7 @@ def tie_head(model, from_scratch: bool = False) -> bool:
     from the embedding was trained apart: it is left so. Returns whether they are tied.
     """
     if "vocab_projector" in model._sub_layers:
-        from paddle_ft.lm_heads import tie_projector
+        from paddle_ft.models.lm_heads import tie_projector
 
         return tie_projector(model, input_embedding(model), from_scratch) or _stays_apart()
     if "lm_head_weight" not in model._parameters:
@@ -154,7 +154,7 @@ def tie_head(model, from_scratch: bool = False) -> bool:
 
 
 def _stays_apart() -> bool:
-    from paddle_ft.progress import say
+    from paddle_ft.system.progress import say
 
     say("The checkpoint's output head differs from its input embedding: they stay two parameters.")
     return False

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import paddle
 
-from paddle_ft.errors import UserError
 from paddle_ft.models.build import input_embedding
-from paddle_ft.progress import say
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.progress import say
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "qkv_proj", "out_proj")  # what PaddleNLP calls them in every family here
 FILE = "adapters.safetensors"  # in the folder trainer/ of a checkpoint

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from paddle_ft.errors import UserError
+from paddle_ft.system.errors import UserError
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-_NOT_TASKS = {"base", "language_modeling", "seq2seq", "songwriter"}
+_NOT_TASKS = {"base", "shared"}
 
 
 def task_names() -> list[str]:

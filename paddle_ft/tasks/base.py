@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from paddle_ft import models
+from paddle_ft.config.schema import BaseConfig, ModelSection, Section
 from paddle_ft.data.rows import Rows
-from paddle_ft.errors import UserError
-from paddle_ft.runtime import on_cpu
-from paddle_ft.schema import BaseConfig, ModelSection, Section
-from paddle_ft.world import World
+from paddle_ft.models import bundle as models
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.runtime import on_cpu
+from paddle_ft.system.world import World
 
 
 @dataclass

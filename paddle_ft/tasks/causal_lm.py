@@ -14,14 +14,14 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from paddle_ft import models
 from paddle_ft.data.batches import pad
 from paddle_ft.data.blocks import BlockRows, cut_blocks
-from paddle_ft.data.masking import IGNORE
 from paddle_ft.data.rows import Rows
-from paddle_ft.errors import UserError
+from paddle_ft.models import bundle as models
+from paddle_ft.system.errors import UserError
 from paddle_ft.tasks.base import Dataset, TaskOptions
-from paddle_ft.tasks.language_modeling import LanguageModel
+from paddle_ft.tasks.masked_lm.masking import IGNORE
+from paddle_ft.tasks.shared.language_modeling import LanguageModel
 
 BOS, EOS, PAD = "<BOS>", "<EOS>", "<PAD>"
 SPLIT_SEED = 2022  # of the split of one set of texts: the same in every run, whatever its seed
@@ -73,7 +73,7 @@ class CausalLM(LanguageModel):
                 setattr(settings, key, value)
 
     def _use(self, loaded) -> None:
-        from paddle_ft.lm_heads import freeze_row
+        from paddle_ft.models.lm_heads import freeze_row
 
         super()._use(loaded)
         if getattr(self.model.config, "use_flash_attention", False):
@@ -81,7 +81,7 @@ class CausalLM(LanguageModel):
         freeze_row(models.input_embedding(self.model).weight, self.tokenizer.pad_token_id)
 
     def logits(self, batch: dict[str, Any]):
-        from paddle_ft.lm_heads import causal_lm_logits
+        from paddle_ft.models.lm_heads import causal_lm_logits
 
         return causal_lm_logits(self.model, batch["input_ids"], batch["positions"])
 
@@ -110,7 +110,7 @@ class CausalLM(LanguageModel):
         return f"{BOS}{headings}{'Summary: ' if self.options.metadata else ''}{text}{EOS}"
 
     def encode(self, rows: Rows, split: str) -> Dataset:
-        from paddle_ft.data.tokenization import encode_texts
+        from paddle_ft.tokenization.encode import encode_texts
 
         options, positions = self.options, self.model.config.max_position_embeddings
         if options.max_text_length > positions:

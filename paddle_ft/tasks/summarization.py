@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from paddle_ft.schema import GenerationSection
+from paddle_ft.config.schema import GenerationSection
 from paddle_ft.tasks.base import Dataset, Scores, TaskOptions
-from paddle_ft.tasks.seq2seq import Seq2Seq
+from paddle_ft.tasks.shared.seq2seq import Seq2Seq
 
 
 class Options(TaskOptions):

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from paddle_ft.errors import UserError
-from paddle_ft.progress import say
-from paddle_ft.rundir import to_json
+from paddle_ft.runs.directory import to_json
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.progress import say
 
 CHECKSUMS = "checksums.json"
 

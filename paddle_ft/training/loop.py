@@ -7,15 +7,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from paddle_ft.models import lora
-from paddle_ft.progress import Progress, say
-from paddle_ft.rundir import RunDir, WriteError
-from paddle_ft.runtime import peak_memory_mb
+from paddle_ft.runs.directory import RunDir, WriteError
+from paddle_ft.system.progress import Progress, say
+from paddle_ft.system.runtime import peak_memory_mb
+from paddle_ft.system.world import World
 from paddle_ft.tasks.base import Dataset, Task
 from paddle_ft.training import checkpoint
 from paddle_ft.training.signals import Interrupted, Interrupts
 from paddle_ft.training.step import Done, Stepper
 from paddle_ft.training.trackers import Trackers
-from paddle_ft.world import World
 
 LOWER_IS_BETTER = {"loss", "perplexity", "ece", "max_bleu", "exact_copies", "longest_copy", "longest_copy_max"}
 WINDOW = ("loss", "targets", "samples", "tokens", "padding")

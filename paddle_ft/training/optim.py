@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from paddle_ft.runtime import on_cpu
-from paddle_ft.schema import TrainSection
+from paddle_ft.config.schema import TrainSection
+from paddle_ft.system.runtime import on_cpu
 
 
 def warmup_steps(section: TrainSection, total_steps: int) -> int:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import paddle
 
 from paddle_ft import __version__
-from paddle_ft.errors import UserError
+from paddle_ft.config.schema import BaseConfig
 from paddle_ft.models.lora import count_parameters
-from paddle_ft.rundir import RunDir
-from paddle_ft.runtime import peak_memory_mb
-from paddle_ft.schema import BaseConfig
+from paddle_ft.runs.directory import RunDir
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.runtime import peak_memory_mb
 from paddle_ft.tasks.base import Dataset, Scores, Task
 from paddle_ft.training import checkpoint
 from paddle_ft.training.loop import Loop
@@ -64,7 +64,7 @@ def first_results(config: BaseConfig, prepared: Prepared, run: RunDir) -> dict:
 
 def final_results(results: dict, loop: Loop, prepared: Prepared, run: RunDir) -> None:
     """Scores the best checkpoint on every split, and writes results, predictions, plots and report."""
-    from paddle_ft.report import write_report
+    from paddle_ft.reporting.page import write_report
 
     state, task = loop.state, prepared.task
     if state.best is None:  # nothing to choose by: the last weights are the result

@@ -13,14 +13,15 @@ import numpy as np
 import paddle
 
 from paddle_ft.data.batches import Batches
-from paddle_ft.errors import UserError
-from paddle_ft.rundir import RunDir, to_json, write_atomically
-from paddle_ft.runtime import on_cpu
+from paddle_ft.models.compiled import compile_stacks
+from paddle_ft.runs.directory import RunDir, to_json, write_atomically
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.runtime import on_cpu
+from paddle_ft.system.world import World
 from paddle_ft.tasks.base import Dataset, Task
-from paddle_ft.training import distributed, optim
-from paddle_ft.training.compiled import compile_stacks
-from paddle_ft.training.sharding import make_shards
-from paddle_ft.world import World
+from paddle_ft.training import optim
+from paddle_ft.training.distributed import process_group as distributed
+from paddle_ft.training.distributed.sharding import make_shards
 
 
 @dataclass

@@ -6,8 +6,8 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from paddle_ft.config import to_yaml
-from paddle_ft.progress import say
+from paddle_ft.config.load import to_yaml
+from paddle_ft.system.progress import say
 
 
 class Wandb:

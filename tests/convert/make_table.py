@@ -73,7 +73,7 @@ def tokenizer_row(source: Path, work: Path) -> str:
 
 
 def main() -> None:
-    from paddle_ft.runtime import prepare_cpu
+    from paddle_ft.system.runtime import prepare_cpu
 
     prepare_cpu()
     checkpoints = ["| family | head | variant | PaddleNLP class | outputs, max abs | layers, max abs | round trip |"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from paddle_ft.data.batches import Batches, longest_first, pad
-from paddle_ft.errors import UserError
+from paddle_ft.system.errors import UserError
 
 LENGTHS = np.random.default_rng(0).integers(5, 60, 1003)
 

@@ -11,7 +11,7 @@ import pytest
 
 from paddle_ft.data import download
 from paddle_ft.data.download import FetchError, Wanted, ensure, fetch
-from paddle_ft.errors import UserError
+from paddle_ft.system.errors import UserError
 
 BODY = bytes(range(256)) * 12000  # 3 MB
 MD5 = hashlib.md5(BODY).hexdigest()

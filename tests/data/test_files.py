@@ -7,7 +7,7 @@ import pytest
 
 from paddle_ft.data import files, readers
 from paddle_ft.data.files import read_files
-from paddle_ft.errors import UserError
+from paddle_ft.system.errors import UserError
 
 PAIR = ("source", "target")
 ROWS = [{"source": "正文一，有“引号", "target": "题一"}, {"source": "正文二", "target": "题二"}]

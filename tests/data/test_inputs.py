@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from paddle_ft.data.inputs import Columns, texts
-from paddle_ft.errors import UserError
+from paddle_ft.system.errors import UserError
 
 PLAIN = Columns.of("source", {})
 NAMED = Columns.of("text", {"text": "sentence", "text_pair": "other", "label": "gold"})

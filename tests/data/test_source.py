@@ -15,7 +15,7 @@ import pytest
 from paddle_ft.data.download import ensure
 from paddle_ft.data.source import check_local, load_split, wanted_files
 from paddle_ft.data.sources import source_for
-from paddle_ft.errors import UserError
+from paddle_ft.system.errors import UserError
 
 NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy", "PADDLE_FT_MIRROR")
 

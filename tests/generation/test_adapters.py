@@ -4,9 +4,9 @@ import numpy as np
 import paddle
 import pytest
 
-from paddle_ft.errors import UserError
 from paddle_ft.generation.adapters import adapter_for
-from tests.generation.checkpoints import batch, reference
+from paddle_ft.system.errors import UserError
+from tests.support.generation_checkpoints import batch, reference
 
 BART_CONFIGS = {
     "plain": {"scale_embedding": False},

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from paddle_ft.errors import UserError
 from paddle_ft.generation import GenerationOptions
+from paddle_ft.system.errors import UserError
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from paddle_ft.generation import GenerationOptions, generate
-from tests.generation.checkpoints import MODELS, batch, reference
+from tests.support.generation_checkpoints import MODELS, batch, reference
 
 CASES = [(model, case) for model in MODELS for case in reference()[model]["cases"]]
 

@@ -6,10 +6,10 @@ import numpy as np
 import paddle
 import pytest
 
-from paddle_ft.errors import UserError
 from paddle_ft.generation import GenerationOptions, generate, generate_all, stream
 from paddle_ft.generation.constraints import repeated_ngrams
-from tests.generation.checkpoints import MODELS, bart, batch, gpt2
+from paddle_ft.system.errors import UserError
+from tests.support.generation_checkpoints import MODELS, bart, batch, gpt2
 
 INPUTS = [[7, 8, 9], [30], [11, 12, 13, 14, 15], [40, 41], [9, 9, 9, 9], [20] * 8]
 

@@ -6,7 +6,7 @@ import pytest
 
 from paddle_ft.generation import GenerationOptions, generate, generate_all
 from paddle_ft.generation.sampling import draw
-from tests.generation.checkpoints import MODELS, batch
+from tests.support.generation_checkpoints import MODELS, batch
 
 MASS = np.array([0.05, 0.4, 0.02, 0.25, 0.18, 0.1])  # likeliest first: 1, 3, 4, 5, 0, 2
 POINTS = (np.arange(1000) + 0.5) / 1000

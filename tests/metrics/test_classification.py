@@ -2,11 +2,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from paddle_ft.metrics.classification import (
-    classification_scores,
-    expected_calibration_error,
-    majority_probabilities,
-)
+from paddle_ft.metrics.classification import classification_scores, expected_calibration_error, majority_probabilities
 
 
 def one_hot(predictions, classes, confidence=1.0):

@@ -10,10 +10,11 @@ import pytest
 from paddlenlp.transformers import GPTConfig, GPTLMHeadModel, GPTTokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 
-from paddle_ft import cli, models
-from paddle_ft.config import load_config
+from paddle_ft import cli
+from paddle_ft.config.load import load_config
 from paddle_ft.data.rows import Rows
-from paddle_ft.errors import UserError
+from paddle_ft.models import bundle as models
+from paddle_ft.system.errors import UserError
 from paddle_ft.tasks import find_task
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32,
@@ -286,7 +287,7 @@ def _letter(byte):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """Trained until it knows one text by heart."""
-    from paddle_ft.training import session
+    from paddle_ft.training import run as session
 
     folder = tmp_path_factory.mktemp("finished")
     (folder / "texts.txt").write_text("the sea\n" * 10)
@@ -349,7 +350,7 @@ def test_flags_that_do_not_fit(finished, capsys, flags, message):
 
 
 def test_predict_goes_on_with_a_text(finished):
-    from paddle_ft import inference
+    from paddle_ft.runs import inference
 
     task = inference.open_run(str(finished.path))
     rows = task.predict(["the s", "the sea" * 20], "")

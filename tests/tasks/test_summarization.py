@@ -5,13 +5,13 @@ import re
 import numpy as np
 import pytest
 
-from paddle_ft.config import load_config
+from paddle_ft.config.load import load_config
 from paddle_ft.data.rows import Rows
 from paddle_ft.generation import GenerationOptions
-from paddle_ft.runtime import seed_everything
+from paddle_ft.system.runtime import seed_everything
 from paddle_ft.tasks.base import Dataset
 from paddle_ft.tasks.summarization import Summarization
-from tests.tiny import PAIRS, overrides
+from tests.support.tiny_runs import PAIRS, overrides
 
 ROWS = [{"source": source, "target": target} for source, target in PAIRS]
 

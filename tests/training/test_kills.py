@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from paddle_ft.config import load_config
-from paddle_ft.training import session
-from tests.tiny import overrides
+from paddle_ft.config.load import load_config
+from paddle_ft.training import run as session
+from tests.support.paths import ROOT
+from tests.support.tiny_runs import overrides
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 LONG = ("train.num_train_epochs=1000", "train.save_steps=5", "eval.eval_steps=400", "eval.before_training=false",
         "data.limit_validation=2", "generation.num_beams=1", "train.keep_checkpoints=2", "train.train_batch_size=8")  # fmt: skip
 KILLS = 50

@@ -7,16 +7,17 @@ import numpy as np
 import paddle
 import pytest
 
-from paddle_ft.config import load_config
-from paddle_ft.errors import UserError
-from paddle_ft.rundir import RunDir
+from paddle_ft.config.load import load_config
+from paddle_ft.runs.directory import RunDir
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.world import World
 from paddle_ft.tasks.base import Dataset
-from paddle_ft.training import optim, session
+from paddle_ft.training import optim
+from paddle_ft.training import run as session
 from paddle_ft.training.loop import Loop
 from paddle_ft.training.step import Stepper
 from paddle_ft.training.trackers import Trackers
-from paddle_ft.world import World
-from tests.tiny import overrides, write_pairs
+from tests.support.tiny_runs import overrides, write_pairs
 from tests.training.test_optim import ROWS, Regression
 
 

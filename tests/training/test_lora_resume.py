@@ -8,11 +8,12 @@ import sys
 import pytest
 from safetensors.numpy import load_file
 
-from paddle_ft import inference
-from paddle_ft.config import load_config
-from paddle_ft.errors import UserError
-from paddle_ft.training import checkpoint, session
-from tests.tiny import overrides
+from paddle_ft.config.load import load_config
+from paddle_ft.runs import inference
+from paddle_ft.system.errors import UserError
+from paddle_ft.training import checkpoint
+from paddle_ft.training import run as session
+from tests.support.tiny_runs import overrides
 from tests.training.test_resume import ROOT, computed, go_on, wait_for_step
 
 LORA = ("model.lora={rank: 2, dropout: 0.1}", "train.recompute=true")

@@ -4,15 +4,15 @@ import numpy as np
 import paddle
 import pytest
 
-from paddle_ft.config import load_config
-from paddle_ft.lm_heads import causal_lm_logits, freeze_row
-from paddle_ft.rundir import RunDir
-from paddle_ft.schema import TrainSection
+from paddle_ft.config.load import load_config
+from paddle_ft.config.schema import TrainSection
+from paddle_ft.models.lm_heads import causal_lm_logits, freeze_row
+from paddle_ft.runs.directory import RunDir
+from paddle_ft.system.world import World
 from paddle_ft.tasks.base import Dataset, Task
 from paddle_ft.training import optim
 from paddle_ft.training.step import Stepper
-from paddle_ft.world import World
-from tests.tiny import overrides
+from tests.support.tiny_runs import overrides
 
 ROWS = np.random.default_rng(0).normal(size=(6, 4, 3)).astype("float32")  # [steps, rows, features]
 

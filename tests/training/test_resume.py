@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from paddle_ft.config import load_config
-from paddle_ft.training import checkpoint, session
-from tests.tiny import overrides
+from paddle_ft.config.load import load_config
+from paddle_ft.training import checkpoint
+from paddle_ft.training import run as session
+from tests.support.paths import ROOT
+from tests.support.tiny_runs import overrides
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 LENGTH = ("train.num_train_epochs=30", "train.save_steps=7", "eval.eval_steps=20", "eval.before_training=false",
           "train.gradient_accumulation_steps=1", "generation.num_beams=1")  # fmt: skip
 

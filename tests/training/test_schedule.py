@@ -2,11 +2,12 @@
 
 import pytest
 
-from paddle_ft.config import load_config
-from paddle_ft.errors import UserError
+from paddle_ft.config.load import load_config
+from paddle_ft.system.errors import UserError
 from paddle_ft.tasks.summarization import Summarization
-from paddle_ft.training import checkpoint, session
-from tests.tiny import PAIRS, overrides, write_pairs
+from paddle_ft.training import checkpoint
+from paddle_ft.training import run as session
+from tests.support.tiny_runs import PAIRS, overrides, write_pairs
 
 QUICK = ("eval.before_training=false", "train.num_train_epochs=1", "train.train_batch_size=1", "generation.num_beams=1")
 

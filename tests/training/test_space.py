@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from paddle_ft.config import load_config
-from paddle_ft.errors import UserError
+from paddle_ft.config.load import load_config
 from paddle_ft.models.lora import count_parameters
-from paddle_ft.rundir import RunDir
-from paddle_ft.runtime import peak_memory_mb
-from paddle_ft.training import checkpoint, session
-from tests.tiny import overrides
+from paddle_ft.runs.directory import RunDir
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.runtime import peak_memory_mb
+from paddle_ft.training import checkpoint
+from paddle_ft.training import run as session
+from tests.support.tiny_runs import overrides
 
 Usage = namedtuple("Usage", "total used free")
 

@@ -5,9 +5,9 @@ import struct
 
 import pytest
 
-from paddle_ft.config import load_config
+from paddle_ft.config.load import load_config
 from paddle_ft.training.trackers import Trackers
-from tests.tiny import overrides
+from tests.support.tiny_runs import overrides
 
 ROWS = [{"source": "今天北京", "prediction": "北京"}, {"source": "上海下雨", "prediction": "上海"}]
 BLOCK = 32768  # of a LevelDB log, which is what wandb writes

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from paddle_ft.errors import UserError
+from paddle_ft.system.errors import UserError
 
 
 @cache

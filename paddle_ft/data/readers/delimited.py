@@ -14,7 +14,7 @@ from functools import partial
 from paddle_ft.data.readers import extension
 from paddle_ft.data.readers.stream import DataFile
 from paddle_ft.data.rows import Fields, take
-from paddle_ft.errors import UserError
+from paddle_ft.system.errors import UserError
 
 EXTENSIONS = (".tsv", ".csv")
 LONGEST_FIELD = 2**24  # characters; beyond it a quote was certainly never closed

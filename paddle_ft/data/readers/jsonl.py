@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from paddle_ft.data.readers.stream import DataFile, not_utf8
 from paddle_ft.data.rows import Fields, take_columns
-from paddle_ft.errors import UserError
-from paddle_ft.progress import Progress
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.progress import Progress
 
 EXTENSIONS = (".jsonl", ".json")
 _SPACE = re.compile(r"[ \t\r\n]*")

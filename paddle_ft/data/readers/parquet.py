@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from paddle_ft.data.readers.stream import DataFile
 from paddle_ft.data.rows import Fields, take
-from paddle_ft.errors import UserError
-from paddle_ft.progress import Progress
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.progress import Progress
 
 EXTENSIONS = (".parquet",)
 

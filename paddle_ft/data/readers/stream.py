@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from paddle_ft.errors import UserError
-from paddle_ft.progress import Progress
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.progress import Progress
 
 BOM = b"\xef\xbb\xbf"
 _HAN = re.compile("[\u4e00-\u9fff]")

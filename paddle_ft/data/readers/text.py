@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from paddle_ft.data.readers.stream import DataFile
 from paddle_ft.data.rows import Fields, take
-from paddle_ft.errors import UserError
+from paddle_ft.system.errors import UserError
 
 EXTENSIONS = (".txt",)
 

@@ -22,9 +22,9 @@ from collections.abc import Iterable, Iterator
 from paddle_ft.data.download import Wanted, data_home, ensure
 from paddle_ft.data.readers.stream import DataFile, not_utf8
 from paddle_ft.data.rows import Fields, Records, take_columns
-from paddle_ft.data.sources.splits import choose_several
-from paddle_ft.errors import UserError
-from paddle_ft.progress import Progress
+from paddle_ft.data.splits import choose_several
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.progress import Progress
 
 ORDER = 1
 URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"

@@ -20,8 +20,8 @@ from collections.abc import Iterable, Iterator
 from paddle_ft.data.download import Wanted, data_home, ensure
 from paddle_ft.data.readers.stream import DataFile, not_utf8
 from paddle_ft.data.rows import Fields, Records, take_columns
-from paddle_ft.data.sources.splits import NONE
-from paddle_ft.errors import UserError
+from paddle_ft.data.splits import NONE
+from paddle_ft.system.errors import UserError
 
 ORDER = 1
 URL = "https://www.cs.cmu.edu/~dbamman/data/booksummaries.tar.gz"

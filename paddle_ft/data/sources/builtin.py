@@ -19,9 +19,9 @@ from paddle_ft.data.readers import glue
 from paddle_ft.data.readers.jsonl import json_lines
 from paddle_ft.data.readers.stream import DataFile
 from paddle_ft.data.rows import Fields, Records, take_columns
-from paddle_ft.data.sources.splits import choose
-from paddle_ft.errors import UserError
-from paddle_ft.progress import Progress
+from paddle_ft.data.splits import choose
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.progress import Progress
 
 ORDER = 2
 NO_BUILDERS = {"__init__", "dataset", "embedding_dataset", "zero_padding_dataset"}

@@ -23,8 +23,8 @@ from paddle_ft.data.download import Wanted, data_home, ensure
 from paddle_ft.data.readers import delimited
 from paddle_ft.data.readers.stream import DataFile
 from paddle_ft.data.rows import Fields, Records
-from paddle_ft.data.sources.splits import choose
-from paddle_ft.errors import UserError
+from paddle_ft.data.splits import choose
+from paddle_ft.system.errors import UserError
 
 ORDER = 1
 URL = "http://qim.fs.quoracdn.net/quora_duplicate_questions.tsv"

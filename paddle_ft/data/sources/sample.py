@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from paddle_ft.data.download import Wanted
 from paddle_ft.data.rows import Fields, Records, take_columns
 from paddle_ft.data.samples import sample
-from paddle_ft.errors import UserError
+from paddle_ft.system.errors import UserError
 
 ORDER = 1
 

@@ -19,8 +19,8 @@ from paddle_ft.data.files import expand
 from paddle_ft.data.readers import extension, reader_for
 from paddle_ft.data.readers.stream import DataFile, not_utf8
 from paddle_ft.data.rows import Fields, Records, take
-from paddle_ft.errors import UserError
-from paddle_ft.progress import Progress
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.progress import Progress
 
 ORDER = 1
 READS_FILES = True  # data.train, ... are this source's own files, in its own layouts

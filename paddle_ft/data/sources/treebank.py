@@ -27,9 +27,9 @@ from collections.abc import Iterable, Iterator
 from paddle_ft.data.download import Wanted, data_home, ensure
 from paddle_ft.data.readers.stream import not_utf8
 from paddle_ft.data.rows import Fields, Records, take_columns
-from paddle_ft.data.sources.splits import choose
-from paddle_ft.errors import UserError
-from paddle_ft.progress import Progress
+from paddle_ft.data.splits import choose
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.progress import Progress
 
 ORDER = 1
 URL = "https://nlp.stanford.edu/sentiment/trainDevTestTrees_PTB.zip"

@@ -1,0 +1,139 @@
+"""Heads of classifiers: one that PaddleNLP does not have, and the fitting of a checkpoint to other classes than its own.
+
+Shapes: b batch, s sequence, d hidden size of the encoder.
+"""
+
+from __future__ import annotations
+
+import inspect
+from functools import cache
+from pathlib import Path
+
+import paddle
+from paddle import nn
+
+from convert.loading import read_weights, with_weights
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.progress import say
+
+
+class LSTMAttention(nn.Layer):
+    """A bidirectional LSTM over the encoder's states, pooled by attention: padding is never read nor attended to.
+
+    score_t = w . tanh(h_t), weights = softmax over the real tokens, result = tanh(sum of weight_t h_t).
+    Source: Zhou et al. (2016), Attention-Based Bidirectional Long Short-Term Memory Networks for Relation Classification
+    (there the two directions are added; here they stand side by side, of half the size each).
+    """
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.lstm = nn.LSTM(size, size // 2, direction="bidirect")
+        self.score = nn.Linear(size // 2 * 2, 1, bias_attr=False)
+
+    def forward(self, states, mask):
+        """states [b, s, d], mask [b, s] (1 token, 0 padding) -> [b, d]"""
+        outputs, _ = self.lstm(states, sequence_length=mask.sum(axis=1).astype("int64"))
+        scores = self.score(paddle.tanh(outputs)).squeeze(-1).astype("float32")
+        weights = nn.functional.softmax(scores + (mask.astype("float32") - 1) * 1e9, axis=-1).astype(outputs.dtype)
+        return paddle.tanh(paddle.bmm(weights.unsqueeze(1), outputs).squeeze(1))
+
+
+@cache
+def with_lstm_attention(base):
+    """A class like PaddleNLP's `base` (a sequence classifier) that pools by LSTMAttention; from_pretrained and
+    save_pretrained work as with `base`."""
+
+    class Model(base):
+        def __init__(self, config):
+            super().__init__(config)
+            if hasattr(self, "pre_classifier"):  # DistilBERT's layer between first token and classifier
+                del self.pre_classifier
+            self.pooling = LSTMAttention(config.hidden_size)
+            self.dropout = nn.Dropout(config.hidden_dropout_prob)
+            self.classifier = nn.Linear(config.hidden_size // 2 * 2, config.num_labels)
+
+        def forward(self, input_ids, attention_mask=None, **more):
+            """input_ids, attention_mask [b, s] -> logits [b, classes]"""
+            if attention_mask is None:
+                attention_mask = (input_ids != self.config.pad_token_id).astype("int64")
+            encoder = getattr(self, self.base_model_prefix)
+            states = encoder(input_ids=input_ids, attention_mask=attention_mask, **more)
+            states = states if isinstance(states, paddle.Tensor) else states[0]
+            return self.classifier(self.dropout(self.pooling(states, attention_mask)))
+
+    Model.__name__ = Model.__qualname__ = f"{base.__name__}WithLSTMAttention"
+    return Model
+
+
+def takes_token_types(model) -> bool:
+    """Whether the model tells the first text of a pair from the second by token types (BERT does, DistilBERT does not)."""
+    encoder = getattr(model, model.base_model_prefix)
+    known = "token_type_ids" in inspect.signature(encoder.forward).parameters
+    return known and getattr(model.config, "type_vocab_size", 1) > 1
+
+
+def longest_input(model) -> int:
+    """How many tokens the model has positions for; RoBERTa's count from the padding's id on."""
+    config = model.config
+    return config.max_position_embeddings - (config.pad_token_id + 1 if config.model_type == "roberta" else 0)
+
+
+# ---------------------------------------------------------------------------------------------------- loading
+def load_with_head(cls, directory: Path, saved: dict, settings: dict):
+    """A classifier from a checkpoint of any task: its encoder, and a new head unless it has the very one that is wanted.
+
+    Args:
+        cls: the class to make. saved: the directory's config.json.
+        settings: id2label, label2id, classifier_head.
+
+    Raises: UserError where the checkpoint lacks weights of the encoder.
+    """
+    config = cls.config_class.from_pretrained(str(directory))
+    for name, value in settings.items():
+        setattr(config, name, value)
+    weights = read_weights(directory)
+    shapes = {name: array.shape for name, array in weights.items()}
+    model = with_weights(cls, directory, weights, config, ignore_mismatched_sizes=True)
+    _check_encoder(model, directory, shapes)
+    if not _same_head(cls, saved, settings):
+        renew_head(model)
+    return model
+
+
+def _same_head(cls, saved: dict, settings: dict) -> bool:
+    """Whether the checkpoint's head was trained for these classes. Names that say nothing (LABEL_0) fit any of that number."""
+    original = saved.get("huggingface", {}).get("config", saved)
+    if cls.__name__ not in (original.get("architectures") or []):
+        return False
+    names = [str(name) for _, name in sorted((int(number), name) for number, name in (saved.get("id2label") or {}).items())]
+    wanted = list(settings["id2label"].values())
+    return names == wanted or names == [f"LABEL_{i}" for i in range(len(wanted))]
+
+
+def renew_head(model) -> None:
+    """New weights, as PaddleNLP initialises them, for the linear layers behind the encoder."""
+    spread = model.config.initializer_range
+    for name, child in model.named_children():
+        if name == model.base_model_prefix:
+            continue
+        for layer in child.sublayers(include_self=True):
+            if isinstance(layer, nn.Linear):
+                layer.weight.set_value(paddle.normal(0.0, spread, layer.weight.shape).astype(layer.weight.dtype))
+                if layer.bias is not None:
+                    layer.bias.set_value(paddle.zeros_like(layer.bias))
+
+
+def _check_encoder(model, directory: Path, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Every weight of the encoder must come from the checkpoint; only a pooler may be new (language models have none)."""
+    prefix = f"{model.base_model_prefix}."
+    stored = {name.removeprefix(prefix): shape for name, shape in shapes.items()}
+    encoder = {name.removeprefix(prefix): tuple(p.shape) for name, p in model.named_parameters() if name.startswith(prefix)}
+    wrong = [name for name, shape in encoder.items() if tuple(stored.get(name, ())) != shape]
+    missing = [name for name in wrong if not name.startswith("pooler.")]
+    if missing:
+        raise UserError(
+            f"{directory}: {len(missing)} of {len(encoder)} weights of the encoder are not in this checkpoint, or have another"
+            f" shape there: {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}"
+        )
+    if wrong:
+        say(f"{directory}: the checkpoint has no pooler, so it starts anew, as the classifier does")

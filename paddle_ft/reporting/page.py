@@ -1,0 +1,165 @@
+"""A run as one HTML file that needs nothing else: figures with their baselines, curves, predictions, configuration."""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+import paddle_ft.reporting
+from paddle_ft.reporting import formats as form
+from paddle_ft.reporting.plots import plot_run
+from paddle_ft.reporting.records import Run, is_number, read_run, score_label, score_names
+from paddle_ft.runs.directory import write_atomically
+
+EXAMPLES = 10  # best and worst predictions shown of each split
+LONGEST_TEXT = 600  # characters of a source, target or prediction
+
+
+def write_report(run_dir: str | Path) -> Path:
+    """Draws the plots and writes run_dir/report.html, of an unfinished run too: it then says what is missing.
+
+    Returns: the report's path. Raises UserError where `run_dir` holds no run.
+    """
+    plots = plot_run(run_dir)
+    run = read_run(run_dir)
+    page = Environment(
+        loader=FileSystemLoader(Path(paddle_ft.reporting.__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template("page.html")
+    html = page.render(
+        title=_title(run),
+        task=_task(run),
+        sample=bool(run.results.get("sample", run.config.get("sample"))),
+        written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+        directory=str(run.path),
+        problems=[*run.problems, *_missing(run, plots)],
+        tables=_score_tables(run),
+        best=_best(run),
+        training=[form.fact(*item) for item in (run.results.get("train") or {}).items()],
+        data=_data(run),
+        plots=[(path.stem.replace("_", " "), base64.b64encode(path.read_bytes()).decode()) for path in plots],
+        predictions=[_examples(split, rows) for split, rows in run.predictions.items() if rows],
+        config=run.config_text,
+        versions=list((run.results.get("versions") or {}).items()),
+    )
+    target = run.path / "report.html"
+    write_atomically(target, html.encode("utf-8", "replace").decode("utf-8"))  # lone surrogates of broken texts
+    return target
+
+
+def _title(run: Run) -> str:
+    return str(run.config.get("recipe") or run.path.resolve().name)
+
+
+def _task(run: Run) -> str:
+    task = run.results.get("task") or run.config.get("task") or "unknown task"
+    return str(task.get("name", "unknown task") if isinstance(task, dict) else task)
+
+
+def _missing(run: Run, plots: list[Path]) -> list[str]:
+    missing = []
+    if not any(run.predictions.values()):
+        missing.append("There are no predictions (predictions-<split>.jsonl): they are written when training has ended.")
+    if not plots:
+        missing.append("There are no curves: nothing has been logged yet.")
+    return missing
+
+
+def _best(run: Run) -> str:
+    best = run.results.get("best") or {}
+    if not is_number(best.get("value")):
+        return ""
+    name = str(best.get("metric"))
+    return f"{score_label(name)} {form.score(name, best['value'])} at step {form.number(best.get('step'))}"
+
+
+def _score_tables(run: Run) -> list[dict]:
+    """One table a split: a row a score, columns model, before training and baseline, in an unfinished run too."""
+    final = run.results.get("metrics") or {}
+    before, baseline = run.results.get("before_training") or {}, run.results.get("baseline") or {}
+    others = run.results.get("other_baselines") or {}
+    tables = []
+    for split in final or run.evaluations:
+        events = run.evaluations.get(split, [])
+        start = [event for event in events if event["step"] == 0]
+        columns = {
+            **({"model": final[split]} if final else _latest(events)),
+            "before training": before.get(split) or (start[0] if start else {}),
+            f"{baseline.get('name', '')} baseline".strip(): baseline.get(split) or {},
+        }
+        columns |= {f"{name} baseline": scores.get(split) or {} for name, scores in others.items()}
+        tables.append(_score_table(split, columns))
+    return tables
+
+
+def _latest(events: list[dict]) -> dict[str, dict]:
+    latest = events[-1]
+    if latest["step"] == 0:
+        return {"model": {}}
+    return {f"model at step {form.number(latest['step'])}": latest}
+
+
+def _score_table(split: str, columns: dict[str, dict]) -> dict:
+    names = score_names({name: value for metrics in reversed(columns.values()) for name, value in metrics.items()})
+    rows = []
+    for name in names:
+        cells = [(form.score(name, metrics.get(name)), form.interval(metrics.get(f"{name}_ci"))) for metrics in columns.values()]
+        rows.append({"label": score_label(name), "lower": name in form.LOWER_IS_BETTER, "cells": cells})
+    notes = {name: value for metrics in columns.values() for name, value in metrics.items() if _is_note(name, value)}
+    return {"split": split, "columns": list(columns), "rows": rows, "notes": [form.fact(*note) for note in notes.items()]}
+
+
+def _is_note(name: str, value: object) -> bool:
+    return isinstance(value, str) and name not in ("event", "split")
+
+
+def _data(run: Run) -> dict:
+    """results.json's "data": facts of each split as a table with a column a split, all others as a list."""
+    data = run.results.get("data") or {}
+    splits = {name: facts for name, facts in data.items() if isinstance(facts, dict)}
+    names = list(dict.fromkeys(name for facts in splits.values() for name in facts))
+    rows = []
+    for name in names:
+        cells = [form.fact(name, facts[name])[1] if name in facts else form.DASH for facts in splits.values()]
+        rows.append((form.fact(name, None)[0], cells))
+    others = [form.fact(name, value) for name, value in data.items() if name not in splits]
+    return {"splits": list(splits), "rows": rows, "others": others}
+
+
+def _examples(split: str, rows: list[dict]) -> dict:
+    """The best and worst predictions by their score; all of them, best first, where there are few."""
+    numbers = [name for name, value in rows[0].items() if is_number(value)]
+    score = next((name for name in ("rougeL", "perplexity") if name in numbers), next(iter(numbers), None))
+    sign = 1 if score in form.LOWER_IS_BETTER else -1
+    if score is None:
+        groups = [(f"The first {min(len(rows), EXAMPLES)} of {len(rows):,}", rows[:EXAMPLES])]
+    else:
+        ranked = sorted((row for row in rows if is_number(row.get(score))), key=lambda row: sign * row[score])
+        if len(ranked) <= 2 * EXAMPLES:
+            groups = [(f"All {len(ranked)}, best first", ranked)]
+        else:
+            groups = [(f"Best {EXAMPLES} of {len(ranked):,}", ranked[:EXAMPLES])]
+            groups += [(f"Worst {EXAMPLES}, worst first", ranked[: -EXAMPLES - 1 : -1])]
+    return {
+        "split": split,
+        "groups": [(title, [_card(row, score) for row in members]) for title, members in groups],
+    }
+
+
+def _card(row: dict, score: str | None) -> dict:
+    fields = [(name.replace("_", " "), _clip(value)) for name, value in row.items() if name != score]
+    headline = f"{score_label(score)} {form.score(score, row[score])}" if score else ""
+    return {"headline": headline, "fields": fields}
+
+
+def _clip(value: object) -> str:
+    text = form.number(value, 3) if is_number(value) else str(value)
+    if len(text) <= LONGEST_TEXT:
+        return text
+    return f"{text[:LONGEST_TEXT]}… ({len(text):,} characters)"

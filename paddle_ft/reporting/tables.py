@@ -1,0 +1,61 @@
+"""Figures as a person reads them on a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from paddle_ft.reporting.formats import interval, score
+from paddle_ft.reporting.records import is_number
+from paddle_ft.runs.directory import RunDir
+
+
+def summary(run: Path, samples: int = 3) -> str:
+    """Final figures, sample predictions and where the report lies, for the terminal."""
+    results = RunDir(run).results()
+    lines = [""]
+    if results.get("sample"):
+        lines += ["sample run: text generated for trying, small model from scratch; the figures say that all works, no more", ""]
+    for split, metrics in results.get("metrics", {}).items():
+        lines += split_table(split, metrics, results)
+        last = run / f"predictions-{split}.jsonl"
+    if results.get("metrics"):
+        with open(last, encoding="utf-8") as file:
+            rows = [json.loads(line) for _, line in zip(range(samples), file, strict=False)]
+        lines += ["predictions:"]
+        for row in rows:
+            lines += [""] + [f"  {name:<10} {value}" for name, value in row.items()]
+    lines += ["", f"model    {run / 'best'}", f"report   {run / 'report.html'}"]
+    return "\n".join(lines)
+
+
+def split_table(split: str, metrics: dict, results: dict) -> list[str]:
+    """One split's figures: trained with its 95 % interval, before training, baselines, side by side."""
+    names = [name for name, value in metrics.items() if is_number(value)]
+    before = results.get("before_training", {}).get(split, {})
+    baseline = results.get("baseline", {})
+    columns = {"trained": metrics, "before": before, baseline.get("name", "baseline"): baseline.get(split, {})}
+    columns |= {name: scores.get(split, {}) for name, scores in results.get("other_baselines", {}).items()}
+    columns = {title: values for title, values in columns.items() if values}
+    parts = [_column([split, *(f"  {name}" for name in names)], str.ljust)]
+    for title, values in columns.items():
+        parts.append(_column([title, *(_cell(name, values.get(name)) for name in names)], str.rjust))
+        if title == "trained":
+            parts[-1] = _beside(parts[-1], ["", *(interval(metrics.get(f"{name}_ci")) for name in names)])
+    return [*("  ".join(line).rstrip() for line in zip(*parts, strict=True)), ""]
+
+
+def _column(texts: list[str], align: Callable[[str, int], str]) -> list[str]:
+    """All texts as wide as the widest."""
+    width = max(map(len, texts))
+    return [align(text, width) for text in texts]
+
+
+def _beside(texts: list[str], notes: list[str]) -> list[str]:
+    """Each text with its note behind it, where there are notes at all."""
+    return [f"{text} {note}" for text, note in zip(texts, _column(notes, str.ljust), strict=True)] if any(notes) else texts
+
+
+def _cell(name: str, value) -> str:
+    return score(name, value) if is_number(value) else "-"

@@ -1,0 +1,140 @@
+"""A finished run put to use: evaluation on any data, predictions for new texts."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
+
+from paddle_ft.config.load import load_config
+from paddle_ft.data import inputs, source
+from paddle_ft.data.download import ensure
+from paddle_ft.data.rows import Rows
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.progress import say
+from paddle_ft.runs.directory import RunDir, to_json, write_atomically
+from paddle_ft.system.runtime import choose_device, quiet_frameworks
+from paddle_ft.tasks import find_task
+from paddle_ft.tasks.base import Dataset, Task
+from paddle_ft.training import checkpoint
+
+
+def open_run(path: str, overrides: list[str] = ()) -> Task:
+    """The task of a run with its best model loaded. Raises UserError if there is none."""
+    run = RunDir.existing(path)
+    directory = next((run / name for name in ("best", "last") if (run / name).is_dir()), None)
+    if directory is None:
+        raise UserError(f"{path}: this run has no model yet (neither best/ nor last/).")
+    if problem := checkpoint.damage(directory):
+        raise UserError(f"{directory}: this model is damaged: {problem}. Train again, or use another run.")
+    config = load_config(str(run / "config.yaml"), overrides)
+    quiet_frameworks()
+    choose_device(config.device)
+    task = find_task(config.task.name)(config)
+    task.reload_model(directory)
+    return task
+
+
+def evaluate(path: str, split: str | None, overrides: list[str], output: str | None) -> tuple[str, dict, dict]:
+    """Scores a run's best model. Returns the split, its metrics, and {"name", split: metrics} of the baseline."""
+    if output and not (Path(output).parent.is_dir() and os.access(Path(output).parent, os.W_OK)):
+        raise UserError(f"--output {output}: there is no folder {Path(output).parent} that can be written to.")
+    task = open_run(path, overrides)
+    rows = _rows(task, split)
+    found = next((name for name in ([split] if split else ["test", "validation"]) if name in rows), None)
+    if found is None:
+        raise UserError(f"{path}: there is no data for {split or 'test or validation'}: give it, e.g. data.test=FILE.")
+    split = found
+    dataset = task.encode(rows[split], split)
+    scores = task.evaluate(dataset, f"evaluate {split}")
+    baseline = _baseline(task, dataset, rows)
+    if output:
+        write_atomically(Path(output), "".join(to_json(row) + "\n" for row in scores.predictions))
+    return split, scores.metrics, baseline
+
+
+def _rows(task: Task, split: str | None) -> dict[str, Rows]:
+    """Rows by split; only of the one asked for, where the others cannot be had any more."""
+    from paddle_ft.training.run import load_rows
+
+    data = task.config.data
+    try:
+        ensure(source.wanted_files(data))
+        return load_rows(task.config, task)
+    except UserError as error:
+        loaded = source.load_split(data, split, required=task.fields, optional=task.optional_fields) if split else None
+        if loaded is None:
+            raise
+        say(f"only {split} is read, without a baseline: {str(error).splitlines()[0]}")
+        return {split: task.arrange_one(loaded, split)}
+
+
+def _baseline(task: Task, dataset: Dataset, rows: dict[str, Rows]) -> dict:
+    if "train" not in rows:
+        return {}
+    train = dataset if dataset.split == "train" else task.encode(rows["train"], "train")
+    name, scores = task.baseline(dataset, train)
+    return {"name": name, dataset.split: scores.metrics}
+
+
+def predict(path: str, input_name: str, output_name: str, overrides: list[str], chunk_batches: int = 8) -> None:
+    """Reads texts, writes predictions in the same order, some batches at a time, so that input may be endless."""
+    if "-" not in (input_name, output_name) and Path(output_name).resolve() == Path(input_name).resolve():
+        raise UserError(f"--output {output_name}: this is the input file; it would be lost. Name another.")
+    config = load_config(str(RunDir.existing(path) / "config.yaml"), overrides)
+    texts = inputs.texts(input_name, inputs.Columns.of(find_task(config.task.name).fields[0], config.data.columns or {}))
+    first = next(texts, None)  # before the model is loaded
+    task = open_run(path, overrides)
+    size = task.config.eval.eval_batch_size * chunk_batches
+    plain = input_name != "-" and inputs.is_plain(input_name)
+    wants_text = output_name.endswith(".txt") or (plain and not output_name.endswith((".json", ".jsonl")))
+    part = output_name if output_name == "-" else f"{output_name}.part"  # gets its name when it is complete
+    out, done = open_output(part, output_name), 0
+    write = row_writer(out, output_name, task.line if wants_text else to_json)
+    try:
+        while first is not None:
+            chunk = [first, *(texts.waiting(size - 1) if input_name == "-" else islice(texts, size - 1))]
+            if not task.takes_pairs and (pair := next((one for one in chunk if not isinstance(one, str)), None)):
+                raise UserError(f'--input {input_name}: this run takes single texts, not pairs ("text_pair": {pair[1]!r}).')
+            for row in task.predict(chunk, f"predict from row {done + 1}"):
+                write(row)
+            out.flush()
+            done += len(chunk)
+            first = next(texts, None)
+    finally:
+        if out is not sys.stdout:
+            out.close()
+    if part != output_name:
+        os.replace(part, output_name)
+
+
+def row_writer(out: TextIO, name: str, line: Callable[[dict], str]) -> Callable[[dict], None]:
+    """Writes a prediction: as a row of a table with a header where the file is named .csv or .tsv, else as line() gives it."""
+    separator = {".csv": ",", ".tsv": "\t"}.get(Path(name).suffix)
+    if separator is None:
+        return lambda row: out.write(line(row) + "\n")
+    table = csv.writer(out, delimiter=separator, lineterminator="\n")
+    header: list[str] = []
+
+    def write(row: dict) -> None:
+        if not header:
+            header.extend(row)
+            table.writerow(header)
+        table.writerow([to_json(v) if isinstance(v := row[key], (dict, list)) else v for key in header])
+
+    return write
+
+
+def open_output(name: str, shown: str | None = None) -> TextIO:
+    """shown: the name to speak of, where `name` is a temporary one."""
+    if name == "-":
+        sys.stdout.reconfigure(encoding="utf-8")
+        return sys.stdout
+    try:
+        return open(name, "w", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise UserError(f"--output {shown or name}: cannot be written: {error.strerror}.") from None

@@ -1,0 +1,62 @@
+"""`python -m paddle_ft doctor`: what this machine and installation allow, each line with its remedy.
+
+Only the standard library is imported here, so that it answers in a broken installation too; paddle and paddlenlp are
+imported last and in a process of their own, whose crash is a line of the report.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from paddle_ft.system import runtime
+from paddle_ft.system.doctor import facts, verdicts
+from paddle_ft.system.doctor.verdicts import ERROR, WARNING, Check
+from paddle_ft.system.runtime import available_cpus, mkl_path
+
+AI_STUDIO = Path("/home/aistudio")  # the home folder of every AI Studio project
+PROJECT = Path(__file__).resolve().parents[3]
+
+
+def run(as_json: bool = False) -> int:
+    """Prints all checks, each as soon as it is known. Returns 1 where one of them is an error, else 0."""
+    done = []
+    for check in checks():
+        done.append(check)
+        if not as_json:
+            print(f"{check.level:<8} {check.name:<14} {check.text}", flush=True)
+            if check.remedy:
+                print(f"{'':<23} -> {check.remedy}", flush=True)
+    errors, warnings = (sum(check.level == level for check in done) for level in (ERROR, WARNING))
+    if as_json:
+        report = {"errors": errors, "warnings": warnings, "checks": [asdict(check) for check in done]}
+        print(json.dumps(report, indent=2, ensure_ascii=False))
+    else:
+        print(f"\nerrors: {errors}, warnings: {warnings}")
+    return 1 if errors else 0
+
+
+def checks() -> Iterator[Check]:
+    """All checks of this machine, the quick ones first."""
+    yield verdicts.check_python(sys.version_info[:3], sys.executable)
+    yield verdicts.check_threads(available_cpus(), os.environ.get("OMP_NUM_THREADS"))
+    yield verdicts.check_mkl(mkl_path(), os.environ.get("MKL_DEBUG_CPU_TYPE"))
+    yield verdicts.check_freed_memory(runtime.memory_kept)
+    yield verdicts.check_ai_studio(AI_STUDIO.is_dir(), Path.cwd(), AI_STUDIO)
+    for name, folder in (("working folder", Path.cwd()), ("cache folder", facts.cache_folder())):
+        yield verdicts.check_write(name, folder, facts.write_error(folder))
+        disk = facts.existing(folder)
+        yield verdicts.check_disk(name, disk, shutil.disk_usage(disk).free)
+    yield verdicts.check_shared_memory(facts.shared_memory())
+    versions = facts.installed_versions()
+    yield from verdicts.check_packages(versions, facts.pinned_versions(PROJECT))
+    yield from verdicts.check_pairs(versions)
+    cards = facts.nvidia_cards()
+    yield verdicts.check_driver(cards)
+    imported, problem = facts.probe_import()
+    yield from verdicts.check_import(imported, problem, cards)

@@ -1,0 +1,175 @@
+"""What the facts about a machine mean: one line each, with a remedy. Pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from paddle_ft.system.doctor.known_pairs import KNOWN_BAD
+
+OK, WARNING, ERROR = "ok", "warning", "error"
+GB = 1024**3
+OPTIONAL = ("visualdl", "wandb", "jieba")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the report. `remedy` says what to do where the level is not "ok"."""
+
+    level: str
+    name: str
+    text: str
+    remedy: str = ""
+
+
+def check_python(version: tuple[int, int, int], executable: str) -> Check:
+    text = f"{'.'.join(map(str, version))} ({executable})"
+    if (3, 10) <= version[:2] <= (3, 12):
+        return Check(OK, "Python", text)
+    remedy = "Python 3.10, 3.11 or 3.12 is needed: make setup PYTHON=python3.11"
+    return Check(ERROR, "Python", text, remedy)
+
+
+def check_threads(cpus: int, setting: str | None) -> Check:
+    """`setting` is OMP_NUM_THREADS."""
+    text = f"{cpus} usable, OMP_NUM_THREADS={setting}"
+    if setting is None or setting == str(cpus):
+        return Check(OK, "CPU threads", text)
+    return Check(WARNING, "CPU threads", text, f"unset OMP_NUM_THREADS, or set it to {cpus}: training runs faster")
+
+
+def check_freed_memory(kept: bool) -> Check:
+    return Check(OK, "freed memory", "kept for the next arrays" if kept else "given back to the system")
+
+
+def check_mkl(wanted: str | None, setting: str | None) -> Check:
+    """`wanted`: the MKL_DEBUG_CPU_TYPE that takes Paddle's bundled MKL off its slow path here; `setting`: the one in force."""
+    if wanted is None:
+        return Check(OK, "MKL path", "nothing to set on this processor")
+    text = f"AMD processor, MKL_DEBUG_CPU_TYPE={setting}"
+    if setting == wanted:
+        return Check(OK, "MKL path", f"{text}: MKL takes its fast path")
+    remedy = f"export MKL_DEBUG_CPU_TYPE={wanted}: matrix products run two to four times as fast"
+    return Check(WARNING, "MKL path", f"{text}: MKL takes a slow path", remedy)
+
+
+def check_ai_studio(present: bool, folder: Path, home: Path) -> Check:
+    if not present:
+        return Check(OK, "AI Studio", "no")
+    if folder == home / "data" or home / "data" in folder.parents:
+        remedy = f"work in {home / 'work'}: what is changed in {home / 'data'} is gone after a restart"
+        return Check(WARNING, "AI Studio", f"yes, working in {folder}", remedy)
+    return Check(OK, "AI Studio", f"yes, working in {folder}")
+
+
+def check_write(name: str, folder: Path, problem: str | None) -> Check:
+    if problem is None:
+        return Check(OK, name, f"{folder} can be written")
+    remedy = "export PADDLE_FT_HOME=/a/folder/of/yours" if name == "cache folder" else "change to a folder of your own"
+    return Check(ERROR, name, f"{folder} cannot be written: {problem}", remedy)
+
+
+def check_disk(name: str, folder: Path, free: int) -> Check:
+    """`free` in bytes. A run of a base-size model keeps about 3 GB: best and last model, AdamW's two moments."""
+    text = f"{free / GB:,.1f} GB free on the disk of {folder}"
+    if free >= 5 * GB:
+        return Check(OK, name, text)
+    remedy = "a run of a base-size model needs about 3 GB and its download 1 GB: make room, or set output_dir elsewhere"
+    return Check(ERROR if free < GB else WARNING, name, text, remedy)
+
+
+def check_shared_memory(total: int | None) -> Check:
+    """`total` in bytes of /dev/shm, None where there is none."""
+    if total is None:
+        return Check(OK, "shared memory", "no /dev/shm on this system")
+    text = f"/dev/shm holds {total / GB:,.2f} GB"
+    if total >= GB:
+        return Check(OK, "shared memory", text)
+    remedy = (
+        "num_workers=0 in every paddle.io.DataLoader of your own (paddle_ft starts no loader processes);"
+        " with Docker: --shm-size=8g, which training on several GPUs needs"
+    )
+    return Check(WARNING, "shared memory", text, remedy)
+
+
+def check_packages(versions: dict[str, str], pins: dict[str, str]) -> list[Check]:
+    """What is installed against what was tried together (`pins`, empty where unknown)."""
+    install = "pip install -r requirements.txt (GPU: requirements-gpu.txt), or make setup"
+    checks = []
+    for name in ("paddle", "paddlenlp"):
+        if name in versions:
+            checks.append(Check(OK, name, versions[name]))
+        else:
+            checks.append(Check(ERROR, name, "not installed", install))
+    missing = [name for name in pins if name not in versions and name != "paddlenlp"]
+    for level, names in (
+        (ERROR, [name for name in missing if name not in OPTIONAL]),
+        (WARNING, [name for name in missing if name in OPTIONAL]),
+    ):
+        if names:
+            checks.append(Check(level, "packages", f"not installed: {', '.join(names)}", install))
+    other = [f"{name} {versions[name]} (tried: {pin})" for name, pin in pins.items() if versions.get(name, pin) != pin]
+    if other:
+        checks.append(Check(WARNING, "packages", f"other versions than tried: {', '.join(other)}", install))
+    if pins and not missing and not other:
+        checks.append(Check(OK, "packages", f"all {len(pins)} in the versions tried"))
+    return checks
+
+
+def check_pairs(versions: dict[str, str]) -> list[Check]:
+    bad = [pair for pair in KNOWN_BAD if pair.applies(versions)]
+    if not bad:
+        return [Check(OK, "version pairs", "none that is known to fail")]
+    return [
+        Check(
+            pair.level,
+            "version pairs",
+            f"{pair.first} {versions[pair.first]} with {pair.second} {versions[pair.second]}: {pair.reason}",
+            pair.remedy,
+        )
+        for pair in bad
+    ]
+
+
+def check_driver(cards: list[dict] | None) -> Check:
+    """`cards` as facts.nvidia_cards gives them."""
+    if not cards:
+        return Check(OK, "GPU driver", "no NVIDIA GPU: training runs on the CPU")
+    shown, crowded = [], False
+    for card in cards:
+        total, free = card["total"], card["free"]
+        memory = f", {free / GB:.1f} of {total / GB:.1f} GB free" if total and free is not None else ""
+        crowded = crowded or bool(total and free is not None and free < total / 2)
+        shown.append(f"{card['name']}{memory}")
+    text = f"{'; '.join(shown)}; driver {cards[0]['driver']}"
+    if crowded:
+        return Check(WARNING, "GPU driver", text, "other programs hold GPU memory: nvidia-smi lists them")
+    return Check(OK, "GPU driver", text)
+
+
+def check_import(facts: dict, problem: str | None, cards: list[dict] | None) -> list[Check]:
+    """`facts` and `problem` as facts.probe_import gives them: what the imports told, and what stopped them."""
+    if "paddle" not in facts:
+        remedy = "pip install --force-reinstall -r requirements.txt (GPU: requirements-gpu.txt); see the lines above"
+        return [Check(ERROR, "import paddle", str(problem), remedy)]
+    checks = [_check_cuda(facts, bool(cards))]
+    if "paddlenlp" in facts and problem is None:
+        checks.append(Check(OK, "import", f"paddle {facts['paddle']} and paddlenlp {facts['paddlenlp']} import"))
+    else:
+        remedy = "pip install -r requirements.txt puts back the versions that go together"
+        checks.append(Check(ERROR, "import", f"paddlenlp does not import: {problem}", remedy))
+    return checks
+
+
+def _check_cuda(facts: dict, driver_sees_gpu: bool) -> Check:
+    if not facts["cuda"]:
+        text = f"paddle {facts['paddle']} is built for the CPU"
+        if driver_sees_gpu:
+            return Check(WARNING, "CUDA", text, "to use the GPU: pip install -r requirements-gpu.txt (README: GPU)")
+        return Check(OK, "CUDA", text)
+    text = f"paddle {facts['paddle']} is built for CUDA {facts['cuda']} and cuDNN {facts['cudnn']}"
+    if not facts["gpus"]:
+        remedy = "check nvidia-smi, the driver's CUDA version and CUDA_VISIBLE_DEVICES, or install requirements.txt (CPU)"
+        return Check(WARNING, "CUDA", f"{text}, but sees no GPU", remedy)
+    gpus = "; ".join(f"{gpu['name']} {gpu['memory'] / GB:.1f} GB" for gpu in facts["gpus"])
+    return Check(OK, "CUDA", f"{text}, sees {gpus}")

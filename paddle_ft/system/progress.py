@@ -1,0 +1,74 @@
+"""Progress for everything that takes longer than a moment: rate and time left, on a terminal and in a log file alike."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+from tqdm import tqdm
+
+from paddle_ft.system.world import is_main_process
+
+_ESCAPES = re.compile("\x1b\\[[0-9;]*[A-Za-z]")  # of a bar within a bar: the cursor moved up
+
+
+class _Lines:
+    """Turns a bar's redrawing into lines of their own, for log files and pipes."""
+
+    def write(self, text: str) -> None:
+        text = _ESCAPES.sub("", text).strip("\r\n ")
+        if text:
+            sys.stderr.write(text + "\n")
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+_LINE = "{desc}: {n_fmt}/{total_fmt} {unit}, {percentage:.0f} %, {rate_fmt}, {remaining} left{postfix}"
+
+
+class Progress:
+    """A tqdm bar on stderr. Where stderr is no terminal, a line every ten seconds instead of a redrawn bar.
+
+    Use as a context manager; `update(n)` counts, `note(loss=2.3)` shows figures at the end of the bar.
+    """
+
+    def __init__(self, total: int | None, label: str, unit: str = "it", initial: int = 0):
+        terminal = sys.stderr.isatty()
+        self.bar = tqdm(
+            total=total,
+            desc=label,
+            unit=unit,
+            initial=initial,
+            file=sys.stderr if terminal else _Lines(),
+            mininterval=0.2 if terminal else 10.0,
+            delay=0.0 if terminal else 2.0,
+            ascii=not terminal,
+            dynamic_ncols=terminal,
+            leave=not terminal,
+            bar_format=None if terminal else _LINE,
+            unit_scale=unit == "B",
+            disable=not is_main_process(),
+        )
+
+    def update(self, n: int = 1) -> None:
+        self.bar.update(n)
+
+    def note(self, **figures) -> None:
+        self.bar.set_postfix(figures, refresh=False)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *exc) -> None:
+        self.bar.close()
+
+
+def say(message: str) -> None:
+    """Prints a line of news for the user without tearing a bar that is being drawn."""
+    if not is_main_process():
+        return
+    if sys.stderr.isatty():
+        tqdm.write(message, file=sys.stderr)
+    else:
+        print(message, file=sys.stderr, flush=True)

@@ -1,0 +1,251 @@
+"""Classification of texts and of pairs of texts, into two classes or more.
+
+Source of the recipes: the tutorials on DistilBERT and BERT for SST and Quora question pairs (PaddleNLP on AI Studio).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from paddle_ft.config.schema import ModelSection
+from paddle_ft.data.batches import longest_first, pad
+from paddle_ft.data.rows import Rows
+from paddle_ft.models import bundle as models
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.progress import Progress
+from paddle_ft.tasks.base import Dataset, Scores, Task, TaskOptions
+from paddle_ft.tasks.classification import labels
+
+
+class Options(TaskOptions):
+    """Classification: a text, or a pair of texts -> a class."""
+
+    name: Literal["classification"] = Field(description="the task")
+    max_text_length: int = Field(
+        128, ge=3, description="tokens of a text, or of both texts of a pair, special tokens included; longer ones are cut"
+    )
+    labels: list[str] | None = Field(
+        None, description="the classes' names in order; the data's labels are these names or, unless names are numbers"
+        " themselves, their numbers from 0 (null: the labels found in the training rows, in order)",
+    )  # fmt: skip
+    round_labels: bool = Field(
+        False, description="labels are scores between 0 and 1: rounded, exactly 0.5 to 0, as Python's round() does"
+    )
+    loss: Literal["cross_entropy", "binary_cross_entropy_over_softmax"] = Field(
+        "cross_entropy", description="the second: each class's probability against yes or no, as in the tutorial"
+    )
+    class_weights: list[float] | Literal["balanced"] | None = Field(
+        None, description="weight of each class's rows in the loss; balanced: rows / (classes * rows of the class)"
+    )
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target that is spread over all classes")
+
+    @field_validator("labels")
+    @classmethod
+    def _at_least_two(cls, names):
+        if names is not None and (len(names) < 2 or len(set(names)) < len(names) or not all(names)):
+            raise ValueError("at least two different names are needed")
+        return names
+
+    @field_validator("class_weights")
+    @classmethod
+    def _weights_weigh(cls, weights):
+        if isinstance(weights, list) and not (all(w >= 0 and np.isfinite(w) for w in weights) and any(weights)):
+            raise ValueError("weights must be 0 or more, at least one above 0")
+        return weights
+
+
+class Model(ModelSection):
+    """Which model is fine-tuned, and what stands on its encoder."""
+
+    head: Literal["linear", "lstm_attention"] = Field(
+        "linear", description="linear: on the first token; lstm_attention: a bidirectional LSTM over all, pooled by attention"
+    )
+
+
+class Classification(Task):
+    name = "classification"
+    kind = "sequence_classification"
+    Options = Options
+    Model = Model
+    fields = ("text", "label")
+    optional_fields = ("text_pair",)
+    best_metric = "accuracy"
+    takes_pairs = True
+
+    # -------------------------------------------------------------------------------- model
+    def load_model(self, folder: Path, train: Rows | None) -> None:
+        names = labels.class_names([row["label"] for row in train.rows], self.options)
+        settings = {
+            "id2label": dict(enumerate(names)),
+            "label2id": {name: number for number, name in enumerate(names)},
+            "classifier_head": self.config.model.head,
+        }
+        texts = [row[name] for row in train.rows for name in ("text", "text_pair") if name in row]
+        self._use(models.load(self.kind, self.config.model, folder, lambda: texts, settings=settings))
+
+    def _use(self, loaded: models.Loaded) -> None:
+        from paddle_ft.models.heads import longest_input, takes_token_types
+
+        super()._use(loaded)
+        self.names = [name for _, name in sorted((int(i), name) for i, name in self.model.config.id2label.items())]
+        self.token_types = takes_token_types(self.model)
+        self.longest = longest_input(self.model)
+        if self.options.max_text_length > self.longest:
+            raise UserError(
+                f"task.max_text_length: {self.options.max_text_length} tokens are more than the model's {self.longest}."
+            )
+
+    def facts(self) -> dict[str, Any]:
+        return {"label_names": self.names}
+
+    # -------------------------------------------------------------------------------- data
+    def encode(self, rows: Rows, split: str) -> Dataset:
+        """Columns: text (token ids), second (where a pair's second text begins), label [n], weight [n] of each row's loss."""
+        texts = _inputs(rows.rows, split)
+        encoded = self._encode_texts(texts, f"tokenise {split}", cache=self.config.data.cache)
+        classes = labels.to_classes([row["label"] for row in rows.rows], self.names, self.options, split)
+        counts = np.bincount(classes, minlength=len(self.names))
+        weights = labels.class_weights(self.options.class_weights, counts, self.names) if split == "train" else counts * 0 + 1.0
+        info = {
+            "rows": len(rows),
+            "bad_rows": len(rows.bad),
+            "truncated_text": encoded.truncated,
+            "truncated_text_share": round(encoded.truncated / max(1, len(rows)), 4),
+        }
+        if len(self.names) <= 20:
+            info |= {f"rows of class {name}": int(count) for name, count in zip(self.names, counts, strict=True)}
+        columns = {"text": encoded, "label": classes, "weight": weights[classes].astype(np.float32)}
+        if encoded.seconds is not None:
+            columns["second"] = encoded.seconds
+        return Dataset(split, rows.rows, columns, encoded.lengths, info)
+
+    def _encode_texts(self, texts: list, label: str, cache: bool):
+        from paddle_ft.tokenization.encode import encode_texts
+
+        return encode_texts(self.fast_tokenizer, texts, max_length=self.options.max_text_length, label=label, cache=cache)
+
+    def collate(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """input_ids, attention_mask [b, s], token_type_ids [b, s] where the model has them, label, weight [b] where known."""
+        rows = [dataset.columns["text"][i] for i in indices]
+        batch = {"input_ids": pad(rows, self.model.config.pad_token_id, self.config.train.pad_to_multiple_of, self.longest)}
+        places = np.arange(batch["input_ids"].shape[1])[None]
+        lengths = np.array([len(row) for row in rows])[:, None]
+        batch["attention_mask"] = (places < lengths).astype(np.int64)
+        if self.token_types:
+            pairs = "second" in dataset.columns
+            seconds = np.array([dataset.columns["second"][i] for i in indices])[:, None] if pairs else lengths
+            batch["token_type_ids"] = ((places >= seconds) & (places < lengths)).astype(np.int64)
+        for name in ("label", "weight"):
+            if name in dataset.columns:
+                batch[name] = np.array([dataset.columns[name][i] for i in indices])
+        return batch
+
+    def count_targets(self, batch: dict[str, np.ndarray]) -> int:
+        return len(batch["input_ids"])
+
+    # -------------------------------------------------------------------------------- training and measuring
+    def logits(self, batch: dict[str, Any]):
+        """[b, classes] in float32."""
+        inputs = {name: value for name, value in batch.items() if name not in ("label", "weight")}
+        return self.model(**inputs).astype("float32")
+
+    def loss(self, batch: dict[str, Any]):
+        from paddle_ft.models import losses
+
+        function = getattr(losses, self.options.loss)
+        return (function(self.logits(batch), batch["label"], self.options.label_smoothing) * batch["weight"]).sum()
+
+    def probabilities(self, dataset: Dataset, label: str) -> np.ndarray:
+        """[n, classes] float64, in the rows' order."""
+        import paddle
+
+        mine = self.world.mine(len(dataset))
+        logits = np.zeros((len(mine), len(self.names)))
+        rng = np.random.default_rng(0)
+        self.model.eval()
+        with paddle.no_grad(), Progress(len(mine), label, unit="rows") as bar:
+            for places in longest_first(dataset.lengths[mine], self.config.eval.eval_batch_size):
+                batch = self.collate(dataset, mine[places], rng)
+                logits[places] = self.logits({name: paddle.to_tensor(value) for name, value in batch.items()}).numpy()
+                bar.update(len(places))
+        self.model.train()
+        logits = np.array(self.world.gather(list(logits), len(dataset)))
+        exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return exponents / exponents.sum(axis=1, keepdims=True)
+
+    def evaluate(self, dataset: Dataset, label: str) -> Scores:
+        return self.score(dataset, self.probabilities(dataset, label))
+
+    def score(self, dataset: Dataset, probabilities: np.ndarray) -> Scores:
+        """All figures of predicted probabilities [n, classes]. "loss" is the plain cross-entropy, whatever was trained with."""
+        from paddle_ft.metrics.classification import classification_scores, cross_entropy
+
+        true = np.asarray(dataset.columns["label"])
+        figures = classification_scores(true, probabilities, bootstrap=self.config.eval.bootstrap_samples)
+        predictions = [
+            {
+                **{name: row[name] for name in ("text", "text_pair") if name in row},
+                "label": self.names[number],
+                "prediction": self.names[values.argmax()],
+                "probability of the label": round(100 * float(values[number]), 2),
+            }
+            for row, number, values in zip(dataset.rows, true, probabilities, strict=True)
+        ]
+        return Scores({"loss": round(cross_entropy(true, probabilities), 6), **figures}, predictions)
+
+    def baseline(self, dataset: Dataset, train: Dataset) -> tuple[str, Scores]:
+        """The commonest class of the training rows, for every row."""
+        from paddle_ft.metrics.classification import majority_probabilities
+
+        return "majority", self.score(
+            dataset, majority_probabilities(train.columns["label"], len(dataset), len(self.names))
+        )
+
+    def preview(self, dataset: Dataset, count: int = 2) -> str:
+        blocks = []
+        for i in range(min(count, len(dataset))):
+            batch = self.collate(dataset, np.array([i]), np.random.default_rng(0))
+            tokens = " ".join(str(self.fast_tokenizer.id_to_token(int(token))) for token in batch["input_ids"][0])
+            lines = [f"{name:<14}{dataset.rows[i][name]}" for name in ("text", "text_pair") if name in dataset.rows[i]]
+            lines += [f"{'label':<14}{self.names[batch['label'][0]]} ({batch['label'][0]} of {len(self.names)} classes)"]
+            lines += [f"{'input_ids':<14}{tokens}"]
+            if self.token_types:
+                lines.append(f"{'token types':<14}{' '.join(map(str, batch['token_type_ids'][0]))}")
+            blocks.append("\n".join(lines))
+        return "\n\n".join(blocks)
+
+    # -------------------------------------------------------------------------------- new inputs
+    def predict(self, texts: list, label: str) -> list[dict[str, Any]]:
+        """Rows with text (and text_pair), prediction, probability of it, and probabilities of all classes by name."""
+        rows = [{"text": one} if isinstance(one, str) else {"text": one[0], "text_pair": one[1]} for one in texts]
+        encoded = self._encode_texts(_inputs(rows, "input"), "", cache=False)
+        columns = {"text": encoded} if encoded.seconds is None else {"text": encoded, "second": encoded.seconds}
+        found = self.probabilities(Dataset("input", rows, columns, encoded.lengths), label)
+        return [
+            {
+                **row,
+                "prediction": self.names[values.argmax()],
+                "probability": round(float(values.max()), 6),
+                "probabilities": {name: round(float(value), 6) for name, value in zip(self.names, values, strict=True)},
+            }
+            for row, values in zip(rows, found, strict=True)
+        ]
+
+    def line(self, row: dict[str, Any]) -> str:
+        return "\t".join([row["prediction"], *(f"{name}={value:.4f}" for name, value in row["probabilities"].items())])
+
+
+def _inputs(rows: list[dict[str, str]], split: str) -> list[str] | list[tuple[str, str]]:
+    """What is tokenised: texts, or pairs of texts. Raises UserError where only some rows are pairs."""
+    first = rows and "text_pair" in rows[0]
+    for number, row in enumerate(rows, start=1):
+        if ("text_pair" in row) != first:
+            here, there = ("no", "one") if first else ("a", "none")
+            raise UserError(f"{split} row {number}: has {here} text_pair, but row 1 has {there}: all rows are pairs, or none is.")
+    return [(row["text"], row["text_pair"]) for row in rows] if first else [row["text"] for row in rows]
+
+

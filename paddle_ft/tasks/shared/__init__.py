@@ -1,0 +1,1 @@
+"""What several tasks share. Nothing in this folder is a task of its own."""

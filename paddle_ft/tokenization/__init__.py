@@ -1,0 +1,1 @@
+"""Tokenizers: loading them, building new ones, and encoding whole data sets."""

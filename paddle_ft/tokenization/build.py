@@ -1,0 +1,75 @@
+"""Build new tokenizers from the training texts of a model that starts from scratch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+_HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff]")
+
+
+def new_tokenizer(kind: str, texts: Iterable[str], folder: Path, size: int | None):
+    """A tokenizer made from the texts: BERT's of their characters, or with `size` of their words and pieces of words; for
+    causal language models GPT-2's, of bytes, or with `size` bytes and pieces."""
+    if kind == "causal_lm":
+        return byte_level_tokenizer(texts, folder, size or 0)
+    return character_tokenizer(texts, folder) if size is None else wordpiece_tokenizer(texts, folder, size)
+
+
+def wordpiece_tokenizer(texts: Iterable[str], folder: Path, size: int):
+    """A lower-case BERT tokenizer with a WordPiece vocabulary of about `size` entries, written to folder/vocab.txt.
+
+    Every character of the texts is in it, so nothing of them becomes [UNK]. The same texts give the same vocabulary.
+    """
+    from paddlenlp.transformers import BertTokenizer
+    from tokenizers import BertWordPieceTokenizer
+
+    trainer = BertWordPieceTokenizer(lowercase=True)
+    texts = list(texts)
+    # numbered beforehand: the trainer meets the ##characters in random order, and breaks ties between merges by their numbers
+    base = character_vocab(trainer.normalizer.normalize_str(text) for text in texts)
+    trainer.train_from_iterator(texts, vocab_size=size, min_frequency=2, special_tokens=base, show_progress=False)
+    entries = sorted(trainer.get_vocab().items(), key=lambda entry: entry[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    vocab = folder / "vocab.txt"
+    vocab.write_text("".join(f"{token}\n" for token, _ in entries), encoding="utf-8")
+    return BertTokenizer(str(vocab), do_lower_case=True)
+
+
+def byte_level_tokenizer(texts: Iterable[str], folder: Path, size: int):
+    """A GPT-2 tokenizer: the 256 bytes, <|endoftext|>, and pieces made from the texts up to `size` entries in all.
+
+    Written to folder/vocab.json and folder/merges.txt.
+    """
+    from paddlenlp.transformers import GPTTokenizer
+    from tokenizers import ByteLevelBPETokenizer
+
+    trainer = ByteLevelBPETokenizer()
+    trainer.train_from_iterator(texts, vocab_size=max(size, 257), min_frequency=2, special_tokens=["<|endoftext|>"],
+                                show_progress=False)  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    trainer.save_model(str(folder))
+    return GPTTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"))
+
+
+def character_tokenizer(texts: Iterable[str], folder: Path):
+    """A BERT tokenizer whose vocabulary is the characters of the texts, written to folder/vocab.txt."""
+    from paddlenlp.transformers import BertTokenizer
+
+    folder.mkdir(parents=True, exist_ok=True)
+    vocab = folder / "vocab.txt"
+    vocab.write_text("\n".join(character_vocab(texts)) + "\n", encoding="utf-8")
+    return BertTokenizer(str(vocab), do_lower_case=True)
+
+
+def character_vocab(texts: Iterable[str]) -> list[str]:
+    """The lines of a vocab.txt for BertTokenizer in which nothing of `texts` becomes [UNK]; words fall into characters.
+
+    Chinese characters stand alone; of every other character there is also the ##form that continues a word. Letters are
+    entered as they are and in small, so that the vocabulary serves with and without do_lower_case.
+    """
+    characters = {character for text in texts for character in text + text.lower() if not character.isspace()}
+    ordered = sorted(characters)
+    return SPECIAL_TOKENS + ordered + [f"##{one}" for one in ordered if not _HAN.match(one)]

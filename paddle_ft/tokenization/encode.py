@@ -1,0 +1,157 @@
+"""Texts to token ids for whole data sets: in batches, in compact arrays, kept on disk for the next run."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tokenizers
+
+from paddle_ft.data.download import home
+from paddle_ft.system.progress import Progress, say
+from paddle_ft.tokenization.fast import fast_tokenizer
+
+__all__ = ["Encoded", "cached", "encode_texts", "fast_tokenizer"]
+
+BATCH = 1000  # texts
+FORMAT = 1  # of the cache's files; a new number makes all old ones unused
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Token ids of many texts, one after the other. `encoded[i]` are those of text i, an int32 view.
+
+    flat: [tokens in all] int32. offsets: [texts + 1] int64. truncated: how many texts were cut to max_length.
+    seconds: [texts] int32, for pairs of texts: where in each the second one begins; None for single texts.
+    """
+
+    flat: np.ndarray
+    offsets: np.ndarray
+    truncated: int
+    seconds: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        if index < 0:
+            index += len(self)
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self.flat[self.offsets[index] : self.offsets[index + 1]]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """[texts] tokens of each text, special tokens included."""
+        return np.diff(self.offsets)
+
+
+def encode_texts(
+    tokenizer: tokenizers.Tokenizer,
+    texts: Sequence[str] | Sequence[tuple[str, str]],
+    *,
+    max_length: int | None = None,
+    label: str = "tokenise",
+    cache: bool = True,
+    folder: Path | None = None,
+) -> Encoded:
+    """Token ids of all texts, special tokens as the tokenizer puts them.
+
+    Args:
+        texts: single texts, or pairs of them.
+        max_length: longer texts lose tokens at their end; the special tokens around them stay. Of a pair the longer text
+            loses tokens first.
+        label: for the progress bar.
+        cache: read and write the result on disk, in `folder` (default: tokenised/ in PADDLE_FT_HOME), under a key of the
+            texts, the tokenizer and max_length.
+    """
+    if not cache:
+        return _encode(tokenizer, texts, max_length, label)
+    key = {
+        "texts": _digest(texts),
+        "tokenizer": hashlib.sha256(tokenizer.to_str().encode()).hexdigest(),
+        "library": tokenizers.__version__,
+        "max_length": max_length,
+    }
+    arrays = cached(key, folder or home() / "tokenised", lambda: _arrays(_encode(tokenizer, texts, max_length, label)))
+    return Encoded(arrays["flat"], arrays["offsets"], int(arrays["truncated"]), arrays.get("seconds"))
+
+
+def _encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str], max_length: int | None, label: str) -> Encoded:
+    if max_length is not None:
+        tokenizer.enable_truncation(max_length)
+    pieces: list[np.ndarray] = []
+    lengths = np.zeros(len(texts) + 1, dtype=np.int64)
+    truncated = 0
+    pairs = bool(texts) and not isinstance(texts[0], str)
+    seconds = np.zeros(len(texts), dtype=np.int32) if pairs else None
+    try:
+        with Progress(len(texts), label, unit="text") as progress:
+            for start in range(0, len(texts), BATCH):
+                batch = tokenizer.encode_batch_fast(texts[start : start + BATCH])
+                for number, encoding in enumerate(batch, start=start + 1):
+                    lengths[number] = len(encoding)
+                    truncated += bool(encoding.overflowing)
+                    if pairs:
+                        seconds[number - 1] = _second_text(encoding)
+                pieces.append(np.fromiter((i for encoding in batch for i in encoding.ids), dtype=np.int32))
+                progress.update(len(batch))
+    finally:
+        tokenizer.no_truncation()
+    flat = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int32)
+    return Encoded(flat, np.cumsum(lengths), truncated, seconds)
+
+
+def _second_text(encoding: tokenizers.Encoding) -> int:
+    """Where the second text begins; with an empty one, its closing token."""
+    return next((i for i in range(len(encoding)) if encoding.token_to_sequence(i) == 1), len(encoding) - 1)
+
+
+def _digest(texts: Sequence[str] | Sequence[tuple[str, str]]) -> str:
+    pairs = bool(texts) and not isinstance(texts[0], str)
+    digest = hashlib.sha256(b"pairs" if pairs else b"")
+    for text in (one for pair in texts for one in pair) if pairs else texts:
+        data = text.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "little"))  # so that no two lists of texts look alike
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def _arrays(encoded: Encoded) -> dict[str, np.ndarray]:
+    arrays = {"flat": encoded.flat, "offsets": encoded.offsets, "truncated": np.array(encoded.truncated)}
+    return arrays if encoded.seconds is None else {**arrays, "seconds": encoded.seconds}
+
+
+def cached(key: dict, folder: str | Path, build: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Arrays by name, from disk if they were built before under the same key, else built and written.
+
+    The file holds plain arrays with checksums (an .npz without pickled objects) and appears under its name when it is
+    complete. A damaged file is built anew; a folder that cannot be written costs the cache, not the run.
+    """
+    name = hashlib.sha256(json.dumps([FORMAT, key], sort_keys=True).encode()).hexdigest()
+    path = Path(folder) / f"{name}.npz"
+    try:
+        if path.exists():
+            with np.load(path, allow_pickle=False) as stored:
+                return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+        say(f"The cached file {path} is damaged and is built anew ({error}).")
+    arrays = build()
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(part, "wb") as file:
+            np.savez(file, **arrays)
+        os.replace(part, path)
+    except OSError as error:
+        say(f"The tokenised data is not kept for the next run: {path.parent}: {error.strerror or error}.")
+        with contextlib.suppress(OSError):
+            part.unlink()
+    return arrays

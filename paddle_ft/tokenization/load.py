@@ -1,0 +1,64 @@
+"""Load PaddleNLP tokenizers from a directory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from paddle_ft.system.errors import UserError
+
+TOKENIZER_CLASSES = {
+    "bart": ("BartTokenizer",),
+    "distilbert": ("DistilBertTokenizer",),
+    "bert": ("BertTokenizer",),
+    "ernie": ("ErnieTokenizer",),
+    "roberta": ("RobertaBPETokenizer", "RobertaChineseTokenizer"),
+    "gpt": ("GPTTokenizer",),
+}
+
+
+def default_tokenizer_class(model_type: str, name: str):
+    """The class that has the files of a built-in's tokenizer, None if none has."""
+    import paddlenlp.transformers as library
+
+    classes = [getattr(library, one) for one in TOKENIZER_CLASSES[model_type]]
+    return next((cls for cls in classes if all(name in files for files in cls.pretrained_resource_files_map.values())), None)
+
+
+def load_tokenizer(directory: Path):
+    """PaddleNLP's tokenizer of a directory: the class its tokenizer_config.json names, else the one its files fit."""
+    directory = Path(directory)
+    settings = {}
+    path = directory / "tokenizer_config.json"
+    if path.exists():
+        try:
+            settings = json.loads(path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path}: not valid JSON: {error}") from None
+    name = str(settings.get("tokenizer_class") or "")
+    if not name:
+        if (directory / "vocab.txt").exists():
+            name = "BertTokenizer"
+        elif (directory / "merges.txt").exists():
+            name = "BartTokenizer"
+        else:
+            raise UserError(f"{directory}: there is no tokenizer here (no vocab.txt, no vocab.json with merges.txt).")
+    try:
+        return _tokenizer_class(name, path).from_pretrained(str(directory))
+    except (TypeError, AttributeError, ValueError, OSError) as error:  # PaddleNLP's ways to say that files do not fit the class
+        raise UserError(f"{directory}: {name} (tokenizer_class) cannot be made of the files here: {error}") from None
+
+
+def _tokenizer_class(name: str, path: Path):
+    """PaddleNLP's class. Raises UserError for what is no tokenizer, and for one of which a file is a pickle, which could run
+    anything."""
+    import paddlenlp.transformers as library
+    from paddlenlp.transformers.tokenizer_utils_base import PretrainedTokenizerBase
+
+    cls = getattr(library, name, None) or getattr(library, name.removesuffix("Fast"), None)
+    is_tokenizer = isinstance(cls, type) and issubclass(cls, (PretrainedTokenizerBase, library.RobertaTokenizer))
+    if not is_tokenizer:
+        raise UserError(f"{path}: PaddleNLP has no tokenizer class {name}.")
+    if pickled := [file for file in getattr(cls, "resource_files_names", {}).values() if file.endswith(".pickle")]:
+        raise UserError(f"{path}: a {name} is not allowed: its {pickled[0]} is a pickle, which can run anything. Name another.")
+    return cls

@@ -1,0 +1,72 @@
+"""fill-mask: what stands on the terminal, with the model from before the training and the one from after it side by side."""
+
+import json
+
+import paddle
+import pytest
+
+from paddle_ft import cli
+from paddle_ft.config.load import load_config, to_yaml
+from paddle_ft.runs.directory import RunDir
+from paddle_ft.tasks import find_task
+from paddle_ft.training import checkpoint
+from tests.tasks.masked_lm.test_task import PIECES, SIZES
+
+TEXTS = ["the [MASK] film is [MASK] good", "a [MASK]"]
+
+
+def task_of(config, folder, seed):
+    """A model whose guesses differ from place to place, and from those of another seed."""
+    task = find_task("masked_lm")(config)
+    task.load_model(folder, None)
+    paddle.seed(seed)
+    for parameter in task.model.parameters():
+        if parameter.ndim > 1:
+            parameter.set_value(paddle.randn(parameter.shape))
+    task.model.eval()
+    return task
+
+
+@pytest.fixture
+def run(tmp_path):
+    """(the folder of a run, its task before training, its task after)."""
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words" / "vocab.txt").write_text("".join(f"{piece}\n" for piece in PIECES))
+    fresh = ["model.pretrained=null", f"model.config={SIZES}", f"model.tokenizer={tmp_path / 'words'}", "device=cpu"]
+    before, after = (task_of(load_config("distilbert_imdb_mlm", fresh), tmp_path / "tokenizer", seed) for seed in (1, 4))
+    before.save_model(tmp_path / "start")
+    folder = RunDir(tmp_path / "run")
+    folder.path.mkdir()
+    folder.write_config(to_yaml(load_config("distilbert_imdb_mlm", [f"model.pretrained={tmp_path / 'start'}", "device=cpu"])))
+    checkpoint.write(folder / "best", after.save_model)
+    return folder.path, before, after
+
+
+def shown(capsys, *arguments) -> str:
+    capsys.readouterr()
+    assert cli.main(["fill-mask", *map(str, arguments)]) == 0
+    return capsys.readouterr().out
+
+
+def test_before_and_after_for_each_mask(run, capsys):
+    folder, before, after = run
+    lines = shown(capsys, folder, *TEXTS, "--top", "3").splitlines()
+    guesses = [(before.fill([text], 3, "")[0], after.fill([text], 3, "")[0]) for text in TEXTS]
+    assert len({mask[0][0] for model in guesses[0] for mask in model}) == 4  # else a block in the wrong place could not be told
+    expected = []
+    for text, (old, new) in zip(TEXTS, guesses, strict=True):
+        expected += [text]
+        for number, (left, right) in enumerate(zip(old, new, strict=True), start=1):
+            expected += ["", f"[MASK] {number}    before training               after training"]
+            expected += [f"            {a:<20} {100 * p:5.1f} %  {b:<20} {100 * q:5.1f} %"
+                         for (a, p), (b, q) in zip(left, right, strict=True)]  # fmt: skip
+        expected += [""]
+    assert lines == expected[:-1]
+
+
+def test_five_guesses_a_mask_unless_told_otherwise(run, capsys):
+    folder, _, after = run
+    (one,) = json.loads(shown(capsys, folder, TEXTS[0], "--json"))
+    assert [len(mask) for when in ("before", "after") for mask in one[when]] == [5] * 4
+    wanted = after.fill([TEXTS[0]], 5, "")[0]
+    assert [[guess["token"] for guess in mask] for mask in one["after"]] == [[token for token, _ in mask] for mask in wanted]

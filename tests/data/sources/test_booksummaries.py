@@ -1,0 +1,85 @@
+"""The CMU Book Summary Corpus in its own layout: seven columns, genres as JSON, file or archive."""
+
+import tarfile
+
+import pytest
+
+from paddle_ft.config.schema import DataSection
+from paddle_ft.data.source import load_split
+from paddle_ft.system.errors import UserError
+
+LINES = [
+    '620\t/m/0hhy\tAnimal Farm\tGeorge Orwell\t1945-08-17\t{"/m/01": "Roman \\u00e0 clef", "/m/06": "Satire"}\t Old Major calls.',
+    "1756\t/m/0sww\tAn Enquiry\tDavid Hume\t\t\t The argument.",
+]
+
+
+def load(source, split="train", **more):
+    data = DataSection(source=f"booksummaries:{source}", **more)
+    return load_split(data, split, required=("text",), optional=("genres", "title", "author"))
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "booksummaries.txt"
+    path.write_text("".join(f"{line}\n" for line in LINES), encoding="utf-8")
+    return path
+
+
+def test_the_columns(file):
+    assert load(file).rows == [
+        {"text": "Old Major calls.", "genres": "Roman à clef, Satire", "title": "Animal Farm", "author": "George Orwell"},
+        {"text": "The argument.", "genres": "", "title": "An Enquiry", "author": "David Hume"},
+    ]
+
+
+def test_there_is_one_set_of_rows(file):
+    assert load(file, "validation") is None
+    assert load(file, "test") is None
+
+
+def test_a_split_is_not_ignored_silently(file):
+    with pytest.raises(UserError, match="data.test: booksummaries:.* has one set of rows and no splits"):
+        load(file, "test", test="dev")
+
+
+def test_the_archive_holds_the_same(file, tmp_path):
+    with tarfile.open(tmp_path / "booksummaries.tar.gz", "w:gz") as archive:
+        (tmp_path / "README").write_text("about")
+        archive.add(tmp_path / "README", "booksummaries/README")
+        archive.add(file, "booksummaries/booksummaries.txt")
+    assert load(tmp_path / "booksummaries.tar.gz").rows == load(file).rows
+
+
+def test_an_archive_of_something_else(tmp_path):
+    (tmp_path / "README").write_text("about")
+    with tarfile.open(tmp_path / "other.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "README", "README")
+    with pytest.raises(UserError, match="there is no booksummaries.txt in this archive"):
+        load(tmp_path / "other.tar.gz")
+
+
+@pytest.mark.parametrize(("line", "reason"), [
+    ("1\t2\t3", "3 fields between tabs where there should be 7"),
+    ("1\t2\tT\tA\tD\tnot json\tS", "the genres (field 6) are no JSON object of names: not json"),
+    ('1\t2\tT\tA\tD\t["a"]\tS', 'the genres (field 6) are no JSON object of names: ["a"]'),
+    ("1\t2\tT\tA\tD\t\t ", "text is empty"),
+])  # fmt: skip
+def test_bad_lines_are_named_and_can_be_skipped(file, line, reason):
+    with open(file, "a", encoding="utf-8") as more:
+        more.write(line + "\n")
+    with pytest.raises(UserError) as caught:
+        load(file)
+    assert f"{file}:3: {reason}" in str(caught.value)
+    rows = load(file, on_bad_row="skip")
+    assert len(rows) == 2
+    assert [str(bad) for bad in rows.bad] == [f"{file}:3: {reason}"]
+
+
+def test_without_a_path_the_address_is_named(monkeypatch, tmp_path):
+    from paddle_ft.data.source import wanted_files
+
+    monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path))
+    (file,) = wanted_files(DataSection(source="booksummaries"))
+    assert file.url == "https://www.cs.cmu.edu/~dbamman/data/booksummaries.tar.gz"
+    assert file.path.startswith(str(tmp_path))

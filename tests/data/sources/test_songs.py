@@ -1,0 +1,93 @@
+"""data.source songs: the layouts in which people have songs."""
+
+import gzip
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from paddle_ft.data.source import load_split, wanted_files
+from paddle_ft.data.sources import source_for
+from paddle_ft.system.errors import UserError
+
+
+def load(train, split="train", **values):
+    empty = {"source": "songs", "train": train, "validation": None, "test": None, "columns": {}, "on_bad_row": "error",
+             "limit_train": None, "limit_validation": None, "limit_test": None}  # fmt: skip
+    data = SimpleNamespace(**{**empty, **values})
+    assert wanted_files(data) == []
+    return load_split(data, split, ("lyrics",), ("genre", "artist", "title"))
+
+
+def error(*args, **values) -> str:
+    with pytest.raises(UserError) as caught:
+        load(*args, **values)
+    return str(caught.value)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "songs"
+    (root / "rap" / "somebody").mkdir(parents=True)
+    (root / "punk").mkdir()
+    (root / "rap" / "somebody" / "One.txt").write_text("[Verse]\nred fish\nblue fish\n", encoding="utf-8")
+    (root / "punk" / "Two Fish.txt").write_text("old fish\r\nnew fish", encoding="utf-8-sig")
+    (root / "punk" / "Zip.txt.gz").write_bytes(gzip.compress("短歌\n".encode()))
+    (root / "README.md").write_text("no song")
+    return root
+
+
+def test_the_source_is_known():
+    assert source_for("songs").__name__.endswith("songs")
+    assert not source_for("sample:lyrics").__name__.endswith("songs")
+
+
+def test_a_folder_with_a_song_a_file_and_its_levels(folder):
+    assert load(str(folder)).rows == [
+        {"lyrics": "old fish\r\nnew fish", "genre": "punk", "title": "Two Fish"},
+        {"lyrics": "短歌\n", "genre": "punk", "title": "Zip"},
+        {"lyrics": "[Verse]\nred fish\nblue fish\n", "genre": "rap", "artist": "somebody", "title": "One"},
+    ]
+
+
+def test_folder_levels_can_be_mapped(folder):
+    rows = load(str(folder), columns={"artist": "folder1", "genre": "folder1"}).rows
+    assert [row["artist"] for row in rows] == ["punk", "punk", "rap"]
+    message = error(str(folder), columns={"artist": "folder2"})
+    assert message.startswith(f"{folder}:1: {folder}/punk/Two Fish.txt: there is no 'folder2' for artist (data.columns); there is")
+
+
+def test_globs_count_levels_below_their_fixed_part(folder):
+    assert [row["genre"] for row in load(f"{folder}/*/*.txt").rows] == ["punk"]
+    rows = load(f"{folder}/**/*.txt").rows
+    assert sorted(row["genre"] for row in rows) == ["punk", "rap"]
+
+
+def test_a_table_with_a_song_a_row(tmp_path):
+    (tmp_path / "songs.csv").write_text('Artist,Song,Lyric\nsomebody,One,"red fish\nblue fish"\n', encoding="utf-8")
+    rows = load(str(tmp_path / "songs.csv"), columns={"lyrics": "Lyric", "artist": "Artist", "title": "Song"}).rows
+    assert rows == [{"lyrics": "red fish\nblue fish", "artist": "somebody", "title": "One"}]
+    (tmp_path / "songs.jsonl").write_text(json.dumps({"lyrics": "red fish\nblue fish", "genre": "punk"}) + "\n")
+    assert load(str(tmp_path / "songs.jsonl")).rows == [{"lyrics": "red fish\nblue fish", "genre": "punk"}]
+
+
+def test_several_places_and_splits(folder, tmp_path):
+    (tmp_path / "more.jsonl").write_text('{"lyrics": "a\\nb"}\n')
+    rows = load([str(folder / "rap"), str(tmp_path / "more.jsonl")], test=str(folder / "punk")).rows
+    assert [row["lyrics"] for row in rows] == ["[Verse]\nred fish\nblue fish\n", "a\nb"]
+    assert load("unused", "validation") is None
+    assert len(load("unused", "test", test=str(folder / "punk"))) == 2
+
+
+def test_what_is_wrong_is_named(folder, tmp_path):
+    assert error(None) == "data.train: name your songs: a folder of .txt files, or a csv or jsonl file with a song a row."
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert error(str(empty)).startswith(f"{empty}: there are no .txt files in this folder or below it")
+    (folder / "punk" / "Bad.txt").write_bytes(b"fish " + "歌词".encode("gbk"))
+    reason = "invalid UTF-8 at byte 5 of the file; it looks like GBK"
+    assert error(str(folder)).startswith(f"{folder}:1: {folder}/punk/Bad.txt: {reason}")
+    assert len(load(str(folder), on_bad_row="skip")) == 3
+    (folder / "punk" / "Bad.txt").write_text(" \n")
+    assert f"{folder}/punk/Bad.txt: lyrics is empty" in error(str(folder))
+    assert "this is a folder, a file, a glob or a list" in error({"source": "a.txt"})

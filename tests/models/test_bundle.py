@@ -1,0 +1,222 @@
+"""Tokens added to a vocabulary: what the new rows are, that nothing else changes, that it survives save and load."""
+
+import json
+import os
+import pickle
+import re
+
+import numpy as np
+import paddle
+import pytest
+from paddlenlp.transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    BartTokenizer,
+    GPTConfig,
+    GPTLMHeadModel,
+)
+
+from paddle_ft.models import bundle as models
+from paddle_ft.system.errors import UserError
+from paddle_ft.tokenization.fast import fast_tokenizer
+
+SIZES = {"vocab_size": 11, "d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2,
+         "decoder_attention_heads": 2, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "max_position_embeddings": 40}  # fmt: skip
+
+
+def bart(tied: bool):
+    paddle.seed(1)
+    model = BartForConditionalGeneration(BartConfig(**SIZES))
+    if tied:
+        models.tie_head(model, from_scratch=True)
+    model.final_logits_bias += 0.5
+    model.eval()
+    return model
+
+
+def logits(model):
+    ids = paddle.to_tensor([[0, 4, 5, 2]])
+    return model(input_ids=ids, decoder_input_ids=ids).numpy()
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_new_rows_are_the_mean_of_the_old_and_old_logits_stay(tied):
+    model = bart(tied)
+    before, head = logits(model), model.lm_head_weight.numpy()
+    old = model.bart.shared.weight.numpy()
+    models.resize_vocabulary(model, 14)
+    new = model.bart.shared.weight.numpy()
+    assert new.shape == (14, 16)
+    assert (new[:11] == old).all()
+    np.testing.assert_allclose(new[11:], np.tile(old.mean(axis=0), (3, 1)), rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(model.lm_head_weight.numpy()[11:], np.tile(head.mean(axis=0), (3, 1)), rtol=1e-5, atol=1e-8)
+    assert (model.lm_head_weight is model.bart.shared.weight) == tied
+    assert model.bart.encoder.embed_tokens.weight is model.bart.shared.weight
+    assert model.bart.decoder.embed_tokens.weight is model.bart.shared.weight
+    assert model.final_logits_bias.numpy().tolist() == [[0.5] * 11 + [0.0] * 3]
+    np.testing.assert_allclose(logits(model)[:, :, :11], before, atol=1e-6)
+    assert model.config.vocab_size == 14
+
+
+def test_new_rows_are_trained():
+    model = bart(tied=True)
+    models.resize_vocabulary(model, 12)
+    model(input_ids=paddle.to_tensor([[0, 11, 2]]), decoder_input_ids=paddle.to_tensor([[2, 0]])).sum().backward()
+    weight = model.bart.shared.weight
+    assert any(parameter is weight for parameter in model.parameters())
+    assert float(weight.grad[11].abs().sum()) > 0
+
+
+def test_rows_enough_are_left_alone():
+    model = bart(tied=True)
+    weight = model.bart.shared.weight
+    models.resize_vocabulary(model, 11)
+    models.resize_vocabulary(model, 9)
+    assert model.bart.shared.weight is weight
+
+
+def test_gpt2_grows_with_its_tied_head():
+    config = GPTConfig(vocab_size=12, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+                       max_position_embeddings=16)  # fmt: skip
+    model = GPTLMHeadModel(config)
+    model.eval()
+    ids = paddle.to_tensor([[3, 4]])
+    before = model(ids).numpy()
+    models.resize_vocabulary(model, 15)
+    after = model(ids).numpy()
+    assert after.shape[-1] == 15
+    np.testing.assert_allclose(after[..., :12], before, atol=1e-6)
+    assert model.lm_head.weight is model.gpt.embeddings.word_embeddings.weight
+
+
+@pytest.fixture
+def english(tmp_path):
+    """A checkpoint in bart-base's layout."""
+    words = {w: i for i, w in enumerate(["<s>", "<pad>", "</s>", "<unk>", "a", "b", "c", "Ġ", "Ġa", "ab", "<mask>"])}
+    (tmp_path / "vocab.json").write_text(json.dumps(words, ensure_ascii=False), encoding="utf-8")
+    (tmp_path / "merges.txt").write_text("#version: 0.2\nĠ a\na b\n", encoding="utf-8")
+    tokenizer = BartTokenizer(str(tmp_path / "vocab.json"), str(tmp_path / "merges.txt"))
+    models.save(models._with_fast_tokenizer(bart(tied=True), tokenizer, tmp_path / "tokenizer"), tmp_path)
+    return tmp_path
+
+
+def test_added_tokens_survive_save_and_load(english, tmp_path):
+    from paddle_ft.config.schema import ModelSection
+
+    added = {"additional_special_tokens": ["<line>", "<genre:rap>"]}
+    loaded = models.load("seq2seq", ModelSection(pretrained=str(english)), tmp_path / "built", lambda: [], added)
+    assert loaded.model.bart.shared.weight.shape == [13, 16]
+    models.save(loaded, tmp_path / "saved")
+    again = models.reload("seq2seq", tmp_path / "saved")
+    assert again.model.bart.shared.weight.shape == [13, 16]
+    text = "<genre:rap>ab<line>c<mask> a"
+    expected = [0, 12, 9, 11, 6, 10, 8, 2]
+    assert fast_tokenizer(tmp_path / "saved").encode(text).ids == expected
+    assert BartTokenizer.from_pretrained(str(tmp_path / "saved"))(text)["input_ids"] == expected
+    plain = BartForConditionalGeneration.from_pretrained(str(tmp_path / "saved"))
+    assert (plain.bart.shared.weight == loaded.model.bart.shared.weight).all()
+
+
+def test_from_scratch_the_vocabulary_holds_the_added_tokens(tmp_path):
+    from paddle_ft.config.schema import ModelSection
+
+    section = ModelSection(config={key: value for key, value in SIZES.items() if key != "vocab_size"})
+    added = {"additional_special_tokens": ["<line>"]}
+    loaded = models.load("seq2seq", section, tmp_path / "t", lambda: ["今天"], added)
+    assert loaded.fast_tokenizer.encode("今<line>天").ids[2] == len(loaded.tokenizer) - 1 == loaded.model.config.vocab_size - 1
+
+
+def test_sizes_under_an_alias_count(tmp_path):
+    """PaddleNLP accepts dim and n_layers for DistilBERT, and builds the default sizes all the same."""
+    from paddle_ft.models.bundle import character_tokenizer, from_scratch
+
+    tokenizer = character_tokenizer(["abc"], tmp_path)
+    sizes = {"dim": 32, "hidden_dim": 64, "n_layers": 1, "n_heads": 2}
+    model = from_scratch("masked_lm", {"model_type": "distilbert", **sizes}, tokenizer)
+    assert (model.config.hidden_size, model.config.num_hidden_layers, model.config.intermediate_size) == (32, 1, 64)
+
+
+def test_an_unknown_size_is_answered_with_the_usual_ones(tmp_path):
+    from paddle_ft.models.bundle import character_tokenizer, from_scratch
+
+    with pytest.raises(UserError) as caught:
+        from_scratch("causal_lm", {"zzz": 3}, character_tokenizer(["abc"], tmp_path))
+    message = str(caught.value)
+    assert message.startswith("model.config.zzz: GPTConfig has no such setting. It has vocab_size, hidden_size, num_hidden_layers")
+    assert re.search(r"and \d+ more\.$", message) and message.count(",") < 12
+    with pytest.raises(UserError, match=r"hidden_siz: .* Did you mean hidden_size\?$"):
+        from_scratch("causal_lm", {"hidden_siz": 3}, character_tokenizer(["abc"], tmp_path))
+
+
+# ---------------------------------------------------------------------------------------------------- pickles
+def as_pdparams(directory):
+    """The same directory as PaddleNLP's default save leaves it."""
+    model = BartForConditionalGeneration.from_pretrained(str(directory))
+    (directory / "model.safetensors").unlink()
+    paddle.save(model.state_dict(), str(directory / "model_state.pdparams"))
+    return model
+
+
+def test_pdparams_are_loaded_as_paddlenlp_loads_them(english):
+    saved = as_pdparams(english)
+    loaded = models.load_pretrained("seq2seq", models.resolve(str(english), "seq2seq"))
+    assert loaded.state_dict().keys() == saved.state_dict().keys()
+    assert all((value == saved.state_dict()[name]).all() for name, value in loaded.state_dict().items())
+    assert loaded.generation_config.to_dict() == saved.generation_config.to_dict()
+
+
+def test_half_precision_pdparams(english):
+    as_pdparams(english)
+    state = {name: value.astype("bfloat16") for name, value in paddle.load(str(english / "model_state.pdparams")).items()}
+    paddle.save(state, str(english / "model_state.pdparams"))
+    loaded = models.load_pretrained("seq2seq", english).bart.shared.weight
+    expected = BartForConditionalGeneration.from_pretrained(str(english)).bart.shared.weight
+    assert loaded.dtype == expected.dtype and (loaded == expected).all()
+
+
+class Attack:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("index", [False, True])
+def test_a_pickle_in_place_of_weights_is_not_run(english, index, tmp_path):
+    """Nor is one that an index of safetensors names as a shard."""
+    (english / "model.safetensors").unlink()
+    file = english / "model_state.pdparams"
+    file.write_bytes(pickle.dumps({"w": Attack(tmp_path / "harmed")}))
+    if index:
+        content = {"metadata": {"total_size": 1}, "weight_map": {"w": file.name}}
+        (english / "model.safetensors.index.json").write_text(json.dumps(content))
+    message = r"damaged|not a safetensors file|header" if index else r"its pickle asks for posix.mkdir, .*; nothing was run"
+    with pytest.raises(UserError, match=f"the model cannot be loaded: {re.escape(str(file))}: .*({message})"):
+        models.load_pretrained("seq2seq", english)
+    assert not (tmp_path / "harmed").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("ErnieTinyTokenizer", "is not allowed: its dict.wordseg.pickle is a pickle"),  # unpickles that file
+        ("BartModel", "PaddleNLP has no tokenizer class BartModel"),  # loads weights
+        ("AutoTokenizer", "PaddleNLP has no tokenizer class AutoTokenizer"),
+    ],
+)
+def test_a_tokenizer_class_that_would_unpickle(english, name, message, tmp_path):
+    harm = pickle.dumps(Attack(tmp_path / "harmed"))
+    for file in ("dict.wordseg.pickle", "model_state.pdparams", "vocab.txt", "spm_cased_simp_sampled.model"):
+        (english / file).write_bytes(harm)
+    (english / "model.safetensors").unlink()
+    (english / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": name}))
+    with pytest.raises(UserError, match=f"tokenizer_config.json: .*{message}"):
+        models.load_tokenizer(english)
+    assert not (tmp_path / "harmed").exists()
+
+
+def test_a_tokenizer_class_that_does_not_fit_its_files(tmp_path):
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "CTRLTokenizer"}')
+    with pytest.raises(UserError, match=r"CTRLTokenizer \(tokenizer_class\) cannot be made of the files here"):
+        models.load_tokenizer(tmp_path)

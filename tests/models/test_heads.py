@@ -1,0 +1,43 @@
+"""The attention-pooled LSTM, computed by hand for one row, and its blindness to padding."""
+
+import numpy as np
+import paddle
+
+from paddle_ft.models.heads import LSTMAttention
+
+
+def layer(size=6):
+    paddle.seed(3)
+    return LSTMAttention(size)
+
+
+def states(steps, size=6, seed=0):
+    return np.random.default_rng(seed).normal(size=(1, steps, size)).astype("float32")
+
+
+def test_it_is_the_formula():
+    head, x = layer(), states(4)
+    outputs = head.lstm(paddle.to_tensor(x))[0].numpy()[0]
+    scores = np.tanh(outputs) @ head.score.weight.numpy()[:, 0]
+    weights = np.exp(scores) / np.exp(scores).sum()
+    expected = np.tanh((weights[:, None] * outputs).sum(axis=0))
+    found = head(paddle.to_tensor(x), paddle.ones([1, 4], "int64")).numpy()[0]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_padding_is_neither_read_nor_attended_to():
+    head, x = layer(), states(4)
+    alone = head(paddle.to_tensor(x), paddle.ones([1, 4], "int64")).numpy()
+    padded = np.concatenate([x, 5 * states(3, seed=1)], axis=1)
+    mask = paddle.to_tensor(np.array([[1] * 4 + [0] * 3]))
+    np.testing.assert_allclose(head(paddle.to_tensor(padded), mask).numpy(), alone, atol=1e-6)
+
+
+def test_both_directions_are_read():
+    head, x = layer(), states(4)
+    outputs = head.lstm(paddle.to_tensor(x))[0].numpy()[0]
+    changed = x.copy()
+    changed[0, -1] += 1
+    later = head.lstm(paddle.to_tensor(changed))[0].numpy()[0]
+    np.testing.assert_array_equal(outputs[0, :3], later[0, :3])  # forward: the first step knows nothing of the last
+    assert np.abs(outputs[0, 3:] - later[0, 3:]).max() > 1e-4

@@ -1,0 +1,125 @@
+"""Recomputed activations: the same gradients to the bit, dropout and padding included, at two forward passes a layer."""
+
+import numpy as np
+import paddle
+import pytest
+from paddlenlp.transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    BertConfig,
+    BertForSequenceClassification,
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+    GPTConfig,
+    GPTLMHeadModel,
+)
+
+from paddle_ft.config.schema import LoRASection
+from paddle_ft.models import lora
+from paddle_ft.models.attention import use_attention
+from paddle_ft.models.recompute import LAYERS, recompute_activations
+from tests.support.tiny_models import BART, IDS, MASK, SIZES
+
+MODELS = {
+    "bert": lambda: BertForSequenceClassification(BertConfig(**SIZES, num_labels=3)),
+    "distilbert": lambda: DistilBertForSequenceClassification(DistilBertConfig(**SIZES, num_labels=3)),
+    "bart": lambda: BartForConditionalGeneration(BartConfig(**{**BART, "encoder_layers": 2, "decoder_layers": 2})),
+    "gpt": lambda: GPTLMHeadModel(GPTConfig(**SIZES)),
+}
+
+
+@pytest.fixture(params=MODELS)
+def model(request):
+    paddle.seed(1)
+    model = MODELS[request.param]()
+    for parameter in model.parameters():
+        parameter.set_value(paddle.randn(parameter.shape) * 0.3)
+    model.train()
+    return model
+
+
+def outputs(model):
+    more = {"decoder_input_ids": IDS[:, :3]} if model.base_model_prefix == "bart" else {}
+    return model(input_ids=IDS, attention_mask=MASK, **more)
+
+
+def gradients(model, seed: int) -> dict:
+    model.clear_gradients()
+    paddle.seed(seed)
+    outputs(model).square().sum().backward()
+    return {name: p.grad.numpy().tobytes() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def layers(model) -> list:
+    return [layer for layer in model.sublayers() if type(layer).__name__ in LAYERS]
+
+
+@pytest.fixture
+def passes(model) -> list:
+    """Grows by one whenever the first linear layer of a transformer layer runs forward."""
+    passes: list = []
+    for layer in layers(model):
+        layer.linear1.register_forward_pre_hook(lambda *_: passes.append(1))
+    return passes
+
+
+def test_gradients_are_the_same_to_the_bit(model):
+    plain = gradients(model, 3)
+    assert gradients(model, 3) == plain
+    assert gradients(model, 4) != plain  # there is dropout
+    recompute_activations(model)
+    assert gradients(model, 3) == plain
+
+
+def test_every_layer_runs_twice_a_step_and_once_in_evaluation(model, passes):
+    recompute_activations(model)
+    gradients(model, 3)
+    assert len(passes) == 2 * len(layers(model)) > 0
+    model.eval()
+    passes.clear()
+    with paddle.no_grad():
+        outputs(model)
+    assert len(passes) == len(layers(model))
+
+
+def test_activations_are_not_kept():
+    """The memory held between forward and backward pass: the inputs of eight layers instead of all that they compute."""
+    held = []
+    for recomputed in (False, True):
+        paddle.seed(1)
+        sizes = {**SIZES, "hidden_size": 64, "intermediate_size": 256, "num_hidden_layers": 8, "max_position_embeddings": 128}
+        model = BertForSequenceClassification(BertConfig(**sizes, num_labels=3))
+        model.train()
+        if recomputed:
+            recompute_activations(model)
+        before = paddle.base.core.host_memory_stat_current_value("Allocated", 0)
+        loss = model(paddle.ones([8, 128], dtype="int64") * 3).sum()
+        held.append(paddle.base.core.host_memory_stat_current_value("Allocated", 0) - before)
+        loss.backward()
+    assert held[1] < held[0] / 4
+
+
+@pytest.mark.parametrize("first", ["recompute", "attention"])
+def test_with_adapters_and_other_attention_in_any_order(model, first):
+    lora.add(model, LoRASection(rank=2, dropout=0.2), new_tokens=False)
+    for layer in lora.adapted(model).values():
+        layer.lora_B.set_value(paddle.randn(layer.lora_B.shape) * 0.3)
+    if first == "recompute":
+        recompute_activations(model)
+    assert use_attention(model, "sdpa")
+    if first == "attention":
+        recompute_activations(model)
+    recomputed = gradients(model, 3)
+    for layer in layers(model):
+        del layer.__dict__["forward"]
+    assert recomputed == gradients(model, 3)
+
+
+def test_generation_is_untouched(model):
+    if model.base_model_prefix not in ("bart", "gpt"):
+        pytest.skip("does not generate")
+    model.eval()
+    ids = IDS[:1]
+    expected = model.generate(ids, max_new_tokens=6, decode_strategy="greedy_search")[0].numpy()
+    recompute_activations(model)
+    np.testing.assert_array_equal(model.generate(ids, max_new_tokens=6, decode_strategy="greedy_search")[0].numpy(), expected)

@@ -1,0 +1,126 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from paddle_ft.reporting import plots
+from paddle_ft.reporting.plots import plot_run
+from paddle_ft.reporting.records import read_run
+from paddle_ft.system.errors import UserError
+
+
+def write_run(path, events=(), results=None, tail=""):
+    path.mkdir(exist_ok=True)
+    (path / "config.yaml").write_text("seed: 1\n", encoding="utf-8")
+    (path / "metrics.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events) + tail, encoding="utf-8")
+    if results is not None:
+        (path / "results.json").write_text(json.dumps(results), encoding="utf-8")
+    return path
+
+
+def train(step, **more):
+    return {"event": "train", "step": step, "loss": 5 / step, "learning_rate": 1e-5 / step, **more}
+
+
+def evaluation(step, **scores):
+    return {"event": "eval", "step": step, "split": "validation", "seconds": 1.0, **scores}
+
+
+def names(paths):
+    return [path.name for path in paths]
+
+
+def drawn_pixels(path, colour):
+    """How many pixels of the picture have about this colour."""
+    pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    return int((np.abs(pixels - np.array(colour)).sum(axis=2) < 12).sum())
+
+
+BLUE, ORANGE = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)
+
+
+def test_summarization_run(tmp_path):
+    events = [evaluation(0, loss=9.0, rouge1=1.0, rouge2=0.0, rougeL=1.0)]
+    for step in range(10, 100, 10):
+        events += [train(step), evaluation(step, loss=4.0, rouge1=step / 2, rouge2=step / 4, rougeL=step / 3)]
+    run = write_run(tmp_path, events, {"best": {"metric": "rougeL", "step": 90}})
+    paths = plot_run(run)
+    assert names(paths) == ["loss.png", "learning_rate.png", "scores.png"]
+    assert all(path.parent == run / "plots" for path in paths)
+    for path in paths:
+        assert Image.open(path).size == (1050, 600)
+    assert drawn_pixels(paths[0], BLUE) > 300 and drawn_pixels(paths[0], ORANGE) > 300  # training and validation
+
+
+def test_one_point_is_visible(tmp_path):
+    loss, rate, scores = plot_run(write_run(tmp_path, [train(1), evaluation(0, loss=9.0, rougeL=1.0)]))
+    assert drawn_pixels(loss, BLUE) > 20 and drawn_pixels(loss, ORANGE) > 20
+    assert drawn_pixels(scores, BLUE) > 20
+    assert rate.exists()
+
+
+@pytest.mark.parametrize("name", ["loss", "perplexity"])
+def test_a_split_scored_before_training_alone_is_not_drawn_beside_a_curve(tmp_path, name):
+    test = {**evaluation(0, **{name: 9.0}), "split": "test"}
+    events = [train(1), test, evaluation(0, **{name: 9.0})]
+    drawn = plots._curves(read_run(write_run(tmp_path / "begun", events)), name)
+    assert set(drawn) == {"validation", "test"}, "where there is no curve, the points are all there is"
+    drawn = plots._curves(read_run(write_run(tmp_path / "run", [*events, evaluation(10, **{name: 5.0})])), name)
+    assert {split: values.tolist() for split, (_, values) in drawn.items()} == {"validation": [9.0, 5.0]}
+
+
+def test_nothing_logged_gives_no_picture(tmp_path):
+    assert plot_run(write_run(tmp_path)) == []
+    assert not (tmp_path / "plots").exists()
+
+
+def test_cut_lines_and_repeated_steps(tmp_path):
+    events = [train(10), train(20, loss=7.0), train(30), train(20, loss=1.5), train(30, loss=1.25)]  # resumed from 10
+    run = write_run(tmp_path, events, tail='{"event": "train", "step": 40, "lo')
+    read = read_run(run)
+    assert [(event["step"], event["loss"]) for event in read.train] == [(10, 0.5), (20, 1.5), (30, 1.25)]
+    assert "metrics.jsonl: 1 unreadable line(s) left out (line 6)." in read.problems
+    assert names(plot_run(run)) == ["loss.png", "learning_rate.png"]
+
+
+def test_diverged_and_missing_values(tmp_path):
+    events = [train(1), train(2, loss=float("nan")), train(3, loss=None), train(4, loss=float("inf")), train(5)]
+    events += [{"event": "note", "text": "no step"}, {"event": "train", "loss": 1.0}]
+    assert names(plot_run(write_run(tmp_path, events))) == ["loss.png", "learning_rate.png"]
+
+
+def test_long_runs_are_smoothed(tmp_path):
+    random = np.random.default_rng(0)
+    events = [train(step, loss=3 + random.normal()) for step in range(1, 801)]
+    path = plot_run(write_run(tmp_path, events))[0]
+    assert drawn_pixels(path, BLUE) > 300
+
+
+def test_other_tasks(tmp_path):
+    events = [evaluation(step, loss=1.0, accuracy=50.0 + step, perplexity=20000.0 / (step + 1)) for step in (0, 30)]
+    results = {
+        "data": {"label_names": ["negative", "正面"]},
+        "metrics": {"test": {"confusion_matrix": [[40, 3], [5, 52]]}, "validation": {"accuracy": 80.0}},
+    }
+    paths = plot_run(write_run(tmp_path, events, results))
+    assert names(paths) == ["loss.png", "scores.png", "perplexity.png", "confusion_matrix_test.png"]
+
+
+def test_pictures_need_no_pyplot(tmp_path):
+    write_run(tmp_path, [train(1)])
+    code = (
+        "import sys\nfrom paddle_ft.reporting.plots import plot_run\n"
+        f"plot_run({str(tmp_path)!r})\n"
+        "assert 'matplotlib.pyplot' not in sys.modules and 'paddle' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_no_run(tmp_path):
+    with pytest.raises(UserError, match="there is no such run directory"):
+        plot_run(tmp_path / "missing")
+    with pytest.raises(UserError, match="holds no run"):
+        plot_run(tmp_path)

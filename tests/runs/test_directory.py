@@ -1,0 +1,76 @@
+"""The run directory is never overwritten silently, and files appear in it whole."""
+
+import os
+
+import pytest
+
+from paddle_ft.runs.directory import RunDir, write_atomically
+from paddle_ft.system.errors import UserError
+
+
+def claim(path, resume=False, overwrite=False):
+    return RunDir.claim(str(path), resume, overwrite)
+
+
+def test_a_run_is_refused_resumed_or_replaced(tmp_path):
+    (tmp_path / "config.yaml").write_text("seed: 1\n")
+    with pytest.raises(UserError) as caught:
+        claim(tmp_path)
+    assert str(caught.value) == (
+        f"output_dir: {tmp_path} already holds a run. Use --resume to go on with it, --overwrite to replace it,"
+        " or output_dir=ANOTHER for a new run."
+    )
+    assert claim(tmp_path, resume=True).path == tmp_path
+    assert claim(tmp_path, overwrite=True).path == tmp_path
+    assert (tmp_path / "config.yaml").exists()  # claiming alone removes nothing
+
+
+def test_overwrite_does_not_touch_a_folder_that_is_no_run(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(UserError, match="holds files but no run of paddle_ft"):
+        claim(tmp_path, overwrite=True)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_clear_removes_what_a_run_writes_and_nothing_else(tmp_path):
+    for name in ("config.yaml", "metrics.jsonl", "predictions-test.jsonl", "notes.txt"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "best").mkdir()
+    RunDir(tmp_path).clear()
+    assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_resume_needs_a_run(tmp_path):
+    with pytest.raises(UserError, match="holds no run to go on with"):
+        claim(tmp_path / "new", resume=True)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_file_or_an_unwritable_place_as_output_dir(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match="is a file; name a directory"):
+        claim(tmp_path / "file")
+    with pytest.raises(UserError, match="cannot be written: Not a directory. Choose another with output_dir="):
+        claim(tmp_path / "file" / "below")
+    with pytest.raises(UserError, match=r"output_dir: /proc/nowhere cannot be written"):
+        claim("/proc/nowhere")
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
+    path = tmp_path / "results.json"
+    write_atomically(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_atomically(path, "new \ud800")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["results.json"]
+
+
+def test_events_ignore_a_line_cut_short(tmp_path):
+    run = RunDir(tmp_path)
+    run.log({"event": "train", "step": 1})
+    size = run.metrics_size()
+    with open(run.metrics, "a") as file:
+        file.write('{"event": "tra')
+    assert run.events() == [{"event": "train", "step": 1}]
+    run.cut_metrics(size)
+    assert run.metrics_size() == size

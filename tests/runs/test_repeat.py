@@ -1,0 +1,107 @@
+"""Repetition with several seeds: what runs, what is not run again, and the tables."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from paddle_ft.config.load import load_config
+from paddle_ft.runs import repeat
+from paddle_ft.runs.directory import RunDir
+from paddle_ft.system.errors import UserError
+from tests.tasks.classification.test_task import ROWS, overrides
+
+
+def plans(folder, *more, seeds=2, against=()):
+    options = SimpleNamespace(overrides=[*overrides(folder, ROWS), *more], seeds=seeds, against=list(against))
+    return repeat.plans(lambda given: load_config("distilbert_sst2", given), options)
+
+
+def result(accuracy, loss):
+    return {"metrics": {"test": {"accuracy": accuracy, "loss": loss, "accuracy_ci": [1, 2], "confusion_matrix": [[1]]}},
+            "baseline": {"name": "majority", "test": {"accuracy": 50.0, "loss": 0.7}}}  # fmt: skip
+
+
+def test_mean_and_deviation_of_a_sample():
+    found = repeat.summarize([result(80.0, 0.5), result(84.0, 0.4), result(85.0, 0.6)])["test"]
+    assert set(found) == {"accuracy", "loss"}
+    assert found["accuracy"]["mean"] == 83
+    assert found["accuracy"]["deviation"] == pytest.approx((14 / 2) ** 0.5)
+    assert (found["accuracy"]["lowest"], found["accuracy"]["highest"]) == (80, 85)
+    assert found["accuracy"]["baseline"] == 50
+    assert repeat.summarize([result(80.0, 0.5)])["test"]["loss"]["deviation"] is None
+
+
+def test_differences_are_taken_seed_by_seed():
+    pairs = [(result(80.0, 0.5), result(82.0, 0.6)), (result(90.0, 0.5), result(91.0, 0.4)), (result(85.0, 0.5), result(84.0, 0.3))]
+    found = repeat.differences(pairs)["test"]
+    assert found["accuracy"]["values"] == [2, 1, -1] and found["accuracy"]["better"] == 2
+    assert found["loss"]["better"] == 2  # lower is better: 0.4 and 0.3
+    swapped = repeat.differences([(second, first) for first, second in pairs])["test"]
+    assert swapped["accuracy"]["better"] == 1 and swapped["loss"]["better"] == 1
+
+
+def test_only_runs_of_the_same_seed_are_compared(tmp_path):
+    """A variant that has not finished its first seed yet: its second stands against the recipe's second."""
+    both = plans(tmp_path, seeds=3, against=["model.head=lstm_attention"])
+    accuracies = [[80.0, 90.0, 70.0], [None, 91.0, 74.0]]
+    for plan, values in zip(both, accuracies, strict=True):
+        for config, accuracy in zip(plan.configs, values, strict=True):
+            run = RunDir(config.output_dir)
+            run.path.mkdir(parents=True)
+            run.write_results({"status": "training"} if accuracy is None else {"status": "finished", **result(accuracy, 0.5)})
+    text = repeat.write_tables(both)
+    found = json.loads((tmp_path / "run" / "repeat.json").read_text())
+    assert found["seeds"] == [2022, 2023, 2024]
+    assert found["difference"]["test"]["accuracy"]["values"] == [1, 4]
+    assert "over 2 pairs of runs with the same seed" in text
+
+
+def test_seeds_are_run_once_and_gone_on_with(tmp_path, monkeypatch):
+    first = repeat.run(plans(tmp_path))
+    folder = tmp_path / "run"
+    assert sorted(path.name for path in folder.iterdir()) == ["repeat.json", "repeat.md", "seed-2022", "seed-2023"]
+    content = json.loads((folder / "repeat.json").read_text())
+    assert content["seeds"] == [2022, 2023]
+    figures = content["runs"]["distilbert_sst2"]["test"]["accuracy"]
+    own = [RunDir(folder / f"seed-{seed}").results()["metrics"]["test"]["accuracy"] for seed in (2022, 2023)]
+    assert figures["values"] == own and figures["mean"] == sum(own) / 2
+    assert [RunDir(folder / f"seed-{seed}").results()["seed"] for seed in (2022, 2023)] == [2022, 2023]
+    assert "distilbert_sst2: 2 runs" in first and first == (folder / "repeat.md").read_text()
+
+    results = folder / "seed-2023" / "results.json"
+    unfinished = json.loads(results.read_text())
+    before = (folder / "seed-2022" / "results.json").stat().st_mtime_ns
+    results.write_text(json.dumps({**unfinished, "status": "training"}))
+    assert repeat.run(plans(tmp_path, seeds=3)).startswith("distilbert_sst2: 3 runs")
+    assert (folder / "seed-2022" / "results.json").stat().st_mtime_ns == before
+    again = json.loads(results.read_text())
+    assert again["status"] == "finished" and again["metrics"] == unfinished["metrics"]
+    with pytest.raises(UserError, match="train.learning_rate: 0.003 then, 0.004 now"):
+        repeat.run(plans(tmp_path, "train.learning_rate=0.004"))
+
+
+def test_a_variant_with_the_same_seeds(tmp_path):
+    text = repeat.run(plans(tmp_path, seeds=1, against=["model.head=lstm_attention"]))
+    assert RunDir(tmp_path / "run" / "variant" / "seed-2022").results()["status"] == "finished"
+    assert "model.head=lstm_attention: 1 run\n" in text
+    assert "difference, second minus first, over 1 pair of runs with the same seed" in text
+    content = json.loads((tmp_path / "run" / "repeat.json").read_text())
+    runs = content["runs"]
+    values = [runs[name]["test"]["loss"]["mean"] for name in ("distilbert_sst2", "model.head=lstm_attention")]
+    assert content["difference"]["test"]["loss"]["mean"] == pytest.approx(values[1] - values[0])
+
+
+def test_the_folder_beside_the_recipes_own_run():
+    options = SimpleNamespace(overrides=[], seeds=3, against=["model.head=lstm_attention"])
+    recipe, variant = repeat.plans(lambda given: load_config("distilbert_sst2", given), options)
+    assert [config.output_dir for config in recipe.configs] == [f"runs/distilbert_sst2_seeds/seed-{n}" for n in (2022, 2023, 2024)]
+    assert variant.configs[0].output_dir == "runs/distilbert_sst2_seeds/variant/seed-2022"
+    assert variant.configs[0].model.head == "lstm_attention"
+
+
+def test_a_run_is_no_folder_for_seeds(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text("")
+    with pytest.raises(UserError, match="is a run itself; name a folder for all seeds with output_dir=ANOTHER"):
+        plans(tmp_path)

@@ -1,0 +1,83 @@
+"""Progress in a pipe: lines that can be read in a log file, none for what is over in a moment."""
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+
+# a clock of the test's own, so that minutes pass at once
+PROGRAM = """
+import sys, time
+now = [1000.0]
+time.time = lambda: now[0]
+from paddle_ft.system.progress import Progress, say
+
+steps, seconds, initial = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+with Progress(40, "tokenise", unit="rows", initial=initial) as bar:
+    for _ in range(steps):
+        now[0] += seconds
+        bar.note(loss="2.5")
+        bar.update(2)
+say("done")
+"""
+
+
+def lines(*arguments, **environment) -> list[str]:
+    command = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, env={**os.environ, **environment})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert "\r" not in done.stderr
+    return done.stderr.splitlines()
+
+
+def test_a_line_every_ten_seconds_and_one_at_the_end():
+    """20 updates of 2 rows, 1.5 s apart: 30 s in all."""
+    *shown, last = lines(20, 1.5, 0)
+    assert last == "done"
+    pattern = r"tokenise: (\d+)/40 rows, +(\d+) %, +(\S+) ?rows/s, (\d\d:\d\d) left, loss=2.5"
+    counts = [re.fullmatch(pattern, line) for line in shown]
+    assert all(counts), shown
+    done = [int(match[1]) for match in counts]
+    assert done[-1] == 40
+    assert done == sorted(set(done))
+    assert 3 <= len(done) <= 4
+    assert [int(match[2]) for match in counts] == [round(100 * n / 40) for n in done]
+    assert counts[-1][3] == "1.33"
+    assert counts[-1][4] == "00:00"
+
+
+def test_a_resumed_count_starts_where_it_was():
+    *shown, _ = lines(10, 3, 20)
+    assert shown[-1].startswith("tokenise: 40/40 rows, 100 %")
+
+
+def test_what_is_over_in_a_moment_says_nothing():
+    assert lines(20, 0.01, 0) == ["done"]
+
+
+def test_only_the_first_process_talks():
+    assert lines(20, 1.5, 0, PADDLE_TRAINER_ID="1") == []
+
+
+def test_on_a_terminal_a_bar_is_redrawn():
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("4H", 24, 100, 0, 0))
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, "20", "1.5", "0"], stderr=follower, stdout=subprocess.DEVNULL)
+    os.close(follower)
+    text = b""
+    try:
+        while piece := os.read(leader, 65536):
+            text += piece
+    except OSError:  # what Linux says at the end of a terminal
+        pass
+    os.close(leader)
+    assert process.wait(10) == 0
+    shown = text.decode()
+    assert shown.count("\r") > 10
+    assert "40/40" in shown
+    assert shown.rstrip().endswith("done")

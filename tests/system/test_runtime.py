@@ -1,0 +1,99 @@
+"""The set-up before paddle is imported: what is chosen, and that the user's own settings win."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from paddle_ft.system import runtime
+
+
+def settings(monkeypatch, **given) -> dict:
+    for name in ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE", "FLAGS_use_stride_kernel"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    return runtime.prepare_cpu()
+
+
+def test_chosen_on_amd_and_elsewhere(monkeypatch):
+    monkeypatch.setattr(runtime, "available_cpus", lambda: 3)
+    monkeypatch.setattr(runtime, "has_gpu_build", lambda: False)
+    monkeypatch.setattr(runtime, "mkl_path", lambda: "5")
+    assert settings(monkeypatch) == {"OMP_NUM_THREADS": "3", "MKL_DEBUG_CPU_TYPE": "5", "FLAGS_use_stride_kernel": "0"}
+    monkeypatch.setattr(runtime, "mkl_path", lambda: None)
+    monkeypatch.setattr(runtime, "has_gpu_build", lambda: True)
+    assert settings(monkeypatch) == {"OMP_NUM_THREADS": "3"}
+
+
+@pytest.mark.parametrize(
+    "vendor, flags, expected",
+    [
+        ("AuthenticAMD", "fpu avx avx2 avx512f avx512dq avx512cd avx512bw avx512vl", "7"),
+        ("AuthenticAMD", "fpu avx avx2 avx512f avx512dq avx512cd avx512bw", "5"),
+        ("AuthenticAMD", "fpu avx", None),
+        ("GenuineIntel", "fpu avx avx2 avx512f avx512dq avx512cd avx512bw avx512vl", None),
+    ],
+)
+def test_the_code_mkl_is_told_to_take_is_one_the_processor_has(monkeypatch, vendor, flags, expected):
+    text = f"processor\t: 0\nvendor_id\t: {vendor}\nflags\t\t: {flags}\nbugs\t\t: none avx512vl\n"
+    monkeypatch.setattr(Path, "read_text", lambda self: text)
+    assert runtime.mkl_path() == expected
+
+
+def test_what_was_chosen_is_said(monkeypatch):
+    monkeypatch.setattr(runtime, "mkl_path", lambda: "7")
+    monkeypatch.setattr(runtime, "available_cpus", lambda: 3)
+    monkeypatch.setattr(runtime, "has_gpu_build", lambda: False)
+    monkeypatch.setattr(runtime, "keep_freed_memory", lambda: True)
+    settings(monkeypatch)
+    chosen = ["OMP_NUM_THREADS=3", "MKL_DEBUG_CPU_TYPE=7", "FLAGS_use_stride_kernel=0"]
+    assert runtime.settings_in_force() == [*chosen, "freed memory is kept"]
+    monkeypatch.setattr(runtime, "memory_kept", False)
+    assert runtime.settings_in_force() == chosen
+
+
+def test_the_users_own_settings_win(monkeypatch):
+    monkeypatch.setattr(runtime, "mkl_path", lambda: "7")
+    chosen = settings(monkeypatch, OMP_NUM_THREADS="7", MKL_DEBUG_CPU_TYPE="4")
+    assert chosen["OMP_NUM_THREADS"] == os.environ["OMP_NUM_THREADS"] == "7"
+    assert os.environ["MKL_DEBUG_CPU_TYPE"] == "4"
+
+
+def test_cpus_follow_the_affinity_mask():
+    program = "import os; os.sched_setaffinity(0, {0}); from paddle_ft.system.runtime import available_cpus; print(available_cpus())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "1", done.stderr
+
+
+def test_a_quota_of_the_control_group_counts(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr(runtime, "_cgroup_quota", lambda: 2.5)
+    assert runtime.available_cpus() == 2
+    monkeypatch.setattr(runtime, "_cgroup_quota", lambda: 0.5)
+    assert runtime.available_cpus() == 1
+    monkeypatch.setattr(runtime, "_cgroup_quota", lambda: None)
+    assert runtime.available_cpus() == 8
+
+
+@pytest.mark.parametrize("given, kept", [({}, True), ({"MALLOC_TOP_PAD_": "0", "MALLOC_TRIM_THRESHOLD_": "131072"}, False)])
+def test_memory_of_freed_arrays_is_kept_for_the_next(given, kept):
+    """A hundred arrays of 2 MB one after the other: 488 pages each if they are fetched from the system every time."""
+    program = """if True:
+        import resource
+        from paddle_ft.system.runtime import keep_freed_memory
+        said = keep_freed_memory()
+        import numpy as np
+        np.ones(250_000)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(100):
+            np.ones(250_000)
+        print(said, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    """
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_"))}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={**environment, **given})
+    said, faults = done.stdout.split()
+    assert said == str(kept), done.stderr
+    assert (int(faults) < 5000) == kept

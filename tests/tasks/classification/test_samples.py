@@ -1,0 +1,22 @@
+"""Each recipe's --sample run as a user starts it: it must rise clearly over the majority baseline."""
+
+import pytest
+
+from paddle_ft.config.load import load_config
+from paddle_ft.training import run as session
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["distilbert_sst2", "bert_sst2", "distilbert_qqp", "distilbert_imdb_cls"])
+def test_the_sample_rises_over_the_baseline(recipe, tmp_path):
+    config = load_config(recipe, [f"output_dir={tmp_path / 'run'}"], sample=True)
+    results = session.train(config).results()
+    for split in ("validation", "test"):
+        assert results["metrics"][split]["accuracy"] > results["baseline"][split]["accuracy"] + 20
+        assert results["metrics"][split]["matthews"] > 50
+
+
+@pytest.mark.slow
+def test_the_sample_with_the_lstm_head(tmp_path):
+    config = load_config("distilbert_sst2", [f"output_dir={tmp_path / 'run'}", "model.head=lstm_attention"], sample=True)
+    assert session.train(config).results()["metrics"]["test"]["accuracy"] > 75

@@ -1,0 +1,221 @@
+"""The lyrics task: songs to batches, noise in training alone, genres, figures."""
+
+import math
+
+import numpy as np
+import paddle
+import pytest
+
+from paddle_ft.config.load import load_config
+from paddle_ft.data.rows import Rows
+from paddle_ft.system.errors import UserError
+from paddle_ft.tasks import find_task
+
+SIZES = (
+    "{d_model: 32, encoder_layers: 1, decoder_layers: 1, encoder_attention_heads: 2, decoder_attention_heads: 2,"
+    " encoder_ffn_dim: 64, decoder_ffn_dim: 64, max_position_embeddings: 64, dropout: 0.0, attention_dropout: 0.0,"
+    " activation_dropout: 0.0}"
+)
+FISH = ["the red fish swam by the light", "the blue fish came in the night", "an old fish put up a fight",
+        "a new fish looked on in fright"]  # fmt: skip
+BIRDS = ["one bird sat high in a tree", "two birds flew over the sea", "that bird is looking at me", "this bird is happy and free"]
+
+
+def settings(*more):
+    small = ("model.pretrained=null", f"model.config={SIZES}", "model.new_vocabulary=300", "data.cache=false", "device=cpu",
+             "task.max_source_length=40", "task.max_target_length=20", "eval.bootstrap_samples=100")  # fmt: skip
+    return load_config("bart_lyrics", [*small, "data.train=unused", *more])
+
+
+def task_with(tmp_path, *more, songs):
+    task = find_task("lyrics")(settings(*more))
+    rows = task.arrange({split: Rows(found) for split, found in songs.items()})
+    task.load_model(tmp_path / "tokenizer", rows["train"])
+    return task, {split: task.encode(found, split) for split, found in rows.items()}
+
+
+def song(lines, **more):
+    return {"lyrics": "\n".join(lines), **more}
+
+
+THREE = {split: [song(FISH), song(BIRDS)] for split in ("train", "validation")}
+
+
+# ---------------------------------------------------------------------------------------------------- rows and batches
+def test_one_source_is_split_by_song_and_counted(tmp_path, capsys):
+    songs = [song([f"{name} the {number} fish" for name in ("one", "two", "three")]) for number in range(20)]
+    task = find_task("lyrics")(settings())
+    rows = task.arrange({"train": Rows(songs)})
+    assert {split: found.info["songs"] for split, found in rows.items()} == {"train": 16, "validation": 2, "test": 2}
+    numbers = {split: {row["source"].split()[2] for row in found.rows} for split, found in rows.items()}
+    assert not numbers["train"] & numbers["test"] and not numbers["train"] & numbers["validation"]
+    assert rows["train"].info["pairs_found"] == len(rows["train"].rows) == 32
+    said = capsys.readouterr().err
+    assert "train: 16 songs, 48 lines, 16 sections: 32 pairs, 0 of them repeated and removed, 32 left" in said
+
+
+def test_given_splits_are_taken_as_they_are(tmp_path):
+    task = find_task("lyrics")(settings())
+    rows = task.arrange({"train": Rows([song(FISH)]), "test": Rows([song(FISH)])})
+    assert {split: len(found) for split, found in rows.items()} == {"train": 3, "test": 3}
+    with pytest.raises(UserError, match=r"data\.test: its 1 songs have no two lines that follow each other"):
+        task.arrange({"train": Rows([song(FISH)]), "test": Rows([song(["one line", "[Chorus]", "another"])])})
+
+
+def test_splits_of_one_source_share_no_pair():
+    chorus = "\n\n[Chorus]\nold fish\nnew fish\n"
+    songs = [song([f"{name} the {number} fish" for name in ("one", "two")] + [chorus]) for number in range(20)]
+    rows = find_task("lyrics")(settings()).arrange({"train": Rows(songs)})
+    seen = [(row["source"], row["target"]) for found in rows.values() for row in found.rows]
+    assert len(rows) == 3 and seen.count(("old fish", "new fish")) == 1
+    assert len(seen) == len(set(seen)) == 21
+
+
+def test_a_split_of_repeated_songs_is_refused_for_that():
+    with pytest.raises(UserError, match=r"^data\.validation: its 1 songs are all repeated: each stands twice"):
+        find_task("lyrics")(settings()).arrange({"train": Rows([song(FISH)] * 10)})
+
+
+def test_the_training_lines_are_those_of_train():
+    task = find_task("lyrics")(settings())
+    rows = task.arrange({"train": Rows([song(FISH)]), "validation": Rows([song(BIRDS)]), "test": Rows([song(BIRDS[::-1])])})
+    assert task.originals == FISH
+    assert [len(found) for found in rows.values()] == [3, 3, 3]
+
+
+def test_noise_is_fresh_reproducible_and_in_training_alone(tmp_path):
+    task, data = task_with(tmp_path, songs=THREE)
+
+    def inputs(split, seed):
+        return task.collate(data[split], np.arange(6), np.random.default_rng(seed))["input_ids"]
+
+    mask = task.tokenizer.mask_token_id
+    assert (inputs("train", [1, 0]) == inputs("train", [1, 0])).all()
+    assert not np.array_equal(inputs("train", [1, 0]), inputs("train", [1, 1]))
+    assert (inputs("train", 0) == mask).any()
+    assert (inputs("validation", 0) == inputs("validation", 1)).all()
+    assert not (inputs("validation", 0) == mask).any()
+
+
+def test_the_rate_of_noise_over_epochs(tmp_path):
+    task, data = task_with(tmp_path, songs=THREE)
+    words = sum(len(line.split()) for line in FISH[:3] + BIRDS[:3])
+    masked = [(task.collate(data["train"], np.arange(6), np.random.default_rng(epoch))["input_ids"]
+               == task.tokenizer.mask_token_id).sum() for epoch in range(300)]  # fmt: skip
+    assert np.mean(masked) / words == pytest.approx(0.25, abs=0.01)
+
+
+def test_noise_0_leaves_the_words_alone(tmp_path):
+    task, data = task_with(tmp_path, "task.noise=0", songs=THREE)
+    ids = task.collate(data["train"], np.arange(6), np.random.default_rng(0))["input_ids"]
+    assert not (ids == task.tokenizer.mask_token_id).any()
+    assert task.fast_tokenizer.decode(ids[0]) == FISH[0]
+
+
+def test_targets_are_the_next_lines_without_noise(tmp_path):
+    task, data = task_with(tmp_path, songs=THREE)
+    batch = task.collate(data["train"], np.array([2, 0]), np.random.default_rng(0))
+    texts = [task.fast_tokenizer.decode([i for i in row if i >= 0]) for row in batch["labels"]]
+    assert texts == [FISH[3], FISH[1]]
+
+
+def test_a_long_source_is_cut_before_its_end_token_with_and_without_noise(tmp_path):
+    for noise in (0, 0.25):
+        task, data = task_with(tmp_path, "task.max_source_length=5", f"task.noise={noise}", songs=THREE)
+        ids = task.collate(data["train"], np.arange(6), np.random.default_rng(0))["input_ids"]
+        assert ids.shape == (6, 5)
+        assert (ids[:, -1] == task.tokenizer.sep_token_id).all()
+        assert data["train"].info["truncated_source"] == 6
+
+
+def test_several_lines_of_context_are_joined_by_a_token_of_their_own(tmp_path):
+    task, data = task_with(tmp_path, "task.context_lines=3", "task.noise=0", songs=THREE)
+    separator = task.fast_tokenizer.token_to_id("<line>")
+    assert separator is not None
+    ids = task.collate(data["train"], np.arange(6), np.random.default_rng(0))["input_ids"]
+    assert (ids == separator).sum(axis=1).tolist() == [0, 1, 2, 0, 1, 2]
+    assert data["train"].rows[2]["source"] == "<line>".join(FISH[:3])
+    assert task.model.bart.shared.weight.shape[0] == len(task.tokenizer) == separator + 1
+    single, _ = task_with(tmp_path / "single", songs=THREE)
+    assert single.fast_tokenizer.token_to_id("<line>") is None
+
+
+# ---------------------------------------------------------------------------------------------------- genres
+GENRES = {"train": [song(FISH, genre="Rap"), song(BIRDS, genre="Hip  Hop", artist="Somebody"), song(["a b", "c d"], genre="punk")]}
+GENRES["validation"] = GENRES["train"]
+
+
+def test_only_one_genre_or_artist_or_some(tmp_path):
+    def sources(*more):
+        task = find_task("lyrics")(settings(*more))
+        return {row["source"] for row in task.arrange({split: Rows(found) for split, found in GENRES.items()})["train"].rows}
+
+    assert sources("task.only=rap") == set(FISH[:3])
+    assert sources("task.only=[HIP HOP, punk]") == {*BIRDS[:3], "a b"}
+    assert sources("task.only=somebody", "task.style=artist") == set(BIRDS[:3])
+    with pytest.raises(UserError) as caught:
+        sources("task.only=rapp")
+    assert str(caught.value) == (
+        "task.only: no song of train has the genre 'rapp'. Did you mean rap? There is rap (1), hip hop (1), punk (1)."
+    )
+
+
+def test_the_genre_as_a_prefix_token(tmp_path):
+    task, data = task_with(tmp_path, "task.prefix=true", songs=GENRES)
+    tokens = {name: task.fast_tokenizer.token_to_id(f"<style:{name}>") for name in ("rap", "hip-hop", "punk")}
+    ids = task.collate(data["train"], np.arange(7), np.random.default_rng(0))["input_ids"]
+    assert ids[:, 1].tolist() == [tokens["rap"]] * 3 + [tokens["hip-hop"]] * 3 + [tokens["punk"]]
+    masks = [task.collate(data["train"], np.arange(7), np.random.default_rng(i))["input_ids"][:, 1] for i in range(20)]
+    assert all((one == masks[0]).all() for one in masks)  # the prefix is never masked
+    assert task.fast_tokenizer.decode(ids[6]) == "a b" or "d" not in task.fast_tokenizer.decode(ids[6])
+
+
+def test_songs_without_a_genre_are_refused_where_one_is_needed():
+    songs = {"train": Rows([song(FISH, genre="rap"), song(BIRDS)])}
+    with pytest.raises(UserError, match=r"data\.train: 1 of 2 songs have no genre, which task\.only and task\.prefix go by"):
+        find_task("lyrics")(settings("task.prefix=true")).arrange(songs)
+    with pytest.raises(UserError, match=r"data\.train: 2 of 2 songs have no artist"):
+        find_task("lyrics")(settings("task.only=rap", "task.style=artist")).arrange(songs)
+
+
+# ---------------------------------------------------------------------------------------------------- figures
+def test_figures_of_given_lines(tmp_path):
+    task, data = task_with(tmp_path, songs=THREE)
+    rows = data["validation"].rows[:2]
+    scores = task.score(["what a sight", FISH[2].upper()], rows)
+    metrics = scores.metrics
+    assert (metrics["rhyme"], metrics["rhyme_of_real_lines"], metrics["exact_copies"]) == (100.0, 100.0, 50.0)
+    assert metrics["longest_copy_max"] == 7
+    first, second = scores.predictions
+    assert (first["rhymes"], first["exact_copy"], first["longest_copy"]) == (True, False, 1)
+    assert (second["nearest_training_line"], second["originality"], second["exact_copy"]) == (FISH[2], 0.0, True)
+
+
+def test_rhyme_is_with_the_line_before_and_not_with_the_first_of_the_context(tmp_path):
+    task, _ = task_with(tmp_path, "task.context_lines=2", songs=THREE)
+    sources = {"in the night<line>on the sea": "a light", "on the sea<line>in the night": "me"}
+    rows = [{"source": source, "target": target} for source, target in sources.items()]
+    scores = task.score(["a fight", "a fight"], rows)
+    assert [row["rhymes"] for row in scores.predictions] == [False, True]
+    assert (scores.metrics["rhyme"], scores.metrics["rhyme_of_real_lines"]) == (50.0, 0.0)
+
+
+def test_evaluation_is_without_noise_also_of_train_and_its_perplexity_is_of_a_token(tmp_path):
+    task, data = task_with(tmp_path, "task.noise=0.9", "task.generated_lines=1", "generation.num_beams=1", songs=THREE)
+    train, validation = (task.evaluate(data[split], "").metrics for split in ("train", "validation"))
+    assert train["loss"] == validation["loss"]
+    batch = task.collate(data["validation"], np.arange(6), np.random.default_rng(0))
+    loss = float(task.loss({name: paddle.to_tensor(value) for name, value in batch.items()})) / task.count_targets(batch)
+    assert train["loss"] == pytest.approx(loss, rel=1e-4)
+    assert train["perplexity"] == pytest.approx(math.exp(loss), rel=1e-3)
+
+
+def test_baselines(tmp_path):
+    task, data = task_with(tmp_path, songs=THREE)
+    name, random_line = task.baseline(data["validation"], data["train"])
+    assert name == "random line"
+    assert random_line.metrics["exact_copies"] == 100
+    assert random_line.metrics == task.baseline(data["validation"], data["train"])[1].metrics
+    (copied,) = task.other_baselines(data["validation"], data["train"]).values()
+    assert [row["prediction"] for row in copied.predictions] == [row["source"] for row in data["validation"].rows]
+    assert copied.metrics["rhyme"] == 0  # a word does not rhyme with itself

@@ -1,0 +1,142 @@
+"""Masking: the rates over many tokens, the whole-word property on every word, and what is never masked."""
+
+import numpy as np
+import pytest
+
+from paddle_ft.system.errors import UserError
+from paddle_ft.tasks.masked_lm.masking import IGNORE, Masking, Vocabulary
+from paddle_ft.tokenization.fast import fast_tokenizer
+
+PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "play", "##ing", "##s", "the", "a", "film", "##maker", "good", "bad", "."]
+SPECIAL = [0, 1, 2, 3, 4]
+
+
+def vocabulary(folder, extra=""):
+    (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in [*PIECES, *extra]), encoding="utf-8")
+    return Vocabulary(fast_tokenizer(folder), SPECIAL, mask_id=4)
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory):
+    return vocabulary(tmp_path_factory.mktemp("words"))
+
+
+@pytest.fixture(scope="module")
+def many(words):
+    """400 rows of 128: ordinary tokens, with [CLS], [SEP], [UNK] and padding among them."""
+    rng = np.random.default_rng(0)
+    return rng.choice([5, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0, 1, 2, 3], (400, 128))
+
+
+def draw(words, ids, starts=None, seed=1, **settings):
+    return Masking(words, **{"rate": 0.15, **settings})(ids, starts, np.random.default_rng(seed))
+
+
+def near(share, expected, n):
+    """Within four standard deviations of a binomial share."""
+    return abs(share - expected) < 4 * (expected * (1 - expected) / n) ** 0.5
+
+
+def test_the_rates(words, many):
+    seen, labels = draw(words, many)
+    ordinary = ~np.isin(many, SPECIAL)
+    chosen = labels != IGNORE
+    assert near(chosen.sum() / ordinary.sum(), 0.15, ordinary.sum())
+    n = chosen.sum()
+    masked = seen[chosen] == 4
+    assert near(masked.mean(), 0.8, n)
+    changed = ~masked & (seen[chosen] != many[chosen])
+    kept = seen[chosen] == many[chosen]
+    again = 1 / 10  # of ten ordinary tokens a random one is the same again
+    assert near(changed.mean(), 0.1 * (1 - again), n)
+    assert near(kept.mean(), 0.1 + 0.1 * again, n)
+
+
+def test_labels_are_what_stood_there_and_nothing_else_changes(words, many):
+    seen, labels = draw(words, many)
+    chosen = labels != IGNORE
+    assert (labels[chosen] == many[chosen]).all()
+    assert (seen[~chosen] == many[~chosen]).all()
+
+
+def test_special_tokens_are_never_chosen_nor_put_in(words, many):
+    seen, labels = draw(words, many, rate=0.9, to_mask=0.0, to_random=1.0)
+    assert (labels[np.isin(many, SPECIAL)] == IGNORE).all()
+    assert not np.isin(seen[labels != IGNORE], SPECIAL).any()
+    assert set(np.unique(seen[labels != IGNORE])) == set(range(5, 15))  # and every ordinary one is
+
+
+def test_every_epoch_draws_anew_and_the_seed_repeats_it(words, many):
+    first, second, again = (draw(words, many, seed=seed)[1] for seed in (1, 2, 1))
+    assert (first == again).all()
+    both = ((first != IGNORE) & (second != IGNORE)).sum() / (first != IGNORE).sum()
+    assert near(both, 0.15, (first != IGNORE).sum())
+
+
+def groups(starts):
+    """Numbers of the words of a row."""
+    return np.cumsum(starts)
+
+
+def test_words_are_chosen_whole_or_not_at_all(words, many):
+    starts = words.word_starts(many.reshape(-1), False, "").reshape(many.shape)
+    _, labels = draw(words, many, starts, rate=0.2)
+    chosen_words = all_words = 0
+    for ids, start, label in zip(many, starts, labels, strict=True):
+        number = groups(start)
+        for word in np.unique(number):
+            ordinary = ~np.isin(ids[number == word], SPECIAL)
+            chosen = (label[number == word] != IGNORE)[ordinary]
+            assert chosen.all() or not chosen.any()
+            all_words += bool(ordinary.any())
+            chosen_words += bool(chosen.any())
+    assert near(chosen_words / all_words, 0.2, all_words)
+
+
+def test_single_tokens_do_split_words(words, many):
+    """The test above would pass on anything if this one did not."""
+    starts = words.word_starts(many.reshape(-1), False, "").reshape(many.shape)
+    _, labels = draw(words, many, rate=0.2)
+    pieces = np.flatnonzero(~starts[:, 1:].reshape(-1))
+    split = [(labels[:, 1:].reshape(-1)[i] == IGNORE) != (labels[:, :-1].reshape(-1)[i] == IGNORE) for i in pieces]
+    assert sum(split) > 100
+
+
+def test_word_starts_by_hand(words):
+    # [CLS] play ##ing the film ##maker ##s . [SEP]
+    ids = np.array([2, 5, 6, 8, 10, 11, 7, 14, 3])
+    assert words.word_starts(ids, False, "").tolist() == [True, True, False, True, True, False, False, True, True]
+
+
+def test_a_block_may_begin_inside_a_word(words):
+    ids = np.array([[6, 7, 8]])
+    starts = np.array([[False, False, True]])
+    for seed in range(20):
+        labels = draw(words, ids, starts, seed, rate=0.5)[1][0]
+        assert (labels[0] == IGNORE) == (labels[1] == IGNORE)
+
+
+def test_chinese_words_by_jieba(tmp_path):
+    words = vocabulary(tmp_path, "今天北京大学的同上海")
+    text = "今天北京大学的film同上海"
+    ids = np.array(fast_tokenizer(tmp_path).encode(text).ids)
+    single = words.word_starts(ids, False, "")
+    assert single.all()
+    joined = words.word_starts(ids, True, "")
+    begins = "".join("|" * bool(start) + words.tokens[i] for i, start in zip(ids, joined, strict=True))
+    assert begins == "|[CLS]|今天|北京大学|的|film|同|上海|[SEP]"
+
+
+def test_whole_words_need_word_pieces(tmp_path):
+    (tmp_path / "vocab.json").write_text('{"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "a": 4, "<mask>": 5}')
+    (tmp_path / "merges.txt").write_text("#version: 0.2\n")
+    words = Vocabulary(fast_tokenizer(tmp_path), [0, 1, 2, 3, 5], mask_id=5)
+    with pytest.raises(UserError, match="whole_word needs a tokenizer of word pieces"):
+        words.word_starts(np.array([4]), False, "")
+
+
+def test_at_least_one_token_is_asked_for(words):
+    ids = np.array([[2, 8, 3]])
+    for seed in range(30):
+        assert draw(words, ids, None, seed, rate=0.01)[1].tolist() == [[IGNORE, 8, IGNORE]]
+    assert (draw(words, np.array([[2, 3]]))[1] == IGNORE).all()  # nothing to choose from

@@ -1,0 +1,49 @@
+"""Pairs of texts through the tokeniser and its cache."""
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer
+
+from paddle_ft.tokenization.encode import encode_texts, fast_tokenizer
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c"]
+PAIRS = [("a b", "c"), ("a", "b c c"), ("c", "")]
+
+
+@pytest.fixture
+def tokenizer(tmp_path) -> Tokenizer:
+    (tmp_path / "vocab.txt").write_text("\n".join(WORDS) + "\n")
+    return fast_tokenizer(tmp_path)
+
+
+def words(encoded, i):
+    return " ".join(WORDS[token] for token in encoded[i])
+
+
+def test_two_texts_and_where_the_second_begins(tokenizer):
+    encoded = encode_texts(tokenizer, PAIRS, cache=False)
+    assert [words(encoded, i) for i in range(3)] == ["[CLS] a b [SEP] c [SEP]", "[CLS] a [SEP] b c c [SEP]", "[CLS] c [SEP] [SEP]"]
+    assert encoded.seconds.tolist() == [4, 3, 3]
+    assert encode_texts(tokenizer, ["a b"], cache=False).seconds is None
+
+
+def test_a_separator_in_the_text_does_not_move_the_second(tokenizer):
+    encoded = encode_texts(tokenizer, [("a [SEP] b", "c")], cache=False)
+    assert words(encoded, 0) == "[CLS] a [SEP] b [SEP] c [SEP]"
+    assert encoded.seconds.tolist() == [5]
+
+
+def test_the_cache_keeps_pairs_apart_from_single_texts(tokenizer, tmp_path):
+    first = encode_texts(tokenizer, [("a", "b")], folder=tmp_path / "cache")
+    again = encode_texts(tokenizer, [("a", "b")], folder=tmp_path / "cache")
+    np.testing.assert_array_equal(again.flat, first.flat)
+    assert again.seconds.tolist() == first.seconds.tolist() == [3]
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+    single = encode_texts(tokenizer, ["a", "b"], folder=tmp_path / "cache")
+    assert len(single) == 2 and single.seconds is None
+
+
+def test_the_longer_text_is_cut(tokenizer):
+    encoded = encode_texts(tokenizer, [("a a a a", "b c")], max_length=7, cache=False)
+    assert words(encoded, 0) == "[CLS] a a [SEP] b c [SEP]"
+    assert encoded.truncated == 1 and encoded.seconds.tolist() == [4]

@@ -1,0 +1,67 @@
+"""Run in two processes by test_sharding: memory and gradients of stage3 on a BERT of six layers. Process 1 has no batch at all."""
+
+import json
+import sys
+
+import paddle
+from paddlenlp.transformers import BertConfig, BertForSequenceClassification
+
+from paddle_ft.training.distributed import process_group as distributed
+from paddle_ft.training.distributed.sharded_layers import LayerShards
+
+SIZES = {"vocab_size": 20, "hidden_size": 64, "num_hidden_layers": 6, "num_attention_heads": 2, "intermediate_size": 256,
+         "max_position_embeddings": 8, "num_labels": 2}  # fmt: skip
+
+
+def allocated():
+    return paddle.base.core.host_memory_stat_current_value("Allocated", 0)
+
+
+def backward(model):
+    paddle.seed(5)
+    model(paddle.to_tensor([[3, 4, 5, 6]])).square().sum().backward()
+
+
+def main(target):
+    world = distributed.join()
+    paddle.seed(3)
+    model, plain = (BertForSequenceClassification(BertConfig(**SIZES)) for _ in range(2))
+    plain.set_state_dict(model.state_dict())
+    model.train()
+    plain.train()
+    backward(plain)
+    whole = allocated()
+    before = [p.numpy().tobytes() for p in model.parameters()]
+    shards = LayerShards(world, model)
+    shards.release_weights()
+    foreign = [p for layer in shards.layers for p in layer if shards.owner_of[p.name] != world.rank]
+    result = {"freed": whole - allocated(), "foreign": sum(p.size for p in foreign) * 4,
+              "layer": sum(p.size for p in shards.layers[0]) * 4}  # fmt: skip
+
+    base, held = allocated(), []
+    gather = shards._gather
+
+    def measured(number):
+        gather(number)
+        held.append(allocated() - base)
+
+    shards._gather = measured
+    for _ in range(2):
+        if world.rank == 0:
+            backward(model)
+        shards.send()
+    shards._gather = gather
+    result["held"] = held
+    shards.collect()
+    wanted = {p.name: q.grad for p, q in zip(model.parameters(), plain.parameters(), strict=True)}
+    result["same"] = all(bool((p.grad == 2 * wanted[p.name]).all()) for p in shards.mine)
+    result["foreign_gradients"] = sum(p.grad is not None for p in foreign)
+    result["left"] = allocated() - base - sum(p.size for p in shards.mine) * 4
+    shards.gather_weights()
+    result["back"] = [p.numpy().tobytes() for p in model.parameters()] == before
+    with open(f"{target}.{world.rank}", "w") as file:
+        json.dump(result, file)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

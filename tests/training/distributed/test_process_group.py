@@ -1,0 +1,330 @@
+"""Two CPU processes over gloo against one process: real processes, the same figures."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from paddle_ft import cli
+from paddle_ft.config.load import load_config
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.world import World
+from paddle_ft.training import checkpoint
+from paddle_ft.training import run as session
+from paddle_ft.training.distributed import launch
+from tests.support.paths import ROOT
+from tests.support.tiny_runs import overrides
+from tests.tasks.classification.test_task import ROWS
+from tests.tasks.classification.test_task import overrides as classification_overrides
+
+PLAIN = ("model.config.dropout=0.0", "model.config.attention_dropout=0.0", "eval.before_training=false", "generation.num_beams=1")
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen:
+    """train.py as somebody calls it whose working directory is another."""
+    command = [sys.executable, str(ROOT / "train.py"), *arguments]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+
+
+def run_two(folder: Path, *more: str, flags: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
+    process = start(folder, "--config", "bart_lcsts", "--devices", "cpu:2", *flags, *overrides(folder, *PLAIN, *more))
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def events(run: Path, kind: str) -> list[dict]:
+    lines = (run / "metrics.jsonl").read_text().split("\n")[:-1]  # the last may be half written
+    return [event for event in map(json.loads, lines) if event["event"] == kind]
+
+
+def folder(parent: Path, name: str) -> Path:
+    (parent / name).mkdir()
+    return parent / name
+
+
+def test_two_processes_compute_what_one_does_with_the_doubled_batch(tmp_path):
+    """Rows of different lengths, so an average of averages would differ; an odd number of batches, so one step is half empty."""
+    more = ("train.num_train_epochs=2", "data.limit_train=7")
+    two = folder(tmp_path, "two")
+    done = run_two(two, "train.train_batch_size=2", *more)
+    assert done.returncode == 0, done.stderr
+    one = folder(tmp_path, "one")
+    session.train(load_config("bart_lcsts", overrides(one, *PLAIN, "train.train_batch_size=4", *more)))
+    for name in ("loss", "grad_norm"):
+        np.testing.assert_allclose(
+            [event[name] for event in events(two / "run", "train")], [e[name] for e in events(one / "run", "train")], rtol=2e-4
+        )
+    results = [json.loads((path / "run" / "results.json").read_text()) for path in (two, one)]
+    assert results[0]["metrics"]["test"]["loss"] == pytest.approx(results[1]["metrics"]["test"]["loss"], rel=2e-4)
+    assert results[0]["train"]["processes"] == 2
+    predictions = [
+        [json.loads(line)["source"] for line in (path / "run" / "predictions-test.jsonl").read_text().splitlines()]
+        for path in (two, one)
+    ]
+    assert predictions[0] == predictions[1]  # gathered in the order of the rows
+    assert "sample" not in done.stderr and done.stdout.count("report   ") == 1  # one process talks
+
+
+def test_two_processes_share_the_evaluation_of_a_language_model(tmp_path):
+    """Five texts of different length: one process scores three, the other two; the figures are those of all five."""
+    texts = ["The good film.", "A bad one, and long.", "Good.", "The film is not good, nor is the other.", "Not bad at all!"]
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    data = [f"data.{split}={tmp_path / 'texts.jsonl'}" for split in ("train", "validation", "test")]
+    sizes = "{hidden_size: 32, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 64, max_position_embeddings: 64}"
+    both = ["device=cpu", "model.pretrained=null", f"model.config={sizes}", "data.source=null", *data, "data.cache=false",
+            "task.max_text_length=48", "train.max_steps=1", "train.logging_steps=1", "eval.bootstrap_samples=100",
+            "eval.eval_batch_size=2"]  # fmt: skip
+    two, one = tmp_path / "two", tmp_path / "one"
+    process = start(tmp_path, "--config", "gpt2_booksum", "--devices", "cpu:2", f"output_dir={two}", *both)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    session.train(load_config("gpt2_booksum", [f"output_dir={one}", *both]))
+    found, expected = [json.loads((run / "results.json").read_text()) for run in (two, one)]
+    assert found["baseline"] == expected["baseline"]
+    for split in ("validation", "test"):
+        figures = found["before_training"][split]
+        assert figures["tokens"] == expected["before_training"][split]["tokens"] == 98
+        assert figures["loss"] == pytest.approx(expected["before_training"][split]["loss"], abs=2e-6)
+        assert figures["accuracy"] == expected["before_training"][split]["accuracy"]
+        assert figures["perplexity_ci"] == pytest.approx(expected["before_training"][split]["perplexity_ci"], rel=1e-5)
+    rows = [[json.loads(line) for line in (run / "predictions-test.jsonl").read_text().splitlines()] for run in (two, one)]
+    assert [row["source"] for row in rows[0]] == [row["source"] for row in rows[1]]
+    assert [row["tokens"] for row in rows[0]] == [row["tokens"] for row in rows[1]] and len(rows[0]) == 5
+
+
+def test_two_processes_train_the_lstm_head(tmp_path):
+    """Its layer has a buffer that holds nothing before the first pass."""
+    settings = classification_overrides(tmp_path, ROWS, "distilbert", "model.head=lstm_attention", "train.max_steps=2",
+                                        "eval.before_training=false")  # fmt: skip
+    process = start(tmp_path, "--config", "distilbert_sst2", "--devices", "cpu:2", *settings)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert len(events(tmp_path / "run", "train")) == 2
+
+
+LONG = ("train.num_train_epochs=40", "eval.eval_steps=1000", "data.limit_validation=2", "data.limit_test=2")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The run of two processes that nobody stopped."""
+    place = tmp_path_factory.mktemp("whole")
+    assert run_two(place, *LONG).returncode == 0
+    return place
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sharding", ["none", "stage1", "stage2", "stage3"])
+def test_stop_and_resume_with_two_processes(tmp_path, whole, sharding):
+    """Bit for bit what the run computes that was never stopped and shared no states."""
+    stopped = folder(tmp_path, "stopped")
+    settings = overrides(stopped, *PLAIN, *LONG, f"train.sharding={sharding}")
+    process = start(stopped, "--config", "bart_lcsts", "--devices", "cpu:2", *settings)
+    run = stopped / "run"
+    wait_for(process, lambda: (run / "metrics.jsonl").exists() and len(events(run, "train")) >= 5)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143, errors
+    assert f"--config {run}/config.yaml --resume --devices cpu:2\n" in errors
+    assert 5 <= checkpoint.read_state(run / "last")["step"] < 40
+
+    with pytest.raises(UserError, match="the run was trained by 2 processes, now there is 1"):
+        session.train(load_config(str(run / "config.yaml")), resume=True)
+    done = start(stopped, "--config", str(run / "config.yaml"), "--resume", "--devices", "cpu:2")
+    _, errors = done.communicate(timeout=300)
+    assert done.returncode == 0, errors
+    assert [e["loss"] for e in events(run, "train")] == [e["loss"] for e in events(whole / "run", "train")]
+    assert (run / "last/model.safetensors").read_bytes() == (whole / "run/last/model.safetensors").read_bytes()
+
+
+def test_a_killed_process_ends_the_others_and_is_named(tmp_path):
+    process = start(tmp_path, "--config", "bart_lcsts", "--devices", "cpu:2",
+                    *overrides(tmp_path, *PLAIN, "train.num_train_epochs=5000", "eval.eval_steps=100000"))  # fmt: skip
+    run = tmp_path / "run"
+    wait_for(process, lambda: (run / "metrics.jsonl").exists() and len(events(run, "train")) >= 3)
+    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+    ranks = {pid: Path(f"/proc/{pid}/environ").read_bytes().split(b"PADDLE_TRAINER_ID=")[1][:1] for pid in children}
+    os.kill(int(next(pid for pid, rank in ranks.items() if rank == b"1")), signal.SIGKILL)
+    began = time.monotonic()
+    _, errors = process.communicate(timeout=60)
+    assert time.monotonic() - began < 30
+    assert process.returncode == 1
+    assert "error: process 1 of 2 was ended by signal 9; the others were stopped." in errors
+    assert "Traceback" not in errors
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+
+
+def wait_for(process: subprocess.Popen, condition) -> None:
+    deadline = time.monotonic() + 100
+    while not condition():
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()[1]
+        time.sleep(0.02)
+
+
+LATE = """
+import os, time
+from paddle_ft.training import distributed
+
+world = distributed.join()
+for operation in (world.wait, lambda: world.total([1.0]), lambda: world.gather([world.rank], 2)):
+    if world.rank == 1:
+        time.sleep(32)  # gloo itself gives up after 30 seconds
+    result = operation()
+assert result == [0, 1]
+if world.is_main:
+    time.sleep(1)
+os._exit(0)
+"""
+
+
+@pytest.mark.slow
+def test_a_process_may_be_late(tmp_path):
+    """One fetches a model or writes a checkpoint for minutes while the others wait."""
+    code = launch.run("cpu:2", [sys.executable, "-c", LATE], tmp_path / "logs")
+    assert code == 0, (tmp_path / "logs" / "rank-1.log").read_text()
+
+
+@pytest.mark.parametrize("text", ["cpu", "cpu:0", "a,b", "0,0", "0,,1", ""])
+def test_devices_that_mean_nothing(text):
+    with pytest.raises(UserError, match="give GPU numbers such as 0,1,2,3, or cpu:2"):
+        launch.parse_devices(text)
+
+
+def test_devices():
+    assert launch.parse_devices("0,3") == ("gpu", ["0", "3"])
+    assert launch.parse_devices("cpu:2") == ("cpu", ["0", "1"])
+
+
+def test_gpus_are_refused_where_paddle_is_built_for_cpus(tmp_path):
+    with pytest.raises(UserError) as error:
+        launch.run("0,1", [], tmp_path)
+    assert str(error.value) == (
+        "--devices 0,1: these are GPUs, but the installed paddlepaddle is the CPU build. Install requirements-gpu.txt (see README),"
+        " or take processes of the CPU: --devices cpu:2."
+    )
+
+
+@pytest.mark.parametrize("given, expected", [("6", "3"), ("5", "5"), (None, "3")])
+def test_processes_share_the_cores_unless_the_user_says_how_many_threads(given, expected, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(launch, "available_cpus", lambda: 6)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if given:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    code = launch.run("cpu:2", [sys.executable, "-c", "import os; print(os.environ['OMP_NUM_THREADS'])"], tmp_path)
+    assert (code, capfd.readouterr().out) == (0, f"{expected}\n")
+
+
+def test_one_device_is_trained_on_by_the_process_itself(tmp_path):
+    """It starts no process: one that started another with the same arguments would go on without end."""
+    settings = overrides(tmp_path, "train.max_steps=2", "eval.before_training=false", "device=auto")
+    program = (
+        "import sys; from paddle_ft import cli; from paddle_ft.training.distributed import launch; launch.run = None;"
+        " sys.exit(cli.main(sys.argv[1:], program='train.py'))"
+    )
+    command = [sys.executable, "-c", program, "train", "--config", "bart_lcsts", *settings]
+    done = subprocess.run([*command, "--devices", "cpu:1"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "run" / "logs").exists()
+    done = subprocess.run([*command, "--overwrite", "--devices", "0"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "device: gpu is asked for, but the installed paddlepaddle is the CPU build" in done.stderr
+
+
+def test_rows_are_shared_out_completely():
+    worlds = [World() for _ in range(3)]
+    for rank, world in enumerate(worlds):
+        world.rank, world.size = rank, 3
+    assert sorted(np.concatenate([world.mine(8) for world in worlds]).tolist()) == list(range(8))
+
+
+def launchers(place: Path, common: list[str], environments: list[dict[str, str]]) -> None:
+    """Two launchers of Paddle with a process each, as two machines start them; both must end well."""
+    (place / "pairs").mkdir()
+    arguments = overrides(place / "pairs", *PLAIN, "train.num_train_epochs=1", f"output_dir={place / 'run'}")
+    processes = []
+    for number, environment in enumerate(environments):
+        log = ["--nproc_per_node", "1", "--log_dir", str(place / f"log{number}")]
+        command = [sys.executable, "-m", "paddle.distributed.launch", *log]
+        command += [*common, "train.py", "--config", "bart_lcsts", *arguments]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+        processes.append(
+            subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        )
+    for process in processes:
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output
+    assert json.loads((place / "run" / "results.json").read_text())["train"]["processes"] == 2
+
+
+@pytest.mark.slow
+def test_two_launchers_with_a_master(tmp_path):
+    (port,) = launch._free_ports(1)
+    launchers(tmp_path, ["--master", f"127.0.0.1:{port}", "--nnodes", "2"], [{}, {}])
+
+
+@pytest.mark.slow
+def test_paddles_launcher_which_repeats_a_signal_lets_all_save(tmp_path):
+    log = ["--nproc_per_node", "2", "--log_dir", str(tmp_path / "log")]
+    command = [sys.executable, "-m", "paddle.distributed.launch", *log, "train.py", "--config", "bart_lcsts"]
+    command += overrides(tmp_path, *PLAIN, "train.num_train_epochs=5000", "eval.eval_steps=100000", "train.save_steps=100000")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    run = tmp_path / "run"
+    wait_for(process, lambda: (run / "metrics.jsonl").exists() and len(events(run, "train")) >= 5)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=100)
+    for rank in (0, 1):
+        said = (tmp_path / "log" / f"workerlog.{rank}").read_text()
+        assert "stopped by SIGTERM; go on with:" in said and "stopped at once" not in said
+    assert checkpoint.damage(run / "last") is None
+    steps = [event["step"] for event in events(run, "train")]
+    assert checkpoint.read_state(run / "last")["step"] == steps[-1] >= 5
+
+
+@pytest.mark.slow
+def test_two_launchers_in_the_environment_of_a_paddlejob(tmp_path):
+    """What paddle-operator sets in each pod; here a pod is an address of this machine."""
+    (port,) = launch._free_ports(1)
+    endpoints = {"PADDLE_TRAINER_ENDPOINTS": f"127.0.0.1:{port},127.0.0.2:{port}", "PADDLE_TRAINERS": "127.0.0.1,127.0.0.2"}
+    pods = [{**endpoints, "PADDLE_TRAINERS_NUM": "2", "PADDLE_TRAINER_ID": str(i), "POD_IP": f"127.0.0.{i + 1}",
+             "TRAINING_ROLE": "TRAINER"} for i in range(2)]  # fmt: skip
+    launchers(tmp_path, [], pods)
+
+
+def page_blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / "docs/distributed.md").read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_the_command_lines_of_the_page_are_understood(capsys):
+    commands = [line for block in page_blocks("") for line in block.splitlines() if "train.py" in line]
+    assert len(commands) == 5
+    for line in commands:
+        arguments = shlex.split(line.split("train.py", 1)[1])
+        assert cli.main(["train", *arguments, "--print-config"]) == 0
+        shown = capsys.readouterr().out
+        assert all(f"{one.partition('=')[2]}" in shown for one in arguments if "=" in one)
+    assert "sharding: stage1" in shown
+
+
+def test_the_pages_paddlejob_has_the_fields_of_the_resource():
+    (block,) = page_blocks("yaml")
+    job = yaml.safe_load(block)
+    assert (job["apiVersion"], job["kind"]) == ("batch.paddlepaddle.org/v1", "PaddleJob")
+    assert set(job["spec"]) <= {"cleanPodPolicy", "intranet", "worker", "withGloo", "schedulingPolicy", "elastic"}
+    assert set(job["spec"]["worker"]) == {"replicas", "template"}
+    pod = job["spec"]["worker"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    assert all(isinstance(one["value"], str) for one in container["env"])
+    script = container["args"][0].replace("\\\n", " ")
+    arguments = shlex.split(script.split("train.py", 1)[1])[:-1]  # without $resume
+    assert cli.main(["train", *arguments, "--print-config"]) == 0

@@ -1,0 +1,156 @@
+"""train.sharding: the same training as without it, in two processes over gloo; its sums, its checkpoints, its refusals."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import paddle
+import pytest
+from safetensors.numpy import load_file
+
+from paddle_ft.config.load import load_config
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.world import World
+from paddle_ft.training import run as session
+from paddle_ft.training.distributed import launch
+from paddle_ft.training.distributed.sharding import check_sharding, owners
+from tests.support.tiny_runs import overrides
+from tests.tasks.classification import test_task as classification
+from tests.training.distributed.test_process_group import PLAIN, events, folder, start
+
+SCRIPT = Path(__file__).parent / "sharding_script.py"
+
+
+@pytest.mark.parametrize("stage", ["stage1", "stage2"])
+def test_sums_are_those_of_plain_training_and_states_are_shared(tmp_path, stage):
+    code = launch.run("cpu:2", [sys.executable, str(SCRIPT), stage, str(tmp_path / "result")], tmp_path / "logs")
+    assert code == 0, (tmp_path / "logs" / "rank-1.log").read_text()
+    first, second = [json.loads((tmp_path / f"result.{rank}").read_text()) for rank in (0, 1)]
+    for result in (first, second):
+        assert max(result["differences"]) < 1e-5  # gradients of about 10
+        for found, expected in result["norms"]:
+            assert found == pytest.approx(expected, rel=1e-6)
+        assert result["weights"][0] == result["weights"][1]
+        assert result["own"] == 4 * result["mine"]  # two moments, two powers of beta
+    assert first["norms"] == second["norms"]
+    assert first["mine"] + second["mine"] == first["all"] == 8 and min(first["mine"], second["mine"]) >= 2
+    assert len(first["whole"]) == 4 * 8 and second["whole"] == []
+    assert first["freed"] == [False, stage == "stage2"]  # from the second pass on, gradients leave during the backward pass
+
+
+def test_layers_come_for_their_passes_alone(tmp_path):
+    script = SCRIPT.parent / "sharded_layers_script.py"
+    code = launch.run("cpu:2", [sys.executable, str(script), str(tmp_path / "result")], tmp_path / "logs")
+    assert code == 0, (tmp_path / "logs" / "rank-1.log").read_text()
+    for rank in (0, 1):
+        result = json.loads((tmp_path / f"result.{rank}").read_text())
+        assert result["freed"] >= result["foreign"] > 2 * result["layer"]
+        assert len(result["held"]) == 2 * 2 * 6  # forward and backward, two passes
+        sums = 8 * result["layer"]  # of the gradients that this process owns: at most all of both passes
+        assert max(result["held"][:6]) < 2.5 * result["layer"]  # one layer, and once more on its way
+        assert max(result["held"]) < sums
+        assert result["same"] and result["back"]
+        assert result["foreign_gradients"] == 0
+        assert abs(result["left"]) < result["layer"] / 4
+
+
+ODD = ("train.train_batch_size=2", "train.max_grad_norm=0.5", "train.num_train_epochs=2")  # 4 and 3 batches an epoch
+TWO_LAYERS = tuple(f"model.config.{name}={value}" for name, value in
+                   {"encoder_layers": 2, "decoder_layers": 2, "dropout": 0.1, "attention_dropout": 0.1}.items())  # fmt: skip
+SHORT = ("data.limit_train=7", "data.limit_validation=3", "data.limit_test=1", "eval.before_training=false")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["none", "stage1", "stage2", "stage3"])
+def test_weights_without_a_gradient_do_not_decay(tmp_path, stage):
+    """BERT's pooler, which a masked language model does not use: in one process AdamW never sees it."""
+    texts = tmp_path / "texts.txt"
+    texts.write_text("a good film\na fine story\nwe liked this film\na bad film\na poor story\nwe hated this film\n" * 3)
+    sizes = f"model.config={{model_type: bert, {classification.SIZES}}}"
+    data = [f"data.{split}={texts}" for split in ("train", "validation", "test")]
+    settings = [f"output_dir={tmp_path / 'run'}", "device=cpu", "model.pretrained=null", sizes, "model.new_vocabulary=120",
+                "data.source=null", *data, "data.cache=false", "task.chunk_size=8", "task.train_chunks=null",
+                "task.eval_chunks=null", "train.train_batch_size=2", "train.max_steps=3", "train.learning_rate=0.01",
+                "train.weight_decay=0.5", "eval.bootstrap_samples=100", f"train.sharding={stage}"]  # fmt: skip
+    files(tmp_path, "cpu:2", "distilbert_imdb_mlm", settings)
+    states = load_file(str(tmp_path / "run/last/trainer/optimizer.safetensors"))
+    assert any("encoder.layers.0" in name for name in states) and not any("pooler" in name for name in states)
+
+
+def files(place: Path, devices: str, recipe: str, settings: list[str]) -> list[bytes]:
+    """What a training leaves: weights, the optimizer's states, the losses of its steps."""
+    process = start(place, "--config", recipe, *(["--devices", devices] if devices else []), *settings)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    last = place / "run" / "last"
+    losses = [event["loss"] for event in events(place / "run", "train")]
+    return [(last / name).read_bytes() for name in ("model.safetensors", "trainer/optimizer.safetensors")] + [losses]
+
+
+@pytest.mark.slow
+def test_the_same_weights_and_checkpoints_as_without(tmp_path):
+    found = {}
+    for stage in ("none", "stage1", "stage2", "stage3"):
+        place = folder(tmp_path, stage)
+        more = (*PLAIN, *TWO_LAYERS, *ODD, *SHORT, f"train.sharding={stage}")
+        found[stage] = files(place, "cpu:2", "bart_lcsts", overrides(place, *more))
+    assert found["stage1"] == found["none"]
+    assert found["stage2"] == found["none"]
+    assert found["stage3"] == found["none"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["classifier", "adapters"])
+def test_stage3_computes_the_same_for_other_models(tmp_path, kind):
+    """A classifier of two layers; BART with adapters, whose frozen weights are shared too, beside train.recompute."""
+    found = {}
+    for stage in ("none", "stage3"):
+        place = folder(tmp_path, stage)
+        more = (*ODD, *SHORT, f"train.sharding={stage}")
+        if kind == "classifier":
+            rows = [*classification.ROWS, {"text": "a good story", "label": "pos"}]
+            settings = classification.overrides(place, rows, "bert", "model.config.num_hidden_layers=2", *more)
+            found[stage] = files(place, "cpu:2", "distilbert_sst2", settings)
+        else:
+            lora = ("model.lora={rank: 2, dropout: 0.1}", f"train.recompute={'true' if stage == 'stage3' else 'false'}")
+            found[stage] = files(place, "cpu:2", "bart_lcsts", overrides(place, *PLAIN, *TWO_LAYERS, *lora, *more))
+    assert found["stage3"] == found["none"]
+
+
+def test_one_process_is_refused(tmp_path):
+    config = load_config("bart_lcsts", overrides(tmp_path, "train.sharding=stage1"))
+    with pytest.raises(UserError) as error:
+        session.train(config)
+    assert str(error.value) == (
+        "train.sharding: stage1 shares memory among processes, so train.sharding needs several processes: --devices 0,1;"
+        " or leave it at none."
+    )
+
+
+def test_stage3_does_not_go_with_compile(tmp_path):
+    with pytest.raises(UserError) as error:
+        load_config("bart_lcsts", overrides(tmp_path, "train.sharding=stage3", "train.compile=true"))
+    assert "compile and sharding=stage3 do not go together: a static program keeps its weights; use stage2" in str(error.value)
+
+
+def test_a_model_without_layers_to_share_is_refused():
+    world = World()
+    world.size = 2
+    with pytest.raises(UserError) as error:
+        check_sharding("stage3", world, paddle.nn.Linear(2, 2))
+    assert str(error.value) == (
+        "train.sharding: stage3 shares the layers of encoder and decoder, and Linear has none that it knows and that are trained:"
+        " set it to stage2."
+    )
+    check_sharding("stage2", world, paddle.nn.Linear(2, 2))
+
+
+def test_owners_have_about_equal_shares_and_each_has_some():
+    sizes = [40, 1, 10, 10, 10, 10, 10, 10]
+    found = owners(sizes, 4)
+    loads = [sum(np.array(sizes)[np.array(found) == rank]) for rank in range(4)]
+    assert found == sorted(found)
+    assert loads == [40, 21, 20, 20]
+    assert owners([100, 1, 1, 1], 4) == [0, 1, 2, 3]
+    assert owners([1, 1, 1, 100], 4) == [0, 1, 2, 3]

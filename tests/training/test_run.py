@@ -1,0 +1,399 @@
+"""A whole training on eight pairs, in this process: what it computes, writes and refuses."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import paddle
+import pytest
+import yaml
+from paddlenlp.transformers import BartForConditionalGeneration, BertTokenizer
+
+from paddle_ft import cli
+from paddle_ft.config.load import load_config
+from paddle_ft.runs import inference
+from paddle_ft.runs.directory import RunDir
+from paddle_ft.system.errors import UserError
+from paddle_ft.training import run as session
+from tests.support.tiny_runs import PAIRS, overrides, write_pairs
+
+
+def train(folder, *more, **flags):
+    return session.train(load_config("bart_lcsts", overrides(folder, *more)), **flags)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Trained until it knows its eight pairs by heart."""
+    folder = tmp_path_factory.mktemp("finished")
+    often = write_pairs(folder / "often.tsv", PAIRS * 8)
+    return train(folder, f"data.train={often}", "train.num_train_epochs=20", "train.logging_steps=40", "train.train_batch_size=8",
+                 "train.learning_rate=0.005", "model.config.d_model=64", "model.config.dropout=0.0",
+                 "model.config.attention_dropout=0.0", "seed=3")  # fmt: skip
+
+
+def test_it_overfits_eight_pairs_and_generates_them_back(finished):
+    """A shift that is forgotten or done twice, a head that is not tied, labels that leak: none can pass this."""
+    rows = [json.loads(line) for line in (finished / "predictions-test.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(row["source"], row["prediction"]) for row in rows] == PAIRS
+    assert all(row["rougeL"] == 100 for row in rows)
+
+
+def test_results(finished):
+    results = finished.results()
+    assert results["task"] == "summarization"
+    assert results["config"] == "bart_lcsts"
+    assert results["sample"] is False
+    assert results["seed"] == 3
+    assert results["status"] == "finished"
+    assert results["metrics"]["test"]["rougeL"] == 100
+    assert results["metrics"]["test"]["rougeL_ci"] == [100, 100]
+    assert results["before_training"]["test"]["rougeL"] < 50
+    assert results["baseline"]["name"] == "lead"
+    assert 0 < results["baseline"]["test"]["rougeL"] < 100
+    assert results["train"]["steps"] == 160
+    assert set(results["train"]) >= {"seconds", "samples_per_second", "target_tokens_per_second", "peak_memory_mb"}
+    assert results["data"]["train"]["rows"] == 64
+    assert results["versions"]["paddlenlp"]
+
+
+def test_metrics_log(finished):
+    events = finished.events()
+    steps = [event["step"] for event in events if event["event"] == "train"]
+    assert steps == [40, 80, 120, 160]
+    losses = [event["loss"] for event in events if event["event"] == "train"]
+    assert losses == sorted(losses, reverse=True)
+    keys = {"event", "step", "epoch", "loss", "learning_rate", "grad_norm", "samples_per_second",
+            "target_tokens_per_second", "padding_share", "memory_mb"}  # fmt: skip
+    assert all(set(event) == keys for event in events if event["event"] == "train")
+    assert [(e["step"], e["split"]) for e in events if e["event"] == "eval"][:2] == [(0, "validation"), (0, "test")]
+
+
+def test_the_run_directory(finished):
+    names = {path.name for path in finished.path.iterdir()}
+    assert names == {
+        "config.yaml", "metrics.jsonl", "results.json", "predictions-validation.jsonl", "predictions-test.jsonl",
+        "best", "last", "plots", "report.html",
+    }  # fmt: skip
+    assert {path.suffix for path in (finished / "plots").iterdir()} == {".png"}
+
+
+@pytest.mark.parametrize("name", ["best", "last"])
+def test_plain_paddlenlp_loads_best_and_last(finished, name):
+    model = BartForConditionalGeneration.from_pretrained(str(finished / name))
+    tokenizer = BertTokenizer.from_pretrained(str(finished / name))
+    model.eval()
+    ids = paddle.to_tensor([tokenizer(PAIRS[0][0])["input_ids"]])
+    logits = model(input_ids=ids, decoder_input_ids=paddle.to_tensor([[3]]))
+    assert int(logits[0, -1].argmax()) == tokenizer.cls_token_id
+    assert (model.lm_head_weight == model.bart.shared.weight).all()
+
+
+def test_the_saved_configuration_reproduces_the_run(finished):
+    config = load_config(str(finished / "config.yaml"))
+    assert config.seed == 3
+    assert config.train.num_train_epochs == 20
+    assert config.output_dir == str(finished.path)
+
+
+def test_evaluate_gives_the_figures_of_the_training(finished, tmp_path):
+    split, metrics, baseline = inference.evaluate(str(finished.path), None, [], str(tmp_path / "out.jsonl"))
+    assert split == "test"
+    assert metrics == finished.results()["metrics"]["test"]
+    assert baseline["test"] == finished.results()["baseline"]["test"]
+    assert (tmp_path / "out.jsonl").read_text() == (finished / "predictions-test.jsonl").read_text()
+
+
+def test_evaluate_on_other_data(finished, tmp_path):
+    (tmp_path / "two.tsv").write_text("北京晴\t今天北京天气晴朗\n不对\t上海明天有大雨\n", encoding="utf-8")
+    _, metrics, _ = inference.evaluate(str(finished.path), "test", [f"data.test={tmp_path / 'two.tsv'}"], None)
+    assert metrics["rougeL"] == 50
+
+
+def test_predict_keeps_the_order(finished, tmp_path):
+    source = tmp_path / "in.txt"
+    source.write_text("".join(f"{text}\n" for text, _ in reversed(PAIRS)), encoding="utf-8")
+    inference.predict(str(finished.path), str(source), str(tmp_path / "out.txt"), ["eval.eval_batch_size=3"], 1)
+    assert (tmp_path / "out.txt").read_text(encoding="utf-8").splitlines() == [t for _, t in reversed(PAIRS)]
+    rows = tmp_path / "in.jsonl"
+    rows.write_text("".join(json.dumps({"source": text}) + "\n" for text, _ in PAIRS))
+    inference.predict(str(finished.path), str(rows), str(tmp_path / "out.jsonl"), [])
+    got = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(row["source"], row["prediction"]) for row in got] == PAIRS
+
+
+def test_a_finished_run_is_not_overwritten_silently(finished):
+    before = (finished / "results.json").read_bytes()
+    with pytest.raises(UserError, match="already holds a run. Use --resume"):
+        session.train(load_config(str(finished / "config.yaml")))
+    assert (finished / "results.json").read_bytes() == before
+
+
+def test_resume_with_other_settings_is_refused_by_name(finished):
+    config = load_config(str(finished / "config.yaml"), ["train.learning_rate=0.5", "train.logging_steps=7"])
+    with pytest.raises(UserError) as caught:
+        session.train(config, resume=True)
+    assert "train.learning_rate: 0.005 then, 0.5 now" in str(caught.value)
+    assert "logging_steps" not in str(caught.value)
+
+
+def test_a_run_from_before_a_setting_was_there_is_taken_for_one_with_its_default(finished, tmp_path):
+    run = RunDir(tmp_path)
+    text = (finished / "config.yaml").read_text()
+    older = re.sub(r"^  (compile|sharding|warmup_steps): .*\n", "", text, flags=re.MULTILINE)
+    assert len(older.splitlines()) == len(text.splitlines()) - 3
+    (run / "config.yaml").write_text(older)
+    config = str(finished / "config.yaml")
+    session.refuse_other_config(load_config(config), run)
+    with pytest.raises(UserError) as caught:
+        session.refuse_other_config(load_config(config, ["train.warmup_steps=5", "task.max_target_length=9"]), run)
+    assert str(caught.value).splitlines()[1:3] == ["  task.max_target_length: 8 then, 9 now", "  train.warmup_steps: 0 then, 5 now"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("train: [", "not valid YAML"),
+        ("", "task.name: None is not a task"),
+        ("task: {name: summarization}\ntrain: {epoch: 1}", "train.epoch: there is no such key"),
+    ],
+)
+def test_a_runs_configuration_that_cannot_be_read(finished, tmp_path, text, reason):
+    run = RunDir(tmp_path)
+    (run / "config.yaml").write_text(text)
+    with pytest.raises(UserError) as caught:
+        session.refuse_other_config(load_config(str(finished / "config.yaml")), run)
+    assert str(caught.value).startswith(f"--resume: {run / 'config.yaml'} cannot be used: ") and reason in str(caught.value)
+
+
+def test_the_seed_fixes_everything(tmp_path):
+    runs = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        runs.append(train(tmp_path / name))
+    first, second = ([e for e in run.events() if e["event"] == "train"] for run in runs)
+    assert [e["loss"] for e in first] == [e["loss"] for e in second]
+    assert [e["grad_norm"] for e in first] == [e["grad_norm"] for e in second]
+    assert weights(runs[0] / "last") == weights(runs[1] / "last")
+    (tmp_path / "c").mkdir()
+    other = train(tmp_path / "c", "seed=4")
+    assert weights(other / "last") != weights(runs[0] / "last")
+
+
+def weights(directory):
+    return (directory / "model.safetensors").read_bytes()
+
+
+def test_the_schedule_in_the_log(tmp_path):
+    run = train(tmp_path, "train.warmup_steps=2", "train.num_train_epochs=4", "train.max_steps=6")
+    rates = [e["learning_rate"] for e in run.events() if e["event"] == "train"]
+    assert rates == pytest.approx([0, 0.005, 0.01, 0.0075, 0.005, 0.0025])
+
+
+def test_accumulated_batches_make_the_step_of_one_large_batch(tmp_path):
+    """4 x 2 rows equal 1 x 8, although the batches have different numbers of target tokens. Dropout off, as it must be."""
+    sizes = "model.config.dropout=0.0", "model.config.attention_dropout=0.0"
+    runs = []
+    for name, batch, accumulate in (("one", 8, 1), ("four", 2, 4)):
+        (tmp_path / name).mkdir()
+        runs.append(train(tmp_path / name, *sizes, f"train.train_batch_size={batch}", "train.num_train_epochs=2",
+                          f"train.gradient_accumulation_steps={accumulate}", "train.max_grad_norm=0"))  # fmt: skip
+    one, four = ([e for e in run.events() if e["event"] == "train"] for run in runs)
+    assert [e["step"] for e in one] == [e["step"] for e in four] == [1, 2]
+    np.testing.assert_allclose([e["grad_norm"] for e in one], [e["grad_norm"] for e in four], rtol=1e-4)
+    np.testing.assert_allclose([e["loss"] for e in one], [e["loss"] for e in four], rtol=1e-5)
+
+
+def test_a_loss_that_is_not_finite_stops_and_writes_its_rows(tmp_path):
+    with pytest.raises(UserError, match=r"The loss of step \d+ is (nan|inf). Its rows are in .*bad-batch.jsonl"):
+        train(tmp_path, "train.learning_rate=1e30", "train.max_grad_norm=0", "train.warmup_proportion=0.0",
+              "train.num_train_epochs=20")  # fmt: skip
+    rows = [json.loads(line) for line in (tmp_path / "run" / "bad-batch.jsonl").read_text().splitlines()]
+    assert {row["target"] for row in rows} <= {target for _, target in PAIRS}
+    assert len(rows) == 4
+
+
+def test_a_failure_before_training_leaves_no_directory(tmp_path):
+    with pytest.raises(UserError, match="absent.tsv"):
+        train(tmp_path, "data.test=absent.tsv")
+    assert not (tmp_path / "run").exists()
+
+
+def test_overwrite_keeps_the_old_run_until_the_new_one_can_start(tmp_path):
+    run = train(tmp_path, "train.max_steps=1", "eval.before_training=false")
+    before = weights(run / "best")
+    with pytest.raises(UserError, match="absent.tsv"):
+        train(tmp_path, "data.test=absent.tsv", overwrite=True)
+    assert weights(run / "best") == before
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [("train.max_tokens_per_batch=3", "train.max_tokens_per_batch: 3 is less than"), ("train.compile=true", "train.compile: ")],
+)
+def test_a_setting_that_only_the_training_refuses_leaves_the_old_run(tmp_path, monkeypatch, capsys, setting, message):
+    run = train(tmp_path, "train.max_steps=1", "eval.before_training=false")
+    before = {name: weights(run / name) for name in ("best", "last")}
+    results = run.results()
+    if "compile" in setting:
+        monkeypatch.setattr("paddle_ft.models.compiled.STACKS", {})
+    assert cli.main(["train", "--config", "bart_lcsts", "--overwrite", *overrides(tmp_path, setting)]) == 2
+    said = capsys.readouterr().err
+    assert message in said and "before training: " not in said
+    assert {name: weights(run / name) for name in before} == before
+    assert run.results() == results
+
+
+def test_check_shows_what_will_happen_and_writes_nothing(tmp_path, capsys):
+    session.check(load_config("bart_lcsts", overrides(tmp_path)))
+    text = capsys.readouterr().out
+    for expected in ("source        今天北京天气晴朗", "decoder input [SEP] [CLS] 北 京 晴", "parameters",
+                     "steps               6 (2 an epoch)", "estimated training", "memory", "check passed"):  # fmt: skip
+        assert expected in text
+    assert not (tmp_path / "run").exists()
+
+
+def test_mixed_precision_on_a_cpu_is_refused_and_not_ignored(tmp_path):
+    with pytest.raises(UserError, match="train.use_amp: Paddle has no mixed precision on a CPU"):
+        train(tmp_path, "train.use_amp=true")
+
+
+def test_a_metric_that_is_not_reported_is_refused_at_the_start(tmp_path):
+    with pytest.raises(UserError, match="eval.best_metric: 'accuracy' is no figure of summarization; it reports loss, rouge1"):
+        train(tmp_path, "eval.best_metric=accuracy", "eval.early_stopping_patience=1")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        (["eval.best_metric=loss"], "eval.best_metric"),
+        (["eval.early_stopping_patience=2"], "eval.early_stopping_patience"),
+        (["eval.best_metric=loss", "eval.early_stopping_patience=2"], "eval.best_metric and eval.early_stopping_patience"),
+    ],
+)
+def test_choosing_without_validation_is_refused(tmp_path, settings, names):
+    with pytest.raises(UserError) as caught:
+        train(tmp_path, "data.validation=null", "data.limit_test=1", *settings)
+    assert str(caught.value) == f"{names}: there is no validation split to choose or stop by: set data.validation."
+
+
+def test_check_says_that_sharding_is_not_tried(tmp_path, capsys):
+    session.check(load_config("bart_lcsts", overrides(tmp_path, "train.sharding=stage2")))
+    assert "sharding            stage2 is not tried: --check runs in one process" in capsys.readouterr().out
+
+
+def test_early_stopping(tmp_path):
+    run = train(tmp_path, "eval.best_metric=loss", "eval.early_stopping_patience=2", "train.learning_rate=1e-12")
+    assert [e["step"] for e in run.events() if e["event"] == "eval" and e["step"]] == [2, 4, 6]
+    (tmp_path / "two").mkdir()
+    run = train(tmp_path / "two", "eval.best_metric=rougeL", "eval.early_stopping_patience=2", "train.learning_rate=1e-12",
+                "train.num_train_epochs=30")  # fmt: skip
+    assert [e["step"] for e in run.events() if e["event"] == "eval" and e["step"]] == [2, 4, 6]
+    assert run.results()["train"]["stopped_early"] is True
+    assert run.results()["best"]["step"] == 2
+
+
+def test_older_checkpoints_are_kept_when_asked(tmp_path):
+    run = train(tmp_path, "train.keep_checkpoints=2", "eval.before_training=false")
+    assert sorted(p.name for p in run.path.glob("checkpoint-*")) == ["checkpoint-00000004"]
+
+
+def test_of_equal_scores_the_lower_loss_is_kept(tmp_path):
+    run = train(tmp_path, "train.learning_rate=0.0005", "train.num_train_epochs=4", "eval.before_training=false",
+                "generation.num_beams=1")  # fmt: skip
+    rows = [(e["rougeL"], e["loss"], e["step"]) for e in run.events() if e["event"] == "eval"]
+    best = max(rows, key=lambda row: (row[0], -row[1]))
+    assert [score for score, _, _ in rows].count(best[0]) > 1  # there was a tie
+    assert run.results()["best"]["step"] == best[2]
+
+
+def test_speed_is_reported_after_stopping_early_within_a_log_window(tmp_path):
+    run = train(tmp_path, "eval.best_metric=rougeL", "eval.early_stopping_patience=1", "train.learning_rate=1e-12",
+                "train.num_train_epochs=30", "train.logging_steps=50", "eval.before_training=false")  # fmt: skip
+    assert run.results()["train"]["steps"] == 4
+    assert run.results()["train"]["samples_per_second"] > 0
+    assert [e["step"] for e in run.events() if e["event"] == "train"] == [4]
+
+
+def test_resume_before_the_first_checkpoint_takes_nothing_over(tmp_path):
+    run = train(tmp_path, "train.max_steps=1")
+    shutil.rmtree(run / "last")
+    results = run.results()
+    results["baseline"]["test"]["rougeL"] = -77
+    run.write_results(results)
+    with pytest.raises(UserError, match="seed: 2022 then, 7 now"):
+        train(tmp_path, "train.max_steps=1", "seed=7", resume=True)
+    again = train(tmp_path, "train.max_steps=1", resume=True)
+    assert again.results()["baseline"]["test"]["rougeL"] >= 0
+
+
+def test_two_trainings_in_one_directory_at_a_time_are_refused(tmp_path):
+    held = RunDir.claim(str(tmp_path / "run"), resume=False, overwrite=False)
+    with pytest.raises(UserError, match="another process is training in"):
+        train(tmp_path)
+    held.release()
+    assert train(tmp_path, "train.max_steps=1").results()["status"] == "finished"
+
+
+def test_rows_longer_than_the_models_positions_are_refused_at_the_start(tmp_path):
+    data = write_pairs(tmp_path / "long.tsv", [("长" * 60, "短"), *PAIRS])
+    with pytest.raises(UserError, match="task.max_source_length: 64 lets through a source of 62 tokens, but the model has 32"):
+        train(tmp_path, f"data.test={data}", "task.max_source_length=64")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("vocab_size: 5", "model.config.vocab_size: 5 is not allowed"),
+        ("decoder_start_token_id: 9999", "model.config.decoder_start_token_id: 9999 is not allowed"),
+        ("dropout: 5", "model.config.dropout: 5 is not allowed: must be a probability"),
+        ("activation_function: foo", "model.config: these sizes do not make a model"),
+        ("encoder_attention_heads: 7", "model.config: these sizes do not make a model"),
+    ],
+)
+def test_sizes_that_make_no_model(tmp_path, setting, message):
+    with pytest.raises(UserError, match=message):
+        train(tmp_path, f"model.config={{d_model: 32, encoder_layers: 1, decoder_layers: 1, {setting}}}")
+
+
+def test_check_refuses_what_training_refuses(tmp_path):
+    with pytest.raises(UserError, match="eval.best_metric: 'accuracy' is no figure"):
+        session.check(load_config("bart_lcsts", overrides(tmp_path, "eval.best_metric=accuracy")))
+    with pytest.raises(UserError, match="cannot be written"):
+        session.check(load_config("bart_lcsts", overrides(tmp_path, "output_dir=/proc/nope")))
+
+
+def test_a_misspelt_model_size_is_found(tmp_path):
+    with pytest.raises(UserError, match="model.config.d_modle: BartConfig has no such setting. Did you mean d_model?"):
+        train(tmp_path, "model.config={d_modle: 32}")
+
+
+def test_a_tracker_that_fails_does_not_hurt_the_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    import wandb
+
+    def broken(*args, **kwargs):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(wandb, "init", broken)
+    run = train(tmp_path, "tracking.wandb=offline", "train.max_steps=1")
+    assert run.results()["status"] == "finished"
+    assert "warning: wandb failed and is switched off for this run: OSError: no space left" in capsys.readouterr().err
+
+
+def test_visualdl_gets_the_scalars(tmp_path):
+    from visualdl import LogReader
+
+    run = train(tmp_path, "tracking.visualdl=true")
+    (log,) = (run / "visualdl").glob("*.log")
+    tags = LogReader(file_path=str(log)).get_tags()
+    assert "train/loss" in tags["scalar"]
+    assert "validation/rougeL" in tags["scalar"]
+
+
+def test_config_yaml_is_plain_yaml(finished):
+    train = yaml.safe_load((finished / "config.yaml").read_text(encoding="utf-8"))["train"]
+    assert train["train_batch_size"] == 8
+    assert train["adam_epsilon"] == 1e-6  # a number for every reader, not the text '1e-06'
