@@ -1,17 +1,20 @@
-"""The tasks: one file each, found by looking at this folder. Importing a task's file must not import paddle."""
+"""The tasks: one module or folder each, which defines TASK. Importing a task must not import paddle.
+
+A user's own task is a class like those here, published as TASK by a module that is named with --import.
+"""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
+from paddle_ft.system.plugins import find_plugin, plugin_names
 
-_NOT_TASKS = {"base", "shared"}
+NO_TASKS = ("base", "shared")
 
 
 def task_names() -> list[str]:
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in _NOT_TASKS)
+    """Return the names that task.name may have."""
+    return plugin_names(__name__, "TASK", without=NO_TASKS)
 
 
 def find_task(name: str):
-    """The task class in paddle_ft/tasks/NAME.py, which calls it TASK."""
-    return importlib.import_module(f"{__name__}.{name}").TASK
+    """Return the task class of that name; a user's own comes before ours."""
+    return find_plugin(__name__, "TASK", name)

@@ -63,7 +63,10 @@ def test_the_users_own_settings_win(monkeypatch):
 
 
 def test_cpus_follow_the_affinity_mask():
-    program = "import os; os.sched_setaffinity(0, {0}); from paddle_ft.system.runtime import available_cpus; print(available_cpus())"
+    program = (
+        "import os; os.sched_setaffinity(0, {0})\n"
+        "from paddle_ft.system.runtime import available_cpus; print(available_cpus())"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == "1", done.stderr
 
