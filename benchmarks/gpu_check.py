@@ -39,7 +39,7 @@ def make_model(size: dict, dropout: float):
     import paddle
     from paddlenlp.transformers import BartConfig, BartForConditionalGeneration
 
-    from paddle_ft.models.bundle import tie_head
+    from paddle_ft.models.build import tie_head
 
     paddle.seed(1)
     config = BartConfig(

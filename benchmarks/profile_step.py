@@ -25,14 +25,14 @@ def profiled(name: str, steps: int, plain_layers: bool) -> tuple[float, dict[str
         from paddle.profiler.profiler_statistic import StatisticData
 
         for step in range(3):
-            stepper.take(step)
+            stepper.train_step(step)
         began = time.perf_counter()
         for step in range(3, 3 + steps):
-            stepper.take(step)
+            stepper.train_step(step)
         seconds = (time.perf_counter() - began) / steps
         with profiler.Profiler(targets=[profiler.ProfilerTarget.CPU], on_trace_ready=lambda _: None) as watch:  # no file
             for step in range(3 + steps, 3 + 2 * steps):
-                stepper.take(step)
+                stepper.train_step(step)
         stepper.close()
     result = watch.profiler_result
     items = StatisticData(result.get_data(), result.get_extra_info()).event_summary.items

@@ -36,7 +36,7 @@ def ours(name: str, rows: list[dict], steps: int, grouped: bool, folder: str, co
         if step == WARMUP:
             began = time.perf_counter()
             samples = 0
-        done, _ = stepper.take(step)
+        done, _ = stepper.train_step(step)
         samples += done.work.samples
     seconds = time.perf_counter() - began
     stepper.close()

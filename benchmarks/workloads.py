@@ -83,7 +83,8 @@ def make_stepper(name: str, collate: Collate, rows: list[dict], steps: int, fold
     quiet_frameworks()
     from paddle_ft.config.load import load_config
     from paddle_ft.models import losses
-    from paddle_ft.models.bundle import Loaded, tie_head
+    from paddle_ft.models.build import tie_head
+    from paddle_ft.models.bundle import ModelBundle
     from paddle_ft.runs.directory import RunDir
     from paddle_ft.system.world import World
     from paddle_ft.tasks.base import Dataset, Task
@@ -91,7 +92,7 @@ def make_stepper(name: str, collate: Collate, rows: list[dict], steps: int, fold
     from paddle_ft.training.step import Stepper
 
     class Classification(Task):
-        def collate(self, dataset, indices, rng):
+        def collate_fn(self, dataset, indices, rng):
             return collate([dataset.rows[i] for i in indices])
 
         def count_targets(self, batch):
@@ -102,7 +103,7 @@ def make_stepper(name: str, collate: Collate, rows: list[dict], steps: int, fold
             return losses.cross_entropy(logits, batch["labels"]).sum()
 
     class Summarization(Seq2Seq):
-        def collate(self, dataset, indices, rng):
+        def collate_fn(self, dataset, indices, rng):
             batch = collate([dataset.rows[i] for i in indices])
             flat = batch["labels"].reshape(-1)
             positions = np.flatnonzero(flat != -100)
@@ -116,7 +117,7 @@ def make_stepper(name: str, collate: Collate, rows: list[dict], steps: int, fold
     if plain_layers:
         task.model = model
     else:
-        task._use(Loaded(model, None, None, {}))
+        task.set_model(ModelBundle(model, None, None, {}))
     task.model.train()
     lengths = np.array([len(row["input_ids"]) for row in rows])
     return Stepper(task, Dataset("train", rows, {}, lengths), RunDir(folder), World())

@@ -40,9 +40,11 @@ def _before(task):
     import tempfile
     from pathlib import Path
 
+    from paddle_ft.models.bundle import load_bundle
+
     earlier = type(task)(task.config)
     with tempfile.TemporaryDirectory() as folder:
-        earlier.load_model(Path(folder), None)
+        earlier.set_model(load_bundle(task.config.model, earlier.model_request(None), Path(folder)))
     return earlier
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.runtime import quiet_frameworks
-from paddle_ft.system.world import is_main_process, launched
+from paddle_ft.system.world import is_main_process, launched_processes
 
 HELP = "trains a recipe, measures it, writes a report"
 
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         print(describe(config), end="")
         return 0
     source.check_local(config.data)
-    if options.devices is not None and launched() == 1:
+    if options.devices is not None and launched_processes() == 1:
         from paddle_ft.training.distributed.launch import parse_devices
 
         kind, numbers = parse_devices(options.devices)
@@ -69,21 +69,21 @@ def run(options: argparse.Namespace) -> int:
     try:
         finished = session.train(config, options.resume, options.overwrite)
     except Interrupted as stop:
-        if launched() > 1:  # all is saved: a launcher that sends it again must not change the exit code
+        if launched_processes() > 1:  # all is saved: a launcher that sends it again must not change the exit code
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         saved = Path(config.output_dir).expanduser() / "config.yaml"
         group = f" --devices {os.environ[DEVICES]}" if DEVICES in os.environ else ""
         command = f"python train.py --config {shlex.quote(str(saved))} --resume{group}"
         what = f"go on with:\n  {command}" if saved.exists() else "the training had not begun and nothing was written"
         print(f"\nstopped by {stop}; {what}", file=sys.stderr)
-        if launched() > 1:
+        if launched_processes() > 1:
             _leave(stop.exit_code)
         return stop.exit_code
     if is_main_process():
         from paddle_ft.reporting.tables import summary
 
         print(summary(finished.path))
-    if launched() > 1:
+    if launched_processes() > 1:
         _leave()
     return 0
 

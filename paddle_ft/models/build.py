@@ -24,6 +24,11 @@ def load_pretrained(kind: str, directory: Path, settings: dict[str, Any] | None 
     model_type, classes = config.get("model_type"), MODEL_CLASSES[kind]
     if model_type not in classes:
         raise UserError(f"{directory}: a model of type {model_type!r} cannot be used here; {kind} knows {', '.join(classes)}.")
+    if kind == "causal_lm" and "GPTForTokenClassification" in (config.get("architectures") or []):
+        raise UserError(
+            f"model.pretrained: {directory}: its output head differs from its input embedding, and PaddleNLP's GPT-2 has only"
+            " one of the two: this model cannot be trained here."
+        )
     cls = _model_class(kind, model_type, {**config, **(settings or {})})
     try:
         if settings is None:

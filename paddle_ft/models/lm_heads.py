@@ -77,12 +77,15 @@ def causal_lm_logits(model, input_ids, positions):
     return paddle.matmul(hidden, model.lm_head.weight, transpose_y=True)
 
 
-def freeze_row(parameter, row: int) -> None:
-    """Row `row` of a [v, d] parameter takes no gradient any more, whichever way it is used; training leaves it as it is, as
-    optim.put_back() undoes the weight decay that AdamW applies without a gradient too."""
+def freeze_row(parameter, row: int) -> list[tuple]:
+    """Stop the gradient of row `row` of a [v, d] parameter, whichever way the parameter is used.
+
+    Returns:
+        [(parameter, row)] for training.optim.FrozenRows, which undoes AdamW's weight decay of the row. Empty where the whole
+        parameter is frozen.
+    """
     if parameter.stop_gradient:
-        return
-    parameter.frozen_row = row
+        return []
     index = paddle.to_tensor([row])
 
     @paddle.no_grad()
@@ -90,3 +93,4 @@ def freeze_row(parameter, row: int) -> None:
         return paddle.index_fill(gradient, index, 0, 0.0)
 
     parameter.register_hook(without)
+    return [(parameter, row)]

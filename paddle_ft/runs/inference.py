@@ -14,13 +14,17 @@ from paddle_ft.config.load import load_config
 from paddle_ft.data import inputs, source
 from paddle_ft.data.download import ensure
 from paddle_ft.data.rows import Rows
+from paddle_ft.models.adapt import adapt_model
+from paddle_ft.models.bundle import reload_bundle
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import say
 from paddle_ft.runs.directory import RunDir, to_json, write_atomically
+from paddle_ft.runs.integrity import find_damage
 from paddle_ft.system.runtime import choose_device, quiet_frameworks
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Dataset, Task
-from paddle_ft.training import checkpoint
+from paddle_ft.tasks.shared.evaluate import evaluate as evaluate_task
+from paddle_ft.tasks.shared.rows import load_rows
 
 
 def open_run(path: str, overrides: list[str] = ()) -> Task:
@@ -29,13 +33,13 @@ def open_run(path: str, overrides: list[str] = ()) -> Task:
     directory = next((run / name for name in ("best", "last") if (run / name).is_dir()), None)
     if directory is None:
         raise UserError(f"{path}: this run has no model yet (neither best/ nor last/).")
-    if problem := checkpoint.damage(directory):
+    if problem := find_damage(directory):
         raise UserError(f"{directory}: this model is damaged: {problem}. Train again, or use another run.")
     config = load_config(str(run / "config.yaml"), overrides)
     quiet_frameworks()
     choose_device(config.device)
     task = find_task(config.task.name)(config)
-    task.reload_model(directory)
+    task.set_model(adapt_model(reload_bundle(task.head_type, directory), config, task.head_type))
     return task
 
 
@@ -50,7 +54,7 @@ def evaluate(path: str, split: str | None, overrides: list[str], output: str | N
         raise UserError(f"{path}: there is no data for {split or 'test or validation'}: give it, e.g. data.test=FILE.")
     split = found
     dataset = task.encode(rows[split], split)
-    scores = task.evaluate(dataset, f"evaluate {split}")
+    scores = evaluate_task(task, dataset, f"evaluate {split}")
     baseline = _baseline(task, dataset, rows)
     if output:
         write_atomically(Path(output), "".join(to_json(row) + "\n" for row in scores.predictions))
@@ -59,25 +63,23 @@ def evaluate(path: str, split: str | None, overrides: list[str], output: str | N
 
 def _rows(task: Task, split: str | None) -> dict[str, Rows]:
     """Rows by split; only of the one asked for, where the others cannot be had any more."""
-    from paddle_ft.training.run import load_rows
-
     data = task.config.data
     try:
         ensure(source.wanted_files(data))
         return load_rows(task.config, task)
     except UserError as error:
-        loaded = source.load_split(data, split, required=task.fields, optional=task.optional_fields) if split else None
+        loaded = source.load_split(data, split, required=task.required_fields, optional=task.optional_fields) if split else None
         if loaded is None:
             raise
         say(f"only {split} is read, without a baseline: {str(error).splitlines()[0]}")
-        return {split: task.arrange_one(loaded, split)}
+        return {split: task.prepare_split(loaded, split)}
 
 
 def _baseline(task: Task, dataset: Dataset, rows: dict[str, Rows]) -> dict:
     if "train" not in rows:
         return {}
     train = dataset if dataset.split == "train" else task.encode(rows["train"], "train")
-    name, scores = task.baseline(dataset, train)
+    name, scores = next(iter(task.baselines(dataset, train).items()))
     return {"name": name, dataset.split: scores.metrics}
 
 
@@ -86,7 +88,7 @@ def predict(path: str, input_name: str, output_name: str, overrides: list[str], 
     if "-" not in (input_name, output_name) and Path(output_name).resolve() == Path(input_name).resolve():
         raise UserError(f"--output {output_name}: this is the input file; it would be lost. Name another.")
     config = load_config(str(RunDir.existing(path) / "config.yaml"), overrides)
-    texts = inputs.texts(input_name, inputs.Columns.of(find_task(config.task.name).fields[0], config.data.columns or {}))
+    texts = inputs.texts(input_name, inputs.Columns.of(find_task(config.task.name).required_fields[0], config.data.columns or {}))
     first = next(texts, None)  # before the model is loaded
     task = open_run(path, overrides)
     size = task.config.eval.eval_batch_size * chunk_batches
@@ -94,7 +96,7 @@ def predict(path: str, input_name: str, output_name: str, overrides: list[str], 
     wants_text = output_name.endswith(".txt") or (plain and not output_name.endswith((".json", ".jsonl")))
     part = output_name if output_name == "-" else f"{output_name}.part"  # gets its name when it is complete
     out, done = open_output(part, output_name), 0
-    write = row_writer(out, output_name, task.line if wants_text else to_json)
+    write = row_writer(out, output_name, task.prediction_line if wants_text else to_json)
     try:
         while first is not None:
             chunk = [first, *(texts.waiting(size - 1) if input_name == "-" else islice(texts, size - 1))]

@@ -50,7 +50,7 @@ def plans(load: Callable[[list[str]], BaseConfig], options) -> list[Plan]:
 
 def run(plans: list[Plan]) -> str:
     """Trains what is not finished yet, a seed of each plan in turn, writes the tables after each, returns the last as text."""
-    from paddle_ft.training import run as session
+    from paddle_ft.training import resume, run as session
 
     text = ""
     for place in range(len(plans[0].configs)):
@@ -59,7 +59,7 @@ def run(plans: list[Plan]) -> str:
             directory = RunDir(config.output_dir)
             say(f"seed {config.seed} ({place + 1} of {len(plan.configs)}) of {plan.title}: {directory.path}")
             if directory.is_run():
-                session.refuse_other_config(config, directory)
+                resume.refuse_other_config(config, directory)
             if directory.results().get("status") == "finished":
                 say("finished before")
             else:

@@ -1,6 +1,7 @@
-"""How work is shared among processes. One process has all of it; training/distributed.py has the real group.
+"""The processes that train together, as one object. This is the world of one process, which shares nothing.
 
-Tasks use `mine` and `gather` for rows and `total` for sums and need not know how many processes there are.
+`paddle_ft/training/distributed/process_group.py` has the world of several. Callers use both in the same way and need not know
+how many processes there are.
 """
 
 from __future__ import annotations
@@ -12,36 +13,42 @@ import numpy as np
 
 
 class World:
-    """A world of one process."""
+    """A world of one process.
+
+    Attributes:
+        rank: number of this process, from 0.
+        world_size: how many processes there are.
+    """
 
     rank = 0
-    size = 1
+    world_size = 1
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that writes files and talks."""
+        """Tell whether this is rank 0, the process that writes files and prints messages."""
         return self.rank == 0
 
-    def mine(self, count: int) -> np.ndarray:
-        """The rows of `count` that this process works on: every size-th."""
-        return np.arange(self.rank, count, self.size)
+    def shard_indices(self, count: int) -> np.ndarray:
+        """Return the rows of `count` that this process works on: every world_size-th, from its rank on."""
+        return np.arange(self.rank, count, self.world_size)
 
-    def gather(self, results: list[Any], count: int) -> list[Any]:
-        """Puts the results of everybody's `mine(count)` together, in the order of the rows, in every process."""
+    def all_gather(self, results: list[Any], count: int) -> list[Any]:
+        """Return the results of all ranks for their `shard_indices(count)`, in the order of the rows, on every rank."""
         return results
 
-    def total(self, values: list[float]) -> list[float]:
-        """Element-wise sums over the processes."""
+    def all_reduce(self, values: list[float]) -> list[float]:
+        """Return the element-wise sums over all ranks."""
         return values
 
-    def wait(self) -> None:
-        """Returns when all processes have come here."""
+    def barrier(self) -> None:
+        """Return when all ranks have called this."""
 
 
-def launched() -> int:
-    """How many processes a launcher has started together with this one."""
+def launched_processes() -> int:
+    """Return how many processes a launcher started together with this one, 1 without a launcher."""
     return int(os.environ.get("PADDLE_TRAINERS_NUM", "1") or 1)
 
 
 def is_main_process() -> bool:
+    """Tell whether this process is rank 0, by the launcher's environment: also before the processes are connected."""
     return int(os.environ.get("PADDLE_TRAINER_ID", "0") or 0) == 0

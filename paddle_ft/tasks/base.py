@@ -1,29 +1,30 @@
-"""What the training loop asks of a task. A task knows its data, loss and metrics; nothing of checkpoints or devices."""
+"""What the rest of the program asks of a task: rows, features, batches, loss, scores. A task knows nothing of how models are
+loaded or saved, of devices, of processes, or of the command line.
+"""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from paddle_ft.config.schema import BaseConfig, ModelSection, Section
 from paddle_ft.data.rows import Rows
-from paddle_ft.models import bundle as models
+from paddle_ft.models.request import ModelRequest
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.runtime import on_cpu
-from paddle_ft.system.world import World
 
 
 @dataclass
 class Dataset:
-    """Encoded rows of one split.
+    """The encoded rows of one split.
 
-    rows: the texts as read; columns: encoded features by name, each indexable by row number; lengths: [n] tokens a row, for
-    grouping; info: facts to report (rows, truncated, bad rows).
+    Attributes:
+        rows: the texts as read.
+        columns: encoded features by name, each indexable by row number.
+        lengths: [n] tokens of each row, for grouping rows of similar length.
+        info: facts to report (rows, truncated, bad rows).
     """
 
     split: str
@@ -36,17 +37,40 @@ class Dataset:
         return len(self.rows)
 
     def head(self, n: int) -> Dataset:
-        """The first n rows."""
+        """Return the first n rows."""
         columns = {name: [column[i] for i in range(min(n, len(self)))] for name, column in self.columns.items()}
         return Dataset(self.split, self.rows[:n], columns, self.lengths[:n], self.info)
 
 
 @dataclass
 class Scores:
-    """Result of an evaluation: figures by name ("loss", "rougeL", "rougeL_ci", ...) and one row a prediction."""
+    """The result of an evaluation: figures by name ("loss", "rougeL", "rougeL_ci", ...) and one dictionary a prediction."""
 
     metrics: dict[str, Any]
     predictions: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class EvalStep:
+    """What one batch of an evaluation gives.
+
+    Attributes:
+        rows: one result a row of the batch, or None for a task that needs sums alone.
+        loss: the loss summed over the batch's targets; targets: how many there are. Both 0 where `rows` says it all.
+    """
+
+    rows: list[Any] | None = None
+    loss: float = 0.0
+    targets: int = 0
+
+
+@dataclass
+class EvalResult:
+    """What a whole evaluation gives: the results of all rows in order, the mean loss a target, the generated texts."""
+
+    rows: list[Any]
+    loss: float
+    texts: list[str]
 
 
 class TaskOptions(Section):
@@ -54,137 +78,129 @@ class TaskOptions(Section):
 
 
 class Task:
-    """One kind of training. Subclasses live in a file of this folder and are published there as TASK."""
+    """One kind of training. A subclass lies in a module of this folder, or of a user's own, and is published there as TASK.
+
+    Attributes:
+        name: what `task.name` calls it.
+        head_type: which of an architecture's model classes it trains; a key of Architecture.model_classes.
+        Options, Model, sections: its sections of the configuration.
+        required_fields, optional_fields: what a row must and may have.
+        best_metric: the metric that decides which checkpoint is kept as best/.
+        generates_by_chance: whether `generate` draws random numbers even where it does not sample.
+        takes_pairs: whether `predict` also takes (text, text_pair) tuples.
+    """
 
     name: ClassVar[str]
-    kind: ClassVar[str]  # key of models.MODEL_CLASSES
+    head_type: ClassVar[str]
     Options: ClassVar[type[Section]] = TaskOptions
     Model: ClassVar[type[ModelSection]] = ModelSection
-    sections: ClassVar[dict[str, type[Section]]] = {}  # further sections of the configuration
-    fields: ClassVar[tuple[str, ...]]  # what a row must have
+    sections: ClassVar[dict[str, type[Section]]] = {}
+    required_fields: ClassVar[tuple[str, ...]]
     optional_fields: ClassVar[tuple[str, ...]] = ()
-    best_metric: ClassVar[str]  # decides which checkpoint is kept as best/
-    higher_is_better: ClassVar[bool] = True
-    generates_by_chance: ClassVar[bool] = False  # whether `generate` draws something even where it does not sample
-    takes_pairs: ClassVar[bool] = False  # whether predict also takes (text, text_pair) tuples
+    best_metric: ClassVar[str]
+    generates_by_chance: ClassVar[bool] = False
+    takes_pairs: ClassVar[bool] = False
 
     def __init__(self, config: BaseConfig):
         self.config = config
         self.options = config.task
-        self.world = World()  # shares rows of evaluation among processes, where there are several
 
-    # -------------------------------------------------------------------------------- model
-    def load_model(self, folder: Path, train: Rows | None) -> None:
-        """Loads or builds model and tokenizer. `train`: rows that a new tokenizer may be built from."""
+    # -------------------------------------------------------------------------------- rows and model
+    def prepare_rows(self, rows: dict[str, Rows]) -> dict[str, Rows]:
+        """Turn the rows of all splits as read into those that are encoded: split, clean, pair. Facts go into Rows.info."""
+        return rows
+
+    def prepare_split(self, rows: Rows, split: str) -> Rows:
+        """Do the same for one split alone, for an evaluation where the others cannot be had. Nothing is split."""
+        return rows
+
+    def model_request(self, train: Rows | None) -> ModelRequest:
+        """Return what the task needs of a new model. `train`: rows that a new tokenizer may be built from."""
         texts = [text for row in (train.rows if train else []) for text in row.values()]
-        self._use(models.load(self.kind, self.config.model, folder, lambda: texts, self.special_tokens(train)))
+        return ModelRequest(self.head_type, texts=texts)
 
-    def special_tokens(self, train: Rows | None) -> dict[str, Any]:
-        """Tokens the task adds to the vocabulary, as the tokenizer's add_special_tokens takes them: {"bos_token": "<BOS>",
-        "additional_special_tokens": [...]}."""
-        return {}
+    def set_model(self, bundle) -> None:
+        """Use a model (models.bundle.ModelBundle) from now on. Raise UserError where it does not fit the task's options."""
+        self.bundle = bundle
+        self.model, self.tokenizer, self.fast_tokenizer = bundle.model, bundle.tokenizer, bundle.fast_tokenizer
 
-    def ensure_model_files(self) -> None:
-        """Fetches the files of the pretrained model and tokenizer. Raises UserError naming those that cannot be had."""
-        section = self.config.model
-        if section.pretrained is not None:
-            models.resolve(section.pretrained, self.kind)
-        if section.tokenizer is not None:
-            models.resolve(section.tokenizer, self.kind, weights=False)
-
-    def reload_model(self, directory: Path) -> None:
-        """Loads what save_model wrote."""
-        self._use(models.reload(self.kind, directory))
-
-    def _use(self, loaded: models.Loaded) -> None:
-        from paddle_ft.models.attention import use_attention
-        from paddle_ft.models.recompute import recompute_activations
-
-        use_attention(loaded.model, self.config.model.attention)
-        if on_cpu() and not self.config.train.compile:
-            from paddle_ft.models.cpu_layers import use_cpu_layers
-
-            use_cpu_layers(loaded.model)
-        if self.config.train.recompute:
-            recompute_activations(loaded.model)
-        self.loaded = loaded
-        self.model, self.tokenizer, self.fast_tokenizer = loaded.model, loaded.tokenizer, loaded.fast_tokenizer
-
-    def save_model(self, directory: Path) -> None:
-        models.save(self.loaded, directory)
-
-    # -------------------------------------------------------------------------------- data
-    def arrange(self, rows: dict[str, Rows]) -> dict[str, Rows]:
-        """From the rows as read, by split, to the rows that are encoded: splitting, cleaning, pairing. Unchanged by default.
-        Facts for the report go into Rows.info."""
-        return rows
-
-    def arrange_one(self, rows: Rows, split: str) -> Rows:
-        """As `arrange`, for an evaluation of one split where the others cannot be had: nothing is split."""
-        return rows
-
+    # -------------------------------------------------------------------------------- features and batches
     def encode(self, rows: Rows, split: str) -> Dataset:
-        """Texts to token ids."""
+        """Turn texts into token ids."""
         raise NotImplementedError
 
-    def collate(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Rows to one padded batch of arrays. `rng` is the only source of randomness."""
+    def collate_fn(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Return some rows as one padded batch of arrays. `rng` is the only source of randomness."""
         raise NotImplementedError
 
     def count_targets(self, batch: dict[str, np.ndarray]) -> int:
-        """How many predictions the loss of this batch sums over. The loop divides by their number in the whole step."""
+        """Return how many predictions the loss of this batch sums over. The loop divides by their number in the whole step."""
         raise NotImplementedError
 
     # -------------------------------------------------------------------------------- training and measuring
     def loss(self, batch: dict[str, Any]):
-        """Sum (not mean) of the loss over the batch's targets: a scalar tensor."""
+        """Return the sum (not the mean) of the loss over the batch's targets, a scalar tensor."""
         raise NotImplementedError
 
-    def evaluate(self, dataset: Dataset, label: str) -> Scores:
-        """Scores the model on a data set, with progress under `label`."""
+    def eval_dataset(self, dataset: Dataset) -> Dataset:
+        """Return the data set as it is scored: without noise, with fixed masks."""
+        return dataset
+
+    def eval_step(self, batch: dict[str, Any], indices: np.ndarray) -> EvalStep:
+        """Return what `scores` needs of one batch of tensors. The model is in eval mode and no gradient is kept.
+
+        indices: [b] the batch's rows in the data set.
+        """
         raise NotImplementedError
 
-    def baseline(self, dataset: Dataset, train: Dataset) -> tuple[str, Scores]:
-        """Name and scores of what needs no model."""
+    def eval_inputs(self, dataset: Dataset) -> list | None:
+        """Return the inputs to generate from in an evaluation, or None for a task that does not generate."""
+        return None
+
+    def scores(self, dataset: Dataset, result: EvalResult) -> Scores:
+        """Return all figures of an evaluation, and predictions for people to read."""
         raise NotImplementedError
 
-    def other_baselines(self, dataset: Dataset, train: Dataset) -> dict[str, Scores]:
-        """Further baselines by name, where one is not enough."""
-        return {}
+    def baselines(self, dataset: Dataset, train: Dataset) -> dict[str, Scores]:
+        """Return the scores of what needs no model, by name, the main one first."""
+        raise NotImplementedError
 
     def facts(self) -> dict[str, Any]:
-        """What results.json's "data" tells beside the facts of each split."""
+        """Return what results.json tells under "data" beside the facts of each split."""
         return {}
-
-    def preview(self, dataset: Dataset, count: int = 2) -> str:
-        """Rows as the model sees them, for people."""
-        raise NotImplementedError
 
     def run_files(self) -> dict[str, str]:
-        """What the run directory keeps of the data in its folder texts/: file name -> content. Asked for after encode."""
+        """Return what the run keeps of its data in the folder texts/: file name -> content. Called after `encode`."""
         return {}
 
-    def predict(self, texts: list, label: str) -> list[dict[str, Any]]:
-        """Predictions for new inputs, in order. `texts`: str each, with takes_pairs also (text, text_pair)."""
+    # -------------------------------------------------------------------------------- for people
+    def preview(self, dataset: Dataset, count: int = 2) -> str:
+        """Return rows as the model sees them, for people."""
         raise NotImplementedError
 
-    def line(self, row: dict[str, Any]) -> str:
-        """A row of `predict` as one line of plain text."""
+    def predict(self, texts: list, label: str) -> list[dict[str, Any]]:
+        """Return predictions for new inputs, in order. `texts`: strings, with takes_pairs also (text, text_pair)."""
+        raise NotImplementedError
+
+    def prediction_line(self, row: dict[str, Any]) -> str:
+        """Return a row of `predict` as one line of plain text."""
         return str(row["prediction"]).replace("\n", " ")
+
+    def generate(self, inputs: list, label: str) -> list[str]:
+        """Return a generated text for each of `eval_inputs`, in order."""
+        raise NotImplementedError
 
     # -------------------------------------------------------------------------------- python -m paddle_ft generate
     @classmethod
-    def generate_arguments(cls, group: argparse._ActionsContainer) -> None:
+    def generate_arguments(cls, group) -> None:
         """Adds this task's own flags of `generate`, each with default None."""
 
-    def generate_texts(
-        self, options: argparse.Namespace, search: dict[str, Any], show: Callable[[str], None] | None
-    ) -> Iterator[dict[str, Any]]:
-        """Yields what `generate` writes: a row a text, with the text under "text".
+    def generate_texts(self, options, search: dict[str, Any], show: Callable[[str], None] | None) -> Iterator[dict[str, Any]]:
+        """Yield what `generate` writes: one row a text, with the text under "text".
 
         Args:
             options: the command line, this task's flags among it.
             search: how tokens are chosen, as keywords of GenerationOptions (num_beams, do_sample, top_k, seed, ...).
-            show: with --stream: takes the text piece by piece as it comes into being.
+            show: with --stream: takes the text piece by piece as it is generated.
         """
         raise UserError(f"generate: a run of {self.name} does not write texts from prompts; use predict for new inputs.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +17,7 @@ from pydantic import Field
 from paddle_ft.data.batches import pad
 from paddle_ft.data.blocks import BlockRows, cut_blocks
 from paddle_ft.data.rows import Rows
-from paddle_ft.models import bundle as models
+from paddle_ft.models.request import ModelRequest
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks.base import Dataset, TaskOptions
 from paddle_ft.tasks.masked_lm.masking import IGNORE
@@ -45,7 +45,7 @@ class Options(TaskOptions):
 
 class CausalLM(LanguageModel):
     name = "causal_lm"
-    kind = "causal_lm"
+    head_type = "causal_lm"
     Options = Options
     optional_fields = ("genres", "title", "author")
 
@@ -54,31 +54,8 @@ class CausalLM(LanguageModel):
         self.written: dict[str, list[str]] = {}
 
     # -------------------------------------------------------------------------------- model
-    def special_tokens(self, train: Rows | None) -> dict[str, Any]:
-        return {"bos_token": BOS, "eos_token": EOS, "pad_token": PAD}
-
-    def load_model(self, folder: Path, train: Rows | None) -> None:
-        name = self.config.model.pretrained
-        if name is not None:
-            architectures = models.read_config(models.resolve(name, self.kind)).get("architectures") or []
-            if "GPTForTokenClassification" in architectures:
-                raise UserError(
-                    f"model.pretrained: {name}: its output head differs from its input embedding, and PaddleNLP's GPT-2 has only"
-                    " one of the two: this model cannot be trained here."
-                )
-        super().load_model(folder, train)
-        ids = {f"{role}_token_id": getattr(self.tokenizer, f"{role}_token_id") for role in ("bos", "eos", "pad")}
-        for settings in (self.model.config, self.model.generation_config):
-            for key, value in ids.items():
-                setattr(settings, key, value)
-
-    def _use(self, loaded) -> None:
-        from paddle_ft.models.lm_heads import freeze_row
-
-        super()._use(loaded)
-        if getattr(self.model.config, "use_flash_attention", False):
-            raise UserError("model.config.use_flash_attention: PaddleNLP's GPT then ignores the attention mask: leave it off.")
-        freeze_row(models.input_embedding(self.model).weight, self.tokenizer.pad_token_id)
+    def model_request(self, train: Rows | None) -> ModelRequest:
+        return replace(super().model_request(train), special_tokens={"bos_token": BOS, "eos_token": EOS, "pad_token": PAD})
 
     def logits(self, batch: dict[str, Any]):
         from paddle_ft.models.lm_heads import causal_lm_logits
@@ -86,7 +63,7 @@ class CausalLM(LanguageModel):
         return causal_lm_logits(self.model, batch["input_ids"], batch["positions"])
 
     # -------------------------------------------------------------------------------- data
-    def arrange(self, rows: dict[str, Rows]) -> dict[str, Rows]:
+    def prepare_rows(self, rows: dict[str, Rows]) -> dict[str, Rows]:
         """Splits one set of texts by a fixed seed, where there is no other split."""
         if list(rows) != ["train"]:
             return rows
@@ -137,7 +114,7 @@ class CausalLM(LanguageModel):
             for split, texts in self.written.items()
         }
 
-    def collate(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    def collate_fn(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """input_ids [b, s], padded on the right; positions [n], places after which a real token follows; target_ids [n],
         those tokens. Padding is no target, though it is a token."""
         multiple, most = self.config.train.pad_to_multiple_of, self.model.config.max_position_embeddings
@@ -158,7 +135,7 @@ class CausalLM(LanguageModel):
     def preview(self, dataset: Dataset, count: int = 2) -> str:
         blocks = []
         for i in range(min(count, len(dataset))):
-            batch = self.collate(dataset, np.array([i]), np.random.default_rng(0))
+            batch = self.collate_fn(dataset, np.array([i]), np.random.default_rng(0))
             blocks.append(f"input    {self._tokens(batch['input_ids'][0])}\ntargets  {self._tokens(batch['target_ids'])}")
         return "\n\n".join(blocks)
 

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from paddle_ft.config.schema import GenerationSection
-from paddle_ft.tasks.base import Dataset, Scores, TaskOptions
+from paddle_ft.tasks.base import Dataset, EvalResult, Scores, TaskOptions
 from paddle_ft.tasks.shared.seq2seq import Seq2Seq
 
 
@@ -40,11 +40,9 @@ class Summarization(Seq2Seq):
     sections = {"generation": GenerationSection}
     best_metric = "rougeL"
 
-    def evaluate(self, dataset: Dataset, label: str) -> Scores:
-        loss = self.mean_loss(dataset, f"{label}: loss")
-        texts = self.generate(dataset.columns["source"], f"{label}: generate")
-        scores = self.score(texts, dataset)
-        scores.metrics = {"loss": round(loss, 6), **scores.metrics}
+    def scores(self, dataset: Dataset, result: EvalResult) -> Scores:
+        scores = self.score(result.texts, dataset)
+        scores.metrics = {"loss": round(result.loss, 6), **scores.metrics}
         return scores
 
     def score(self, texts: list[str], dataset: Dataset) -> Scores:
@@ -65,19 +63,19 @@ class Summarization(Seq2Seq):
         ]
         return Scores(metrics, predictions)
 
-    def baseline(self, dataset: Dataset, train: Dataset) -> tuple[str, Scores]:
-        """The lead: the first N units of the source, N the mean length of the training targets."""
+    def baselines(self, dataset: Dataset, train: Dataset) -> dict[str, Scores]:
+        """Return the scores of the lead: the first N units of the source, N the mean length of the training targets."""
         from paddle_ft.metrics.lead import lead, mean_length
 
         language = self.options.language
         length = mean_length([row["target"] for row in train.rows], language)
         scores = self.score(lead([row["source"] for row in dataset.rows], length, language), dataset)
         scores.metrics["lead_length"] = length
-        return "lead", scores
+        return {"lead": scores}
 
     def predict(self, texts: list[str], label: str) -> list[dict[str, Any]]:
         encoded = self._encode_texts(texts, self.options.max_source_length, "")
-        outputs = self.generate(encoded, label)
+        outputs = self.generate([encoded[i] for i in range(len(encoded))], label)
         return [{"source": text, "prediction": output} for text, output in zip(texts, outputs, strict=True)]
 
 

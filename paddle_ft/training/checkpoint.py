@@ -6,94 +6,16 @@ optimizer.safetensors (states by parameter name), state.json, checksums.json (sh
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from safetensors import SafetensorError
-
 from paddle_ft.runs.directory import to_json
+from paddle_ft.runs.integrity import find_damage, write_directory
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import say
-
-CHECKSUMS = "checksums.json"
-
-
-def write(directory: Path, fill: Callable[[Path], None]) -> None:
-    """Fills a temporary directory beside `directory`, checksums and flushes its files, then puts it in place.
-
-    What stood there before is moved to .NAME.old first and removed last: at every moment one of the two is whole. If it is
-    damaged and .NAME.old is there, that one is kept till then instead.
-    Raises UserError if the disk does not allow it; what stood there before is then still there.
-    """
-    temporary = directory.parent / f".{directory.name}.tmp-{os.getpid()}"
-    old = directory.parent / f".{directory.name}.old"
-    try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        fill(temporary)
-        _seal(temporary)
-        if old.exists() and directory.exists() and damage(directory):
-            shutil.rmtree(directory)
-        elif directory.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            os.rename(directory, old)
-        os.rename(temporary, directory)
-        _flush(directory.parent)
-        shutil.rmtree(old, ignore_errors=True)
-    except (OSError, SafetensorError) as error:  # safetensors wraps what the disk says
-        shutil.rmtree(temporary, ignore_errors=True)
-        reason = getattr(error, "strerror", None) or str(error).strip()
-        raise UserError(
-            f"{directory}: the checkpoint could not be written: {reason}. The last good checkpoint is intact;"
-            " make room or mend the folder, then go on with --resume."
-        ) from None
-
-
-def _seal(directory: Path) -> None:
-    """Flushes every file to disk and writes their checksums."""
-    sums = {}
-    for path in sorted(p for p in directory.rglob("*") if p.is_file()):
-        _flush(path)
-        sums[str(path.relative_to(directory))] = _sha256(path)
-    target = directory / "trainer" / CHECKSUMS
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(to_json(sums, indent=1))
-    _flush(target)
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def damage(directory: Path) -> str | None:
-    """What is wrong with a checkpoint, None if it is whole."""
-    try:
-        sums = json.loads((directory / "trainer" / CHECKSUMS).read_text())
-    except (OSError, ValueError):
-        return "it has no readable checksums, so it was not written to the end"
-    for name, expected in sums.items():
-        path = directory / name
-        if not path.is_file():
-            return f"{name} is missing"
-        if _sha256(path) != expected:
-            return f"{name} does not match its checksum"
-    return None
 
 
 def recover(run: Path) -> None:
@@ -107,7 +29,7 @@ def recover(run: Path) -> None:
         old = run / f".{name}.old"
         if old.is_dir() and not (run / name).exists():
             os.rename(old, run / name)
-        elif old.is_dir() and damage(run / name) is None:
+        elif old.is_dir() and find_damage(run / name) is None:
             shutil.rmtree(old, ignore_errors=True)
 
 
@@ -117,11 +39,11 @@ def write_last(run: Path, count: int, fill: Callable[[Path], None]) -> None:
     The oldest go once the new one is in place: one of them may be the only whole checkpoint till then.
     """
     last = run / "last"
-    if count > 1 and last.is_dir() and damage(last) is None:
+    if count > 1 and last.is_dir() and find_damage(last) is None:
         target = run / f"checkpoint-{read_state(last)['step']:08d}"
         shutil.rmtree(target, ignore_errors=True)
         os.rename(last, target)
-    write(last, fill)
+    write_directory(last, fill)
     for path in _older(run)[count - 1 :]:
         shutil.rmtree(path, ignore_errors=True)
 
@@ -138,7 +60,7 @@ def newest(run: Path) -> Path | None:
     """
     candidates = [path for path in (run / "last", run / ".last.old", *_older(run)) if path.is_dir()]
     for path in candidates:
-        problem = damage(path)
+        problem = find_damage(path)
         if problem is None:
             return path
         say(f"warning: checkpoint {path} is damaged ({problem}) and is passed over")

@@ -1,27 +1,30 @@
-"""Optimizer, learning rate schedule, gradient norm."""
+"""Optimizer, learning rate schedule, gradient clipping, and what several processes do with gradients (here: nothing)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from paddle_ft.config.schema import TrainSection
 from paddle_ft.system.runtime import on_cpu
 
 
-def warmup_steps(section: TrainSection, total_steps: int) -> int:
-    """warmup_steps if set, else warmup_proportion of all steps."""
-    return section.warmup_steps or int(total_steps * section.warmup_proportion)
+def warmup_steps(section: TrainSection, num_steps: int) -> int:
+    """Return warmup_steps if it is set, else warmup_proportion of all steps."""
+    return section.warmup_steps or int(num_steps * section.warmup_proportion)
 
 
-def learning_rate(step: int, peak: float, warmup: int, total: int) -> float:
-    """Linear from 0 to `peak` over `warmup` steps, then linear to 0 at `total`. `step` counts finished optimizer steps."""
+def learning_rate(step: int, peak: float, warmup: int, num_steps: int) -> float:
+    """Return the learning rate of a step: linear from 0 to `peak` over `warmup` steps, then linear to 0 at `num_steps`.
+
+    step: how many optimizer steps are finished.
+    """
     if step < warmup:
         return peak * step / warmup
-    return peak * max(0.0, (total - step) / max(1, total - warmup))
+    return peak * max(0.0, (num_steps - step) / max(1, num_steps - warmup))
 
 
 def decayed_names(model) -> set[str]:
-    """Paddle's names of the parameters that weight decay applies to: all but biases and the weights of layer norms."""
+    """Return Paddle's names of the parameters with weight decay: all but biases and the weights of layer norms."""
     import paddle
 
     norms = (paddle.nn.LayerNorm, paddle.nn.GroupNorm)
@@ -33,11 +36,18 @@ def decayed_names(model) -> set[str]:
     }
 
 
-def make_optimizer(model, section: TrainSection, parameters: list | None = None):
-    """AdamW (Loshchilov and Hutter, 2019). The learning rate is set before every step, so the optimizer holds no schedule.
+def trained_parameters(model) -> list:
+    """Return the parameters that are trained, in the model's order."""
+    return [p for p in model.parameters() if not p.stop_gradient]
 
-    parameters: those it updates, where it is not all of the model's. Paddle fuses AdamW's arithmetic into one kernel a parameter;
-    its kernel for many parameters at once exists for Adam alone.
+
+def make_optimizer(model, section: TrainSection, parameters: list | None = None):
+    """Make AdamW (Loshchilov and Hutter, 2019). The learning rate is set before every step, so it holds no schedule.
+
+    Paddle fuses AdamW's arithmetic into one kernel a parameter. Its kernel for many parameters at once exists for Adam only.
+
+    Args:
+        parameters: those to update, where this process does not update all that are trained.
     """
     import paddle
 
@@ -47,31 +57,40 @@ def make_optimizer(model, section: TrainSection, parameters: list | None = None)
         beta1=section.adam_beta1,
         beta2=section.adam_beta2,
         epsilon=section.adam_epsilon,
-        parameters=[p for p in model.parameters() if not p.stop_gradient] if parameters is None else parameters,
+        parameters=trained_parameters(model) if parameters is None else parameters,
         weight_decay=section.weight_decay,
         apply_decay_param_fun=lambda name: name in decayed,
         multi_precision=section.use_amp and section.amp_level == "O2",
     )
 
 
-def frozen_rows(model) -> list[tuple]:
-    """(parameter, row, its values) of the rows that lm_heads.freeze_row has fixed."""
-    return [(p, p.frozen_row, p[p.frozen_row].detach().clone()) for p in model.parameters() if hasattr(p, "frozen_row")]
+class FrozenRows:
+    """Rows of parameters that training leaves as they are, such as the embedding of the padding token.
 
+    They take no gradient (models.vocabulary.freeze_row), but AdamW's weight decay works on whole parameters.
+    """
 
-def put_back(rows: list[tuple]) -> None:
-    """Gives frozen rows their values again after a step: AdamW decays the whole parameter, gradient or none."""
-    import paddle
+    def __init__(self, rows: Iterable[tuple]):
+        """rows: (parameter, row number) pairs."""
+        self.rows = [(parameter, row, parameter[row].detach().clone()) for parameter, row in rows]
 
-    with paddle.no_grad():
-        for parameter, row, values in rows:
-            parameter[row] = values
+    def restore(self) -> None:
+        """Give the rows their values back after an optimizer step."""
+        import paddle
+
+        with paddle.no_grad():
+            for parameter, row, values in self.rows:
+                parameter[row] = values
 
 
 def clip_gradients(parameters: Iterable, max_norm: float, norm=None):
-    """Scales all gradients down so that their joint L2 norm is at most max_norm (0: leaves them). Returns the norm, fp32 scalar.
+    """Scale all gradients down so that their joint L2 norm is at most max_norm (0 turns this off).
 
-    norm: where it is known, as other processes have gradients that count too.
+    Args:
+        norm: the norm, where other processes hold gradients that count too.
+
+    Returns:
+        The norm before scaling, an fp32 scalar tensor.
     """
     import paddle
 
@@ -85,3 +104,46 @@ def clip_gradients(parameters: Iterable, max_norm: float, norm=None):
         for gradient in gradients:
             gradient.multiply_(factor.astype(gradient.dtype))
     return norm
+
+
+class GradientSync:
+    """What happens to gradients and weights around an optimizer step, besides the step. In one process this is nothing.
+
+    The strategies for several processes (data parallel, ZeRO stages 1 to 3) are subclasses in training/distributed/. The step
+    calls all of them alike, in the order of the methods below.
+
+    Attributes:
+        owned: the parameters that this process clips and updates.
+    """
+
+    def __init__(self, model):
+        self.owned = trained_parameters(model)
+
+    def before_step(self) -> None:
+        """Prepare the weights for the forward and backward passes of a step."""
+
+    def after_backward(self) -> None:
+        """Take the gradients of one backward pass. Every rank calls this equally often; one without a batch does too."""
+
+    def reduce_gradients(self) -> None:
+        """Put the step's gradients, summed over all ranks, into `owned`."""
+
+    def agree_on_overflow(self, scaler) -> None:
+        """float16: make all ranks skip the step if a gradient of any rank is not finite."""
+
+    def grad_norm(self):
+        """Return the L2 norm of the gradients of all ranks' parameters, or None where `owned` is all there is."""
+        return None
+
+    def after_step(self) -> None:
+        """Give all ranks the updated weights."""
+
+    def gather_weights(self) -> None:
+        """Put all weights into this process, to evaluate or save the model. Every rank must call this."""
+
+    def gather_optimizer_states(self, collect: Callable[[], dict]) -> dict:
+        """Return the optimizer states of all ranks on rank 0. Every rank must call this.
+
+        collect: returns this rank's own states, NumPy arrays by name.
+        """
+        return collect()

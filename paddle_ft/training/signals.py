@@ -1,7 +1,7 @@
 """Ctrl-C and SIGTERM: the first lets the step or save in progress finish, the second ends the process at once.
 
-Launchers repeat SIGTERM (Paddle's sends it three times, 0.2 s apart): what comes within REPEATED seconds is the same one. A
-second Ctrl-C is always somebody who does not want to wait.
+Launchers repeat SIGTERM: Paddle's sends it three times, 0.2 s apart. So a SIGTERM within REPEAT_SECONDS of the first signal is
+ignored. A second Ctrl-C always comes from a person who does not want to wait.
 """
 
 from __future__ import annotations
@@ -12,60 +12,64 @@ import signal
 import sys
 import time
 
-REPEATED = 2.0  # seconds after the first signal in which a SIGTERM counts as its repetition
+REPEAT_SECONDS = 2.0
 
 
 class Interrupted(BaseException):
-    """A signal asked the training to stop. Its exit code is 128 + the signal's number (130 for Ctrl-C, 143 for SIGTERM)."""
+    """A signal asked the training to stop. The exit code is 128 + the signal's number (130 for Ctrl-C, 143 for SIGTERM)."""
 
     def __init__(self, number: int):
         super().__init__(signal.Signals(number).name)
         self.exit_code = 128 + number
 
 
-class Interrupts:
-    """Handles SIGINT and SIGTERM while it is entered. `with interrupts.deferred():` protects a step or a save.
+class SignalHandler:
+    """Handles SIGINT and SIGTERM while it is entered. `with handler.deferred():` protects a step or a save.
 
-    `agreed`: set while several processes train together; a signal then waits until all call `agree` after the same step.
+    Attributes:
+        pending: the number of a signal that has come, else None.
+        wait_for_all_ranks: set while several processes train together. A signal then waits until all ranks call `stop_now`
+            after the same step.
     """
 
     def __init__(self):
-        self.agreed = False
+        self.wait_for_all_ranks = False
         self.pending: int | None = None
-        self.since = 0.0  # when it came
-        self.depth = 0
-        self.previous: dict = {}
+        self._received_at = 0.0
+        self._depth = 0
+        self._previous: dict = {}
 
-    def __enter__(self) -> Interrupts:
+    def __enter__(self) -> SignalHandler:
         for number in (signal.SIGINT, signal.SIGTERM):
-            self.previous[number] = signal.signal(number, self._handle)
+            self._previous[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *exc) -> None:
-        for number, handler in self.previous.items():
+        for number, handler in self._previous.items():
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame) -> None:
         if self.pending is not None:
-            if number == signal.SIGTERM and time.monotonic() - self.since < REPEATED:
+            if number == signal.SIGTERM and time.monotonic() - self._received_at < REPEAT_SECONDS:
                 return
             os.write(sys.stderr.fileno(), b"\nstopped at once; the files written so far are whole\n")
             os._exit(128 + number)
-        self.pending, self.since = number, time.monotonic()
+        self.pending, self._received_at = number, time.monotonic()
         os.write(sys.stderr.fileno(), b"\nstopping: saving first (once more to stop at once)\n")
-        if self.depth == 0 and not self.agreed:
+        if self._depth == 0 and not self.wait_for_all_ranks:
             raise Interrupted(number)
 
-    def agree(self) -> None:
-        """Stops now: all processes have heard that one was asked to."""
+    def stop_now(self) -> None:
+        """Raise Interrupted. All ranks call this after the same step, whichever of them received the signal."""
         raise Interrupted(self.pending or signal.SIGTERM)
 
     @contextlib.contextmanager
     def deferred(self):
-        self.depth += 1
+        """Hold a signal back until the block is left."""
+        self._depth += 1
         try:
             yield
         finally:
-            self.depth -= 1
-        if self.pending is not None and self.depth == 0 and not self.agreed:
+            self._depth -= 1
+        if self.pending is not None and self._depth == 0 and not self.wait_for_all_ranks:
             raise Interrupted(self.pending)

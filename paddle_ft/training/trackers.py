@@ -68,15 +68,21 @@ class VisualDL:
 class Trackers:
     """All trackers that are switched on, as one. With none it does nothing, so the loop needs no `if`."""
 
-    def __init__(self, config, folder: Path, ids: dict[str, str] | None = None):
+    def __init__(self, config, folder: Path, ids: dict[str, str] | None = None, enabled: bool = True):
         wanted = []
-        if config.tracking.wandb != "off":
+        if enabled and config.tracking.wandb != "off":
             wanted.append(Wandb)
-        if config.tracking.visualdl:
+        if enabled and config.tracking.visualdl:
             wanted.append(VisualDL)
         self.active: list[Any] = []
         for kind in wanted:
             self._guard(kind.name, lambda kind=kind: self.active.append(kind(config, folder, (ids or {}).get(kind.name))))
+
+    def __enter__(self) -> Trackers:
+        return self
+
+    def __exit__(self, *exc) -> None:
+        self.close()
 
     def _guard(self, name: str, action) -> None:
         try:

@@ -8,8 +8,9 @@ import pytest
 from paddle_ft import cli
 from paddle_ft.config.load import load_config, to_yaml
 from paddle_ft.runs.directory import RunDir
+from paddle_ft.runs.integrity import write_directory
 from paddle_ft.tasks import find_task
-from paddle_ft.training import checkpoint
+from tests.support.tasks import give_model
 from tests.tasks.masked_lm.test_task import PIECES, SIZES
 
 TEXTS = ["the [MASK] film is [MASK] good", "a [MASK]"]
@@ -18,7 +19,7 @@ TEXTS = ["the [MASK] film is [MASK] good", "a [MASK]"]
 def task_of(config, folder, seed):
     """A model whose guesses differ from place to place, and from those of another seed."""
     task = find_task("masked_lm")(config)
-    task.load_model(folder, None)
+    give_model(task, folder, None)
     paddle.seed(seed)
     for parameter in task.model.parameters():
         if parameter.ndim > 1:
@@ -34,11 +35,11 @@ def run(tmp_path):
     (tmp_path / "words" / "vocab.txt").write_text("".join(f"{piece}\n" for piece in PIECES))
     fresh = ["model.pretrained=null", f"model.config={SIZES}", f"model.tokenizer={tmp_path / 'words'}", "device=cpu"]
     before, after = (task_of(load_config("distilbert_imdb_mlm", fresh), tmp_path / "tokenizer", seed) for seed in (1, 4))
-    before.save_model(tmp_path / "start")
+    before.bundle.save(tmp_path / "start")
     folder = RunDir(tmp_path / "run")
     folder.path.mkdir()
     folder.write_config(to_yaml(load_config("distilbert_imdb_mlm", [f"model.pretrained={tmp_path / 'start'}", "device=cpu"])))
-    checkpoint.write(folder / "best", after.save_model)
+    write_directory(folder / "best", after.bundle.save)
     return folder.path, before, after
 
 

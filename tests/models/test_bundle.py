@@ -16,9 +16,13 @@ from paddlenlp.transformers import (
     GPTLMHeadModel,
 )
 
-from paddle_ft.models import bundle as models
+from paddle_ft.models.build import load_pretrained, resize_vocabulary, tie_head
+from paddle_ft.models.bundle import _with_fast_tokenizer, load_bundle, reload_bundle
+from paddle_ft.models.request import ModelRequest
+from paddle_ft.models.resolve import resolve
 from paddle_ft.system.errors import UserError
 from paddle_ft.tokenization.fast import fast_tokenizer
+from paddle_ft.tokenization.load import load_tokenizer
 
 SIZES = {"vocab_size": 11, "d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2,
          "decoder_attention_heads": 2, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "max_position_embeddings": 40}  # fmt: skip
@@ -28,7 +32,7 @@ def bart(tied: bool):
     paddle.seed(1)
     model = BartForConditionalGeneration(BartConfig(**SIZES))
     if tied:
-        models.tie_head(model, from_scratch=True)
+        tie_head(model, from_scratch=True)
     model.final_logits_bias += 0.5
     model.eval()
     return model
@@ -44,7 +48,7 @@ def test_new_rows_are_the_mean_of_the_old_and_old_logits_stay(tied):
     model = bart(tied)
     before, head = logits(model), model.lm_head_weight.numpy()
     old = model.bart.shared.weight.numpy()
-    models.resize_vocabulary(model, 14)
+    resize_vocabulary(model, 14)
     new = model.bart.shared.weight.numpy()
     assert new.shape == (14, 16)
     assert (new[:11] == old).all()
@@ -60,7 +64,7 @@ def test_new_rows_are_the_mean_of_the_old_and_old_logits_stay(tied):
 
 def test_new_rows_are_trained():
     model = bart(tied=True)
-    models.resize_vocabulary(model, 12)
+    resize_vocabulary(model, 12)
     model(input_ids=paddle.to_tensor([[0, 11, 2]]), decoder_input_ids=paddle.to_tensor([[2, 0]])).sum().backward()
     weight = model.bart.shared.weight
     assert any(parameter is weight for parameter in model.parameters())
@@ -70,8 +74,8 @@ def test_new_rows_are_trained():
 def test_rows_enough_are_left_alone():
     model = bart(tied=True)
     weight = model.bart.shared.weight
-    models.resize_vocabulary(model, 11)
-    models.resize_vocabulary(model, 9)
+    resize_vocabulary(model, 11)
+    resize_vocabulary(model, 9)
     assert model.bart.shared.weight is weight
 
 
@@ -82,7 +86,7 @@ def test_gpt2_grows_with_its_tied_head():
     model.eval()
     ids = paddle.to_tensor([[3, 4]])
     before = model(ids).numpy()
-    models.resize_vocabulary(model, 15)
+    resize_vocabulary(model, 15)
     after = model(ids).numpy()
     assert after.shape[-1] == 15
     np.testing.assert_allclose(after[..., :12], before, atol=1e-6)
@@ -96,7 +100,7 @@ def english(tmp_path):
     (tmp_path / "vocab.json").write_text(json.dumps(words, ensure_ascii=False), encoding="utf-8")
     (tmp_path / "merges.txt").write_text("#version: 0.2\nĠ a\na b\n", encoding="utf-8")
     tokenizer = BartTokenizer(str(tmp_path / "vocab.json"), str(tmp_path / "merges.txt"))
-    models.save(models._with_fast_tokenizer(bart(tied=True), tokenizer, tmp_path / "tokenizer"), tmp_path)
+    _with_fast_tokenizer(bart(tied=True), tokenizer, tmp_path / "tokenizer").save(tmp_path)
     return tmp_path
 
 
@@ -104,10 +108,11 @@ def test_added_tokens_survive_save_and_load(english, tmp_path):
     from paddle_ft.config.schema import ModelSection
 
     added = {"additional_special_tokens": ["<line>", "<genre:rap>"]}
-    loaded = models.load("seq2seq", ModelSection(pretrained=str(english)), tmp_path / "built", lambda: [], added)
+    request = ModelRequest("seq2seq", special_tokens=added)
+    loaded = load_bundle(ModelSection(pretrained=str(english)), request, tmp_path / "built")
     assert loaded.model.bart.shared.weight.shape == [13, 16]
-    models.save(loaded, tmp_path / "saved")
-    again = models.reload("seq2seq", tmp_path / "saved")
+    loaded.save(tmp_path / "saved")
+    again = reload_bundle("seq2seq", tmp_path / "saved")
     assert again.model.bart.shared.weight.shape == [13, 16]
     text = "<genre:rap>ab<line>c<mask> a"
     expected = [0, 12, 9, 11, 6, 10, 8, 2]
@@ -122,13 +127,14 @@ def test_from_scratch_the_vocabulary_holds_the_added_tokens(tmp_path):
 
     section = ModelSection(config={key: value for key, value in SIZES.items() if key != "vocab_size"})
     added = {"additional_special_tokens": ["<line>"]}
-    loaded = models.load("seq2seq", section, tmp_path / "t", lambda: ["今天"], added)
+    loaded = load_bundle(section, ModelRequest("seq2seq", ["今天"], added), tmp_path / "t")
     assert loaded.fast_tokenizer.encode("今<line>天").ids[2] == len(loaded.tokenizer) - 1 == loaded.model.config.vocab_size - 1
 
 
 def test_sizes_under_an_alias_count(tmp_path):
     """PaddleNLP accepts dim and n_layers for DistilBERT, and builds the default sizes all the same."""
-    from paddle_ft.models.bundle import character_tokenizer, from_scratch
+    from paddle_ft.models.build import from_scratch
+    from paddle_ft.tokenization.build import character_tokenizer
 
     tokenizer = character_tokenizer(["abc"], tmp_path)
     sizes = {"dim": 32, "hidden_dim": 64, "n_layers": 1, "n_heads": 2}
@@ -137,7 +143,8 @@ def test_sizes_under_an_alias_count(tmp_path):
 
 
 def test_an_unknown_size_is_answered_with_the_usual_ones(tmp_path):
-    from paddle_ft.models.bundle import character_tokenizer, from_scratch
+    from paddle_ft.models.build import from_scratch
+    from paddle_ft.tokenization.build import character_tokenizer
 
     with pytest.raises(UserError) as caught:
         from_scratch("causal_lm", {"zzz": 3}, character_tokenizer(["abc"], tmp_path))
@@ -159,7 +166,7 @@ def as_pdparams(directory):
 
 def test_pdparams_are_loaded_as_paddlenlp_loads_them(english):
     saved = as_pdparams(english)
-    loaded = models.load_pretrained("seq2seq", models.resolve(str(english), "seq2seq"))
+    loaded = load_pretrained("seq2seq", resolve(str(english), "seq2seq"))
     assert loaded.state_dict().keys() == saved.state_dict().keys()
     assert all((value == saved.state_dict()[name]).all() for name, value in loaded.state_dict().items())
     assert loaded.generation_config.to_dict() == saved.generation_config.to_dict()
@@ -169,7 +176,7 @@ def test_half_precision_pdparams(english):
     as_pdparams(english)
     state = {name: value.astype("bfloat16") for name, value in paddle.load(str(english / "model_state.pdparams")).items()}
     paddle.save(state, str(english / "model_state.pdparams"))
-    loaded = models.load_pretrained("seq2seq", english).bart.shared.weight
+    loaded = load_pretrained("seq2seq", english).bart.shared.weight
     expected = BartForConditionalGeneration.from_pretrained(str(english)).bart.shared.weight
     assert loaded.dtype == expected.dtype and (loaded == expected).all()
 
@@ -193,7 +200,7 @@ def test_a_pickle_in_place_of_weights_is_not_run(english, index, tmp_path):
         (english / "model.safetensors.index.json").write_text(json.dumps(content))
     message = r"damaged|not a safetensors file|header" if index else r"its pickle asks for posix.mkdir, .*; nothing was run"
     with pytest.raises(UserError, match=f"the model cannot be loaded: {re.escape(str(file))}: .*({message})"):
-        models.load_pretrained("seq2seq", english)
+        load_pretrained("seq2seq", english)
     assert not (tmp_path / "harmed").exists()
 
 
@@ -212,11 +219,11 @@ def test_a_tokenizer_class_that_would_unpickle(english, name, message, tmp_path)
     (english / "model.safetensors").unlink()
     (english / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": name}))
     with pytest.raises(UserError, match=f"tokenizer_config.json: .*{message}"):
-        models.load_tokenizer(english)
+        load_tokenizer(english)
     assert not (tmp_path / "harmed").exists()
 
 
 def test_a_tokenizer_class_that_does_not_fit_its_files(tmp_path):
     (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "CTRLTokenizer"}')
     with pytest.raises(UserError, match=r"CTRLTokenizer \(tokenizer_class\) cannot be made of the files here"):
-        models.load_tokenizer(tmp_path)
+        load_tokenizer(tmp_path)

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from paddle_ft.data.samples import reviews
-from paddle_ft.models import bundle as models
+from paddle_ft.models.resolve import builtin_files, resolve
 from paddle_ft.system.errors import UserError
+from paddle_ft.tokenization.build import wordpiece_tokenizer
 
 KIND = "sequence_classification"
 
@@ -19,7 +20,7 @@ def home(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["bert-large-uncased", "distilbert-base-uncased"])
 def test_the_recipes_models_are_known_with_all_their_files(home, name):
-    files = {file.path.rsplit("/", 1)[1]: file.url for file in map(_texts, models.builtin_files(name, KIND))}
+    files = {file.path.rsplit("/", 1)[1]: file.url for file in map(_texts, builtin_files(name, KIND))}
     assert set(files) == {"model_state.pdparams", "vocab.txt"}
     assert all(url.endswith((f"{name}.pdparams", f"{name}-vocab.txt")) for url in files.values())
     assert all(url.startswith("https://") for url in files.values())  # PaddleNLP gives some as http://
@@ -34,21 +35,21 @@ def _texts(wanted):
 
 
 def test_capitals_count_where_the_built_in_says_so(home):
-    models.builtin_files("bert-base-cased", KIND)
-    models.builtin_files("bert-base-uncased", KIND)
+    builtin_files("bert-base-cased", KIND)
+    builtin_files("bert-base-uncased", KIND)
     settings = [json.loads((home / f"bert-base-{case}" / "tokenizer_config.json").read_text()) for case in ("cased", "uncased")]
     assert [one["do_lower_case"] for one in settings] == [False, True]
 
 
 def test_a_misspelt_name_gets_those_like_it(home):
     with pytest.raises(UserError, match="bert-large-uncase: no such directory, and not the name .*bert-large-uncased"):
-        models.resolve("bert-large-uncase", KIND)
+        resolve("bert-large-uncase", KIND)
 
 
 def test_a_wordpiece_vocabulary(tmp_path):
     texts = [row["text"] for row in reviews.rows("train")]
-    first = models.wordpiece_tokenizer(texts, tmp_path / "a", 500)
-    models.wordpiece_tokenizer(texts, tmp_path / "b", 500)
+    first = wordpiece_tokenizer(texts, tmp_path / "a", 500)
+    wordpiece_tokenizer(texts, tmp_path / "b", 500)
     assert (tmp_path / "a" / "vocab.txt").read_bytes() == (tmp_path / "b" / "vocab.txt").read_bytes()
     assert len(first) <= 500
     assert first.tokenize("A gripping story") == ["a", "gripping", "story"]

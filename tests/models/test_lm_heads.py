@@ -17,8 +17,9 @@ from paddlenlp.transformers import (
 )
 from safetensors.numpy import load_file
 
-from paddle_ft.models import bundle as models
+from paddle_ft.models.build import input_embedding, load_pretrained, resize_vocabulary, tie_head
 from paddle_ft.models.lm_heads import causal_lm_logits, freeze_row, masked_lm_logits
+from paddle_ft.models.resolve import resolve
 from paddle_ft.system.errors import UserError
 from tests.support.paths import FIXTURES as ARCHIVES
 from tests.support.tiny_models import SIZES
@@ -62,9 +63,9 @@ def test_padding_changes_nothing(name):
 @pytest.mark.parametrize("name", MASKED)
 def test_head_and_embedding_are_one_parameter_and_take_both_gradients(name):
     model = masked_model(name)
-    models.tie_head(model, from_scratch=True)
+    tie_head(model, from_scratch=True)
     before = masked_lm_logits(model, IDS, MASK, paddle.to_tensor([1])).numpy()
-    embedding = models.input_embedding(model).weight
+    embedding = input_embedding(model).weight
     assert sum(list(p.shape) in ([20, 16], [16, 20]) for p in model.parameters()) == 1
     masked_lm_logits(model, IDS, MASK, paddle.to_tensor([1])).sum().backward()
     assert float(embedding.grad[15].abs().sum()) > 0  # token 15 stands in no input: this is the head's gradient
@@ -74,20 +75,20 @@ def test_head_and_embedding_are_one_parameter_and_take_both_gradients(name):
 
 def test_the_tied_distilbert_is_saved_as_plain_paddlenlp_has_it(tmp_path):
     model = masked_model("distilbert")
-    models.tie_head(model, from_scratch=True)
+    tie_head(model, from_scratch=True)
     expected = masked_lm_logits(model, IDS, MASK, paddle.arange(10)).numpy()
     model.save_pretrained(str(tmp_path), safe_serialization=True)
     plain = DistilBertForMaskedLM.from_pretrained(str(tmp_path))
     plain.eval()
     np.testing.assert_allclose(plain(IDS, MASK).reshape([-1, 20]).numpy(), expected, atol=1e-6)
-    again = models.load_pretrained("masked_lm", tmp_path)
-    assert models.tie_head(again)
+    again = load_pretrained("masked_lm", tmp_path)
+    assert tie_head(again)
     assert not any(name == "vocab_projector.weight" for name, _ in again.named_parameters())
 
 
 def test_a_projection_trained_apart_is_kept(tmp_path, capsys):
     model = masked_model("distilbert")
-    assert not models.tie_head(model)
+    assert not tie_head(model)
     assert "stay two parameters" in capsys.readouterr().err
     assert any(name == "vocab_projector.weight" for name, _ in model.named_parameters())
 
@@ -126,13 +127,13 @@ def test_spare_rows_of_a_padded_vocabulary_become_the_mean_of_the_known_ones():
     """PaddleNLP's gpt2-medium has 50,304 rows for 50,257 tokens."""
     model = gpt(24)
     old = model.gpt.embeddings.word_embeddings.weight.numpy()
-    models.resize_vocabulary(model, 23, known=20)
+    resize_vocabulary(model, 23, known=20)
     new = model.gpt.embeddings.word_embeddings.weight
     assert model.lm_head.weight is new
     assert (new.numpy()[:20] == old[:20]).all()
     np.testing.assert_allclose(new.numpy()[20:23], np.tile(old[:20].mean(axis=0), (3, 1)), rtol=1e-5, atol=1e-7)
     assert (new.numpy()[23] == old[23]).all()
-    models.resize_vocabulary(model, 26, known=23)
+    resize_vocabulary(model, 26, known=23)
     assert model.lm_head.weight.shape == [26, 16]
     assert model.config.vocab_size == 26
 
@@ -149,9 +150,9 @@ def original(tmp_path, monkeypatch):
         family = name.split("/")[0]
         with tarfile.open(ARCHIVES / f"{family}.tar.xz") as archive:
             archive.extractall(tmp_path / family, filter="data")
-        directory = models.resolve(str(tmp_path / name), kind)
-        model = models.load_pretrained(kind, directory)
-        models.tie_head(model)
+        directory = resolve(str(tmp_path / name), kind)
+        model = load_pretrained(kind, directory)
+        tie_head(model)
         model.eval()
         files = [tmp_path / name / f"{kind}.safetensors" for kind in ("reference_outputs", "gradients")]
         return model, {key: value for file in files if file.exists() for key, value in load_file(str(file)).items()}
@@ -174,14 +175,14 @@ def test_an_original_masked_model_gives_its_own_logits_and_gradients(original, f
     ids, mask = (paddle.to_tensor(reference[f"input.{name}"].astype("int64")) for name in ("input_ids", "attention_mask"))
     positions = np.flatnonzero(mask.numpy().reshape(-1))
     logits = masked_lm_logits(model, ids, mask, paddle.to_tensor(positions))
-    check_against(reference, logits, positions, models.input_embedding(model).weight)
+    check_against(reference, logits, positions, input_embedding(model).weight)
 
 
 def test_an_original_gpt2_gives_its_own_logits_and_gradients(original):
     model, reference = original("gpt2/causal_lm", "causal_lm")
     positions = np.flatnonzero(reference["input.attention_mask"].reshape(-1))
     logits = causal_lm_logits(model, paddle.to_tensor(reference["input.input_ids"].astype("int64")), paddle.to_tensor(positions))
-    check_against(reference, logits, positions, models.input_embedding(model).weight)
+    check_against(reference, logits, positions, input_embedding(model).weight)
 
 
 def test_a_gpt2_with_a_head_of_its_own_is_refused(original):

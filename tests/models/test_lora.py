@@ -18,8 +18,9 @@ from safetensors.numpy import load_file
 
 import convert
 from paddle_ft.config.schema import LoRASection
-from paddle_ft.models import bundle as models
 from paddle_ft.models import lora
+from paddle_ft.models.build import input_embedding, load_pretrained, tie_head
+from paddle_ft.models.bundle import ModelBundle
 from paddle_ft.models.lm_heads import causal_lm_logits, freeze_row, masked_lm_logits
 from paddle_ft.system.errors import UserError
 from tests.support.tiny_models import BART, IDS, MASK, SIZES
@@ -63,7 +64,7 @@ def family(request):
     model = make()
     for parameter in model.parameters():
         parameter.set_value(paddle.randn(parameter.shape) * 0.3)
-    models.tie_head(model, from_scratch=True)
+    tie_head(model, from_scratch=True)
     model.eval()
     return model, kind, outputs, heads
 
@@ -104,11 +105,11 @@ def test_plain_paddlenlp_loads_what_is_saved(family, tmp_path):
     trained_adapters(model)
     expected, before = outputs(model).numpy(), bits(model)
     assert abs(expected - without).max() > 0.01
-    models.save(models.Loaded(model, None, None, {}), tmp_path)
+    ModelBundle(model, None, None, {}).save(tmp_path)
     assert bits(model) == before
     assert not any("lora" in name for name in load_file(str(tmp_path / "model.safetensors")))
     plain = cls.from_pretrained(str(tmp_path))
-    models.tie_head(plain)
+    tie_head(plain)
     plain.eval()
     np.testing.assert_allclose(outputs(plain).numpy(), expected, rtol=1e-6, atol=2e-6)
 
@@ -116,11 +117,11 @@ def test_plain_paddlenlp_loads_what_is_saved(family, tmp_path):
 def test_hugging_face_gets_the_merged_weights(family, tmp_path):
     model, kind, outputs, _ = family
     trained_adapters(model)
-    models.save(models.Loaded(model, None, None, {}), tmp_path / "saved")
+    ModelBundle(model, None, None, {}).save(tmp_path / "saved")
     convert.to_hf(tmp_path / "saved", tmp_path / "hf", progress=False)
     convert.to_paddle(tmp_path / "hf", tmp_path / "again", progress=False)
-    again = models.load_pretrained(kind, tmp_path / "again")
-    models.tie_head(again)
+    again = load_pretrained(kind, tmp_path / "again")
+    tie_head(again)
     again.eval()
     np.testing.assert_allclose(outputs(again).numpy(), outputs(model).numpy(), rtol=1e-6, atol=2e-6)
 
@@ -128,10 +129,10 @@ def test_hugging_face_gets_the_merged_weights(family, tmp_path):
 def test_a_training_goes_on_from_the_very_same_bits(family, tmp_path):
     model, kind, outputs, _ = family
     trained_adapters(model, LoRASection(rank=3, alpha=5, dropout=0.25, targets=["q_proj", "v_proj"]))
-    models.save(models.Loaded(model, None, None, {}), tmp_path)
+    ModelBundle(model, None, None, {}).save(tmp_path)
     lora.save(model, tmp_path)
-    again = models.load_pretrained(kind, tmp_path)
-    tied = models.tie_head(again)
+    again = load_pretrained(kind, tmp_path)
+    tied = tie_head(again)
     lora.restore(again, tmp_path / lora.FILE)
     again.eval()
     assert bits(again) == bits(model)
@@ -150,7 +151,7 @@ def test_tied_heads_follow_a_trained_embedding(family):
     if kind == "sequence_classification":
         pytest.skip("has no head over the vocabulary")
     lora.add(model, LoRASection(rank=2), new_tokens=True)
-    embedding = models.input_embedding(model).weight
+    embedding = input_embedding(model).weight
     names = {name for name, p in model.named_parameters() if not p.stop_gradient and "lora" not in name}
     assert names - heads == {name for name, p in model.named_parameters() if p is embedding}
     outputs(model)[:, -1].square().sum().backward()
@@ -191,9 +192,9 @@ def test_a_head_of_its_own_as_large_as_the_vocabulary_is_frozen():
 def test_a_frozen_embedding_needs_no_frozen_row():
     model = GPTLMHeadModel(GPTConfig(**SIZES))
     lora.add(model, LoRASection(), new_tokens=False)
-    freeze_row(models.input_embedding(model).weight, 1)
+    freeze_row(input_embedding(model).weight, 1)
     causal_lm_logits(model, IDS, EVERY).sum().backward()
-    assert models.input_embedding(model).weight.grad is None
+    assert input_embedding(model).weight.grad is None
 
 
 def test_what_is_trained_is_said(capsys):

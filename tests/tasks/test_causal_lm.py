@@ -13,9 +13,11 @@ from tokenizers.pre_tokenizers import ByteLevel
 from paddle_ft import cli
 from paddle_ft.config.load import load_config
 from paddle_ft.data.rows import Rows
-from paddle_ft.models import bundle as models
+from paddle_ft.models.build import input_embedding
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks import find_task
+from paddle_ft.tasks.shared.evaluate import evaluate
+from tests.support.tasks import give_model, reload_model
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32,
          "max_position_embeddings": 32, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}  # fmt: skip
@@ -45,7 +47,7 @@ def make(start, tmp_path):
             f"model.pretrained={start}", "data.cache=false", "task.max_text_length=8", "eval.bootstrap_samples=100", *more,
         ])  # fmt: skip
         task = find_task("causal_lm")(config)
-        task.load_model(tmp_path / "tokenizer", None)
+        give_model(task, tmp_path / "tokenizer", None)
         task.model.eval()
         return task
 
@@ -63,7 +65,7 @@ def text_ids(text):
 def test_an_example_and_its_targets(make):
     task = make()
     dataset = task.encode(rows("abc", "a"), "train")
-    batch = task.collate(dataset, np.array([0, 1]), np.random.default_rng(0))
+    batch = task.collate_fn(dataset, np.array([0, 1]), np.random.default_rng(0))
     a, b, c = text_ids("abc")
     assert batch["input_ids"].tolist() == [[BOS, a, b, c, EOS], [BOS, a, EOS, PAD, PAD]]
     assert batch["positions"].tolist() == [0, 1, 2, 3, 5, 6]  # nothing is said after <EOS>, and padding is never a target
@@ -74,7 +76,7 @@ def test_an_example_and_its_targets(make):
 def test_padding_to_a_multiple_adds_no_target(make):
     task, padded = make(), make("train.pad_to_multiple_of=4")
     dataset = task.encode(rows("abc", "a"), "train")
-    plain, wide = (one.collate(dataset, np.array([0, 1]), np.random.default_rng(0)) for one in (task, padded))
+    plain, wide = (one.collate_fn(dataset, np.array([0, 1]), np.random.default_rng(0)) for one in (task, padded))
     assert wide["input_ids"].shape == (2, 8)
     assert (wide["input_ids"][:, :5] == plain["input_ids"]).all() and (wide["input_ids"][:, 5:] == PAD).all()
     assert wide["positions"].tolist() == [0, 1, 2, 3, 8, 9]
@@ -117,25 +119,25 @@ def test_metadata_stands_before_the_text_in_the_order_asked_for(make):
 
 def test_one_set_of_texts_is_split_70_20_10_whatever_the_seed(make):
     every = rows(*[f"text {i}" for i in range(100)])
-    parts = make().arrange({"train": every})
+    parts = make().prepare_rows({"train": every})
     assert {split: len(part) for split, part in parts.items()} == {"train": 70, "validation": 20, "test": 10}
     texts = [row["text"] for part in parts.values() for row in part.rows]
     assert sorted(texts) == sorted(row["text"] for row in every.rows)
     order = np.random.default_rng(2022).permutation(100)  # drawn, as files are often sorted
     assert [row["text"] for row in parts["test"].rows] == [f"text {i}" for i in order[:10]]
     assert [row["text"] for row in parts["validation"].rows] == [f"text {i}" for i in order[10:30]]
-    again = make("seed=7").arrange({"train": every})
+    again = make("seed=7").prepare_rows({"train": every})
     assert [row["text"] for part in again.values() for row in part.rows] == texts
 
 
 def test_splits_that_are_given_stay(make):
     given = {"train": rows("a"), "validation": rows("b")}
-    assert make().arrange(given) is given
+    assert make().prepare_rows(given) is given
 
 
 def test_a_split_that_leaves_nothing_to_train_on(make):
     with pytest.raises(UserError, match="of 1 texts none is left to train on"):
-        make("task.test_share=0.9").arrange({"train": rows("a")})
+        make("task.test_share=0.9").prepare_rows({"train": rows("a")})
 
 
 def test_the_written_texts(make):
@@ -157,7 +159,7 @@ def test_new_rows_are_the_mean_and_the_rest_stays(make, start):
 def test_the_padding_row_takes_no_gradient_the_other_new_rows_do(make):
     task = make()
     weight = task.model.gpt.embeddings.word_embeddings.weight
-    batch = task.collate(task.encode(rows("abc", "a"), "train"), np.array([0, 1]), np.random.default_rng(0))
+    batch = task.collate_fn(task.encode(rows("abc", "a"), "train"), np.array([0, 1]), np.random.default_rng(0))
     task.loss({name: paddle.to_tensor(value) for name, value in batch.items()}).backward()
     gradient = abs(weight.grad.numpy()).sum(axis=1)
     assert gradient[PAD] == 0
@@ -166,7 +168,7 @@ def test_the_padding_row_takes_no_gradient_the_other_new_rows_do(make):
 
 def test_the_vocabulary_survives_save_and_load_in_plain_paddlenlp(make, tmp_path):
     task = make()
-    task.save_model(tmp_path / "saved")
+    task.bundle.save(tmp_path / "saved")
     plain = GPTLMHeadModel.from_pretrained(str(tmp_path / "saved"))
     plain.eval()
     ids = [BOS, *text_ids("abc")]
@@ -178,9 +180,9 @@ def test_the_vocabulary_survives_save_and_load_in_plain_paddlenlp(make, tmp_path
     assert tokenizer("<BOS>abc<EOS>")["input_ids"] == [*ids, EOS]
     assert (tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token) == ("<BOS>", "<EOS>", "<PAD>")
     again = make()
-    again.reload_model(tmp_path / "saved")
+    reload_model(again, tmp_path / "saved")
     assert again.fast_tokenizer.encode("<BOS>abc<EOS>").ids == [*ids, EOS]
-    assert models.input_embedding(again.model).weight.shape == [260, 16]
+    assert input_embedding(again.model).weight.shape == [260, 16]
 
 
 def test_a_head_of_its_own_is_refused(make, start):
@@ -213,7 +215,7 @@ def test_loss_and_perplexity_are_those_of_the_models_own_logits(make):
         logits = task.model(paddle.to_tensor([ids.tolist()]))[0]
         each = [-paddle.nn.functional.log_softmax(logits[t])[int(ids[t + 1])].item() for t in range(len(ids) - 1)]
         nll, count = [*nll, sum(each)], count + len(each)
-    metrics = task.evaluate(dataset, "").metrics
+    metrics = evaluate(task, dataset, "").metrics
     assert metrics["tokens"] == count == 12
     assert metrics["loss"] == pytest.approx(sum(nll) / count, abs=2e-6)
     assert metrics["perplexity"] == pytest.approx(math.exp(sum(nll) / count), rel=1e-4)
@@ -223,7 +225,7 @@ def test_the_unigram_baseline_by_hand(make):
     """Training targets: a a <EOS>; 260 entries with one added: 263."""
     task = make()
     train, dataset = task.encode(rows("aa"), "train"), task.encode(rows("ab"), "validation")
-    name, scores = task.baseline(dataset, train)
+    ((name, scores),) = task.baselines(dataset, train).items()
     assert name == "unigram"
     expected = ((263 / 3) * (263 / 1) * (263 / 2)) ** (1 / 3)
     assert scores.metrics["perplexity"] == pytest.approx(expected, rel=1e-5)

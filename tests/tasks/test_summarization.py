@@ -10,7 +10,9 @@ from paddle_ft.data.rows import Rows
 from paddle_ft.generation import GenerationOptions
 from paddle_ft.system.runtime import seed_everything
 from paddle_ft.tasks.base import Dataset
+from paddle_ft.tasks.shared.evaluate import evaluate, run_eval_steps
 from paddle_ft.tasks.summarization import Summarization
+from tests.support.tasks import give_model
 from tests.support.tiny_runs import PAIRS, overrides
 
 ROWS = [{"source": source, "target": target} for source, target in PAIRS]
@@ -19,7 +21,7 @@ ROWS = [{"source": source, "target": target} for source, target in PAIRS]
 def build(folder, *more) -> Summarization:
     task = Summarization(load_config("bart_lcsts", overrides(folder, *more)))
     seed_everything(5)
-    task.load_model(folder / "tokenizer", Rows(rows=ROWS))
+    give_model(task, folder / "tokenizer", Rows(rows=ROWS))
     for parameter in task.model.parameters():
         parameter.set_value(parameter * 8)  # fresh weights are so small that every text comes out the same
     task.model.eval()
@@ -112,7 +114,7 @@ def test_english_has_rougelsum_and_the_samples_are_those_of_the_configuration(ta
 def test_the_lead_is_as_long_as_the_training_targets(task):
     """Training targets of 2 characters, those to be scored of 4: the lead may not know these."""
     train = dataset([("任何文章", "两字"), ("其他文章", "二字")])
-    name, scores = task.baseline(dataset([("北京今天下雨", "雨北京下"), ("上海", "雪上海下")]), train)
+    ((name, scores),) = task.baselines(dataset([("北京今天下雨", "雨北京下"), ("上海", "雪上海下")]), train).items()
     assert name == "lead"
     assert [row["prediction"] for row in scores.predictions] == ["北京", "上海"]
     assert scores.metrics["lead_length"] == 2
@@ -121,8 +123,8 @@ def test_the_lead_is_as_long_as_the_training_targets(task):
 
 def test_evaluate_puts_loss_and_scores_together(task):
     data = task.encode(Rows(rows=ROWS), "test")
-    scores = task.evaluate(data, "evaluate")
-    assert scores.metrics["loss"] == pytest.approx(task.mean_loss(data, "again"), abs=1e-6)
+    scores = evaluate(task, data, "evaluate")
+    assert scores.metrics["loss"] == pytest.approx(run_eval_steps(task, data, "again").loss, abs=1e-6)
     texts = task.generate(data.columns["source"], "generate")
     assert [row["prediction"] for row in scores.predictions] == texts
     assert scores.metrics == {"loss": scores.metrics["loss"], **task.score(texts, data).metrics}

@@ -13,8 +13,9 @@ from paddlenlp.transformers import AutoTokenizer, BartConfig, BartForConditional
 
 import convert
 from paddle_ft.config.load import load_config
-from paddle_ft.models import bundle as models
+from paddle_ft.models.build import tie_head
 from paddle_ft.system.errors import UserError
+from paddle_ft.tokenization.build import character_tokenizer
 from paddle_ft.training import run as session
 from tests.support.tiny_runs import PAIRS
 
@@ -60,14 +61,14 @@ class Hub(BaseHTTPRequestHandler):
 def stand_in(tmp_path_factory) -> dict[str, bytes]:
     """A tiny Chinese BART in Hugging Face's layout and two files in lcsts_new's layout, by the paths they are served under."""
     folder = tmp_path_factory.mktemp("stand_in")
-    tokenizer = models.character_tokenizer([text for pair in PAIRS for text in pair], folder / "vocab")
+    tokenizer = character_tokenizer([text for pair in PAIRS for text in pair], folder / "vocab")
     paddle.seed(7)
     ids = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "decoder_start_token_id": 3, "forced_eos_token_id": 3}
     config = BartConfig(vocab_size=len(tokenizer), d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
                         decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, max_position_embeddings=64,
                         **ids)  # fmt: skip
     model = BartForConditionalGeneration(config)
-    models.tie_head(model, from_scratch=True)
+    tie_head(model, from_scratch=True)
     model.save_pretrained(str(folder / "paddle"), safe_serialization=True)
     tokenizer.save_pretrained(str(folder / "paddle"))
     convert.to_hf(str(folder / "paddle"), str(folder / "hf"))

@@ -14,7 +14,7 @@ from paddle_ft.system.world import World
 from paddle_ft.tasks.base import Dataset
 from paddle_ft.training import optim
 from paddle_ft.training import run as session
-from paddle_ft.training.loop import Loop
+from paddle_ft.training.loop import TrainLoop
 from paddle_ft.training.step import Stepper
 from paddle_ft.training.trackers import Trackers
 from tests.support.tiny_runs import overrides, write_pairs
@@ -24,8 +24,9 @@ from tests.training.test_optim import ROWS, Regression
 class Saved(Regression):
     best_metric = "loss"
 
-    def save_model(self, directory):
-        (directory / "weights").write_text("weights")
+    def set_model(self, bundle):
+        super().set_model(bundle)
+        bundle.save = lambda directory: (directory / "weights").write_text("weights")
 
 
 class Noisy(Regression):
@@ -44,7 +45,7 @@ def make_stepper(kind, folder, *more):
 
 def make_loop(folder, *more):
     stepper = make_stepper(Saved, folder, *more)
-    return Loop(stepper.task, stepper, None, stepper.run, Trackers(stepper.task.config, folder))
+    return TrainLoop(stepper.task, stepper, None, stepper.run, Trackers(stepper.task.config, folder))
 
 
 def score(loop, *values):
@@ -86,7 +87,7 @@ def test_each_step_draws_its_own_dropout_and_draws_it_again(tmp_path):
     for _ in range(2):
         stepper = make_stepper(Noisy, tmp_path)
         for step in range(3):
-            stepper.take(step)
+            stepper.train_step(step)
             drawn.append(stepper.task.drawn)
         stepper.close()
     assert len(set(drawn[:3])) == 3
@@ -105,7 +106,7 @@ class Steep(Regression):
 def test_a_gradient_that_is_not_finite_ends_the_run_before_it_reaches_the_weights(tmp_path, limit):
     stepper = make_stepper(Steep, tmp_path, f"train.max_grad_norm={limit}", "train.warmup_proportion=0.0")
     with pytest.raises(UserError) as caught:
-        stepper.take(0)
+        stepper.train_step(0)
     stepper.close()
     assert re.match(
         r"The norm of the gradient of step 1 is (nan|inf), though its loss is finite\. Its rows are in .*bad-batch\.jsonl",

@@ -6,6 +6,7 @@ import pytest
 
 from paddle_ft.config.load import load_config
 from paddle_ft.config.schema import TrainSection
+from paddle_ft.models.bundle import ModelBundle
 from paddle_ft.models.lm_heads import causal_lm_logits, freeze_row
 from paddle_ft.runs.directory import RunDir
 from paddle_ft.system.world import World
@@ -123,11 +124,11 @@ class Words(Task):
         from paddlenlp.transformers import GPTConfig, GPTLMHeadModel
 
         paddle.seed(1)
-        self.model = GPTLMHeadModel(GPTConfig(vocab_size=6, hidden_size=8, num_hidden_layers=1, num_attention_heads=1,
-                                              intermediate_size=8, max_position_embeddings=8))  # fmt: skip
-        freeze_row(self.model.gpt.embeddings.word_embeddings.weight, 0)
+        model = GPTLMHeadModel(GPTConfig(vocab_size=6, hidden_size=8, num_hidden_layers=1, num_attention_heads=1,
+                                         intermediate_size=8, max_position_embeddings=8))  # fmt: skip
+        self.set_model(ModelBundle(model, None, None, {}, freeze_row(model.gpt.embeddings.word_embeddings.weight, 0)))
 
-    def collate(self, dataset, indices, rng):
+    def collate_fn(self, dataset, indices, rng):
         ids = np.stack([dataset.columns["ids"][i] for i in indices])
         return {"input_ids": ids, "positions": np.arange(ids.size - 1), "target_ids": ids.reshape(-1)[1:]}
 
@@ -148,7 +149,7 @@ def test_a_frozen_row_stays_whatever_the_weight_decay(tmp_path):
     stepper = Stepper(task, data, RunDir(tmp_path), World())
     try:
         for step in range(3):
-            stepper.take(step)
+            stepper.train_step(step)
             assert (weight.numpy()[0] == before[0]).all()
     finally:
         stepper.close()
@@ -193,9 +194,10 @@ class Regression(Task):
 
     def __init__(self, config):
         super().__init__(config)
-        self.model = net()
+        model = net()
+        self.set_model(ModelBundle(model, None, None, {}))
 
-    def collate(self, dataset, indices, rng):
+    def collate_fn(self, dataset, indices, rng):
         return {"rows": np.stack([dataset.columns["rows"][i] for i in indices])}
 
     def count_targets(self, batch):
@@ -220,8 +222,8 @@ def test_the_steps_of_a_training_follow_schedule_clipping_and_settings(tmp_path,
     stepper = Stepper(task, data, RunDir(tmp_path), World())
     try:
         for step in range(6):
-            done, _ = stepper.take(step)
-            grads = gradients(wanted, rows[done.work.rows[0]], targets=4)
+            done, _ = stepper.train_step(step)
+            grads = gradients(wanted, rows[done.batches.indices[0]], targets=4)
             norm = np.sqrt(sum((g**2).sum() for g in grads.values()))
             assert float(done.grad_norm) == pytest.approx(norm, rel=1e-4)
             assert norm > 0.3

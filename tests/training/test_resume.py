@@ -13,6 +13,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from paddle_ft.config.load import load_config
+from paddle_ft.runs.integrity import find_damage, write_directory
 from paddle_ft.training import checkpoint
 from paddle_ft.training import run as session
 from tests.support.paths import ROOT
@@ -97,7 +98,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, never_stopped):
 
 
 def write_checkpoint(path: Path, text: str) -> None:
-    checkpoint.write(path, lambda folder: (folder / "weights").write_text(text))
+    write_directory(path, lambda folder: (folder / "weights").write_text(text))
 
 
 def test_a_damaged_checkpoint_is_recognised_and_the_one_before_is_used(tmp_path, capsys):
@@ -122,16 +123,16 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path):
         save_file({"a": np.zeros(4)}, str(folder / "absent" / "weights"))  # safetensors wraps what the disk says
 
     with pytest.raises(checkpoint.UserError, match="could not be written: .*No such file.*The last good checkpoint is intact"):
-        checkpoint.write(tmp_path / "last", full_disk)
+        write_directory(tmp_path / "last", full_disk)
     assert (tmp_path / "last" / "weights").read_text() == "one"
-    assert checkpoint.damage(tmp_path / "last") is None
+    assert find_damage(tmp_path / "last") is None
     assert [p.name for p in tmp_path.iterdir()] == ["last"]
 
     def no_room(folder: Path):
         raise OSError(28, "No space left on device")
 
     with pytest.raises(checkpoint.UserError, match="could not be written: No space left on device. The last good"):
-        checkpoint.write(tmp_path / "last", no_room)
+        write_directory(tmp_path / "last", no_room)
 
 
 def test_no_checkpoint_yet_means_from_the_start(tmp_path):
@@ -155,7 +156,7 @@ def write_state(path: Path, step: int) -> None:
     def fill(folder: Path):
         checkpoint.save_trainer(folder, {}, {"step": step})
 
-    checkpoint.write(path, fill)
+    write_directory(path, fill)
 
 
 def spoil(path: Path) -> None:
@@ -182,7 +183,7 @@ def test_what_was_moved_aside_stays_while_last_is_damaged(tmp_path):
     assert checkpoint.newest(tmp_path) == tmp_path / ".last.old"
 
     def killed(folder: Path):
-        assert checkpoint.damage(tmp_path / ".last.old") is None
+        assert find_damage(tmp_path / ".last.old") is None
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -211,6 +212,6 @@ def test_the_only_whole_checkpoint_is_there_until_the_next_is_in_place(tmp_path,
     monkeypatch.setattr(checkpoint.os, "rename", watched(checkpoint.os.rename))
     checkpoint.write_last(tmp_path, count, lambda folder: checkpoint.save_trainer(folder, {}, {"step": 5}))
     assert len(seen) > 2 and all(seen)
-    assert checkpoint.read_state(tmp_path / "last")["step"] == 5 and checkpoint.damage(tmp_path / "last") is None
+    assert checkpoint.read_state(tmp_path / "last")["step"] == 5 and find_damage(tmp_path / "last") is None
     kept = {"last"} | ({good} if count == 2 and not good.startswith(".") else set())
     assert {path.name for path in tmp_path.iterdir()} == kept

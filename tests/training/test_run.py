@@ -15,6 +15,7 @@ from paddle_ft.config.load import load_config
 from paddle_ft.runs import inference
 from paddle_ft.runs.directory import RunDir
 from paddle_ft.system.errors import UserError
+from paddle_ft.training import resume
 from paddle_ft.training import run as session
 from tests.support.tiny_runs import PAIRS, overrides, write_pairs
 
@@ -145,9 +146,9 @@ def test_a_run_from_before_a_setting_was_there_is_taken_for_one_with_its_default
     assert len(older.splitlines()) == len(text.splitlines()) - 3
     (run / "config.yaml").write_text(older)
     config = str(finished / "config.yaml")
-    session.refuse_other_config(load_config(config), run)
+    resume.refuse_other_config(load_config(config), run)
     with pytest.raises(UserError) as caught:
-        session.refuse_other_config(load_config(config, ["train.warmup_steps=5", "task.max_target_length=9"]), run)
+        resume.refuse_other_config(load_config(config, ["train.warmup_steps=5", "task.max_target_length=9"]), run)
     assert str(caught.value).splitlines()[1:3] == ["  task.max_target_length: 8 then, 9 now", "  train.warmup_steps: 0 then, 5 now"]
 
 
@@ -163,7 +164,7 @@ def test_a_runs_configuration_that_cannot_be_read(finished, tmp_path, text, reas
     run = RunDir(tmp_path)
     (run / "config.yaml").write_text(text)
     with pytest.raises(UserError) as caught:
-        session.refuse_other_config(load_config(str(finished / "config.yaml")), run)
+        resume.refuse_other_config(load_config(str(finished / "config.yaml")), run)
     assert str(caught.value).startswith(f"--resume: {run / 'config.yaml'} cannot be used: ") and reason in str(caught.value)
 
 

@@ -46,15 +46,15 @@ def test_steps_before_an_early_stop_are_logged_and_counted(tmp_path):
 
 @pytest.mark.parametrize("broken", ["validation", "test"])
 def test_two_batches_of_every_split_are_tried_before_anything_is_written(tmp_path, monkeypatch, broken):
-    real, rows = Summarization.evaluate, {}
+    real, rows = Summarization.scores, {}
 
-    def evaluate(self, dataset, label):
+    def scores(self, dataset, result):
         rows.setdefault(dataset.split, []).append(len(dataset))
         if dataset.split == broken:
             raise UserError(f"{broken} cannot be evaluated")
-        return real(self, dataset, label)
+        return real(self, dataset, result)
 
-    monkeypatch.setattr(Summarization, "evaluate", evaluate)
+    monkeypatch.setattr(Summarization, "scores", scores)
     with pytest.raises(UserError, match=f"{broken} cannot be evaluated"):
         train(tmp_path, "eval.eval_batch_size=3")
     assert not (tmp_path / "run").exists()

@@ -11,14 +11,15 @@ import time
 
 import pytest
 
+from paddle_ft.runs.integrity import find_damage
 from paddle_ft.training import checkpoint
-from paddle_ft.training.signals import Interrupted, Interrupts
+from paddle_ft.training.signals import Interrupted, SignalHandler
 
 HANGING_SAVE = """
 import sys, time
 from pathlib import Path
-from paddle_ft.training import checkpoint
-from paddle_ft.training.signals import Interrupts
+from paddle_ft.runs.integrity import write_directory
+from paddle_ft.training.signals import SignalHandler
 
 run = Path(sys.argv[1])
 
@@ -33,10 +34,10 @@ def hang(folder):
     finally:
         time.sleep(60)  # as tidying up on the same disk would
 
-with Interrupts() as interrupts:
+with SignalHandler() as interrupts:
     for how in (fill, hang):
         with interrupts.deferred():
-            checkpoint.write(run / "last", how)
+            write_directory(run / "last", how)
 """
 
 
@@ -81,7 +82,7 @@ def test_a_launcher_that_repeats_sigterm_lets_the_save_finish(tmp_path):
     finally:
         process.kill()
     assert "Interrupted: SIGTERM" in errors and "stopped at once" not in errors
-    assert checkpoint.damage(tmp_path / "last") is None
+    assert find_damage(tmp_path / "last") is None
     assert (tmp_path / "last" / "weights").read_text() == "half"  # the whole of what the script writes
 
 
@@ -93,7 +94,7 @@ def send(number: int) -> None:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_outside_a_save_the_first_signal_stops_at_once(number, code, capfd):
     before = signal.getsignal(number)
-    with pytest.raises(Interrupted) as caught, Interrupts():
+    with pytest.raises(Interrupted) as caught, SignalHandler():
         send(number)
         pytest.fail("the signal was passed over")
     assert caught.value.exit_code == code
@@ -103,7 +104,7 @@ def test_outside_a_save_the_first_signal_stops_at_once(number, code, capfd):
 
 def test_within_saves_it_waits_for_the_outermost(capfd):
     done = []
-    with pytest.raises(Interrupted), Interrupts() as interrupts:
+    with pytest.raises(Interrupted), SignalHandler() as interrupts:
         with interrupts.deferred():
             with interrupts.deferred():
                 send(signal.SIGINT)
@@ -114,11 +115,11 @@ def test_within_saves_it_waits_for_the_outermost(capfd):
 
 
 def test_processes_that_train_together_stop_when_all_agree(capfd):
-    with pytest.raises(Interrupted) as caught, Interrupts() as interrupts:
-        interrupts.agreed = True
+    with pytest.raises(Interrupted) as caught, SignalHandler() as interrupts:
+        interrupts.wait_for_all_ranks = True
         send(signal.SIGTERM)
         with interrupts.deferred():
             pass
         assert interrupts.pending == signal.SIGTERM
-        interrupts.agree()
+        interrupts.stop_now()
     assert caught.value.exit_code == 143

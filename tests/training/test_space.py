@@ -12,7 +12,8 @@ from paddle_ft.models.lora import count_parameters
 from paddle_ft.runs.directory import RunDir
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.runtime import peak_memory_mb
-from paddle_ft.training import checkpoint
+from paddle_ft.system.world import World
+from paddle_ft.training import checkpoint, preflight
 from paddle_ft.training import run as session
 from tests.support.tiny_runs import overrides
 
@@ -64,14 +65,16 @@ def test_frozen_weights_have_no_moments_but_adapters_keep_them_apart(tmp_path, m
 
 def test_the_checkpoints_that_are_kept_count(tmp_path, monkeypatch):
     config = load_config("bart_lcsts", overrides(tmp_path))
-    prepared = session.prepare(config, tmp_path / "tokenizer")
-    prepared.data = {"train": prepared.data["train"]}
-    count, _ = count_parameters(prepared.task.model)
+    task = session.make_task(config, World())
+    rows = session.load_rows(config, task)
+    session.load_model(task, rows["train"])
+    data = {"train": task.encode(rows["train"], "train")}
+    count, _ = count_parameters(task.model)
     run = RunDir(tmp_path)
     with_free(monkeypatch, count * (12 * 2 + 8))
-    session._try_out(prepared, run)
+    preflight.try_out(task, data, run, World())
     config.train.keep_checkpoints = 2
     with pytest.raises(UserError, match="or lower train.keep_checkpoints"):
-        session._try_out(prepared, run)
+        preflight.try_out(task, data, run, World())
     with_free(monkeypatch, count * (12 * 3 + 8))
-    session._try_out(prepared, run)
+    preflight.try_out(task, data, run, World())

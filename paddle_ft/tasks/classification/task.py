@@ -5,20 +5,19 @@ Source of the recipes: the tutorials on DistilBERT and BERT for SST and Quora qu
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
 
 from paddle_ft.config.schema import ModelSection
-from paddle_ft.data.batches import longest_first, pad
+from paddle_ft.data.batches import pad
 from paddle_ft.data.rows import Rows
-from paddle_ft.models import bundle as models
+from paddle_ft.models.request import ModelRequest
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.progress import Progress
-from paddle_ft.tasks.base import Dataset, Scores, Task, TaskOptions
+from paddle_ft.tasks.base import Dataset, EvalResult, EvalStep, Scores, Task, TaskOptions
 from paddle_ft.tasks.classification import labels
+from paddle_ft.tasks.shared.evaluate import run_eval_steps
 
 
 class Options(TaskOptions):
@@ -68,16 +67,16 @@ class Model(ModelSection):
 
 class Classification(Task):
     name = "classification"
-    kind = "sequence_classification"
+    head_type = "sequence_classification"
     Options = Options
     Model = Model
-    fields = ("text", "label")
+    required_fields = ("text", "label")
     optional_fields = ("text_pair",)
     best_metric = "accuracy"
     takes_pairs = True
 
     # -------------------------------------------------------------------------------- model
-    def load_model(self, folder: Path, train: Rows | None) -> None:
+    def model_request(self, train: Rows | None) -> ModelRequest:
         names = labels.class_names([row["label"] for row in train.rows], self.options)
         settings = {
             "id2label": dict(enumerate(names)),
@@ -85,12 +84,12 @@ class Classification(Task):
             "classifier_head": self.config.model.head,
         }
         texts = [row[name] for row in train.rows for name in ("text", "text_pair") if name in row]
-        self._use(models.load(self.kind, self.config.model, folder, lambda: texts, settings=settings))
+        return ModelRequest(self.head_type, texts=texts, settings=settings)
 
-    def _use(self, loaded: models.Loaded) -> None:
+    def set_model(self, bundle) -> None:
         from paddle_ft.models.heads import longest_input, takes_token_types
 
-        super()._use(loaded)
+        super().set_model(bundle)
         self.names = [name for _, name in sorted((int(i), name) for i, name in self.model.config.id2label.items())]
         self.token_types = takes_token_types(self.model)
         self.longest = longest_input(self.model)
@@ -128,7 +127,7 @@ class Classification(Task):
 
         return encode_texts(self.fast_tokenizer, texts, max_length=self.options.max_text_length, label=label, cache=cache)
 
-    def collate(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    def collate_fn(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """input_ids, attention_mask [b, s], token_type_ids [b, s] where the model has them, label, weight [b] where known."""
         rows = [dataset.columns["text"][i] for i in indices]
         batch = {"input_ids": pad(rows, self.model.config.pad_token_id, self.config.train.pad_to_multiple_of, self.longest)}
@@ -159,29 +158,21 @@ class Classification(Task):
         function = getattr(losses, self.options.loss)
         return (function(self.logits(batch), batch["label"], self.options.label_smoothing) * batch["weight"]).sum()
 
+    def eval_step(self, batch: dict[str, Any], indices: np.ndarray) -> EvalStep:
+        return EvalStep(list(self.logits(batch).numpy().astype(np.float64)))
+
     def probabilities(self, dataset: Dataset, label: str) -> np.ndarray:
-        """[n, classes] float64, in the rows' order."""
-        import paddle
+        """Return the probability of every class, [n, classes] float64, in the rows' order."""
+        return _softmax(run_eval_steps(self, dataset, label).rows)
 
-        mine = self.world.mine(len(dataset))
-        logits = np.zeros((len(mine), len(self.names)))
-        rng = np.random.default_rng(0)
-        self.model.eval()
-        with paddle.no_grad(), Progress(len(mine), label, unit="rows") as bar:
-            for places in longest_first(dataset.lengths[mine], self.config.eval.eval_batch_size):
-                batch = self.collate(dataset, mine[places], rng)
-                logits[places] = self.logits({name: paddle.to_tensor(value) for name, value in batch.items()}).numpy()
-                bar.update(len(places))
-        self.model.train()
-        logits = np.array(self.world.gather(list(logits), len(dataset)))
-        exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return exponents / exponents.sum(axis=1, keepdims=True)
-
-    def evaluate(self, dataset: Dataset, label: str) -> Scores:
-        return self.score(dataset, self.probabilities(dataset, label))
+    def scores(self, dataset: Dataset, result: EvalResult) -> Scores:
+        return self.score(dataset, _softmax(result.rows))
 
     def score(self, dataset: Dataset, probabilities: np.ndarray) -> Scores:
-        """All figures of predicted probabilities [n, classes]. "loss" is the plain cross-entropy, whatever was trained with."""
+        """Return all figures of predicted probabilities [n, classes].
+
+        "loss" is the plain cross-entropy, whatever loss the model was trained with.
+        """
         from paddle_ft.metrics.classification import classification_scores, cross_entropy
 
         true = np.asarray(dataset.columns["label"])
@@ -197,18 +188,17 @@ class Classification(Task):
         ]
         return Scores({"loss": round(cross_entropy(true, probabilities), 6), **figures}, predictions)
 
-    def baseline(self, dataset: Dataset, train: Dataset) -> tuple[str, Scores]:
-        """The commonest class of the training rows, for every row."""
+    def baselines(self, dataset: Dataset, train: Dataset) -> dict[str, Scores]:
+        """Return the scores of the most frequent class of the training rows, given to every row."""
         from paddle_ft.metrics.classification import majority_probabilities
 
-        return "majority", self.score(
-            dataset, majority_probabilities(train.columns["label"], len(dataset), len(self.names))
-        )
+        probabilities = majority_probabilities(train.columns["label"], len(dataset), len(self.names))
+        return {"majority": self.score(dataset, probabilities)}
 
     def preview(self, dataset: Dataset, count: int = 2) -> str:
         blocks = []
         for i in range(min(count, len(dataset))):
-            batch = self.collate(dataset, np.array([i]), np.random.default_rng(0))
+            batch = self.collate_fn(dataset, np.array([i]), np.random.default_rng(0))
             tokens = " ".join(str(self.fast_tokenizer.id_to_token(int(token))) for token in batch["input_ids"][0])
             lines = [f"{name:<14}{dataset.rows[i][name]}" for name in ("text", "text_pair") if name in dataset.rows[i]]
             lines += [f"{'label':<14}{self.names[batch['label'][0]]} ({batch['label'][0]} of {len(self.names)} classes)"]
@@ -224,7 +214,7 @@ class Classification(Task):
         rows = [{"text": one} if isinstance(one, str) else {"text": one[0], "text_pair": one[1]} for one in texts]
         encoded = self._encode_texts(_inputs(rows, "input"), "", cache=False)
         columns = {"text": encoded} if encoded.seconds is None else {"text": encoded, "second": encoded.seconds}
-        found = self.probabilities(Dataset("input", rows, columns, encoded.lengths), label)
+        probabilities = self.probabilities(Dataset("input", rows, columns, encoded.lengths), label)
         return [
             {
                 **row,
@@ -232,11 +222,18 @@ class Classification(Task):
                 "probability": round(float(values.max()), 6),
                 "probabilities": {name: round(float(value), 6) for name, value in zip(self.names, values, strict=True)},
             }
-            for row, values in zip(rows, found, strict=True)
+            for row, values in zip(rows, probabilities, strict=True)
         ]
 
-    def line(self, row: dict[str, Any]) -> str:
+    def prediction_line(self, row: dict[str, Any]) -> str:
         return "\t".join([row["prediction"], *(f"{name}={value:.4f}" for name, value in row["probabilities"].items())])
+
+
+def _softmax(logits: list[np.ndarray]) -> np.ndarray:
+    """Turn rows of logits into probabilities, [n, classes] float64."""
+    logits = np.array(logits)
+    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponents / exponents.sum(axis=1, keepdims=True)
 
 
 def _inputs(rows: list[dict[str, str]], split: str) -> list[str] | list[tuple[str, str]]:

@@ -19,11 +19,12 @@ from pydantic import Field
 
 from paddle_ft.config.schema import GenerationSection
 from paddle_ft.data.rows import Rows
+from paddle_ft.models.request import ModelRequest
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import say
-from paddle_ft.tasks.base import Dataset, Scores, TaskOptions
+from paddle_ft.tasks.base import Dataset, EvalResult, Scores, TaskOptions
 from paddle_ft.tasks.lyrics import pairs as lyrics
-from paddle_ft.tasks.shared.seq2seq import Seq2Seq, join_chinese
+from paddle_ft.tasks.shared.seq2seq import Seq2Seq
 
 
 class Options(TaskOptions):
@@ -48,15 +49,14 @@ class Lyrics(Seq2Seq):
     name = "lyrics"
     Options = Options
     sections = {"generation": GenerationSection}
-    fields = ("lyrics",)
+    required_fields = ("lyrics",)
     optional_fields = ("genre", "artist", "title")
     best_metric = "perplexity"
-    higher_is_better = False
     generates_by_chance = True  # the noise
     originals: list[str] | None = None  # the training lines; None where they cannot be had
 
     # -------------------------------------------------------------------------------- songs to pairs
-    def arrange(self, rows: dict[str, Rows]) -> dict[str, Rows]:
+    def prepare_rows(self, rows: dict[str, Rows]) -> dict[str, Rows]:
         """Songs to pairs of lines. Where there is one source alone, its songs are split, and no pair is in two splits."""
         songs = {split: self._chosen(loaded, split) for split, loaded in rows.items()}
         alone = list(rows) == ["train"]
@@ -70,7 +70,7 @@ class Lyrics(Seq2Seq):
         self.styles = sorted({song["prefix"] for song in songs["train"]} - {""})
         return arranged
 
-    def arrange_one(self, rows: Rows, split: str) -> Rows:
+    def prepare_split(self, rows: Rows, split: str) -> Rows:
         if split != "train":
             say("originality is left out: it is measured against the training lines")
         return self._paired(rows, self._chosen(rows, split), split, lyrics.Pairing(self.options.context_lines))
@@ -107,13 +107,13 @@ class Lyrics(Seq2Seq):
         prefix = lyrics.prefix_token if options.prefix else lambda style: ""
         return [{"lyrics": text, "prefix": prefix(name)} for text, name in songs if name in wanted]
 
-    def special_tokens(self, train: Rows | None) -> dict[str, Any]:
+    def model_request(self, train: Rows | None) -> ModelRequest:
         separator = [lyrics.SEPARATOR] if self.options.context_lines > 1 else []
         added = [*separator, *self.styles]
-        return {"additional_special_tokens": added} if added else {}
+        return replace(super().model_request(train), special_tokens={"additional_special_tokens": added} if added else {})
 
-    def _use(self, loaded) -> None:
-        super()._use(loaded)
+    def set_model(self, bundle) -> None:
+        super().set_model(bundle)
         if self.tokenizer.mask_token_id is None:
             raise UserError("model: its tokenizer has no mask token, with which the noise of lyrics is made.")
 
@@ -125,7 +125,7 @@ class Lyrics(Seq2Seq):
             dataset.columns["parts"] = [lyrics.parts(row["source"]) for row in rows.rows]
         return dataset
 
-    def collate(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    def collate_fn(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """As for any text to text; in training words of the source are masked, drawn afresh from `rng`."""
         parts = dataset.columns.get("parts")
         if parts is not None:
@@ -135,7 +135,7 @@ class Lyrics(Seq2Seq):
             ]
             sources = dict(zip(indices, self.source_ids(texts), strict=True))
             dataset = replace(dataset, columns={"source": sources, "target": dataset.columns["target"]})
-        return super().collate(dataset, indices, rng)
+        return super().collate_fn(dataset, indices, rng)
 
     def source_ids(self, texts: list[str]) -> list[list[int]]:
         """Token ids of a few sources, cut to max_source_length before the end token."""
@@ -144,15 +144,18 @@ class Lyrics(Seq2Seq):
         return [ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]] for ids in rows]
 
     # -------------------------------------------------------------------------------- measuring
-    def evaluate(self, dataset: Dataset, label: str) -> Scores:
-        """Loss of all real next lines, and what can be said of generated ones. Sources are without noise."""
+    def eval_dataset(self, dataset: Dataset) -> Dataset:
+        """Return the data set without noise."""
+        return replace(dataset, columns={name: dataset.columns[name] for name in ("source", "target")})
+
+    def eval_inputs(self, dataset: Dataset) -> list:
+        return [dataset.columns["source"][i] for i in self._shown(dataset)]
+
+    def scores(self, dataset: Dataset, result: EvalResult) -> Scores:
+        """Return the loss of all real next lines, and what can be said of the generated ones."""
         from paddle_ft.metrics.perplexity import perplexity
 
-        columns = {name: dataset.columns[name] for name in ("source", "target")}
-        loss = self.mean_loss(replace(dataset, columns=columns), f"{label}: loss")
-        places = self._shown(dataset)
-        texts = self.generate([dataset.columns["source"][i] for i in places], f"{label}: generate")
-        scores = self.score(texts, [dataset.rows[i] for i in places])
+        loss, scores = result.loss, self.score(result.texts, [dataset.rows[i] for i in self._shown(dataset)])
         scores.metrics = {"loss": round(loss, 6), "perplexity": round(perplexity(loss, 1), 4), **scores.metrics}
         return scores
 
@@ -204,16 +207,13 @@ class Lyrics(Seq2Seq):
             self._indexed = OriginalityIndex(self.originals)
         return self._indexed
 
-    def baseline(self, dataset: Dataset, train: Dataset) -> tuple[str, Scores]:
-        """A random training line."""
+    def baselines(self, dataset: Dataset, train: Dataset) -> dict[str, Scores]:
+        """Return the scores of a random training line, and of the source's last line repeated."""
         rng = np.random.default_rng(lyrics.SPLIT_SEED)
         rows = [dataset.rows[i] for i in self._shown(dataset)]
-        return "random line", self.score([self.originals[i] for i in rng.integers(len(self.originals), size=len(rows))], rows)
-
-    def other_baselines(self, dataset: Dataset, train: Dataset) -> dict[str, Scores]:
-        """The source's last line said again."""
-        rows = [dataset.rows[i] for i in self._shown(dataset)]
-        return {"line copied": self.score([lyrics.parts(row["source"])[1][-1] for row in rows], rows)}
+        random_lines = [self.originals[i] for i in rng.integers(len(self.originals), size=len(rows))]
+        copied_lines = [lyrics.parts(row["source"])[1][-1] for row in rows]
+        return {"random line": self.score(random_lines, rows), "line copied": self.score(copied_lines, rows)}
 
     # -------------------------------------------------------------------------------- writing
     def generation_options(self, **search):
@@ -223,9 +223,6 @@ class Lyrics(Seq2Seq):
             return options
         plain = {"num_beams": 1, "length_penalty": 1.0, "no_repeat_ngram_size": 0, "early_stopping": False}
         return replace(options, **{**plain, **search})
-
-    def texts(self, rows: list[list[int]]) -> list[str]:
-        return [join_chinese(text) for text in self.fast_tokenizer.decode_batch(rows, skip_special_tokens=True)]
 
     def predict(self, texts: list[str], label: str) -> list[dict[str, Any]]:
         """The next line of each text. Lines of a text that has several (a JSON string with \\n) are its context; of a run with

@@ -56,13 +56,13 @@ class Options(TaskOptions):
 
 class MaskedLM(LanguageModel):
     name = "masked_lm"
-    kind = "masked_lm"
+    head_type = "masked_lm"
     Options = Options
 
-    def _use(self, loaded) -> None:
+    def set_model(self, bundle) -> None:
         from paddle_ft.models.heads import longest_input
 
-        super()._use(loaded)
+        super().set_model(bundle)
         self.longest = longest_input(self.model)
         if self.tokenizer.mask_token_id is None:
             raise UserError("model: its tokenizer has no mask token, so it cannot be used for masked language modelling.")
@@ -114,8 +114,8 @@ class MaskedLM(LanguageModel):
             labels.append(one[1][0])
         return replace(dataset, columns={**dataset.columns, "seen": seen, "labels": labels})
 
-    def _fixed(self, dataset: Dataset) -> Dataset:
-        """The data set itself if its masks are fixed; the training split gets some to be measured with."""
+    def eval_dataset(self, dataset: Dataset) -> Dataset:
+        """Return the data set itself if its masks are fixed; the training split gets fixed masks to be measured with."""
         return dataset if "labels" in dataset.columns else self._with_masks(dataset)
 
     def _masked(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -125,7 +125,7 @@ class MaskedLM(LanguageModel):
             starts = pad([starts[i] for i in indices], 1).astype(bool)
         return self.masking(ids, starts, rng)
 
-    def collate(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    def collate_fn(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """input_ids [b, s] with tokens hidden, attention_mask [b, s], positions [n] of the targets in the flattened batch,
         target_ids [n]."""
         if "labels" in dataset.columns:
@@ -151,12 +151,6 @@ class MaskedLM(LanguageModel):
 
         return masked_lm_logits(self.model, batch["input_ids"], batch["attention_mask"], batch["positions"])
 
-    def evaluate(self, dataset: Dataset, label: str):
-        return super().evaluate(self._fixed(dataset), label)
-
-    def baseline(self, dataset: Dataset, train: Dataset):
-        return super().baseline(self._fixed(dataset), train)
-
     # -------------------------------------------------------------------------------- for people
     def shown_row(self, dataset: Dataset, row: int, guesses: np.ndarray, perplexity: float) -> dict[str, Any]:
         labels = dataset.columns["labels"][row]
@@ -170,7 +164,7 @@ class MaskedLM(LanguageModel):
     def preview(self, dataset: Dataset, count: int = 2) -> str:
         blocks = []
         for i in range(min(count, len(dataset))):
-            batch = self.collate(dataset, np.array([i]), np.random.default_rng(0))
+            batch = self.collate_fn(dataset, np.array([i]), np.random.default_rng(0))
             blocks.append(
                 f"input    {self._tokens(batch['input_ids'][0])}\n"
                 f"targets  {self._tokens(batch['target_ids'])}  (at {', '.join(map(str, batch['positions']))})"

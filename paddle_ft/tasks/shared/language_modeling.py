@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from paddle_ft.data.batches import longest_first
-from paddle_ft.system.progress import Progress
-from paddle_ft.tasks.base import Dataset, Scores, Task
+from paddle_ft.tasks.base import Dataset, EvalResult, EvalStep, Scores, Task
 
 SHOWN = 100  # rows of predictions-<split>.jsonl
 
@@ -19,9 +17,8 @@ class LanguageModel(Task):
     A subclass gives logits(), train_tokens() and shown_row().
     """
 
-    fields = ("text",)
+    required_fields = ("text",)
     best_metric = "perplexity"
-    higher_is_better = False
 
     def logits(self, batch: dict[str, Any]):
         """[n, v] at the batch's positions."""
@@ -44,33 +41,26 @@ class LanguageModel(Task):
 
         return F.cross_entropy(self.logits(batch), batch["target_ids"], reduction="sum")
 
-    def evaluate(self, dataset: Dataset, label: str) -> Scores:
-        """Exact sums over the whole data set, whatever the batches; the rows are shared out among the processes."""
-        import paddle
+    def eval_step(self, batch: dict[str, Any], indices: np.ndarray) -> EvalStep:
+        """Return for each row: negative log-likelihood, predicted tokens, how many were guessed right, the guesses."""
         import paddle.nn.functional as F
 
+        logits = self.logits(batch)
+        targets = batch["target_ids"].numpy()
+        nll = F.cross_entropy(logits, batch["target_ids"], reduction="none").numpy().reshape(-1)
+        guesses = logits.argmax(axis=-1).numpy()
+        row_of = batch["positions"].numpy() // batch["input_ids"].shape[1]
+        rows = []
+        for row, index in enumerate(indices):
+            at = row_of == row
+            right = int((guesses[at] == targets[at]).sum())
+            rows.append((float(nll[at].sum(dtype=np.float64)), int(at.sum()), right, guesses[at] if index < SHOWN else None))
+        return EvalStep(rows)
+
+    def scores(self, dataset: Dataset, result: EvalResult) -> Scores:
         from paddle_ft.metrics.perplexity import perplexity
 
-        mine = self.world.mine(len(dataset))
-        results: list[tuple] = [()] * len(mine)  # a row: negative log-likelihood, predicted tokens, right ones, guesses
-        self.model.eval()
-        with paddle.no_grad(), Progress(len(mine), label, unit="rows") as bar:
-            for places in longest_first(dataset.lengths[mine], self.config.eval.eval_batch_size):
-                indices = mine[places]
-                batch = self.collate(dataset, indices, np.random.default_rng(0))
-                tensors = {name: paddle.to_tensor(value) for name, value in batch.items()}
-                logits = self.logits(tensors)
-                each = F.cross_entropy(logits, tensors["target_ids"], reduction="none").numpy().reshape(-1)
-                best = logits.argmax(axis=-1).numpy()
-                rows = batch["positions"] // batch["input_ids"].shape[1]
-                for row, (place, index) in enumerate(zip(places, indices, strict=True)):
-                    at = rows == row
-                    right = int((best[at] == batch["target_ids"][at]).sum())
-                    nll = float(each[at].sum(dtype=np.float64))
-                    results[place] = (nll, int(at.sum()), right, best[at] if index < SHOWN else None)
-                bar.update(len(indices))
-        self.model.train()
-        nll, tokens, right, guesses = zip(*self.world.gather(results, len(dataset)), strict=True)
+        nll, tokens, right, guesses = zip(*result.rows, strict=True)
         shown = [
             self.shown_row(dataset, i, guesses[i], perplexity(nll[i], max(1, tokens[i]))) for i in range(min(SHOWN, len(dataset)))
         ]
@@ -91,15 +81,16 @@ class LanguageModel(Task):
             "tokens": count,
         }
 
-    def baseline(self, dataset: Dataset, train: Dataset) -> tuple[str, Scores]:
-        """Each token by its frequency in the training text."""
+    def baselines(self, dataset: Dataset, train: Dataset) -> dict[str, Scores]:
+        """Return the scores of predicting each token by its frequency in the training text."""
         from paddle_ft.metrics.unigram import unigram_nll
 
+        dataset = self.eval_dataset(dataset)
         each = unigram_nll(self.train_tokens(train), self.model.config.vocab_size)
         likeliest = int(each.argmin())
-        results = []
-        for i in self.world.mine(len(dataset)):
-            targets = self.collate(dataset, np.array([i]), np.random.default_rng(0))["target_ids"]
-            results.append((float(each[targets].sum()), len(targets), int((targets == likeliest).sum())))
-        nll, tokens, right = zip(*self.world.gather(results, len(dataset)), strict=True)
-        return "unigram", Scores(self.figures(np.array(nll), np.array(tokens), sum(right)))
+        rows = []
+        for i in range(len(dataset)):
+            targets = self.collate_fn(dataset, np.array([i]), np.random.default_rng(0))["target_ids"]
+            rows.append((float(each[targets].sum()), len(targets), int((targets == likeliest).sum())))
+        nll, tokens, right = zip(*rows, strict=True)
+        return {"unigram": Scores(self.figures(np.array(nll), np.array(tokens), sum(right)))}

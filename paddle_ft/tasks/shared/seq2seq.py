@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from paddle_ft.data.batches import longest_first, pad
+from paddle_ft.data.batches import pad
 from paddle_ft.data.rows import Rows
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.progress import Progress
-from paddle_ft.tasks.base import Dataset, Task
+from paddle_ft.tasks.base import Dataset, EvalStep, Task
 
 IGNORE = -100  # a label that is no target
 _CJK = "\u2e80-\u303f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef"
@@ -46,8 +46,8 @@ class Seq2Seq(Task):
     Options of a subclass must have max_source_length, max_target_length, min_target_length, ignore_pad_token_for_loss.
     """
 
-    kind = "seq2seq"
-    fields = ("source", "target")
+    head_type = "seq2seq"
+    required_fields = ("source", "target")
     sections = {}  # subclasses add generation
 
     def encode(self, rows: Rows, split: str) -> Dataset:
@@ -76,7 +76,7 @@ class Seq2Seq(Task):
 
         return encode_texts(self.fast_tokenizer, texts, max_length=limit, label=label, cache=self.config.data.cache)
 
-    def collate(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    def collate_fn(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """input_ids [b, s], attention_mask [b, s], labels [b, t] (-100 where no target), decoder_input_ids [b, t],
         target_positions [n]: places of the targets in the flattened labels, target_ids [n]: what stands there."""
         config = self.model.config
@@ -113,38 +113,23 @@ class Seq2Seq(Task):
         logits = paddle.matmul(hidden, self.model.lm_head_weight, transpose_y=True) + self.model.final_logits_bias
         return F.cross_entropy(logits, batch["target_ids"], reduction="sum")
 
-    def mean_loss(self, dataset: Dataset, label: str) -> float:
-        """Loss a target token over a data set: exact, not a mean of batch means."""
-        import paddle
+    def eval_step(self, batch: dict[str, Any], indices: np.ndarray) -> EvalStep:
+        return EvalStep(loss=float(self.loss(batch)), targets=len(batch["target_positions"]))
 
-        total, count = 0.0, 0
-        rng = np.random.default_rng(0)
-        mine = self.world.mine(len(dataset))
-        self.model.eval()
-        with paddle.no_grad(), Progress(len(mine), label, unit="rows") as bar:
-            for places in longest_first(dataset.lengths[mine], self.config.eval.eval_batch_size):
-                indices = mine[places]
-                batch = self.collate(dataset, indices, rng)
-                total += float(self.loss({name: paddle.to_tensor(value) for name, value in batch.items()}))
-                count += self.count_targets(batch)
-                bar.update(len(indices))
-        self.model.train()
-        total, count = self.world.total([total, count])
-        return total / max(1, count)
+    def eval_inputs(self, dataset: Dataset) -> list:
+        source = dataset.columns["source"]
+        return [source[i] for i in range(len(dataset))]
 
-    def generate(self, encoded, label: str) -> list[str]:
-        """Generates a text for every encoded source, in order."""
+    def generate(self, inputs: list, label: str) -> list[str]:
+        """Generate a text for the token ids of every source, in order."""
         from paddle_ft.generation import generate_all
 
-        rows = generate_all(
-            self.model,
-            [encoded[i] for i in self.world.mine(len(encoded))],
-            self.generation_options(),
-            batch_size=self.config.eval.eval_batch_size,
-            label=label,
-        )
-        texts = self.fast_tokenizer.decode_batch([row[0] for row in rows], skip_special_tokens=True)
-        return self.world.gather([join_chinese(text) for text in texts], len(encoded))
+        options, batch_size = self.generation_options(), self.config.eval.eval_batch_size
+        return self.texts(row[0] for row in generate_all(self.model, inputs, options, batch_size=batch_size, label=label))
+
+    def texts(self, rows: Iterable[list[int]]) -> list[str]:
+        """Decode generated token ids."""
+        return [join_chinese(text) for text in self.fast_tokenizer.decode_batch(list(rows), skip_special_tokens=True)]
 
     def generation_options(self):
         """Lengths count the target's special tokens; generation counts decoder_start_token_id besides."""
@@ -165,7 +150,7 @@ class Seq2Seq(Task):
     def preview(self, dataset: Dataset, count: int = 2) -> str:
         blocks = []
         for i in range(min(count, len(dataset))):
-            batch = self.collate(dataset, np.array([i]), np.random.default_rng(i))
+            batch = self.collate_fn(dataset, np.array([i]), np.random.default_rng(i))
             row = dataset.rows[i]
             blocks.append(
                 f"source        {row['source']}\n"

@@ -1,10 +1,11 @@
-"""train.sharding: stage3: the weights of each layer of encoder and decoder lie with their owners, and come for its passes alone.
+"""train.sharding stage3: the weights of each layer of encoder and decoder lie with their owners, and are sent only for its passes.
 
-A layer's activations are computed again in its backward pass (models/recompute.py), for which its weights come a second time. At
-that turn the gradients of the layer after the next leave for their owner (the next layer's may not be complete: the backward
-pass of a decoder's first layer and that of the encoder's last go side by side). So in every pass the weights of layers 1, 2, ...
-n, n, ... 2, 1 are sent from their owners to all, in all processes alike: one without a batch takes part and computes nothing.
-Weights outside of these layers (embeddings, heads) are everywhere, as in stage2. To evaluate and save, all are gathered.
+A layer's activations are computed again in its backward pass (models/recompute.py), for which its weights are sent a second time.
+In every pass the weights of layers 1, 2, ... n, n, ... 2, 1 are sent from their owners to all ranks, in the same order everywhere.
+A rank without a batch takes part and computes nothing. When layer i is visited in the backward pass, the gradients of layer i + 2
+leave for their owner. Those of layer i + 1 may not be complete then: the backward pass of a decoder's first layer and that of the
+encoder's last run side by side. Weights outside of these layers (embeddings, heads) lie on every rank, as in stage2. To evaluate
+and to save, all weights are gathered.
 """
 
 from __future__ import annotations
@@ -15,14 +16,19 @@ from functools import cached_property
 import paddle
 
 from paddle_ft.models.recompute import transformer_layers
+from paddle_ft.system import paddle_compat
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.world import World
-from paddle_ft.training.distributed.process_group import BUCKET
-from paddle_ft.training.distributed.sharding import Shards, owners
+from paddle_ft.training.distributed.data_parallel import BUCKET_SIZE
+from paddle_ft.training.distributed.process_group import ProcessGroup
+from paddle_ft.training.distributed.sharding import ShardedStates, assign_owners
 
 
-def shared_layers(model) -> list:
-    """The layers of encoder and decoder that are trained, in the order in which they run. Raises UserError if there is none."""
+def sharded_layers(model) -> list:
+    """Return the layers of encoder and decoder that are trained, in the order in which they run.
+
+    Raises:
+        UserError: there is none.
+    """
     layers = [layer for layer in transformer_layers(model) if any(not p.stop_gradient for p in layer.parameters())]
     if not layers:
         raise UserError(
@@ -32,120 +38,120 @@ def shared_layers(model) -> list:
     return layers
 
 
-class LayerShards(Shards):
-    """Shards that share weights too. all_here: whether this process has all of them now, as it has at the start."""
+class ShardedLayers(ShardedStates):
+    """Shares states, gradients and the weights of layers.
 
-    def __init__(self, world: World, model, bucket: int = BUCKET):
-        super().__init__(world, [p for p in model.parameters() if not p.stop_gradient], early=False, bucket=bucket)
-        self.early = True  # gradients leave during the backward pass, but at a layer's turn
-        layers = shared_layers(model)
+    Attributes:
+        layers: the parameters of each layer.
+        has_all_weights: whether this rank holds all weights now, as it does at the start.
+        visits: how many times layers were visited in the pass that is running, twice each.
+    """
+
+    def __init__(self, world: ProcessGroup, model, bucket_size: int = BUCKET_SIZE):
+        layers = sharded_layers(model)
+        super().__init__(world, model, during_backward=False, bucket_size=bucket_size)
+        self.during_backward = True  # gradients leave during the backward pass, but when a layer is visited
         self.layers = [layer.parameters() for layer in layers]
         frozen = [p for layer in self.layers for p in layer if p.stop_gradient]
-        shares = zip(frozen, owners([p.size for p in frozen], world.size), strict=True)
+        shares = zip(frozen, assign_owners([p.size for p in frozen], world.world_size), strict=True)
         self.owner_of.update({p.name: owner for p, owner in shares})
-        self.all_here = True
-        self.turn = 0  # how many times weights have come in the pass that is running: twice for each layer
+        self.has_all_weights = True
+        self.visits = 0
         for number, layer in enumerate(layers):
-            plain = getattr(layer.__dict__.get("forward"), "__wrapped__", layer.forward)  # without train.recompute's
-            layer.__dict__["forward"] = self._sharded(number, plain)  # PaddleNLP rewrites what is assigned as layer.forward
+            paddle_compat.replace_forward(layer, self._make_forward(number, paddle_compat.original_forward(layer)))
 
     @cached_property
-    def groups(self) -> list[list[list]]:
-        """The buckets of each layer, frozen weights included."""
-        return [self.cut(layer) for layer in self.layers]
+    def weight_buckets(self) -> list[list[list]]:
+        """The buckets of each layer's weights, frozen ones included."""
+        return [self.make_buckets(layer) for layer in self.layers]
 
     @cached_property
-    def sent_with(self) -> list[list[list]]:
+    def gradient_buckets(self) -> list[list[list]]:
         """The buckets of each layer's gradients."""
-        return [self.cut([p for p in layer if not p.stop_gradient]) for layer in self.layers]
+        return [self.make_buckets([p for p in layer if not p.stop_gradient]) for layer in self.layers]
 
     @cached_property
     def outside(self) -> list[list]:
         """The buckets of what is trained outside of the layers."""
         inside = {p.name for layer in self.layers for p in layer}
-        return self.cut([p for p in reversed(self.parameters) if p.name not in inside])
+        return self.make_buckets([p for p in reversed(self.parameters) if p.name not in inside])
 
     @cached_property
     def buckets(self) -> list[list]:
-        """Those of the gradients, in the order in which they leave: the last layer's first."""
-        return [bucket for layer in reversed(self.sent_with) for bucket in layer] + self.outside
+        """The buckets of gradients in the order in which they leave, the last layer's first."""
+        return [bucket for layer in reversed(self.gradient_buckets) for bucket in layer] + self.outside
 
     # -------------------------------------------------------------------------------- a layer's passes
-    def _sharded(self, number: int, forward):
-        """A layer's forward: what stands in for it in training."""
+    def _make_forward(self, number: int, forward):
+        """Return what runs in place of a layer's forward."""
         from paddle.distributed.fleet.utils import recompute
 
-        def visited(*inputs, **more):
+        def with_weights(*inputs, **named_inputs):
             self._visit(number)
             try:
-                return forward(*inputs, **more)
-            finally:  # what the backward pass needs of the weights is kept by the graph, until it has gone through the layer
-                self._release(number)
+                return forward(*inputs, **named_inputs)
+            finally:  # the graph keeps what the backward pass needs of the weights until it has gone through the layer
+                self._release_weights(number)
 
         @functools.wraps(forward)
-        def wrapped(*inputs, **more):
-            if self.all_here:
-                return forward(*inputs, **more)
-            return recompute(visited, *inputs, use_reentrant=False, **more)
+        def wrapped(*inputs, **named_inputs):
+            if self.has_all_weights:
+                return forward(*inputs, **named_inputs)
+            return recompute(with_weights, *inputs, use_reentrant=False, **named_inputs)
 
         return wrapped
 
     @property
-    def due(self) -> int:
-        """The layer whose weights come next."""
+    def next_layer(self) -> int:
+        """The layer whose weights are sent next."""
         count = len(self.layers)
-        return self.turn if self.turn < count else 2 * count - 1 - self.turn
+        return self.visits if self.visits < count else 2 * count - 1 - self.visits
 
     def _visit(self, number: int) -> None:
-        """A layer's weights come for a pass; if it is backward, the gradients of the layer after the next leave."""
-        if number != self.due:
-            raise RuntimeError(f"layer {number} of the model ran in place of layer {self.due}: set train.sharding=stage2")
-        if self.turn > len(self.layers) + 1:
-            self._send_gradients(number + 2)
-        self.turn += 1
-        self._gather(number)
+        """Receive a layer's weights for a pass. In the backward pass the gradients of the layer after the next leave."""
+        if number != self.next_layer:
+            raise RuntimeError(f"layer {number} of the model ran in place of layer {self.next_layer}: set train.sharding=stage2")
+        if self.visits > len(self.layers) + 1:
+            for bucket in self.gradient_buckets[number + 2]:
+                self.reduce_bucket(bucket)
+        self.visits += 1
+        self._receive_weights(number)
 
-    def _send_gradients(self, number: int) -> None:
-        for bucket in self.sent_with[number]:
-            self._send(bucket)
-            self.sent += 1
-
-    def send(self) -> None:
-        """Ends a backward pass: sends what is left, after taking part in what the others did, if there was no batch here."""
-        while self.turn < 2 * len(self.layers):
-            number = self.due
+    def finish_pass(self) -> None:
+        """Send what is left. A rank without a batch first takes part in what the others did in their pass."""
+        while self.visits < 2 * len(self.layers):
+            number = self.next_layer
             self._visit(number)
-            self._release(number)
-        super().send()
-        self.turn = 0
+            self._release_weights(number)
+        super().finish_pass()
+        self.visits = 0
 
     # -------------------------------------------------------------------------------- weights
     @paddle.no_grad()
-    def _gather(self, number: int) -> None:
-        for bucket in self.groups[number]:
-            for parameter, value in self.from_owner(bucket):
-                value._share_buffer_to(parameter)
+    def _receive_weights(self, number: int) -> None:
+        for bucket in self.weight_buckets[number]:
+            for parameter, value in self.receive_from_owner(bucket):
+                paddle_compat.share_buffer(value, parameter)
 
-    def _release(self, number: int) -> None:
+    def _release_weights(self, number: int) -> None:
         for parameter in self.layers[number]:
             if self.owner_of[parameter.name] != self.world.rank:
-                parameter._clear_data()
+                paddle_compat.free_data(parameter)
 
     def gather_weights(self) -> None:
-        if not self.all_here:
+        if not self.has_all_weights:
             for number in range(len(self.layers)):
-                self._gather(number)
-            self.all_here = True
+                self._receive_weights(number)
+            self.has_all_weights = True
 
-    def release_weights(self) -> None:
-        if self.all_here:
+    def before_step(self) -> None:
+        if self.has_all_weights:
             for number in range(len(self.layers)):
-                self._release(number)
-            self.all_here = False
+                self._release_weights(number)
+            self.has_all_weights = False
 
     @paddle.no_grad()
-    def spread(self) -> None:
-        """Every process takes the updated weights outside of the layers."""
+    def after_step(self) -> None:
         for bucket in self.outside:
-            for parameter, value in self.from_owner(bucket):
+            for parameter, value in self.receive_from_owner(bucket):
                 paddle.assign(value, output=parameter)

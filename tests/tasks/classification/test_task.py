@@ -13,6 +13,7 @@ from paddle_ft.runs import inference
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks import find_task
 from paddle_ft.training import run as session
+from tests.support.tasks import give_model
 
 SIZES = (
     "hidden_size: 32, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 64, max_position_embeddings: 32,"
@@ -49,7 +50,7 @@ def make(folder, rows=ROWS, model="distilbert", *more):
     config = load_config("distilbert_sst2", overrides(folder, rows, model, *more))
     task = find_task("classification")(config)
     paddle.seed(1)
-    task.load_model(folder / "tokenizer", Rows(rows))
+    give_model(task, folder / "tokenizer", Rows(rows))
     return task, task.encode(Rows(rows), "train")
 
 
@@ -60,7 +61,7 @@ def train(folder, rows=ROWS, model="distilbert", *more):
 # ---------------------------------------------------------------------------------------------------- features
 def test_a_bert_pair(tmp_path):
     task, dataset = make(tmp_path, PAIRS, "bert")
-    batch = task.collate(dataset, np.array([1, 0]), None)
+    batch = task.collate_fn(dataset, np.array([1, 0]), None)
     tokens = [[task.fast_tokenizer.id_to_token(int(i)) for i in row] for row in batch["input_ids"]]
     assert " ".join(tokens[0]) == "[CLS] how old are you [SEP] where do you live [SEP]"
     assert batch["token_type_ids"].tolist() == [[0] * 6 + [1] * 5] * 2
@@ -72,7 +73,7 @@ def test_a_bert_pair(tmp_path):
 def test_padding_and_the_end_of_a_pair(tmp_path):
     rows = [*PAIRS, {"text": "you", "text_pair": "", "label": "0"}]
     task, dataset = make(tmp_path, rows, "bert")
-    batch = task.collate(dataset, np.array([0, 4]), None)
+    batch = task.collate_fn(dataset, np.array([0, 4]), None)
     assert batch["token_type_ids"][1].tolist() == [0, 0, 0, 1] + [0] * 7
     assert batch["attention_mask"][1].tolist() == [1] * 4 + [0] * 7
     assert batch["input_ids"][1].tolist()[4:] == [0] * 7
@@ -80,10 +81,10 @@ def test_padding_and_the_end_of_a_pair(tmp_path):
 
 def test_token_types_only_where_the_model_has_them(tmp_path):
     task, dataset = make(tmp_path, PAIRS, "distilbert")
-    assert "token_type_ids" not in task.collate(dataset, np.array([0]), None)
+    assert "token_type_ids" not in task.collate_fn(dataset, np.array([0]), None)
     (tmp_path / "b").mkdir()
     task, dataset = make(tmp_path / "b", ROWS, "bert")
-    batch = task.collate(dataset, np.array([0]), None)
+    batch = task.collate_fn(dataset, np.array([0]), None)
     assert not batch["token_type_ids"].any() and batch["token_type_ids"].shape == batch["input_ids"].shape
 
 
@@ -91,7 +92,7 @@ def test_token_types_reach_the_model(tmp_path):
     task, dataset = make(tmp_path, PAIRS, "bert")
     task.model.eval()
     task.model.classifier.weight.set_value(task.model.classifier.weight * 100)
-    batch = {name: paddle.to_tensor(value) for name, value in task.collate(dataset, np.array([0]), None).items()}
+    batch = {name: paddle.to_tensor(value) for name, value in task.collate_fn(dataset, np.array([0]), None).items()}
     plain = task.logits(batch).numpy()
     other = task.logits({**batch, "token_type_ids": batch["token_type_ids"] * 0}).numpy()
     assert np.abs(plain - other).max() > 1e-4
@@ -100,7 +101,7 @@ def test_token_types_reach_the_model(tmp_path):
 def test_a_long_pair_loses_the_end_of_its_longer_text(tmp_path):
     rows = [{**PAIRS[0], "text": "you are old " * 10}, PAIRS[0], {**PAIRS[0], "label": "0"}]
     task, dataset = make(tmp_path, rows, "bert", "task.max_text_length=12")
-    ids = task.collate(dataset, np.array([0]), None)["input_ids"][0]
+    ids = task.collate_fn(dataset, np.array([0]), None)["input_ids"][0]
     text = " ".join(task.fast_tokenizer.id_to_token(int(i)) for i in ids)
     assert text == "[CLS] you are old you are [SEP] what is your age [SEP]"
     assert dataset.info["truncated_text"] == 1 and dataset.info["truncated_text_share"] == 0.3333
@@ -134,7 +135,7 @@ def test_max_text_length_must_fit_the_model(tmp_path):
 # ---------------------------------------------------------------------------------------------------- loss
 def test_class_weights_weigh_the_training_rows(tmp_path):
     task, dataset = make(tmp_path, [*ROWS, ROWS[0], ROWS[1]], "distilbert", "task.class_weights=balanced")
-    batch = task.collate(dataset, np.array([0, 5]), None)
+    batch = task.collate_fn(dataset, np.array([0, 5]), None)
     assert batch["weight"].tolist() == pytest.approx([8 / (2 * 5), 8 / (2 * 3)])
     for split in ("validation", "test"):
         assert task.encode(Rows([*ROWS, ROWS[0], ROWS[1]]), split).columns["weight"].tolist() == [1] * 8
@@ -143,14 +144,14 @@ def test_class_weights_weigh_the_training_rows(tmp_path):
 def test_the_baseline_is_the_commonest_class_of_the_training_rows(tmp_path):
     task, train_set = make(tmp_path, [*ROWS, ROWS[0]])
     mostly_neg = task.encode(Rows([*ROWS[3:], ROWS[0]]), "test")
-    name, scores = task.baseline(mostly_neg, train_set)
+    ((name, scores),) = task.baselines(mostly_neg, train_set).items()
     assert name == "majority" and scores.metrics["accuracy"] == 25
     assert {row["prediction"] for row in scores.predictions} == {"pos"}
 
 
 def test_padding_to_a_multiple(tmp_path):
     task, dataset = make(tmp_path, PAIRS, "bert", "train.pad_to_multiple_of=8")
-    batch = task.collate(dataset, np.array([0, 1]), None)
+    batch = task.collate_fn(dataset, np.array([0, 1]), None)
     assert {name: batch[name].shape for name in ("input_ids", "attention_mask", "token_type_ids")} == dict.fromkeys(
         ("input_ids", "attention_mask", "token_type_ids"), (2, 16)
     )
@@ -158,7 +159,8 @@ def test_padding_to_a_multiple(tmp_path):
     assert batch["token_type_ids"].tolist() == [[0] * 6 + [1] * 5 + [0] * 5] * 2
     assert (batch["input_ids"][:, 11:] == 0).all()
     task, dataset = make(tmp_path, PAIRS, "roberta", "train.pad_to_multiple_of=64")
-    assert task.collate(dataset, np.array([0]), None)["input_ids"].shape == (1, 31)  # 32 positions, counted from the padding's id
+    # 32 positions, counted from the id of the padding on
+    assert task.collate_fn(dataset, np.array([0]), None)["input_ids"].shape == (1, 31)
     assert np.isfinite(task.probabilities(dataset, "")).all()
 
 
@@ -167,7 +169,7 @@ def test_the_loss_is_a_sum_over_rows(tmp_path):
     task.model.eval()
 
     def loss(rows):
-        batch = task.collate(dataset, np.array(rows), None)
+        batch = task.collate_fn(dataset, np.array(rows), None)
         return float(task.loss({name: paddle.to_tensor(value) for name, value in batch.items()}))
 
     assert loss([0, 5]) == pytest.approx(loss([0]) + loss([5]), rel=1e-5)
@@ -331,7 +333,7 @@ def test_a_checkpoint_without_the_encoder_is_refused(tmp_path):
     from safetensors.numpy import load_file, save_file
 
     task, _ = make(tmp_path)
-    task.save_model(tmp_path / "broken")
+    task.bundle.save(tmp_path / "broken")
     tensors = load_file(tmp_path / "broken" / "model.safetensors")
     del tensors["distilbert.encoder.layers.0.linear1.weight"]
     save_file(tensors, tmp_path / "broken" / "model.safetensors", metadata={"format": "np"})

@@ -10,6 +10,8 @@ from paddle_ft.config.load import load_config
 from paddle_ft.data.rows import Rows
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks import find_task
+from paddle_ft.tasks.shared.evaluate import evaluate
+from tests.support.tasks import give_model
 
 SIZES = (
     "{d_model: 32, encoder_layers: 1, decoder_layers: 1, encoder_attention_heads: 2, decoder_attention_heads: 2,"
@@ -29,8 +31,8 @@ def settings(*more):
 
 def task_with(tmp_path, *more, songs):
     task = find_task("lyrics")(settings(*more))
-    rows = task.arrange({split: Rows(found) for split, found in songs.items()})
-    task.load_model(tmp_path / "tokenizer", rows["train"])
+    rows = task.prepare_rows({split: Rows(found) for split, found in songs.items()})
+    give_model(task, tmp_path / "tokenizer", rows["train"])
     return task, {split: task.encode(found, split) for split, found in rows.items()}
 
 
@@ -45,7 +47,7 @@ THREE = {split: [song(FISH), song(BIRDS)] for split in ("train", "validation")}
 def test_one_source_is_split_by_song_and_counted(tmp_path, capsys):
     songs = [song([f"{name} the {number} fish" for name in ("one", "two", "three")]) for number in range(20)]
     task = find_task("lyrics")(settings())
-    rows = task.arrange({"train": Rows(songs)})
+    rows = task.prepare_rows({"train": Rows(songs)})
     assert {split: found.info["songs"] for split, found in rows.items()} == {"train": 16, "validation": 2, "test": 2}
     numbers = {split: {row["source"].split()[2] for row in found.rows} for split, found in rows.items()}
     assert not numbers["train"] & numbers["test"] and not numbers["train"] & numbers["validation"]
@@ -56,16 +58,16 @@ def test_one_source_is_split_by_song_and_counted(tmp_path, capsys):
 
 def test_given_splits_are_taken_as_they_are(tmp_path):
     task = find_task("lyrics")(settings())
-    rows = task.arrange({"train": Rows([song(FISH)]), "test": Rows([song(FISH)])})
+    rows = task.prepare_rows({"train": Rows([song(FISH)]), "test": Rows([song(FISH)])})
     assert {split: len(found) for split, found in rows.items()} == {"train": 3, "test": 3}
     with pytest.raises(UserError, match=r"data\.test: its 1 songs have no two lines that follow each other"):
-        task.arrange({"train": Rows([song(FISH)]), "test": Rows([song(["one line", "[Chorus]", "another"])])})
+        task.prepare_rows({"train": Rows([song(FISH)]), "test": Rows([song(["one line", "[Chorus]", "another"])])})
 
 
 def test_splits_of_one_source_share_no_pair():
     chorus = "\n\n[Chorus]\nold fish\nnew fish\n"
     songs = [song([f"{name} the {number} fish" for name in ("one", "two")] + [chorus]) for number in range(20)]
-    rows = find_task("lyrics")(settings()).arrange({"train": Rows(songs)})
+    rows = find_task("lyrics")(settings()).prepare_rows({"train": Rows(songs)})
     seen = [(row["source"], row["target"]) for found in rows.values() for row in found.rows]
     assert len(rows) == 3 and seen.count(("old fish", "new fish")) == 1
     assert len(seen) == len(set(seen)) == 21
@@ -73,12 +75,12 @@ def test_splits_of_one_source_share_no_pair():
 
 def test_a_split_of_repeated_songs_is_refused_for_that():
     with pytest.raises(UserError, match=r"^data\.validation: its 1 songs are all repeated: each stands twice"):
-        find_task("lyrics")(settings()).arrange({"train": Rows([song(FISH)] * 10)})
+        find_task("lyrics")(settings()).prepare_rows({"train": Rows([song(FISH)] * 10)})
 
 
 def test_the_training_lines_are_those_of_train():
     task = find_task("lyrics")(settings())
-    rows = task.arrange({"train": Rows([song(FISH)]), "validation": Rows([song(BIRDS)]), "test": Rows([song(BIRDS[::-1])])})
+    rows = task.prepare_rows({"train": Rows([song(FISH)]), "validation": Rows([song(BIRDS)]), "test": Rows([song(BIRDS[::-1])])})
     assert task.originals == FISH
     assert [len(found) for found in rows.values()] == [3, 3, 3]
 
@@ -87,7 +89,7 @@ def test_noise_is_fresh_reproducible_and_in_training_alone(tmp_path):
     task, data = task_with(tmp_path, songs=THREE)
 
     def inputs(split, seed):
-        return task.collate(data[split], np.arange(6), np.random.default_rng(seed))["input_ids"]
+        return task.collate_fn(data[split], np.arange(6), np.random.default_rng(seed))["input_ids"]
 
     mask = task.tokenizer.mask_token_id
     assert (inputs("train", [1, 0]) == inputs("train", [1, 0])).all()
@@ -100,21 +102,21 @@ def test_noise_is_fresh_reproducible_and_in_training_alone(tmp_path):
 def test_the_rate_of_noise_over_epochs(tmp_path):
     task, data = task_with(tmp_path, songs=THREE)
     words = sum(len(line.split()) for line in FISH[:3] + BIRDS[:3])
-    masked = [(task.collate(data["train"], np.arange(6), np.random.default_rng(epoch))["input_ids"]
+    masked = [(task.collate_fn(data["train"], np.arange(6), np.random.default_rng(epoch))["input_ids"]
                == task.tokenizer.mask_token_id).sum() for epoch in range(300)]  # fmt: skip
     assert np.mean(masked) / words == pytest.approx(0.25, abs=0.01)
 
 
 def test_noise_0_leaves_the_words_alone(tmp_path):
     task, data = task_with(tmp_path, "task.noise=0", songs=THREE)
-    ids = task.collate(data["train"], np.arange(6), np.random.default_rng(0))["input_ids"]
+    ids = task.collate_fn(data["train"], np.arange(6), np.random.default_rng(0))["input_ids"]
     assert not (ids == task.tokenizer.mask_token_id).any()
     assert task.fast_tokenizer.decode(ids[0]) == FISH[0]
 
 
 def test_targets_are_the_next_lines_without_noise(tmp_path):
     task, data = task_with(tmp_path, songs=THREE)
-    batch = task.collate(data["train"], np.array([2, 0]), np.random.default_rng(0))
+    batch = task.collate_fn(data["train"], np.array([2, 0]), np.random.default_rng(0))
     texts = [task.fast_tokenizer.decode([i for i in row if i >= 0]) for row in batch["labels"]]
     assert texts == [FISH[3], FISH[1]]
 
@@ -122,7 +124,7 @@ def test_targets_are_the_next_lines_without_noise(tmp_path):
 def test_a_long_source_is_cut_before_its_end_token_with_and_without_noise(tmp_path):
     for noise in (0, 0.25):
         task, data = task_with(tmp_path, "task.max_source_length=5", f"task.noise={noise}", songs=THREE)
-        ids = task.collate(data["train"], np.arange(6), np.random.default_rng(0))["input_ids"]
+        ids = task.collate_fn(data["train"], np.arange(6), np.random.default_rng(0))["input_ids"]
         assert ids.shape == (6, 5)
         assert (ids[:, -1] == task.tokenizer.sep_token_id).all()
         assert data["train"].info["truncated_source"] == 6
@@ -132,7 +134,7 @@ def test_several_lines_of_context_are_joined_by_a_token_of_their_own(tmp_path):
     task, data = task_with(tmp_path, "task.context_lines=3", "task.noise=0", songs=THREE)
     separator = task.fast_tokenizer.token_to_id("<line>")
     assert separator is not None
-    ids = task.collate(data["train"], np.arange(6), np.random.default_rng(0))["input_ids"]
+    ids = task.collate_fn(data["train"], np.arange(6), np.random.default_rng(0))["input_ids"]
     assert (ids == separator).sum(axis=1).tolist() == [0, 1, 2, 0, 1, 2]
     assert data["train"].rows[2]["source"] == "<line>".join(FISH[:3])
     assert task.model.bart.shared.weight.shape[0] == len(task.tokenizer) == separator + 1
@@ -148,7 +150,7 @@ GENRES["validation"] = GENRES["train"]
 def test_only_one_genre_or_artist_or_some(tmp_path):
     def sources(*more):
         task = find_task("lyrics")(settings(*more))
-        return {row["source"] for row in task.arrange({split: Rows(found) for split, found in GENRES.items()})["train"].rows}
+        return {row["source"] for row in task.prepare_rows({split: Rows(found) for split, found in GENRES.items()})["train"].rows}
 
     assert sources("task.only=rap") == set(FISH[:3])
     assert sources("task.only=[HIP HOP, punk]") == {*BIRDS[:3], "a b"}
@@ -163,9 +165,9 @@ def test_only_one_genre_or_artist_or_some(tmp_path):
 def test_the_genre_as_a_prefix_token(tmp_path):
     task, data = task_with(tmp_path, "task.prefix=true", songs=GENRES)
     tokens = {name: task.fast_tokenizer.token_to_id(f"<style:{name}>") for name in ("rap", "hip-hop", "punk")}
-    ids = task.collate(data["train"], np.arange(7), np.random.default_rng(0))["input_ids"]
+    ids = task.collate_fn(data["train"], np.arange(7), np.random.default_rng(0))["input_ids"]
     assert ids[:, 1].tolist() == [tokens["rap"]] * 3 + [tokens["hip-hop"]] * 3 + [tokens["punk"]]
-    masks = [task.collate(data["train"], np.arange(7), np.random.default_rng(i))["input_ids"][:, 1] for i in range(20)]
+    masks = [task.collate_fn(data["train"], np.arange(7), np.random.default_rng(i))["input_ids"][:, 1] for i in range(20)]
     assert all((one == masks[0]).all() for one in masks)  # the prefix is never masked
     assert task.fast_tokenizer.decode(ids[6]) == "a b" or "d" not in task.fast_tokenizer.decode(ids[6])
 
@@ -173,9 +175,9 @@ def test_the_genre_as_a_prefix_token(tmp_path):
 def test_songs_without_a_genre_are_refused_where_one_is_needed():
     songs = {"train": Rows([song(FISH, genre="rap"), song(BIRDS)])}
     with pytest.raises(UserError, match=r"data\.train: 1 of 2 songs have no genre, which task\.only and task\.prefix go by"):
-        find_task("lyrics")(settings("task.prefix=true")).arrange(songs)
+        find_task("lyrics")(settings("task.prefix=true")).prepare_rows(songs)
     with pytest.raises(UserError, match=r"data\.train: 2 of 2 songs have no artist"):
-        find_task("lyrics")(settings("task.only=rap", "task.style=artist")).arrange(songs)
+        find_task("lyrics")(settings("task.only=rap", "task.style=artist")).prepare_rows(songs)
 
 
 # ---------------------------------------------------------------------------------------------------- figures
@@ -202,9 +204,9 @@ def test_rhyme_is_with_the_line_before_and_not_with_the_first_of_the_context(tmp
 
 def test_evaluation_is_without_noise_also_of_train_and_its_perplexity_is_of_a_token(tmp_path):
     task, data = task_with(tmp_path, "task.noise=0.9", "task.generated_lines=1", "generation.num_beams=1", songs=THREE)
-    train, validation = (task.evaluate(data[split], "").metrics for split in ("train", "validation"))
+    train, validation = (evaluate(task, data[split], "").metrics for split in ("train", "validation"))
     assert train["loss"] == validation["loss"]
-    batch = task.collate(data["validation"], np.arange(6), np.random.default_rng(0))
+    batch = task.collate_fn(data["validation"], np.arange(6), np.random.default_rng(0))
     loss = float(task.loss({name: paddle.to_tensor(value) for name, value in batch.items()})) / task.count_targets(batch)
     assert train["loss"] == pytest.approx(loss, rel=1e-4)
     assert train["perplexity"] == pytest.approx(math.exp(loss), rel=1e-3)
@@ -212,10 +214,10 @@ def test_evaluation_is_without_noise_also_of_train_and_its_perplexity_is_of_a_to
 
 def test_baselines(tmp_path):
     task, data = task_with(tmp_path, songs=THREE)
-    name, random_line = task.baseline(data["validation"], data["train"])
-    assert name == "random line"
+    baselines = task.baselines(data["validation"], data["train"])
+    assert list(baselines) == ["random line", "line copied"]
+    random_line, copied = baselines.values()
     assert random_line.metrics["exact_copies"] == 100
-    assert random_line.metrics == task.baseline(data["validation"], data["train"])[1].metrics
-    (copied,) = task.other_baselines(data["validation"], data["train"]).values()
+    assert random_line.metrics == task.baselines(data["validation"], data["train"])["random line"].metrics
     assert [row["prediction"] for row in copied.predictions] == [row["source"] for row in data["validation"].rows]
     assert copied.metrics["rhyme"] == 0  # a word does not rhyme with itself

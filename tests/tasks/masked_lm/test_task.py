@@ -14,7 +14,9 @@ from paddle_ft.system.errors import UserError
 from paddle_ft.system.world import World
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.masked_lm.masking import IGNORE
+from paddle_ft.tasks.shared.evaluate import evaluate
 from paddle_ft.training.step import Stepper
+from tests.support.tasks import give_model, reload_model
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "play", "##ing", "##s", "the", "a", "film", "##maker", "good", "bad", "."]
 SIZES = (
@@ -36,7 +38,7 @@ def make(tmp_path):
         ])  # fmt: skip
         task = find_task("masked_lm")(config)
         paddle.seed(1)
-        task.load_model(tmp_path / "tokenizer", None)
+        give_model(task, tmp_path / "tokenizer", None)
         task.model.eval()
         return task
 
@@ -102,7 +104,7 @@ def test_training_masks_are_fresh_and_follow_the_generator(make):
     task = make()
     dataset = task.encode(rows(*["the film playing good bad."] * 40), "train")
     everything = np.arange(len(dataset))
-    one, two, again = (task.collate(dataset, everything, np.random.default_rng(seed)) for seed in (1, 2, 1))
+    one, two, again = (task.collate_fn(dataset, everything, np.random.default_rng(seed)) for seed in (1, 2, 1))
     assert one["positions"].tolist() == again["positions"].tolist() != two["positions"].tolist()
     assert (one["input_ids"] == again["input_ids"]).all()
 
@@ -119,10 +121,10 @@ def take(make, tmp_path):
         task.model.train()
         stepper = Stepper(task, dataset, RunDir(tmp_path), World())
         try:
-            done = [stepper.take(step)[0] for step in range(stepper.total)]
+            done = [stepper.train_step(step)[0] for step in range(stepper.num_steps)]
         finally:
             stepper.close()
-        return [one.work.batches[0]["input_ids"][0].tolist() for one in done], [float(one.loss) for one in done]
+        return [one.batches.batches[0]["input_ids"][0].tolist() for one in done], [float(one.loss) for one in done]
 
     return steps
 
@@ -147,7 +149,7 @@ def test_padding_to_a_multiple_changes_no_mask(make):
     for split in ("train", "validation"):
         sets = [task.encode(texts, split) for task in tasks]
         every = np.arange(len(sets[0]))
-        batches = [task.collate(dataset, every, np.random.default_rng(3)) for task, dataset in zip(tasks, sets, strict=True)]
+        batches = [task.collate_fn(dataset, every, np.random.default_rng(3)) for task, dataset in zip(tasks, sets, strict=True)]
         assert batches[0]["input_ids"].shape == (len(every), 5) and batches[1]["input_ids"].shape == (len(every), 8)
         assert (batches[1]["input_ids"][:, :5] == batches[0]["input_ids"]).all()
         assert (batches[1]["input_ids"][:, 5:] == 0).all() and (batches[1]["attention_mask"][:, 5:] == 0).all()
@@ -157,8 +159,8 @@ def test_padding_to_a_multiple_changes_no_mask(make):
                   for task, batch in zip(tasks, batches, strict=True)]  # fmt: skip
         assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     wide = make("task.chunk_size=4", "train.pad_to_multiple_of=100")
-    assert wide.collate(wide.encode(texts, "train"), np.array([0]), np.random.default_rng(0))["input_ids"].shape == (1, 16)
-    metrics = [task.evaluate(dataset, "").metrics for task, dataset in zip(tasks, sets, strict=True)]
+    assert wide.collate_fn(wide.encode(texts, "train"), np.array([0]), np.random.default_rng(0))["input_ids"].shape == (1, 16)
+    metrics = [evaluate(task, dataset, "").metrics for task, dataset in zip(tasks, sets, strict=True)]
     assert metrics[0]["tokens"] == metrics[1]["tokens"] and metrics[0]["loss"] == pytest.approx(metrics[1]["loss"], rel=1e-5)
 
 
@@ -168,8 +170,8 @@ def test_evaluation_masks_are_fixed_whatever_seed_batch_and_order(make):
     for name in ("seen", "labels"):
         assert [row.tolist() for row in sets[0].columns[name]] == [row.tolist() for row in sets[1].columns[name]]
     task = make()
-    batch = task.collate(sets[0], np.array([3, 7]), np.random.default_rng(5))
-    single = task.collate(sets[0], np.array([7]), np.random.default_rng(6))
+    batch = task.collate_fn(sets[0], np.array([3, 7]), np.random.default_rng(5))
+    single = task.collate_fn(sets[0], np.array([7]), np.random.default_rng(6))
     assert (batch["input_ids"][1] == single["input_ids"][0]).all()
 
 
@@ -190,7 +192,7 @@ def test_whole_words_reach_the_batch(make):
     starts = np.array(dataset.columns["starts"])
     flat = np.array(dataset.columns["ids"]).reshape(-1)
     assert starts.reshape(-1).tolist() == [not PIECES[i].startswith("##") for i in flat]
-    batch = task.collate(dataset, np.arange(len(dataset)), np.random.default_rng(0))
+    batch = task.collate_fn(dataset, np.arange(len(dataset)), np.random.default_rng(0))
     chosen = np.zeros(flat.shape, dtype=bool)
     chosen[batch["positions"]] = True
     for i in range(1, len(flat)):
@@ -202,7 +204,7 @@ def test_whole_words_reach_the_batch(make):
 def test_the_collated_batch(make):
     task = make("task.last_chunk=pad")
     dataset = task.encode(rows("the film", "playing. bad"), "validation")
-    batch = task.collate(dataset, np.array([0, 2]), np.random.default_rng(0))
+    batch = task.collate_fn(dataset, np.array([0, 2]), np.random.default_rng(0))
     labels = np.full((2, 4), IGNORE)
     labels.reshape(-1)[batch["positions"]] = batch["target_ids"]
     assert batch["attention_mask"].tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
@@ -223,20 +225,20 @@ def test_loss_and_perplexity_are_those_of_the_models_own_logits(make):
                 for i, label in enumerate(labels) if label != IGNORE]  # fmt: skip
         total, count = total + sum(each), count + len(each)
         means.append(np.mean(each))
-    metrics = task.evaluate(dataset, "").metrics
+    metrics = evaluate(task, dataset, "").metrics
     assert metrics["tokens"] == count
     assert metrics["loss"] == pytest.approx(total / count, abs=2e-6)
     assert metrics["perplexity"] == pytest.approx(math.exp(total / count), rel=1e-4)
     assert abs(np.mean(means) - total / count) > 1e-4
-    batch = task.collate(dataset, np.arange(len(dataset)), np.random.default_rng(0))
+    batch = task.collate_fn(dataset, np.arange(len(dataset)), np.random.default_rng(0))
     assert float(task.loss({k: paddle.to_tensor(v) for k, v in batch.items()})) == pytest.approx(total, rel=1e-5)
 
 
 def test_evaluating_the_training_split_fixes_its_masks_and_leaves_it_as_it_was(make):
     task = make()
     dataset = task.encode(rows(*["the film playing good bad."] * 20), "train")
-    assert task.evaluate(dataset, "").metrics == task.evaluate(dataset, "").metrics
-    assert task.baseline(dataset, dataset)[1].metrics["tokens"] == task.evaluate(dataset, "").metrics["tokens"]
+    assert evaluate(task, dataset, "").metrics == evaluate(task, dataset, "").metrics
+    assert task.baselines(dataset, dataset)["unigram"].metrics["tokens"] == evaluate(task, dataset, "").metrics["tokens"]
     assert "labels" not in dataset.columns
 
 
@@ -246,7 +248,7 @@ def test_the_unigram_baseline_by_hand(make):
     train = task.encode(rows("the the", "film film", "the the"), "train")
     dataset = task.encode(rows("the film"), "validation")
     assert sorted(dataset.columns["labels"][0].tolist()) == [IGNORE, IGNORE, 8, 10]
-    name, scores = task.baseline(dataset, train)
+    ((name, scores),) = task.baselines(dataset, train).items()
     assert name == "unigram"
     assert scores.metrics["perplexity"] == pytest.approx(math.sqrt((21 / 5) * (21 / 3)), abs=1e-4)
     assert scores.metrics["accuracy"] == 50
@@ -289,11 +291,11 @@ def test_options_that_do_not_fit(option, message):
 def test_a_whole_run_and_what_comes_after(tmp_path, make, capsys):
     """Trains, keeps the lowest perplexity, fills masks with both models, and hands its encoder on to a classifier."""
     from paddle_ft import cli
-    from paddle_ft.models import bundle as models
+    from paddle_ft.models.build import input_embedding, load_pretrained
     from paddle_ft.training import run as session
 
     start = tmp_path / "start"
-    make().save_model(start)
+    make().bundle.save(start)
     (tmp_path / "data.jsonl").write_text(json.dumps({"text": "the good film. playing a bad film"}) + "\n" * 1)
     config = load_config("distilbert_imdb_mlm", [
         f"output_dir={tmp_path / 'run'}", "device=cpu", f"model.pretrained={start}", "data.source=null",
@@ -315,7 +317,7 @@ def test_a_whole_run_and_what_comes_after(tmp_path, make, capsys):
     assert [len(one["after"]) for one in shown] == [1, 2]
     before = make().fill(["the [MASK] film"], 2, "")[0][0]
     assert [g["token"] for g in shown[0]["before"][0]] == [token for token, _ in before]
-    classifier = models.load_pretrained("sequence_classification", run / "best")
+    classifier = load_pretrained("sequence_classification", run / "best")
     embedding = find_task("masked_lm")(config)
-    embedding.reload_model(run / "best")
-    assert (models.input_embedding(classifier).weight == models.input_embedding(embedding.model).weight).all()
+    reload_model(embedding, run / "best")
+    assert (input_embedding(classifier).weight == input_embedding(embedding.model).weight).all()

@@ -9,8 +9,10 @@ from paddlenlp.transformers import BartConfig, BartForConditionalGeneration, Bar
 
 from paddle_ft.config.load import load_config
 from paddle_ft.data.rows import Rows
-from paddle_ft.models import bundle as models
+from paddle_ft.models.build import tie_head
+from paddle_ft.models.bundle import _with_fast_tokenizer, reload_bundle
 from paddle_ft.tasks import find_task
+from paddle_ft.tasks.shared.evaluate import run_eval_steps
 from paddle_ft.tasks.shared.seq2seq import join_chinese, shift_right
 
 
@@ -21,7 +23,7 @@ def tiny_bart(vocab_size, **ids):
         decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, max_position_embeddings=40, **ids,
     )  # fmt: skip
     model = BartForConditionalGeneration(config)
-    models.tie_head(model, from_scratch=True)
+    tie_head(model, from_scratch=True)
     return model
 
 
@@ -54,14 +56,14 @@ def english(tmp_path):
 def task_with(model, tokenizer, folder):
     config = load_config("bart_lcsts", ["data.cache=false", "task.max_source_length=12", "task.max_target_length=6"])
     task = find_task("summarization")(config)
-    task._use(models._with_fast_tokenizer(model, tokenizer, folder / "tokenizer"))
+    task.set_model(_with_fast_tokenizer(model, tokenizer, folder / "tokenizer"))
     return task
 
 
 def batch_of(task, *pairs):
     rows = Rows([{"source": source, "target": target} for source, target in pairs])
     dataset = task.encode(rows, "train")
-    return dataset, task.collate(dataset, np.arange(len(pairs)), np.random.default_rng(0))
+    return dataset, task.collate_fn(dataset, np.arange(len(pairs)), np.random.default_rng(0))
 
 
 def test_chinese_ids_exactly(chinese):
@@ -114,22 +116,22 @@ def test_the_loss_is_the_cross_entropy_of_the_models_own_logits(chinese):
         logits.reshape([-1, logits.shape[-1]]), tensors["labels"].reshape([-1]), ignore_index=-100, reduction="sum"
     )
     assert float(chinese.loss(tensors)) == pytest.approx(float(expected), rel=1e-6)
-    assert chinese.mean_loss(dataset, "") == pytest.approx(float(expected) / 8, rel=1e-6)
+    assert run_eval_steps(chinese, dataset, "").loss == pytest.approx(float(expected) / 8, rel=1e-6)
 
 
 def test_a_row_has_the_same_loss_alone_and_padded(chinese):
     together, _ = batch_of(chinese, ("今天北京晴朗", "北京晴"), ("天", "天"))
     alone = [batch_of(chinese, pair)[0] for pair in (("今天北京晴朗", "北京晴"), ("天", "天"))]
-    total = sum(chinese.mean_loss(one, "") * count for one, count in zip(alone, (5, 3), strict=True))
-    assert chinese.mean_loss(together, "") * 8 == pytest.approx(total, rel=1e-5)
+    total = sum(run_eval_steps(chinese, one, "").loss * count for one, count in zip(alone, (5, 3), strict=True))
+    assert run_eval_steps(chinese, together, "").loss * 8 == pytest.approx(total, rel=1e-5)
 
 
 def test_the_head_is_tied_and_stays_tied_through_save_and_load(chinese, tmp_path):
     assert chinese.model.lm_head_weight is chinese.model.bart.shared.weight
-    chinese.save_model(tmp_path / "saved")
+    chinese.bundle.save(tmp_path / "saved")
     plain = BartForConditionalGeneration.from_pretrained(str(tmp_path / "saved"))  # what a user without us loads
     assert (plain.lm_head_weight == chinese.model.bart.shared.weight).all()
-    again = models.reload("seq2seq", tmp_path / "saved")
+    again = reload_bundle("seq2seq", tmp_path / "saved")
     assert again.model.lm_head_weight is again.model.bart.shared.weight
     ids = BertTokenizer.from_pretrained(str(tmp_path / "saved"))("今天北京")["input_ids"]
     assert ids == [101, 104, 105, 106, 107, 102]
@@ -139,9 +141,9 @@ def test_a_head_trained_apart_is_not_thrown_away(chinese, tmp_path):
     model = tiny_bart(110, pad_token_id=0, bos_token_id=101, eos_token_id=102, decoder_start_token_id=102)
     model._parameters["lm_head_weight"] = paddle.create_parameter([110, 16], "float32")
     apart = model.lm_head_weight.numpy()
-    chinese.loaded.model = model
-    chinese.save_model(tmp_path / "apart")
-    again = models.reload("seq2seq", tmp_path / "apart").model
+    chinese.bundle.model = model
+    chinese.bundle.save(tmp_path / "apart")
+    again = reload_bundle("seq2seq", tmp_path / "apart").model
     assert again.lm_head_weight is not again.bart.shared.weight
     assert (again.lm_head_weight.numpy() == apart).all()
 

@@ -6,8 +6,8 @@ import sys
 import paddle
 from paddlenlp.transformers import BertConfig, BertForSequenceClassification
 
-from paddle_ft.training.distributed import process_group as distributed
-from paddle_ft.training.distributed.sharded_layers import LayerShards
+from paddle_ft.training.distributed.process_group import init_world
+from paddle_ft.training.distributed.sharded_layers import ShardedLayers
 
 SIZES = {"vocab_size": 20, "hidden_size": 64, "num_hidden_layers": 6, "num_attention_heads": 2, "intermediate_size": 256,
          "max_position_embeddings": 8, "num_labels": 2}  # fmt: skip
@@ -23,7 +23,7 @@ def backward(model):
 
 
 def main(target):
-    world = distributed.join()
+    world = init_world()
     paddle.seed(3)
     model, plain = (BertForSequenceClassification(BertConfig(**SIZES)) for _ in range(2))
     plain.set_state_dict(model.state_dict())
@@ -32,31 +32,31 @@ def main(target):
     backward(plain)
     whole = allocated()
     before = [p.numpy().tobytes() for p in model.parameters()]
-    shards = LayerShards(world, model)
-    shards.release_weights()
+    shards = ShardedLayers(world, model)
+    shards.before_step()
     foreign = [p for layer in shards.layers for p in layer if shards.owner_of[p.name] != world.rank]
     result = {"freed": whole - allocated(), "foreign": sum(p.size for p in foreign) * 4,
               "layer": sum(p.size for p in shards.layers[0]) * 4}  # fmt: skip
 
     base, held = allocated(), []
-    gather = shards._gather
+    receive = shards._receive_weights
 
     def measured(number):
-        gather(number)
+        receive(number)
         held.append(allocated() - base)
 
-    shards._gather = measured
+    shards._receive_weights = measured
     for _ in range(2):
         if world.rank == 0:
             backward(model)
-        shards.send()
-    shards._gather = gather
+        shards.after_backward()
+    shards._receive_weights = receive
     result["held"] = held
-    shards.collect()
+    shards.reduce_gradients()
     wanted = {p.name: q.grad for p, q in zip(model.parameters(), plain.parameters(), strict=True)}
-    result["same"] = all(bool((p.grad == 2 * wanted[p.name]).all()) for p in shards.mine)
+    result["same"] = all(bool((p.grad == 2 * wanted[p.name]).all()) for p in shards.owned)
     result["foreign_gradients"] = sum(p.grad is not None for p in foreign)
-    result["left"] = allocated() - base - sum(p.size for p in shards.mine) * 4
+    result["left"] = allocated() - base - sum(p.size for p in shards.owned) * 4
     shards.gather_weights()
     result["back"] = [p.numpy().tobytes() for p in model.parameters()] == before
     with open(f"{target}.{world.rank}", "w") as file:

@@ -1,4 +1,4 @@
-"""Run in two processes by test_sharding: the sums of Shards beside plain sums, on a model with an unused and a tied layer.
+"""Run in two processes by test_sharding: the sums of ShardedStates beside plain sums, on a model with an unused and a tied layer.
 
 Process 0 has two batches, process 1 one. Buckets of 64 elements, so that they leave while the backward pass still runs.
 """
@@ -9,8 +9,9 @@ import sys
 import paddle
 
 from paddle_ft.training import checkpoint
-from paddle_ft.training.distributed import process_group as distributed
-from paddle_ft.training.distributed.sharding import Shards
+from paddle_ft.training.distributed.data_parallel import DataParallel
+from paddle_ft.training.distributed.process_group import init_world
+from paddle_ft.training.distributed.sharding import ShardedStates
 
 SIZES = [(6, 8), (8, 8), (8, 8), (8, 3)]  # the third is never used, the first is used twice
 
@@ -35,42 +36,40 @@ def batches(rank):
 
 
 def main(stage, target):
-    world = distributed.join()
+    world = init_world()
     paddle.seed(3)
     model, plain = Model(), Model()
     plain.set_state_dict(model.state_dict())
     for batch in batches(world.rank):
         plain(batch).backward()
-    distributed.sum_gradients(world, plain.parameters())
+    DataParallel(world, plain).reduce_gradients()
 
-    shards = Shards(world, model.parameters(), early=stage == "stage2", bucket=64)
-    optimizer = paddle.optimizer.AdamW(0.1, parameters=shards.mine)
+    shards = ShardedStates(world, model, during_backward=stage == "stage2", bucket_size=64)
+    optimizer = paddle.optimizer.AdamW(0.1, parameters=shards.owned)
     differences, norms, freed = [], [], []
     for _ in range(2):  # the first pass learns which parameters get no gradient
         model.freed.clear()
         for turn in range(2):
             if turn < len(batches(world.rank)):
                 model(batches(world.rank)[turn]).backward()
-            if shards.early:
-                shards.send()
-        if not shards.early:
-            shards.send()
-        shards.collect()
+            shards.after_backward()
+        shards.reduce_gradients()
         names = {p.name: q.grad for p, q in zip(model.parameters(), plain.parameters(), strict=True)}
-        differences.append(max(float((p.grad - names[p.name]).abs().max()) for p in shards.mine if p.grad is not None))
-        assert [p.grad is None for p in shards.mine] == [any(p is q for q in model.layers[2].parameters()) for p in shards.mine]
-        norms.append([float(shards.norm()), float(sum(q.grad.square().sum() for q in plain.parameters()) ** 0.5)])
+        differences.append(max(float((p.grad - names[p.name]).abs().max()) for p in shards.owned if p.grad is not None))
+        assert [p.grad is None for p in shards.owned] == [any(p is q for q in model.layers[2].parameters()) for p in shards.owned]
+        squares = [q.grad.square().sum() for q in plain.parameters() if q.grad is not None]
+        norms.append([float(shards.grad_norm()), float(sum(squares) ** 0.5)])
         freed.append(all(model.freed))
         optimizer.clear_grad(set_to_zero=False)
     assert all(p.grad is None for p in model.parameters())
-    for parameter in shards.mine:
+    for parameter in shards.owned:
         parameter.grad = paddle.ones_like(parameter)
     optimizer.step()
-    shards.spread()
+    shards.after_step()
     own = checkpoint.optimizer_arrays(model, optimizer)
-    whole = shards.gather_states(own)
-    weights = world.gather([[float(p.sum()) for p in model.parameters()]], world.size)
-    result = {"differences": differences, "norms": norms, "freed": freed, "weights": weights, "mine": len(shards.mine),
+    whole = shards.gather_optimizer_states(lambda: own)
+    weights = world.all_gather([[float(p.sum()) for p in model.parameters()]], world.world_size)
+    result = {"differences": differences, "norms": norms, "freed": freed, "weights": weights, "mine": len(shards.owned),
               "own": len(own), "whole": sorted(whole), "all": len(model.parameters())}  # fmt: skip
     with open(f"{target}.{world.rank}", "w") as file:
         json.dump(result, file)

@@ -16,6 +16,7 @@ import yaml
 
 from paddle_ft import cli
 from paddle_ft.config.load import load_config
+from paddle_ft.runs.integrity import find_damage
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.world import World
 from paddle_ft.training import checkpoint
@@ -172,10 +173,10 @@ def wait_for(process: subprocess.Popen, condition) -> None:
 
 LATE = """
 import os, time
-from paddle_ft.training import distributed
+from paddle_ft.training.distributed import init_world
 
-world = distributed.join()
-for operation in (world.wait, lambda: world.total([1.0]), lambda: world.gather([world.rank], 2)):
+world = init_world()
+for operation in (world.barrier, lambda: world.all_reduce([1.0]), lambda: world.all_gather([world.rank], 2)):
     if world.rank == 1:
         time.sleep(32)  # gloo itself gives up after 30 seconds
     result = operation()
@@ -242,8 +243,8 @@ def test_one_device_is_trained_on_by_the_process_itself(tmp_path):
 def test_rows_are_shared_out_completely():
     worlds = [World() for _ in range(3)]
     for rank, world in enumerate(worlds):
-        world.rank, world.size = rank, 3
-    assert sorted(np.concatenate([world.mine(8) for world in worlds]).tolist()) == list(range(8))
+        world.rank, world.world_size = rank, 3
+    assert sorted(np.concatenate([world.shard_indices(8) for world in worlds]).tolist()) == list(range(8))
 
 
 def launchers(place: Path, common: list[str], environments: list[dict[str, str]]) -> None:
@@ -285,7 +286,7 @@ def test_paddles_launcher_which_repeats_a_signal_lets_all_save(tmp_path):
     for rank in (0, 1):
         said = (tmp_path / "log" / f"workerlog.{rank}").read_text()
         assert "stopped by SIGTERM; go on with:" in said and "stopped at once" not in said
-    assert checkpoint.damage(run / "last") is None
+    assert find_damage(run / "last") is None
     steps = [event["step"] for event in events(run, "train")]
     assert checkpoint.read_state(run / "last")["step"] == steps[-1] >= 5
 

@@ -11,10 +11,10 @@ from safetensors.numpy import load_file
 
 from paddle_ft.config.load import load_config
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.world import World
 from paddle_ft.training import run as session
 from paddle_ft.training.distributed import launch
-from paddle_ft.training.distributed.sharding import check_sharding, owners
+from paddle_ft.training.distributed.sharded_layers import sharded_layers
+from paddle_ft.training.distributed.sharding import assign_owners
 from tests.support.tiny_runs import overrides
 from tests.tasks.classification import test_task as classification
 from tests.training.distributed.test_process_group import PLAIN, events, folder, start
@@ -135,22 +135,19 @@ def test_stage3_does_not_go_with_compile(tmp_path):
 
 
 def test_a_model_without_layers_to_share_is_refused():
-    world = World()
-    world.size = 2
     with pytest.raises(UserError) as error:
-        check_sharding("stage3", world, paddle.nn.Linear(2, 2))
+        sharded_layers(paddle.nn.Linear(2, 2))
     assert str(error.value) == (
         "train.sharding: stage3 shares the layers of encoder and decoder, and Linear has none that it knows and that are trained:"
         " set it to stage2."
     )
-    check_sharding("stage2", world, paddle.nn.Linear(2, 2))
 
 
 def test_owners_have_about_equal_shares_and_each_has_some():
     sizes = [40, 1, 10, 10, 10, 10, 10, 10]
-    found = owners(sizes, 4)
+    found = assign_owners(sizes, 4)
     loads = [sum(np.array(sizes)[np.array(found) == rank]) for rank in range(4)]
     assert found == sorted(found)
     assert loads == [40, 21, 20, 20]
-    assert owners([100, 1, 1, 1], 4) == [0, 1, 2, 3]
-    assert owners([1, 1, 1, 100], 4) == [0, 1, 2, 3]
+    assert assign_owners([100, 1, 1, 1], 4) == [0, 1, 2, 3]
+    assert assign_owners([1, 1, 1, 100], 4) == [0, 1, 2, 3]

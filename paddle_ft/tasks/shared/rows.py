@@ -1,0 +1,43 @@
+"""The rows of a run: fetch the files they are in, read every split, and let the task arrange them."""
+
+from __future__ import annotations
+
+from paddle_ft.config.schema import BaseConfig
+from paddle_ft.data import source
+from paddle_ft.data.download import ensure
+from paddle_ft.data.rows import Rows
+from paddle_ft.models.bundle import download_model_files
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.progress import say
+from paddle_ft.tasks.base import Task
+
+
+def download_files(config: BaseConfig, head_type: str) -> None:
+    """Fetch what the data and the model need. Raise one UserError that names everything that cannot be had."""
+    source.check_local(config.data)
+    problems = []
+    for fetch in (
+        lambda: ensure(source.wanted_files(config.data)),
+        lambda: download_model_files(config.model, head_type),
+    ):
+        try:
+            fetch()
+        except UserError as error:
+            problems.append(str(error))
+    if problems:
+        raise UserError("\n\n".join(problems))
+
+
+def load_rows(config: BaseConfig, task: Task) -> dict[str, Rows]:
+    """Return the rows of every split that is configured. Raise UserError if there are none to train on."""
+    rows = {}
+    for split in source.SPLITS:
+        loaded = source.load_split(config.data, split, required=task.required_fields, optional=task.optional_fields)
+        if loaded is not None:
+            rows[split] = loaded
+    if "train" not in rows:
+        raise UserError("data: there are no training rows: set data.train.")
+    for split, loaded in rows.items():
+        if loaded.bad:
+            say(f"{split}: {len(loaded.bad)} bad rows skipped, the first: {loaded.bad[0]}")
+    return task.prepare_rows(rows)

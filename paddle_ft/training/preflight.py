@@ -1,0 +1,115 @@
+"""What can be known to fail before hours are spent on it: the checks before every training, and --check."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+
+from paddle_ft.config.schema import BaseConfig
+from paddle_ft.models.lora import count_parameters
+from paddle_ft.runs.directory import RunDir
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.runtime import on_cpu, peak_memory_mb
+from paddle_ft.system.world import World
+from paddle_ft.tasks.base import Dataset, Scores, Task
+from paddle_ft.tasks.shared.evaluate import evaluate
+from paddle_ft.training import checkpoint
+from paddle_ft.training.step import Stepper
+
+
+def try_out(task: Task, data: dict[str, Dataset], run: RunDir, world: World) -> dict[str, float]:
+    """Evaluate two batches of each split, and check the metric to choose by and the disk space.
+
+    Returns:
+        The seconds that two batches of each split took.
+
+    Raises:
+        UserError: eval.best_metric is not computed, or the checkpoints do not fit on the disk.
+    """
+    config, seconds = task.config, {}
+    for split, dataset in data.items():
+        if split == "train":
+            continue
+        scores, seconds[split] = evaluate_two_batches(task, dataset, world)
+        wanted = config.eval.best_metric or task.best_metric
+        figures = [name for name, value in scores.metrics.items() if isinstance(value, (int, float))]
+        if split == "validation" and wanted not in figures:
+            raise UserError(f"eval.best_metric: {wanted!r} is no figure of {task.name}; it reports {', '.join(figures)}.")
+    if "validation" not in data:
+        needing = [n for n in ("best_metric", "early_stopping_patience") if getattr(config.eval, n) is not None]
+        if needing:
+            names = " and ".join(f"eval.{name}" for name in needing)
+            raise UserError(f"{names}: there is no validation split to choose or stop by: set data.validation.")
+    count, trained = count_parameters(task.model)
+    checkpoint.check_space(run.path, count, config.train.keep_checkpoints, trained)
+    return seconds
+
+
+def evaluate_two_batches(task: Task, dataset: Dataset, world: World) -> tuple[Scores, float]:
+    """Evaluate two batches, so that a broken evaluation fails now and not after the first epoch. Return also the seconds."""
+    started = time.perf_counter()
+    rows = dataset.head(2 * task.config.eval.eval_batch_size)
+    scores = evaluate(task, rows, f"try two batches of {dataset.split}", world)
+    return scores, time.perf_counter() - started
+
+
+def check_precision(config: BaseConfig) -> None:
+    """Raise UserError for mixed precision on a CPU."""
+    if config.train.use_amp and on_cpu():
+        raise UserError("train.use_amp: Paddle has no mixed precision on a CPU. Leave it off, or set device=gpu on a GPU machine.")
+
+
+def check(task: Task, data: dict[str, Dataset]) -> None:
+    """Evaluate two batches, train two steps, and print what the model sees and what a training will cost."""
+    config, train = task.config, data["train"]
+    print(f"\nexamples as the model sees them\n\n{task.preview(train)}\n")
+    count, trained = count_parameters(task.model)
+    print(f"parameters          {count:,}" + (f", of them trained {trained:,}" if trained < count else ""))
+
+    with tempfile.TemporaryDirectory() as folder:
+        run, evaluation_seconds = RunDir(folder), 0.0
+        for split, seconds in try_out(task, data, run, World()).items():
+            batches = -(-len(data[split]) // config.eval.eval_batch_size)
+            if split == "validation":
+                evaluation_seconds = seconds / min(2, batches) * batches
+            print(f"two batches         {split} evaluated in {seconds:.1f} s")
+
+        task.model.train()
+        stepper = Stepper(task, train, run, World())
+        first, _ = stepper.train_step(0)
+        second, _ = stepper.train_step(1)
+        stepper.close()
+    print(
+        f"one training step   loss {float(first.loss) / first.batches.targets:.4f}, {first.seconds:.2f} s,"
+        f" the next {second.seconds:.2f} s"
+    )
+    print(f"steps               {stepper.num_steps:,} ({stepper.steps_per_epoch:,} an epoch)")
+    print(f"estimated training  {duration(second.seconds * stepper.num_steps)}, and {duration(evaluation_seconds)} an evaluation")
+    print(f"memory              {peak_memory_mb():,.0f} MB used so far; weights, gradients and AdamW's states"
+          f" take {(count * 4 + trained * 12) / 1e6:,.0f} MB of it")
+    if config.train.sharding != "none":
+        print(f"sharding            {config.train.sharding} is not tried: --check runs in one process")
+    print("\ncheck passed: everything loads, evaluates and trains")
+
+
+def duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+@contextlib.contextmanager
+def explained_memory_errors():
+    """Turn "out of memory" of the device or the host into advice."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, SystemError, OSError) as error:
+        text = str(error)
+        if not (isinstance(error, MemoryError) or "ResourceExhausted" in text or "out of memory" in text.lower()):
+            raise
+        raise UserError(
+            "out of memory. Lower train.train_batch_size and raise train.gradient_accumulation_steps by the same factor (the"
+            " result stays the same); lower the task's max lengths; set train.recompute=true; set train.use_amp=true on a GPU. If"
+            " it happened in evaluation: lower eval.eval_batch_size or generation.num_beams."
+        ) from None

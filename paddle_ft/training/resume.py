@@ -1,0 +1,88 @@
+"""Go on with a run: find its newest whole checkpoint, refuse settings that would compute something else, restore the state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from paddle_ft.config.load import load_config
+from paddle_ft.config.schema import BaseConfig
+from paddle_ft.runs.directory import RunDir
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.progress import say
+from paddle_ft.system.world import World
+from paddle_ft.training import checkpoint as checkpoints
+from paddle_ft.training.loop import TrainLoop
+
+# Settings that may change when a run is resumed, because they do not change what is computed.
+FREE_SETTINGS = ("output_dir", "device", "tracking.", "eval.", "train.save_steps", "train.logging_steps",
+                 "train.keep_checkpoints", "train.recompute", "data.cache", "recipe")  # fmt: skip
+
+
+@dataclass
+class Start:
+    """Where a training starts: from a checkpoint, or from the beginning."""
+
+    checkpoint: Path | None = None
+    tracker_ids: dict = field(default_factory=dict)
+
+
+def find_start(config: BaseConfig, run: RunDir, world: World) -> Start:
+    """Find the checkpoint that a run is resumed from. Every rank must call this.
+
+    Raises:
+        UserError: all checkpoints are damaged, or settings or number of processes differ from the run's.
+    """
+    if world.is_main:
+        checkpoints.recover(run.path)
+    world.barrier()
+    checkpoint = checkpoints.newest(run.path)
+    state = checkpoints.read_state(checkpoint) if checkpoint else {}
+    refuse_other_config(config, run)
+    refuse_other_world_size(state, world)
+    return Start(checkpoint, state.get("tracker_ids") or {})
+
+
+def restore(loop: TrainLoop, checkpoint: Path) -> None:
+    """Restore the state of a training, and say where it goes on."""
+    loop.resume(checkpoint)
+    say(f"resuming at step {loop.state.step} of {loop.stepper.num_steps} from {checkpoint}")
+    if loop.state.step >= loop.stepper.num_steps or loop.state.stopped_early:
+        say("this training has finished; only its scores are computed again")
+
+
+def refuse_other_config(config: BaseConfig, run: RunDir) -> None:
+    """Raise UserError if the settings differ from the run's in what is computed."""
+    try:  # a setting that the run did not have yet gets its default
+        before = flatten(load_config(str(run / "config.yaml")).model_dump())
+    except UserError as error:
+        raise UserError(f"--resume: {run / 'config.yaml'} cannot be used: {error}\nStart again with --overwrite.") from None
+    now = flatten(config.model_dump())
+    changed = [k for k in sorted({*before, *now}) if before.get(k) != now.get(k) and not k.startswith(FREE_SETTINGS)]
+    if changed:
+        lines = "\n".join(f"  {k}: {before.get(k)!r} then, {now.get(k)!r} now" for k in changed)
+        raise UserError(
+            f"--resume: the run in {run.path} was started with other settings:\n{lines}\n"
+            f"Go on with its own: --config {run / 'config.yaml'} --resume; or start a new run with another output_dir."
+        )
+
+
+def refuse_other_world_size(state: dict, world: World) -> None:
+    """Raise UserError if the run was trained by another number of processes, whose steps take other rows."""
+    before, now = state.get("world_size", world.world_size), world.world_size
+    if before != now:
+        raise UserError(
+            f"--resume: the run was trained by {before} process{'es' if before > 1 else ''}, now there"
+            f" {'are' if now > 1 else 'is'} {now}. Its steps would take other rows; use the same number of devices."
+        )
+
+
+def flatten(data: dict, prefix: str = "") -> dict:
+    """Turn a nested mapping into one of dotted keys."""
+    out = {}
+    for key, value in data.items():
+        if isinstance(value, dict) and value:
+            out.update(flatten(value, f"{prefix}{key}."))
+        else:
+            out[f"{prefix}{key}"] = value
+    return out
