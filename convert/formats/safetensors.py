@@ -17,7 +17,7 @@ import numpy as np
 
 from convert.dtypes import contiguous, item_size, numpy_dtype
 from convert.errors import ConvertError
-from convert.formats import StoredTensor, holdable
+from convert.formats import StoredTensor, fits_numpy
 
 NAMES = {
     "F64": "float64",
@@ -106,7 +106,7 @@ def _checked_entry(path: Path, name: str, entry: object) -> tuple[str, tuple[int
     needed = math.prod(shape) * item_size(NAMES[code])
     if last - first != needed:
         raise ConvertError(f"{where}: shape {shape} of {code} needs {needed} bytes, its offsets give {last - first}")
-    if not holdable(shape):
+    if not fits_numpy(shape):
         raise ConvertError(f"{where}: shape {shape} is none that an array can have")
     return NAMES[code], tuple(shape), first, last
 

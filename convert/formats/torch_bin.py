@@ -16,7 +16,7 @@ import numpy as np
 
 from convert.dtypes import item_size, numpy_dtype
 from convert.errors import ConvertError
-from convert.formats import StoredTensor, holdable
+from convert.formats import StoredTensor, fits_numpy
 from convert.formats.unpickler import StateUnpickler
 
 STORAGES = {
@@ -205,7 +205,7 @@ def _tensor(path: Path, name: str, view: _View) -> StoredTensor:
     if len(shape) != len(stride) or (math.prod(shape) and reach > storage.count):
         raise ConvertError(f"{path}: tensor {name}: shape {shape} with stride {stride} reaches beyond its storage")
 
-    if not holdable(shape) or math.prod(shape) > max(storage.count, MOST_REPEATED):
+    if not fits_numpy(shape) or math.prod(shape) > max(storage.count, MOST_REPEATED):
         raise ConvertError(f"{path}: tensor {name}: shape {shape} is far more than its storage of {storage.count} numbers")
 
     def read_array() -> np.ndarray:

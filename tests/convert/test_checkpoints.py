@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import convert
-from convert import parity
-from convert.family import families
+from convert.checkpoint import identify
+from convert.families import load_families
+from convert.outputs import hf_config_of, layer_names, read_reference
 from convert.tensors import open_weights
-from tests.convert.conftest import fixture_names
+from tests.support.checkpoints import fixture_names
 
 NAMES = fixture_names()
 
@@ -33,16 +34,16 @@ def test_computes_what_transformers_computes(name, converted):
     source, target, report = converted(name)
     comparison = convert.verify(source, target)
     assert comparison.equal, comparison.text()
-    family = families()[report.family]
+    family = load_families()[report.family]
     outputs = family.task(report.task).outputs
-    layers = parity.layer_names(family, family.task(report.task), _sizes(source), paddle=True)
+    layers = layer_names(family, family.task(report.task), _sizes(source), paddle=True)
     assert set(comparison.differences) == {*outputs, *layers}, "an output or a layer was not compared"
 
 
 def _sizes(source):
     """The complete Hugging Face configuration."""
-    side = parity.Checkpoint(source)
-    return parity.hf_config_of(side, side.task)
+    info = identify(source, load_families())
+    return hf_config_of(info, info.task)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -89,11 +90,11 @@ def test_trains_with_the_same_gradients(name, converted):
     from convert.formats import safetensors
 
     source, target, report = converted(name)
-    family = families()[report.family]
+    family = load_families()[report.family]
     task = family.task(report.task)
     model = getattr(library, report.target_class).from_pretrained(str(target), dtype="float32")
     model.eval()
-    inputs, _ = parity.read_reference(source)
+    inputs, _ = read_reference(source)
     outputs = model(**{key: paddle.to_tensor(np.array(value)) for key, value in inputs.items()})
     outputs = outputs if isinstance(outputs, tuple | list) else (outputs,)
     losses = []

@@ -4,21 +4,20 @@ import json
 
 import pytest
 
-from convert import config as configuration
-from convert.config import KEPT
+from convert.config import ORIGINAL_KEY, config_to_hf, config_to_paddle
 from convert.errors import ConvertError
-from convert.family import families
+from convert.families import load_families
 
 
 def forward(model_type, config, task="base", generation=None, keep=()):
-    family = families()[model_type]
+    family = load_families()[model_type]
     chosen = family.task(task)
-    return configuration.to_paddle(config, generation or {}, family.entries(chosen), (*family.harmless, *keep), "config.json")
+    return config_to_paddle(config, generation or {}, family.entries(chosen), (*family.harmless, *keep), "config.json")
 
 
 def back(model_type, config, task="base", generation=None):
-    family = families()[model_type]
-    return configuration.to_hf(config, generation or {}, family.entries(family.task(task)), "config.json")
+    family = load_families()[model_type]
+    return config_to_hf(config, generation or {}, family.entries(family.task(task)), "config.json", has_labels=True)
 
 
 def test_sizes_rates_and_names_of_gpt2():
@@ -120,15 +119,15 @@ def test_a_dropout_that_paddle_leaves_to_another_field():
     assert back("bart", paddle)[0]["classifier_dropout"] == 0.3
 
 
-@pytest.mark.parametrize("model_type", sorted(families()))
+@pytest.mark.parametrize("model_type", sorted(load_families()))
 def test_there_and_back_again_is_the_same_file(model_type):
-    family = families()[model_type]
+    family = load_families()[model_type]
     for task in family.tasks:
         if task.untied:
             continue
         original = {"model_type": model_type, "architectures": [task.hf_class], "odd": 1, "dropout": 0.25, "num_beams": 3}
         translated = forward(model_type, original, task.name, {"num_beams": 5})
-        paddle = json.loads(json.dumps({**translated.config, KEPT: {"config": original, "generation": {"num_beams": 5}}}))
+        paddle = json.loads(json.dumps({**translated.config, ORIGINAL_KEY: {"config": original, "generation": {"num_beams": 5}}}))
         assert back(model_type, paddle, task.name) == (original, {"num_beams": 5})
 
 
@@ -171,12 +170,12 @@ def test_a_setting_that_generation_config_overrules_comes_back_in_its_own_file()
     original, generation = {"model_type": "bart", "forced_eos_token_id": None}, {"forced_eos_token_id": 12}
     paddle = forward("bart", original, generation=generation).config
     assert paddle["forced_eos_token_id"] == 12
-    assert back("bart", {**paddle, KEPT: {"config": original, "generation": generation}}) == (original, generation)
+    assert back("bart", {**paddle, ORIGINAL_KEY: {"config": original, "generation": generation}}) == (original, generation)
 
 
 def test_what_was_changed_in_between_is_changed_in_the_result():
     original = {"model_type": "bert", "hidden_dropout_prob": 0.1, "num_beams": 3}
-    paddle = {**forward("bert", original).config, KEPT: {"config": original}}
+    paddle = {**forward("bert", original).config, ORIGINAL_KEY: {"config": original}}
     paddle.update({"hidden_dropout_prob": 0.5, "id2label": {"0": "a", "1": "b"}, "num_beams": 7})
     config, _ = back("bert", paddle)
     assert config == {**original, "hidden_dropout_prob": 0.5, "id2label": {"0": "a", "1": "b"},
