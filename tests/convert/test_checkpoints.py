@@ -10,9 +10,15 @@ from convert.checkpoint import identify
 from convert.families import load_families
 from convert.outputs import hf_config_of, layer_names, read_reference
 from convert.tensors import open_weights
-from tests.support.checkpoints import fixture_names
+from tests.support.checkpoints import ARCHIVES, fixture_names
 
 NAMES = fixture_names()
+
+
+def test_every_family_has_a_fixture_and_its_recipe():
+    archives = {name.split("/")[0] for name in NAMES}
+    recipes = {path.stem for path in (ARCHIVES / "recipes").glob("*.py")} - {"__init__"}
+    assert archives == recipes == set(load_families())
 
 
 @pytest.fixture(scope="module")
