@@ -1,7 +1,6 @@
-"""Open a checkpoint directory of either library and find out what it is: its family, its task, and its translated configuration.
+"""Open a checkpoint of either library for conversion: its family, its task, and its translated configuration.
 
-Only configuration and tensor headers are read here. What becomes of each tensor is planned in convert.plan_to_paddle and
-convert.plan_to_hf.
+What becomes of each tensor is decided later, in convert.plan_to_paddle and convert.plan_to_hf.
 """
 
 from __future__ import annotations
@@ -16,23 +15,13 @@ from convert.families import family_of
 from convert.family import Family, Task
 from convert.files import read_json, read_optional_json
 from convert.formats import StoredTensor, safetensors
+from convert.identify import detect_task, is_paddle, paddle_family, paddle_task, require_directory
 from convert.pairs import TensorPair
 from convert.report import JSON_NAME
-from convert.tensors import PDPARAMS, Weights, name_variants, open_weights
+from convert.tensors import Weights, open_weights
 
 KEPT_FOLDER = "huggingface"  # inside a Paddle checkpoint: files of the original that the conversion back needs
 KEPT_TENSORS = "ignored_tensors.safetensors"  # in that folder
-
-
-@dataclass(frozen=True)
-class CheckpointInfo:
-    """What config.json says about a checkpoint of either library. `task` is None if its class is unknown."""
-
-    directory: Path
-    config: dict
-    paddle: bool
-    family: Family
-    task: Task | None
 
 
 @dataclass(frozen=True)
@@ -89,30 +78,6 @@ class PaddleCheckpoint:
     sizes: dict
 
 
-def is_paddle(directory: Path) -> bool:
-    """Tell whether a directory holds a Paddle checkpoint; otherwise it has Hugging Face's layout."""
-    if (directory / PDPARAMS).is_file() or (directory / f"{PDPARAMS}.index.json").is_file():
-        return True
-    config = read_json(directory / "config.json")
-    return ORIGINAL_KEY in config or "paddlenlp_version" in config
-
-
-def identify(directory: Path, families: Mapping[str, Family]) -> CheckpointInfo:
-    """Read what a checkpoint of either library is.
-
-    Raises:
-        ConvertError: There is no such directory, or it is no checkpoint of a known family.
-    """
-    _require_directory(directory)
-    config = read_json(directory / "config.json")
-    where = str(directory / "config.json")
-    if not is_paddle(directory):
-        family = family_of(config, where, families, paddle=False)
-        return CheckpointInfo(directory, config, False, family, _task_of_class(config, family, paddle=False))
-    family = _paddle_family(config, where, families)
-    return CheckpointInfo(directory, config, True, family, _paddle_task(config, family, where))
-
-
 def open_hf(
     directory: Path, families: Mapping[str, Family], *, task: str = "auto", keep_fields: Sequence[str] = ()
 ) -> HfCheckpoint:
@@ -127,7 +92,7 @@ def open_hf(
     Raises:
         ConvertError: The checkpoint is damaged, or PaddleNLP cannot express its configuration.
     """
-    _require_directory(directory)
+    require_directory(directory)
     where = str(directory / "config.json")
     config = read_json(directory / "config.json")
     if is_paddle(directory):
@@ -140,7 +105,7 @@ def open_hf(
         return config_to_paddle(config, generation, family.entries(task), (*family.harmless, *keep_fields), where)
 
     if task == "auto":
-        chosen = _detect_task(family, config, weights.tensors, translate(family.task("base")).sizes, where)
+        chosen = detect_task(family, config, weights.tensors, translate(family.task("base")).sizes, where)
     else:
         chosen = family.task(task)
     if chosen.refused:
@@ -150,7 +115,16 @@ def open_hf(
         pairs = family.pairs(chosen, translate(chosen).sizes)
         if _head_differs(pairs, weights.tensors, family.hf_prefix):
             chosen = untied
-    return HfCheckpoint(directory, config, generation, family, chosen, task != "auto", weights, translate(chosen))
+    return HfCheckpoint(
+        directory=directory,
+        config=config,
+        generation=generation,
+        family=family,
+        task=chosen,
+        task_requested=task != "auto",
+        weights=weights,
+        paddle_config=translate(chosen),
+    )
 
 
 def open_paddle(directory: Path, families: Mapping[str, Family], *, task: str = "auto") -> PaddleCheckpoint:
@@ -164,13 +138,13 @@ def open_paddle(directory: Path, families: Mapping[str, Family], *, task: str = 
     Raises:
         ConvertError: The checkpoint is damaged, or transformers cannot express its class or configuration.
     """
-    _require_directory(directory)
+    require_directory(directory)
     where = str(directory / "config.json")
     config = read_json(directory / "config.json")
     if not is_paddle(directory):
         raise ConvertError(f"{directory}: not a Paddle checkpoint; to-paddle leads the other way")
-    family = _paddle_family(config, where, families)
-    chosen = family.task(task) if task != "auto" else _paddle_task(config, family, where)
+    family = paddle_family(config, where, families)
+    chosen = family.task(task) if task != "auto" else paddle_task(config, family, where)
     if chosen is None:
         known = ", ".join(dict.fromkeys(task.paddle_class for task in family.tasks))
         raise ConvertError(f"{where}: architectures names no class that transformers has too ({known}); say --task")
@@ -180,10 +154,10 @@ def open_paddle(directory: Path, families: Mapping[str, Family], *, task: str = 
     original_names = _original_names(directory, chosen)
     kept_tensors = directory / KEPT_FOLDER / KEPT_TENSORS
     return PaddleCheckpoint(
-        directory,
-        family,
-        chosen,
-        open_weights(directory),
+        directory=directory,
+        family=family,
+        task=chosen,
+        weights=open_weights(directory),
         converted=bool(config.get(ORIGINAL_KEY)),
         original_names=original_names,
         kept_tensors=safetensors.read(kept_tensors) if original_names and kept_tensors.is_file() else {},
@@ -191,41 +165,6 @@ def open_paddle(directory: Path, families: Mapping[str, Family], *, task: str = 
         hf_generation=hf_generation,
         sizes=complete(hf_config, entries),
     )
-
-
-def _require_directory(directory: Path) -> None:
-    if not directory.is_dir():
-        raise ConvertError(f"{directory}: no such directory")
-
-
-def _detect_task(family: Family, config: dict, names: Iterable[str], sizes: dict, where: str) -> Task:
-    """Return the task that config.json names, or else the one whose head's tensors are all there.
-
-    Raises:
-        ConvertError: PaddleNLP has no such class, or the tensors fit several tasks.
-    """
-    architectures = config.get("architectures") or []
-    if architectures:
-        task = family.task_of_class(architectures[0], paddle=False)
-        if task is None:
-            known = ", ".join(task.hf_class for task in family.tasks)
-            raise ConvertError(
-                f"{where}: architecture {architectures[0]} has no counterpart in PaddleNLP; those that have: {known}. "
-                "Say which one you want with --task"
-            )
-        return task
-    present = {form for name in names for form in name_variants(name, family.hf_prefix)}
-    fitting = [
-        task
-        for task in family.tasks
-        if task.head and all(pair.hf in present for pair in family.pairs(task, sizes) if pair.group == task.head_group)
-    ]
-    if len({task.name for task in fitting}) > 1:
-        raise ConvertError(
-            f"{where}: config.json names no architecture and the tensors fit several tasks: "
-            f"{', '.join(dict.fromkeys(task.name for task in fitting))}. Say which one with --task"
-        )
-    return fitting[0] if fitting else family.task("base")
 
 
 def _head_differs(pairs: Iterable[TensorPair], tensors: Mapping[str, StoredTensor], prefix: str) -> bool:
@@ -236,45 +175,6 @@ def _head_differs(pairs: Iterable[TensorPair], tensors: Mapping[str, StoredTenso
         if pair.hf_aliases and any(stored[0].read().tobytes() != other.read().tobytes() for other in stored[1:]):
             return True
     return False
-
-
-def _task_of_class(config: dict, family: Family, *, paddle: bool) -> Task | None:
-    architectures = config.get("architectures") or [None]
-    return family.task_of_class(architectures[-1], paddle=paddle) if architectures[-1] else None
-
-
-def _original(config: dict, where: str) -> dict:
-    """Return what to-paddle recorded of the original inside Paddle's config.json, {} if there is no record.
-
-    Raises:
-        ConvertError: The record is damaged.
-    """
-    original = config.get(ORIGINAL_KEY, {})
-    if not isinstance(original, dict) or not all(isinstance(original.get(part, {}), dict) for part in ("config", "generation")):
-        raise ConvertError(f"{where}: {ORIGINAL_KEY} must hold what to-paddle kept of the original; remove it if it is damaged")
-    return original
-
-
-def _paddle_family(config: dict, where: str, families: Mapping[str, Family]) -> Family:
-    """Return the family of a Paddle checkpoint.
-
-    Several families may share a Paddle architecture, so the original's model_type decides where it was recorded.
-    """
-    original = _original(config, where).get("config", {})
-    if original.get("model_type"):
-        return family_of(original, where, families, paddle=False)
-    return family_of(config, where, families, paddle=True)
-
-
-def _paddle_task(config: dict, family: Family, where: str) -> Task | None:
-    """Return the recorded task if the class is still that task's, else the task of the class; None for an unknown class."""
-    original = _original(config, where)
-    architecture = (config.get("architectures") or [None])[-1]
-    if "task" in original:
-        task = family.task(original["task"], untied=original.get("untied", False))
-        if architecture in (None, task.paddle_class):
-            return task
-    return _task_of_class(config, family, paddle=True)
 
 
 def _original_names(directory: Path, task: Task) -> dict[str, str]:

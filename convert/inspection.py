@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from convert.checkpoint import HfCheckpoint, PaddleCheckpoint, is_paddle, open_hf, open_paddle
+from convert.checkpoint import HfCheckpoint, PaddleCheckpoint, open_hf, open_paddle
 from convert.dtypes import item_size
 from convert.errors import ConvertError
 from convert.family import Family
+from convert.identify import is_paddle, require_directory
 from convert.plan import Plan
 from convert.plan_to_hf import plan_to_hf
 from convert.plan_to_paddle import plan_to_paddle
@@ -48,8 +49,7 @@ def inspect_checkpoint(directory: Path, families: Mapping[str, Family], *, task:
     Raises:
         ConvertError: The directory is no checkpoint of a known family, or its configuration cannot be translated.
     """
-    if not directory.is_dir():
-        raise ConvertError(f"{directory}: no such directory")
+    require_directory(directory)
     result = Inspection(str(directory))
     if is_paddle(directory):
         checkpoint, make_plan = open_paddle(directory, families, task=task), plan_to_hf

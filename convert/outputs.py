@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.checkpoint import CheckpointInfo
 from convert.config import complete, config_to_hf
 from convert.errors import ConvertError
 from convert.family import Family, Task
 from convert.formats import safetensors
+from convert.identify import CheckpointInfo
 from convert.loading import read_weights, with_weights
 
 REFERENCE = "reference_outputs.safetensors"

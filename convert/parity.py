@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.checkpoint import CheckpointInfo, identify
 from convert.errors import ConvertError
 from convert.families import load_families
 from convert.family import Family, Task
 from convert.files import read_optional_json
+from convert.identify import CheckpointInfo, identify
 from convert.outputs import (
     REFERENCE,
     example_inputs,

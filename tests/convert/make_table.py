@@ -1,6 +1,6 @@
-"""Writes the tables of docs/convert.md from the fixtures: python -m tests.convert.make_table
+"""Write the tables of docs/convert.md from the fixtures: python -m tests.convert.make_table
 
-Every row is measured when the command runs: converted, compared with what transformers computed, brought back.
+Every row is measured when the command runs: the fixture is converted, compared with what transformers computed, and converted back.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import convert
-from convert.checkpoint import identify
 from convert.families import load_families
+from convert.identify import identify
 from convert.outputs import hf_config_of, layer_names, read_reference
 from convert.tensors import open_weights
 from tests.support.checkpoints import ARCHIVES, fixture_names

@@ -43,6 +43,13 @@ def test_a_difference_is_exit_code_1(checkpoints, tmp_path, capsys):
     assert "DIFFERENT: first beyond 5e-05 is drop" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("verb", ["to-paddle", "inspect"])
+def test_a_task_that_the_family_has_not_is_exit_code_2_and_names_those_it_has(verb, checkpoints, tmp_path, capsys):
+    destination = [str(tmp_path / "paddle")] if verb == "to-paddle" else []
+    assert main([verb, str(checkpoints("gpt2/causal_lm")), *destination, "--task", "nonsense"]) == 2
+    assert "gpt2 has no task 'nonsense' in both libraries; it has: base, causal_lm" in capsys.readouterr().err
+
+
 def test_an_error_is_exit_code_2_and_one_message(checkpoints, tmp_path, capsys):
     assert main(["to-paddle", str(tmp_path), str(tmp_path / "paddle")]) == 2
     captured = capsys.readouterr()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import convert
-from convert.checkpoint import identify
 from convert.families import load_families
+from convert.identify import identify
 from convert.outputs import example_inputs, hf_config_of
 from tests.support.checkpoints import change_config, change_tensors, read_config
 
