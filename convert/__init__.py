@@ -44,7 +44,7 @@ def to_paddle(
     Args:
         src: A directory, or an id such as "facebook/bart-base".
         dst: A directory that does not exist yet.
-        task: "auto" for what the checkpoint is, or the head to convert to. A head that the checkpoint lacks starts anew.
+        task: "auto" for what the checkpoint is, or the head to convert to. A head that the checkpoint lacks is newly initialised.
         dtype: "keep", "float32", "float16" or "bfloat16".
         format: "safetensors", "pdparams" or "both".
         revision: Branch, tag or commit of the hub's repository.

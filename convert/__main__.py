@@ -29,7 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     to_paddle.add_argument("src", metavar="SRC", help=SRC_HELP)
     _add_destination(to_paddle)
     to_paddle.add_argument("--task", default="auto", help=f"model class to convert to: auto (what the checkpoint is), {TASKS}. "
-                           "If the checkpoint lacks the head named here, the head starts anew")  # fmt: skip
+                           "A head that the checkpoint lacks is newly initialised")  # fmt: skip
     to_paddle.add_argument("--format", choices=("safetensors", "pdparams", "both"), default="safetensors",
                            help="files to write; plain PaddleNLP reads either")  # fmt: skip
     to_paddle.add_argument("--revision", help="branch, tag or commit of the hub's repository")

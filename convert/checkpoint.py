@@ -34,7 +34,7 @@ class HfCheckpoint:
         generation: Contents of generation_config.json, {} if there is none.
         family: Its architecture.
         task: The model class to convert to.
-        task_requested: The user named the task, so that a head the checkpoint lacks may start anew.
+        task_requested: The user named the task, so a head that the checkpoint lacks may be newly initialised.
         weights: Its tensors, not loaded yet.
         paddle_config: Its configuration in Paddle's terms.
     """

@@ -76,6 +76,7 @@ def _default_is_number(entry: Field | MergedDropout) -> bool:
 
 
 def _check_labels(config: dict, where: str) -> None:
+    """Check id2label, label2id and num_labels."""
     for name in ("id2label", "label2id"):
         if not isinstance(config.get(name, {}), dict | type(None)):
             _refuse(where, name, config[name], "an object")

@@ -120,7 +120,7 @@ def _run(side: CheckpointInfo, task: Task, config: dict, inputs: dict) -> dict[s
 
 
 def _has_new_head(side: CheckpointInfo) -> bool:
-    """Tell whether the conversion initialised the head anew, so that there is nothing to compare it with."""
+    """Tell whether the conversion newly initialised the head, so that there is nothing to compare it with."""
     if side.task is None or side.task.base:
         return False
     initialised = read_optional_json(side.directory / JSON_NAME).get("initialised", [])

@@ -42,7 +42,7 @@ class Plan:
         uses: Source tensor -> what becomes of it.
         tied: Target tensor (to Paddle) or source tensor (to Hugging Face) -> the tensor whose value it repeats.
         filled_otherwise: Target tensor -> where its value comes from, if not from a source tensor of its own.
-        initialised: Target tensors that start anew.
+        initialised: Target tensors that are newly initialised.
         ignored: Source tensor -> why the target has no place for it.
         config_changes: Fields of the target's config.json that follow from the tensors.
         notes: What the user should know.

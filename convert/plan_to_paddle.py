@@ -151,15 +151,16 @@ def _find_sources(
 
 
 def _set_aside(match: _Match, name: str, winner: str) -> None:
+    """Ignore a tensor that transformers would overwrite with the tensor `winner`, and note it for the user."""
     match.ignored[name] = f"transformers overwrites it with {winner}, as the configuration ties the two"
     match.notes.append(f"{name} differs from {winner}; {match.ignored[name]}")
 
 
 def _find_initialised(match: _Match, pairs: list[TensorPair], checkpoint: HfCheckpoint) -> list[TensorPair]:
-    """Return the pairs that start anew.
+    """Return the pairs that are newly initialised.
 
-    A group that is completely absent may start anew if the user named the task or if no output depends on it. Everything else that
-    is missing is a problem.
+    A group that is completely absent may be initialised if the user named the task or if no output depends on it. Everything
+    else that is missing is a problem.
     """
     may_be_empty = {pair for pair in pairs if pair in match.tied or pair.optional or pair.paddle_only or pair in match.misshapen}
     filled_groups = {pair.group for pair in pairs if pair.group and match.sources[pair] and not pair.optional}

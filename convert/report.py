@@ -28,7 +28,7 @@ class Report:
         files: Source file -> sha256.
         tensors: Source tensor -> {"becomes", "how", "shape", "dtype", "name"}, see convert.plan.TensorUse.
         filled_otherwise: Target tensor -> where its value comes from, if not from a source tensor of its own.
-        initialised: Target tensors that start anew.
+        initialised: Target tensors that are newly initialised.
         ignored: Source tensor -> why the target has no place for it.
         tokenizer: {"kind", "files"}.
         config_kept_aside: Configuration fields that Paddle does not know.
@@ -92,6 +92,7 @@ class Report:
         (directory / TEXT_NAME).write_text(self._text(), encoding="utf-8")
 
     def _text(self) -> str:
+        """Return the contents of conversion.md."""
         lines = ["# Conversion report", "", self.summary(), "", "## Source", ""]
         lines += [f"- {name}: sha256 {digest}" for name, digest in self.files.items()]
         lines += ["", "## Tensors", "", "| source | becomes | how | shape | type |", "| --- | --- | --- | --- | --- |"]
@@ -112,10 +113,10 @@ class Report:
 
 def installed_versions() -> dict[str, str]:
     """Return the versions of the libraries involved, without importing them."""
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in ("paddlepaddle", "paddlenlp", "numpy", "tokenizers", "torch", "transformers"):
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions

@@ -101,8 +101,8 @@ def tasks(stem: str) -> tuple[Task, ...]:
     )
     spans = (Linear("qa_outputs", "classifier", D, 2),)
 
-    def task(name: str, ending: str, head: tuple, **more) -> Task:
-        return Task(name, stem + ending, stem + ending, head, **more)
+    def task(name: str, ending: str, head: tuple, **options) -> Task:
+        return Task(name, stem + ending, stem + ending, head, **options)
 
     return (
         task("base", "Model", (), base=True, outputs=("last_hidden_state",)),

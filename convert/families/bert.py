@@ -71,8 +71,8 @@ def tasks(stem: str) -> tuple[Task, ...]:
     pooler = ("pooler",)
     relationship = Linear("cls.seq_relationship", "cls.seq_relationship", H, 2)
 
-    def task(name: str, ending: str, *head, **more) -> Task:
-        return Task(name, stem + ending, stem + more.pop("paddle", ending), head, **more)
+    def task(name: str, ending: str, *head, **options) -> Task:
+        return Task(name, stem + ending, stem + options.pop("paddle", ending), head, **options)
 
     return (
         task("base", "Model", base=True, outputs=POOLED),

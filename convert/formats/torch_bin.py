@@ -123,6 +123,7 @@ def read(path: Path) -> dict[str, StoredTensor]:
 
 
 def _read_zip(path: Path) -> dict[str, StoredTensor]:
+    """Read the form of today's torch.save: a zip archive with one pickle and an uncompressed member per storage."""
     with zipfile.ZipFile(path) as archive:
         members = {info.filename: info for info in archive.infolist()}
         pickles = [name for name in members if name.rsplit("/", 1)[-1] == "data.pkl"]
@@ -189,6 +190,7 @@ def _read_legacy(path: Path) -> dict[str, StoredTensor]:
 
 
 def _tensors(path: Path, tree: object) -> dict[str, StoredTensor]:
+    """Check that the unpickled object is a dictionary of tensors, and return them."""
     if not isinstance(tree, dict):
         raise ConvertError(f"{path}: holds a {type(tree).__name__}, not a dictionary of tensors")
     other_entries = [
@@ -202,6 +204,7 @@ def _tensors(path: Path, tree: object) -> dict[str, StoredTensor]:
 
 
 def _tensor(path: Path, name: str, view: _View) -> StoredTensor:
+    """Check that a tensor lies within its storage, and return it."""
     storage, shape, stride = view.storage, view.shape, view.stride
     numbers = (view.offset, *shape, *stride)
     if not isinstance(storage, _Storage) or not all(isinstance(number, int) and number >= 0 for number in numbers):

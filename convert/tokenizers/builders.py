@@ -27,7 +27,7 @@ DEFAULT_SPECIAL_TOKENS = {
 
 
 class Unsuitable(Exception):
-    """Raised when the vocabulary files exist but are not of the kind that the family's tokenizer is made of."""
+    """The vocabulary files exist, but they are not of the kind that the family's tokenizer is made of."""
 
 
 def token_text(token: object) -> str | None:

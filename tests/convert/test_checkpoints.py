@@ -1,4 +1,4 @@
-"""Every fixture: converts, loads with plain PaddleNLP, computes what transformers computed, and comes back bit for bit."""
+"""Every fixture loads with plain PaddleNLP, computes what transformers computed, and comes back bit for bit."""
 
 import json
 
@@ -47,7 +47,7 @@ def test_computes_what_transformers_computes(name, converted):
 
 
 def _sizes(source):
-    """The complete Hugging Face configuration."""
+    """Return the complete Hugging Face configuration."""
     info = identify(source, load_families())
     return hf_config_of(info, info.task)
 
@@ -89,7 +89,7 @@ def test_comes_back_bit_for_bit(name, converted, tmp_path):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "-" not in name])
 def test_trains_with_the_same_gradients(name, converted):
-    """One step's loss and gradients: the word embedding and the whole first layer, dropout off."""
+    """Compare the loss and the gradients of the word embedding and of the whole first layer, with dropout off."""
     import paddle
     import paddlenlp.transformers as library
 

@@ -1,4 +1,4 @@
-"""python -m convert: exit codes, messages, and that help is quick."""
+"""python -m convert: exit codes, messages, and that help imports nothing heavy."""
 
 import os
 import subprocess
@@ -44,7 +44,7 @@ def test_a_difference_is_exit_code_1(checkpoints, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("verb", ["to-paddle", "inspect"])
-def test_a_task_that_the_family_has_not_is_exit_code_2_and_names_those_it_has(verb, checkpoints, tmp_path, capsys):
+def test_a_task_that_the_family_lacks_is_exit_code_2_and_names_those_it_has(verb, checkpoints, tmp_path, capsys):
     destination = [str(tmp_path / "paddle")] if verb == "to-paddle" else []
     assert main([verb, str(checkpoints("gpt2/causal_lm")), *destination, "--task", "nonsense"]) == 2
     assert "gpt2 has no task 'nonsense' in both libraries; it has: base, causal_lm" in capsys.readouterr().err

@@ -124,7 +124,7 @@ def test_a_failure_while_writing_leaves_nothing(source, monkeypatch):
 
 
 def test_a_process_killed_in_the_middle_leaves_no_destination(source):
-    """Nothing of it can tidy up then; the half-made files lie under another name."""
+    """A killed process cannot clean up, so the unfinished files must be under another name."""
     program = (
         "import os, signal, sys, convert, convert.write_paddle\n"
         "convert.write_paddle.write_paddle_tokenizer = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Attack:
-    """Unpickled by Python's own pickle, this would leave a file behind."""
+    """Python's own pickle would create a directory when it loads this."""
 
     def __init__(self, path):
         self.path = path
@@ -101,7 +101,7 @@ def test_damaged_torch_files(source, data):
 
 
 def test_a_key_that_would_overflow_the_stack_when_hashed(tmp_path):
-    """In a process of its own: without the check the interpreter itself crashes."""
+    """Run in a separate process, because the interpreter itself crashes without the check."""
     file = torch_file(tmp_path / "deep.bin", b"\x80\x02})" + b"\x85" * 1_000_000 + b"K\x01s.")
     program = "import sys; from pathlib import Path; from convert.formats import torch_bin; torch_bin.read(Path(sys.argv[1]))"
     done = subprocess.run([sys.executable, "-c", program, str(file)], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -136,7 +136,7 @@ def test_a_type_of_elements_with_parts_in_a_file_of_paddles(tmp_path):
 
 
 def test_a_tensor_that_repeats_its_storage_without_end(tmp_path):
-    """torch's `expand` makes such a tensor of one number; read, it would fill the memory."""
+    """torch's `expand` makes such a tensor out of one number. Loading it would fill the memory."""
     number = b"\x8a\x06" + (10**6).to_bytes(6, "little")
     view = (
         b"X\x01\0\0\0actorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpu"
@@ -148,7 +148,7 @@ def test_a_tensor_that_repeats_its_storage_without_end(tmp_path):
 
 
 def test_torch_files_cut_at_every_length(checkpoints, tmp_path):
-    """Never anything but a ConvertError, wherever the old format is cut."""
+    """Wherever a file in the old format is cut, the only error is a ConvertError."""
     data = (checkpoints("bert/masked_lm-old") / "pytorch_model.bin").read_bytes()
     whole = torch_bin.read(checkpoints("bert/masked_lm-old") / "pytorch_model.bin")
     assert len(whole) > 40

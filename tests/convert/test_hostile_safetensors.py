@@ -128,7 +128,7 @@ def test_numbers_too_long_and_types_that_are_no_text(source):
 
 
 def test_safetensors_of_other_writers_are_read_alike(tmp_path):
-    """Zero-size tensors, scalars, every type."""
+    """Read zero-size tensors, scalars, bfloat16, and arrays that were not contiguous."""
     tensors = [
         ("empty", "float32", (0, 4), lambda: np.zeros((0, 4), "f4")),
         ("scalar", "int64", (), lambda: np.array(7)),

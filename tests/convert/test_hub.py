@@ -1,4 +1,4 @@
-"""Downloads against a server of our own; offline behaviour; conversions kept in the cache."""
+"""Downloads from a local server, behaviour without a network, and conversions kept in the cache."""
 
 import hashlib
 import http.server
@@ -17,7 +17,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
-    """As much of the Hugging Face hub as a download touches. The files lie in `server.files`."""
+    """The parts of the Hugging Face hub that a download uses. It serves `server.files`."""
 
     def log_message(self, *_):
         pass
@@ -182,7 +182,7 @@ def test_a_caller_who_expects_the_usual_class_is_not_given_another(checkpoints, 
 
 
 def test_two_processes_may_convert_the_same_at_once(checkpoints, monkeypatch, tmp_path):
-    """The slower one takes what the faster one made, and deletes nothing of it."""
+    """The slower process uses the result of the faster one and deletes nothing of it."""
     monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path))
     import convert.write_paddle
 

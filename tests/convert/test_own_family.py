@@ -1,4 +1,4 @@
-"""A family of a user's own is one module named with --import: docs/examples/my_family.py, and modules with mistakes."""
+"""A user's own family is one module, named with --import: docs/examples/my_family.py, and modules with mistakes."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ TENSORS = {
 
 @pytest.fixture
 def renamed(checkpoint_copy):
-    """BERT's fixture under the names of docs/examples/my_family.py."""
+    """Return BERT's fixture under the names of docs/examples/my_family.py."""
     source = checkpoint_copy("bert/sequence_classification")
     config = read_config(source)
     own_fields = {own: config[name] for name, own in FIELDS.items()}

@@ -1,4 +1,4 @@
-"""The rule language: forward then inverse is the identity, names are unique, every family's table is sound."""
+"""The rules: converting there and back is the identity, names are unique, and every family's rules are consistent."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def test_forward_then_inverse_is_the_identity_for_every_tensor_of_every_family(n
 
 
 def small(family, task):
-    """The family's default configuration with every size cut down, all of them different."""
+    """Return the family's default configuration with small sizes that are all different."""
     sizes = complete({}, family.entries(task))
     numbers = [key for key, value in sizes.items() if isinstance(value, int) and not isinstance(value, bool) and value > 8]
     return sizes | {key: 2 * number + 6 for number, key in enumerate(numbers)}

@@ -29,7 +29,7 @@ def test_another_head_starts_anew_only_when_asked_for_and_is_named(source, tmp_p
     assert comparison.equal and "logits" not in comparison.differences and "newly initialised" in comparison.text()
 
 
-def test_a_head_the_file_claims_to_have_but_has_not_is_an_error(source, tmp_path):
+def test_a_head_the_file_claims_to_have_but_lacks_is_an_error(source, tmp_path):
     change_tensors(source, lambda arrays: [arrays.pop(name) for name in list(arrays) if name.startswith("cls.")])
     with pytest.raises(convert.ConvertError, match="the whole head of masked_lm is missing: name the task with --task"):
         convert.to_paddle(source, tmp_path / "paddle", progress=False)
@@ -41,7 +41,7 @@ def test_half_a_head_is_an_error_even_when_asked_for(source, tmp_path):
         convert.to_paddle(source, tmp_path / "paddle", task="masked_lm", progress=False)
 
 
-def test_a_task_that_the_family_has_not(source, tmp_path):
+def test_a_task_that_the_family_lacks(source, tmp_path):
     with pytest.raises(convert.ConvertError, match="bert has no task 'seq2seq' in both libraries; it has: base, masked_lm"):
         convert.to_paddle(source, tmp_path / "paddle", task="seq2seq", progress=False)
 
@@ -58,7 +58,7 @@ def test_without_architectures_a_bare_classifier_is_ambiguous(checkpoint_copy, t
         convert.to_paddle(source, tmp_path / "paddle", progress=False)
 
 
-def test_an_architecture_that_paddle_has_not(source, tmp_path):
+def test_an_architecture_that_paddle_lacks(source, tmp_path):
     change_config(source, architectures=["BertLMHeadModel"])
     with pytest.raises(convert.ConvertError, match="architecture BertLMHeadModel has no counterpart in PaddleNLP; those that have"):
         convert.to_paddle(source, tmp_path / "paddle", progress=False)

@@ -14,7 +14,7 @@ def source(checkpoint_copy):
 
 
 def trained(checkpoints, name, tmp_path, change):
-    """Converted, changed as a training would, saved by PaddleNLP itself, converted back."""
+    """Convert a fixture to Paddle, change the model as training would, save it with PaddleNLP, and convert it back."""
     import paddlenlp.transformers as library
 
     report = convert.to_paddle(checkpoints(name), tmp_path / "paddle", progress=False)
@@ -110,7 +110,7 @@ def test_a_paddle_checkpoint_that_lacks_or_has_too_much_is_refused(source, tmp_p
     assert not (tmp_path / "back").exists()
 
 
-def test_a_bias_that_transformers_has_not_is_not_dropped_once_trained(checkpoints, tmp_path):
+def test_a_bias_that_transformers_lacks_is_not_dropped_once_trained(checkpoints, tmp_path):
     convert.to_paddle(checkpoints("gpt2/causal_lm-head_untied"), tmp_path / "paddle", progress=False)
     change_tensors(tmp_path / "paddle", lambda arrays: arrays.update({"classifier.bias": arrays["classifier.bias"] + 1}))
     with pytest.raises(convert.ConvertError, match="classifier.bias: was trained, and GPT2LMHeadModel has no such tensor"):

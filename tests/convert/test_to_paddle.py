@@ -92,7 +92,7 @@ def test_a_buffer_that_may_be_left_out_is_filled_with_what_that_means(checkpoint
 
 
 def test_a_dead_copy_of_a_tied_head_is_kept_aside_with_a_word(checkpoint_copy, tmp_path):
-    """transformers overwrites a stored head with the embedding when the configuration ties them; so do we, and say so."""
+    """If the configuration ties them, transformers overwrites a stored head with the embedding. So do we, with a note."""
     source = checkpoint_copy("bart/seq2seq")
     change_tensors(source, lambda arrays: arrays.update({"lm_head.weight": arrays["model.shared.weight"] + 1}))
     report = convert.to_paddle(source, tmp_path / "paddle", progress=False)

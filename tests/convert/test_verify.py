@@ -51,7 +51,7 @@ def test_verify_of_a_model_that_computes_nonsense_is_not_equal(checkpoints, tmp_
 
 
 def test_verify_of_a_classifier_without_padding_id_takes_one_text(checkpoint_copy, tmp_path):
-    """GPT-2 names none by default; transformers then takes no batch, and an id of -1 would be no row of the embedding."""
+    """GPT-2 has no padding id by default. transformers then takes no batch, and Paddle's -1 is no row of the embedding."""
     source = checkpoint_copy("gpt2/sequence_classification")
     change_config(source, remove=("pad_token_id",))
     convert.to_paddle(source, tmp_path / "paddle", progress=False)
