@@ -41,10 +41,10 @@ def configuration(family: str, megabytes: int) -> dict:
 def make(directory: Path, family_name: str, megabytes: int) -> None:
     """A random checkpoint in Hugging Face's layout."""
     from convert.config import complete
-    from convert.family import families
+    from convert.families import load_families
     from convert.formats import safetensors
 
-    config, family = configuration(family_name, megabytes), families()[family_name]
+    config, family = configuration(family_name, megabytes), load_families()[family_name]
     task = family.task("seq2seq" if family_name == "bart" else "base")
     random = np.random.default_rng(0)
     pairs = [pair for pair in family.pairs(task, complete(config, family.entries(task))) if not pair.tied_to]
@@ -68,7 +68,7 @@ def copy(source: Path, target: Path) -> None:
 
 def hashing(source: Path, target: Path) -> None:
     """What the report's sha256 costs by itself."""
-    from convert.tensors import sha256_in_background
+    from convert.files import sha256_in_background
 
     target.mkdir()
     for future in sha256_in_background([source / "model.safetensors"]).values():
@@ -92,8 +92,8 @@ JOBS = {"copy through NumPy": copy, "sha256 alone": hashing, "to-paddle": forwar
 
 def child(job: str, source: Path, target: Path) -> None:
     """Runs one job and prints its seconds, its seconds of processor, and its peak resident memory in MB."""
-    import convert.backward
-    import convert.forward  # noqa: F401  (imports are not what is measured)
+    import convert.write_hf
+    import convert.write_paddle  # noqa: F401  (imports are not what is measured)
 
     started, busy = time.perf_counter(), time.process_time()
     JOBS[job](source, target)

@@ -1,11 +1,13 @@
-"""Checkpoints of Hugging Face's transformers to PaddleNLP and back, with every tensor accounted for and parity shown.
+"""Convert checkpoints between Hugging Face's transformers and PaddleNLP, account for every tensor, and check that outputs agree.
 
     import convert
     report = convert.to_paddle("facebook/bart-base", "bart-base-paddle")   # or a local directory
     report = convert.to_hf("bart-base-paddle", "bart-base-again")
     result = convert.verify("bart-base-paddle", "bart-base-again")
 
-The same on the command line: `python -m convert --help`. Nothing heavy is imported before it is needed.
+On the command line: `python -m convert --help`. Nothing heavy is imported before it is needed.
+
+Every function takes `imports`: names of modules that define families of your own in `FAMILIES`, as `--import` does.
 """
 
 from __future__ import annotations
@@ -35,20 +37,31 @@ def to_paddle(
     overwrite: bool = False,
     keep_fields: Sequence[str] = (),
     progress: bool = True,
+    imports: Sequence[str] = (),
 ) -> Report:
-    """Converts a Hugging Face checkpoint so that plain PaddleNLP loads it: `Class.from_pretrained(dst)`.
+    """Convert a Hugging Face checkpoint so that plain PaddleNLP loads it: `Class.from_pretrained(dst)`.
 
-    src: a directory, or an id such as "facebook/bart-base". dst: a directory that does not exist yet.
-    task: "auto" for what the checkpoint is, else the head to convert; one that the checkpoint lacks then starts anew.
-    dtype: "keep", "float32", "float16" or "bfloat16". format: "safetensors", "pdparams" or "both".
-    keep_fields: unknown configuration fields known to change nothing.
-    Raises: ConvertError; dst is then not there.
+    Args:
+        src: A directory, or an id such as "facebook/bart-base".
+        dst: A directory that does not exist yet.
+        task: "auto" for what the checkpoint is, or the head to convert to. A head that the checkpoint lacks is newly initialised.
+        dtype: "keep", "float32", "float16" or "bfloat16".
+        format: "safetensors", "pdparams" or "both".
+        revision: Branch, tag or commit of the hub's repository.
+        overwrite: Replace `dst` if it exists.
+        keep_fields: Unknown configuration fields that you know to change nothing.
+        progress: Show a progress bar.
+        imports: Modules with families of your own.
+
+    Raises:
+        ConvertError: The checkpoint cannot be converted. `dst` does not exist then.
     """
-    from convert.forward import to_paddle as convert_directory
+    from convert.families import load_families
+    from convert.write_paddle import write_paddle
 
-    return convert_directory(
-        resolve(src, revision), Path(dst), task=task, dtype=dtype, format=format, overwrite=overwrite,
-        keep_fields=keep_fields, progress=progress, name=str(src),
+    return write_paddle(
+        resolve(src, revision), Path(dst), load_families(imports), task=task, dtype=dtype, format=format,
+        overwrite=overwrite, keep_fields=keep_fields, progress=progress, source_name=str(src),
     )  # fmt: skip
 
 
@@ -60,46 +73,66 @@ def to_hf(
     dtype: str = "keep",
     overwrite: bool = False,
     progress: bool = True,
+    imports: Sequence[str] = (),
 ) -> Report:
-    """Converts a Paddle checkpoint so that plain transformers loads it: `AutoModelFor...from_pretrained(dst)`.
+    """Convert a Paddle checkpoint so that plain transformers loads it: `AutoModelFor...from_pretrained(dst)`.
 
-    The arguments are those of to_paddle. Raises: ConvertError; dst is then not there.
+    The arguments are those of `to_paddle`.
+
+    Raises:
+        ConvertError: The checkpoint cannot be converted. `dst` does not exist then.
     """
-    from convert.backward import to_hf as convert_directory
+    from convert.families import load_families
+    from convert.write_hf import write_hf
 
-    return convert_directory(Path(src), Path(dst), task=task, dtype=dtype, overwrite=overwrite, progress=progress)
+    return write_hf(
+        Path(src), Path(dst), load_families(imports), task=task, dtype=dtype, overwrite=overwrite, progress=progress
+    )  # fmt: skip
 
 
-def verify(first: str | Path, second: str | Path) -> Comparison:
-    """Runs two checkpoints, of either library each, on the same padded batch and compares every layer and output.
+def verify(first: str | Path, second: str | Path, *, imports: Sequence[str] = ()) -> Comparison:
+    """Run two checkpoints, each of either library, on the same padded batch and compare every layer and output.
 
-    Raises: ConvertError where one of them cannot be run here.
+    Raises:
+        ConvertError: One of them cannot be run here, or they are not the same model.
     """
-    from convert.parity import verify as compare
+    from convert.families import load_families
+    from convert.parity import compare_checkpoints
 
-    return compare(Path(first), Path(second))
+    return compare_checkpoints(Path(first), Path(second), load_families(imports))
 
 
-def inspect(src: str | Path, *, task: str = "auto", revision: str | None = None) -> Inspection:
-    """What a checkpoint is and what would become of each tensor; no weights are loaded. Raises: ConvertError."""
-    from convert.inspection import inspect as look
+def inspect(src: str | Path, *, task: str = "auto", revision: str | None = None, imports: Sequence[str] = ()) -> Inspection:
+    """Describe a checkpoint of either library, and what would become of each tensor. No weights are loaded.
 
-    return look(resolve(src, revision), task)
+    Raises:
+        ConvertError: There is no checkpoint of a known family.
+    """
+    from convert.families import load_families
+    from convert.inspection import inspect_checkpoint
+
+    return inspect_checkpoint(resolve(src, revision), load_families(imports), task=task)
 
 
 def resolve(src: str | Path, revision: str | None = None) -> Path:
-    """The directory of a checkpoint: a local one as it is, a hub id by download into the cache. Raises: ConvertError."""
-    from convert.hub import resolve as find
+    """Return the directory of a checkpoint. A hub id is downloaded into the cache first.
 
-    return find(src, revision)
-
-
-def cached(src: str | Path, *, task: str = "auto", revision: str | None = None) -> Path:
-    """A Paddle checkpoint of `src` (a directory in Hugging Face layout, or a hub id), converted on the first call only.
-
-    Lies in the cache folder under the identity of the source's files and the task. Loads with the task's usual class.
-    Raises: ConvertError, also where only another class of PaddleNLP's could hold the checkpoint.
+    Raises:
+        ConvertError: There is no such directory or repository, or the hub cannot be reached.
     """
-    from convert.hub import cached as find
+    from convert.hub import resolve_checkpoint
 
-    return find(src, task=task, revision=revision)
+    return resolve_checkpoint(src, revision)
+
+
+def cached(src: str | Path, *, task: str = "auto", revision: str | None = None, imports: Sequence[str] = ()) -> Path:
+    """Return the Paddle checkpoint of a Hugging Face checkpoint, converted on the first call and kept in the cache folder.
+
+    It is converted again when a file of the source changes or when another task is asked for.
+
+    Raises:
+        ConvertError: The checkpoint cannot be converted, or only to another class than the task's usual one.
+    """
+    from convert.hub import cached_conversion
+
+    return cached_conversion(src, task=task, revision=revision, imports=imports)

@@ -6,91 +6,103 @@ import argparse
 import os
 import sys
 import warnings
-from pathlib import Path
 
+import convert
 from convert.errors import ConvertError
 
 TASKS = (
-    "auto", "masked_lm", "sequence_classification", "token_classification", "question_answering", "seq2seq", "causal_lm",
-    "base", "pretraining", "multiple_choice",
-)  # fmt: skip
+    "masked_lm, sequence_classification, token_classification, question_answering, seq2seq, causal_lm, base, pretraining, "
+    "multiple_choice"
+)  # of our families; which of them a family has is checked when it is known
 DTYPES = ("keep", "float32", "float16", "bfloat16")
+SRC_HELP = "a directory, or an id such as facebook/bart-base"
 
 
-def parser() -> argparse.ArgumentParser:
-    """All verbs with their arguments."""
-    main = argparse.ArgumentParser(
-        prog="python -m convert", description="Hugging Face checkpoints to PaddleNLP and back, proved equal."
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser with all verbs and their arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m convert", description="Convert checkpoints between Hugging Face and PaddleNLP, and compare their outputs."
     )
-    verbs = main.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    forward = verbs.add_parser("to-paddle", help="Hugging Face -> Paddle; plain from_pretrained loads the result")
-    forward.add_argument("src", metavar="SRC", help="a directory, or an id such as facebook/bart-base")
-    _destination(forward)
-    forward.add_argument("--task", choices=TASKS, default="auto", help="which model class; auto: what the checkpoint is. A "
-                         "head named here that the checkpoint lacks starts anew")  # fmt: skip
-    forward.add_argument("--format", choices=("safetensors", "pdparams", "both"), default="safetensors",
-                         help="files to write; plain PaddleNLP reads either")  # fmt: skip
-    forward.add_argument("--revision", help="branch, tag or commit of the hub's repository")
-    forward.add_argument("--keep-field", action="append", default=[], metavar="NAME", help="a field of config.json, unknown "
-                         "to the architecture, that does not change what the model computes; may be repeated")  # fmt: skip
+    to_paddle = verbs.add_parser("to-paddle", help="Hugging Face -> Paddle; plain from_pretrained loads the result")
+    to_paddle.add_argument("src", metavar="SRC", help=SRC_HELP)
+    _add_destination(to_paddle)
+    to_paddle.add_argument("--task", default="auto", help=f"model class to convert to: auto (what the checkpoint is), {TASKS}. "
+                           "A head that the checkpoint lacks is newly initialised")  # fmt: skip
+    to_paddle.add_argument("--format", choices=("safetensors", "pdparams", "both"), default="safetensors",
+                           help="files to write; plain PaddleNLP reads either")  # fmt: skip
+    to_paddle.add_argument("--revision", help="branch, tag or commit of the hub's repository")
+    to_paddle.add_argument("--keep-field", action="append", default=[], metavar="NAME", help="a field of config.json that "
+                           "the architecture does not know and that changes nothing in the model; may be repeated")  # fmt: skip
 
-    back = verbs.add_parser("to-hf", help="Paddle -> Hugging Face; plain transformers loads the result")
-    back.add_argument("src", metavar="SRC", help="a Paddle checkpoint's directory")
-    _destination(back)
-    back.add_argument("--task", choices=TASKS, default="auto", help="which model class; auto: what the checkpoint is")
+    to_hf = verbs.add_parser("to-hf", help="Paddle -> Hugging Face; plain transformers loads the result")
+    to_hf.add_argument("src", metavar="SRC", help="directory of a Paddle checkpoint")
+    _add_destination(to_hf)
+    to_hf.add_argument("--task", default="auto", help="as for to-paddle; auto: what the checkpoint is")
 
-    verify = verbs.add_parser("verify", help="compare outputs and every layer; exit code 1 where they differ")
-    verify.add_argument("first", metavar="A", help="a checkpoint's directory, of either library")
-    verify.add_argument("second", metavar="B", help="another one")
+    verify = verbs.add_parser("verify", help="compare the outputs and every layer; exit code 1 if they differ")
+    verify.add_argument("first", metavar="A", help="directory of a checkpoint of either library")
+    verify.add_argument("second", metavar="B", help="directory of another one")
 
-    inspect = verbs.add_parser("inspect", help="what a checkpoint is and what would become of it; loads no weights")
-    inspect.add_argument("src", metavar="SRC", help="a directory, or an id such as facebook/bart-base")
-    inspect.add_argument("--task", choices=TASKS, default="auto", help="as for to-paddle")
+    inspect = verbs.add_parser("inspect", help="show what a checkpoint is and what would become of it; loads no weights")
+    inspect.add_argument("src", metavar="SRC", help=SRC_HELP)
+    inspect.add_argument("--task", default="auto", help="as for to-paddle")
     inspect.add_argument("--revision", help="branch, tag or commit of the hub's repository")
-    return main
+
+    for verb in (to_paddle, to_hf, verify, inspect):
+        verb.add_argument("--import", dest="imports", action="append", default=[], metavar="MODULE", help="a Python module, in the "
+                          "current directory or on PYTHONPATH, that defines families of your own; may be repeated")  # fmt: skip
+    return parser
 
 
-def _destination(verb: argparse.ArgumentParser) -> None:
+def _add_destination(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("dst", metavar="DST", help="a directory that does not exist yet")
     verb.add_argument("--dtype", choices=DTYPES, default="keep", help="element type of floating-point tensors")
     verb.add_argument("--overwrite", action="store_true", help="replace DST if it exists")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Does what the command line says and prints it; returns the exit code."""
-    import convert
-
+    """Run a parsed command line, print its result, and return the exit code."""
     if options.verb == "to-paddle":
         report = convert.to_paddle(
             options.src, options.dst, task=options.task, dtype=options.dtype, format=options.format,
-            revision=options.revision, overwrite=options.overwrite, keep_fields=options.keep_field,
+            revision=options.revision, overwrite=options.overwrite, keep_fields=options.keep_field, imports=options.imports,
         )  # fmt: skip
         print(report.summary())
     elif options.verb == "to-hf":
-        report = convert.to_hf(options.src, options.dst, task=options.task, dtype=options.dtype, overwrite=options.overwrite)
+        report = convert.to_hf(
+            options.src, options.dst, task=options.task, dtype=options.dtype, overwrite=options.overwrite,
+            imports=options.imports,
+        )  # fmt: skip
         print(report.summary())
     elif options.verb == "inspect":
-        print(convert.inspect(options.src, task=options.task, revision=options.revision).text())
+        inspection = convert.inspect(options.src, task=options.task, revision=options.revision, imports=options.imports)
+        print(inspection.text())
     else:
-        warnings.simplefilter("ignore")  # the frameworks' import-time remarks
-        comparison = convert.verify(Path(options.first), Path(options.second))
+        warnings.simplefilter("ignore")  # the frameworks print warnings when they are imported
+        comparison = convert.verify(options.first, options.second, imports=options.imports)
         print(comparison.text())
         return 0 if comparison.equal else 1
     return 0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit codes: 0 done; 1 verify found a difference; 2 a ConvertError, or a command line that is not understood."""
-    options = parser().parse_args(arguments)
-    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a name's characters gets their escapes
+    """Run the command line.
+
+    Returns:
+        The exit code: 0 for success, 1 if verify found a difference, 2 for a ConvertError or a command line that is not understood,
+        130 for an interruption.
+    """
+    options = build_parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):  # escape characters that the terminal cannot show
         stream.reconfigure(errors="backslashreplace")
     try:
         return run(options)
     except ConvertError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except BrokenPipeError:  # the reader of our output has seen enough
+    except BrokenPipeError:  # whoever reads our output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:

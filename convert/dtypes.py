@@ -1,6 +1,6 @@
-"""Element types by name, and the few casts between them.
+"""Element types by name, and the casts between them.
 
-NumPy has no bfloat16: arrays of it are held here as uint16 bit patterns, next to the name "bfloat16".
+NumPy has no bfloat16. An array of bfloat16 is a uint16 array of bit patterns, and its type is passed along as a name.
 """
 
 from __future__ import annotations
@@ -28,19 +28,25 @@ NUMPY = {
 
 
 def numpy_dtype(name: str) -> np.dtype:
-    """The NumPy type that holds elements of type `name` (uint16 for bfloat16)."""
+    """Return the NumPy type that stores elements of type `name` (uint16 for bfloat16)."""
     return np.dtype(NUMPY[name])
 
 
 def item_size(name: str) -> int:
-    """Bytes of one element."""
+    """Return the number of bytes of one element."""
     return numpy_dtype(name).itemsize
 
 
-def cast(array: np.ndarray, source: str, target: str) -> np.ndarray:
-    """`array` of element type `source` as element type `target`; only floating types are ever cast.
+def target_dtype(stored: str, requested: str) -> str:
+    """Return the element type to write. Only floating-point tensors are cast, and only unless `requested` is "keep"."""
+    return stored if requested == "keep" or stored not in FLOATS else requested
 
-    Raises: ConvertError where a finite value does not fit into float16.
+
+def cast(array: np.ndarray, source: str, target: str) -> np.ndarray:
+    """Cast an array of element type `source` to element type `target`. Integers are returned unchanged.
+
+    Raises:
+        ConvertError: A finite value does not fit into float16.
     """
     if source == target or source not in FLOATS:
         return array
@@ -56,7 +62,7 @@ def cast(array: np.ndarray, source: str, target: str) -> np.ndarray:
 
 
 def contiguous(array: np.ndarray) -> np.ndarray:
-    """The array with its bytes in row order; a transposed matrix is copied in strips, which NumPy does several times faster."""
+    """Return the array in row order. A transposed matrix is copied in strips, which is several times faster in NumPy."""
     if array.ndim != 2 or array.flags.c_contiguous or not array.flags.f_contiguous:
         return np.asarray(array, order="C")
     result = np.empty(array.shape, array.dtype)
@@ -66,7 +72,7 @@ def contiguous(array: np.ndarray) -> np.ndarray:
 
 
 def _to_bfloat16(array: np.ndarray) -> np.ndarray:
-    """Bit patterns of the nearest bfloat16 values, ties to even, NaN kept (what torch's `.bfloat16()` does)."""
+    """Return the bit patterns of the nearest bfloat16 values, ties to even, NaN kept, as torch's `.bfloat16()` does."""
     bits = np.ascontiguousarray(array).view(np.uint32)
     rounded = ((bits.astype(np.uint64) + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
     return np.where(np.isnan(array), np.uint16(0x7FC0), rounded)

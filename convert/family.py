@@ -1,32 +1,35 @@
-"""What a family file holds, and how families are found: every module in convert/families/ with a `FAMILY`."""
+"""What a family file states: `Family` describes an architecture, `Task` one of its model classes."""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 
-from convert.config import COMMON, Entry, merged
 from convert.errors import ConvertError
-from convert.rules import Pair, Rule, expand
+from convert.fields import COMMON, Entry, merge_entries
+from convert.pairs import TensorPair
+from convert.rules import Rule, expand
 
 
 @dataclass(frozen=True)
 class Task:
-    """A model class of both libraries.
+    """A model class that both libraries have.
 
-    hf_class, paddle_class: their names; head: rules of what stands on the base model; backbone: rules of parts of the base
-        model that only some classes have.
-    base: the class is the base model itself, whose names carry no prefix.
-    spare: groups that Paddle's class has though Hugging Face's has not and no output of the task depends on (BERT's pooler).
-    untied: this entry stands in for the one of the same name where the checkpoint's head differs from its embedding and
-        Paddle's usual class cannot hold that; `note` says so to the user.
-    num_labels: field that counts the labels of Paddle's class, where they are not labels for transformers.
-    refused: why PaddleNLP's class cannot be right, whatever its weights.
-    outputs: names of transformers' outputs, in the order in which Paddle's class returns them.
-    config: fields that only this task has.
+    Attributes:
+        name: The task, as in `--task`.
+        hf_class: Name of transformers' class.
+        paddle_class: Name of PaddleNLP's class.
+        head: Rules of the layers on top of the base model.
+        backbone: Rules of parts of the base model that only some classes have.
+        base: The class is the base model itself, whose tensor names carry no prefix.
+        spare_groups: Groups of tensors that only Paddle's class has, and that no output of the task depends on (BERT's pooler).
+        untied: This class replaces the one of the same name for a checkpoint whose head differs from its embedding, because
+            PaddleNLP's usual class cannot hold that.
+        note: What the user is told when this class is used.
+        num_labels: Name of the field that counts the labels of Paddle's class, where they are not labels for transformers.
+        outputs: Names of transformers' outputs, in the order in which Paddle's class returns them.
+        refused: Why PaddleNLP's class computes something else whatever its weights; the task is then refused.
+        config: Configuration fields that only this task has.
     """
 
     name: str
@@ -35,7 +38,7 @@ class Task:
     head: Sequence[Rule] = ()
     backbone: Sequence[Rule] = ()
     base: bool = False
-    spare: tuple[str, ...] = ()
+    spare_groups: tuple[str, ...] = ()
     untied: bool = False
     note: str = ""
     num_labels: str | None = None
@@ -43,19 +46,34 @@ class Task:
     refused: str = ""
     config: Sequence[Entry] = ()
 
+    @property
+    def head_group(self) -> str:
+        """The `group` of the head's tensors."""
+        return f"head of {self.name}"
+
 
 @dataclass(frozen=True)
 class Family:
-    """All that is known of one architecture.
+    """An architecture: everything the conversion knows about it.
 
-    model_type: of Hugging Face's config.json; paddle_type: PaddleNLP's name for it.
-    config: how configuration fields correspond; backbone: the base model's rules; tasks: its classes.
-    ignored: pattern (searched in the name without prefix) -> why such a tensor of the file is not needed.
-    layers: (Hugging Face, Paddle) names of the modules whose outputs are compared, `{i}` counting `layer_count`.
-    tokenizer: how to build a tokenizer.json from vocabulary files: a name of convert.tokenizers.BUILDERS.
-    token_types: the model takes token_type_ids; seq2seq: it has a decoder that is fed ids of its own.
-    sizes: computes sizes that the rules need and the configuration does not name.
-    harmless: configuration fields that change no computation of this architecture, whatever they sound like.
+    Attributes:
+        model_type: Hugging Face's name, as in config.json.
+        paddle_type: PaddleNLP's name for it.
+        hf_prefix: Prefix of the base model's tensors in a Hugging Face model with a head.
+        paddle_prefix: The same in a Paddle model.
+        config: How configuration fields correspond.
+        backbone: Rules of the base model.
+        tasks: Its model classes.
+        layers: (Hugging Face's name, Paddle's name, count) of the modules whose outputs `verify` compares. `{i}` in the names
+            runs over the value of the configuration field `count`; None means a single module.
+        tokenizer: How a tokenizer.json is built from vocabulary files: a key of convert.tokenizers.builders.BUILDERS, or
+            "ready_made" if only an existing tokenizer.json can be used.
+        token_types: The model takes token_type_ids.
+        seq2seq: The model has a decoder with input ids of its own.
+        harmless: Configuration fields that change nothing in this architecture although their names suggest it.
+        sizes: Computes further sizes that the rules need from the configuration.
+        ignored: Pattern -> reason, for tensors in the file that are not needed. The pattern is searched in the name without
+            prefix.
     """
 
     model_type: str
@@ -73,53 +91,39 @@ class Family:
     sizes: Callable[[dict], dict] | None = None
     ignored: Mapping[str, str] = field(default_factory=dict)
 
-    def pairs(self, task: Task, sizes: dict) -> list[Pair]:
-        """Every tensor of the task's class under the sizes of a Hugging Face configuration."""
+    def pairs(self, task: Task, sizes: dict) -> list[TensorPair]:
+        """Return every tensor of a task's class.
+
+        Args:
+            task: One of `tasks`.
+            sizes: A complete Hugging Face configuration.
+        """
         if self.sizes:
             sizes = {**sizes, **self.sizes(sizes)}
         prefixes = {} if task.base else {"hf_prefix": self.hf_prefix, "paddle_prefix": self.paddle_prefix}
-        return expand((*self.backbone, *task.backbone), task.head, sizes, head_group=f"head of {task.name}", **prefixes)
+        return expand((*self.backbone, *task.backbone), task.head, sizes, head_group=task.head_group, **prefixes)
 
-    def entries(self, task: Task) -> list:
-        """The configuration table of the task's class."""
-        return merged(COMMON, self.config, task.config)
+    def entries(self, task: Task) -> list[Entry]:
+        """Return the complete table of configuration fields of a task's class."""
+        return merge_entries(COMMON, self.config, task.config)
 
     def task(self, name: str, *, untied: bool = False) -> Task:
-        """The task of that name.
+        """Return the task of that name.
 
-        Raises: ConvertError naming the tasks there are.
+        Args:
+            name: A task name, as in `--task`.
+            untied: Prefer the class for checkpoints whose head differs from the embedding.
+
+        Raises:
+            ConvertError: The family has no such task; the message names those it has.
         """
-        found = [task for task in self.tasks if task.name == name]
-        if not found:
+        candidates = [task for task in self.tasks if task.name == name]
+        if not candidates:
             known = ", ".join(dict.fromkeys(task.name for task in self.tasks))
             raise ConvertError(f"{self.model_type} has no task {name!r} in both libraries; it has: {known}")
-        return next((task for task in found if task.untied == untied), found[0])
+        return next((task for task in candidates if task.untied == untied), candidates[0])
 
-    def task_of_class(self, name: str, *, paddle: bool) -> Task | None:
-        """The task whose class of that library is called `name`; stand-ins for untied heads come last."""
+    def task_of_class(self, class_name: str, *, paddle: bool) -> Task | None:
+        """Return the task whose class in Paddle's or Hugging Face's library has that name, or None. Untied classes come last."""
         tasks = sorted(self.tasks, key=lambda task: task.untied)
-        return next((task for task in tasks if (task.paddle_class if paddle else task.hf_class) == name), None)
-
-
-@cache
-def families() -> dict[str, Family]:
-    """Every family by Hugging Face model_type, from the modules of convert.families."""
-    import convert.families as package
-
-    modules = (importlib.import_module(f"{package.__name__}.{info.name}") for info in pkgutil.iter_modules(package.__path__))
-    found = [family for module in modules for family in getattr(module, "FAMILIES", ())]
-    return {family.model_type: family for family in found}
-
-
-def family_of(config: dict, where: str, *, paddle: bool) -> Family:
-    """The family that a configuration belongs to.
-
-    Raises: ConvertError naming the families there are.
-    """
-    name = config.get("model_type")
-    for family in families().values():
-        if name == (family.paddle_type if paddle else family.model_type):
-            return family
-    known = ", ".join(sorted(families()))
-    problem = f"model_type {name!r} is not supported" if name else "no model_type, so the architecture is unknown"
-    raise ConvertError(f"{where}: {problem}; supported are: {known}")
+        return next((task for task in tasks if (task.paddle_class if paddle else task.hf_class) == class_name), None)

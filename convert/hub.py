@@ -1,7 +1,7 @@
-"""From a name to a directory: local ones as they are, ids of the Hugging Face hub by download into the cache.
+"""Find the directory of a checkpoint, downloading it from the Hugging Face hub if needed, and keep converted checkpoints.
 
-What is needed goes to <cache>/hub/<org>--<name>/, where <cache> is $PADDLE_FT_HOME or ~/.cache/paddle_ft; another revision
-than the default one gets a folder of its own. Files that lie there already are used, however they came there.
+Downloads go to <cache>/hub/<org>--<name>/, where <cache> is $PADDLE_FT_HOME or ~/.cache/paddle_ft. A revision other than the
+default has a folder of its own. Files that are already there are used, so they can also be copied there by hand.
 """
 
 from __future__ import annotations
@@ -10,28 +10,40 @@ import hashlib
 import json
 import os
 import re
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from convert.config import ORIGINAL_KEY
 from convert.errors import ConvertError
-from convert.tensors import SAFETENSORS, TORCH_BIN, read_json
-from convert.tokenization import SETTINGS, VOCABULARIES
+from convert.families import load_families
+from convert.files import read_json, sha256
+from convert.tensors import SAFETENSORS, TORCH_BIN
+from convert.tokenizers.files import SETTINGS, VOCABULARIES
+from convert.write_paddle import write_paddle
 
 ENDPOINT = "https://huggingface.co"
 ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
-SMALL = ("generation_config.json", *VOCABULARIES, *SETTINGS)
-TIMEOUT = 10  # seconds until a server that does not answer counts as unreachable
+SMALL_FILES = ("generation_config.json", *VOCABULARIES, *SETTINGS)
+TIMEOUT = 10  # seconds after which a server that does not answer counts as unreachable
 
 
 def cache_folder() -> Path:
-    """$PADDLE_FT_HOME or ~/.cache/paddle_ft."""
+    """Return $PADDLE_FT_HOME or ~/.cache/paddle_ft."""
     return Path(os.environ.get("PADDLE_FT_HOME") or Path.home() / ".cache" / "paddle_ft").expanduser()
 
 
-def resolve(src: str | Path, revision: str | None = None) -> Path:
-    """The directory of a checkpoint: `src` itself, or a complete download of the hub's repository of that id.
+def resolve_checkpoint(src: str | Path, revision: str | None = None) -> Path:
+    """Return `src` if it is a directory, else the folder with a complete download of the hub's repository of that id.
 
-    Interrupted downloads resume; HF_ENDPOINT names a mirror; HF_TOKEN (or HUGGING_FACE_HUB_TOKEN) opens private repositories.
-    Raises: ConvertError naming every URL, the checksum where known, and the folder to put the files into by hand.
+    Interrupted downloads resume. HF_ENDPOINT names a mirror, and HF_TOKEN (or HUGGING_FACE_HUB_TOKEN) opens private repositories.
+
+    Args:
+        src: A directory or a hub id.
+        revision: Branch, tag or commit of the repository; None for the default one.
+
+    Raises:
+        ConvertError: The download failed. The message lists every URL, its checksum if known, and the folder for the files.
     """
     if str(src) and Path(src).expanduser().is_dir():
         if revision:
@@ -47,10 +59,8 @@ def resolve(src: str | Path, revision: str | None = None) -> Path:
 
 
 def _complete(folder: Path) -> bool:
-    """Whether the folder holds a configuration and all the weights it speaks of."""
-    if not (folder / "config.json").is_file():
-        return False
-    if (folder / ".incomplete").exists():
+    """Tell whether a folder holds a configuration and all weights, and no download into it was interrupted."""
+    if not (folder / "config.json").is_file() or (folder / ".incomplete").exists():
         return False
     return any((folder / name).is_file() for name in (SAFETENSORS, TORCH_BIN)) or any(
         (folder / f"{name}.index.json").is_file()
@@ -60,105 +70,110 @@ def _complete(folder: Path) -> bool:
 
 
 def _download(name: str, revision: str, folder: Path) -> None:
+    """Download what is needed of a repository into a folder."""
     endpoint = os.environ.get("HF_ENDPOINT", ENDPOINT).rstrip("/")
     token = os.environ.get("HF_TOKEN") or os.environ.get("HUGGING_FACE_HUB_TOKEN")
     os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", str(TIMEOUT))
     os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", str(TIMEOUT))
     from huggingface_hub import HfApi, hf_hub_download
-    from huggingface_hub.utils import HfHubHTTPError
 
-    wanted, checksums = {"config.json": None, SAFETENSORS: None}, {}
+    files, checksums = ["config.json", SAFETENSORS], {}
     try:
         info = HfApi(endpoint=endpoint, token=token).model_info(name, revision=revision, files_metadata=True, timeout=TIMEOUT)
-        there = {file.rfilename: file for file in info.siblings or []}
-        wanted = dict.fromkeys(_choose(list(there), name))
-        checksums = {file: there[file].lfs.sha256 for file in wanted if there[file].lfs}
+        repository = {file.rfilename: file for file in info.siblings or []}
+        files = list(dict.fromkeys(_needed_files(list(repository), name)))
+        checksums = {file: repository[file].lfs.sha256 for file in files if repository[file].lfs}
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ".incomplete").touch()
         print(f"downloading {name} ({revision}) from {endpoint} into {folder}", flush=True)
-        for file in wanted:
+        for file in files:
             hf_hub_download(name, file, revision=info.sha, local_dir=folder, endpoint=endpoint, token=token)
-        for file, digest in checksums.items():
-            _check(folder / file, digest)
+        for file, checksum in checksums.items():
+            _check_download(folder / file, checksum)
         (folder / ".source.json").write_text(json.dumps({"id": name, "revision": revision, "commit": info.sha}))
         (folder / ".incomplete").unlink()
     except ConvertError:
         raise
-    except Exception as error:  # the library lets errors of several HTTP libraries through
-        reason = f"{endpoint} cannot be reached: {type(error).__name__}"
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        if isinstance(error, HfHubHTTPError) and status:
-            reason = f"{endpoint} answered {status}; 401, 403 or 404: no such repository or revision, or HF_TOKEN does not open it"
-        raise ConvertError(_by_hand(name, revision, folder, endpoint, wanted, checksums, reason)) from None
+    except Exception as error:  # huggingface_hub lets errors of several HTTP libraries through
+        reason = _failure_reason(error, endpoint)
+        raise ConvertError(_manual_instructions(name, revision, folder, endpoint, files, checksums, reason)) from None
 
 
-def _choose(there: list[str], name: str) -> list[str]:
-    """Which of the repository's files are needed: one format of weights, the configuration and the tokenizer's."""
+def _failure_reason(error: Exception, endpoint: str) -> str:
+    from huggingface_hub.utils import HfHubHTTPError
+
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(error, HfHubHTTPError) and status:
+        return f"{endpoint} answered {status}; 401, 403 or 404: no such repository or revision, or HF_TOKEN does not open it"
+    return f"{endpoint} cannot be reached: {type(error).__name__}"
+
+
+def _needed_files(repository: Sequence[str], name: str) -> list[str]:
+    """Return which of a repository's files are needed: configuration, tokenizer, and the weights in one format."""
     for weights in (SAFETENSORS, f"{SAFETENSORS}.index.json", TORCH_BIN, f"{TORCH_BIN}.index.json"):
-        if weights in there:
+        if weights in repository:
             stem, ending = weights.removesuffix(".index.json").rsplit(".", 1)
-            shards = [file for file in there if re.fullmatch(rf"{stem}-\d+-of-\d+\.{ending}", file)]
+            shards = [file for file in repository if re.fullmatch(rf"{stem}-\d+-of-\d+\.{ending}", file)]
             chosen = [weights, *(shards if weights.endswith("index.json") else [])]
-            return ["config.json", *(file for file in SMALL if file in there), *chosen]
+            return ["config.json", *(file for file in SMALL_FILES if file in repository), *chosen]
     raise ConvertError(f"{name}: the repository has neither {SAFETENSORS} nor {TORCH_BIN}; other formats are not supported")
 
 
-def _check(path: Path, digest: str) -> None:
-    with open(path, "rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256(file)
-    if found != digest:
+def _check_download(path: Path, checksum: str) -> None:
+    """Compare a downloaded file with the hub's sha256, and remove it if it differs."""
+    actual = sha256(path)
+    if actual != checksum:
         path.unlink()
-        raise ConvertError(f"{path}: sha256 {found}, the hub says {digest}; the file was removed, try again")
+        raise ConvertError(f"{path}: sha256 {actual}, the hub says {checksum}; the file was removed, try again")
 
 
-def _sha256(file) -> str:
-    digest = hashlib.sha256()
-    while block := file.read(1 << 22):
-        digest.update(block)
-    return digest.hexdigest()
-
-
-def _by_hand(name: str, revision: str, folder: Path, endpoint: str, wanted: dict, checksums: dict, reason: str) -> str:
+def _manual_instructions(
+    name: str, revision: str, folder: Path, endpoint: str, files: Iterable[str], checksums: dict[str, str], reason: str
+) -> str:
+    """Return the message that says which files to download by hand and where to put them."""
     lines = [f"{name} is neither a directory here nor could it be downloaded ({reason}).", f"Put these files into {folder}:"]
-    for file in wanted:
+    for file in files:
         checksum = f"  (sha256 {checksums[file]})" if file in checksums else ""
         lines.append(f"  {endpoint}/{name}/resolve/{revision}/{file}{checksum}")
     if not checksums:
         lines.append(f"  (or {TORCH_BIN} in place of {SAFETENSORS})")
         lines.append("and, for the tokenizer and for generation, those of these that the repository has:")
-        lines += [f"  {endpoint}/{name}/resolve/{revision}/{file}" for file in SMALL]
+        lines += [f"  {endpoint}/{name}/resolve/{revision}/{file}" for file in SMALL_FILES]
     lines.append("HF_ENDPOINT names a mirror, HF_TOKEN opens private repositories, PADDLE_FT_HOME moves the cache.")
     return "\n".join(lines)
 
 
-def cached(src: str | Path, *, task: str = "auto", revision: str | None = None) -> Path:
-    """The conversion of `src` to Paddle in the cache folder, made on the first call; see convert.cached."""
-    from convert.config import KEPT
-    from convert.family import family_of
-    from convert.forward import to_paddle
-
-    directory = resolve(src, revision)
+def cached_conversion(src: str | Path, *, task: str = "auto", revision: str | None = None, imports: Sequence[str] = ()) -> Path:
+    """Return the conversion of `src` to Paddle in the cache folder, made on the first call; see convert.cached."""
+    families = load_families(imports)
+    directory = resolve_checkpoint(src, revision)
     name = re.sub(r"[^\w.-]+", "--", str(src)).strip("-")[-60:]
-    target = cache_folder() / "converted" / f"{name}-{task}-{_identity(directory)}"
+    target = cache_folder() / "converted" / f"{name}-{task}-{_fingerprint(directory, imports)}"
     if not target.is_dir():
         print(f"converting {src} to Paddle, once, into {target}", flush=True)
         try:
-            to_paddle(directory, target, task=task, name=str(src))
+            write_paddle(directory, target, families, task=task, source_name=str(src))
         except ConvertError:
-            if not target.is_dir():  # else another process was faster
+            if not target.is_dir():  # otherwise another process was faster
                 raise
-    kept = read_json(target / "config.json")[KEPT]
-    if kept["untied"]:
-        raise ConvertError(f"{src}: {family_of(kept['config'], str(src), paddle=False).task(kept['task'], untied=True).note}")
+    original = read_json(target / "config.json")[ORIGINAL_KEY]
+    if original["untied"]:
+        family = families[original["config"]["model_type"]]
+        raise ConvertError(f"{src}: {family.task(original['task'], untied=True).note}")
     return target
 
 
-def _identity(directory: Path) -> str:
-    """Changes when a file of the directory does: a digest of the small files' contents, and of the large ones' size and time."""
+def _fingerprint(directory: Path, imports: Sequence[str]) -> str:
+    """Return a digest that changes when a file of the directory, or an imported module with families, changes.
+
+    It covers the contents of JSON files and modules, and the size and time of the other files, which are large.
+    """
     digest = hashlib.sha256()
     for path in sorted(directory.iterdir()):
         if path.is_file() and not path.name.startswith("."):
             status = path.stat()
             content = path.read_bytes() if path.suffix == ".json" else f"{status.st_size} {status.st_mtime_ns}".encode()
             digest.update(f"{path.name}\0".encode() + content + b"\0")
+    for name in imports:
+        digest.update(name.encode() + Path(sys.modules[name].__file__).read_bytes())
     return digest.hexdigest()[:16]

@@ -1,22 +1,34 @@
-"""What a checkpoint is and what a conversion would make of it; reads headers, never weights."""
+"""Describe a checkpoint and what its conversion would do. Only headers are read, except where tied tensors must be compared."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from convert.backward import PaddleSource
+from convert.checkpoint import HfCheckpoint, PaddleCheckpoint, open_hf, open_paddle
 from convert.dtypes import item_size
 from convert.errors import ConvertError
-from convert.forward import Source, is_paddle
+from convert.family import Family
+from convert.identify import is_paddle, require_directory
+from convert.plan import Plan
+from convert.plan_to_hf import plan_to_hf
+from convert.plan_to_paddle import plan_to_paddle
 from convert.tensors import Weights
-from convert.tokenization import kind
+from convert.tokenizers.files import tokenizer_kind
 
 
 @dataclass
 class Inspection:
-    """facts: label -> text, in reading order. lists: label -> names."""
+    """What `inspect` shows.
+
+    Attributes:
+        source: The directory.
+        facts: Label -> text, in reading order.
+        lists: Label -> lines, one per tensor.
+        problem: Why the checkpoint cannot be converted, or None.
+    """
 
     source: str
     facts: dict[str, str] = field(default_factory=dict)
@@ -24,59 +36,62 @@ class Inspection:
     problem: str | None = None
 
     def text(self) -> str:
-        """For the terminal."""
+        """Return the text for the terminal."""
         lines = [self.source, *(f"  {label:12} {value}" for label, value in self.facts.items())]
         for label, names in self.lists.items():
             lines += [f"  {label} ({len(names)}):", *(f"    {name}" for name in names)] if names else []
         return "\n".join(lines + ([f"  cannot be converted: {self.problem}"] if self.problem else []))
 
 
-def inspect(directory: Path, task: str = "auto") -> Inspection:
-    """Looks at a checkpoint of either library.
+def inspect_checkpoint(directory: Path, families: Mapping[str, Family], *, task: str = "auto") -> Inspection:
+    """Describe a checkpoint of either library. If its tensors do not fit, the description says why.
 
-    Raises: ConvertError where the directory is no checkpoint at all; one that cannot be converted is described, with the reason.
+    Raises:
+        ConvertError: The directory is no checkpoint of a known family, or its configuration cannot be translated.
     """
-    if not directory.is_dir():
-        raise ConvertError(f"{directory}: no such directory")
-    return _paddle(directory, task) if is_paddle(directory) else _hugging_face(directory, task)
-
-
-def _weights(result: Inspection, weights: Weights) -> None:
-    dtypes = Counter(tensor.dtype for tensor in weights.tensors.values())
-    count = sum(tensor.size for tensor in weights.tensors.values())
-    size = sum(tensor.size * item_size(tensor.dtype) for tensor in weights.tensors.values())
-    result.facts["size"] = f"{count:,} numbers in {len(weights.tensors)} tensors, {size / 1e6:.1f} MB"
-    result.facts["dtype"] = ", ".join(f"{name} ({number} tensors)" for name, number in dtypes.most_common())
-    result.facts["files"] = ", ".join(path.name for path in weights.files)
-
-
-def _hugging_face(directory: Path, task: str) -> Inspection:
-    result = Inspection(str(directory), {"layout": "Hugging Face"})
-    opened = Source(directory, task, plan=False)
-    result.facts["family"] = opened.family.model_type
-    result.facts["task"] = f"{opened.task.name}: {opened.task.hf_class} -> {opened.task.paddle_class}"
-    _weights(result, opened.weights)
-    result.facts["tokenizer"] = kind(directory, opened.family)
-    result.facts["kept aside"] = ", ".join(opened.translated.kept_aside) or "nothing"
+    require_directory(directory)
+    result = Inspection(str(directory))
+    if is_paddle(directory):
+        checkpoint, make_plan = open_paddle(directory, families, task=task), plan_to_hf
+        _add_facts(result, "Paddle", checkpoint, (checkpoint.task.paddle_class, checkpoint.task.hf_class))
+    else:
+        checkpoint, make_plan = open_hf(directory, families, task=task), plan_to_paddle
+        _add_facts(result, "Hugging Face", checkpoint, (checkpoint.task.hf_class, checkpoint.task.paddle_class))
+        result.facts["kept aside"] = ", ".join(checkpoint.paddle_config.kept_aside) or "nothing"
     try:
-        plan = opened.plan_for(opened.task)
+        _add_plan(result, make_plan(checkpoint))
     except ConvertError as error:
         result.problem = str(error)
-        return result
-    mapped = [(pair, held) for pair, held in plan.sources.items() if held]
-    result.lists["mapped"] = [f"{', '.join(held)} -> {', '.join((*p.paddle, *p.paddle_also))}" for p, held in mapped]
-    result.lists["ignored"] = [f"{name}: {why}" for name, why in plan.ignored.items()]
-    result.lists["tied"] = [f"{', '.join(pair.paddle)} = {original.hf}" for pair, original in plan.tied.items()]
-    result.lists["missing"] = [f"{', '.join(pair.paddle)} {pair.paddle_shape}: starts anew" for pair in plan.initialised]
     return result
 
 
-def _paddle(directory: Path, task: str) -> Inspection:
-    result = Inspection(str(directory), {"layout": "Paddle"})
-    opened = PaddleSource(directory, task)
-    result.facts["family"] = opened.family.model_type
-    result.facts["task"] = f"{opened.task.name}: {opened.task.paddle_class} -> {opened.task.hf_class}"
-    _weights(result, opened.weights)
-    result.facts["tokenizer"] = kind(directory, opened.family)
-    result.lists["mapped"] = [f"{', '.join(pair.paddle)} -> {pair.hf}" for pair in opened.pairs if not pair.paddle_only]
-    return result
+def _add_facts(result: Inspection, layout: str, checkpoint: HfCheckpoint | PaddleCheckpoint, classes: tuple[str, str]) -> None:
+    result.facts["layout"] = layout
+    result.facts["family"] = checkpoint.family.model_type
+    result.facts["task"] = f"{checkpoint.task.name}: {' -> '.join(classes)}"
+    result.facts.update(_weight_facts(checkpoint.weights))
+    result.facts["tokenizer"] = tokenizer_kind(checkpoint.directory, checkpoint.family)
+
+
+def _weight_facts(weights: Weights) -> dict[str, str]:
+    tensors = weights.tensors.values()
+    dtypes = Counter(tensor.dtype for tensor in tensors)
+    bytes_ = sum(tensor.size * item_size(tensor.dtype) for tensor in tensors)
+    return {
+        "size": f"{sum(tensor.size for tensor in tensors):,} numbers in {len(tensors)} tensors, {bytes_ / 1e6:.1f} MB",
+        "dtype": ", ".join(f"{name} ({count} tensors)" for name, count in dtypes.most_common()),
+        "files": ", ".join(path.name for path in weights.files),
+    }
+
+
+def _add_plan(result: Inspection, plan: Plan) -> None:
+    """List what becomes of the tensors. Source tensors that become the same target tensor share a line."""
+    sources: dict[tuple[str, ...], list[str]] = {}
+    for name, use in plan.uses.items():
+        if use.becomes:
+            sources.setdefault(tuple(use.becomes), []).append(name)
+    shapes = {tensor.names[0]: tensor.shape for tensor in plan.writes}
+    result.lists["mapped"] = [f"{', '.join(names)} -> {', '.join(becomes)}" for becomes, names in sources.items()]
+    result.lists["ignored"] = [f"{name}: {reason}" for name, reason in plan.ignored.items()]
+    result.lists["tied"] = [f"{name} = {original}" for name, original in plan.tied.items()]
+    result.lists["missing"] = [f"{name} {shapes[name]}: starts anew" for name in plan.initialised if name in shapes]

@@ -1,4 +1,4 @@
-"""PaddleNLP's models with weights read by this package: PaddleNLP would run the pickle that a .pdparams file is."""
+"""Load PaddleNLP models from weights that this package has read. PaddleNLP itself would run the pickle of a .pdparams file."""
 
 from __future__ import annotations
 
@@ -10,18 +10,26 @@ from convert.tensors import PDPARAMS, SAFETENSORS, open_weights
 
 
 def read_weights(directory: Path) -> dict[str, np.ndarray]:
-    """Name -> array of a directory in Paddle layout (bfloat16 as bit patterns in uint16, as Paddle takes it).
+    """Read all weights of a Paddle checkpoint without running anything found in its files.
 
-    Nothing found in a file is run.
-    Raises: ConvertError for a damaged file, and for a pickle that asks for anything but arrays.
+    Returns:
+        Parameter name -> array. bfloat16 arrays are uint16 bit patterns, which is what Paddle expects.
+
+    Raises:
+        ConvertError: A file is damaged, or is a pickle that asks for anything but arrays.
     """
     return {name: tensor.read() for name, tensor in open_weights(directory, (SAFETENSORS, PDPARAMS)).tensors.items()}
 
 
 def with_weights(cls, directory: Path, weights: dict[str, np.ndarray], config=None, **options):
-    """A model as cls.from_pretrained(directory) makes it, from weights that were read before.
+    """Build the model that `cls.from_pretrained(directory)` would build, from weights that are already in memory.
 
-    cls: a model class of PaddleNLP. config: instead of the directory's. options: for from_pretrained.
+    Args:
+        cls: A model class of PaddleNLP.
+        directory: The checkpoint, for its config.json and generation_config.json.
+        weights: Parameter name -> array, as `read_weights` returns them.
+        config: A configuration to use instead of the directory's.
+        options: Passed on to `from_pretrained`.
     """
     from paddlenlp.generation import GenerationConfig
 

@@ -8,17 +8,34 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 
+from convert.plan import Plan
+
 JSON_NAME, TEXT_NAME = "conversion.json", "conversion.md"
 
 
 @dataclass
 class Report:
-    """What a conversion did.
+    """What a conversion did. The fields are those of conversion.json.
 
-    files: source file -> sha256. tensors: source tensor -> {"dtype", "shape", "becomes", "how"}.
-    filled_otherwise: target parameter -> what fills it though no tensor of its own is there.
-    initialised: target parameters that start anew. ignored: source tensor -> why.
-    parity: output -> {"max_abs", "max_rel"} where a comparison ran.
+    Attributes:
+        direction: "to-paddle" or "to-hf".
+        source: The directory or hub id that was converted.
+        destination: Where the result is.
+        family: The architecture's model_type.
+        task: The task, as in `--task`.
+        target_class: The model class that loads the result.
+        dtype: The requested element type, or "keep".
+        files: Source file -> sha256.
+        tensors: Source tensor -> {"becomes", "how", "shape", "dtype", "name"}, see convert.plan.TensorUse.
+        filled_otherwise: Target tensor -> where its value comes from, if not from a source tensor of its own.
+        initialised: Target tensors that are newly initialised.
+        ignored: Source tensor -> why the target has no place for it.
+        tokenizer: {"kind", "files"}.
+        config_kept_aside: Configuration fields that Paddle does not know.
+        notes: What the user should know.
+        parity: Output or layer -> {"max_abs", "max_rel"}, once `verify` has run.
+        seconds: Duration of the conversion.
+        versions: Versions of the libraries involved.
     """
 
     direction: str
@@ -40,8 +57,21 @@ class Report:
     seconds: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def of_plan(cls, plan: Plan, **facts: str) -> Report:
+        """Return the report of a conversion that follows the plan; `facts` are the fields without defaults."""
+        return cls(
+            **facts,
+            tensors={name: asdict(use) for name, use in plan.uses.items()},
+            filled_otherwise=plan.filled_otherwise,
+            initialised=plan.initialised,
+            ignored=plan.ignored,
+            notes=list(plan.notes),
+            versions=installed_versions(),
+        )
+
     def summary(self) -> str:
-        """A few lines for the terminal."""
+        """Return a few lines for the terminal."""
         lines = [
             f"{self.family} / {self.task}: {self.source} -> {self.destination}",
             f"load it with {self.target_class}.from_pretrained({str(self.destination)!r})",
@@ -57,11 +87,12 @@ class Report:
         return "\n".join(lines + [f"note: {note}" for note in self.notes])
 
     def write(self, directory: Path) -> None:
-        """conversion.json and conversion.md in the directory."""
+        """Write conversion.json and conversion.md into a directory."""
         (directory / JSON_NAME).write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         (directory / TEXT_NAME).write_text(self._text(), encoding="utf-8")
 
     def _text(self) -> str:
+        """Return the contents of conversion.md."""
         lines = ["# Conversion report", "", self.summary(), "", "## Source", ""]
         lines += [f"- {name}: sha256 {digest}" for name, digest in self.files.items()]
         lines += ["", "## Tensors", "", "| source | becomes | how | shape | type |", "| --- | --- | --- | --- | --- |"]
@@ -80,12 +111,12 @@ class Report:
         return "\n".join(lines) + "\n"
 
 
-def versions() -> dict[str, str]:
-    """Versions of what takes part, without importing it."""
-    found = {"python": platform.python_version()}
+def installed_versions() -> dict[str, str]:
+    """Return the versions of the libraries involved, without importing them."""
+    versions = {"python": platform.python_version()}
     for name in ("paddlepaddle", "paddlenlp", "numpy", "tokenizers", "torch", "transformers"):
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions

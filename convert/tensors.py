@@ -1,18 +1,20 @@
-"""The tensors of a checkpoint directory, whatever files they are in."""
+"""Read and write the weights of a checkpoint directory, whatever file format they are in."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+import math
 import os
 import re
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from convert.dtypes import contiguous, item_size
 from convert.errors import ConvertError
-from convert.formats import StoredTensor, pdparams, safetensors, torch_bin
+from convert.files import read_json
+from convert.formats import NewTensor, StoredTensor, pdparams, safetensors, torch_bin
 
 SAFETENSORS, TORCH_BIN, PDPARAMS = "model.safetensors", "pytorch_model.bin", "model_state.pdparams"
 READERS: dict[str, Callable[[Path], dict[str, StoredTensor]]] = {
@@ -20,7 +22,6 @@ READERS: dict[str, Callable[[Path], dict[str, StoredTensor]]] = {
     TORCH_BIN: torch_bin.read,
     PDPARAMS: pdparams.read,
 }
-HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # an escape of a surrogate, which is text only as one of a pair
 UNSUPPORTED = {
     ".h5": "TensorFlow weights",
     ".msgpack": "Flax weights",
@@ -32,16 +33,21 @@ UNSUPPORTED = {
 
 @dataclass(frozen=True)
 class Weights:
-    """What a directory stores: the files read, in order, and every tensor of them by name."""
+    """The weights of a directory: the files they are in, in reading order, and every tensor by name."""
 
     files: list[Path]
     tensors: dict[str, StoredTensor]
 
 
 def open_weights(directory: Path, formats: Iterable[str] = READERS) -> Weights:
-    """Finds and opens the weights of a directory; of several formats the first wins, as in the libraries.
+    """Find and open the weights of a directory. The tensors' values are not loaded yet, except from a .pdparams file.
 
-    Raises: ConvertError where there are none, where a format is not supported, or where a file is damaged.
+    Args:
+        directory: A checkpoint of either library.
+        formats: File names to look for. The first one found wins, as in the libraries themselves.
+
+    Raises:
+        ConvertError: There are no weights, their format is not supported, or a file is damaged.
     """
     for name in formats:
         if (directory / name).is_file():
@@ -49,41 +55,20 @@ def open_weights(directory: Path, formats: Iterable[str] = READERS) -> Weights:
         index = directory / f"{name}.index.json"
         if index.is_file():
             return _open_sharded(index, READERS[name])
-    raise ConvertError(_nothing_found(directory))
+    raise ConvertError(_no_weights_message(directory))
 
 
-def _nothing_found(directory: Path) -> str:
+def _no_weights_message(directory: Path) -> str:
     supported = f"supported are {', '.join(READERS)} and their sharded forms with an .index.json"
     for path in sorted(directory.iterdir()):
-        for ending, what in UNSUPPORTED.items():
+        for ending, description in UNSUPPORTED.items():
             if path.name.endswith(ending):
-                return f"{path}: {what} are not supported; {supported}"
+                return f"{path}: {description} are not supported; {supported}"
     return f"{directory}: no weights found; {supported}"
 
 
-def read_json(path: Path) -> dict:
-    """A JSON object from a file.
-
-    Raises: ConvertError where the file is missing, not JSON, or not an object.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        value = json.loads(text)
-        if HALF_CHARACTER.search(text):
-            json.dumps(value, ensure_ascii=False).encode()
-    except FileNotFoundError:
-        raise ConvertError(f"{path}: not found") from None
-    except OSError as error:
-        raise ConvertError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:  # also numbers too long for Python, and halves of characters
-        raise ConvertError(f"{path}: not valid JSON ({error})") from None
-    if not isinstance(value, dict):
-        raise ConvertError(f"{path}: must be a JSON object, found {type(value).__name__}")
-    return value
-
-
 def _open_sharded(index: Path, reader: Callable[[Path], dict[str, StoredTensor]]) -> Weights:
-    """Follows the index's weight_map: a tensor comes from the shard named there, and each shard holds what is promised."""
+    """Open every shard that the index's weight_map names, and check that shards and index list the same tensors."""
     weight_map = read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not all(isinstance(shard, str) for shard in weight_map.values()):
         raise ConvertError(f"{index}: weight_map must map tensor names to file names")
@@ -91,28 +76,70 @@ def _open_sharded(index: Path, reader: Callable[[Path], dict[str, StoredTensor]]
     for shard in dict.fromkeys(weight_map.values()):
         if not shard or shard in (".", "..") or "/" in shard or "\\" in shard or "\0" in shard:
             raise ConvertError(f"{index}: {shard!r} is not a plain file name; shards must lie next to the index")
-        if not os.path.isfile(index.parent / shard):  # unlike Path.is_file, no error for a name that is too long
+        if not os.path.isfile(index.parent / shard):  # Path.is_file raises for a name that is too long
             raise ConvertError(f"{index}: the shard {shard} is missing")
         shards[shard] = reader(index.parent / shard)
     missing = [f"{name} (in {shard})" for name, shard in weight_map.items() if name not in shards[shard]]
-    extra = [f"{name} (in {shard})" for shard, held in shards.items() for name in held if weight_map.get(name) != shard]
-    if missing or extra:
-        raise ConvertError(f"{index}: index and shards disagree; missing: {missing or 'none'}; not listed: {extra or 'none'}")
+    unlisted = [f"{name} (in {shard})" for shard, tensors in shards.items() for name in tensors if weight_map.get(name) != shard]
+    if missing or unlisted:
+        raise ConvertError(f"{index}: index and shards disagree; missing: {missing or 'none'}; not listed: {unlisted or 'none'}")
     tensors = {name: shards[shard][name] for name, shard in weight_map.items()}
     return Weights([index.parent / shard for shard in shards], tensors)
 
 
-def sha256_in_background(files: list[Path]) -> dict[str, Future]:
-    """Starts hashing the files in one thread next to the conversion; name -> Future of the hex digest."""
-    pool = ThreadPoolExecutor(1, thread_name_prefix="sha256")
-    futures = {path.name: pool.submit(_sha256, path) for path in files}
-    pool.shutdown(wait=False)
-    return futures
+def write_weights(
+    directory: Path, tensors: Sequence[NewTensor], *, made_by: str, format: str = "safetensors", progress: bool = True
+) -> None:
+    """Write the weights of a checkpoint, with a progress bar.
+
+    Args:
+        directory: Where to write model.safetensors or model_state.pdparams.
+        tensors: The tensors, in the order in which they are written.
+        made_by: The library named in the safetensors metadata: "np" or "pt".
+        format: "safetensors", "pdparams" or "both".
+        progress: Show a progress bar.
+    """
+    from tqdm import tqdm
+
+    entries = [(name, tensor.dtype, tensor.shape, tensor.read) for tensor in tensors for name in tensor.names]
+    total = sum(math.prod(shape) * item_size(dtype) for _, dtype, shape, _ in entries)
+    with tqdm(total=total, unit="B", unit_scale=True, desc="converting", disable=not progress, leave=False) as bar:
+        if format in ("safetensors", "both"):
+            safetensors.write(directory / SAFETENSORS, entries, {"format": made_by}, bar.update)
+        if format in ("pdparams", "both"):
+            pdparams.write(directory / PDPARAMS, entries, bar.update)
 
 
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
+def name_variants(name: str, prefix: str) -> Iterable[str]:
+    """Yield the names a tensor may have in other files: with and without the prefix, with gamma/beta renamed to weight/bias."""
+    modern = re.sub(r"\.gamma$", ".weight", re.sub(r"\.beta$", ".bias", name))
+    for form in dict.fromkeys((name, modern)):
+        yield form
+        yield prefix + form
+        if form.startswith(prefix):
+            yield form.removeprefix(prefix)
+
+
+def same_bits(first: StoredTensor, second: StoredTensor, *, transpose: bool = False) -> bool:
+    """Tell whether two tensors are equal bit for bit (a NaN equals itself), optionally after transposing the first one."""
+    if first.dtype != second.dtype or first.shape != (second.shape[::-1] if transpose else second.shape):
+        return False
+    if not transpose and first.offset is not None and second.offset is not None:
+        return _same_file_bytes(first, second)
+    a, b = first.read(), second.read()
+    bits = f"u{a.dtype.itemsize}"
+    return bool(np.array_equal(contiguous(a.T if transpose else a).view(bits), contiguous(b).view(bits)))
+
+
+def _same_file_bytes(first: StoredTensor, second: StoredTensor) -> bool:
+    """Compare the files' bytes block by block, so that no whole tensor is in memory."""
+    remaining, block = first.size * item_size(first.dtype), 1 << 20
+    with open(first.file, "rb", buffering=0) as a, open(second.file, "rb", buffering=0) as b:
+        a.seek(first.offset)
+        b.seek(second.offset)
+        while remaining > 0:
+            count = min(block, remaining)
+            if a.read(count) != b.read(count):
+                return False
+            remaining -= count
+    return True

@@ -1,1 +1,63 @@
-"""One file a family: configuration, weights, tokenizer. `convert.family.families` lists this folder; nothing else does."""
+"""One file per family, each with a `FAMILIES` tuple. Every module in this folder is found by itself; no list is kept.
+
+Users add families of their own without editing this folder: a module that defines `FAMILIES` and is named with `--import`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+
+from convert.errors import ConvertError
+from convert.family import Family
+
+
+def load_families(imports: Sequence[str] = ()) -> dict[str, Family]:
+    """Return every known family by its Hugging Face model_type.
+
+    Args:
+        imports: Names of further modules that define `FAMILIES`. Their families replace ours of the same model_type.
+
+    Raises:
+        ConvertError: A module of `imports` cannot be imported or defines no families.
+    """
+    names = [f"{__name__}.{info.name}" for info in pkgutil.iter_modules(__path__)]
+    families = [family for name in names for family in importlib.import_module(name).FAMILIES]
+    families += [family for name in imports for family in _import_families(name)]
+    return {family.model_type: family for family in families}
+
+
+def _import_families(name: str) -> Sequence[Family]:
+    """Import a user's module and return its families."""
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise ConvertError(f"--import {name}: {error}; the module must be in the current directory or on PYTHONPATH") from None
+    except Exception as error:  # the module is the user's: anything can go wrong in it
+        raise ConvertError(f"--import {name}: the module cannot be imported ({type(error).__name__}: {error})") from None
+    families = getattr(module, "FAMILIES", ())
+    if not families or not all(isinstance(family, Family) for family in families):
+        raise ConvertError(f"--import {name}: the module must define FAMILIES, a tuple of convert.family.Family")
+    return families
+
+
+def family_of(config: dict, where: str, families: Mapping[str, Family], *, paddle: bool) -> Family:
+    """Return the family that a configuration belongs to.
+
+    Args:
+        config: Contents of config.json.
+        where: The file, for messages.
+        families: The known families by model_type.
+        paddle: The configuration is Paddle's.
+
+    Raises:
+        ConvertError: The model_type is missing or not supported; the message names the supported ones.
+    """
+    name = config.get("model_type")
+    for family in families.values():
+        if name == (family.paddle_type if paddle else family.model_type):
+            return family
+    known = ", ".join(sorted(families))
+    problem = f"model_type {name!r} is not supported" if name else "no model_type, so the architecture is unknown"
+    raise ConvertError(f"{where}: {problem}; supported are: {known}. A family of your own is added with --import MODULE")

@@ -1,9 +1,9 @@
-"""ALBERT: groups of shared layers behind a factorised embedding."""
+"""ALBERT: layers that share parameters, after a factorised embedding."""
 
-from convert.config import Constant, Field, Fixed, Near
 from convert.families.bert import CHOICE, CLASSIFIER, POOLED, POSITION_IDS, SPANS, H, V
 from convert.family import Family, Task
-from convert.rules import Also, Embedding, Group, LayerNorm, Linear, Parameter, Repeat
+from convert.fields import Approximate, Field, Fixed, PaddleConstant
+from convert.rules import Alias, Embedding, Group, LayerNorm, Linear, Parameter, Repeat
 
 E, FFN = "embedding_size", "intermediate_size"
 LAYER = "encoder.albert_layer_groups.{i}.albert_layers.0"
@@ -11,18 +11,19 @@ PREDICTIONS = (
     Parameter("predictions.bias", "predictions.bias", (V,)),
     LayerNorm("predictions.LayerNorm", "predictions.layer_norm", E),
     Linear("predictions.dense", "predictions.dense", H, E),
-    Also("predictions.bias", "predictions.decoder.bias", "predictions.decoder.bias"),
+    Alias("predictions.bias", "predictions.decoder.bias", "predictions.decoder.bias"),
 )
-TIED = Also("embeddings.word_embeddings.weight", "predictions.decoder.weight", "predictions.decoder.weight")
+TIED = Alias("embeddings.word_embeddings.weight", "predictions.decoder.weight", "predictions.decoder.weight")
 # PaddleNLP's pretraining class does not tie its decoder, transformers' does
 KEPT_APART = Parameter("predictions.decoder.weight", "predictions.decoder.weight", (V, E),
                        tied_to="embeddings.word_embeddings.weight")  # fmt: skip
 POOLER = ("pooler",)
-# values up to this one give nearly the same model, larger ones another
+# PaddleNLP's prediction head always uses 1e-5; a checkpoint with 1e-12 gives nearly the same model
 HEAD_EPSILON = (
     Field("layer_norm_eps", default=1e-12, values={1e-12: 1e-12, 1e-5: 1e-5}),
-    Near("layer_norm_eps", 1e-5, 1e-12, "PaddleNLP's prediction head normalises with 1e-5 all the same; its logits differ by "
-         "about 5e-6 over the variance of what it normalises, and verify shows by how much"),
+    Approximate("layer_norm_eps", 1e-5, 1e-12,
+                "PaddleNLP's prediction head normalises with 1e-5 all the same; its logits differ by about 5e-6 over the variance "
+                "of what it normalises, and verify shows by how much"),
 )  # fmt: skip
 QA_REFUSED = "PaddleNLP's AlbertForQuestionAnswering returns its start logits as end logits too; take --task base"
 
@@ -55,7 +56,7 @@ FAMILIES = (
             Field("eos_token_id", default=3),
             Fixed("inner_group_num", (1,)),
             Fixed("position_embedding_type", ("absolute",)),
-            Constant("add_pooling_layer", True),
+            PaddleConstant("add_pooling_layer", True),
         ),
         backbone=(
             Embedding("embeddings.word_embeddings", "embeddings.word_embeddings", V, E),
@@ -76,15 +77,16 @@ FAMILIES = (
         ),
         tasks=(
             Task("base", "AlbertModel", "AlbertModel", base=True, outputs=POOLED),
-            Task("masked_lm", "AlbertForMaskedLM", "AlbertForMaskedLM", (*PREDICTIONS, TIED), spare=POOLER, config=HEAD_EPSILON),
+            Task("masked_lm", "AlbertForMaskedLM", "AlbertForMaskedLM", (*PREDICTIONS, TIED), spare_groups=POOLER,
+                 config=HEAD_EPSILON),
             Task("pretraining", "AlbertForPreTraining", "AlbertForPretraining",
                  (*PREDICTIONS, KEPT_APART, Linear("sop_classifier.classifier", "sop_classifier.classifier", H, "num_labels")),
                  outputs=("prediction_logits", "sop_logits"), config=HEAD_EPSILON),
             Task("sequence_classification", "AlbertForSequenceClassification", "AlbertForSequenceClassification", CLASSIFIER),
             Task("token_classification", "AlbertForTokenClassification", "AlbertForTokenClassification", CLASSIFIER,
-                 spare=POOLER),
+                 spare_groups=POOLER),
             Task("question_answering", "AlbertForQuestionAnswering", "AlbertForQuestionAnswering",
-                 (Linear("qa_outputs", "qa_outputs", H, 2),), spare=POOLER, outputs=SPANS, refused=QA_REFUSED),
+                 (Linear("qa_outputs", "qa_outputs", H, 2),), spare_groups=POOLER, outputs=SPANS, refused=QA_REFUSED),
             Task("multiple_choice", "AlbertForMultipleChoice", "AlbertForMultipleChoice", CHOICE),
         ),
         layers=(

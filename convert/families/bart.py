@@ -1,8 +1,8 @@
-"""BART, English and Chinese: one table for transformers' names, head by head."""
+"""BART, English and Chinese."""
 
-from convert.config import Field, Fixed, Kept
 from convert.family import Family, Task
-from convert.rules import Also, Embedding, LayerNorm, Linear, Parameter, Repeat
+from convert.fields import Field, Fixed, HfOnly
+from convert.rules import Alias, Embedding, LayerNorm, Linear, Parameter, Repeat
 
 D, V = "d_model", "vocab_size"
 ACTIVATIONS = {name: name for name in ("gelu", "relu", "silu", "swish", "tanh")}
@@ -27,8 +27,8 @@ CONFIG = (
     Field("eos_token_id", default=2),
     Field("decoder_start_token_id", default=2),
     Field("forced_eos_token_id", default=2),
-    Kept("num_labels", 3),
-    # forms of the architecture that today's transformers no longer computes, named in the older files
+    HfOnly("num_labels", 3),
+    # variants that today's transformers no longer computes; older files still name them
     Fixed("normalize_before", (False,)),
     Fixed("normalize_embedding", (True,)),
     Fixed("add_final_layer_norm", (False,)),
@@ -62,17 +62,22 @@ ENCODER, DECODER = ("encoder.layers.{i}", "encoder.encoder.layers.{i}"), ("decod
 
 
 def backbone(encoder: tuple, decoder: tuple) -> tuple:
-    """Shared embedding and layers, which mBART and Pegasus have too; the arguments: what else each side has."""
+    """Return the rules of the base model, which mBART and Pegasus share.
+
+    Args:
+        encoder: Rules of what the encoder has besides its layers.
+        decoder: The same for the decoder.
+    """
     return (
         Embedding("shared", "shared", V, D),
-        Also("shared.weight", "encoder.embed_tokens.weight", "encoder.embed_tokens.weight"),
+        Alias("shared.weight", "encoder.embed_tokens.weight", "encoder.embed_tokens.weight"),
         *encoder,
         Repeat("encoder_layers", (
             *attention(f"{ENCODER[0]}.self_attn", f"{ENCODER[1]}.self_attn"),
             LayerNorm(f"{ENCODER[0]}.self_attn_layer_norm", f"{ENCODER[1]}.norm1", D),
             *feed_forward(*ENCODER, "encoder_ffn_dim", "norm2"),
         )),
-        Also("shared.weight", "decoder.embed_tokens.weight", "decoder.embed_tokens.weight"),
+        Alias("shared.weight", "decoder.embed_tokens.weight", "decoder.embed_tokens.weight"),
         *decoder,
         Repeat("decoder_layers", (
             *attention(f"{DECODER[0]}.self_attn", f"{DECODER[1]}.self_attn"),
@@ -85,7 +90,7 @@ def backbone(encoder: tuple, decoder: tuple) -> tuple:
 
 
 def tasks(stem: str) -> tuple[Task, ...]:
-    """The heads of BART under the class names of an architecture."""
+    """Return the tasks of an architecture with BART's heads, whose class names start with `stem`."""
     generation = (
         Parameter("lm_head.weight", "lm_head_weight", (V, D), tied_to="shared.weight"),
         Parameter("final_logits_bias", "final_logits_bias", (1, V), optional=True),
@@ -96,8 +101,8 @@ def tasks(stem: str) -> tuple[Task, ...]:
     )
     spans = (Linear("qa_outputs", "classifier", D, 2),)
 
-    def task(name: str, ending: str, head: tuple, **more) -> Task:
-        return Task(name, stem + ending, stem + ending, head, **more)
+    def task(name: str, ending: str, head: tuple, **options) -> Task:
+        return Task(name, stem + ending, stem + ending, head, **options)
 
     return (
         task("base", "Model", (), base=True, outputs=("last_hidden_state",)),
@@ -113,24 +118,23 @@ FAIRSEQ = {
     r"^(en|de)coder\.embed_positions\._float_tensor$": "an empty buffer of fairseq",
 }
 
-FAMILIES = (
-    Family(
-        model_type="bart",
-        paddle_type="bart",
-        hf_prefix="model.",
-        paddle_prefix="bart.",
-        config=CONFIG,
-        backbone=backbone(*((positions(side), embedding_norm(side)) for side in ("encoder", "decoder"))),
-        tasks=tasks("Bart"),
-        layers=(
-            ("encoder.layernorm_embedding", "encoder.encoder_layernorm_embedding", None),
-            (*ENCODER, "encoder_layers"),
-            ("decoder.layernorm_embedding", "decoder.decoder_layernorm_embedding", None),
-            (*DECODER, "decoder_layers"),
-        ),
-        tokenizer="byte_bpe_with_ends",
-        seq2seq=True,
-        harmless=HARMLESS,
-        ignored=FAIRSEQ,
+BART = Family(
+    model_type="bart",
+    paddle_type="bart",
+    hf_prefix="model.",
+    paddle_prefix="bart.",
+    config=CONFIG,
+    backbone=backbone(*((positions(side), embedding_norm(side)) for side in ("encoder", "decoder"))),
+    tasks=tasks("Bart"),
+    layers=(
+        ("encoder.layernorm_embedding", "encoder.encoder_layernorm_embedding", None),
+        (*ENCODER, "encoder_layers"),
+        ("decoder.layernorm_embedding", "decoder.decoder_layernorm_embedding", None),
+        (*DECODER, "decoder_layers"),
     ),
+    tokenizer="byte_bpe_with_ends",
+    seq2seq=True,
+    harmless=HARMLESS,
+    ignored=FAIRSEQ,
 )
+FAMILIES = (BART,)

@@ -1,13 +1,13 @@
 """BERT: also MiniLM and every other checkpoint whose model_type is "bert", of any size."""
 
-from convert.config import Constant, Field, Fixed
 from convert.family import Family, Task
-from convert.rules import Also, Embedding, Group, LayerNorm, Linear, Parameter, Repeat
+from convert.fields import Field, Fixed, PaddleConstant
+from convert.rules import Alias, Embedding, Group, LayerNorm, Linear, Parameter, Repeat
 
 H, FFN, V = "hidden_size", "intermediate_size", "vocab_size"
 ACTIVATIONS = {name: name for name in ("gelu", "relu", "silu", "swish", "tanh")}
 
-CONFIG = (
+FIELDS = (
     Field(V, default=30522),
     Field(H, default=768),
     Field("num_hidden_layers", default=12),
@@ -23,16 +23,15 @@ CONFIG = (
     Field("pad_token_id", default=0),
     Field("classifier_dropout"),
     Fixed("position_embedding_type", ("absolute",)),
-    Constant("pool_act", "tanh"),
-    Constant("fuse", False),
 )
+CONFIG = (*FIELDS, PaddleConstant("pool_act", "tanh"), PaddleConstant("fuse", False))
 
 
 def encoder_layer(hf: str, paddle: str) -> tuple:
-    """A post-norm encoder layer, named as BERT's."""
+    """Return the rules of a post-norm encoder layer with BERT's names."""
     attention = (("query", "q_proj"), ("key", "k_proj"), ("value", "v_proj"))
     return (
-        *(Linear(f"{hf}.attention.self.{ours}", f"{paddle}.self_attn.{theirs}", H, H) for ours, theirs in attention),
+        *(Linear(f"{hf}.attention.self.{x}", f"{paddle}.self_attn.{y}", H, H) for x, y in attention),
         Linear(f"{hf}.attention.output.dense", f"{paddle}.self_attn.out_proj", H, H),
         LayerNorm(f"{hf}.attention.output.LayerNorm", f"{paddle}.norm1", H),
         Linear(f"{hf}.intermediate.dense", f"{paddle}.linear1", H, FFN),
@@ -54,8 +53,8 @@ MASKED_LM = (
     Linear("cls.predictions.transform.dense", "cls.predictions.transform", H, H),
     LayerNorm("cls.predictions.transform.LayerNorm", "cls.predictions.layer_norm", H),
     Parameter("cls.predictions.bias", "cls.predictions.decoder_bias", (V,)),
-    Also("cls.predictions.bias", hf="cls.predictions.decoder.bias", paddle="cls.predictions.decoder.bias"),
-    Also("embeddings.word_embeddings.weight", "cls.predictions.decoder.weight", "cls.predictions.decoder.weight"),
+    Alias("cls.predictions.bias", hf="cls.predictions.decoder.bias", paddle="cls.predictions.decoder.bias"),
+    Alias("embeddings.word_embeddings.weight", "cls.predictions.decoder.weight", "cls.predictions.decoder.weight"),
 )
 CLASSIFIER = (Linear("classifier", "classifier", H, "num_labels"),)
 QA = (Linear("qa_outputs", "classifier", H, 2),)
@@ -65,37 +64,39 @@ POSITION_IDS = {r"^embeddings\.position_ids$": "a buffer of consecutive numbers"
 
 
 def tasks(stem: str) -> tuple[Task, ...]:
-    """The classes of an architecture with BERT's heads; PaddleNLP's have a pooler throughout."""
-    spare = ("pooler",)
+    """Return the tasks of an architecture with BERT's heads, whose class names start with `stem`.
+
+    PaddleNLP's classes all have a pooler, even where no output depends on it.
+    """
+    pooler = ("pooler",)
     relationship = Linear("cls.seq_relationship", "cls.seq_relationship", H, 2)
 
-    def task(name: str, ending: str, *head, **more) -> Task:
-        return Task(name, stem + ending, stem + more.pop("paddle", ending), head, **more)
+    def task(name: str, ending: str, *head, **options) -> Task:
+        return Task(name, stem + ending, stem + options.pop("paddle", ending), head, **options)
 
     return (
         task("base", "Model", base=True, outputs=POOLED),
-        task("masked_lm", "ForMaskedLM", *MASKED_LM, spare=spare),
+        task("masked_lm", "ForMaskedLM", *MASKED_LM, spare_groups=pooler),
         task("pretraining", "ForPreTraining", *MASKED_LM, relationship, paddle="ForPretraining",
              outputs=("prediction_logits", "seq_relationship_logits")),
         task("sequence_classification", "ForSequenceClassification", *CLASSIFIER),
-        task("token_classification", "ForTokenClassification", *CLASSIFIER, spare=spare),
-        task("question_answering", "ForQuestionAnswering", *QA, spare=spare, outputs=SPANS),
+        task("token_classification", "ForTokenClassification", *CLASSIFIER, spare_groups=pooler),
+        task("question_answering", "ForQuestionAnswering", *QA, spare_groups=pooler, outputs=SPANS),
         task("multiple_choice", "ForMultipleChoice", *CHOICE, config=(Field("num_choices", default=2),)),
     )  # fmt: skip
 
 
-FAMILIES = (
-    Family(
-        model_type="bert",
-        paddle_type="bert",
-        hf_prefix="bert.",
-        paddle_prefix="bert.",
-        config=CONFIG,
-        backbone=BACKBONE,
-        tasks=tasks("Bert"),
-        layers=(("embeddings", "embeddings", None), ("encoder.layer.{i}", "encoder.layers.{i}", "num_hidden_layers")),
-        tokenizer="wordpiece",
-        token_types=True,
-        ignored=POSITION_IDS,
-    ),
+BERT = Family(
+    model_type="bert",
+    paddle_type="bert",
+    hf_prefix="bert.",
+    paddle_prefix="bert.",
+    config=CONFIG,
+    backbone=BACKBONE,
+    tasks=tasks("Bert"),
+    layers=(("embeddings", "embeddings", None), ("encoder.layer.{i}", "encoder.layers.{i}", "num_hidden_layers")),
+    tokenizer="wordpiece",
+    token_types=True,
+    ignored=POSITION_IDS,
 )
+FAMILIES = (BERT,)

@@ -1,7 +1,7 @@
-"""DistilBERT. PaddleNLP's masked-LM head is a Linear of its own where transformers ties it to the embedding."""
+"""DistilBERT. transformers ties its masked-LM head to the embedding; PaddleNLP's head is a Linear of its own."""
 
-from convert.config import Constant, Field, TrainedLike
 from convert.family import Family, Task
+from convert.fields import Field, MergedDropout, PaddleConstant
 from convert.rules import Embedding, LayerNorm, Linear, Repeat
 
 H, FFN, V = "dim", "hidden_dim", "vocab_size"
@@ -18,11 +18,11 @@ CONFIG = (
     Field("max_position_embeddings", default=512),
     Field("initializer_range", default=0.02),
     Field("pad_token_id", default=0),
-    TrainedLike("seq_classif_dropout", "dropout", default=0.2),
-    TrainedLike("qa_dropout", "dropout", default=0.1),
-    Constant("layer_norm_eps", 1e-12),
-    Constant("pool_act", "tanh"),
-    Constant("fuse", False),
+    MergedDropout("seq_classif_dropout", "dropout", default=0.2),
+    MergedDropout("qa_dropout", "dropout", default=0.1),
+    PaddleConstant("layer_norm_eps", 1e-12),
+    PaddleConstant("pool_act", "tanh"),
+    PaddleConstant("fuse", False),
 )
 LAYER = (
     *(Linear(f"transformer.layer.{{i}}.attention.{x}_lin", f"encoder.layers.{{i}}.self_attn.{x}_proj", H, H) for x in "qkv"),
@@ -44,7 +44,7 @@ MASKED_LM = (
     Linear("vocab_projector", "vocab_projector", H, V, tied_to="embeddings.word_embeddings.weight"),
 )
 CLASSIFIER = (Linear("classifier", "classifier", H, "num_labels"),)
-# the dropout of the classification head is a field of its own in both libraries
+# the head's dropout has a field of its own in both libraries
 HEAD_DROPOUT = {name: (Field(name, "classifier_dropout", default=value, none_is="hidden_dropout_prob"),)
                 for name, value in (("seq_classif_dropout", 0.2), ("qa_dropout", 0.1))}  # fmt: skip
 # PaddleNLP's masked-LM head always uses the exact gelu

@@ -1,9 +1,9 @@
-"""ELECTRA: discriminator and generator. PaddleNLP fixes the layer norms' epsilon and uses one activation throughout."""
+"""ELECTRA: discriminator and generator. PaddleNLP fixes the layer norm epsilon and uses one activation everywhere."""
 
-from convert.config import Field, Fixed
-from convert.families.bert import BACKBONE, CHOICE, CLASSIFIER, CONFIG, POSITION_IDS, QA, SPANS, H, V
+from convert.families.bert import BACKBONE, CHOICE, CLASSIFIER, FIELDS, POSITION_IDS, QA, SPANS, H, V
 from convert.family import Family, Task
-from convert.rules import Also, Embedding, If, LayerNorm, Linear, Parameter, Repeat
+from convert.fields import Field, Fixed
+from convert.rules import Alias, Embedding, If, LayerNorm, Linear, Parameter, Repeat
 
 E = "embedding_size"
 LAYERS = tuple(rule for rule in BACKBONE if isinstance(rule, Repeat))
@@ -15,7 +15,7 @@ FAMILIES = (
         hf_prefix="electra.",
         paddle_prefix="electra.",
         config=(
-            *(entry for entry in CONFIG[:-2] if entry.hf != "layer_norm_eps"),
+            *(entry for entry in FIELDS if entry.hf != "layer_norm_eps"),
             Field(E, default=128),
             Field(H, default=256),
             Field("num_attention_heads", default=4),
@@ -41,7 +41,7 @@ FAMILIES = (
                 LayerNorm("generator_predictions.LayerNorm", "generator_predictions.layer_norm", E),
                 Linear("generator_predictions.dense", "generator_predictions.dense", H, E),
                 Parameter("generator_lm_head.bias", "generator_lm_head_bias", (V,)),
-                Also("embeddings.word_embeddings.weight", "generator_lm_head.weight"),
+                Alias("embeddings.word_embeddings.weight", "generator_lm_head.weight"),
             )),
             Task("sequence_classification", "ElectraForSequenceClassification", "ElectraForSequenceClassification", (
                 Linear("classifier.dense", "classifier.dense", H, H),

@@ -1,18 +1,17 @@
-"""ERNIE as transformers has it: BERT's table, and a task-type embedding where the configuration asks for one."""
+"""ERNIE as transformers has it: BERT, with a task-type embedding if the configuration asks for one."""
 
 from dataclasses import replace
 
-from convert.config import Field
-from convert.families.bert import BACKBONE, CONFIG, H, tasks
-from convert.families.bert import FAMILIES as BERT
+from convert.families.bert import BACKBONE, BERT, CONFIG, H, tasks
 from convert.family import Family
+from convert.fields import Field
 from convert.rules import Embedding, If
 
 TASK_TYPES = Embedding("embeddings.task_type_embeddings", "embeddings.task_type_embeddings", "task_type_vocab_size", H)
 
 FAMILIES: tuple[Family, ...] = (
     replace(
-        BERT[0],
+        BERT,
         model_type="ernie",
         paddle_type="ernie",
         hf_prefix="ernie.",

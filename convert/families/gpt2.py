@@ -1,8 +1,8 @@
-"""GPT-2. PaddleNLP calls it GPT; its gelu is the tanh form and its layer norm's epsilon 1e-5, whatever a file says."""
+"""GPT-2, which PaddleNLP calls GPT. Its gelu is always the tanh form and its layer norm epsilon always 1e-5."""
 
-from convert.config import Constant, Field, Fixed, Kept, TrainedLike
 from convert.family import Family, Task
-from convert.rules import Also, Conv1D, Embedding, LayerNorm, Linear, Repeat
+from convert.fields import Field, Fixed, HfOnly, MergedDropout, PaddleConstant
+from convert.rules import Alias, Conv1D, Embedding, LayerNorm, Linear, Repeat
 
 D, V = "n_embd", "vocab_size"
 
@@ -17,7 +17,7 @@ CONFIG = (
           values={"gelu_new": "gelu", "gelu_pytorch_tanh": "gelu"}),
     Field("resid_pdrop", "hidden_dropout_prob", default=0.1),
     Field("attn_pdrop", "attention_probs_dropout_prob", default=0.1),
-    TrainedLike("embd_pdrop", "resid_pdrop", default=0.1),
+    MergedDropout("embd_pdrop", "resid_pdrop", default=0.1),
     Field("initializer_range", default=0.02),
     Field("bos_token_id", default=50256),
     Field("eos_token_id", default=50256),
@@ -25,11 +25,11 @@ CONFIG = (
     Fixed("layer_norm_epsilon", (1e-5,)),
     Fixed("scale_attn_weights", (True,)),
     Fixed("scale_attn_by_inverse_layer_idx", (False,)),
-    Fixed("reorder_and_upcast_attn", (False, True)),  # the order of the same sums
-    Constant("normalize_before", True),
-    Constant("scale_qk_coeff", 1.0),
-    Constant("fuse_attention_qkv", False),
-    Constant("fuse_attention_ffn", False),
+    Fixed("reorder_and_upcast_attn", (False, True)),  # the same sums in another order
+    PaddleConstant("normalize_before", True),
+    PaddleConstant("scale_qk_coeff", 1.0),
+    PaddleConstant("fuse_attention_qkv", False),
+    PaddleConstant("fuse_attention_ffn", False),
 )  # fmt: skip
 BACKBONE = (
     Embedding("wte", "embeddings.word_embeddings", V, D),
@@ -59,13 +59,13 @@ FAMILIES = (
         backbone=BACKBONE,
         tasks=(
             Task("base", "GPT2Model", "GPTModel", base=True, outputs=("last_hidden_state",)),
-            Task("causal_lm", "GPT2LMHeadModel", "GPTForCausalLM", (Also("wte.weight", "lm_head.weight", "lm_head.weight"),)),
+            Task("causal_lm", "GPT2LMHeadModel", "GPTForCausalLM", (Alias("wte.weight", "lm_head.weight", "lm_head.weight"),)),
             Task("causal_lm", "GPT2LMHeadModel", "GPTForTokenClassification",
                  (Linear("lm_head", "classifier", D, V, bias="paddle"),), untied=True, note=UNTIED, num_labels=V),
-            # PaddleNLP counts what is not eos_token_id to find the last position, transformers what is not pad_token_id
+            # to find the last token, PaddleNLP looks for eos_token_id where transformers looks for pad_token_id
             Task("sequence_classification", "GPT2ForSequenceClassification", "GPTForSequenceClassification",
                  (Linear("score", "score", D, "num_labels", bias=False),),
-                 config=(Field("pad_token_id", "eos_token_id", if_none=lambda config: -1), Kept("eos_token_id", 50256))),
+                 config=(Field("pad_token_id", "eos_token_id", if_none=lambda config: -1), HfOnly("eos_token_id", 50256))),
             Task("token_classification", "GPT2ForTokenClassification", "GPTForTokenClassification",
                  (Linear("classifier", "classifier", D, "num_labels"),)),
         ),

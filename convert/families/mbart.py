@@ -1,35 +1,35 @@
-"""mBART: BART's table, normalised before each part, with one more layer norm at the end of each side."""
+"""mBART: BART with layer norms before each sublayer and one more at the end of the encoder and of the decoder."""
 
 from dataclasses import replace
 
-from convert.config import Field
-from convert.families.bart import CONFIG, D, backbone, embedding_norm, positions, tasks
-from convert.families.bart import FAMILIES as BART
+from convert.families.bart import BART, CONFIG, D, backbone, embedding_norm, positions, tasks
+from convert.fields import Field
 from convert.rules import LayerNorm
 
 
 def side(name: str) -> tuple:
+    """Return what the encoder or the decoder has besides its layers."""
     return positions(name), embedding_norm(name), LayerNorm(f"{name}.layer_norm", f"{name}.{name}.norm", D)
 
 
 FAMILIES = (
     replace(
-        BART[0],
+        BART,
         model_type="mbart",
         paddle_type="mbart",
         paddle_prefix="mbart.",
-        # PaddleNLP's model looks for the language code at the end of the source by itself; the field travels along
+        # PaddleNLP's model finds the language code at the end of the source by itself, so this field is only carried along
         config=(*(entry for entry in CONFIG if getattr(entry, "hf", "") not in ("normalize_before", "add_final_layer_norm")),
                 Field("decoder_start_token_id")),
         backbone=backbone(side("encoder"), side("decoder")),
         tasks=tasks("MBart"),
         layers=(
-            *BART[0].layers[:2],
+            *BART.layers[:2],
             ("encoder.layer_norm", "encoder.encoder.norm", None),
-            *BART[0].layers[2:],
+            *BART.layers[2:],
             ("decoder.layer_norm", "decoder.decoder.norm", None),
         ),
         tokenizer="ready_made",
-        harmless=(*BART[0].harmless, "normalize_before", "add_final_layer_norm"),
+        harmless=(*BART.harmless, "normalize_before", "add_final_layer_norm"),
     ),
 )  # fmt: skip

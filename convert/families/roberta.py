@@ -1,9 +1,9 @@
-"""RoBERTa: BERT's layers, positions counted from the padding id on, heads of its own."""
+"""RoBERTa: BERT's layers with other heads. Its position ids start after the padding id."""
 
-from convert.config import Field
-from convert.families.bert import BACKBONE, CHOICE, CLASSIFIER, CONFIG, POOLED, POSITION_IDS, QA, SPANS, H, V
+from convert.families.bert import BACKBONE, CHOICE, CLASSIFIER, FIELDS, POOLED, POSITION_IDS, QA, SPANS, H, V
 from convert.family import Family, Task
-from convert.rules import Also, Group, LayerNorm, Linear, Parameter
+from convert.fields import Field
+from convert.rules import Alias, Group, LayerNorm, Linear, Parameter
 
 WITHOUT_POOLER = tuple(rule for rule in BACKBONE if not isinstance(rule, Group))
 POOLER = tuple(rule for rule in BACKBONE if isinstance(rule, Group))
@@ -11,8 +11,8 @@ MASKED_LM = (
     Linear("lm_head.dense", "lm_head.dense", H, H),
     LayerNorm("lm_head.layer_norm", "lm_head.layer_norm", H),
     Parameter("lm_head.bias", "lm_head.bias", (V,)),
-    Also("lm_head.bias", "lm_head.decoder.bias", "lm_head.decoder.bias"),
-    Also("embeddings.word_embeddings.weight", "lm_head.decoder.weight", "lm_head.decoder.weight"),
+    Alias("lm_head.bias", "lm_head.decoder.bias", "lm_head.decoder.bias"),
+    Alias("embeddings.word_embeddings.weight", "lm_head.decoder.weight", "lm_head.decoder.weight"),
 )
 SEQUENCE = (
     Linear("classifier.dense", "classifier.dense", H, H),
@@ -25,7 +25,7 @@ FAMILIES = (
         paddle_type="roberta",
         hf_prefix="roberta.",
         paddle_prefix="roberta.",
-        config=(*CONFIG[:-2], Field(V, default=50265), Field("pad_token_id", default=1), Field("bos_token_id", default=0),
+        config=(*FIELDS, Field(V, default=50265), Field("pad_token_id", default=1), Field("bos_token_id", default=0),
                 Field("eos_token_id", default=2)),
         backbone=WITHOUT_POOLER,
         tasks=(

@@ -1,29 +1,34 @@
-"""T5, also v1.1 (gated feed-forward, untied head) and mT5, which is T5 under another name."""
+"""T5, T5 v1.1 (gated feed-forward, untied head), and mT5, which has the same architecture as v1.1."""
 
-from convert.config import Field, Fixed
 from convert.family import Family, Task
-from convert.rules import Also, Embedding, If, LayerNorm, Linear, Repeat
+from convert.fields import Field, Fixed
+from convert.rules import Alias, Embedding, If, LayerNorm, Linear, Repeat
 
 D, V, BUCKETS, HEADS, KV = "d_model", "vocab_size", "relative_attention_num_buckets", "num_heads", "d_kv"
 FEED_FORWARD = {name: name for name in ("relu", "gated-gelu", "gated-silu")}  # gated-gelu is the tanh form in both libraries
 
 
-def attention(where: str) -> tuple:
+def attention(name: str) -> tuple:
     return (
-        *(Linear(f"{where}.{x}", f"{where}.{x}", D, "inner", bias=False) for x in "qkv"),
-        Linear(f"{where}.o", f"{where}.o", "inner", D, bias=False),
+        *(Linear(f"{name}.{x}", f"{name}.{x}", D, "inner", bias=False) for x in "qkv"),
+        Linear(f"{name}.o", f"{name}.o", "inner", D, bias=False),
     )
 
 
 def block(side: str, count: str) -> tuple:
-    """The layers of one side; `{i}` counts them. Only the first has the table of relative positions."""
+    """Return the rules of the encoder or the decoder. Only its first layer has the table of relative positions.
+
+    Args:
+        side: "encoder" or "decoder".
+        count: Configuration field with the number of layers.
+    """
     front = f"{side}.block.{{i}}.layer"
     last = 1 if side == "encoder" else 2
     norms = tuple(LayerNorm(f"{front}.{n}.layer_norm", f"{front}.{n}.layer_norm", D, bias=False) for n in range(last + 1))
     dense = f"{front}.{last}.DenseReluDense"
     table = f"{side}.block.0.layer.0.SelfAttention.relative_attention_bias"
     return (
-        Also("shared.weight", f"{side}.embed_tokens.weight", f"{side}.embed_tokens.weight"),
+        Alias("shared.weight", f"{side}.embed_tokens.weight", f"{side}.embed_tokens.weight"),
         Embedding(table, table, BUCKETS, HEADS),
         Repeat(count, (
             *attention(f"{front}.0.SelfAttention"),
@@ -43,12 +48,13 @@ def block(side: str, count: str) -> tuple:
 
 
 HEAD = (
-    If(lambda config: config["tie_word_embeddings"], (Also("shared.weight", "lm_head.weight"),)),
+    If(lambda config: config["tie_word_embeddings"], (Alias("shared.weight", "lm_head.weight"),)),
     If(lambda config: not config["tie_word_embeddings"], (Linear("lm_head", "lm_head", D, V, bias=False),)),
 )
 
 
 def family(name: str, stem: str, feed_forward: str, tied: bool) -> Family:
+    """Return T5 or mT5 with its defaults; `stem` starts the class names, `tied` is the default of tie_word_embeddings."""
     return Family(
         model_type=name,
         paddle_type=name,
@@ -63,7 +69,7 @@ def family(name: str, stem: str, feed_forward: str, tied: bool) -> Family:
             Field("num_decoder_layers", if_none=lambda config: config.get("num_layers") or (6 if tied else 8)),
             Field(HEADS, default=8 if tied else 6),
             Field(BUCKETS, default=32),
-            Fixed("relative_attention_max_distance", (128,)),  # a field of PaddleNLP's too, but it never looks at it
+            Fixed("relative_attention_max_distance", (128,)),  # PaddleNLP has the field too but ignores it
             Field("dropout_rate", default=0.1),
             Field("classifier_dropout", default=0.0),
             Field("layer_norm_epsilon", default=1e-6),

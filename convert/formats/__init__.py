@@ -1,4 +1,4 @@
-"""One module a file format: each turns a file into `StoredTensor`s without running anything found in it."""
+"""File formats of weights. Each module turns a file into `StoredTensor`s without running anything found in it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ import numpy as np
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """A tensor of a file, not read yet.
+    """A tensor in a file, not loaded yet.
 
-    dtype: a name of convert.dtypes ("bfloat16" arrays come as uint16 bit patterns).
-    read: returns the array, of shape `shape`, read anew at each call.
-    offset: where its bytes lie in the file, in row order and without gaps; None where they do not.
+    Attributes:
+        name: Its name in the file.
+        dtype: Element type, a name of convert.dtypes. Arrays of "bfloat16" hold uint16 bit patterns.
+        shape: Its shape.
+        file: The file it is in.
+        read: Loads and returns the array; every call reads the file again.
+        offset: Position of its bytes in the file if they are contiguous and in row order, else None.
     """
 
     name: str
@@ -32,6 +36,23 @@ class StoredTensor:
         return int(np.prod(self.shape, dtype=np.int64))
 
 
-def holdable(shape: Sequence[int]) -> bool:
-    """Whether NumPy can make an array of this shape at all: it counts dimensions and bytes even where there is no element."""
+@dataclass(frozen=True)
+class NewTensor:
+    """A tensor to be written.
+
+    Attributes:
+        names: Its names in the target file; several where the target's model ties parameters.
+        dtype: Element type to write.
+        shape: Its shape in the target file.
+        read: Computes and returns the array, of that type and shape.
+    """
+
+    names: tuple[str, ...]
+    dtype: str
+    shape: tuple[int, ...]
+    read: Callable[[], np.ndarray]
+
+
+def fits_numpy(shape: Sequence[int]) -> bool:
+    """Tell whether NumPy can make an array of this shape. NumPy limits dimensions and bytes even for arrays without elements."""
     return len(shape) <= 32 and math.prod(max(length, 1) for length in shape) < 2**59

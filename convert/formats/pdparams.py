@@ -1,4 +1,4 @@
-"""Paddle's .pdparams files: a pickled dictionary of NumPy arrays, read without running the pickle.
+"""Read and write Paddle's .pdparams files: a pickled dictionary of NumPy arrays, read without running the pickle.
 
 bfloat16 parameters are stored as uint16 bit patterns, as `paddle.save` does.
 """
@@ -16,7 +16,7 @@ from convert.errors import ConvertError
 from convert.formats import StoredTensor
 from convert.formats.unpickler import StateUnpickler
 
-NAME_TABLE = "StructuredToParameterName@@"  # paddle.save's own entry: structured name -> internal name, not a tensor
+NAME_TABLE = "StructuredToParameterName@@"  # an entry of paddle.save that is no tensor: structured name -> internal name
 
 
 def _reconstruct(kind, shape, code):
@@ -30,7 +30,7 @@ def _dtype(code, *_):
 
 
 def _encode(text, encoding):
-    """Old protocols write array bytes as latin-1 text and ask for it back as bytes."""
+    """Return text as bytes: old pickle protocols store the bytes of an array as latin-1 text."""
     return text.encode("latin-1")
 
 
@@ -44,13 +44,15 @@ ARRAY_MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "nu
 
 
 class _ArrayUnpickler(StateUnpickler):
+    """Builds dictionaries of NumPy arrays and refuses every other name."""
+
     def __init__(self, file, path: Path):
         super().__init__(file)
         self.path = path
 
     def load_build(self):
-        made, state = self.stack[-2:]
-        if isinstance(made, np.dtype) and (state[2:5] != (None, None, None) or state[7:8] not in ((), (0,))):
+        instance, state = self.stack[-2:]
+        if isinstance(instance, np.dtype) and (state[2:5] != (None, None, None) or state[7:8] not in ((), (0,))):
             raise pickle.UnpicklingError("a type of elements with parts of its own")
         super().load_build()
 
@@ -71,9 +73,10 @@ class _ArrayUnpickler(StateUnpickler):
 
 
 def read(path: Path) -> dict[str, StoredTensor]:
-    """All arrays of the file by name; unlike the other formats the file is read whole.
+    """Return all arrays of the file by name. Unlike the other formats, the whole file is loaded at once.
 
-    Raises: ConvertError for a damaged file and for anything but arrays in it.
+    Raises:
+        ConvertError: The file is damaged, or holds anything but arrays.
     """
     try:
         with open(path, "rb") as file:
@@ -101,12 +104,18 @@ def _tensor(path: Path, name: object, value: object) -> StoredTensor:
 def write(
     path: Path,
     tensors: Iterable[tuple[str, str, tuple[int, ...], Callable[[], np.ndarray]]],
-    done: Callable[[int], None] = lambda size: None,
+    on_written: Callable[[int], None] = lambda size: None,
 ) -> None:
-    """Writes what `paddle.load` and PaddleNLP's `from_pretrained` read. The format is one pickle: all arrays are in memory."""
+    """Write a file that `paddle.load` and PaddleNLP's `from_pretrained` read. The format needs all arrays in memory at once.
+
+    Args:
+        path: The file.
+        tensors: (name, element type, shape, function that returns the array).
+        on_written: Called after each tensor with its size in bytes.
+    """
     arrays = {}
     for name, dtype, _, produce in tensors:
         arrays[name] = contiguous(np.asarray(produce(), numpy_dtype(dtype)))
-        done(arrays[name].nbytes)
+        on_written(arrays[name].nbytes)
     with open(path, "wb") as file:
         pickle.dump(arrays, file, protocol=4)

@@ -1,6 +1,6 @@
-"""safetensors files, read and written with the format's own rules checked (https://github.com/huggingface/safetensors).
+"""Read and write safetensors files, and check the format's rules (https://github.com/huggingface/safetensors).
 
-Layout: 8 bytes little-endian length n, n bytes of JSON header, then the bytes of all tensors without gaps.
+A file is an 8-byte little-endian length n, a JSON header of n bytes, and the bytes of all tensors without gaps.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from convert.dtypes import contiguous, item_size, numpy_dtype
 from convert.errors import ConvertError
-from convert.formats import StoredTensor, holdable
+from convert.formats import StoredTensor, fits_numpy
 
 NAMES = {
     "F64": "float64",
@@ -39,9 +39,10 @@ MAX_HEADER = 100_000_000  # the reference implementation's own limit
 
 
 def read_header(path: Path) -> tuple[dict, int]:
-    """The header's JSON object and the offset at which the tensors' bytes begin.
+    """Return the header's JSON object and the offset at which the tensors' bytes begin.
 
-    Raises: ConvertError for anything that is not a well-formed safetensors file.
+    Raises:
+        ConvertError: This is not a well-formed safetensors file.
     """
     size = path.stat().st_size
     with open(path, "rb") as file:
@@ -71,9 +72,10 @@ def _no_duplicates(pairs: list, path: Path) -> dict:
 
 
 def read(path: Path) -> dict[str, StoredTensor]:
-    """All tensors of the file, by name, in the file's order; the bytes stay on disk until read.
+    """Return all tensors of the file by name, in the file's order. Their bytes are not loaded yet.
 
-    Raises: ConvertError naming the tensor whose type, shape or offsets are wrong.
+    Raises:
+        ConvertError: Names the tensor whose type, shape or offsets are wrong.
     """
     header, start = read_header(path)
     header.pop("__metadata__", None)
@@ -93,6 +95,7 @@ def read(path: Path) -> dict[str, StoredTensor]:
 
 
 def _checked_entry(path: Path, name: str, entry: object) -> tuple[str, tuple[int, ...], int, int]:
+    """Return element type, shape, and first and last offset of a tensor in the header."""
     where = f"{path}: tensor {name}"
     try:
         code, shape, (first, last) = entry["dtype"], entry["shape"], entry["data_offsets"]
@@ -106,7 +109,7 @@ def _checked_entry(path: Path, name: str, entry: object) -> tuple[str, tuple[int
     needed = math.prod(shape) * item_size(NAMES[code])
     if last - first != needed:
         raise ConvertError(f"{where}: shape {shape} of {code} needs {needed} bytes, its offsets give {last - first}")
-    if not holdable(shape):
+    if not fits_numpy(shape):
         raise ConvertError(f"{where}: shape {shape} is none that an array can have")
     return NAMES[code], tuple(shape), first, last
 
@@ -125,12 +128,15 @@ def write(
     path: Path,
     tensors: Iterable[tuple[str, str, tuple[int, ...], Callable[[], np.ndarray]]],
     metadata: dict[str, str],
-    done: Callable[[int], None] = lambda size: None,
+    on_written: Callable[[int], None] = lambda size: None,
 ) -> None:
-    """Writes a safetensors file with at most four tensors in memory.
+    """Write a safetensors file with at most four tensors in memory.
 
-    tensors: (name, dtype name, shape, function that returns the array), written in the given order.
-    done: called after each tensor with its size in bytes.
+    Args:
+        path: The file.
+        tensors: (name, element type, shape, function that returns the array), in the order in which they are written.
+        metadata: The header's `__metadata__`.
+        on_written: Called after each tensor with its size in bytes.
     """
     tensors = list(tensors)
     header: dict[str, object] = {"__metadata__": metadata}
@@ -142,17 +148,20 @@ def write(
     text += b" " * (-len(text) % 8)
     with open(path, "wb", buffering=0) as file:
         file.write(struct.pack("<Q", len(text)) + text)
-        for (name, dtype, shape, _), array in zip(tensors, _ahead(tensors), strict=True):
+        for (name, dtype, shape, _), array in zip(tensors, _prefetch(tensors), strict=True):
             if tuple(array.shape) != tuple(shape) or array.dtype != numpy_dtype(dtype):
                 raise AssertionError(f"{name}: announced as {dtype} {shape}, produced {array.dtype} {array.shape}")
-            rest = memoryview(array.reshape(-1).view(np.uint8))
-            while len(rest):
-                rest = rest[file.write(rest) :]
-            done(array.nbytes)
+            remaining = memoryview(array.reshape(-1).view(np.uint8))
+            while len(remaining):
+                remaining = remaining[file.write(remaining) :]
+            on_written(array.nbytes)
 
 
-def _ahead(tensors: list[tuple]) -> Iterator[np.ndarray]:
-    """The arrays in order, prepared by two threads while earlier ones are written; neighbours with one producer share one array."""
+def _prefetch(tensors: list[tuple]) -> Iterator[np.ndarray]:
+    """Yield the arrays in order. Two threads compute the next ones while earlier ones are written.
+
+    Neighbours with the same function share one array, which is then computed only once.
+    """
     with ThreadPoolExecutor(2, thread_name_prefix="tensors") as pool:
         waiting: deque[Future] = deque()
         previous = (None, None)

@@ -1,6 +1,6 @@
-"""sentencepiece model files, as much of them as a tokenizer.json needs, read from the protobuf wire format.
+"""Read what a tokenizer.json needs from a sentencepiece model file, which is a protobuf message.
 
-Fields after https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.proto.
+The field numbers are those of https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.proto.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ MODEL_KINDS = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
 
 @dataclass(frozen=True)
 class Piece:
+    """An entry of the vocabulary; `kind` is a value of PIECE_KINDS."""
+
     text: str
     score: float
     kind: str
@@ -25,7 +27,14 @@ class Piece:
 
 @dataclass(frozen=True)
 class Model:
-    """pieces in the order of their ids; unknown: the unknown piece's id; charsmap: the precompiled normalisation, b"" for none."""
+    """A sentencepiece model.
+
+    Attributes:
+        kind: "unigram", "bpe", "word" or "char".
+        pieces: The vocabulary in the order of ids.
+        unknown: Id of the unknown piece.
+        charsmap: The precompiled normalization table, b"" if there is none.
+    """
 
     kind: str
     pieces: list[Piece]
@@ -34,7 +43,11 @@ class Model:
 
 
 def read(path: Path) -> Model:
-    """Reads a .model file. Raises: ConvertError where it is damaged."""
+    """Read a .model file.
+
+    Raises:
+        ConvertError: The file is damaged.
+    """
     try:
         fields = list(_fields(path.read_bytes()))
         pieces = [_piece(value) for number, value in fields if number == 1]
@@ -53,7 +66,7 @@ def _piece(data: bytes) -> Piece:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """(field number, value) of one protobuf message: integers for varints, bytes for everything else."""
+    """Yield (field number, value) of a protobuf message. Varints are integers, everything else is bytes."""
     position = 0
     while position < len(data):
         tag, position = _varint(data, position)
@@ -69,6 +82,7 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
+    """Return a varint and the position after it."""
     result = shift = 0
     while True:
         byte = data[position]

@@ -1,7 +1,6 @@
-"""torch.save files (the zip form and the form before torch 1.6), read without torch and without running their pickle.
+"""Read torch.save files (the zip form and the form before torch 1.6) without torch and without running their pickle.
 
-The pickle is walked by an unpickler that knows the handful of names a file of tensors needs and refuses every other one by
-name, before anything is called.
+The unpickler knows the few names that a file of tensors needs. It refuses every other name before anything is called.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import numpy as np
 
 from convert.dtypes import item_size, numpy_dtype
 from convert.errors import ConvertError
-from convert.formats import StoredTensor, holdable
+from convert.formats import StoredTensor, fits_numpy
 from convert.formats.unpickler import StateUnpickler
 
 STORAGES = {
@@ -31,34 +30,34 @@ STORAGES = {
     "ByteStorage": "uint8",
     "BoolStorage": "bool",
 }
-MOST_PICKLE = 200_000_000  # bytes; the description of tensors is small, whatever a compressed entry unpacks to
-MOST_REPEATED = 2**24  # elements of a tensor that shows the same numbers again and again (torch's expand)
+MAX_PICKLE_BYTES = 200_000_000  # descriptions of tensors are small; a larger one is a decompression bomb
+MAX_EXPANDED = 2**24  # elements of a tensor that repeats the numbers of its storage (torch's expand)
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
 
 class _Dict(dict):
-    """Stands for OrderedDict: a state dict carries a `_metadata` attribute, which is of no use here."""
+    """Replaces OrderedDict, and drops the `_metadata` attribute that a state dict carries."""
 
     def __setstate__(self, state):
         pass
 
 
 class _Sealed:
-    """An object that the pickle makes and then cannot change."""
+    """An object whose attributes the pickle cannot change once it is made."""
 
     def __setstate__(self, state):
         raise ValueError("a tensor is given attributes of its own")
 
 
 class _Storage(_Sealed):
-    """One block of numbers in the file; `offset` is known at once in the zip form, after the pickle in the old one."""
+    """A block of numbers in the file. Its `offset` is set once it is known, in the old form only after the pickle."""
 
     def __init__(self, dtype: str, key: str, count: int):
         self.dtype, self.key, self.count, self.offset = dtype, key, count, None
 
 
 class _View(_Sealed):
-    """A tensor: a strided window on a storage."""
+    """A tensor: a strided view of a storage."""
 
     def __init__(self, storage, offset, shape, stride, *_):
         self.storage, self.offset, self.shape, self.stride = storage, offset, tuple(shape), tuple(stride)
@@ -74,6 +73,8 @@ ALLOWED = {
 
 
 class _TensorUnpickler(StateUnpickler):
+    """Builds dictionaries of tensors and refuses every other name."""
+
     def __init__(self, file, path: Path):
         super().__init__(file, encoding="utf-8")
         self.path = path
@@ -111,9 +112,10 @@ def _load(unpickler: StateUnpickler, path: Path):
 
 
 def read(path: Path) -> dict[str, StoredTensor]:
-    """All tensors of the file by name.
+    """Return all tensors of the file by name.
 
-    Raises: ConvertError for a damaged file, for anything but tensors in it, and for a pickle that would run code.
+    Raises:
+        ConvertError: The file is damaged, holds anything but tensors, or has a pickle that would run code.
     """
     if path.stat().st_size == 0:
         raise ConvertError(f"{path}: the file is empty; is the download complete?")
@@ -121,12 +123,13 @@ def read(path: Path) -> dict[str, StoredTensor]:
 
 
 def _read_zip(path: Path) -> dict[str, StoredTensor]:
+    """Read the form of today's torch.save: a zip archive with one pickle and an uncompressed member per storage."""
     with zipfile.ZipFile(path) as archive:
         members = {info.filename: info for info in archive.infolist()}
         pickles = [name for name in members if name.rsplit("/", 1)[-1] == "data.pkl"]
         if len(pickles) != 1:
             raise ConvertError(f"{path}: a zip archive without torch's data.pkl; is it a torch.save file?")
-        if members[pickles[0]].file_size > MOST_PICKLE:
+        if members[pickles[0]].file_size > MAX_PICKLE_BYTES:
             raise ConvertError(f"{path}: its data.pkl unpacks to {members[pickles[0]].file_size} bytes, which no model needs")
         prefix = pickles[0][: -len("data.pkl")]
         if f"{prefix}byteorder" in members and archive.read(f"{prefix}byteorder") != b"little":
@@ -144,7 +147,7 @@ def _read_zip(path: Path) -> dict[str, StoredTensor]:
 
 
 def _data_offset(path: Path, info: zipfile.ZipInfo) -> int:
-    """Where a stored member's bytes begin: after its local header, whose two lengths may differ from the directory's."""
+    """Return where the bytes of a member begin: after its local header, whose lengths may differ from the directory's."""
     with open(path, "rb") as file:
         file.seek(info.header_offset)
         header = file.read(30)
@@ -158,7 +161,10 @@ def _data_offset(path: Path, info: zipfile.ZipInfo) -> int:
 
 
 def _read_legacy(path: Path) -> dict[str, StoredTensor]:
-    """Five pickles (magic, version, machine, tensors, storage keys), then per storage an int64 count and its bytes."""
+    """Read the form before torch 1.6.
+
+    It is five pickles (magic, version, machine, tensors, storage keys), then an int64 count and the bytes of each storage.
+    """
     with open(path, "rb") as file:
         if _load(_TensorUnpickler(file, path), path) != LEGACY_MAGIC:
             raise ConvertError(f"{path}: not a torch.save file")
@@ -184,28 +190,30 @@ def _read_legacy(path: Path) -> dict[str, StoredTensor]:
 
 
 def _tensors(path: Path, tree: object) -> dict[str, StoredTensor]:
+    """Check that the unpickled object is a dictionary of tensors, and return them."""
     if not isinstance(tree, dict):
         raise ConvertError(f"{path}: holds a {type(tree).__name__}, not a dictionary of tensors")
-    strangers = [
+    other_entries = [
         f"{name} ({type(value).__name__.lstrip('_')})"
         for name, value in tree.items()
         if not isinstance(value, _View) or not isinstance(name, str)
     ]
-    if strangers:
-        raise ConvertError(f"{path}: tensors only, please; these entries are something else: {', '.join(strangers)}")
+    if other_entries:
+        raise ConvertError(f"{path}: tensors only, please; these entries are something else: {', '.join(other_entries)}")
     return {name: _tensor(path, name, view) for name, view in tree.items()}
 
 
 def _tensor(path: Path, name: str, view: _View) -> StoredTensor:
+    """Check that a tensor lies within its storage, and return it."""
     storage, shape, stride = view.storage, view.shape, view.stride
     numbers = (view.offset, *shape, *stride)
     if not isinstance(storage, _Storage) or not all(isinstance(number, int) and number >= 0 for number in numbers):
         raise ConvertError(f"{path}: tensor {name}: malformed description {numbers}")
-    reach = view.offset + sum((length - 1) * step for length, step in zip(shape, stride, strict=False)) + 1
-    if len(shape) != len(stride) or (math.prod(shape) and reach > storage.count):
+    end = view.offset + sum((length - 1) * step for length, step in zip(shape, stride, strict=False)) + 1
+    if len(shape) != len(stride) or (math.prod(shape) and end > storage.count):
         raise ConvertError(f"{path}: tensor {name}: shape {shape} with stride {stride} reaches beyond its storage")
 
-    if not holdable(shape) or math.prod(shape) > max(storage.count, MOST_REPEATED):
+    if not fits_numpy(shape) or math.prod(shape) > max(storage.count, MAX_EXPANDED):
         raise ConvertError(f"{path}: tensor {name}: shape {shape} is far more than its storage of {storage.count} numbers")
 
     def read_array() -> np.ndarray:
@@ -213,7 +221,7 @@ def _tensor(path: Path, name: str, view: _View) -> StoredTensor:
         if math.prod(shape) == 0:
             return np.zeros(shape, dtype)
         start = storage.offset + view.offset * dtype.itemsize
-        window = np.fromfile(path, dtype, reach - view.offset, offset=start)
+        window = np.fromfile(path, dtype, end - view.offset, offset=start)
         return np.lib.stride_tricks.as_strided(window, shape, tuple(step * dtype.itemsize for step in stride))
 
     return StoredTensor(name, storage.dtype, shape, path, read_array)

@@ -1,4 +1,4 @@
-"""The unpickler that the readers of pickled files share: it builds what a state dict is made of, and nothing else."""
+"""The unpickler that the readers of pickled files share. It can only build what a state dict is made of."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import pickle
 
 
 class StateUnpickler(pickle._Unpickler):
-    """Python's own unpickler in its Python form, whose opcodes can be replaced.
+    """Python's own unpickler in its Python version, whose opcodes can be replaced.
 
-    A dictionary's keys are texts or numbers, and there are no sets: hashing a tuple nested a million deep would crash the
-    interpreter. Names are up to `find_class` of the readers.
+    Dictionary keys must be strings or integers, and there are no sets, because hashing a tuple nested a million levels deep would
+    crash the interpreter. Subclasses decide in `find_class` which names a file may use.
     """
 
     dispatch = dict(pickle._Unpickler.dispatch)
@@ -31,9 +31,9 @@ class StateUnpickler(pickle._Unpickler):
         self._set(self.stack[-1], items)
 
     def load_dict(self):
-        items, made = self.pop_mark(), {}
-        self._set(made, items)
-        self.append(made)
+        items, result = self.pop_mark(), {}
+        self._set(result, items)
+        self.append(result)
 
     def load_build(self):
         if callable(self.stack[-2]):

@@ -1,38 +1,35 @@
-"""Fixtures of the converter's tests: the tiny checkpoints of tests/fixtures, unpacked once a session."""
+"""Fixtures of the converter's tests."""
 
-import tarfile
+import shutil
 from pathlib import Path
 
 import pytest
 
-ARCHIVES = Path(__file__).parent.parent / "fixtures"
-
-
-def fixture_names(*families: str) -> list[str]:
-    """ "bert/masked_lm", "bert/masked_lm-old", ...: every checkpoint of every archive, or of these families' archives."""
-    names = []
-    for archive in sorted(ARCHIVES.glob("*.tar.xz")):
-        family = archive.name.removesuffix(".tar.xz")
-        if family == "tokenizers" or (families and family not in families):
-            continue
-        with tarfile.open(archive) as tar:
-            names += [f"{family}/{member.name}" for member in tar if member.isdir() and "/" not in member.name]
-    return names
+from tests.support.checkpoints import unpack
 
 
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory):
-    """checkpoints("bert/masked_lm") -> the directory; treat it as read-only."""
+    """checkpoints("bert/masked_lm") -> the directory, unpacked once a session. Do not write to it."""
     root = tmp_path_factory.mktemp("fixtures")
 
     def directory(name: str) -> Path:
         family = name.split("/")[0]
         if not (root / family).is_dir():
-            with tarfile.open(ARCHIVES / f"{family}.tar.xz") as archive:
-                archive.extractall(root / family, filter="data")
+            unpack(family, root / family)
         return root / name
 
     return directory
+
+
+@pytest.fixture
+def checkpoint_copy(checkpoints, tmp_path):
+    """checkpoint_copy("bert/masked_lm") -> a copy that a test may change. Copying another one adds to and replaces its files."""
+
+    def copy(name: str) -> Path:
+        return Path(shutil.copytree(checkpoints(name), tmp_path / "source", dirs_exist_ok=True))
+
+    return copy
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,6 +1,6 @@
-"""Writes the tables of docs/convert.md from the fixtures: python -m tests.convert.make_table
+"""Write the tables of docs/convert.md from the fixtures: python -m tests.convert.make_table
 
-Every row is measured when the command runs: converted, compared with what transformers computed, brought back.
+Every row is measured when the command runs: the fixture is converted, compared with what transformers computed, and converted back.
 """
 
 from __future__ import annotations
@@ -9,26 +9,24 @@ import contextlib
 import io
 import json
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
+
+from tests.support.checkpoints import ARCHIVES, unpack
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "convert.md"
 START, END = "<!-- tables: made by python -m tests.convert.make_table -->", "<!-- end of tables -->"
 
 
-def unpack(folder: Path) -> list[Path]:
-    """All fixtures, one directory each."""
-    from tests.convert.conftest import ARCHIVES
-
-    for archive in sorted(ARCHIVES.glob("*.tar.xz")):
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder / archive.name.removesuffix(".tar.xz"), filter="data")
+def unpack_all(folder: Path) -> list[Path]:
+    """Unpack all fixtures and return their directories."""
+    for archive in sorted(path.name.removesuffix(".tar.xz") for path in ARCHIVES.glob("*.tar.xz")):
+        unpack(archive, folder / archive)
     return sorted(path for path in folder.glob("*/*") if path.is_dir())
 
 
 def same_tensors(first: Path, second: Path) -> bool:
-    """Same names, types, shapes and bits."""
+    """Tell whether two checkpoints have the same tensors: names, types and bits."""
     from convert.tensors import open_weights
 
     before, after = open_weights(first).tensors, open_weights(second).tensors
@@ -39,6 +37,7 @@ def same_tensors(first: Path, second: Path) -> bool:
 
 
 def checkpoint_row(source: Path, work: Path) -> str:
+    """Convert one checkpoint both ways and return its row."""
     import convert
 
     report = convert.to_paddle(source, work / "paddle", progress=False)
@@ -53,44 +52,48 @@ def checkpoint_row(source: Path, work: Path) -> str:
 
 
 def tokenizer_row(source: Path, work: Path) -> str:
+    """Convert one tokenizer both ways and return its row."""
     from paddlenlp.transformers import AutoTokenizer
 
-    from convert.family import families
-    from convert.tokenization import files, write_hf_tokenizer, write_paddle_tokenizer
+    from convert.families import load_families
+    from convert.tokenizers.files import tokenizer_files
+    from convert.tokenizers.to_hf import write_hf_tokenizer
+    from convert.tokenizers.to_paddle import write_paddle_tokenizer
 
-    family = families()[json.loads((source / "config.json").read_text())["model_type"]]
+    family = load_families()[json.loads((source / "config.json").read_text())["model_type"]]
     (work / "paddle" / "kept").mkdir(parents=True)
-    report = write_paddle_tokenizer(source, work / "paddle", work / "paddle" / "kept", {}, family)
+    report, _ = write_paddle_tokenizer(source, work / "paddle", work / "paddle" / "kept", family)
     expected = json.loads((source / "expected.json").read_text())["texts"]
     tokenizer = AutoTokenizer.from_pretrained(str(work / "paddle"))
     equal = sum(tokenizer(text)["input_ids"] == ids for text, ids in expected.items())
     (work / "back").mkdir()
     write_hf_tokenizer(work / "paddle", work / "back", work / "paddle" / "kept")
-    same = all((work / "back" / path.name).read_bytes() == path.read_bytes() for path in files(source))
-    names = ", ".join(path.name for path in files(source) if path.name not in ("special_tokens_map.json",))
+    same = all((work / "back" / path.name).read_bytes() == path.read_bytes() for path in tokenizer_files(source))
+    names = ", ".join(path.name for path in tokenizer_files(source) if path.name not in ("special_tokens_map.json",))
     verdict = "identical files" if same else "DIFFERENT"
     return f"| {source.name} | {report['kind']} | {names} | {equal} of {len(expected)} | {verdict} |"
 
 
 def main() -> None:
-    from paddle_ft.system.runtime import prepare_cpu
+    """Measure every fixture and replace the tables in the document."""
+    from paddle_ft.runtime import prepare_cpu
 
     prepare_cpu()
-    checkpoints = ["| family | head | variant | PaddleNLP class | outputs, max abs | layers, max abs | round trip |"]
+    rows = ["| family | head | variant | PaddleNLP class | outputs, max abs | layers, max abs | round trip |"]
     tokenizers = ["| tokenizer | built as | files | ids equal | round trip |"]
-    checkpoints.append("| --- " * 7 + "|")
+    rows.append("| --- " * 7 + "|")
     tokenizers.append("| --- " * 5 + "|")
     with tempfile.TemporaryDirectory() as folder:
-        for source in unpack(Path(folder) / "fixtures"):
+        for source in unpack_all(Path(folder) / "fixtures"):
             with tempfile.TemporaryDirectory() as work, contextlib.redirect_stderr(io.StringIO()):
                 if source.parent.name == "tokenizers":
                     tokenizers.append(tokenizer_row(source, Path(work)))
                 else:
-                    checkpoints.append(checkpoint_row(source, Path(work)))
+                    rows.append(checkpoint_row(source, Path(work)))
             print(f"{source.parent.name}/{source.name}", file=sys.stderr)
     text = DOCUMENT.read_text(encoding="utf-8")
     before, after = text.split(START)[0], text.split(END)[1]
-    tables = "\n".join([START, "", *checkpoints, "", *tokenizers, "", END])
+    tables = "\n".join([START, "", *rows, "", *tokenizers, "", END])
     DOCUMENT.write_text(before + tables + after, encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Every fixture: converts, loads with plain PaddleNLP, computes what transformers computed, and comes back bit for bit."""
+"""Every fixture loads with plain PaddleNLP, computes what transformers computed, and comes back bit for bit."""
 
 import json
 
@@ -6,12 +6,19 @@ import numpy as np
 import pytest
 
 import convert
-from convert import parity
-from convert.family import families
+from convert.families import load_families
+from convert.identify import identify
+from convert.outputs import hf_config_of, layer_names, read_reference
 from convert.tensors import open_weights
-from tests.convert.conftest import fixture_names
+from tests.support.checkpoints import ARCHIVES, fixture_names
 
 NAMES = fixture_names()
+
+
+def test_every_family_has_a_fixture_and_its_recipe():
+    archives = {name.split("/")[0] for name in NAMES}
+    recipes = {path.stem for path in (ARCHIVES / "recipes").glob("*.py")} - {"__init__"}
+    assert archives == recipes == set(load_families())
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +40,16 @@ def test_computes_what_transformers_computes(name, converted):
     source, target, report = converted(name)
     comparison = convert.verify(source, target)
     assert comparison.equal, comparison.text()
-    family = families()[report.family]
+    family = load_families()[report.family]
     outputs = family.task(report.task).outputs
-    layers = parity.layer_names(family, family.task(report.task), _sizes(source), paddle=True)
+    layers = layer_names(family, family.task(report.task), _sizes(source), paddle=True)
     assert set(comparison.differences) == {*outputs, *layers}, "an output or a layer was not compared"
 
 
 def _sizes(source):
-    """The complete Hugging Face configuration."""
-    side = parity.Checkpoint(source)
-    return parity.hf_config_of(side, side.task)
+    """Return the complete Hugging Face configuration."""
+    info = identify(source, load_families())
+    return hf_config_of(info, info.task)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -82,18 +89,18 @@ def test_comes_back_bit_for_bit(name, converted, tmp_path):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "-" not in name])
 def test_trains_with_the_same_gradients(name, converted):
-    """One step's loss and gradients: the word embedding and the whole first layer, dropout off."""
+    """Compare the loss and the gradients of the word embedding and of the whole first layer, with dropout off."""
     import paddle
     import paddlenlp.transformers as library
 
     from convert.formats import safetensors
 
     source, target, report = converted(name)
-    family = families()[report.family]
+    family = load_families()[report.family]
     task = family.task(report.task)
     model = getattr(library, report.target_class).from_pretrained(str(target), dtype="float32")
     model.eval()
-    inputs, _ = parity.read_reference(source)
+    inputs, _ = read_reference(source)
     outputs = model(**{key: paddle.to_tensor(np.array(value)) for key, value in inputs.items()})
     outputs = outputs if isinstance(outputs, tuple | list) else (outputs,)
     losses = []

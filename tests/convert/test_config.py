@@ -1,30 +1,29 @@
-"""config.json and generation_config.json: every field translated, both ways; what cannot be is refused by name."""
+"""config.json and generation_config.json are translated in both directions; what cannot be expressed is refused by name."""
 
 import json
 
 import pytest
 
-from convert import config as configuration
-from convert.config import KEPT
+from convert.config import ORIGINAL_KEY, config_to_hf, config_to_paddle
 from convert.errors import ConvertError
-from convert.family import families
+from convert.families import load_families
 
 
-def forward(model_type, config, task="base", generation=None, keep=()):
-    family = families()[model_type]
+def to_paddle(model_type, config, task="base", generation=None, keep=()):
+    family = load_families()[model_type]
     chosen = family.task(task)
-    return configuration.to_paddle(config, generation or {}, family.entries(chosen), (*family.harmless, *keep), "config.json")
+    return config_to_paddle(config, generation or {}, family.entries(chosen), (*family.harmless, *keep), "config.json")
 
 
-def back(model_type, config, task="base", generation=None):
-    family = families()[model_type]
-    return configuration.to_hf(config, generation or {}, family.entries(family.task(task)), "config.json")
+def to_hf(model_type, config, task="base", generation=None):
+    family = load_families()[model_type]
+    return config_to_hf(config, generation or {}, family.entries(family.task(task)), "config.json", has_labels=True)
 
 
 def test_sizes_rates_and_names_of_gpt2():
     config = {"n_embd": 64, "n_layer": 3, "n_head": 4, "n_inner": None, "n_positions": 99, "vocab_size": 50, "resid_pdrop": 0.2,
               "attn_pdrop": 0.3, "embd_pdrop": 0.2, "eos_token_id": 7, "activation_function": "gelu_new"}  # fmt: skip
-    result = forward("gpt2", config).config
+    result = to_paddle("gpt2", config).config
     assert {key: result[key] for key in (
         "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings",
         "hidden_dropout_prob", "attention_probs_dropout_prob", "hidden_activation", "eos_token_id",
@@ -36,10 +35,10 @@ def test_sizes_rates_and_names_of_gpt2():
 
 
 def test_defaults_that_a_file_leaves_out_are_hugging_faces_not_paddles():
-    result = forward("bert", {"model_type": "bert"}).config
+    result = to_paddle("bert", {"model_type": "bert"}).config
     assert result["type_vocab_size"] == 2 and result["layer_norm_eps"] == 1e-12  # PaddleNLP's own default is 16
-    assert forward("gpt2", {}).config["pad_token_id"] is None
-    assert forward("bart", {}).config["encoder_layers"] == 12
+    assert to_paddle("gpt2", {}).config["pad_token_id"] is None
+    assert to_paddle("bart", {}).config["encoder_layers"] == 12
 
 
 @pytest.mark.parametrize(
@@ -57,9 +56,9 @@ def test_defaults_that_a_file_leaves_out_are_hugging_faces_not_paddles():
         ("bert", "auto_map", {"AutoModel": "remote--code"}),
     ],
 )
-def test_what_changes_the_computation_and_paddle_has_not_is_refused(model_type, field, value):
+def test_what_changes_the_computation_and_paddle_lacks_is_refused(model_type, field, value):
     with pytest.raises(ConvertError, match=f"config.json: {field} = .*changes what the model computes"):
-        forward(model_type, {field: value})
+        to_paddle(model_type, {field: value})
 
 
 @pytest.mark.parametrize(
@@ -74,62 +73,62 @@ def test_what_changes_the_computation_and_paddle_has_not_is_refused(model_type, 
 )
 def test_a_value_that_paddle_cannot_express_is_refused(model_type, field, value, task):
     with pytest.raises(ConvertError, match=f"{field} = {value!r} cannot be expressed in PaddleNLP; what can: "):
-        forward(model_type, {field: value}, task)
+        to_paddle(model_type, {field: value}, task)
 
 
 def test_an_unknown_field_that_sounds_like_computation_is_refused_until_vouched_for():
     config = {"use_rotary_embedding": True, "attention_sink": 4}
     with pytest.raises(ConvertError, match="use_rotary_embedding = True, attention_sink = 4.*--keep-field"):
-        forward("bert", config)
-    assert forward("bert", config, keep=("use_rotary_embedding", "attention_sink")).kept_aside == sorted(config)
+        to_paddle("bert", config)
+    assert to_paddle("bert", config, keep=("use_rotary_embedding", "attention_sink")).kept_aside == sorted(config)
 
 
 def test_other_unknown_fields_travel_along():
     config = {"phoneme_chars": "abc", "my_note": {"deep": [1]}, "use_alibi": False, "transformers_version": "9"}
-    assert forward("bert", config).kept_aside == sorted(config)
+    assert to_paddle("bert", config).kept_aside == sorted(config)
 
 
 def test_labels():
-    translated = forward("bert", {"id2label": {"0": "no", "1": "yes", "2": "maybe"}, "label2id": {"no": 0, "yes": 1, "maybe": 2}})
+    translated = to_paddle("bert", {"id2label": {"0": "no", "1": "yes", "2": "maybe"}, "label2id": {"no": 0, "yes": 1, "maybe": 2}})
     assert translated.config["id2label"] == {"0": "no", "1": "yes", "2": "maybe"} and translated.sizes["num_labels"] == 3
-    assert forward("bert", {"num_labels": 5}).config["id2label"]["4"] == "LABEL_4"
-    assert forward("bart", {}).sizes["num_labels"] == 3 and forward("bert", {}).sizes["num_labels"] == 2
+    assert to_paddle("bert", {"num_labels": 5}).config["id2label"]["4"] == "LABEL_4"
+    assert to_paddle("bart", {}).sizes["num_labels"] == 3 and to_paddle("bert", {}).sizes["num_labels"] == 2
 
 
 def test_settings_of_generation():
     config = {"num_beams": 4, "no_repeat_ngram_size": 3, "forced_bos_token_id": 0, "decoder_start_token_id": 2, "max_length": 142}
-    result = forward("bart", config, "seq2seq", {"num_beams": 6, "early_stopping": True})
+    result = to_paddle("bart", config, "seq2seq", {"num_beams": 6, "early_stopping": True})
     wanted = {**config, "num_beams": 6, "early_stopping": True, "forced_eos_token_id": 2}
     assert {key: result.config[key] for key in wanted} == wanted
     assert result.generation["num_beams"] == 6 and result.generation["max_length"] == 142
 
 
 def test_differing_dropouts_are_noted():
-    (note,) = forward("gpt2", {"embd_pdrop": 0.0}).notes
+    (note,) = to_paddle("gpt2", {"embd_pdrop": 0.0}).notes
     assert note == "embd_pdrop = 0.0 is trained with resid_pdrop = 0.1: PaddleNLP has one for both"
 
 
 def test_a_value_that_paddle_only_comes_near_to_is_noted():
-    (note,) = forward("albert", {}, "masked_lm").notes
+    (note,) = to_paddle("albert", {}, "masked_lm").notes
     assert note.startswith("layer_norm_eps = 1e-12: PaddleNLP's prediction head normalises with 1e-5 all the same")
-    assert forward("albert", {"layer_norm_eps": 1e-5}, "masked_lm").notes == []
+    assert to_paddle("albert", {"layer_norm_eps": 1e-5}, "masked_lm").notes == []
 
 
 def test_a_dropout_that_paddle_leaves_to_another_field():
-    paddle = {**forward("bart", {}).config, "classifier_dropout": None, "dropout": 0.3}
-    assert back("bart", paddle)[0]["classifier_dropout"] == 0.3
+    paddle = {**to_paddle("bart", {}).config, "classifier_dropout": None, "dropout": 0.3}
+    assert to_hf("bart", paddle)[0]["classifier_dropout"] == 0.3
 
 
-@pytest.mark.parametrize("model_type", sorted(families()))
+@pytest.mark.parametrize("model_type", sorted(load_families()))
 def test_there_and_back_again_is_the_same_file(model_type):
-    family = families()[model_type]
+    family = load_families()[model_type]
     for task in family.tasks:
         if task.untied:
             continue
         original = {"model_type": model_type, "architectures": [task.hf_class], "odd": 1, "dropout": 0.25, "num_beams": 3}
-        translated = forward(model_type, original, task.name, {"num_beams": 5})
-        paddle = json.loads(json.dumps({**translated.config, KEPT: {"config": original, "generation": {"num_beams": 5}}}))
-        assert back(model_type, paddle, task.name) == (original, {"num_beams": 5})
+        translated = to_paddle(model_type, original, task.name, {"num_beams": 5})
+        paddle = json.loads(json.dumps({**translated.config, ORIGINAL_KEY: {"config": original, "generation": {"num_beams": 5}}}))
+        assert to_hf(model_type, paddle, task.name) == (original, {"num_beams": 5})
 
 
 @pytest.mark.parametrize(
@@ -149,53 +148,53 @@ def test_there_and_back_again_is_the_same_file(model_type):
     ],
 )  # fmt: skip
 def test_what_is_left_out_has_the_value_of_transformers(model_type, expected):
-    config = forward(model_type, {}).config
+    config = to_paddle(model_type, {}).config
     assert {key: config[key] for key in expected} == expected
 
 
 def test_the_dropouts_of_distilbert():
-    config = forward("distilbert", {"dropout": 0.2, "attention_dropout": 0.3}).config
+    config = to_paddle("distilbert", {"dropout": 0.2, "attention_dropout": 0.3}).config
     assert (config["hidden_dropout_prob"], config["attention_probs_dropout_prob"]) == (0.2, 0.3)
 
 
 @pytest.mark.parametrize("value", ["x", [3], -1, 10**12])
 def test_a_size_that_may_be_left_out_is_a_number_where_it_is_given(value):
     with pytest.raises(ConvertError, match="n_inner = .* must be a number from 0"):
-        forward("gpt2", {"n_inner": value})
+        to_paddle("gpt2", {"n_inner": value})
     with pytest.raises(ConvertError, match="num_decoder_layers = .* must be"):
-        forward("t5", {"num_decoder_layers": value})
+        to_paddle("t5", {"num_decoder_layers": value})
 
 
 def test_a_setting_that_generation_config_overrules_comes_back_in_its_own_file():
     """Today's transformers writes null into config.json and the value into generation_config.json."""
     original, generation = {"model_type": "bart", "forced_eos_token_id": None}, {"forced_eos_token_id": 12}
-    paddle = forward("bart", original, generation=generation).config
+    paddle = to_paddle("bart", original, generation=generation).config
     assert paddle["forced_eos_token_id"] == 12
-    assert back("bart", {**paddle, KEPT: {"config": original, "generation": generation}}) == (original, generation)
+    assert to_hf("bart", {**paddle, ORIGINAL_KEY: {"config": original, "generation": generation}}) == (original, generation)
 
 
 def test_what_was_changed_in_between_is_changed_in_the_result():
     original = {"model_type": "bert", "hidden_dropout_prob": 0.1, "num_beams": 3}
-    paddle = {**forward("bert", original).config, KEPT: {"config": original}}
+    paddle = {**to_paddle("bert", original).config, ORIGINAL_KEY: {"config": original}}
     paddle.update({"hidden_dropout_prob": 0.5, "id2label": {"0": "a", "1": "b"}, "num_beams": 7})
-    config, _ = back("bert", paddle)
+    config, _ = to_hf("bert", paddle)
     assert config == {**original, "hidden_dropout_prob": 0.5, "id2label": {"0": "a", "1": "b"},
                       "label2id": {"LABEL_0": 0, "LABEL_1": 1}, "num_beams": 7}  # fmt: skip
 
 
 def test_a_file_born_in_paddle_gets_every_field():
-    paddle = dict(forward("gpt2", {"n_inner": 100}).config)
-    config, _ = back("gpt2", paddle)
+    paddle = dict(to_paddle("gpt2", {"n_inner": 100}).config)
+    config, _ = to_hf("gpt2", paddle)
     assert config["n_inner"] == 100 and config["activation_function"] == "gelu_new" and config["embd_pdrop"] == 0.1
     del paddle["hidden_size"]
     with pytest.raises(ConvertError, match="hidden_size is missing, so the model's n_embd is not known"):
-        back("gpt2", paddle)
+        to_hf("gpt2", paddle)
 
 
-def test_a_setting_of_paddles_that_transformers_has_not_is_refused():
-    paddle = {**forward("bert", {}).config, "pool_act": "relu"}
+def test_a_setting_of_paddles_that_transformers_lacks_is_refused():
+    paddle = {**to_paddle("bert", {}).config, "pool_act": "relu"}
     with pytest.raises(ConvertError, match="pool_act = 'relu' has no counterpart in transformers, which computes 'tanh'"):
-        back("bert", paddle)
+        to_hf("bert", paddle)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +222,7 @@ def test_a_setting_of_paddles_that_transformers_has_not_is_refused():
 )
 def test_values_of_the_wrong_kind_are_named(config, message):
     with pytest.raises(ConvertError, match=message):
-        forward("bert", config)
+        to_paddle("bert", config)
 
 
 # What the configuration files of released checkpoints say beyond sizes.
@@ -281,7 +280,7 @@ RELEASED = {
 @pytest.mark.parametrize("name", sorted(RELEASED))
 def test_the_files_of_released_checkpoints_are_taken(name):
     config = RELEASED[name]
-    result = forward(config["model_type"], config)
+    result = to_paddle(config["model_type"], config)
     for field in ("decoder_start_token_id", "forced_bos_token_id", "num_beams", "length_penalty"):
         if field in config:
             assert result.config[field] == config[field]

@@ -1,4 +1,4 @@
-"""Downloads against a server of our own; offline behaviour; conversions kept in the cache."""
+"""Downloads from a local server, behaviour without a network, and conversions kept in the cache."""
 
 import hashlib
 import http.server
@@ -11,12 +11,13 @@ import pytest
 
 import convert
 from convert import hub
+from tests.support.checkpoints import change_config
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
-    """As much of the Hugging Face hub as a download touches. The files lie in `server.files`."""
+    """The parts of the Hugging Face hub that a download uses. It serves `server.files`."""
 
     def log_message(self, *_):
         pass
@@ -157,22 +158,18 @@ def test_offline_it_says_at_once_what_to_fetch_and_where_to_put_it(monkeypatch, 
 @pytest.mark.parametrize("name", ["/no/such/directory", "../up", "a/b/c", "org/..", "", "sp ace/x"])
 def test_what_is_neither_a_directory_nor_an_id_is_refused_without_a_request(name):
     with pytest.raises(convert.ConvertError, match="neither a directory here nor an id"):
-        hub.resolve(name)
+        hub.resolve_checkpoint(name)
 
 
-def test_a_conversion_is_kept_and_made_again_only_when_the_source_changes(checkpoints, monkeypatch, tmp_path, capsys):
+def test_a_conversion_is_kept_and_made_again_only_when_the_source_changes(checkpoint_copy, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path / "cache"))
-    source = tmp_path / "source"
-    source.mkdir()
-    for path in checkpoints("distilbert/masked_lm").iterdir():
-        (source / path.name).write_bytes(path.read_bytes())
+    source = checkpoint_copy("distilbert/masked_lm")
     first = convert.cached(source)
     assert "converting" in capsys.readouterr().out and (first / "config.json").is_file()
     assert convert.cached(source) == first and capsys.readouterr().out == ""
     other = convert.cached(source, task="base")
     assert other != first and json.loads((other / "config.json").read_text())["architectures"] == ["DistilBertModel"]
-    config = json.loads((source / "config.json").read_text())
-    (source / "config.json").write_text(json.dumps({**config, "dropout": 0.3}))
+    change_config(source, dropout=0.3)
     assert convert.cached(source) not in (first, other)
     assert Path(first).is_dir()
 
@@ -185,20 +182,20 @@ def test_a_caller_who_expects_the_usual_class_is_not_given_another(checkpoints, 
 
 
 def test_two_processes_may_convert_the_same_at_once(checkpoints, monkeypatch, tmp_path):
-    """The slower one takes what the faster one made, and deletes nothing of it."""
+    """The slower process uses the result of the faster one and deletes nothing of it."""
     monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path))
-    import convert.forward
+    import convert.write_paddle
 
-    usual = convert.forward.write_paddle_tokenizer
+    usual = convert.write_paddle.write_paddle_tokenizer
 
     def overtaken(*arguments):
-        monkeypatch.setattr("convert.forward.write_paddle_tokenizer", usual)
+        monkeypatch.setattr("convert.write_paddle.write_paddle_tokenizer", usual)
         made.append(convert.cached(checkpoints("distilbert/base")))
         (made[0] / "in use").touch()
         return usual(*arguments)
 
     made = []
-    monkeypatch.setattr("convert.forward.write_paddle_tokenizer", overtaken)
+    monkeypatch.setattr("convert.write_paddle.write_paddle_tokenizer", overtaken)
     assert convert.cached(checkpoints("distilbert/base")) == made[0]
     assert (made[0] / "in use").exists()
     assert [path.name for path in made[0].parent.iterdir()] == [made[0].name]

@@ -1,14 +1,16 @@
-"""The rule language: forward then inverse is the identity, names are unique, every family's table is sound."""
+"""The rules: converting there and back is the identity, names are unique, and every family's rules are consistent."""
 
 import numpy as np
 import pytest
 
-from convert.config import complete
+from convert.checkpoint import HfCheckpoint
+from convert.config import PaddleConfig, complete
 from convert.errors import ConvertError
-from convert.family import families
+from convert.families import load_families
 from convert.formats import StoredTensor
-from convert.plan import plan_to_paddle
-from convert.rules import Also, Conv1D, Embedding, If, LayerNorm, Linear, Parameter, Repeat, expand
+from convert.plan_to_paddle import plan_to_paddle
+from convert.rules import Alias, Conv1D, Embedding, If, LayerNorm, Linear, Parameter, Repeat, expand
+from convert.tensors import Weights
 
 SIZES = {"h": 6, "f": 10, "v": 9, "n": 3}
 RULES = (
@@ -20,7 +22,7 @@ RULES = (
     )),
     If(lambda config: config["n"] > 2, (Linear("deep", "deep", "h", "h", bias=False),)),
 )  # fmt: skip
-HEAD = (Parameter("bias", "head_bias", ("v",)), Also("wte.weight", "head.weight", "head_weight"))
+HEAD = (Parameter("bias", "head_bias", ("v",)), Alias("wte.weight", "head.weight", "head_weight"))
 
 
 def expanded(**sizes):
@@ -36,9 +38,9 @@ def test_forward_then_inverse_is_the_identity():
         np.testing.assert_array_equal(pair.to_hf(parameters), tensor)
 
 
-@pytest.mark.parametrize("name", sorted(families()))
+@pytest.mark.parametrize("name", sorted(load_families()))
 def test_forward_then_inverse_is_the_identity_for_every_tensor_of_every_family(name):
-    family, random = families()[name], np.random.default_rng(0)
+    family, random = load_families()[name], np.random.default_rng(0)
     for task in family.tasks:
         sizes = small(family, task)
         for pair in family.pairs(task, sizes):
@@ -47,7 +49,7 @@ def test_forward_then_inverse_is_the_identity_for_every_tensor_of_every_family(n
 
 
 def small(family, task):
-    """The family's default configuration with every size cut down, all of them different."""
+    """Return the family's default configuration with small sizes that are all different."""
     sizes = complete({}, family.entries(task))
     numbers = [key for key, value in sizes.items() if isinstance(value, int) and not isinstance(value, bool) and value > 8]
     return sizes | {key: 2 * number + 6 for number, key in enumerate(numbers)}
@@ -66,7 +68,7 @@ def test_a_linear_layer_is_transposed_and_a_conv1d_is_split_without():
 def test_names_carry_their_prefixes_and_further_names_are_attached():
     pairs = {pair.hf: pair for pair in expanded()}
     assert pairs["bias"].paddle == ("head_bias",) and pairs["bias"].group == "head of test"
-    assert pairs["hf.wte.weight"].hf_also == ("head.weight",) and pairs["hf.wte.weight"].paddle_also == ("head_weight",)
+    assert pairs["hf.wte.weight"].hf_aliases == ("head.weight",) and pairs["hf.wte.weight"].paddle_aliases == ("head_weight",)
     assert sum(name.startswith("hf.h.") for name in pairs) == 3 * 6
 
 
@@ -81,7 +83,7 @@ def test_a_name_given_twice_is_a_mistake_of_the_family():
 
 
 def test_an_unknown_tensor_a_missing_one_and_a_wrong_shape_are_all_listed(tmp_path):
-    family = families()["distilbert"]
+    family = load_families()["distilbert"]
     task = family.task("sequence_classification")
     config = {"dim": 6, "n_layers": 1, "hidden_dim": 10, "vocab_size": 9, "max_position_embeddings": 5}
     sizes = complete(config, family.entries(task))
@@ -92,8 +94,10 @@ def test_an_unknown_tensor_a_missing_one_and_a_wrong_shape_are_all_listed(tmp_pa
     del tensors["distilbert.transformer.layer.0.ffn.lin1.bias"]
     tensors["distilbert.surprise"] = StoredTensor("distilbert.surprise", "float32", (2, 3), tmp_path, lambda: None)
     tensors["classifier.bias"] = StoredTensor("classifier.bias", "float32", (7,), tmp_path, lambda: None)
+    weights, translated = Weights([], tensors), PaddleConfig({}, {}, sizes)
+    checkpoint = HfCheckpoint(tmp_path, config, {}, family, task, task_requested=False, weights=weights, paddle_config=translated)
     with pytest.raises(ConvertError) as error:
-        plan_to_paddle(tensors, family, task, sizes, asked=False, where="here")
+        plan_to_paddle(checkpoint)
     text = str(error.value)
     assert "distilbert.surprise (2, 3): no place for it in DistilBertForSequenceClassification" in text
     assert (

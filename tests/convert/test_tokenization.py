@@ -1,16 +1,15 @@
 """Converted tokenizers give the ids that transformers gives, through PaddleNLP's AutoTokenizer without any flag."""
 
 import json
-import tarfile
 
 import pytest
 
-from convert.family import families
-from convert.tokenization import write_hf_tokenizer, write_paddle_tokenizer
-from tests.convert.conftest import ARCHIVES
+from convert.families import load_families
+from convert.tokenizers.to_hf import write_hf_tokenizer
+from convert.tokenizers.to_paddle import write_paddle_tokenizer
+from tests.support.checkpoints import archive_folders
 
-with tarfile.open(ARCHIVES / "tokenizers.tar.xz") as _archive:
-    NAMES = [member.name for member in _archive if member.isdir()]
+NAMES = archive_folders("tokenizers")
 
 
 @pytest.fixture
@@ -21,9 +20,9 @@ def converted(checkpoints, tmp_path):
         source, target = checkpoints(f"tokenizers/{name}"), tmp_path / "paddle"
         config = json.loads((source / "config.json").read_text())
         (target / "huggingface").mkdir(parents=True)
-        family = families()[config["model_type"]]
-        report = write_paddle_tokenizer(source, target, target / "huggingface", config, family)
-        assert report["kind"] != "none", report
+        family = load_families()[config["model_type"]]
+        report, notes = write_paddle_tokenizer(source, target, target / "huggingface", family)
+        assert report["kind"] != "none", notes
         return source, target
 
     return convert
@@ -39,7 +38,7 @@ def test_gives_the_ids_of_transformers(name, converted):
     for text, ids in expected["texts"].items():
         assert tokenizer(text)["input_ids"] == ids, text
     pair = tokenizer("the fox", "the lazy dog", return_attention_mask=True)
-    family = families()[json.loads((source / "config.json").read_text())["model_type"]]
+    family = load_families()[json.loads((source / "config.json").read_text())["model_type"]]
     if not family.token_types:  # BERT's tokenizer on BART: transformers hands out token types its model cannot take
         assert "token_type_ids" not in pair
         expected["pair"].pop("token_type_ids", None)

@@ -1,4 +1,4 @@
-"""How a tokenizer.json is made from vocabulary files: as transformers' converters do, for the kinds the families need."""
+"""Build a tokenizer.json from vocabulary files as transformers' converters do (transformers/convert_slow_tokenizer.py)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from convert.errors import ConvertError
+from convert.files import read_json
 from convert.formats import sentencepiece
-from convert.tensors import read_json
+from convert.tokenizers.files import SENTENCEPIECE
 
-SENTENCEPIECE = "spiece.model"
-SENTENCEPIECE_FILES = (SENTENCEPIECE, "sentencepiece.bpe.model")
-
-# The special tokens of transformers' tokenizer classes, by what builds their tokenizer.json.
-DEFAULTS = {
+# The special tokens of transformers' tokenizer classes, by the kind of tokenizer.
+DEFAULT_SPECIAL_TOKENS = {
     "wordpiece": {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"},
     "byte_bpe": {"unk_token": "<|endoftext|>", "bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"},
     "byte_bpe_with_ends": {
@@ -29,15 +27,16 @@ DEFAULTS = {
 
 
 class Unsuitable(Exception):
-    """The files are there but are not what the family's tokenizer is made of."""
+    """The vocabulary files exist, but they are not of the kind that the family's tokenizer is made of."""
 
 
-def text(token: object) -> str | None:
-    """A special token as text, which files write either bare or as an object with its properties."""
+def token_text(token: object) -> str | None:
+    """Return a special token as text. Files write it either as plain text or as an object with properties."""
     return token.get("content") if isinstance(token, dict) else token
 
 
 def wordpiece_settings(config: dict) -> dict:
+    """Return the settings of BERT's normalizer from a tokenizer_config.json."""
     return {
         "lowercase": config.get("do_lower_case", True),
         "strip_accents": config.get("strip_accents"),
@@ -46,6 +45,7 @@ def wordpiece_settings(config: dict) -> dict:
 
 
 def _wordpiece(source: Path, config: dict, special: dict[str, str]):
+    """Build BERT's tokenizer from vocab.txt."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
     try:
@@ -71,6 +71,7 @@ def _wordpiece(source: Path, config: dict, special: dict[str, str]):
 
 
 def _byte_bpe(source: Path, config: dict, special: dict[str, str]):
+    """Build GPT-2's tokenizer from vocab.json and merges.txt."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
     read_json(source / "vocab.json")
@@ -86,6 +87,7 @@ def _byte_bpe(source: Path, config: dict, special: dict[str, str]):
 
 
 def _byte_bpe_with_ends(source: Path, config: dict, special: dict[str, str]):
+    """Build the tokenizer of RoBERTa and BART: GPT-2's, with a token at either end of the text."""
     from tokenizers import processors
 
     tokenizer = _byte_bpe(source, config, special)
@@ -99,7 +101,15 @@ def _byte_bpe_with_ends(source: Path, config: dict, special: dict[str, str]):
 
 
 def _unigram(source: Path, scores: list[tuple[str, float]], model: sentencepiece.Model, normalizers: list, scheme: str):
-    """A sentencepiece unigram model: its pieces with `scores`, its control and user-defined symbols split off."""
+    """Build a tokenizer from a sentencepiece unigram model.
+
+    Args:
+        source: The checkpoint, for messages.
+        scores: (piece, score) in the order of their ids.
+        model: The sentencepiece model.
+        normalizers: Normalization steps, in order.
+        scheme: When a space is put in front of the text: "always" or "first".
+    """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from tokenizers.normalizers import Sequence
 
@@ -116,6 +126,7 @@ def _unigram(source: Path, scores: list[tuple[str, float]], model: sentencepiece
 
 
 def _t5_unigram(source: Path, config: dict, special: dict[str, str]):
+    """Build the tokenizer of T5, with its `<extra_id_...>` tokens."""
     from tokenizers import AddedToken, Regex, normalizers, processors
 
     model = sentencepiece.read(source / SENTENCEPIECE)
@@ -134,10 +145,11 @@ def _t5_unigram(source: Path, config: dict, special: dict[str, str]):
 
 
 def _albert_unigram(source: Path, config: dict, special: dict[str, str]):
+    """Build the tokenizer of ALBERT."""
     from tokenizers import Regex, normalizers, processors
 
     model = sentencepiece.read(source / SENTENCEPIECE)
-    # pieces such as "9," are kept from being used: transformers splits the comma off
+    # transformers splits the comma off pieces such as "9,"; a low score keeps them from being used
     scores = [(p.text, p.score - 100 if len(p.text) > 1 and p.text[-1] == "," and p.text[-2].isdigit() else p.score)
               for p in model.pieces]  # fmt: skip
     steps = [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
@@ -158,6 +170,7 @@ def _albert_unigram(source: Path, config: dict, special: dict[str, str]):
     return tokenizer
 
 
+# Kind of tokenizer -> function(directory, tokenizer_config.json, special tokens by role) that builds it.
 BUILDERS: dict[str, Callable] = {
     "wordpiece": _wordpiece,
     "byte_bpe": _byte_bpe,

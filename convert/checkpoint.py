@@ -1,0 +1,193 @@
+"""Open a checkpoint of either library for conversion: its family, its task, and its translated configuration.
+
+What becomes of each tensor is decided later, in convert.plan_to_paddle and convert.plan_to_hf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from convert.config import ORIGINAL_KEY, PaddleConfig, complete, config_to_hf, config_to_paddle
+from convert.errors import ConvertError
+from convert.families import family_of
+from convert.family import Family, Task
+from convert.files import read_json, read_optional_json
+from convert.formats import StoredTensor, safetensors
+from convert.identify import detect_task, is_paddle, paddle_family, paddle_task, require_directory
+from convert.pairs import TensorPair
+from convert.report import JSON_NAME
+from convert.tensors import Weights, open_weights
+
+KEPT_FOLDER = "huggingface"  # inside a Paddle checkpoint: files of the original that the conversion back needs
+KEPT_TENSORS = "ignored_tensors.safetensors"  # in that folder
+
+
+@dataclass(frozen=True)
+class HfCheckpoint:
+    """A Hugging Face checkpoint, opened for the conversion to Paddle.
+
+    Attributes:
+        directory: Where it is.
+        config: Contents of config.json.
+        generation: Contents of generation_config.json, {} if there is none.
+        family: Its architecture.
+        task: The model class to convert to.
+        task_requested: The user named the task, so a head that the checkpoint lacks may be newly initialised.
+        weights: Its tensors, not loaded yet.
+        paddle_config: Its configuration in Paddle's terms.
+    """
+
+    directory: Path
+    config: dict
+    generation: dict
+    family: Family
+    task: Task
+    task_requested: bool
+    weights: Weights
+    paddle_config: PaddleConfig
+
+
+@dataclass(frozen=True)
+class PaddleCheckpoint:
+    """A Paddle checkpoint, opened for the conversion to Hugging Face.
+
+    Attributes:
+        directory: Where it is.
+        family: Its architecture.
+        task: The model class to convert to.
+        weights: Its tensors, not loaded yet.
+        converted: It was converted from Hugging Face once, so that config.json holds the original configuration.
+        original_names: Class name -> file name of the original's tensors, from the conversion's report; {} without one.
+        kept_tensors: Tensors of the original that Paddle's class has no place for.
+        hf_config: Its configuration in Hugging Face's terms.
+        hf_generation: Hugging Face's generation_config.json, {} if there is none to write.
+        sizes: `hf_config` with all defaults filled in.
+    """
+
+    directory: Path
+    family: Family
+    task: Task
+    weights: Weights
+    converted: bool
+    original_names: dict[str, str]
+    kept_tensors: dict[str, StoredTensor]
+    hf_config: dict
+    hf_generation: dict
+    sizes: dict
+
+
+def open_hf(
+    directory: Path, families: Mapping[str, Family], *, task: str = "auto", keep_fields: Sequence[str] = ()
+) -> HfCheckpoint:
+    """Open a Hugging Face checkpoint for the conversion to Paddle.
+
+    Args:
+        directory: The checkpoint.
+        families: The known families by model_type.
+        task: A task name, or "auto" for what the checkpoint is.
+        keep_fields: Unknown configuration fields that the user knows to change nothing.
+
+    Raises:
+        ConvertError: The checkpoint is damaged, or PaddleNLP cannot express its configuration.
+    """
+    require_directory(directory)
+    where = str(directory / "config.json")
+    config = read_json(directory / "config.json")
+    if is_paddle(directory):
+        raise ConvertError(f"{directory}: already a Paddle checkpoint; to-hf leads the other way")
+    generation = read_optional_json(directory / "generation_config.json")
+    family = family_of(config, where, families, paddle=False)
+    weights = open_weights(directory)
+
+    def translate(task: Task) -> PaddleConfig:
+        return config_to_paddle(config, generation, family.entries(task), (*family.harmless, *keep_fields), where)
+
+    if task == "auto":
+        chosen = detect_task(family, config, weights.tensors, translate(family.task("base")).sizes, where)
+    else:
+        chosen = family.task(task)
+    if chosen.refused:
+        raise ConvertError(f"{directory}: {chosen.refused}")
+    untied = family.task(chosen.name, untied=True)
+    if untied.untied and not config.get("tie_word_embeddings", True):
+        pairs = family.pairs(chosen, translate(chosen).sizes)
+        if _head_differs(pairs, weights.tensors, family.hf_prefix):
+            chosen = untied
+    return HfCheckpoint(
+        directory=directory,
+        config=config,
+        generation=generation,
+        family=family,
+        task=chosen,
+        task_requested=task != "auto",
+        weights=weights,
+        paddle_config=translate(chosen),
+    )
+
+
+def open_paddle(directory: Path, families: Mapping[str, Family], *, task: str = "auto") -> PaddleCheckpoint:
+    """Open a Paddle checkpoint for the conversion to Hugging Face.
+
+    Args:
+        directory: The checkpoint.
+        families: The known families by model_type.
+        task: A task name, or "auto" for what the checkpoint is.
+
+    Raises:
+        ConvertError: The checkpoint is damaged, or transformers cannot express its class or configuration.
+    """
+    require_directory(directory)
+    where = str(directory / "config.json")
+    config = read_json(directory / "config.json")
+    if not is_paddle(directory):
+        raise ConvertError(f"{directory}: not a Paddle checkpoint; to-paddle leads the other way")
+    family = paddle_family(config, where, families)
+    chosen = family.task(task) if task != "auto" else paddle_task(config, family, where)
+    if chosen is None:
+        known = ", ".join(dict.fromkeys(task.paddle_class for task in family.tasks))
+        raise ConvertError(f"{where}: architectures names no class that transformers has too ({known}); say --task")
+    generation = read_optional_json(directory / "generation_config.json")
+    entries = family.entries(chosen)
+    hf_config, hf_generation = config_to_hf(config, generation, entries, where, has_labels=not chosen.num_labels)
+    original_names = _original_names(directory, chosen)
+    kept_tensors = directory / KEPT_FOLDER / KEPT_TENSORS
+    return PaddleCheckpoint(
+        directory=directory,
+        family=family,
+        task=chosen,
+        weights=open_weights(directory),
+        converted=bool(config.get(ORIGINAL_KEY)),
+        original_names=original_names,
+        kept_tensors=safetensors.read(kept_tensors) if original_names and kept_tensors.is_file() else {},
+        hf_config=hf_config,
+        hf_generation=hf_generation,
+        sizes=complete(hf_config, entries),
+    )
+
+
+def _head_differs(pairs: Iterable[TensorPair], tensors: Mapping[str, StoredTensor], prefix: str) -> bool:
+    """Tell whether a tensor is stored under several names with different values: an output head that is not tied."""
+    for pair in pairs:
+        names = (pair.hf, pair.hf.removeprefix(prefix), *pair.hf_aliases)
+        stored = [tensors[name] for name in names if name in tensors]
+        if pair.hf_aliases and any(stored[0].read().tobytes() != other.read().tobytes() for other in stored[1:]):
+            return True
+    return False
+
+
+def _original_names(directory: Path, task: Task) -> dict[str, str]:
+    """Return class name -> file name of the original's tensors, from the report of the conversion to Paddle.
+
+    Returns:
+        {} if there is no report, or if it is about another class.
+    """
+    path = directory / JSON_NAME
+    report = read_optional_json(path)
+    if report.get("target_class") != task.paddle_class:
+        return {}
+    try:
+        return {entry["name"]: file_name for file_name, entry in report["tensors"].items()}
+    except (KeyError, TypeError, AttributeError):
+        raise ConvertError(f"{path}: damaged; remove it to convert without what it tells of the original") from None

@@ -1,0 +1,113 @@
+"""Read and write small files safely: JSON objects, checksums, and directories that appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from convert.errors import ConvertError
+
+SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")  # valid text only as one of a pair
+
+
+def read_json(path: Path) -> dict:
+    """Read a JSON object from a file.
+
+    Raises:
+        ConvertError: The file is missing, is not JSON, or holds something else than an object.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text)
+        if SURROGATE_ESCAPE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()  # fails for half a surrogate pair, which we could not write again
+    except FileNotFoundError:
+        raise ConvertError(f"{path}: not found") from None
+    except OSError as error:
+        raise ConvertError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:  # ValueError: also numbers too long for Python, and half surrogate pairs
+        raise ConvertError(f"{path}: not valid JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise ConvertError(f"{path}: must be a JSON object, found {type(value).__name__}")
+    return value
+
+
+def read_optional_json(path: Path) -> dict:
+    """Read a JSON object, or return {} when there is no such file."""
+    return read_json(path) if path.is_file() else {}
+
+
+def write_json(path: Path, value: dict) -> None:
+    """Write a JSON object the way both libraries format their files."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def sha256(path: Path) -> str:
+    """Return the hex digest of a file."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def sha256_in_background(paths: Sequence[Path]) -> dict[str, Future]:
+    """Start hashing files in one thread beside the conversion.
+
+    Returns:
+        File name -> future of its hex digest.
+    """
+    pool = ThreadPoolExecutor(1, thread_name_prefix="sha256")
+    futures = {path.name: pool.submit(sha256, path) for path in paths}
+    pool.shutdown(wait=False)
+    return futures
+
+
+@contextlib.contextmanager
+def whole_directory(target: Path, source: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Create a directory that appears complete or not at all.
+
+    Yields an empty directory next to `target`. It is renamed to `target` when the block succeeds and removed when it fails.
+
+    Args:
+        target: The directory to create.
+        source: The directory that is converted; `target` must not be inside it, nor the other way round.
+        overwrite: Replace a `target` that has contents.
+
+    Raises:
+        ConvertError: `target` has contents and `overwrite` is off, `target` and `source` overlap, or writing failed.
+    """
+    target = Path(os.path.abspath(target))
+    source_path, target_path = source.resolve(), target.resolve()
+    if source_path == target_path or source_path in target_path.parents or target_path in source_path.parents:
+        raise ConvertError(f"{target}: source and destination must be apart from each other (source: {source})")
+    _refuse_contents(target, overwrite)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
+    except OSError as error:
+        raise ConvertError(f"{target}: cannot be created ({error.strerror})") from None
+    try:
+        yield work
+        work.chmod(0o755)
+        _refuse_contents(target, overwrite)  # another process may have finished first
+        if overwrite and target.exists():
+            shutil.rmtree(target) if target.is_dir() else target.unlink()
+        work.rename(target)  # replaces an empty directory; fails if another process has filled it meanwhile
+    except OSError as error:
+        raise ConvertError(f"{target}: cannot be written ({error.strerror or error})") from None
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _refuse_contents(target: Path, overwrite: bool) -> None:
+    if target.exists() and (not target.is_dir() or any(target.iterdir())) and not overwrite:
+        raise ConvertError(f"{target}: already exists; choose another destination, or say --overwrite")

@@ -1,0 +1,125 @@
+"""Find out what a checkpoint directory holds: which library's layout, which family, which task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from convert.config import ORIGINAL_KEY
+from convert.errors import ConvertError
+from convert.families import family_of
+from convert.family import Family, Task
+from convert.files import read_json
+from convert.tensors import PDPARAMS, name_variants
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What config.json says about a checkpoint of either library. `task` is None if its class is unknown."""
+
+    directory: Path
+    config: dict
+    paddle: bool
+    family: Family
+    task: Task | None
+
+
+def is_paddle(directory: Path) -> bool:
+    """Tell whether a directory holds a Paddle checkpoint; otherwise it has Hugging Face's layout."""
+    if (directory / PDPARAMS).is_file() or (directory / f"{PDPARAMS}.index.json").is_file():
+        return True
+    config = read_json(directory / "config.json")
+    return ORIGINAL_KEY in config or "paddlenlp_version" in config
+
+
+def identify(directory: Path, families: Mapping[str, Family]) -> CheckpointInfo:
+    """Read what a checkpoint of either library is.
+
+    Raises:
+        ConvertError: There is no such directory, or it is no checkpoint of a known family.
+    """
+    require_directory(directory)
+    config = read_json(directory / "config.json")
+    where = str(directory / "config.json")
+    if not is_paddle(directory):
+        family = family_of(config, where, families, paddle=False)
+        task = _task_of_class(config, family, paddle=False)
+        return CheckpointInfo(directory, config, paddle=False, family=family, task=task)
+    family = paddle_family(config, where, families)
+    return CheckpointInfo(directory, config, paddle=True, family=family, task=paddle_task(config, family, where))
+
+
+def require_directory(directory: Path) -> None:
+    """Raise a ConvertError if there is no such directory."""
+    if not directory.is_dir():
+        raise ConvertError(f"{directory}: no such directory")
+
+
+def detect_task(family: Family, config: dict, names: Iterable[str], sizes: dict, where: str) -> Task:
+    """Return the task that config.json names, or else the one whose head's tensors are all there.
+
+    Raises:
+        ConvertError: PaddleNLP has no such class, or the tensors fit several tasks.
+    """
+    architectures = config.get("architectures") or []
+    if architectures:
+        task = family.task_of_class(architectures[0], paddle=False)
+        if task is None:
+            known = ", ".join(task.hf_class for task in family.tasks)
+            raise ConvertError(
+                f"{where}: architecture {architectures[0]} has no counterpart in PaddleNLP; those that have: {known}. "
+                "Say which one you want with --task"
+            )
+        return task
+    present = {form for name in names for form in name_variants(name, family.hf_prefix)}
+    fitting = [
+        task
+        for task in family.tasks
+        if task.head and all(pair.hf in present for pair in family.pairs(task, sizes) if pair.group == task.head_group)
+    ]
+    if len({task.name for task in fitting}) > 1:
+        raise ConvertError(
+            f"{where}: config.json names no architecture and the tensors fit several tasks: "
+            f"{', '.join(dict.fromkeys(task.name for task in fitting))}. Say which one with --task"
+        )
+    return fitting[0] if fitting else family.task("base")
+
+
+def _task_of_class(config: dict, family: Family, *, paddle: bool) -> Task | None:
+    architectures = config.get("architectures") or [None]
+    return family.task_of_class(architectures[-1], paddle=paddle) if architectures[-1] else None
+
+
+def _original(config: dict, where: str) -> dict:
+    """Return what to-paddle recorded of the original inside Paddle's config.json, {} if there is no record.
+
+    Raises:
+        ConvertError: The record is damaged.
+    """
+    original = config.get(ORIGINAL_KEY, {})
+    if not isinstance(original, dict) or not all(isinstance(original.get(part, {}), dict) for part in ("config", "generation")):
+        raise ConvertError(f"{where}: {ORIGINAL_KEY} must hold what to-paddle kept of the original; remove it if it is damaged")
+    return original
+
+
+def paddle_family(config: dict, where: str, families: Mapping[str, Family]) -> Family:
+    """Return the family of a Paddle checkpoint.
+
+    Several families may share a Paddle architecture, so the original's model_type decides where it was recorded.
+    """
+    original = _original(config, where).get("config", {})
+    if original.get("model_type"):
+        return family_of(original, where, families, paddle=False)
+    return family_of(config, where, families, paddle=True)
+
+
+def paddle_task(config: dict, family: Family, where: str) -> Task | None:
+    """Return the recorded task if the class is still that task's, else the task of the class; None for an unknown class."""
+    original = _original(config, where)
+    architecture = (config.get("architectures") or [None])[-1]
+    if "task" in original:
+        task = family.task(original["task"], untied=original.get("untied", False))
+        if architecture in (None, task.paddle_class):
+            return task
+    return _task_of_class(config, family, paddle=True)

@@ -1,0 +1,90 @@
+"""Convert a Hugging Face checkpoint to Paddle: open it, plan, and write what the plan says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from convert.checkpoint import KEPT_FOLDER, KEPT_TENSORS, HfCheckpoint, open_hf
+from convert.config import ORIGINAL_KEY
+from convert.family import Family
+from convert.files import sha256_in_background, whole_directory, write_json
+from convert.formats import safetensors
+from convert.plan_to_paddle import plan_to_paddle
+from convert.report import Report, installed_versions
+from convert.tensors import write_weights
+from convert.tokenizers.to_paddle import write_paddle_tokenizer
+
+
+def write_paddle(
+    source: Path,
+    destination: Path,
+    families: Mapping[str, Family],
+    *,
+    task: str = "auto",
+    dtype: str = "keep",
+    format: str = "safetensors",
+    overwrite: bool = False,
+    keep_fields: Sequence[str] = (),
+    progress: bool = True,
+    source_name: str | None = None,
+) -> Report:
+    """Convert a directory; see convert.to_paddle for the arguments.
+
+    Args:
+        families: The known families by model_type.
+        source_name: What the report calls the source, if not by its path.
+    """
+    started = time.perf_counter()
+    checkpoint = open_hf(source, families, task=task, keep_fields=keep_fields)
+    plan = plan_to_paddle(checkpoint, dtype)
+    report = Report.of_plan(
+        plan,
+        direction="to-paddle",
+        source=source_name or str(source),
+        destination=str(destination),
+        family=checkpoint.family.model_type,
+        task=checkpoint.task.name,
+        target_class=checkpoint.task.paddle_class,
+        dtype=dtype,
+    )
+    report.config_kept_aside = checkpoint.paddle_config.kept_aside
+    with whole_directory(destination, source, overwrite=overwrite) as work:
+        digests = sha256_in_background(checkpoint.weights.files)
+        write_weights(work, plan.writes, made_by="np", format=format, progress=progress)
+        _write_config(checkpoint, work, dtype)
+        kept = work / KEPT_FOLDER
+        kept.mkdir()
+        _keep_ignored_tensors(checkpoint, list(plan.ignored), kept)
+        report.tokenizer, notes = write_paddle_tokenizer(source, work, kept, checkpoint.family)
+        report.notes += notes
+        report.files = {name: digest.result() for name, digest in digests.items()}
+        report.seconds = round(time.perf_counter() - started, 2)
+        report.write(work)
+    return report
+
+
+def _write_config(checkpoint: HfCheckpoint, work: Path, dtype: str) -> None:
+    """Write Paddle's config.json, with the original inside, and generation_config.json."""
+    task, translated = checkpoint.task, checkpoint.paddle_config
+    config = {"model_type": checkpoint.family.paddle_type, "architectures": [task.paddle_class], **translated.config}
+    if task.num_labels:
+        config.update({"num_labels": translated.sizes[task.num_labels], "id2label": None, "label2id": None})
+    # what a plain from_pretrained computes in: single precision unless another type was asked for, as in transformers
+    config["dtype"] = "float32" if dtype == "keep" else dtype
+    config["paddlenlp_version"] = installed_versions().get("paddlenlp")
+    config[ORIGINAL_KEY] = {"task": task.name, "untied": task.untied, "config": checkpoint.config}
+    if checkpoint.generation:
+        config[ORIGINAL_KEY]["generation"] = checkpoint.generation
+    write_json(work / "config.json", config)
+    if checkpoint.generation or checkpoint.family.seq2seq or task.name == "causal_lm":
+        write_json(work / "generation_config.json", translated.generation)
+
+
+def _keep_ignored_tensors(checkpoint: HfCheckpoint, names: Sequence[str], folder: Path) -> None:
+    """Copy the tensors that Paddle's class has no place for, so that the conversion back is complete."""
+    if names:
+        tensors = [checkpoint.weights.tensors[name] for name in names]
+        entries = [(tensor.name, tensor.dtype, tensor.shape, tensor.read) for tensor in tensors]
+        safetensors.write(folder / KEPT_TENSORS, entries, {"format": "pt"})

@@ -1,0 +1,176 @@
+"""Damaged and malicious pickles: one clear error each, nothing run, nothing written."""
+
+import os
+import pickle
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import convert
+from convert.formats import pdparams, torch_bin
+from tests.support.refusals import refused
+
+
+@pytest.fixture
+def source(checkpoint_copy):
+    """A copy of a good checkpoint, to be damaged."""
+    return checkpoint_copy("distilbert/sequence_classification")
+
+
+ROOT = Path(__file__).parents[2]
+
+
+class Attack:
+    """Python's own pickle would create a directory when it loads this."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def attacks(path):
+    return {
+        "reduce": pickle.dumps({"w": Attack(path)}, protocol=2),
+        "old protocol": pickle.dumps({"w": Attack(path)}, protocol=0),
+        "stack global": pickle.dumps({"w": Attack(path)}, protocol=4),
+        "eval": b"cbuiltins\neval\n(S'1'\ntR.",
+        "getattr": b"cbuiltins\ngetattr\n(ctorch._utils\n_rebuild_tensor_v2\nS'__globals__'\ntR.",
+    }
+
+
+def torch_file(path, pickled):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/data.pkl", pickled)
+        archive.writestr("a/data/0", bytes(16))
+    return path
+
+
+STORAGE = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x04tQ"
+
+
+@pytest.mark.parametrize("name", sorted(attacks("x")))
+@pytest.mark.parametrize("container", ["zip", "bare"])
+def test_a_pickle_that_would_run_code(source, name, container, tmp_path):
+    harm = tmp_path / "source" / "harmed"
+    data = attacks(harm)[name]
+    (source / "model.safetensors").unlink()
+    if container == "zip":
+        with zipfile.ZipFile(source / "pytorch_model.bin", "w") as archive:
+            archive.writestr("archive/data.pkl", data)
+    else:
+        (source / "pytorch_model.bin").write_bytes(data)
+    text = refused(source, "nothing was run")
+    assert "mkdir" in text or "builtins." in text
+    assert not harm.exists()
+    (source / "weights.pdparams").write_bytes(data)
+    with pytest.raises(convert.ConvertError, match="nothing was run"):
+        pdparams.read(source / "weights.pdparams")
+    assert not harm.exists()
+
+
+def test_a_pickle_with_something_else_than_tensors(source):
+    (source / "model.safetensors").unlink()
+    with zipfile.ZipFile(source / "pytorch_model.bin", "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps({"epoch": 3, "model": {}}))
+    refused(source, "these entries are something else: epoch (int), model (dict)")
+
+
+def test_a_torch_tensor_that_reaches_beyond_its_storage(tmp_path):
+    data = (
+        b"\x80\x02}X\x01\x00\x00\x00wctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\n"
+        b"X\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x02tQK\x00K\x05\x85K\x01\x85\x89}tRs."
+    )
+    with zipfile.ZipFile(tmp_path / "x.bin", "w") as archive:
+        archive.writestr("archive/data.pkl", data)
+        archive.writestr("archive/data/0", b"\0" * 8)
+    with pytest.raises(convert.ConvertError, match="tensor w: shape \\(5,\\) with stride \\(1,\\) reaches beyond its storage"):
+        torch_bin.read(tmp_path / "x.bin")
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04 broken", b"\x80\x02garbage", b"\x80\x02}q\x00(", b"nonsense" * 100])
+def test_damaged_torch_files(source, data):
+    (source / "model.safetensors").unlink()
+    (source / "pytorch_model.bin").write_bytes(data)
+    refused(source, "pytorch_model.bin")
+
+
+def test_a_key_that_would_overflow_the_stack_when_hashed(tmp_path):
+    """Run in a separate process, because the interpreter itself crashes without the check."""
+    file = torch_file(tmp_path / "deep.bin", b"\x80\x02})" + b"\x85" * 1_000_000 + b"K\x01s.")
+    program = "import sys; from pathlib import Path; from convert.formats import torch_bin; torch_bin.read(Path(sys.argv[1]))"
+    done = subprocess.run([sys.executable, "-c", program, str(file)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "a dictionary's key is a tuple" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("opcodes", [b"ccollections\nOrderedDict\n)R}X\x05\0\0\0itemsK\x01sb", b"}X\x01\0\0\0a\x8fs"])
+def test_state_that_would_replace_methods_or_needs_hashing(tmp_path, opcodes):
+    file = torch_file(tmp_path / "state.bin", b"\x80\x04" + opcodes + b".")
+    try:
+        assert torch_bin.read(file) == {}, "attributes count for nothing"
+    except convert.ConvertError as error:
+        assert "damaged or not a torch file" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("opcodes", "message"),
+    [
+        (STORAGE + b"}X\x05\0\0\0countK\x63sb", "a tensor is given attributes of its own"),
+        (b"ccollections\nOrderedDict\n}X\x01\0\0\0aK\x01sb", "a function or a class is given attributes"),
+    ],
+)
+def test_what_the_pickle_has_made_it_cannot_change(tmp_path, opcodes, message):
+    with pytest.raises(convert.ConvertError, match=message):
+        torch_bin.read(torch_file(tmp_path / "changed.bin", b"\x80\x02" + opcodes + b"."))
+
+
+def test_a_type_of_elements_with_parts_in_a_file_of_paddles(tmp_path):
+    (tmp_path / "parts.pdparams").write_bytes(pickle.dumps({"a": np.zeros(2, [("x", "f4")])}, protocol=4))
+    with pytest.raises(convert.ConvertError, match="a type of elements with parts of its own"):
+        pdparams.read(tmp_path / "parts.pdparams")
+
+
+def test_a_tensor_that_repeats_its_storage_without_end(tmp_path):
+    """torch's `expand` makes such a tensor out of one number. Loading it would fill the memory."""
+    number = b"\x8a\x06" + (10**6).to_bytes(6, "little")
+    view = (
+        b"X\x01\0\0\0actorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpu"
+        b"K\x04tQK\0(" + number + number + b"t(K\0K\0t\x89}tRs"
+    )
+    file = torch_file(tmp_path / "expanded.bin", b"\x80\x02}" + view + b".")
+    with pytest.raises(convert.ConvertError, match=r"shape \(1000000, 1000000\) is far more than its storage of 4 numbers"):
+        torch_bin.read(file)
+
+
+def test_torch_files_cut_at_every_length(checkpoints, tmp_path):
+    """Wherever a file in the old format is cut, the only error is a ConvertError."""
+    data = (checkpoints("bert/masked_lm-old") / "pytorch_model.bin").read_bytes()
+    whole = torch_bin.read(checkpoints("bert/masked_lm-old") / "pytorch_model.bin")
+    assert len(whole) > 40
+    for length in range(0, len(data), 97):
+        (tmp_path / "cut.bin").write_bytes(data[:length])
+        with pytest.raises(convert.ConvertError):
+            torch_bin.read(tmp_path / "cut.bin")
+
+
+def test_paddle_files_cut_at_every_length(checkpoints, tmp_path):
+    convert.to_paddle(checkpoints("distilbert/base"), tmp_path / "paddle", format="pdparams", progress=False)
+    data = (tmp_path / "paddle" / "model_state.pdparams").read_bytes()
+    for length in range(0, len(data), 499):
+        (tmp_path / "cut").write_bytes(data[:length])
+        with pytest.raises(convert.ConvertError):
+            pdparams.read(tmp_path / "cut")
+
+
+def test_verify_does_not_run_a_pickle(checkpoints, tmp_path):
+    convert.to_paddle(checkpoints("distilbert/masked_lm"), tmp_path / "paddle", progress=False)
+    (tmp_path / "paddle" / "model.safetensors").unlink()
+    (tmp_path / "paddle" / "model_state.pdparams").write_bytes(pickle.dumps({"w": Attack(tmp_path / "harmed")}))
+    with pytest.raises(convert.ConvertError, match="nothing was run"):
+        convert.verify(tmp_path / "paddle", checkpoints("distilbert/masked_lm"))
+    assert not (tmp_path / "harmed").exists()

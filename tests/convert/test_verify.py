@@ -1,0 +1,61 @@
+"""verify finds differences, and says when there is nothing to compare."""
+
+import json
+
+import numpy as np
+import pytest
+
+import convert
+from convert.families import load_families
+from convert.identify import identify
+from convert.outputs import example_inputs, hf_config_of
+from tests.support.checkpoints import change_config, change_tensors, read_config
+
+
+@pytest.fixture
+def source(checkpoint_copy):
+    return checkpoint_copy("bert/masked_lm")
+
+
+def test_verify_adds_its_figures_to_the_report(source, tmp_path):
+    convert.to_paddle(source, tmp_path / "paddle", progress=False)
+    comparison = convert.verify(source, tmp_path / "paddle")
+    written = json.loads((tmp_path / "paddle" / "conversion.json").read_text())
+    assert written["parity"] == comparison.differences and "logits" in written["parity"]
+    assert f"| logits | {comparison.differences['logits']['max_abs']:.2e} |" in (tmp_path / "paddle" / "conversion.md").read_text()
+
+
+def test_verify_names_the_first_layer_that_differs(checkpoints, tmp_path):
+    convert.to_paddle(checkpoints("bart/seq2seq"), tmp_path / "paddle", progress=False)
+    square = "bart.decoder.decoder.layers.1.cross_attn.k_proj.weight"  # a forgotten transpose that every shape check passes
+    change_tensors(tmp_path / "paddle", lambda arrays: arrays.update({square: arrays[square].T.copy()}))
+    comparison = convert.verify(checkpoints("bart/seq2seq"), tmp_path / "paddle")
+    assert comparison.diverging == "decoder.layers.1" and not comparison.equal
+    assert "DIFFERENT: first beyond 5e-05 is decoder.layers.1" in comparison.text()
+
+
+def test_verify_of_checkpoints_of_different_sizes_names_a_tensor(source, tmp_path):
+    convert.to_paddle(source, tmp_path / "paddle", progress=False)
+    last_layer = read_config(source)["num_hidden_layers"]
+    change_config(source, num_hidden_layers=last_layer + 1)
+    last = f"encoder.layer.{last_layer}.attention.self.query.weight"
+    for sides in ((source, tmp_path / "paddle"), (tmp_path / "paddle", source)):
+        with pytest.raises(convert.ConvertError, match=f"of different sizes, so there is nothing to compare: {last} is "):
+            convert.verify(*sides)
+
+
+def test_verify_of_a_model_that_computes_nonsense_is_not_equal(checkpoints, tmp_path):
+    convert.to_paddle(checkpoints("bert/base"), tmp_path / "paddle", progress=False)
+    change_tensors(tmp_path / "paddle", lambda arrays: arrays["pooler.dense.bias"].fill(np.nan))
+    assert convert.verify(checkpoints("bert/base"), tmp_path / "paddle").diverging == "pooler_output"
+
+
+def test_verify_of_a_classifier_without_padding_id_takes_one_text(checkpoint_copy, tmp_path):
+    """GPT-2 has no padding id by default. transformers then takes no batch, and Paddle's -1 is no row of the embedding."""
+    source = checkpoint_copy("gpt2/sequence_classification")
+    change_config(source, remove=("pad_token_id",))
+    convert.to_paddle(source, tmp_path / "paddle", progress=False)
+    info = identify(source, load_families())
+    inputs = example_inputs(info.family, hf_config_of(info, info.task), info.task)
+    assert inputs["input_ids"].shape == (1, 14) and inputs["input_ids"].min() >= 0
+    assert convert.verify(tmp_path / "paddle", tmp_path / "paddle").equal

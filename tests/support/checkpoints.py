@@ -1,0 +1,60 @@
+"""The tiny checkpoints of tests/fixtures, and helpers that read and change a checkpoint directory."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+ARCHIVES = Path(__file__).parent.parent / "fixtures"
+
+
+def fixture_names(*families: str) -> list[str]:
+    """Return the names of the checkpoints in all archives, or in those of the given families: "bert/masked_lm-old", ..."""
+    names = []
+    for archive in sorted(ARCHIVES.glob("*.tar.xz")):
+        family = archive.name.removesuffix(".tar.xz")
+        if family == "tokenizers" or (families and family not in families):
+            continue
+        names += [f"{family}/{name}" for name in archive_folders(family)]
+    return names
+
+
+def archive_folders(archive: str) -> list[str]:
+    """Return the names of the top-level folders in an archive, such as "tokenizers" or "bert"."""
+    with tarfile.open(ARCHIVES / f"{archive}.tar.xz") as tar:
+        return [member.name for member in tar if member.isdir() and "/" not in member.name]
+
+
+def unpack(archive: str, folder: Path) -> None:
+    """Unpack an archive into a folder."""
+    with tarfile.open(ARCHIVES / f"{archive}.tar.xz") as tar:
+        tar.extractall(folder, filter="data")
+
+
+def read_config(directory: Path) -> dict:
+    """Return the contents of config.json."""
+    return json.loads((directory / "config.json").read_text())
+
+
+def change_config(directory: Path, *, remove: tuple[str, ...] = (), **changes) -> None:
+    """Set and remove fields of config.json."""
+    config = {**read_config(directory), **changes}
+    (directory / "config.json").write_text(json.dumps({key: value for key, value in config.items() if key not in remove}))
+
+
+def change_tensors(directory: Path, change: Callable[[dict[str, np.ndarray]], object]) -> None:
+    """Rewrite model.safetensors after `change` has altered the dictionary of its arrays."""
+    from convert.formats import safetensors
+    from convert.tensors import open_weights
+
+    arrays = {name: np.array(tensor.read()) for name, tensor in open_weights(directory).tensors.items()}
+    change(arrays)
+    safetensors.write(
+        directory / "model.safetensors",
+        [(name, array.dtype.name, array.shape, lambda array=array: array) for name, array in arrays.items()],
+        {"format": "np"},
+    )
