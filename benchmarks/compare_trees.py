@@ -101,31 +101,30 @@ def print_hashes(tree: Path, recipes: list[str]) -> None:
         print(f"| {recipe} | {result.last_loss:.6f} | {result.weights} | {result.losses} |", flush=True)
 
 
-def compare(tree: Path, other: Path, recipes: list[str], timed: bool) -> bool:
-    """Print a table that compares two checkouts. Return whether all their results are the same.
+def compare(tree: Path, other: Path, recipes: list[str], repeats: int) -> bool:
+    """Print a table that compares two checkouts, with timings if `repeats` is above 0. Return whether all results are the same.
 
-    For timings each recipe runs twice in each checkout, in turn (A B A B), so that a machine that slows down or speeds up does so
-    for both.
+    For timings each recipe runs several times in each checkout, in turn (A B A B), so that a machine that slows down or speeds up
+    does so for both. Beside the medians stands the ratio of the fastest tenths, which other work on the machine disturbs less.
     """
-    head = ["recipe", "weights", "losses", *(["A, ms a step", "B, ms a step", "A / B"] if timed else [])]
+    timings = ["A, ms a step", "B, ms a step", "A / B", "A / B, fastest tenth"] if repeats else []
+    head = ["recipe", "weights", "losses", *timings]
     print(f"A: {tree}\nB: {other}\n\n| {' | '.join(head)} |\n|{' --- |' * 3}{' ---: |' * (len(head) - 3)}", flush=True)
     all_equal = True
     for recipe in recipes:
-        pairs = [(train_sample(tree, recipe), train_sample(other, recipe)) for _ in range(2 if timed else 1)]
+        pairs = [(train_sample(tree, recipe), train_sample(other, recipe)) for _ in range(max(1, repeats))]
         weights = {result.weights for pair in pairs for result in pair}
         losses = {result.losses for pair in pairs for result in pair}
         all_equal = all_equal and len(weights) == len(losses) == 1
         cells = [recipe, describe(weights), describe(losses)]
-        if timed:
-            first, second = (median_step([pair[side] for pair in pairs]) for side in (0, 1))
-            cells += [f"{1000 * first:.1f}", f"{1000 * second:.1f}", f"{first / second:.3f}"]
+        if repeats:
+            first, second = ([seconds for pair in pairs for seconds in pair[side].step_seconds] for side in (0, 1))
+            medians = [statistics.median(steps) for steps in (first, second)]
+            fastest = [statistics.quantiles(steps, n=10)[0] for steps in (first, second)]
+            cells += [f"{1000 * seconds:.1f}" for seconds in medians]
+            cells += [f"{a / b:.3f}" for a, b in (medians, fastest)]
         print(f"| {' | '.join(cells)} |", flush=True)
     return all_equal
-
-
-def median_step(results: list[SampleResult]) -> float:
-    """Return the median over the steps of several trainings, in seconds."""
-    return statistics.median(seconds for result in results for seconds in result.step_seconds)
 
 
 def describe(hashes: set[str]) -> str:
@@ -139,7 +138,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tree", type=Path, default=ROOT, metavar="DIR", help="the checkout to run (default: this one)")
     parser.add_argument("--against", type=Path, metavar="DIR", help="a second checkout to compare with")
-    parser.add_argument("--time", action="store_true", help="with --against: run both twice, in turn, and compare the steps' time")
+    parser.add_argument("--time", action="store_true", help="with --against: compare the time of a step too")
+    parser.add_argument(
+        "--repeats", type=int, default=2, metavar="N", help="with --time: trainings of each recipe and checkout (default: 2)"
+    )
     parser.add_argument("--recipe", action="append", metavar="NAME", help="only this recipe; may be repeated")
     options = parser.parse_args()
     if options.time and options.against is None:
@@ -159,7 +161,7 @@ def main() -> int:
     if missing := set(recipes) ^ set(options.recipe or sample_recipes(other)):
         print(f"error: only one of the checkouts has a sample of {', '.join(sorted(missing))}", file=sys.stderr)
         return 1
-    equal = compare(tree, other, recipes, options.time)
+    equal = compare(tree, other, recipes, max(1, options.repeats) if options.time else 0)
     print("\nall weights and losses are equal to the bit" if equal else "\nsome results are DIFFERENT")
     return 0 if equal else 1
 
