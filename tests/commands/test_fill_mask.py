@@ -11,7 +11,7 @@ from paddle_ft.runs.directory import RunDir
 from paddle_ft.runs.integrity import write_directory
 from paddle_ft.tasks import find_task
 from tests.support.tasks import give_model
-from tests.tasks.masked_lm.test_task import PIECES, SIZES
+from tests.support.tiny_masked_lm import SIZES, write_vocabulary
 
 TEXTS = ["the [MASK] film is [MASK] good", "a [MASK]"]
 
@@ -31,9 +31,8 @@ def task_of(config, folder, seed):
 @pytest.fixture
 def run(tmp_path):
     """(the folder of a run, its task before training, its task after)."""
-    (tmp_path / "words").mkdir()
-    (tmp_path / "words" / "vocab.txt").write_text("".join(f"{piece}\n" for piece in PIECES))
-    fresh = ["model.pretrained=null", f"model.config={SIZES}", f"model.tokenizer={tmp_path / 'words'}", "device=cpu"]
+    vocabulary = write_vocabulary(tmp_path / "words")
+    fresh = ["model.pretrained=null", f"model.config={SIZES}", f"model.tokenizer={vocabulary}", "device=cpu"]
     before, after = (task_of(load_config("distilbert_imdb_mlm", fresh), tmp_path / "tokenizer", seed) for seed in (1, 4))
     before.bundle.save(tmp_path / "start")
     folder = RunDir(tmp_path / "run")

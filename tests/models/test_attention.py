@@ -3,22 +3,7 @@
 import numpy as np
 import paddle
 import pytest
-from paddlenlp.transformers import (
-    BartConfig,
-    BartForConditionalGeneration,
-    BertConfig,
-    BertForSequenceClassification,
-    DistilBertConfig,
-    DistilBertForSequenceClassification,
-    ErnieConfig,
-    ErnieForSequenceClassification,
-    GPTConfig,
-    GPTLMHeadModel,
-    RobertaConfig,
-    RobertaForSequenceClassification,
-    T5Config,
-    T5ForConditionalGeneration,
-)
+from paddlenlp.transformers import GPTLMHeadModel, T5Config, T5ForConditionalGeneration
 
 from paddle_ft.config.load import load_config
 from paddle_ft.generation import GenerationOptions, generate
@@ -27,48 +12,13 @@ from paddle_ft.models.attention import SDPAttention, SDPAttentionGPT, use_attent
 from paddle_ft.runs.inference import open_run
 from paddle_ft.system.errors import UserError
 from paddle_ft.training.run import train
+from tests.support.model_families import FAMILIES, IDS, MASK, TARGETS, make_model, output_and_gradients
 from tests.support.tiny_runs import overrides
-
-SIZES = {"vocab_size": 40, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,
-         "max_position_embeddings": 32}  # fmt: skip
-BART = {"vocab_size": 40, "d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4,
-        "decoder_attention_heads": 4, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "max_position_embeddings": 32,
-        "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 2, "forced_eos_token_id": 2}  # fmt: skip
-FAMILIES = {
-    "bert": (BertForSequenceClassification, BertConfig, {**SIZES, "pad_token_id": 1}),
-    "roberta": (RobertaForSequenceClassification, RobertaConfig, {**SIZES, "pad_token_id": 1}),
-    "ernie": (ErnieForSequenceClassification, ErnieConfig, {**SIZES, "pad_token_id": 1}),
-    "distilbert": (DistilBertForSequenceClassification, DistilBertConfig, {**SIZES, "pad_token_id": 1}),
-    "bart": (BartForConditionalGeneration, BartConfig, BART),
-    "gpt": (GPTLMHeadModel, GPTConfig, {**SIZES, "pad_token_id": 1}),
-}
-IDS = np.array([[3, 4, 5, 6, 7, 8, 9], [8, 9, 10, 1, 1, 1, 1], [11, 12, 13, 14, 15, 1, 1]])
-MASK = (IDS != 1).astype("int64")
-TARGETS = np.array([[2, 20, 21, 22], [2, 23, 24, 25], [2, 26, 27, 28]])
-
-
-def make(name, **more):
-    cls, config, sizes = FAMILIES[name]
-    paddle.seed(3)
-    model = cls(config(**{**sizes, **more}))
-    for parameter in model.parameters():  # scores far from equal, biases that are not zero
-        parameter.set_value(paddle.randn(parameter.shape) * 0.3)
-    model.eval()
-    return model
 
 
 def inputs(name):
     batch = {"input_ids": paddle.to_tensor(IDS), "attention_mask": paddle.to_tensor(MASK)}
     return {**batch, "decoder_input_ids": paddle.to_tensor(TARGETS)} if name == "bart" else batch
-
-
-def output_and_gradients(model, batch):
-    output = model(**batch)
-    output = output[0] if isinstance(output, tuple) else output
-    (output * paddle.linspace(-1, 1, output.shape[-1])).sum().backward()
-    gradients = {name: p.grad.numpy() for name, p in model.named_parameters() if p.grad is not None}
-    model.clear_gradients()
-    return output.numpy(), gradients
 
 
 def assert_same(found, expected):
@@ -83,7 +33,7 @@ def assert_same(found, expected):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_outputs_and_gradients_are_those_of_the_plain_path(name):
-    model = make(name)
+    model = make_model(name)
     names = list(model.state_dict())
     plain = output_and_gradients(model, inputs(name))
     assert use_attention(model, "sdpa")
@@ -93,7 +43,7 @@ def test_outputs_and_gradients_are_those_of_the_plain_path(name):
 
 @pytest.mark.parametrize("name", ["bart", "gpt"])
 def test_without_a_mask_the_causal_kernel_is_used_and_the_result_is_the_same(name, monkeypatch):
-    model, batch = make(name), inputs(name)
+    model, batch = make_model(name), inputs(name)
     del batch["attention_mask"]
     plain = output_and_gradients(model, batch)
     use_attention(model, "sdpa")
@@ -110,7 +60,7 @@ def test_without_a_mask_the_causal_kernel_is_used_and_the_result_is_the_same(nam
 
 
 def test_gpt_with_padding_on_the_left_has_rows_that_may_see_nothing_and_stays_equal():
-    model = make("gpt")
+    model = make_model("gpt")
     batch = {"input_ids": paddle.to_tensor(IDS[:, ::-1].copy()), "attention_mask": paddle.to_tensor(MASK[:, ::-1].copy())}
     plain = output_and_gradients(model, batch)
     assert np.isfinite(plain[0]).all()
@@ -119,7 +69,7 @@ def test_gpt_with_padding_on_the_left_has_rows_that_may_see_nothing_and_stays_eq
 
 
 def test_gpt_scaled_otherwise():
-    model = make("gpt", scale_qk_coeff=4.0)
+    model = make_model("gpt", scale_qk_coeff=4.0)
     plain = output_and_gradients(model, inputs("gpt"))
     use_attention(model, "sdpa")
     assert_same(output_and_gradients(model, inputs("gpt")), plain)
@@ -142,7 +92,7 @@ def test_masks_of_every_kind_and_the_mask_given_is_the_mask_used():
 
 @pytest.mark.parametrize("name", ["bart", "gpt", "bert"])
 def test_step_by_step_with_a_cache(name):
-    model = make(name)
+    model = make_model(name)
     whole, steps = {}, {}
     for kind in ("plain", "sdpa"):
         use_attention(model, kind)
@@ -188,7 +138,7 @@ STEPWISE = {"bart": _bart_steps, "gpt": _gpt_steps, "bert": _bert_steps}
 
 @pytest.mark.parametrize("name", ["bart", "gpt"])
 def test_generation_goes_on_as_before(name):
-    model = make(name)
+    model = make_model(name)
     ids, mask = (IDS, MASK) if name == "bart" else (IDS[:, ::-1].copy(), MASK[:, ::-1].copy())
     options = GenerationOptions(max_length=16, num_beams=3)
     plain = generate(model, ids, mask, options)
@@ -196,7 +146,7 @@ def test_generation_goes_on_as_before(name):
     assert generate(model, ids, mask, options) == plain
     single = dict(max_length=6, decode_strategy="greedy_search", use_cache=True)
     ours, _ = model.generate(paddle.to_tensor(IDS[:1]), **single)  # PaddleNLP's own
-    other, _ = make(name).generate(paddle.to_tensor(IDS[:1]), **single)
+    other, _ = make_model(name).generate(paddle.to_tensor(IDS[:1]), **single)
     assert ours.tolist() == other.tolist()
 
 
@@ -205,7 +155,7 @@ def test_dropout_of_attention_in_training_only(name):
     """On a CPU both paths draw the same random numbers in the same order."""
     rate = {"attention_dropout" if name == "bart" else "attention_probs_dropout_prob": 0.4}
     other = {"dropout": 0.0, "activation_dropout": 0.0} if name == "bart" else {"hidden_dropout_prob": 0.0}
-    model = make(name, **rate, **other)
+    model = make_model(name, **rate, **other)
     without = output_and_gradients(model, inputs(name))[0]
     model.train()
     paddle.seed(11)
@@ -219,12 +169,12 @@ def test_dropout_of_attention_in_training_only(name):
 
 
 def test_attention_weights_are_still_given_out():
-    model, batch = make("bert"), inputs("bert")
+    model, batch = make_model("bert"), inputs("bert")
     plain = model(**batch, output_attentions=True, return_dict=True).attentions
     use_attention(model, "sdpa")
     found = model(**batch, output_attentions=True, return_dict=True).attentions
     np.testing.assert_allclose(found[1].numpy(), plain[1].numpy(), rtol=1e-5, atol=1e-6)
-    gpt = make("gpt")
+    gpt = make_model("gpt")
     use_attention(gpt, "sdpa")
     assert gpt.gpt(**inputs("gpt"), output_attentions=True)[-1][1].shape == [3, 4, 7, 7]
 
@@ -240,7 +190,7 @@ def test_projections_are_called_not_read():
         def forward(self, x):
             return self.inner(x) * 2
 
-    model = make("bart")
+    model = make_model("bart")
     for layer in model.sublayers():
         if isinstance(layer, paddle.nn.MultiHeadAttention):
             layer.q_proj, layer.v_proj = Twice(layer.q_proj), Twice(layer.v_proj)
@@ -250,7 +200,7 @@ def test_projections_are_called_not_read():
 
 
 def test_a_saved_model_is_plain_again(tmp_path):
-    model = make("gpt")
+    model = make_model("gpt")
     use_attention(model, "sdpa")
     model.save_pretrained(str(tmp_path))
     again = GPTLMHeadModel.from_pretrained(str(tmp_path))
@@ -260,7 +210,7 @@ def test_a_saved_model_is_plain_again(tmp_path):
 
 
 def test_auto_and_plain_leave_a_model_on_a_cpu_alone():
-    model = make("bert")
+    model = make_model("bert")
     assert not use_attention(model, "auto") and not use_attention(model, "plain")
     assert not any(isinstance(layer, SDPAttention) for layer in model.sublayers())
 

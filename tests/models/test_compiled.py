@@ -12,9 +12,9 @@ from paddle_ft.models.compiled import compile_stacks
 from paddle_ft.runs import inference
 from paddle_ft.system.errors import UserError
 from paddle_ft.training import run as session
-from tests.models.test_attention import FAMILIES, IDS, MASK, TARGETS, make, output_and_gradients
-from tests.support import tiny_runs as tiny
-from tests.tasks.classification import test_task as classification
+from tests.support import tiny_classification
+from tests.support.model_families import FAMILIES, IDS, MASK, TARGETS, make_model, output_and_gradients
+from tests.support.tiny_runs import overrides
 
 
 def batches(name):
@@ -38,7 +38,7 @@ def programs(model):
 @pytest.mark.parametrize("attention", ["plain", "sdpa"])
 @pytest.mark.parametrize("name", FAMILIES)
 def test_outputs_gradients_and_dropout_are_those_of_the_layers(name, attention):
-    model = make(name)  # dropout as the families have it, 0.1
+    model = make_model(name)  # dropout as the families have it, 0.1
     use_attention(model, attention)
     model.train()
     outcomes = []
@@ -57,18 +57,18 @@ def test_outputs_gradients_and_dropout_are_those_of_the_layers(name, attention):
 
 
 def test_evaluation_runs_the_layers_with_the_trained_weights():
-    model = make("bert")
+    model = make_model("bert")
     names = list(model.state_dict())
     compile_stacks(model)
     model.eval()
     batch = {"input_ids": paddle.to_tensor(IDS), "attention_mask": paddle.to_tensor(MASK)}
-    np.testing.assert_array_equal(model(**batch).numpy(), make("bert")(**batch).numpy())
+    np.testing.assert_array_equal(model(**batch).numpy(), make_model("bert")(**batch).numpy())
     assert programs(model) == []
     assert list(model.state_dict()) == names
 
 
 def test_a_call_that_asks_for_more_is_computed_plainly():
-    model = make("bart")
+    model = make_model("bart")
     model.train()
     compile_stacks(model)
     batch = {"input_ids": paddle.to_tensor(IDS), "attention_mask": paddle.to_tensor(MASK)}
@@ -95,9 +95,9 @@ def test_a_training_is_the_same_and_so_is_what_it_leaves(kind, tmp_path, paddles
         folder.mkdir()
         more = [f"train.compile={value}", "train.logging_steps=1", "eval.before_training=false", "train.group_by_length=true"]
         if kind == "seq2seq":
-            runs.append(session.train(load_config("bart_lcsts", tiny.overrides(folder, *more))))
+            runs.append(session.train(load_config("bart_lcsts", overrides(folder, *more))))
         else:
-            runs.append(classification.train(folder, classification.PAIRS * 3, "bert", *more))
+            runs.append(tiny_classification.train(folder, tiny_classification.PAIRS * 3, "bert", *more))
     plain, found = runs
     assert len(train_losses(plain)) > 5
     np.testing.assert_allclose(train_losses(found), train_losses(plain), rtol=1e-4)
@@ -115,7 +115,7 @@ def test_adapters_are_trained_in_it(tmp_path, paddles_own_layers):
     for value in ("false", "true"):
         (tmp_path / value).mkdir()
         more = ["model.lora={rank: 2}", f"train.compile={value}", "train.num_train_epochs=2"]
-        runs.append(session.train(load_config("bart_lcsts", tiny.overrides(tmp_path / value, *more))))
+        runs.append(session.train(load_config("bart_lcsts", overrides(tmp_path / value, *more))))
     np.testing.assert_allclose(train_losses(runs[1]), train_losses(runs[0]), rtol=1e-4)
 
 
@@ -138,7 +138,7 @@ class Unsteady(paddle.nn.Layer):
 
 
 def test_layers_that_cannot_be_traced_end_in_one_message():
-    model = make("bert")
+    model = make_model("bert")
     model.train()
     model.bert.encoder.layers[1].linear1 = Unsteady()
     compile_stacks(model)
@@ -147,7 +147,7 @@ def test_layers_that_cannot_be_traced_end_in_one_message():
     assert str(error.value).startswith("train.compile: to_static cannot compile this model's TransformerEncoder (")
     assert str(error.value).endswith("Set it to false.")
     assert compiled.STACKS  # the room is still whole: another model can be compiled
-    other = make("bert")
+    other = make_model("bert")
     other.train()
     compile_stacks(other)
     assert other(**next(batches("bert"))).shape == [1, 2]
@@ -155,4 +155,4 @@ def test_layers_that_cannot_be_traced_end_in_one_message():
 
 def test_recomputing_does_not_go_with_it(tmp_path):
     with pytest.raises(UserError, match="compile and recompute do not go together"):
-        load_config("bart_lcsts", tiny.overrides(tmp_path, "train.compile=true", "train.recompute=true"))
+        load_config("bart_lcsts", overrides(tmp_path, "train.compile=true", "train.recompute=true"))

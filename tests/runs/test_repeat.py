@@ -9,7 +9,7 @@ from paddle_ft.config.load import load_config
 from paddle_ft.runs import repeat
 from paddle_ft.runs.directory import RunDir
 from paddle_ft.system.errors import UserError
-from tests.tasks.classification.test_task import ROWS, overrides
+from tests.support.tiny_classification import ROWS, overrides
 
 
 def plans(folder, *more, seeds=2, against=()):

@@ -1,5 +1,6 @@
 """Causal language modelling: examples, targets and the split by hand, the added tokens, a whole run and what it generates."""
 
+import functools
 import json
 import math
 import types
@@ -7,64 +8,31 @@ import types
 import numpy as np
 import paddle
 import pytest
-from paddlenlp.transformers import GPTConfig, GPTLMHeadModel, GPTTokenizer
-from tokenizers.pre_tokenizers import ByteLevel
+from paddlenlp.transformers import GPTLMHeadModel, GPTTokenizer
 
 from paddle_ft import cli
 from paddle_ft.config.load import load_config
-from paddle_ft.data.rows import Rows
 from paddle_ft.models.build import input_embedding
 from paddle_ft.system.errors import UserError
-from paddle_ft.tasks import find_task
 from paddle_ft.tasks.shared.evaluate import evaluate
-from tests.support.tasks import give_model, reload_model
-
-SIZES = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32,
-         "max_position_embeddings": 32, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}  # fmt: skip
-ALPHABET = sorted(ByteLevel.alphabet())
-IDS = {letter: number for number, letter in enumerate([*ALPHABET, "<|endoftext|>"])}
-BOS, EOS, PAD = 257, 258, 259
+from tests.support.tasks import reload_model
+from tests.support.tiny_causal_lm import BOS, EOS, IDS, PAD, SIZES, make_task, save_checkpoint, text_ids, text_rows
 
 
 @pytest.fixture
 def start(tmp_path):
-    """A GPT-2 checkpoint whose tokens are bytes, in Paddle layout."""
-    folder = tmp_path / "start"
-    folder.mkdir()
-    (folder / "vocab.json").write_text(json.dumps(IDS), encoding="utf-8")
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    paddle.seed(1)
-    model = GPTLMHeadModel(GPTConfig(**SIZES, vocab_size=257))
-    model.save_pretrained(str(folder), safe_serialization=True)
-    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "GPTTokenizer"}))
-    return folder
+    return save_checkpoint(tmp_path / "start")
 
 
 @pytest.fixture
 def make(start, tmp_path):
-    def build(*more):
-        config = load_config("gpt2_booksum", [
-            f"model.pretrained={start}", "data.cache=false", "task.max_text_length=8", "eval.bootstrap_samples=100", *more,
-        ])  # fmt: skip
-        task = find_task("causal_lm")(config)
-        give_model(task, tmp_path / "tokenizer", None)
-        task.model.eval()
-        return task
-
-    return build
-
-
-def rows(*texts, **more):
-    return Rows([{"text": text, **more} for text in texts])
-
-
-def text_ids(text):
-    return [IDS[letter] for letter in text]
+    """Options -> the task with the model of the checkpoint."""
+    return functools.partial(make_task, start, tmp_path)
 
 
 def test_an_example_and_its_targets(make):
     task = make()
-    dataset = task.encode(rows("abc", "a"), "train")
+    dataset = task.encode(text_rows("abc", "a"), "train")
     batch = task.collate_fn(dataset, np.array([0, 1]), np.random.default_rng(0))
     a, b, c = text_ids("abc")
     assert batch["input_ids"].tolist() == [[BOS, a, b, c, EOS], [BOS, a, EOS, PAD, PAD]]
@@ -75,7 +43,7 @@ def test_an_example_and_its_targets(make):
 
 def test_padding_to_a_multiple_adds_no_target(make):
     task, padded = make(), make("train.pad_to_multiple_of=4")
-    dataset = task.encode(rows("abc", "a"), "train")
+    dataset = task.encode(text_rows("abc", "a"), "train")
     plain, wide = (one.collate_fn(dataset, np.array([0, 1]), np.random.default_rng(0)) for one in (task, padded))
     assert wide["input_ids"].shape == (2, 8)
     assert (wide["input_ids"][:, :5] == plain["input_ids"]).all() and (wide["input_ids"][:, 5:] == PAD).all()
@@ -86,13 +54,13 @@ def test_padding_to_a_multiple_adds_no_target(make):
 
 
 def test_a_text_that_is_cut_has_no_end(make):
-    dataset = make().encode(rows("abcdefghij"), "train")
+    dataset = make().encode(text_rows("abcdefghij"), "train")
     assert dataset.columns["ids"][0].tolist() == [BOS, *text_ids("abcdefg")]
     assert dataset.info["truncated_text"] == 1
 
 
 def test_packed_blocks_lose_nothing(make):
-    dataset = make("task.packed=true").encode(rows("abcdefghij", "k"), "train")
+    dataset = make("task.packed=true").encode(text_rows("abcdefghij", "k"), "train")
     assert [ids.tolist() for ids in dataset.columns["ids"]] == [
         [BOS, *text_ids("abcdefg")], [*text_ids("hij"), EOS, BOS, *text_ids("k"), EOS],
     ]  # fmt: skip
@@ -101,7 +69,7 @@ def test_packed_blocks_lose_nothing(make):
 
 
 def test_a_last_block_of_one_token_is_left_out_as_it_predicts_nothing(make):
-    dataset = make("task.packed=true").encode(rows("abcdefg"), "train")
+    dataset = make("task.packed=true").encode(text_rows("abcdefg"), "train")
     assert [ids.tolist() for ids in dataset.columns["ids"]] == [[BOS, *text_ids("abcdefg")]]
     assert dataset.info["rows"] == 1
 
@@ -118,7 +86,7 @@ def test_metadata_stands_before_the_text_in_the_order_asked_for(make):
 
 
 def test_one_set_of_texts_is_split_70_20_10_whatever_the_seed(make):
-    every = rows(*[f"text {i}" for i in range(100)])
+    every = text_rows(*[f"text {i}" for i in range(100)])
     parts = make().prepare_rows({"train": every})
     assert {split: len(part) for split, part in parts.items()} == {"train": 70, "validation": 20, "test": 10}
     texts = [row["text"] for part in parts.values() for row in part.rows]
@@ -131,19 +99,19 @@ def test_one_set_of_texts_is_split_70_20_10_whatever_the_seed(make):
 
 
 def test_splits_that_are_given_stay(make):
-    given = {"train": rows("a"), "validation": rows("b")}
+    given = {"train": text_rows("a"), "validation": text_rows("b")}
     assert make().prepare_rows(given) is given
 
 
 def test_a_split_that_leaves_nothing_to_train_on(make):
     with pytest.raises(UserError, match="of 1 texts none is left to train on"):
-        make("task.test_share=0.9").prepare_rows({"train": rows("a")})
+        make("task.test_share=0.9").prepare_rows({"train": text_rows("a")})
 
 
 def test_the_written_texts(make):
     task = make()
-    task.encode(rows("abc", "two\nlines"), "train")
-    task.encode(rows("d"), "validation")
+    task.encode(text_rows("abc", "two\nlines"), "train")
+    task.encode(text_rows("d"), "validation")
     assert task.run_files() == {"train.txt": "<BOS>abc<EOS>\n<BOS>two lines<EOS>\n", "valid.txt": "<BOS>d<EOS>\n"}
 
 
@@ -159,7 +127,7 @@ def test_new_rows_are_the_mean_and_the_rest_stays(make, start):
 def test_the_padding_row_takes_no_gradient_the_other_new_rows_do(make):
     task = make()
     weight = task.model.gpt.embeddings.word_embeddings.weight
-    batch = task.collate_fn(task.encode(rows("abc", "a"), "train"), np.array([0, 1]), np.random.default_rng(0))
+    batch = task.collate_fn(task.encode(text_rows("abc", "a"), "train"), np.array([0, 1]), np.random.default_rng(0))
     task.loss({name: paddle.to_tensor(value) for name, value in batch.items()}).backward()
     gradient = abs(weight.grad.numpy()).sum(axis=1)
     assert gradient[PAD] == 0
@@ -201,14 +169,14 @@ def test_flash_attention_is_refused(make, start):
 
 def test_texts_longer_than_the_model_are_refused(make):
     with pytest.raises(UserError, match="task.max_text_length: 33 tokens, but the model has only 32 positions"):
-        make("task.max_text_length=33").encode(rows("a"), "train")
+        make("task.max_text_length=33").encode(text_rows("a"), "train")
 
 
 # ---------------------------------------------------------------------------------------------------- loss and perplexity
 def test_loss_and_perplexity_are_those_of_the_models_own_logits(make):
     """Texts of very different length, so that a mean of means, or counted padding, would differ."""
     task = make("eval.eval_batch_size=2")
-    dataset = task.encode(rows("abcdef", "a", "bb"), "validation")
+    dataset = task.encode(text_rows("abcdef", "a", "bb"), "validation")
     nll, count = [], 0
     for i in range(3):
         ids = dataset.columns["ids"][i]
@@ -224,7 +192,7 @@ def test_loss_and_perplexity_are_those_of_the_models_own_logits(make):
 def test_the_unigram_baseline_by_hand(make):
     """Training targets: a a <EOS>; 260 entries with one added: 263."""
     task = make()
-    train, dataset = task.encode(rows("aa"), "train"), task.encode(rows("ab"), "validation")
+    train, dataset = task.encode(text_rows("aa"), "train"), task.encode(text_rows("ab"), "validation")
     ((name, scores),) = task.baselines(dataset, train).items()
     assert name == "unigram"
     expected = ((263 / 3) * (263 / 1) * (263 / 2)) ** (1 / 3)

@@ -1,12 +1,10 @@
 """A training killed fifty times, at random moments, checkpoints included, ends as if it had never been touched."""
 
-import json
 import os
 import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,18 +12,12 @@ import pytest
 
 from paddle_ft.config.load import load_config
 from paddle_ft.training import run as session
-from tests.support.paths import ROOT
+from tests.support.processes import computed_events, start_training
 from tests.support.tiny_runs import overrides
 
 LONG = ("train.num_train_epochs=1000", "train.save_steps=5", "eval.eval_steps=400", "eval.before_training=false",
         "data.limit_validation=2", "generation.num_beams=1", "train.keep_checkpoints=2", "train.train_batch_size=8")  # fmt: skip
 KILLS = 50
-
-
-def lines(run: Path) -> list[dict]:
-    timed = ("samples_per_second", "target_tokens_per_second", "memory_mb", "seconds")
-    events = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
-    return [{k: v for k, v in event.items() if k not in timed} for event in events]
 
 
 @pytest.mark.slow
@@ -36,20 +28,20 @@ def test_fifty_kills(tmp_path):
 
     run = tmp_path / "killed" / "run"
     rng, kills, finished = random.Random(5), 0, False
-    command = [sys.executable, "train.py", "--config", "bart_lcsts", *overrides(tmp_path / "killed", *LONG)]
+    command = ["--config", "bart_lcsts", *overrides(tmp_path / "killed", *LONG)]
     moments = set()
     while not finished:
         resume = ["--resume"] if (run / "config.yaml").exists() else []
-        process = subprocess.Popen([*command, *resume], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = start_training(*command, *resume)
         if kills < KILLS:
             moments.add(kill_at_a_random_moment(process, run, rng))
             kills += 1
-        output, _ = process.communicate(timeout=600)
+        _, errors = process.communicate(timeout=600)
         finished = process.returncode == 0
-        assert finished or process.returncode == -signal.SIGKILL, output
+        assert finished or process.returncode == -signal.SIGKILL, errors
     assert kills == KILLS
     assert "in a save" in moments  # the moments did include checkpoints being written
-    assert lines(run) == lines(whole)
+    assert computed_events(run) == computed_events(whole)
     for name in ("last/model.safetensors", "last/trainer/optimizer.safetensors", "best/model.safetensors"):
         assert (run / name).read_bytes() == (whole / name).read_bytes()
     left = [path.name for path in run.iterdir() if path.name.startswith(".")]
@@ -58,7 +50,7 @@ def test_fifty_kills(tmp_path):
 
 
 def kill_at_a_random_moment(process: subprocess.Popen, run: Path, rng: random.Random) -> str:
-    """Waits until training moves (or a while, for kills before that), then kills, every second time while a save is under way."""
+    """Wait until training moves, or a while for kills before that; then kill, every second time while a save is under way."""
     if rng.random() < 0.2:
         time.sleep(rng.uniform(0.5, 4))
         process.kill()

@@ -11,14 +11,13 @@ from paddle_ft.config.load import load_config
 from paddle_ft.runs.directory import RunDir
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.world import World
-from paddle_ft.tasks.base import Dataset
 from paddle_ft.training import optim
 from paddle_ft.training import run as session
 from paddle_ft.training.loop import TrainLoop
 from paddle_ft.training.step import Stepper
 from paddle_ft.training.trackers import Trackers
+from tests.support.regression import Regression, regression_dataset
 from tests.support.tiny_runs import overrides, write_pairs
-from tests.training.test_optim import ROWS, Regression
 
 
 class Saved(Regression):
@@ -39,8 +38,7 @@ class Noisy(Regression):
 
 def make_stepper(kind, folder, *more):
     task = kind(load_config("bart_lcsts", overrides(folder, "train.num_train_epochs=4", *more)))
-    rows = ROWS.reshape(-1, 3)
-    return Stepper(task, Dataset("train", [{} for _ in rows], {"rows": rows}, np.ones(len(rows))), RunDir(folder), World())
+    return Stepper(task, regression_dataset(), RunDir(folder), World())
 
 
 def make_loop(folder, *more):

@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 
 import pytest
 from safetensors.numpy import load_file
@@ -13,8 +11,8 @@ from paddle_ft.runs import inference
 from paddle_ft.system.errors import UserError
 from paddle_ft.training import checkpoint
 from paddle_ft.training import run as session
+from tests.support.processes import computed_events, resume_to_the_end, start_training, wait_for_step
 from tests.support.tiny_runs import overrides
-from tests.training.test_resume import ROOT, computed, go_on, wait_for_step
 
 LORA = ("model.lora={rank: 2, dropout: 0.1}", "train.recompute=true")
 SHORT = ("train.num_train_epochs=10", "train.save_steps=7", "eval.before_training=false", "generation.num_beams=1")
@@ -27,8 +25,7 @@ def never_stopped(tmp_path_factory):
 
 
 def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, never_stopped):
-    command = [sys.executable, "train.py", "--config", "bart_lcsts", *overrides(tmp_path, *SHORT, *LORA)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = start_training("--config", "bart_lcsts", *overrides(tmp_path, *SHORT, *LORA))
     run = tmp_path / "run"
     wait_for_step(process, run, 5)
     process.send_signal(signal.SIGTERM)
@@ -36,9 +33,9 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, never_stopped):
     assert process.returncode == 143, errors
     stopped_at = checkpoint.read_state(run / "last")["step"]
     assert 5 <= stopped_at < 20
-    said = go_on(run, stopped_at, 20)
+    said = resume_to_the_end(run, stopped_at, 20)
     assert "LoRA: adapters of rank 2 on 12 layers" in said
-    assert computed(run) == computed(never_stopped)
+    assert computed_events(run) == computed_events(never_stopped)
     files = ("best/model.safetensors", "last/model.safetensors", "last/trainer/adapters.safetensors",
              "last/trainer/optimizer.safetensors")  # fmt: skip
     for name in files:

@@ -13,29 +13,8 @@ from paddle_ft.system.world import World
 from paddle_ft.tasks.base import Dataset, Task
 from paddle_ft.training import optim
 from paddle_ft.training.step import Stepper
+from tests.support.regression import ROWS, Regression, make_net, regression_dataset
 from tests.support.tiny_runs import overrides
-
-ROWS = np.random.default_rng(0).normal(size=(6, 4, 3)).astype("float32")  # [steps, rows, features]
-
-
-class Net(paddle.nn.Layer):
-    """A weight that is decayed, and all that is not: biases, and both parameters of a layer norm."""
-
-    def __init__(self):
-        super().__init__()
-        self.linear = paddle.nn.Linear(3, 4)
-        self.norm = paddle.nn.LayerNorm(4)
-
-    def forward(self, rows):
-        return ((self.norm(self.linear(rows)) - 0.5) ** 4).sum()
-
-
-def net() -> Net:
-    paddle.seed(1)
-    model = Net()
-    for parameter in model.parameters():  # a bias of 0 would not show that it is decayed
-        parameter.set_value(paddle.rand(parameter.shape) + 0.5)
-    return model
 
 
 def values(model) -> dict[str, np.ndarray]:
@@ -43,7 +22,7 @@ def values(model) -> dict[str, np.ndarray]:
 
 
 def gradients(weights: dict[str, np.ndarray], rows: np.ndarray, targets: int = 1) -> dict[str, np.ndarray]:
-    model = net()
+    model = make_net()
     for name, parameter in model.named_parameters():
         parameter.set_value(weights[name].astype("float32"))
     (model(paddle.to_tensor(rows)) / targets).backward()
@@ -90,7 +69,7 @@ def same(got: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> None:
 )
 def test_four_steps_are_those_of_adamw(settings):
     section = TrainSection(learning_rate=0.05, **settings)
-    model, by_hand = net(), AdamW(section)
+    model, by_hand = make_net(), AdamW(section)
     optimizer = optim.make_optimizer(model, section)
     for rows in ROWS[:4]:
         weights = values(model)
@@ -159,7 +138,7 @@ def test_a_frozen_row_stays_whatever_the_weight_decay(tmp_path):
 @pytest.mark.parametrize("limit", [0.25, 0.0, 1e6])
 def test_clipping(limit):
     """The norm that is returned is the one before; afterwards it is the limit, where there is one and it was above."""
-    model = net()
+    model = make_net()
     model(paddle.to_tensor(ROWS[0])).backward()
     before = [p.grad.numpy().copy() for p in model.parameters()]
     norm = np.sqrt(sum((g.astype("float64") ** 2).sum() for g in before))
@@ -189,24 +168,6 @@ def test_the_learning_rate_rises_and_falls_linearly():
     assert rates == pytest.approx([0, 0.4, 0.8, 0.6, 0.4, 0.2, 0, 0])
 
 
-class Regression(Task):
-    """Six batches of four rows through Net: a task as small as one can be, for the real Stepper."""
-
-    def __init__(self, config):
-        super().__init__(config)
-        model = net()
-        self.set_model(ModelBundle(model, None, None, {}))
-
-    def collate_fn(self, dataset, indices, rng):
-        return {"rows": np.stack([dataset.columns["rows"][i] for i in indices])}
-
-    def count_targets(self, batch):
-        return len(batch["rows"])
-
-    def loss(self, batch):
-        return self.model(batch["rows"])
-
-
 @pytest.mark.parametrize(
     ("settings", "warmup"), [({"warmup_proportion": 0.4}, 2), ({"warmup_steps": 3}, 3), ({"warmup_proportion": 0.0}, 0)]
 )
@@ -217,9 +178,8 @@ def test_the_steps_of_a_training_follow_schedule_clipping_and_settings(tmp_path,
     config = load_config("bart_lcsts", overrides(tmp_path, "train.num_train_epochs=1", *(f"train.{k}={more[k]}" for k in more)))
     task, by_hand = Regression(config), AdamW(config.train)
     rows = ROWS.reshape(-1, 3)
-    data = Dataset("train", [{} for _ in rows], {"rows": rows}, np.ones(len(rows)))
     wanted = values(task.model)
-    stepper = Stepper(task, data, RunDir(tmp_path), World())
+    stepper = Stepper(task, regression_dataset(), RunDir(tmp_path), World())
     try:
         for step in range(6):
             done, _ = stepper.train_step(step)

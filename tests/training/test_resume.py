@@ -1,11 +1,8 @@
 """Stopping and going on: real processes, real signals, the same bits as a run never stopped."""
 
-import json
 import os
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +13,7 @@ from paddle_ft.config.load import load_config
 from paddle_ft.runs.integrity import find_damage, write_directory
 from paddle_ft.training import checkpoint
 from paddle_ft.training import run as session
-from tests.support.paths import ROOT
+from tests.support.processes import computed_events, resume_to_the_end, start_training, wait_for_step
 from tests.support.tiny_runs import overrides
 
 LENGTH = ("train.num_train_epochs=30", "train.save_steps=7", "eval.eval_steps=20", "eval.before_training=false",
@@ -24,37 +21,7 @@ LENGTH = ("train.num_train_epochs=30", "train.save_steps=7", "eval.eval_steps=20
 
 
 def start(folder: Path, *flags: str) -> subprocess.Popen:
-    command = [sys.executable, "train.py", "--config", "bart_lcsts", *flags, *overrides(folder, *LENGTH)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
-
-
-def lines(run: Path) -> list[dict]:
-    path = run / "metrics.jsonl"
-    return [json.loads(line) for line in path.read_text().split("\n")[:-1]] if path.exists() else []
-
-
-def wait_for_step(process: subprocess.Popen, run: Path, step: int) -> None:
-    deadline = time.monotonic() + 100
-    while time.monotonic() < deadline and process.poll() is None:
-        if any(event["step"] >= step and event["event"] == "train" for event in lines(run)):
-            return
-        time.sleep(0.01)
-    raise AssertionError(process.communicate()[1])
-
-
-def computed(run: Path) -> list[dict]:
-    """The log without what differs from run to run: times and memory."""
-    timed = ("samples_per_second", "target_tokens_per_second", "memory_mb", "seconds")
-    return [{k: v for k, v in event.items() if k not in timed} for event in lines(run)]
-
-
-def go_on(run: Path, stopped_at: int, total: int) -> str:
-    """Resumes a stopped run, to its end. Returns what it said."""
-    command = [sys.executable, "train.py", "--config", f"{run}/config.yaml", "--resume"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
-    assert done.returncode == 0, done.stderr
-    assert f"resuming at step {stopped_at} of {total}" in done.stderr
-    return done.stderr
+    return start_training("--config", "bart_lcsts", *flags, *overrides(folder, *LENGTH))
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +43,8 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, never_stopped, number,
     stopped_at = checkpoint.read_state(run / "last")["step"]
     assert 11 <= stopped_at < 60
 
-    go_on(run, stopped_at, 60)
-    assert computed(run) == computed(never_stopped)
+    resume_to_the_end(run, stopped_at, 60)
+    assert computed_events(run) == computed_events(never_stopped)
     for name in ("best", "last"):
         assert (run / name / "model.safetensors").read_bytes() == (never_stopped / name / "model.safetensors").read_bytes()
     optimizer = "last/trainer/optimizer.safetensors"
@@ -93,7 +60,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, never_stopped):
     done = start(tmp_path, "--resume")
     _, errors = done.communicate(timeout=100)
     assert done.returncode == 0, errors
-    assert computed(run) == computed(never_stopped)
+    assert computed_events(run) == computed_events(never_stopped)
     assert (run / "last/model.safetensors").read_bytes() == (never_stopped / "last/model.safetensors").read_bytes()
 
 

@@ -7,60 +7,15 @@ import numpy as np
 import paddle
 import pytest
 
-from paddle_ft.config.load import load_config
 from paddle_ft.data.rows import Rows
 from paddle_ft.runs import inference
 from paddle_ft.system.errors import UserError
-from paddle_ft.tasks import find_task
-from paddle_ft.training import run as session
-from tests.support.tasks import give_model
-
-SIZES = (
-    "hidden_size: 32, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 64, max_position_embeddings: 32,"
-    " hidden_dropout_prob: 0.1, attention_probs_dropout_prob: 0.0"
-)
-WORDS = ["a good film", "a fine story", "we liked this film", "a bad film", "a poor story", "we hated this film"]
-ROWS = [{"text": text, "label": label} for text, label in zip(WORDS, ["pos"] * 3 + ["neg"] * 3, strict=True)]
-PAIRS = [
-    {"text": "how old are you", "text_pair": "what is your age", "label": "1"},
-    {"text": "how old are you", "text_pair": "where do you live", "label": "0"},
-    {"text": "where do you live", "text_pair": "which town is your home", "label": "1"},
-    {"text": "where do you live", "text_pair": "what is your age", "label": "0"},
-]
-
-
-def write(path, rows):
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
-def overrides(folder, rows=ROWS, model="distilbert", *more):
-    data = write(folder / "rows.jsonl", rows)
-    return [
-        f"output_dir={folder / 'run'}", "device=cpu", "model.pretrained=null", f"model.config={{model_type: {model}, {SIZES}}}",
-        "model.new_vocabulary=120", "data.source=null", "data.columns={}", f"data.train={data}", f"data.validation={data}",
-        f"data.test={data}", "data.cache=false", "task.labels=null", "task.round_labels=false", "task.max_text_length=24",
-        "train.train_batch_size=4", "train.learning_rate=0.003", "train.num_train_epochs=2", "train.logging_steps=1",
-        "eval.bootstrap_samples=100", *more,
-    ]  # fmt: skip
-
-
-def make(folder, rows=ROWS, model="distilbert", *more):
-    """A task with its model, and its training data encoded."""
-    config = load_config("distilbert_sst2", overrides(folder, rows, model, *more))
-    task = find_task("classification")(config)
-    paddle.seed(1)
-    give_model(task, folder / "tokenizer", Rows(rows))
-    return task, task.encode(Rows(rows), "train")
-
-
-def train(folder, rows=ROWS, model="distilbert", *more):
-    return session.train(load_config("distilbert_sst2", overrides(folder, rows, model, *more)))
+from tests.support.tiny_classification import PAIRS, ROWS, make_task, train, write_jsonl
 
 
 # ---------------------------------------------------------------------------------------------------- features
 def test_a_bert_pair(tmp_path):
-    task, dataset = make(tmp_path, PAIRS, "bert")
+    task, dataset = make_task(tmp_path, PAIRS, "bert")
     batch = task.collate_fn(dataset, np.array([1, 0]), None)
     tokens = [[task.fast_tokenizer.id_to_token(int(i)) for i in row] for row in batch["input_ids"]]
     assert " ".join(tokens[0]) == "[CLS] how old are you [SEP] where do you live [SEP]"
@@ -72,7 +27,7 @@ def test_a_bert_pair(tmp_path):
 
 def test_padding_and_the_end_of_a_pair(tmp_path):
     rows = [*PAIRS, {"text": "you", "text_pair": "", "label": "0"}]
-    task, dataset = make(tmp_path, rows, "bert")
+    task, dataset = make_task(tmp_path, rows, "bert")
     batch = task.collate_fn(dataset, np.array([0, 4]), None)
     assert batch["token_type_ids"][1].tolist() == [0, 0, 0, 1] + [0] * 7
     assert batch["attention_mask"][1].tolist() == [1] * 4 + [0] * 7
@@ -80,16 +35,16 @@ def test_padding_and_the_end_of_a_pair(tmp_path):
 
 
 def test_token_types_only_where_the_model_has_them(tmp_path):
-    task, dataset = make(tmp_path, PAIRS, "distilbert")
+    task, dataset = make_task(tmp_path, PAIRS, "distilbert")
     assert "token_type_ids" not in task.collate_fn(dataset, np.array([0]), None)
     (tmp_path / "b").mkdir()
-    task, dataset = make(tmp_path / "b", ROWS, "bert")
+    task, dataset = make_task(tmp_path / "b", ROWS, "bert")
     batch = task.collate_fn(dataset, np.array([0]), None)
     assert not batch["token_type_ids"].any() and batch["token_type_ids"].shape == batch["input_ids"].shape
 
 
 def test_token_types_reach_the_model(tmp_path):
-    task, dataset = make(tmp_path, PAIRS, "bert")
+    task, dataset = make_task(tmp_path, PAIRS, "bert")
     task.model.eval()
     task.model.classifier.weight.set_value(task.model.classifier.weight * 100)
     batch = {name: paddle.to_tensor(value) for name, value in task.collate_fn(dataset, np.array([0]), None).items()}
@@ -100,7 +55,7 @@ def test_token_types_reach_the_model(tmp_path):
 
 def test_a_long_pair_loses_the_end_of_its_longer_text(tmp_path):
     rows = [{**PAIRS[0], "text": "you are old " * 10}, PAIRS[0], {**PAIRS[0], "label": "0"}]
-    task, dataset = make(tmp_path, rows, "bert", "task.max_text_length=12")
+    task, dataset = make_task(tmp_path, rows, "bert", "task.max_text_length=12")
     ids = task.collate_fn(dataset, np.array([0]), None)["input_ids"][0]
     text = " ".join(task.fast_tokenizer.id_to_token(int(i)) for i in ids)
     assert text == "[CLS] you are old you are [SEP] what is your age [SEP]"
@@ -109,11 +64,11 @@ def test_a_long_pair_loses_the_end_of_its_longer_text(tmp_path):
 
 def test_rows_with_and_without_a_pair_do_not_mix(tmp_path):
     with pytest.raises(UserError, match="train row 3: has a text_pair, but row 1 has none: all rows are pairs, or none is"):
-        make(tmp_path, [*ROWS[:2], {**PAIRS[0], "label": "pos"}, ROWS[3]])
+        make_task(tmp_path, [*ROWS[:2], {**PAIRS[0], "label": "pos"}, ROWS[3]])
 
 
 def test_lengths_group_batches(tmp_path):
-    _, dataset = make(tmp_path, PAIRS, "bert")
+    _, dataset = make_task(tmp_path, PAIRS, "bert")
     assert dataset.lengths.tolist() == [len(dataset.columns["text"][i]) for i in range(4)]
     assert dataset.lengths[0] == 3 + 4 + 4
 
@@ -121,7 +76,7 @@ def test_lengths_group_batches(tmp_path):
 @pytest.mark.parametrize("model", ["distilbert", "bert", "roberta", "ernie"])
 @pytest.mark.parametrize("head", ["linear", "lstm_attention"])
 def test_padding_changes_nothing(tmp_path, model, head):
-    task, _ = make(tmp_path, PAIRS, model, f"model.head={head}")
+    task, _ = make_task(tmp_path, PAIRS, model, f"model.head={head}")
     alone = task.predict([("how old", "what is"), ("how old are you are you", "where do you live")], "")
     with_long = task.predict([("how old", "what is")], "")
     assert alone[0]["probability"] == pytest.approx(with_long[0]["probability"], abs=2e-6)
@@ -129,12 +84,12 @@ def test_padding_changes_nothing(tmp_path, model, head):
 
 def test_max_text_length_must_fit_the_model(tmp_path):
     with pytest.raises(UserError, match="task.max_text_length: 40 tokens are more than the model's 32"):
-        make(tmp_path, ROWS, "distilbert", "task.max_text_length=40")
+        make_task(tmp_path, ROWS, "distilbert", "task.max_text_length=40")
 
 
 # ---------------------------------------------------------------------------------------------------- loss
 def test_class_weights_weigh_the_training_rows(tmp_path):
-    task, dataset = make(tmp_path, [*ROWS, ROWS[0], ROWS[1]], "distilbert", "task.class_weights=balanced")
+    task, dataset = make_task(tmp_path, [*ROWS, ROWS[0], ROWS[1]], "distilbert", "task.class_weights=balanced")
     batch = task.collate_fn(dataset, np.array([0, 5]), None)
     assert batch["weight"].tolist() == pytest.approx([8 / (2 * 5), 8 / (2 * 3)])
     for split in ("validation", "test"):
@@ -142,7 +97,7 @@ def test_class_weights_weigh_the_training_rows(tmp_path):
 
 
 def test_the_baseline_is_the_commonest_class_of_the_training_rows(tmp_path):
-    task, train_set = make(tmp_path, [*ROWS, ROWS[0]])
+    task, train_set = make_task(tmp_path, [*ROWS, ROWS[0]])
     mostly_neg = task.encode(Rows([*ROWS[3:], ROWS[0]]), "test")
     ((name, scores),) = task.baselines(mostly_neg, train_set).items()
     assert name == "majority" and scores.metrics["accuracy"] == 25
@@ -150,7 +105,7 @@ def test_the_baseline_is_the_commonest_class_of_the_training_rows(tmp_path):
 
 
 def test_padding_to_a_multiple(tmp_path):
-    task, dataset = make(tmp_path, PAIRS, "bert", "train.pad_to_multiple_of=8")
+    task, dataset = make_task(tmp_path, PAIRS, "bert", "train.pad_to_multiple_of=8")
     batch = task.collate_fn(dataset, np.array([0, 1]), None)
     assert {name: batch[name].shape for name in ("input_ids", "attention_mask", "token_type_ids")} == dict.fromkeys(
         ("input_ids", "attention_mask", "token_type_ids"), (2, 16)
@@ -158,14 +113,14 @@ def test_padding_to_a_multiple(tmp_path):
     assert batch["attention_mask"].tolist() == [[1] * 11 + [0] * 5] * 2
     assert batch["token_type_ids"].tolist() == [[0] * 6 + [1] * 5 + [0] * 5] * 2
     assert (batch["input_ids"][:, 11:] == 0).all()
-    task, dataset = make(tmp_path, PAIRS, "roberta", "train.pad_to_multiple_of=64")
+    task, dataset = make_task(tmp_path, PAIRS, "roberta", "train.pad_to_multiple_of=64")
     # 32 positions, counted from the id of the padding on
     assert task.collate_fn(dataset, np.array([0]), None)["input_ids"].shape == (1, 31)
     assert np.isfinite(task.probabilities(dataset, "")).all()
 
 
 def test_the_loss_is_a_sum_over_rows(tmp_path):
-    task, dataset = make(tmp_path, ROWS, "distilbert", "task.class_weights=[1.0, 3.0]", "task.label_smoothing=0.1")
+    task, dataset = make_task(tmp_path, ROWS, "distilbert", "task.class_weights=[1.0, 3.0]", "task.label_smoothing=0.1")
     task.model.eval()
 
     def loss(rows):
@@ -238,11 +193,11 @@ def test_predict_gives_label_and_probabilities(finished, tmp_path):
 def test_predict_takes_pairs(tmp_path):
     run = train(tmp_path, PAIRS, "bert", "train.num_train_epochs=40", "train.logging_steps=50")
     rows = [{name: row[name] for name in ("text", "text_pair")} for row in PAIRS]
-    inference.predict(str(run.path), str(write(tmp_path / "in.jsonl", rows)), str(tmp_path / "out.jsonl"), [])
+    inference.predict(str(run.path), str(write_jsonl(tmp_path / "in.jsonl", rows)), str(tmp_path / "out.jsonl"), [])
     got = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [(row["text"], row["text_pair"]) for row in got] == [(row["text"], row["text_pair"]) for row in PAIRS]
     assert [row["prediction"] for row in got] == [row["label"] for row in PAIRS]
-    write(tmp_path / "bad.jsonl", [{"text": "a", "text_pair": ["b"]}])
+    write_jsonl(tmp_path / "bad.jsonl", [{"text": "a", "text_pair": ["b"]}])
     with pytest.raises(UserError, match="--input .*bad.jsonl:1: text_pair is a list, not text"):
         inference.predict(str(run.path), str(tmp_path / "bad.jsonl"), "-", [])
 
@@ -277,7 +232,7 @@ def test_a_checkpoints_head_is_kept_for_its_own_classes_only(finished, tmp_path)
     def head(*more):
         (tmp_path / "x").mkdir(exist_ok=True)
         settings = ["model.config=null", f"model.pretrained={finished / 'best'}", "model.new_vocabulary=null", *more]
-        task, _ = make(tmp_path / "x", rows, "distilbert", *settings)
+        task, _ = make_task(tmp_path / "x", rows, "distilbert", *settings)
         return task.model.classifier.weight.numpy(), task.model.distilbert.embeddings.word_embeddings.weight.numpy()
 
     rows = ROWS
@@ -306,7 +261,7 @@ def test_a_checkpoints_head_without_names_is_kept_for_as_many_classes(finished, 
     config |= {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
     (tmp_path / "start" / "config.json").write_text(json.dumps(config))
     settings = ["model.config=null", f"model.pretrained={tmp_path / 'start'}", "model.new_vocabulary=null"]
-    task, _ = make(tmp_path, ROWS, "distilbert", *settings)
+    task, _ = make_task(tmp_path, ROWS, "distilbert", *settings)
     trained = inference.open_run(str(finished.path)).model.classifier.weight.numpy()
     assert (task.model.classifier.weight.numpy() == trained).all() == kept
     assert task.names == ["neg", "pos"]
@@ -316,7 +271,7 @@ def test_a_checkpoint_of_another_task_gives_its_encoder(tmp_path):
     """DistilBertForMaskedLM, as the adapted checkpoint of distilbert_imdb_mlm is."""
     from paddlenlp.transformers import DistilBertConfig, DistilBertForMaskedLM
 
-    task, _ = make(tmp_path)
+    task, _ = make_task(tmp_path)
     sizes = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
              "max_position_embeddings")  # fmt: skip
     source = DistilBertForMaskedLM(DistilBertConfig(**{name: getattr(task.model.config, name) for name in sizes}))
@@ -324,7 +279,7 @@ def test_a_checkpoint_of_another_task_gives_its_encoder(tmp_path):
     task.tokenizer.save_pretrained(str(tmp_path / "mlm"))
     (tmp_path / "x").mkdir()
     settings = ["model.config=null", f"model.pretrained={tmp_path / 'mlm'}", "model.new_vocabulary=null"]
-    loaded, _ = make(tmp_path / "x", ROWS, "distilbert", *settings)
+    loaded, _ = make_task(tmp_path / "x", ROWS, "distilbert", *settings)
     for name, weight in source.distilbert.state_dict().items():
         np.testing.assert_array_equal(loaded.model.distilbert.state_dict()[name].numpy(), weight.numpy())
 
@@ -332,7 +287,7 @@ def test_a_checkpoint_of_another_task_gives_its_encoder(tmp_path):
 def test_a_checkpoint_without_the_encoder_is_refused(tmp_path):
     from safetensors.numpy import load_file, save_file
 
-    task, _ = make(tmp_path)
+    task, _ = make_task(tmp_path)
     task.bundle.save(tmp_path / "broken")
     tensors = load_file(tmp_path / "broken" / "model.safetensors")
     del tensors["distilbert.encoder.layers.0.linear1.weight"]
@@ -341,17 +296,17 @@ def test_a_checkpoint_without_the_encoder_is_refused(tmp_path):
     settings = ["model.config=null", f"model.pretrained={tmp_path / 'broken'}", "model.new_vocabulary=null"]
     missing = "1 of .* weights of the encoder are not in this checkpoint.*encoder.layers.0.linear1.weight"
     with pytest.raises(UserError, match=missing):
-        make(tmp_path / "x", ROWS, "distilbert", *settings)
+        make_task(tmp_path / "x", ROWS, "distilbert", *settings)
 
 
 def test_an_unknown_class_in_the_test_split_is_named(tmp_path):
-    task, _ = make(tmp_path)
+    task, _ = make_task(tmp_path)
     with pytest.raises(UserError, match=r"test row 2: the label 'meh' is none of the classes \(neg, pos\)"):
         task.encode(Rows([ROWS[0], {"text": "x", "label": "meh"}]), "test")
 
 
 def test_preview_shows_what_the_model_sees(tmp_path):
-    task, dataset = make(tmp_path, PAIRS, "bert")
+    task, dataset = make_task(tmp_path, PAIRS, "bert")
     assert task.preview(dataset, 1) == (
         "text          how old are you\ntext_pair     what is your age\nlabel         1 (1 of 2 classes)\n"
         "input_ids     [CLS] how old are you [SEP] what is your age [SEP]\ntoken types   0 0 0 0 0 0 1 1 1 1 1"

@@ -13,7 +13,7 @@ from paddle_ft.runs import inference
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks.lyrics.songwriter import SongWriter
 from paddle_ft.training import run as session
-from tests.tasks.lyrics.test_task import BIRDS, FISH, SIZES
+from tests.support.tiny_lyrics import BIRDS, FISH, SIZES
 
 
 @pytest.fixture(scope="module")

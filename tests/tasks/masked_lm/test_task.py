@@ -1,5 +1,6 @@
 """Masked language modelling: blocks and masks by hand, the loss and the perplexity against PaddleNLP's own logits."""
 
+import functools
 import json
 import math
 
@@ -16,33 +17,14 @@ from paddle_ft.tasks import find_task
 from paddle_ft.tasks.masked_lm.masking import IGNORE
 from paddle_ft.tasks.shared.evaluate import evaluate
 from paddle_ft.training.step import Stepper
-from tests.support.tasks import give_model, reload_model
-
-PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "play", "##ing", "##s", "the", "a", "film", "##maker", "good", "bad", "."]
-SIZES = (
-    "{model_type: distilbert, hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 32,"
-    " max_position_embeddings: 16, hidden_dropout_prob: 0.0, attention_probs_dropout_prob: 0.0}"
-)
+from tests.support.tasks import reload_model
+from tests.support.tiny_masked_lm import PIECES, make_task
 
 
 @pytest.fixture
 def make(tmp_path):
     """Options -> the task with a small model."""
-    (tmp_path / "words").mkdir()
-    (tmp_path / "words" / "vocab.txt").write_text("".join(f"{piece}\n" for piece in PIECES))
-
-    def build(*more):
-        config = load_config("distilbert_imdb_mlm", [
-            "model.pretrained=null", f"model.config={SIZES}", f"model.tokenizer={tmp_path / 'words'}", "data.cache=false",
-            "task.chunk_size=4", "task.train_chunks=null", "task.eval_chunks=null", "eval.bootstrap_samples=100", *more,
-        ])  # fmt: skip
-        task = find_task("masked_lm")(config)
-        paddle.seed(1)
-        give_model(task, tmp_path / "tokenizer", None)
-        task.model.eval()
-        return task
-
-    return build
+    return functools.partial(make_task, tmp_path)
 
 
 def rows(*texts):

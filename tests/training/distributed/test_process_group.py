@@ -22,48 +22,29 @@ from paddle_ft.system.world import World
 from paddle_ft.training import checkpoint
 from paddle_ft.training import run as session
 from paddle_ft.training.distributed import launch
+from tests.support import tiny_classification
 from tests.support.paths import ROOT
-from tests.support.tiny_runs import overrides
-from tests.tasks.classification.test_task import ROWS
-from tests.tasks.classification.test_task import overrides as classification_overrides
-
-PLAIN = ("model.config.dropout=0.0", "model.config.attention_dropout=0.0", "eval.before_training=false", "generation.num_beams=1")
-
-
-def start(folder: Path, *arguments: str) -> subprocess.Popen:
-    """train.py as somebody calls it whose working directory is another."""
-    command = [sys.executable, str(ROOT / "train.py"), *arguments]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+from tests.support.processes import read_events, start_training, wait_for_step
+from tests.support.tiny_runs import PLAIN, overrides
 
 
 def run_two(folder: Path, *more: str, flags: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
-    process = start(folder, "--config", "bart_lcsts", "--devices", "cpu:2", *flags, *overrides(folder, *PLAIN, *more))
+    process = start_training("--config", "bart_lcsts", "--devices", "cpu:2", *flags, *overrides(folder, *PLAIN, *more), cwd=folder)
     out, err = process.communicate(timeout=300)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
-
-
-def events(run: Path, kind: str) -> list[dict]:
-    lines = (run / "metrics.jsonl").read_text().split("\n")[:-1]  # the last may be half written
-    return [event for event in map(json.loads, lines) if event["event"] == kind]
-
-
-def folder(parent: Path, name: str) -> Path:
-    (parent / name).mkdir()
-    return parent / name
 
 
 def test_two_processes_compute_what_one_does_with_the_doubled_batch(tmp_path):
     """Rows of different lengths, so an average of averages would differ; an odd number of batches, so one step is half empty."""
     more = ("train.num_train_epochs=2", "data.limit_train=7")
-    two = folder(tmp_path, "two")
+    two = tmp_path / "two"
     done = run_two(two, "train.train_batch_size=2", *more)
     assert done.returncode == 0, done.stderr
-    one = folder(tmp_path, "one")
+    one = tmp_path / "one"
     session.train(load_config("bart_lcsts", overrides(one, *PLAIN, "train.train_batch_size=4", *more)))
     for name in ("loss", "grad_norm"):
-        np.testing.assert_allclose(
-            [event[name] for event in events(two / "run", "train")], [e[name] for e in events(one / "run", "train")], rtol=2e-4
-        )
+        found, expected = ([event[name] for event in read_events(folder / "run", "train")] for folder in (two, one))
+        np.testing.assert_allclose(found, expected, rtol=2e-4)
     results = [json.loads((path / "run" / "results.json").read_text()) for path in (two, one)]
     assert results[0]["metrics"]["test"]["loss"] == pytest.approx(results[1]["metrics"]["test"]["loss"], rel=2e-4)
     assert results[0]["train"]["processes"] == 2
@@ -85,7 +66,7 @@ def test_two_processes_share_the_evaluation_of_a_language_model(tmp_path):
             "task.max_text_length=48", "train.max_steps=1", "train.logging_steps=1", "eval.bootstrap_samples=100",
             "eval.eval_batch_size=2"]  # fmt: skip
     two, one = tmp_path / "two", tmp_path / "one"
-    process = start(tmp_path, "--config", "gpt2_booksum", "--devices", "cpu:2", f"output_dir={two}", *both)
+    process = start_training("--config", "gpt2_booksum", "--devices", "cpu:2", f"output_dir={two}", *both, cwd=tmp_path)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     session.train(load_config("gpt2_booksum", [f"output_dir={one}", *both]))
@@ -104,12 +85,12 @@ def test_two_processes_share_the_evaluation_of_a_language_model(tmp_path):
 
 def test_two_processes_train_the_lstm_head(tmp_path):
     """Its layer has a buffer that holds nothing before the first pass."""
-    settings = classification_overrides(tmp_path, ROWS, "distilbert", "model.head=lstm_attention", "train.max_steps=2",
-                                        "eval.before_training=false")  # fmt: skip
-    process = start(tmp_path, "--config", "distilbert_sst2", "--devices", "cpu:2", *settings)
+    settings = tiny_classification.overrides(tmp_path, tiny_classification.ROWS, "distilbert", "model.head=lstm_attention",
+                                             "train.max_steps=2", "eval.before_training=false")  # fmt: skip
+    process = start_training("--config", "distilbert_sst2", "--devices", "cpu:2", *settings, cwd=tmp_path)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
-    assert len(events(tmp_path / "run", "train")) == 2
+    assert len(read_events(tmp_path / "run", "train")) == 2
 
 
 LONG = ("train.num_train_epochs=40", "eval.eval_steps=1000", "data.limit_validation=2", "data.limit_test=2")
@@ -127,11 +108,11 @@ def whole(tmp_path_factory):
 @pytest.mark.parametrize("sharding", ["none", "stage1", "stage2", "stage3"])
 def test_stop_and_resume_with_two_processes(tmp_path, whole, sharding):
     """Bit for bit what the run computes that was never stopped and shared no states."""
-    stopped = folder(tmp_path, "stopped")
+    stopped = tmp_path / "stopped"
     settings = overrides(stopped, *PLAIN, *LONG, f"train.sharding={sharding}")
-    process = start(stopped, "--config", "bart_lcsts", "--devices", "cpu:2", *settings)
+    process = start_training("--config", "bart_lcsts", "--devices", "cpu:2", *settings, cwd=stopped)
     run = stopped / "run"
-    wait_for(process, lambda: (run / "metrics.jsonl").exists() and len(events(run, "train")) >= 5)
+    wait_for_step(process, run, 5)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 143, errors
@@ -140,18 +121,19 @@ def test_stop_and_resume_with_two_processes(tmp_path, whole, sharding):
 
     with pytest.raises(UserError, match="the run was trained by 2 processes, now there is 1"):
         session.train(load_config(str(run / "config.yaml")), resume=True)
-    done = start(stopped, "--config", str(run / "config.yaml"), "--resume", "--devices", "cpu:2")
+    done = start_training("--config", str(run / "config.yaml"), "--resume", "--devices", "cpu:2", cwd=stopped)
     _, errors = done.communicate(timeout=300)
     assert done.returncode == 0, errors
-    assert [e["loss"] for e in events(run, "train")] == [e["loss"] for e in events(whole / "run", "train")]
+    assert [e["loss"] for e in read_events(run, "train")] == [e["loss"] for e in read_events(whole / "run", "train")]
     assert (run / "last/model.safetensors").read_bytes() == (whole / "run/last/model.safetensors").read_bytes()
 
 
 def test_a_killed_process_ends_the_others_and_is_named(tmp_path):
-    process = start(tmp_path, "--config", "bart_lcsts", "--devices", "cpu:2",
-                    *overrides(tmp_path, *PLAIN, "train.num_train_epochs=5000", "eval.eval_steps=100000"))  # fmt: skip
+    process = start_training("--config", "bart_lcsts", "--devices", "cpu:2",
+                             *overrides(tmp_path, *PLAIN, "train.num_train_epochs=5000", "eval.eval_steps=100000"),
+                             cwd=tmp_path)  # fmt: skip
     run = tmp_path / "run"
-    wait_for(process, lambda: (run / "metrics.jsonl").exists() and len(events(run, "train")) >= 3)
+    wait_for_step(process, run, 3)
     children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
     ranks = {pid: Path(f"/proc/{pid}/environ").read_bytes().split(b"PADDLE_TRAINER_ID=")[1][:1] for pid in children}
     os.kill(int(next(pid for pid, rank in ranks.items() if rank == b"1")), signal.SIGKILL)
@@ -162,13 +144,6 @@ def test_a_killed_process_ends_the_others_and_is_named(tmp_path):
     assert "error: process 1 of 2 was ended by signal 9; the others were stopped." in errors
     assert "Traceback" not in errors
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
-
-
-def wait_for(process: subprocess.Popen, condition) -> None:
-    deadline = time.monotonic() + 100
-    while not condition():
-        assert process.poll() is None and time.monotonic() < deadline, process.communicate()[1]
-        time.sleep(0.02)
 
 
 LATE = """
@@ -280,14 +255,14 @@ def test_paddles_launcher_which_repeats_a_signal_lets_all_save(tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     run = tmp_path / "run"
-    wait_for(process, lambda: (run / "metrics.jsonl").exists() and len(events(run, "train")) >= 5)
+    wait_for_step(process, run, 5)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=100)
     for rank in (0, 1):
         said = (tmp_path / "log" / f"workerlog.{rank}").read_text()
         assert "stopped by SIGTERM; go on with:" in said and "stopped at once" not in said
     assert find_damage(run / "last") is None
-    steps = [event["step"] for event in events(run, "train")]
+    steps = [event["step"] for event in read_events(run, "train")]
     assert checkpoint.read_state(run / "last")["step"] == steps[-1] >= 5
 
 

@@ -15,9 +15,9 @@ from paddle_ft.training import run as session
 from paddle_ft.training.distributed import launch
 from paddle_ft.training.distributed.sharded_layers import sharded_layers
 from paddle_ft.training.distributed.sharding import assign_owners
-from tests.support.tiny_runs import overrides
-from tests.tasks.classification import test_task as classification
-from tests.training.distributed.test_process_group import PLAIN, events, folder, start
+from tests.support import tiny_classification
+from tests.support.processes import read_events, start_training
+from tests.support.tiny_runs import PLAIN, overrides
 
 SCRIPT = Path(__file__).parent / "sharding_script.py"
 
@@ -67,7 +67,7 @@ def test_weights_without_a_gradient_do_not_decay(tmp_path, stage):
     """BERT's pooler, which a masked language model does not use: in one process AdamW never sees it."""
     texts = tmp_path / "texts.txt"
     texts.write_text("a good film\na fine story\nwe liked this film\na bad film\na poor story\nwe hated this film\n" * 3)
-    sizes = f"model.config={{model_type: bert, {classification.SIZES}}}"
+    sizes = f"model.config={{model_type: bert, {tiny_classification.SIZES}}}"
     data = [f"data.{split}={texts}" for split in ("train", "validation", "test")]
     settings = [f"output_dir={tmp_path / 'run'}", "device=cpu", "model.pretrained=null", sizes, "model.new_vocabulary=120",
                 "data.source=null", *data, "data.cache=false", "task.chunk_size=8", "task.train_chunks=null",
@@ -80,11 +80,11 @@ def test_weights_without_a_gradient_do_not_decay(tmp_path, stage):
 
 def files(place: Path, devices: str, recipe: str, settings: list[str]) -> list[bytes]:
     """What a training leaves: weights, the optimizer's states, the losses of its steps."""
-    process = start(place, "--config", recipe, *(["--devices", devices] if devices else []), *settings)
+    process = start_training("--config", recipe, *(["--devices", devices] if devices else []), *settings, cwd=place)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     last = place / "run" / "last"
-    losses = [event["loss"] for event in events(place / "run", "train")]
+    losses = [event["loss"] for event in read_events(place / "run", "train")]
     return [(last / name).read_bytes() for name in ("model.safetensors", "trainer/optimizer.safetensors")] + [losses]
 
 
@@ -92,7 +92,7 @@ def files(place: Path, devices: str, recipe: str, settings: list[str]) -> list[b
 def test_the_same_weights_and_checkpoints_as_without(tmp_path):
     found = {}
     for stage in ("none", "stage1", "stage2", "stage3"):
-        place = folder(tmp_path, stage)
+        place = tmp_path / stage
         more = (*PLAIN, *TWO_LAYERS, *ODD, *SHORT, f"train.sharding={stage}")
         found[stage] = files(place, "cpu:2", "bart_lcsts", overrides(place, *more))
     assert found["stage1"] == found["none"]
@@ -106,11 +106,11 @@ def test_stage3_computes_the_same_for_other_models(tmp_path, kind):
     """A classifier of two layers; BART with adapters, whose frozen weights are shared too, beside train.recompute."""
     found = {}
     for stage in ("none", "stage3"):
-        place = folder(tmp_path, stage)
+        place = tmp_path / stage
         more = (*ODD, *SHORT, f"train.sharding={stage}")
         if kind == "classifier":
-            rows = [*classification.ROWS, {"text": "a good story", "label": "pos"}]
-            settings = classification.overrides(place, rows, "bert", "model.config.num_hidden_layers=2", *more)
+            rows = [*tiny_classification.ROWS, {"text": "a good story", "label": "pos"}]
+            settings = tiny_classification.overrides(place, rows, "bert", "model.config.num_hidden_layers=2", *more)
             found[stage] = files(place, "cpu:2", "distilbert_sst2", settings)
         else:
             lora = ("model.lora={rank: 2, dropout: 0.1}", f"train.recompute={'true' if stage == 'stage3' else 'false'}")

@@ -1,0 +1,56 @@
+"""A tiny model of every family that the toolkit trains, a padded batch, and what a pass computes."""
+
+import numpy as np
+import paddle
+from paddlenlp.transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    BertConfig,
+    BertForSequenceClassification,
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+    ErnieConfig,
+    ErnieForSequenceClassification,
+    GPTConfig,
+    GPTLMHeadModel,
+    RobertaConfig,
+    RobertaForSequenceClassification,
+)
+
+SIZES = {"vocab_size": 40, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,
+         "max_position_embeddings": 32}  # fmt: skip
+BART = {"vocab_size": 40, "d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4,
+        "decoder_attention_heads": 4, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "max_position_embeddings": 32,
+        "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 2, "forced_eos_token_id": 2}  # fmt: skip
+FAMILIES = {
+    "bert": (BertForSequenceClassification, BertConfig, {**SIZES, "pad_token_id": 1}),
+    "roberta": (RobertaForSequenceClassification, RobertaConfig, {**SIZES, "pad_token_id": 1}),
+    "ernie": (ErnieForSequenceClassification, ErnieConfig, {**SIZES, "pad_token_id": 1}),
+    "distilbert": (DistilBertForSequenceClassification, DistilBertConfig, {**SIZES, "pad_token_id": 1}),
+    "bart": (BartForConditionalGeneration, BartConfig, BART),
+    "gpt": (GPTLMHeadModel, GPTConfig, {**SIZES, "pad_token_id": 1}),
+}
+IDS = np.array([[3, 4, 5, 6, 7, 8, 9], [8, 9, 10, 1, 1, 1, 1], [11, 12, 13, 14, 15, 1, 1]])
+MASK = (IDS != 1).astype("int64")
+TARGETS = np.array([[2, 20, 21, 22], [2, 23, 24, 25], [2, 26, 27, 28]])
+
+
+def make_model(name: str, **config_fields) -> paddle.nn.Layer:
+    """Return a model of a family in evaluation mode, with large random weights that are the same at every call."""
+    model_class, config_class, sizes = FAMILIES[name]
+    paddle.seed(3)
+    model = model_class(config_class(**{**sizes, **config_fields}))
+    for parameter in model.parameters():  # scores far from equal, biases that are not zero
+        parameter.set_value(paddle.randn(parameter.shape) * 0.3)
+    model.eval()
+    return model
+
+
+def output_and_gradients(model, batch: dict) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return a model's output and the gradients of its weighted sum, by parameter name. Clear the gradients."""
+    output = model(**batch)
+    output = output[0] if isinstance(output, tuple) else output
+    (output * paddle.linspace(-1, 1, output.shape[-1])).sum().backward()
+    gradients = {name: p.grad.numpy() for name, p in model.named_parameters() if p.grad is not None}
+    model.clear_gradients()
+    return output.numpy(), gradients

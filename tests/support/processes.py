@@ -1,0 +1,48 @@
+"""Trainings in processes of their own: starting them, waiting for a step, resuming them, and reading their logs."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.support.paths import ROOT
+
+TIMING_FIELDS = ("samples_per_second", "target_tokens_per_second", "memory_mb", "seconds")
+
+
+def start_training(*arguments: str, cwd: Path = ROOT) -> subprocess.Popen:
+    """Start train.py with these arguments, from any working directory."""
+    command = [sys.executable, str(ROOT / "train.py"), *arguments]
+    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def resume_to_the_end(run: Path, resumed_step: int, num_steps: int) -> str:
+    """Resume a stopped run, check that it resumes at this step, and wait for its end. Return its standard error."""
+    process = start_training("--config", f"{run}/config.yaml", "--resume")
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == 0, errors
+    assert f"resuming at step {resumed_step} of {num_steps}" in errors
+    return errors
+
+
+def read_events(run: Path, kind: str | None = None) -> list[dict]:
+    """Return the events of metrics.jsonl, or those of one kind."""
+    lines = (run / "metrics.jsonl").read_text().split("\n")[:-1]  # the last may be half written
+    return [event for event in map(json.loads, lines) if kind in (None, event["event"])]
+
+
+def computed_events(run: Path) -> list[dict]:
+    """Return the events without the fields that differ from run to run: times and memory."""
+    return [{name: value for name, value in event.items() if name not in TIMING_FIELDS} for event in read_events(run)]
+
+
+def wait_for_step(process: subprocess.Popen, run: Path, step: int) -> None:
+    """Wait until a training has logged this step. Fail if it ends before, or takes longer than 100 seconds."""
+    deadline = time.monotonic() + 100
+    while time.monotonic() < deadline and process.poll() is None:
+        if (run / "metrics.jsonl").exists() and any(event["step"] >= step for event in read_events(run, "train")):
+            return
+        time.sleep(0.02)
+    process.kill()
+    raise AssertionError("\n".join(filter(None, process.communicate())))
