@@ -12,7 +12,7 @@ import paddle_ft.reporting
 from paddle_ft.reporting import formats as form
 from paddle_ft.reporting.plots import plot_run
 from paddle_ft.reporting.records import Run, is_number, read_run, score_label, score_names
-from paddle_ft.runs.directory import write_atomically
+from paddle_ft.system.files import write_atomically
 
 EXAMPLES = 10  # best and worst predictions shown of each split
 LONGEST_TEXT = 600  # characters of a source, target or prediction

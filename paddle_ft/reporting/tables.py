@@ -8,12 +8,12 @@ from pathlib import Path
 
 from paddle_ft.reporting.formats import interval, score
 from paddle_ft.reporting.records import is_number
-from paddle_ft.runs.directory import RunDir
+from paddle_ft.runs.directory import RunDirectory
 
 
 def summary(run: Path, samples: int = 3) -> str:
     """Final figures, sample predictions and where the report lies, for the terminal."""
-    results = RunDir(run).results()
+    results = RunDirectory(run).results()
     lines = [""]
     if results.get("sample"):
         lines += ["sample run: text generated for trying, small model from scratch; the figures say that all works, no more", ""]

@@ -9,7 +9,7 @@ import pytest
 
 from paddle_ft.config.load import load_config
 from paddle_ft.data.rows import Rows
-from paddle_ft.runs.directory import RunDir
+from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.world import World
 from paddle_ft.tasks import find_task
@@ -119,7 +119,7 @@ def take(make, tmp_path):
         dataset = task.encode(rows(*["play film the a good bad . play film the a good bad ."] * 2), "train")
         assert len(dataset) == 2 and (dataset.columns["ids"][0] == dataset.columns["ids"][1]).all()
         task.model.train()
-        stepper = Stepper(task, dataset, RunDir(tmp_path), World())
+        stepper = Stepper(task, dataset, RunDirectory(tmp_path), World())
         try:
             done = [stepper.train_step(step)[0] for step in range(stepper.num_steps)]
         finally:
