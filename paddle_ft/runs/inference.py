@@ -16,11 +16,11 @@ from paddle_ft.data.download import ensure
 from paddle_ft.data.rows import Rows
 from paddle_ft.models.adapt import adapt_model
 from paddle_ft.models.bundle import reload_bundle
-from paddle_ft.system.errors import UserError
-from paddle_ft.system.progress import say
 from paddle_ft.runs.directory import RunDirectory
-from paddle_ft.system.files import to_json, write_atomically
 from paddle_ft.runs.integrity import find_damage
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.files import to_json, write_atomically
+from paddle_ft.system.progress import say
 from paddle_ft.system.runtime import choose_device, quiet_frameworks
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Dataset, Task

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddle_ft.system.errors import UserError
-from paddle_ft.system.progress import say
-from paddle_ft.runs.directory import RunDirectory
-from paddle_ft.system.files import to_json, write_atomically
 from paddle_ft.config.schema import BaseConfig
+from paddle_ft.runs.directory import RunDirectory
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.files import to_json, write_atomically
+from paddle_ft.system.progress import say
 
 VARIANT = "variant"
 
@@ -51,7 +51,8 @@ def plans(load: Callable[[list[str]], BaseConfig], options) -> list[Plan]:
 
 def run(plans: list[Plan]) -> str:
     """Trains what is not finished yet, a seed of each plan in turn, writes the tables after each, returns the last as text."""
-    from paddle_ft.training import resume, run as session
+    from paddle_ft.training import resume
+    from paddle_ft.training import run as session
 
     text = ""
     for place in range(len(plans[0].configs)):

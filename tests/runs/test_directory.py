@@ -5,8 +5,8 @@ import os
 import pytest
 
 from paddle_ft.runs.directory import RunDirectory
-from paddle_ft.system.files import write_atomically
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.files import write_atomically
 
 
 def claim(path, resume=False, overwrite=False):

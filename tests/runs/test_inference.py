@@ -11,13 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.paths import ROOT
 from paddle_ft.config.load import load_config
 from paddle_ft.runs import inference
 from paddle_ft.system.errors import UserError
 from paddle_ft.training import run as session
+from tests.support.paths import ROOT
 from tests.support.tiny_runs import PAIRS, overrides, write_pairs
-
 
 
 @pytest.fixture(scope="module")
