@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from paddle_ft.runs.integrity import find_damage, write_directory
+from paddle_ft.system import paddle_compat
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import to_json
 from paddle_ft.system.progress import say
@@ -139,7 +140,7 @@ def load_optimizer(directory: Path, model, optimizer) -> None:
     import paddle
     from safetensors.numpy import load_file
 
-    updated = {parameter.name for parameter in optimizer._parameter_list}
+    updated = {parameter.name for parameter in paddle_compat.optimizer_parameters(optimizer)}
     paddle_names = {name: paddle_name for paddle_name, name in _names(model).items() if paddle_name in updated}
     states: dict = {}
     for key, array in load_file(str(directory / "trainer" / "optimizer.safetensors")).items():
