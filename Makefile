@@ -1,14 +1,17 @@
 # make demo   install what is needed and run the main recipe's sample        make test   install and run the tests
-.PHONY: help setup demo test test-slow lint docs gpu-check clean
+.PHONY: help setup lock demo test test-slow lint docs gpu-check clean
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo $$p; break; }; done)
 REQUIREMENTS ?= requirements.txt
+INSTALLER ?= auto
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(basename $(REQUIREMENTS))
 
 help:
-	@echo "make setup      .venv with the pinned dependencies (GPU: make setup REQUIREMENTS=requirements-gpu.txt, see README)"
+	@echo "make setup      .venv with the locked dependencies (GPU: make setup REQUIREMENTS=requirements-gpu.txt, see README)"
+	@echo "                takes uv where it is installed; INSTALLER=pip takes pip all the same"
+	@echo "make lock       renew setup/*.lock after an edit of requirements*.txt; UPGRADE=1, or UPGRADE=pandas, takes newer versions"
 	@echo "make demo       the main recipe's sample: trains a small model on generated text, prints figures and the report"
 	@echo "make test       the tests (under 12 minutes on 2 cores)"
 	@echo "make test-slow  the long checks"
@@ -18,14 +21,13 @@ help:
 
 setup: $(STAMP)
 
-$(STAMP): requirements-build.txt requirements-base.txt $(REQUIREMENTS) requirements-dev.txt
+$(STAMP): $(wildcard requirements*.txt setup/*.lock setup/*.py)
 	@test -n "$(PYTHON)" || { echo "error: Python 3.10, 3.11 or 3.12 is needed and was not found; set PYTHON=/path/to/python"; exit 2; }
-	@echo "setup: making $(VENV) with $(PYTHON) and installing the pinned dependencies (about 1 GB, a few minutes)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -r requirements-build.txt
-	@$(BIN)/python -m pip install --progress-bar on --no-build-isolation -r $(REQUIREMENTS) -r requirements-dev.txt
-	@rm -f $(VENV)/.installed-* && touch $@
-	@echo "setup: done"
+	@$(PYTHON) -m setup.install $(REQUIREMENTS) --installer $(INSTALLER)
+
+lock:
+	@test -n "$(PYTHON)" || { echo "error: Python 3.10, 3.11 or 3.12 is needed and was not found; set PYTHON=/path/to/python"; exit 2; }
+	@$(PYTHON) -m setup.lock $(if $(UPGRADE),--upgrade $(filter-out 1,$(UPGRADE)))
 
 demo: setup
 	$(BIN)/python train.py --config bart_lcsts --sample --overwrite

@@ -85,7 +85,7 @@ def make_stepper(name: str, collate: Collate, rows: list[dict], steps: int, fold
     from paddle_ft.models import losses
     from paddle_ft.models.build import tie_head
     from paddle_ft.models.bundle import ModelBundle
-    from paddle_ft.runs.directory import RunDir
+    from paddle_ft.runs.directory import RunDirectory
     from paddle_ft.system.world import World
     from paddle_ft.tasks.base import Dataset, Task
     from paddle_ft.tasks.shared.seq2seq import Seq2Seq
@@ -120,4 +120,4 @@ def make_stepper(name: str, collate: Collate, rows: list[dict], steps: int, fold
         task.set_model(ModelBundle(model, None, None, {}))
     task.model.train()
     lengths = np.array([len(row["input_ids"]) for row in rows])
-    return Stepper(task, Dataset("train", rows, {}, lengths), RunDir(folder), World())
+    return Stepper(task, Dataset("train", rows, {}, lengths), RunDirectory(folder), World())

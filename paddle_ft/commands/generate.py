@@ -33,8 +33,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from paddle_ft.runs import inference
-    from paddle_ft.runs.directory import to_json
     from paddle_ft.runs.inference import open_output
+    from paddle_ft.system.files import to_json
 
     as_json = options.jsonl or options.output.endswith(".jsonl")
     if options.stream and (options.output != "-" or as_json):

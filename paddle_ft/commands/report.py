@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from paddle_ft.runs.directory import RunDir
+from paddle_ft.runs.directory import RunDirectory
 
 HELP = "writes a run's plots and report anew"
 
@@ -16,5 +16,5 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from paddle_ft.reporting.page import write_report
 
-    print(write_report(RunDir.existing(options.run).path))
+    print(write_report(RunDirectory.open_existing(options.run).path))
     return 0

@@ -102,12 +102,12 @@ def _leave(exit_code: int = 0) -> None:
 
 def _on_devices(options: argparse.Namespace, config) -> int:
     """Checks what can be checked at once, then starts one process a device with the same arguments."""
-    from paddle_ft.runs.directory import RunDir
+    from paddle_ft.runs.directory import RunDirectory
     from paddle_ft.training.distributed import launch
 
     if options.check:
         raise UserError("--check runs in one process: leave --devices out.")
-    RunDir.claim(config.output_dir, options.resume, options.overwrite).release()
+    RunDirectory.open_for_training(config.output_dir, options.resume, options.overwrite).release()
     flags = [f"--{name}" for name in ("sample", "resume", "overwrite") if getattr(options, name)]
     command = [sys.executable, "-m", "paddle_ft", "train", "--config", options.config, *flags, *options.overrides]
     return launch.run(options.devices, command, Path(config.output_dir) / "logs")

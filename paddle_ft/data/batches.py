@@ -8,6 +8,7 @@ import numpy as np
 
 from paddle_ft.system.errors import UserError
 
+IGNORE_INDEX = -100  # the label of a position without a target
 BUCKET = 100  # batches sorted among themselves by length
 
 

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from itertools import pairwise
 
-from paddle_ft.metrics.text import CJK, CharacterWordTokenizer
+from paddle_ft.data.text import CJK_CHARACTERS, CharacterWordTokenizer, regex_class
 
 # ---------------------------------------------------------------------------------------------------- leftovers of Genius
 # The number of contributors, translations and the title, on the song's first line, with what follows glued on.
@@ -36,7 +36,7 @@ _BARE = re.compile(  # Chorus, Verse 2, Hook (Somebody), Chorus x2; or with a co
     re.IGNORECASE,
 )
 _JOINING = {"and", "feat", "featuring", "ft", "with", "x", "of", "the", "da", "de", "la"}  # in the names of those who sing
-_HAN_RUN = re.compile(rf"[{CJK}]{{5,}}")
+_HAN_RUN = re.compile(rf"[{regex_class(CJK_CHARACTERS)}]{{5,}}")
 
 # ---------------------------------------------------------------------------------------------------- ad-libs
 _ASIDE = re.compile(r"\([^()]*\)|（[^（）]*）")

@@ -9,6 +9,7 @@ import paddle
 import paddle.nn.functional as F
 
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.paddle_compat import layer_norm_epsilon
 
 FEW_ROWS = 32  # up to here the vocabulary product is faster with the head on the left
 
@@ -92,7 +93,7 @@ def joined(*layers: Linear) -> Linear:
 
 
 def norm(layer) -> Norm:
-    return Norm(layer.weight, layer.bias, layer._epsilon)
+    return Norm(layer.weight, layer.bias, layer_norm_epsilon(layer))
 
 
 def residual(x, norm: Norm, before: bool, sublayer):

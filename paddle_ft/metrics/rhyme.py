@@ -6,11 +6,12 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
+from paddle_ft.data.text import HAN, regex_class
 from paddle_ft.system.progress import say
 
 from .text import word_spans
 
-_HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
+_HAN = re.compile(f"[{regex_class(HAN)}]")
 _BETWEEN = re.compile(r"[^\w'*#$@]+")  # parts of a word: sky-high, and/or
 _HIDDEN = re.compile(r"[*#$@]")  # letters that are not shown
 _ASIDES = re.compile(r"(?:[(（][^()（）]*[)）][^\w()（）]*)+$")

@@ -1,1 +1,1 @@
-"""What plots and the report read of a run directory, and the page the report is poured into."""
+"""Plots, tables and the report page of a run, written from the files of its directory."""

@@ -1,17 +1,18 @@
-"""Figures as a reader wants them."""
+"""Numbers and facts of a run as texts for tables and the report."""
 
 from __future__ import annotations
 
 import math
 
-from paddle_ft.reporting.records import SCORE_NAMES, is_number
+from paddle_ft.metrics.registry import find_metric
+from paddle_ft.reporting.records import is_number
+from paddle_ft.system.formatting import format_duration
 
 DASH = "–"
-LOWER_IS_BETTER = ("loss", "perplexity", "ece")
 
 
-def number(value: object, decimals: int = 2) -> str:
-    """12,345 for whole numbers, else `decimals` places; very large and small ones as 1.2e+09; a dash for none."""
+def format_number(value: object, decimals: int = 2) -> str:
+    """Return 12,345 for a whole number, else `decimals` places; 1.2e+09 for very large and small ones; a dash for no number."""
     if not is_number(value):
         return DASH
     if isinstance(value, int):
@@ -23,53 +24,49 @@ def number(value: object, decimals: int = 2) -> str:
     return f"{value:,.{decimals}f}"
 
 
-def score(name: str, value: object) -> str:
-    """Losses with three places, other scores with two; counts beside the scores as whole numbers."""
-    if isinstance(value, int) and name not in SCORE_NAMES:
-        return number(value)
-    places = 3 if name == "loss" else 2
-    return f"{value:,.{places}f}" if is_number(value) and abs(value) < 1e7 else number(value, places)
+def format_score(key: str, value: object) -> str:
+    """Return a metric's value with the places that the registry asks for, a dash for no number."""
+    decimals = find_metric(key).decimals
+    if decimals is None:
+        if isinstance(value, int):
+            return format_number(value)
+        decimals = 2
+    return f"{value:,.{decimals}f}" if is_number(value) and abs(value) < 1e7 else format_number(value, decimals)
 
 
-def interval(ends: object) -> str:
-    """ "[40.1, 42.3] (95 %)", empty where there is none."""
+def format_interval(ends: object) -> str:
+    """Return "[40.1, 42.3] (95 %)", "" where there is no interval."""
     if not (isinstance(ends, list) and len(ends) == 2 and all(map(is_number, ends))):
         return ""
     return f"[{ends[0]:,.1f}, {ends[1]:,.1f}] (95 %)"
 
 
-def duration(seconds: object) -> str:
-    """ "8.3 s", "5 min 7 s", "2 h 3 min" """
-    if not is_number(seconds) or not math.isfinite(seconds):
-        return DASH
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60:,} h {minutes % 60} min"
-
-
-def memory(megabytes: object) -> str:
+def format_memory(megabytes: object) -> str:
+    """Return "900 MB" or "1.5 GB", a dash for no number."""
     if not is_number(megabytes):
         return DASH
     return f"{megabytes / 1024:,.1f} GB" if megabytes >= 1024 else f"{megabytes:,.0f} MB"
 
 
-def fact(name: str, value: object) -> tuple[str, str]:
-    """A name of results.json and its value as label and text, the unit taken from the name's end."""
-    units = {"_seconds": duration, "_mb": memory}
-    for ending, form in units.items():
-        if name.endswith(ending) or name == ending[1:]:
-            label = name.removesuffix(ending) if name.endswith(ending) else "time"
-            return label.replace("_", " "), form(value)
-    label = name.replace("_per_second", " per second").replace("_", " ")
-    if name.endswith("share") and is_number(value):
+def format_seconds(seconds: object) -> str:
+    """Return a duration, a dash for no finite number."""
+    return format_duration(seconds) if is_number(seconds) and math.isfinite(seconds) else DASH
+
+
+def format_fact(key: str, value: object) -> tuple[str, str]:
+    """Return label and text of an entry of results.json. The end of its key tells the unit (_seconds, _mb, share)."""
+    units = {"_seconds": format_seconds, "_mb": format_memory}
+    for ending, as_text in units.items():
+        if key.endswith(ending) or key == ending[1:]:
+            label = key.removesuffix(ending) if key.endswith(ending) else "time"
+            return label.replace("_", " "), as_text(value)
+    label = key.replace("_per_second", " per second").replace("_", " ")
+    if key.endswith("share") and is_number(value):
         return label, f"{100 * value:.1f} %"
     if isinstance(value, bool):
         return label, "yes" if value else "no"
     if is_number(value):
-        return label, number(value, 1)
+        return label, format_number(value, 1)
     if isinstance(value, list):
         return label, ", ".join(str(item) for item in value) or DASH
     return label, DASH if value is None else str(value)

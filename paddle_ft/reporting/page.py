@@ -1,4 +1,7 @@
-"""A run as one HTML file that needs nothing else: figures with their baselines, curves, predictions, configuration."""
+"""Write a run's report: one HTML file that needs no other.
+
+It shows the scores beside their baselines, curves, predictions and the configuration.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +11,29 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-import paddle_ft.reporting
-from paddle_ft.reporting import formats as form
+from paddle_ft.metrics.registry import find_metric, known_metrics
+from paddle_ft.reporting.formats import DASH, format_fact, format_interval, format_number, format_score
 from paddle_ft.reporting.plots import plot_run
-from paddle_ft.reporting.records import Run, is_number, read_run, score_label, score_names
-from paddle_ft.runs.directory import write_atomically
+from paddle_ft.reporting.records import Run, is_number, read_run, score_keys
+from paddle_ft.system.files import write_atomically
 
 EXAMPLES = 10  # best and worst predictions shown of each split
 LONGEST_TEXT = 600  # characters of a source, target or prediction
 
 
 def write_report(run_dir: str | Path) -> Path:
-    """Draws the plots and writes run_dir/report.html, of an unfinished run too: it then says what is missing.
+    """Draw the plots and write run_dir/report.html. For an unfinished run the report says what is missing.
 
-    Returns: the report's path. Raises UserError where `run_dir` holds no run.
+    Returns:
+        The path of the report.
+
+    Raises:
+        UserError: `run_dir` holds no run.
     """
     plots = plot_run(run_dir)
     run = read_run(run_dir)
     page = Environment(
-        loader=FileSystemLoader(Path(paddle_ft.reporting.__file__).parent),
+        loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -41,7 +48,7 @@ def write_report(run_dir: str | Path) -> Path:
         problems=[*run.problems, *_missing(run, plots)],
         tables=_score_tables(run),
         best=_best(run),
-        training=[form.fact(*item) for item in (run.results.get("train") or {}).items()],
+        training=[format_fact(*item) for item in (run.results.get("train") or {}).items()],
         data=_data(run),
         plots=[(path.stem.replace("_", " "), base64.b64encode(path.read_bytes()).decode()) for path in plots],
         predictions=[_examples(split, rows) for split, rows in run.predictions.items() if rows],
@@ -76,11 +83,11 @@ def _best(run: Run) -> str:
     if not is_number(best.get("value")):
         return ""
     name = str(best.get("metric"))
-    return f"{score_label(name)} {form.score(name, best['value'])} at step {form.number(best.get('step'))}"
+    return f"{find_metric(name).title} {format_score(name, best['value'])} at step {format_number(best.get('step'))}"
 
 
 def _score_tables(run: Run) -> list[dict]:
-    """One table a split: a row a score, columns model, before training and baseline, in an unfinished run too."""
+    """Return one table a split: a row a metric, columns for the model, for it before training and for each baseline."""
     final = run.results.get("metrics") or {}
     before, baseline = run.results.get("before_training") or {}, run.results.get("baseline") or {}
     others = run.results.get("other_baselines") or {}
@@ -99,48 +106,57 @@ def _score_tables(run: Run) -> list[dict]:
 
 
 def _latest(events: list[dict]) -> dict[str, dict]:
+    """Return the model's column of an unfinished run: its latest evaluation."""
     latest = events[-1]
     if latest["step"] == 0:
         return {"model": {}}
-    return {f"model at step {form.number(latest['step'])}": latest}
+    return {f"model at step {format_number(latest['step'])}": latest}
 
 
 def _score_table(split: str, columns: dict[str, dict]) -> dict:
-    names = score_names({name: value for metrics in reversed(columns.values()) for name, value in metrics.items()})
+    keys = score_keys({name: value for metrics in reversed(columns.values()) for name, value in metrics.items()})
     rows = []
-    for name in names:
-        cells = [(form.score(name, metrics.get(name)), form.interval(metrics.get(f"{name}_ci"))) for metrics in columns.values()]
-        rows.append({"label": score_label(name), "lower": name in form.LOWER_IS_BETTER, "cells": cells})
+    for key in keys:
+        cells = [(format_score(key, metrics.get(key)), format_interval(metrics.get(f"{key}_ci"))) for metrics in columns.values()]
+        metric = find_metric(key)
+        rows.append({"label": metric.title, "lower": metric.lower_is_better, "cells": cells})
     notes = {name: value for metrics in columns.values() for name, value in metrics.items() if _is_note(name, value)}
-    return {"split": split, "columns": list(columns), "rows": rows, "notes": [form.fact(*note) for note in notes.items()]}
+    return {"split": split, "columns": list(columns), "rows": rows, "notes": [format_fact(*note) for note in notes.items()]}
 
 
 def _is_note(name: str, value: object) -> bool:
+    """Return whether an entry says how something was measured, such as the name of a tokenizer."""
     return isinstance(value, str) and name not in ("event", "split")
 
 
 def _data(run: Run) -> dict:
-    """results.json's "data": facts of each split as a table with a column a split, all others as a list."""
+    """Return the "data" of results.json as a table with a column a split, and a list of what belongs to no split."""
     data = run.results.get("data") or {}
     splits = {name: facts for name, facts in data.items() if isinstance(facts, dict)}
     names = list(dict.fromkeys(name for facts in splits.values() for name in facts))
     rows = []
     for name in names:
-        cells = [form.fact(name, facts[name])[1] if name in facts else form.DASH for facts in splits.values()]
-        rows.append((form.fact(name, None)[0], cells))
-    others = [form.fact(name, value) for name, value in data.items() if name not in splits]
+        cells = [format_fact(name, facts[name])[1] if name in facts else DASH for facts in splits.values()]
+        rows.append((format_fact(name, None)[0], cells))
+    others = [format_fact(name, value) for name, value in data.items() if name not in splits]
     return {"splits": list(splits), "rows": rows, "others": others}
 
 
+def _ranking_key(row: dict) -> str | None:
+    """Return the number that predictions are ranked by: the first that is a known metric, else the first of all."""
+    numbers = [key for key, value in row.items() if is_number(value)]
+    known = known_metrics()
+    return next((key for key in numbers if key in known and known[key].in_report), next(iter(numbers), None))
+
+
 def _examples(split: str, rows: list[dict]) -> dict:
-    """The best and worst predictions by their score; all of them, best first, where there are few."""
-    numbers = [name for name, value in rows[0].items() if is_number(value)]
-    score = next((name for name in ("rougeL", "perplexity") if name in numbers), next(iter(numbers), None))
-    sign = 1 if score in form.LOWER_IS_BETTER else -1
+    """Return the best and worst predictions by their score; all of them, best first, where there are few."""
+    score = _ranking_key(rows[0])
     if score is None:
         groups = [(f"The first {min(len(rows), EXAMPLES)} of {len(rows):,}", rows[:EXAMPLES])]
     else:
-        ranked = sorted((row for row in rows if is_number(row.get(score))), key=lambda row: sign * row[score])
+        lower = find_metric(score).lower_is_better
+        ranked = sorted((row for row in rows if is_number(row.get(score))), key=lambda row: row[score] if lower else -row[score])
         if len(ranked) <= 2 * EXAMPLES:
             groups = [(f"All {len(ranked)}, best first", ranked)]
         else:
@@ -154,12 +170,12 @@ def _examples(split: str, rows: list[dict]) -> dict:
 
 def _card(row: dict, score: str | None) -> dict:
     fields = [(name.replace("_", " "), _clip(value)) for name, value in row.items() if name != score]
-    headline = f"{score_label(score)} {form.score(score, row[score])}" if score else ""
+    headline = f"{find_metric(score).title} {format_score(score, row[score])}" if score else ""
     return {"headline": headline, "fields": fields}
 
 
 def _clip(value: object) -> str:
-    text = form.number(value, 3) if is_number(value) else str(value)
+    text = format_number(value, 3) if is_number(value) else str(value)
     if len(text) <= LONGEST_TEXT:
         return text
     return f"{text[:LONGEST_TEXT]}… ({len(text):,} characters)"

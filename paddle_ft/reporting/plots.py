@@ -1,4 +1,7 @@
-"""Pictures of a run: loss, learning rate, scores, perplexity, confusion matrices. Needs no display, keeps no state."""
+"""Draw a run's plots: loss, learning rate, scores, perplexity, confusion matrices.
+
+Matplotlib's figures are made without pyplot, so no display is needed and no state is kept.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from paddle_ft.reporting.records import SCORE_NAMES, Run, is_number, read_run, score_label, score_names
+from paddle_ft.metrics.registry import find_metric
+from paddle_ft.reporting.records import Run, is_number, read_run, score_keys
 
-# Okabe & Ito (2008): told apart by colour-blind readers too
+# Okabe & Ito (2008), Color Universal Design: readers with colour blindness can tell them apart
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 GREY = "#777777"
-MANY_POINTS = 60  # from here on: no markers, and a smoothed line over the raw one
+MANY_POINTS = 60  # from here on a curve has no markers, and a smoothed line over the raw one
 ROUGE = ("rouge1", "rouge2", "rougeL")
 
 
 def plot_run(run_dir: str | Path) -> list[Path]:
-    """Draws run_dir/plots/*.png from metrics.jsonl and results.json; what has no data gets no picture.
+    """Draw run_dir/plots/*.png from metrics.jsonl and results.json. A plot without data is left out.
 
-    Returns: the pictures' paths, in reading order. Raises UserError where `run_dir` holds no run.
+    Returns:
+        The paths of the plots, in reading order.
+
+    Raises:
+        UserError: `run_dir` holds no run.
     """
     run = read_run(run_dir)
     figures = {
@@ -43,20 +51,21 @@ def plot_run(run_dir: str | Path) -> list[Path]:
 
 
 def _series(events: list[dict], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Steps and values of the events that have the value."""
+    """Return steps and values of the events that have the value."""
     points = [(event["step"], event[name]) for event in events if is_number(event.get(name))]
     steps, values = zip(*points, strict=True) if points else ((), ())
     return np.array(steps), np.array(values, dtype=np.float64)
 
 
 def _curves(run: Run, name: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The series of each split that has one; a split scored before training alone is no curve, where others are."""
+    """Return the series of each split that has one. Beside real curves, a split with a single point is left out."""
     found = {split: _series(events, name) for split, events in run.evaluations.items()}
     fewest = 2 if any(len(steps) > 1 for steps, _ in found.values()) else 1
     return {split: series for split, series in found.items() if len(series[0]) >= fewest}
 
 
 def _axes(title: str, y_label: str) -> tuple[Figure, Axes]:
+    """Return an empty plot over optimizer steps."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
@@ -70,7 +79,7 @@ def _axes(title: str, y_label: str) -> tuple[Figure, Axes]:
 
 
 def _number_steps(figure: Figure) -> Figure:
-    """Whole numbers along the steps; the one step alone where there is no second."""
+    """Put whole numbers along the steps; where there is one step only, that one."""
     axes = figure.axes[0]
     steps = {float(step) for line in axes.lines if line.get_marker() != "None" for step in line.get_xdata()}
     if len(steps) == 1:
@@ -87,7 +96,7 @@ def _line(axes: Axes, steps: np.ndarray, values: np.ndarray, colour: str, label:
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:
-    """Mean over a centred window of a twentieth of the points, cut off at both ends."""
+    """Return the means over a centred window of a twentieth of the points. At both ends the window is shorter."""
     half = max(1, len(values) // 40)
     total = np.concatenate([[0.0], np.cumsum(values)])
     index = np.arange(len(values))
@@ -102,7 +111,7 @@ def _loss(run: Run) -> Figure | None:
     evaluated = _curves(run, "loss")
     if not len(train) and not evaluated:
         return None
-    figure, axes = _axes("Loss", "loss (nats)")
+    figure, axes = _axes("Loss", f"loss ({find_metric('loss').unit})")
     if len(train) >= MANY_POINTS:
         axes.plot(train_steps, train, color=COLOURS[0], alpha=0.25, linewidth=0.8)
         _line(axes, train_steps, _smooth(train), COLOURS[0], "training (smoothed)")
@@ -130,20 +139,19 @@ def _main_split(run: Run) -> str | None:
 
 
 def _scores(run: Run) -> Figure | None:
-    """Scores in percent over the steps, the baseline of each as a dotted line, the best step marked."""
+    """Draw the scores over the steps, the baseline of each as a dotted line, and mark the best step."""
     split = _main_split(run)
     if split is None:
         return None
-    found = score_names({name: value for event in run.evaluations[split] for name, value in event.items()})
-    names = [name for name in ROUGE if name in found]
-    names = names or [name for name in found if name in SCORE_NAMES and name not in ("loss", "perplexity")]
+    keys = score_keys({key: value for event in run.evaluations[split] for key, value in event.items()})
+    names = [key for key in ROUGE if key in keys] or [key for key in keys if find_metric(key).in_plot]
     if not names:
         return None
     figure, axes = _axes(f"Scores on {split}", "score (0-100)")
     baseline = run.results.get("baseline") or {}
     for colour, name in zip(COLOURS, names, strict=False):
         steps, values = _series(run.evaluations[split], name)
-        _line(axes, steps, values, colour, score_label(name))
+        _line(axes, steps, values, colour, find_metric(name).title)
         level = (baseline.get(split) or {}).get(name)
         if is_number(level):
             axes.axhline(level, color=colour, linestyle=":", linewidth=1.2)
@@ -157,14 +165,14 @@ def _scores(run: Run) -> Figure | None:
 def _mark_best(run: Run, axes: Axes, names: list[str]) -> None:
     best = run.results.get("best") or {}
     if best.get("metric") in names and is_number(best.get("step")):
-        axes.axvline(best["step"], color=GREY, linestyle="--", linewidth=1, label=f"best {score_label(best['metric'])}")
+        axes.axvline(best["step"], color=GREY, linestyle="--", linewidth=1, label=f"best {find_metric(best['metric']).title}")
 
 
 def _perplexity(run: Run) -> Figure | None:
     found = _curves(run, "perplexity")
     if not found:
         return None
-    figure, axes = _axes("Perplexity (lower is better)", "perplexity per token")
+    figure, axes = _axes("Perplexity (lower is better)", f"perplexity {find_metric('perplexity').unit}")
     for colour, (split, (steps, values)) in zip(COLOURS, found.items(), strict=False):
         _line(axes, steps, values, colour, split)
     if max(values.max() / max(values.min(), 1e-9) for _, values in found.values()) > 10:
@@ -184,7 +192,10 @@ def _confusion_matrices(run: Run) -> dict[str, Figure]:
 
 
 def _confusion_matrix(matrix: np.ndarray, split: str, names: list[str] | None) -> Figure:
-    """Colours are shares of a row (of a true class), figures are counts. Names that need a CJK font become numbers."""
+    """Draw one matrix: colours are shares of a row (of a true class), numbers are counts.
+
+    Class names beyond ASCII become numbers, because Matplotlib's own font has no Chinese characters.
+    """
     classes = len(matrix)
     if not names or len(names) != classes:
         names = [str(index) for index in range(classes)]

@@ -1,4 +1,7 @@
-"""Reads a run directory as it is: finished or not, with lines cut off by a crash or steps done twice after a resume."""
+"""Read a run directory into one record.
+
+The run may be unfinished. A crash may have cut off a line, and after a resume steps may stand there twice.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,23 @@ from pathlib import Path
 
 import yaml
 
+from paddle_ft.metrics.registry import known_metrics
 from paddle_ft.system.errors import UserError
 
+# what a logged evaluation holds beside its scores
+EVENT_FIELDS = ("step", "epoch", "seconds", "examples", "rows", "samples_per_second", "target_tokens_per_second")
 
 @dataclass
 class Run:
-    """Everything a run directory says about itself; what is missing is empty.
+    """The content of a run directory. What is missing is empty.
 
     Attributes:
-        train: events of the training log, by step, each step once (its last writing counts).
-        evaluations: split -> events of its evaluations, by step; step 0 is before training.
+        path: the directory.
+        config_text: config.yaml as it is.
+        config: the same, parsed.
+        train: training events in the order of their steps, each step once (the last one logged counts).
+        evaluations: split -> events of its evaluations in the order of their steps; step 0 is before training.
+        results: results.json.
         predictions: split -> rows of predictions-<split>.jsonl.
         problems: what could not be read, one sentence each.
     """
@@ -33,7 +43,11 @@ class Run:
 
 
 def read_run(path: str | Path) -> Run:
-    """Raises UserError where the directory is not there or holds no run (neither config.yaml nor metrics.jsonl)."""
+    """Return what the directory of a run holds.
+
+    Raises:
+        UserError: there is no such directory, or it holds neither config.yaml nor metrics.jsonl.
+    """
     run = Run(Path(path))
     if not run.path.is_dir():
         raise UserError(f"{path}: there is no such run directory.")
@@ -76,7 +90,7 @@ def _read_results(run: Run) -> None:
 
 
 def _read_events(run: Run) -> None:
-    """Sorts metrics.jsonl by kind and step. After a resume a step can stand there twice: the later line counts."""
+    """Sort the events of metrics.jsonl by kind and step. Where a step stands there twice, the later line counts."""
     file = run.path / "metrics.jsonl"
     if not file.exists():
         run.problems.append("metrics.jsonl is missing: training has logged nothing.")
@@ -96,7 +110,7 @@ def _read_events(run: Run) -> None:
 
 
 def _json_lines(file: Path, problems: list[str]) -> list[dict]:
-    """The file's JSON objects. A line cut off in the middle is left out and told of."""
+    """Return the file's JSON objects. Lines that are none are left out and reported in `problems`."""
     rows, broken = [], []
     for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").split("\n"), start=1):
         if not line.strip():
@@ -116,32 +130,13 @@ def _json_lines(file: Path, problems: list[str]) -> list[dict]:
 
 
 def is_number(value: object) -> bool:
+    """Return whether a value is an int or a float. True and False are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-SCORE_NAMES = {
-    "rouge1": "ROUGE-1",
-    "rouge2": "ROUGE-2",
-    "rougeL": "ROUGE-L",
-    "rougeLsum": "ROUGE-Lsum",
-    "bleu4": "BLEU-4",
-    "accuracy": "accuracy",
-    "f1": "F1",
-    "f1_macro": "macro F1",
-    "matthews": "Matthews correlation",
-    "ece": "calibration error (ECE)",
-    "perplexity": "perplexity",
-    "loss": "loss",
-}
-_NOT_SCORES = ("step", "epoch", "seconds", "examples", "rows", "tokens", "samples_per_second", "target_tokens_per_second")
-
-
-def score_names(metrics: dict) -> list[str]:
-    """The numbers of an evaluation, in a reader's order: known scores first, loss last of them, then others by name."""
-    present = [name for name, value in metrics.items() if is_number(value) and name not in _NOT_SCORES]
-    known = [name for name in SCORE_NAMES if name in present]
-    return known + sorted(name for name in present if name not in SCORE_NAMES)
-
-
-def score_label(name: str) -> str:
-    return SCORE_NAMES.get(name, name.replace("_", " "))
+def score_keys(metrics: dict) -> list[str]:
+    """Return the keys of an evaluation's scores: known metrics in the registry's order, then others by name."""
+    known = known_metrics()
+    present = [key for key, value in metrics.items() if is_number(value) and key not in EVENT_FIELDS]
+    shown = [key for key, metric in known.items() if key in present and metric.in_report]
+    return shown + sorted(key for key in present if key not in known)

@@ -1,4 +1,4 @@
-"""Figures as a person reads them on a terminal."""
+"""Tables for the terminal: the scores of a run, and guesses of masked words."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from paddle_ft.reporting.formats import interval, score
+from paddle_ft.reporting.formats import format_interval, format_score
 from paddle_ft.reporting.records import is_number
-from paddle_ft.runs.directory import RunDir
+from paddle_ft.runs.directory import RunDirectory
 
 
 def summary(run: Path, samples: int = 3) -> str:
-    """Final figures, sample predictions and where the report lies, for the terminal."""
-    results = RunDir(run).results()
+    """Return what `train` prints at the end: final scores, a few predictions, the paths of model and report.
+
+    Args:
+        run: directory of a finished run.
+        samples: number of predictions.
+    """
+    results = RunDirectory(run).results()
     lines = [""]
     if results.get("sample"):
         lines += ["sample run: text generated for trying, small model from scratch; the figures say that all works, no more", ""]
@@ -31,7 +36,12 @@ def summary(run: Path, samples: int = 3) -> str:
 
 
 def split_table(split: str, metrics: dict, results: dict) -> list[str]:
-    """One split's figures: trained with its 95 % interval, before training, baselines, side by side."""
+    """Return the lines of one split's table, a row a metric.
+
+    Args:
+        metrics: the trained model's, with intervals under "<key>_ci".
+        results: as results.json; "before_training", "baseline" and "other_baselines" give further columns.
+    """
     names = [name for name, value in metrics.items() if is_number(value)]
     before = results.get("before_training", {}).get(split, {})
     baseline = results.get("baseline", {})
@@ -42,20 +52,20 @@ def split_table(split: str, metrics: dict, results: dict) -> list[str]:
     for title, values in columns.items():
         parts.append(_column([title, *(_cell(name, values.get(name)) for name in names)], str.rjust))
         if title == "trained":
-            parts[-1] = _beside(parts[-1], ["", *(interval(metrics.get(f"{name}_ci")) for name in names)])
+            parts[-1] = _beside(parts[-1], ["", *(format_interval(metrics.get(f"{name}_ci")) for name in names)])
     return [*("  ".join(line).rstrip() for line in zip(*parts, strict=True)), ""]
 
 
 def _column(texts: list[str], align: Callable[[str, int], str]) -> list[str]:
-    """All texts as wide as the widest."""
+    """Pad all texts to the widest."""
     width = max(map(len, texts))
     return [align(text, width) for text in texts]
 
 
 def _beside(texts: list[str], notes: list[str]) -> list[str]:
-    """Each text with its note behind it, where there are notes at all."""
+    """Append its note to each text. Without any note the texts stay as they are."""
     return [f"{text} {note}" for text, note in zip(texts, _column(notes, str.ljust), strict=True)] if any(notes) else texts
 
 
 def _cell(name: str, value) -> str:
-    return score(name, value) if is_number(value) else "-"
+    return format_score(name, value) if is_number(value) else "-"

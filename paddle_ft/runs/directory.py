@@ -1,4 +1,4 @@
-"""The run directory: who may write into it, what is in it, and how a file appears there whole or not at all."""
+"""The directory of a run: who may write into it, and what is in it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.files import WriteError, to_json, write_atomically
 
 LOCK = ".lock"
 # what a run writes, beside predictions-*.jsonl and checkpoint-*
@@ -19,55 +19,14 @@ WRITTEN = (
 )  # fmt: skip
 
 
-class WriteError(UserError):
-    """A file of the run could not be written: a full disk, a directory that has gone."""
-
-    @classmethod
-    def of(cls, path: Path, error: OSError) -> WriteError:
-        return cls(f"{path}: cannot be written: {error.strerror or error}.")
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a file under another name in the same folder, flushes it to disk, and renames it. Raises WriteError."""
-    try:
-        _write(path, text)
-    except OSError as error:
-        raise WriteError.of(path, error) from None
-
-
-def _write(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.tmp-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _plain(value: Any) -> Any:
-    """NumPy scalars and paths to what JSON knows."""
-    if hasattr(value, "item"):
-        return value.item()
-    return str(value)
-
-
-def to_json(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent, default=_plain)
-
-
-class RunDir:
+class RunDirectory:
     """Paths and files of one run.
 
     config.yaml, metrics.jsonl, results.json, predictions-<split>.jsonl, best/, last/, plots/, report.html, texts/
     """
 
     def __init__(self, path: str | Path, silent: bool = False):
-        """`silent`: nothing is written; for the processes beside the first of a training on several devices."""
+        """silent: write nothing. This is for all ranks but rank 0 of a training in several processes."""
         self.path = Path(path).expanduser()
         self.silent = silent
         self.lock = None
@@ -80,8 +39,12 @@ class RunDir:
         return self.path / "metrics.jsonl"
 
     @classmethod
-    def claim(cls, path: str, resume: bool, overwrite: bool) -> RunDir:
-        """Opens the directory for a training. Raises UserError if that would overwrite something, or cannot be written."""
+    def open_for_training(cls, path: str, resume: bool, overwrite: bool) -> RunDirectory:
+        """Open the directory for a training, and lock it.
+
+        Raises:
+            UserError: the training would overwrite something, or the directory cannot be written.
+        """
         run = cls(path)
         if run.path.exists() and not run.path.is_dir():
             raise UserError(f"output_dir: {path} is a file; name a directory.")
@@ -104,7 +67,7 @@ class RunDir:
         return run
 
     def _take_lock(self) -> None:
-        """One process trains in a directory at a time; the lock goes with the process that holds it."""
+        """Make sure that only one process trains in the directory. The lock ends with the process that holds it."""
         self.lock = open(self.path / LOCK, "w")  # noqa: SIM115 held as long as the run
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -113,7 +76,7 @@ class RunDir:
             raise UserError(f"output_dir: another process is training in {self.path} right now. Use another output_dir.") from None
 
     def release(self) -> None:
-        """Gives the directory back; an empty one that was made for a training which did not start goes too."""
+        """Unlock the directory. Remove it if it is empty, as it is when the training did not start."""
         if self.lock is not None:
             (self.path / LOCK).unlink(missing_ok=True)
             self.lock.close()
@@ -122,17 +85,19 @@ class RunDir:
             self.path.rmdir()
 
     def is_run(self) -> bool:
+        """Tell whether the directory holds a run."""
         return (self.path / "config.yaml").is_file()
 
     @classmethod
-    def existing(cls, path: str | Path) -> RunDir:
-        """The run in a directory. Raises UserError if there is none."""
+    def open_existing(cls, path: str | Path) -> RunDirectory:
+        """Return the run in a directory. Raise UserError if there is none."""
         run = cls(path)
         if not run.is_run():
             raise UserError(f"{path}: this is not a run's directory (no config.yaml in it).")
         return run
 
     def check_writable(self) -> None:
+        """Make the directory. Raise UserError if it cannot be written."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
@@ -143,7 +108,7 @@ class RunDir:
             ) from None
 
     def clear(self) -> None:
-        """Removes what an earlier run left, and only that. The lock stays."""
+        """Remove what an earlier run wrote, and nothing else. The lock stays."""
         import shutil
 
         leftovers = [self.path / name for name in WRITTEN]
@@ -155,31 +120,33 @@ class RunDir:
                 path.unlink(missing_ok=True)
 
     def log(self, event: dict) -> None:
-        """Appends one line to metrics.jsonl."""
+        """Append one line to metrics.jsonl."""
         if self.silent:
             return
         try:
             with open(self.metrics, "a", encoding="utf-8") as file:
                 file.write(to_json(event) + "\n")
         except OSError as error:
-            raise WriteError.of(self.metrics, error) from None
+            raise WriteError.from_os_error(self.metrics, error) from None
 
     def metrics_size(self) -> int:
-        """Bytes of metrics.jsonl so far: a checkpoint remembers it, so that a resumed run repeats no line."""
+        """Return the size of metrics.jsonl in bytes. A checkpoint stores it, so that a resumed run repeats no line."""
         return self.metrics.stat().st_size if self.metrics.exists() else 0
 
     def cut_metrics(self, size: int) -> None:
+        """Cut metrics.jsonl back to `size` bytes."""
         if not self.silent and self.metrics.exists() and self.metrics.stat().st_size > size:
             os.truncate(self.metrics, size)
 
     def events(self) -> list[dict]:
-        """All whole lines of metrics.jsonl."""
+        """Return all complete lines of metrics.jsonl."""
         if not self.metrics.exists():
             return []
         lines = self.metrics.read_text(encoding="utf-8").split("\n")[:-1]
         return [json.loads(line) for line in lines if line]
 
     def results(self) -> dict:
+        """Return the content of results.json, {} where there is none. Raise UserError if it is damaged."""
         path = self.path / "results.json"
         if not path.exists():
             return {}
@@ -189,22 +156,25 @@ class RunDir:
             raise UserError(f"{path}: this file is damaged: {error}. Delete it, or start the run again with --overwrite.") from None
 
     def write_config(self, text: str) -> None:
+        """Write config.yaml."""
         if not self.silent:
             write_atomically(self.path / "config.yaml", text)
 
     def write_texts(self, files: dict[str, str]) -> None:
-        """Writes what a task keeps of its data, by file name, into texts/."""
+        """Write what a task keeps of its data into texts/: file name -> content."""
         if files and not self.silent:
             (self.path / "texts").mkdir(exist_ok=True)
             for name, text in files.items():
                 write_atomically(self.path / "texts" / name, text)
 
     def write_results(self, results: dict) -> None:
+        """Write results.json."""
         if self.silent:
             return
         write_atomically(self.path / "results.json", to_json(results, indent=2) + "\n")
 
     def write_predictions(self, split: str, rows: list[dict]) -> None:
+        """Write predictions-<split>.jsonl, one JSON object a line."""
         if self.silent:
             return
         text = "".join(to_json(row) + "\n" for row in rows)

@@ -1,4 +1,4 @@
-"""A finished run put to use: evaluation on any data, predictions for new texts."""
+"""Use a finished run: score it on any data, and predict for new texts."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from paddle_ft.data.download import ensure
 from paddle_ft.data.rows import Rows
 from paddle_ft.models.adapt import adapt_model
 from paddle_ft.models.bundle import reload_bundle
-from paddle_ft.system.errors import UserError
-from paddle_ft.system.progress import say
-from paddle_ft.runs.directory import RunDir, to_json, write_atomically
+from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import find_damage
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.files import to_json, write_atomically
+from paddle_ft.system.progress import say
 from paddle_ft.system.runtime import choose_device, quiet_frameworks
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Dataset, Task
@@ -28,8 +29,8 @@ from paddle_ft.tasks.shared.rows import load_rows
 
 
 def open_run(path: str, overrides: list[str] = ()) -> Task:
-    """The task of a run with its best model loaded. Raises UserError if there is none."""
-    run = RunDir.existing(path)
+    """Return the task of a run with its best model loaded. Raise UserError if there is none."""
+    run = RunDirectory.open_existing(path)
     directory = next((run / name for name in ("best", "last") if (run / name).is_dir()), None)
     if directory is None:
         raise UserError(f"{path}: this run has no model yet (neither best/ nor last/).")
@@ -44,25 +45,33 @@ def open_run(path: str, overrides: list[str] = ()) -> Task:
 
 
 def evaluate(path: str, split: str | None, overrides: list[str], output: str | None) -> tuple[str, dict, dict]:
-    """Scores a run's best model. Returns the split, its metrics, and {"name", split: metrics} of the baseline."""
+    """Score a run's best model.
+
+    Args:
+        path: the run's directory.
+        split: which split; None means test, or validation where there is no test split.
+        output: a file for the predictions, one JSON object a line.
+
+    Returns:
+        The split, its metrics, and the baseline as {"name": ..., split: metrics}.
+    """
     if output and not (Path(output).parent.is_dir() and os.access(Path(output).parent, os.W_OK)):
         raise UserError(f"--output {output}: there is no folder {Path(output).parent} that can be written to.")
     task = open_run(path, overrides)
-    rows = _rows(task, split)
-    found = next((name for name in ([split] if split else ["test", "validation"]) if name in rows), None)
-    if found is None:
+    rows = _load_rows(task, split)
+    chosen = next((name for name in ([split] if split else ["test", "validation"]) if name in rows), None)
+    if chosen is None:
         raise UserError(f"{path}: there is no data for {split or 'test or validation'}: give it, e.g. data.test=FILE.")
-    split = found
-    dataset = task.encode(rows[split], split)
-    scores = evaluate_task(task, dataset, f"evaluate {split}")
-    baseline = _baseline(task, dataset, rows)
+    dataset = task.encode(rows[chosen], chosen)
+    scores = evaluate_task(task, dataset, f"evaluate {chosen}")
+    baseline = _main_baseline(task, dataset, rows)
     if output:
         write_atomically(Path(output), "".join(to_json(row) + "\n" for row in scores.predictions))
-    return split, scores.metrics, baseline
+    return chosen, scores.metrics, baseline
 
 
-def _rows(task: Task, split: str | None) -> dict[str, Rows]:
-    """Rows by split; only of the one asked for, where the others cannot be had any more."""
+def _load_rows(task: Task, split: str | None) -> dict[str, Rows]:
+    """Return the rows by split, or only those of the wanted split where the others cannot be had any more."""
     data = task.config.data
     try:
         ensure(source.wanted_files(data))
@@ -75,7 +84,7 @@ def _rows(task: Task, split: str | None) -> dict[str, Rows]:
         return {split: task.prepare_split(loaded, split)}
 
 
-def _baseline(task: Task, dataset: Dataset, rows: dict[str, Rows]) -> dict:
+def _main_baseline(task: Task, dataset: Dataset, rows: dict[str, Rows]) -> dict:
     if "train" not in rows:
         return {}
     train = dataset if dataset.split == "train" else task.encode(rows["train"], "train")
@@ -84,10 +93,16 @@ def _baseline(task: Task, dataset: Dataset, rows: dict[str, Rows]) -> dict:
 
 
 def predict(path: str, input_name: str, output_name: str, overrides: list[str], chunk_batches: int = 8) -> None:
-    """Reads texts, writes predictions in the same order, some batches at a time, so that input may be endless."""
+    """Read texts and write predictions in the same order, some batches at a time, so that the input may be endless.
+
+    Args:
+        path: the run's directory.
+        input_name, output_name: files, or "-" for standard input and output.
+        chunk_batches: how many batches are read before their predictions are written.
+    """
     if "-" not in (input_name, output_name) and Path(output_name).resolve() == Path(input_name).resolve():
         raise UserError(f"--output {output_name}: this is the input file; it would be lost. Name another.")
-    config = load_config(str(RunDir.existing(path) / "config.yaml"), overrides)
+    config = load_config(str(RunDirectory.open_existing(path) / "config.yaml"), overrides)
     texts = inputs.texts(input_name, inputs.Columns.of(find_task(config.task.name).required_fields[0], config.data.columns or {}))
     first = next(texts, None)  # before the model is loaded
     task = open_run(path, overrides)
@@ -115,7 +130,10 @@ def predict(path: str, input_name: str, output_name: str, overrides: list[str], 
 
 
 def row_writer(out: TextIO, name: str, line: Callable[[dict], str]) -> Callable[[dict], None]:
-    """Writes a prediction: as a row of a table with a header where the file is named .csv or .tsv, else as line() gives it."""
+    """Return a function that writes one prediction.
+
+    In a .csv or .tsv file it writes a row of a table with a header, else the text that `line` returns.
+    """
     separator = {".csv": ",", ".tsv": "\t"}.get(Path(name).suffix)
     if separator is None:
         return lambda row: out.write(line(row) + "\n")
@@ -132,7 +150,10 @@ def row_writer(out: TextIO, name: str, line: Callable[[dict], str]) -> Callable[
 
 
 def open_output(name: str, shown: str | None = None) -> TextIO:
-    """shown: the name to speak of, where `name` is a temporary one."""
+    """Open a file for writing; "-" is standard output.
+
+    shown: the name to use in error messages, where `name` is a temporary one.
+    """
     if name == "-":
         sys.stdout.reconfigure(encoding="utf-8")
         return sys.stdout

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddle_ft.system.errors import UserError
-from paddle_ft.system.progress import say
-from paddle_ft.runs.directory import RunDir, to_json, write_atomically
 from paddle_ft.config.schema import BaseConfig
+from paddle_ft.runs.directory import RunDirectory
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.files import to_json, write_atomically
+from paddle_ft.system.progress import say
 
 VARIANT = "variant"
 
@@ -36,7 +37,7 @@ def plans(load: Callable[[list[str]], BaseConfig], options) -> list[Plan]:
     folder = Path(first.output_dir)
     if not any(given.startswith("output_dir=") for given in options.overrides):
         folder = folder.with_name(f"{folder.name}_seeds")  # beside the recipe's single run
-    if RunDir(folder).is_run():
+    if RunDirectory(folder).is_run():
         raise UserError(f"output_dir: {folder} is a run itself; name a folder for all seeds with output_dir=ANOTHER.")
     found = []
     for more, place in ([[], folder], [options.against, folder / VARIANT])[: 2 if options.against else 1]:
@@ -50,13 +51,14 @@ def plans(load: Callable[[list[str]], BaseConfig], options) -> list[Plan]:
 
 def run(plans: list[Plan]) -> str:
     """Trains what is not finished yet, a seed of each plan in turn, writes the tables after each, returns the last as text."""
-    from paddle_ft.training import resume, run as session
+    from paddle_ft.training import resume
+    from paddle_ft.training import run as session
 
     text = ""
     for place in range(len(plans[0].configs)):
         for plan in plans:
             config = plan.configs[place]
-            directory = RunDir(config.output_dir)
+            directory = RunDirectory(config.output_dir)
             say(f"seed {config.seed} ({place + 1} of {len(plan.configs)}) of {plan.title}: {directory.path}")
             if directory.is_run():
                 resume.refuse_other_config(config, directory)
@@ -71,7 +73,7 @@ def run(plans: list[Plan]) -> str:
 # ---------------------------------------------------------------------------------------------------- tables
 def write_tables(plans: list[Plan]) -> str:
     """Writes repeat.json and repeat.md beside the seeds' folders. Returns the latter."""
-    finished = [{config.seed: RunDir(config.output_dir).results() for config in plan.configs} for plan in plans]
+    finished = [{config.seed: RunDirectory(config.output_dir).results() for config in plan.configs} for plan in plans]
     finished = [{seed: one for seed, one in results.items() if one.get("status") == "finished"} for results in finished]
     content = {"recipe": plans[0].configs[0].recipe, "seeds": sorted(finished[0]), "runs": {}}
     blocks = []

@@ -14,13 +14,12 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from paddle_ft.data.batches import pad
+from paddle_ft.data.batches import IGNORE_INDEX, pad
 from paddle_ft.data.blocks import BlockRows, cut_blocks
 from paddle_ft.data.rows import Rows
 from paddle_ft.models.request import ModelRequest
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks.base import Dataset, TaskOptions
-from paddle_ft.tasks.masked_lm.masking import IGNORE
 from paddle_ft.tasks.shared.language_modeling import LanguageModel
 
 BOS, EOS, PAD = "<BOS>", "<EOS>", "<PAD>"
@@ -119,10 +118,10 @@ class CausalLM(LanguageModel):
         those tokens. Padding is no target, though it is a token."""
         multiple, most = self.config.train.pad_to_multiple_of, self.model.config.max_position_embeddings
         ids = pad([dataset.columns["ids"][i] for i in indices], self.tokenizer.pad_token_id, multiple, most)
-        labels = np.full_like(ids, IGNORE)
+        labels = np.full_like(ids, IGNORE_INDEX)
         labels[:, :-1] = ids[:, 1:]
-        labels[labels == self.tokenizer.pad_token_id] = IGNORE
-        positions = np.flatnonzero(labels.reshape(-1) != IGNORE)
+        labels[labels == self.tokenizer.pad_token_id] = IGNORE_INDEX
+        positions = np.flatnonzero(labels.reshape(-1) != IGNORE_INDEX)
         return {"input_ids": ids, "positions": positions, "target_ids": labels.reshape(-1)[positions]}
 
     def train_tokens(self, train: Dataset) -> list[np.ndarray]:

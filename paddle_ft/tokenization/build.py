@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from paddle_ft.data.text import HAN_BASIC, regex_class
+
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-_HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff]")
+_HAN = re.compile(f"[{regex_class(HAN_BASIC)}]")
 
 
 def new_tokenizer(kind: str, texts: Iterable[str], folder: Path, size: int | None):

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
+from paddle_ft.data.text import BERT_CJK
 from paddle_ft.system.errors import UserError
 
 ROLES = [f"{name}_token" for name in ("bos", "eos", "unk", "sep", "pad", "cls", "mask")]
@@ -32,7 +33,6 @@ BART_SPECIALS = {
     "mask_token": {"content": "<mask>", "lstrip": True},
 }
 GPT_SPECIALS = dict.fromkeys(("bos_token", "eos_token", "unk_token", "pad_token"), "<|endoftext|>")
-CJK = ((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F))
 # what PaddleNLP counts as symbols beyond the Unicode category S
 MORE_SYMBOLS = {0x00AD, 0x00B2, 0x00BA, 0x3007, 0x00B5, 0x00D8, 0x014B, 0x01B1}
 
@@ -174,7 +174,7 @@ def _wordpiece(directory: Path) -> Tokenizer:
     if strip or (lower and strip is None):
         steps += [normalizers.NFD(), normalizers.Replace(Regex(f"[{_class('mark')}]"), "")]
     tokenizer.normalizer = normalizers.Sequence(steps)
-    cjk = _regex(CJK) if config.get("tokenize_chinese_chars", True) else ""
+    cjk = _regex(BERT_CJK) if config.get("tokenize_chinese_chars", True) else ""
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(f"[{_class('space')}]+"), "removed"),

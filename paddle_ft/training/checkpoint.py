@@ -1,7 +1,7 @@
-"""Checkpoints: written under another name, flushed, checksummed, renamed; what is damaged is recognised and passed over.
+"""Checkpoints of a training: which of them are kept, which one a run is resumed from, and the state they hold.
 
-A directory that plain PaddleNLP loads, with what is needed to go on training in its folder trainer/:
-optimizer.safetensors (states by parameter name), state.json, checksums.json (sha256 of every file).
+A checkpoint is a directory that plain PaddleNLP loads. Its folder trainer/ holds what a resumed training needs:
+optimizer.safetensors (states by parameter name), state.json, and checksums.json (sha256 of every file).
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from paddle_ft.runs.directory import to_json
 from paddle_ft.runs.integrity import find_damage, write_directory
+from paddle_ft.system import paddle_compat
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.files import to_json
 from paddle_ft.system.progress import say
 
 
 def recover(run: Path) -> None:
-    """Tidies up after a process that was killed: half-written files go, a directory moved aside comes back."""
+    """Tidy up after a process that was killed: remove half-written files, and move a directory back that was moved aside."""
     for leftover in run.glob(".*.tmp-*"):
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
@@ -34,9 +35,13 @@ def recover(run: Path) -> None:
 
 
 def write_last(run: Path, count: int, fill: Callable[[Path], None]) -> None:
-    """Writes last/ as write does. The present one becomes checkpoint-STEP where more than one is kept.
+    """Write last/. Rename the previous one to checkpoint-STEP where more than one checkpoint is kept.
 
-    The oldest go once the new one is in place: one of them may be the only whole checkpoint till then.
+    The oldest are removed after the new one is in place: until then one of them may be the only whole checkpoint.
+
+    Args:
+        count: how many checkpoints are kept.
+        fill: writes the files of the checkpoint into a directory.
     """
     last = run / "last"
     if count > 1 and last.is_dir() and find_damage(last) is None:
@@ -44,21 +49,22 @@ def write_last(run: Path, count: int, fill: Callable[[Path], None]) -> None:
         shutil.rmtree(target, ignore_errors=True)
         os.rename(last, target)
     write_directory(last, fill)
-    for path in _older(run)[count - 1 :]:
+    for path in _older_checkpoints(run)[count - 1 :]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _older(run: Path) -> list[Path]:
-    """checkpoint-STEP directories, newest first."""
+def _older_checkpoints(run: Path) -> list[Path]:
+    """Return the checkpoint-STEP directories, newest first."""
     return sorted(run.glob("checkpoint-*"), reverse=True)
 
 
 def newest(run: Path) -> Path | None:
-    """The checkpoint to go on from: last/, or the one before it, where last/ is damaged. None if there is none.
+    """Return the newest whole checkpoint: last/, or an older one where last/ is damaged. Return None if there is none.
 
-    Raises UserError if there are checkpoints but all are damaged.
+    Raises:
+        UserError: there are checkpoints, but all are damaged.
     """
-    candidates = [path for path in (run / "last", run / ".last.old", *_older(run)) if path.is_dir()]
+    candidates = [path for path in (run / "last", run / ".last.old", *_older_checkpoints(run)) if path.is_dir()]
     for path in candidates:
         problem = find_damage(path)
         if problem is None:
@@ -70,11 +76,15 @@ def newest(run: Path) -> Path | None:
 
 
 def check_space(run: Path, parameters: int, keep: int, trained: int | None = None) -> None:
-    """Refuses to start where the checkpoints will not fit. Raises UserError with both sizes.
+    """Raise UserError if the checkpoints will not fit on the disk.
 
-    A training checkpoint takes 12 bytes a parameter (weights and AdamW's two moments in fp32) besides tied copies; best/
-    takes 4; while one is written, the one before is still there. If only some are trained, the others have no moments, but
-    layers with an adapter are there twice: merged and as they are.
+    A training checkpoint takes 12 bytes a parameter: weights and AdamW's two moments in fp32. best/ takes 4. While one
+    checkpoint is written, the previous one still exists. Parameters that are not trained have no moments, but layers with an
+    adapter are stored twice: merged and as they are.
+
+    Args:
+        parameters: how many the model has; trained: how many of them are trained (default: all).
+        keep: how many checkpoints are kept.
     """
     trained = parameters if trained is None else trained
     checkpoint = parameters * 4 + trained * 8 + (parameters * 4 if trained < parameters else 0)
@@ -90,7 +100,7 @@ def check_space(run: Path, parameters: int, keep: int, trained: int | None = Non
 
 # ---------------------------------------------------------------------------------------------------- training state
 def save_trainer(directory: Path, arrays: dict, state: dict) -> None:
-    """Writes optimizer.safetensors (arrays: optimizer_arrays) and state.json into directory/trainer."""
+    """Write optimizer.safetensors (arrays: from `optimizer_arrays`) and state.json into directory/trainer."""
     from safetensors.numpy import save_file
 
     folder = directory / "trainer"
@@ -100,16 +110,17 @@ def save_trainer(directory: Path, arrays: dict, state: dict) -> None:
 
 
 def read_state(directory: Path) -> dict:
+    """Return the training state of a checkpoint (loop.TrainState as a dictionary)."""
     return json.loads((directory / "trainer" / "state.json").read_text())
 
 
 def _names(model) -> dict[str, str]:
-    """Paddle's name of a parameter, which depends on the order of creation -> its name in the model, which does not."""
+    """Map Paddle's name of a parameter, which depends on the order of creation, to its name in the model, which does not."""
     return {parameter.name: name for name, parameter in model.named_parameters()}
 
 
 def optimizer_arrays(model, optimizer) -> dict:
-    """Optimizer states as NumPy arrays by "parameter::state"."""
+    """Return the optimizer's states as NumPy arrays, by "parameter::state"."""
     import numpy as np
     import paddle
 
@@ -125,11 +136,11 @@ def optimizer_arrays(model, optimizer) -> dict:
 
 
 def load_optimizer(directory: Path, model, optimizer) -> None:
-    """Puts the states of a checkpoint into a fresh optimizer of the same model: those of the parameters it updates."""
+    """Load a checkpoint's states into a new optimizer of the same model, for the parameters that it updates."""
     import paddle
     from safetensors.numpy import load_file
 
-    updated = {parameter.name for parameter in optimizer._parameter_list}
+    updated = {parameter.name for parameter in paddle_compat.optimizer_parameters(optimizer)}
     paddle_names = {name: paddle_name for paddle_name, name in _names(model).items() if paddle_name in updated}
     states: dict = {}
     for key, array in load_file(str(directory / "trainer" / "optimizer.safetensors")).items():

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from paddle_ft.models import lora
-from paddle_ft.runs.directory import RunDir, WriteError
+from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import write_directory
+from paddle_ft.system.files import WriteError
 from paddle_ft.system.progress import Progress, say
 from paddle_ft.system.runtime import peak_memory_mb
 from paddle_ft.system.world import World
@@ -58,7 +59,7 @@ class TrainLoop:
     """Trains by the steps of `stepper`, evaluates on `validation`, logs, saves, and stops when a signal asks for it."""
 
     def __init__(
-        self, task: Task, stepper: Stepper, validation: Dataset | None, run: RunDir, trackers: Trackers,
+        self, task: Task, stepper: Stepper, validation: Dataset | None, run: RunDirectory, trackers: Trackers,
         world: World | None = None, signals: SignalHandler | None = None,
     ):  # fmt: skip
         self.task, self.stepper, self.validation = task, stepper, validation

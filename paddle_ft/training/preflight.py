@@ -8,7 +8,7 @@ import time
 
 from paddle_ft.config.schema import BaseConfig
 from paddle_ft.models.lora import count_parameters
-from paddle_ft.runs.directory import RunDir
+from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.runtime import on_cpu, peak_memory_mb
 from paddle_ft.system.world import World
@@ -18,7 +18,7 @@ from paddle_ft.training import checkpoint
 from paddle_ft.training.step import Stepper
 
 
-def try_out(task: Task, data: dict[str, Dataset], run: RunDir, world: World) -> dict[str, float]:
+def try_out(task: Task, data: dict[str, Dataset], run: RunDirectory, world: World) -> dict[str, float]:
     """Evaluate two batches of each split, and check the metric to choose by and the disk space.
 
     Returns:
@@ -68,7 +68,7 @@ def check(task: Task, data: dict[str, Dataset]) -> None:
     print(f"parameters          {count:,}" + (f", of them trained {trained:,}" if trained < count else ""))
 
     with tempfile.TemporaryDirectory() as folder:
-        run, evaluation_seconds = RunDir(folder), 0.0
+        run, evaluation_seconds = RunDirectory(folder), 0.0
         for split, seconds in try_out(task, data, run, World()).items():
             batches = -(-len(data[split]) // config.eval.eval_batch_size)
             if split == "validation":

@@ -11,7 +11,7 @@ from paddle_ft import __version__
 from paddle_ft.models.adapt import adapt_model
 from paddle_ft.models.bundle import reload_bundle
 from paddle_ft.models.lora import count_parameters
-from paddle_ft.runs.directory import RunDir
+from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import find_damage
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.runtime import peak_memory_mb
@@ -21,7 +21,7 @@ from paddle_ft.tasks.shared.evaluate import evaluate
 from paddle_ft.training.loop import TrainLoop
 
 
-def first_results(task: Task, data: dict[str, Dataset], run: RunDir, world: World) -> dict:
+def first_results(task: Task, data: dict[str, Dataset], run: RunDirectory, world: World) -> dict:
     """Score the baselines and the model before training. Return what results.json holds so far, and write it."""
     config = task.config
     parameters, trained = count_parameters(task.model)
@@ -81,7 +81,7 @@ def final_results(results: dict, loop: TrainLoop, data: dict[str, Dataset]) -> N
     run.write_results(results)
 
 
-def load_best(task: Task, run: RunDir) -> None:
+def load_best(task: Task, run: RunDirectory) -> None:
     """Give the task the model of best/. Raise UserError if it is damaged."""
     if problem := find_damage(run / "best"):
         raise UserError(f"{run / 'best'}: the best checkpoint is damaged: {problem}. Train again with --overwrite.")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from paddle_ft.config.load import load_config
 from paddle_ft.config.schema import BaseConfig
-from paddle_ft.runs.directory import RunDir
+from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import say
 from paddle_ft.system.world import World
@@ -27,7 +27,7 @@ class Start:
     tracker_ids: dict = field(default_factory=dict)
 
 
-def find_start(config: BaseConfig, run: RunDir, world: World) -> Start:
+def find_start(config: BaseConfig, run: RunDirectory, world: World) -> Start:
     """Find the checkpoint that a run is resumed from. Every rank must call this.
 
     Raises:
@@ -51,7 +51,7 @@ def restore(loop: TrainLoop, checkpoint: Path) -> None:
         say("this training has finished; only its scores are computed again")
 
 
-def refuse_other_config(config: BaseConfig, run: RunDir) -> None:
+def refuse_other_config(config: BaseConfig, run: RunDirectory) -> None:
     """Raise UserError if the settings differ from the run's in what is computed."""
     try:  # a setting that the run did not have yet gets its default
         before = flatten(load_config(str(run / "config.yaml")).model_dump())

@@ -15,7 +15,7 @@ from paddle_ft.data.rows import Rows
 from paddle_ft.models.adapt import adapt_model
 from paddle_ft.models.bundle import load_bundle, reload_bundle
 from paddle_ft.reporting.page import write_report
-from paddle_ft.runs.directory import RunDir
+from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.progress import say
 from paddle_ft.system.runtime import choose_device, on_cpu, seed_everything, settings_in_force
 from paddle_ft.system.world import World
@@ -31,7 +31,7 @@ from paddle_ft.training.step import Stepper
 from paddle_ft.training.trackers import Trackers
 
 
-def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> RunDir:
+def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> RunDirectory:
     """Train, score the best checkpoint and write the report. Return the run's directory.
 
     Raises:
@@ -68,7 +68,7 @@ def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> 
 
 def check(config: BaseConfig) -> None:
     """--check: load everything, try it out, and print what the model sees and what a training will cost."""
-    run = RunDir(config.output_dir)
+    run = RunDirectory(config.output_dir)
     run.check_writable()
     run.release()
     with preflight.explained_memory_errors():
@@ -124,19 +124,19 @@ def describe_data(dataset: Dataset) -> str:
 
 
 @contextlib.contextmanager
-def opened_run(config: BaseConfig, resume: bool, overwrite: bool, world: World) -> Iterator[RunDir]:
+def opened_run(config: BaseConfig, resume: bool, overwrite: bool, world: World) -> Iterator[RunDirectory]:
     """Hold the run's directory while the block runs; only rank 0 writes into it."""
     if world.is_main:
-        run = RunDir.claim(config.output_dir, resume, overwrite)
+        run = RunDirectory.open_for_training(config.output_dir, resume, overwrite)
     else:
-        run = RunDir(config.output_dir, silent=True)
+        run = RunDirectory(config.output_dir, silent=True)
     try:
         yield run
     finally:
         run.release()
 
 
-def start_directory(run: RunDir, config: BaseConfig, world: World) -> None:
+def start_directory(run: RunDirectory, config: BaseConfig, world: World) -> None:
     """Remove an old run from the directory and write the configuration of this one."""
     if world.is_main:
         run.clear()

@@ -13,8 +13,9 @@ import numpy as np
 import paddle
 
 from paddle_ft.data.batches import Batches
-from paddle_ft.runs.directory import RunDir, to_json, write_atomically
+from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.files import to_json, write_atomically
 from paddle_ft.system.runtime import on_cpu
 from paddle_ft.system.world import World
 from paddle_ft.tasks.base import Dataset, Task
@@ -68,7 +69,7 @@ class Stepper:
         steps_per_epoch: optimizer steps of an epoch.
     """
 
-    def __init__(self, task: Task, train: Dataset, run: RunDir, world: World, sync: GradientSync | None = None):
+    def __init__(self, task: Task, train: Dataset, run: RunDirectory, world: World, sync: GradientSync | None = None):
         """Make the optimizer. `sync`: what several processes do with gradients; by default there is one process."""
         self.task, self.train, self.run, self.world = task, train, run, world
         self.section, self.seed = task.config.train, task.config.seed

@@ -7,7 +7,7 @@ import pytest
 
 from paddle_ft import cli
 from paddle_ft.config.load import load_config, to_yaml
-from paddle_ft.runs.directory import RunDir
+from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import write_directory
 from paddle_ft.tasks import find_task
 from tests.support.tasks import give_model
@@ -35,7 +35,7 @@ def run(tmp_path):
     fresh = ["model.pretrained=null", f"model.config={SIZES}", f"model.tokenizer={vocabulary}", "device=cpu"]
     before, after = (task_of(load_config("distilbert_imdb_mlm", fresh), tmp_path / "tokenizer", seed) for seed in (1, 4))
     before.bundle.save(tmp_path / "start")
-    folder = RunDir(tmp_path / "run")
+    folder = RunDirectory(tmp_path / "run")
     folder.path.mkdir()
     folder.write_config(to_yaml(load_config("distilbert_imdb_mlm", [f"model.pretrained={tmp_path / 'start'}", "device=cpu"])))
     write_directory(folder / "best", after.bundle.save)

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from paddle_ft.reporting import formats as form
+from paddle_ft.reporting import formats
 from paddle_ft.reporting.page import write_report
 from paddle_ft.system.errors import UserError
 
@@ -209,28 +209,28 @@ def test_no_run(tmp_path):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (form.number(1234567), "1,234,567"),
-        (form.number(1234.567), "1,234.57"),
-        (form.number(1e-6), "1.0e-06"),
-        (form.number(0.0), "0.00"),
-        (form.number(3.2e9), "3.2e+09"),
-        (form.number(float("nan")), "nan"),
-        (form.number(None), "–"),
-        (form.number(True), "–"),
-        (form.score("rouge1", 40), "40.00"),
-        (form.score("rouge1", 0.004), "0.00"),
-        (form.score("lead_length", 14), "14"),
-        (form.score("perplexity", 2.5e9), "2.5e+09"),
-        (form.interval([1, 2.25]), "[1.0, 2.2] (95 %)"),
-        (form.interval(None), ""),
-        (form.duration(8.25), "8.2 s"),
-        (form.duration(307), "5 min 7 s"),
-        (form.duration(7385), "2 h 3 min"),
-        (form.memory(900), "900 MB"),
-        (form.memory(1536), "1.5 GB"),
-        (form.fact("eval_seconds", 90), ("eval", "1 min 30 s")),
-        (form.fact("resumed", True), ("resumed", "yes")),
-        (form.fact("files", ["a.tsv", "b.tsv"]), ("files", "a.tsv, b.tsv")),
+        (formats.format_number(1234567), "1,234,567"),
+        (formats.format_number(1234.567), "1,234.57"),
+        (formats.format_number(1e-6), "1.0e-06"),
+        (formats.format_number(0.0), "0.00"),
+        (formats.format_number(3.2e9), "3.2e+09"),
+        (formats.format_number(float("nan")), "nan"),
+        (formats.format_number(None), "–"),
+        (formats.format_number(True), "–"),
+        (formats.format_score("rouge1", 40), "40.00"),
+        (formats.format_score("rouge1", 0.004), "0.00"),
+        (formats.format_score("lead_length", 14), "14"),
+        (formats.format_score("perplexity", 2.5e9), "2.5e+09"),
+        (formats.format_interval([1, 2.25]), "[1.0, 2.2] (95 %)"),
+        (formats.format_interval(None), ""),
+        (formats.format_seconds(8.25), "8.2 s"),
+        (formats.format_seconds(307), "5 min 7 s"),
+        (formats.format_seconds(7385), "2 h 3 min"),
+        (formats.format_memory(900), "900 MB"),
+        (formats.format_memory(1536), "1.5 GB"),
+        (formats.format_fact("eval_seconds", 90), ("eval", "1 min 30 s")),
+        (formats.format_fact("resumed", True), ("resumed", "yes")),
+        (formats.format_fact("files", ["a.tsv", "b.tsv"]), ("files", "a.tsv, b.tsv")),
     ],
 )
 def test_figures(text, expected):

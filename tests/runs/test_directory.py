@@ -4,12 +4,13 @@ import os
 
 import pytest
 
-from paddle_ft.runs.directory import RunDir, write_atomically
+from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.files import write_atomically
 
 
 def claim(path, resume=False, overwrite=False):
-    return RunDir.claim(str(path), resume, overwrite)
+    return RunDirectory.open_for_training(str(path), resume, overwrite)
 
 
 def test_a_run_is_refused_resumed_or_replaced(tmp_path):
@@ -36,7 +37,7 @@ def test_clear_removes_what_a_run_writes_and_nothing_else(tmp_path):
     for name in ("config.yaml", "metrics.jsonl", "predictions-test.jsonl", "notes.txt"):
         (tmp_path / name).write_text("x")
     (tmp_path / "best").mkdir()
-    RunDir(tmp_path).clear()
+    RunDirectory(tmp_path).clear()
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
 
 
@@ -66,7 +67,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
 
 
 def test_events_ignore_a_line_cut_short(tmp_path):
-    run = RunDir(tmp_path)
+    run = RunDirectory(tmp_path)
     run.log({"event": "train", "step": 1})
     size = run.metrics_size()
     with open(run.metrics, "a") as file:

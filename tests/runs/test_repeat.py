@@ -7,7 +7,7 @@ import pytest
 
 from paddle_ft.config.load import load_config
 from paddle_ft.runs import repeat
-from paddle_ft.runs.directory import RunDir
+from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
 from tests.support.tiny_classification import ROWS, overrides
 
@@ -47,7 +47,7 @@ def test_only_runs_of_the_same_seed_are_compared(tmp_path):
     accuracies = [[80.0, 90.0, 70.0], [None, 91.0, 74.0]]
     for plan, values in zip(both, accuracies, strict=True):
         for config, accuracy in zip(plan.configs, values, strict=True):
-            run = RunDir(config.output_dir)
+            run = RunDirectory(config.output_dir)
             run.path.mkdir(parents=True)
             run.write_results({"status": "training"} if accuracy is None else {"status": "finished", **result(accuracy, 0.5)})
     text = repeat.write_tables(both)
@@ -64,9 +64,9 @@ def test_seeds_are_run_once_and_gone_on_with(tmp_path, monkeypatch):
     content = json.loads((folder / "repeat.json").read_text())
     assert content["seeds"] == [2022, 2023]
     figures = content["runs"]["distilbert_sst2"]["test"]["accuracy"]
-    own = [RunDir(folder / f"seed-{seed}").results()["metrics"]["test"]["accuracy"] for seed in (2022, 2023)]
+    own = [RunDirectory(folder / f"seed-{seed}").results()["metrics"]["test"]["accuracy"] for seed in (2022, 2023)]
     assert figures["values"] == own and figures["mean"] == sum(own) / 2
-    assert [RunDir(folder / f"seed-{seed}").results()["seed"] for seed in (2022, 2023)] == [2022, 2023]
+    assert [RunDirectory(folder / f"seed-{seed}").results()["seed"] for seed in (2022, 2023)] == [2022, 2023]
     assert "distilbert_sst2: 2 runs" in first and first == (folder / "repeat.md").read_text()
 
     results = folder / "seed-2023" / "results.json"
@@ -83,7 +83,7 @@ def test_seeds_are_run_once_and_gone_on_with(tmp_path, monkeypatch):
 
 def test_a_variant_with_the_same_seeds(tmp_path):
     text = repeat.run(plans(tmp_path, seeds=1, against=["model.head=lstm_attention"]))
-    assert RunDir(tmp_path / "run" / "variant" / "seed-2022").results()["status"] == "finished"
+    assert RunDirectory(tmp_path / "run" / "variant" / "seed-2022").results()["status"] == "finished"
     assert "model.head=lstm_attention: 1 run\n" in text
     assert "difference, second minus first, over 1 pair of runs with the same seed" in text
     content = json.loads((tmp_path / "run" / "repeat.json").read_text())

@@ -8,7 +8,7 @@ import paddle
 import pytest
 
 from paddle_ft.config.load import load_config
-from paddle_ft.runs.directory import RunDir
+from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.world import World
 from paddle_ft.training import optim
@@ -38,7 +38,7 @@ class Noisy(Regression):
 
 def make_stepper(kind, folder, *more):
     task = kind(load_config("bart_lcsts", overrides(folder, "train.num_train_epochs=4", *more)))
-    return Stepper(task, regression_dataset(), RunDir(folder), World())
+    return Stepper(task, regression_dataset(), RunDirectory(folder), World())
 
 
 def make_loop(folder, *more):

@@ -8,7 +8,7 @@ from paddle_ft.config.load import load_config
 from paddle_ft.config.schema import TrainSection
 from paddle_ft.models.bundle import ModelBundle
 from paddle_ft.models.lm_heads import causal_lm_logits, freeze_row
-from paddle_ft.runs.directory import RunDir
+from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.world import World
 from paddle_ft.tasks.base import Dataset, Task
 from paddle_ft.training import optim
@@ -125,7 +125,7 @@ def test_a_frozen_row_stays_whatever_the_weight_decay(tmp_path):
     data = Dataset("train", [{}] * 4, {"ids": np.array([[1, 2, 3, 4], [2, 3, 0, 0], [4, 0, 0, 0], [1, 1, 2, 2]])}, np.full(4, 4))
     weight = task.model.gpt.embeddings.word_embeddings.weight
     before = weight.numpy().copy()
-    stepper = Stepper(task, data, RunDir(tmp_path), World())
+    stepper = Stepper(task, data, RunDirectory(tmp_path), World())
     try:
         for step in range(3):
             stepper.train_step(step)
@@ -179,7 +179,7 @@ def test_the_steps_of_a_training_follow_schedule_clipping_and_settings(tmp_path,
     task, by_hand = Regression(config), AdamW(config.train)
     rows = ROWS.reshape(-1, 3)
     wanted = values(task.model)
-    stepper = Stepper(task, regression_dataset(), RunDir(tmp_path), World())
+    stepper = Stepper(task, regression_dataset(), RunDirectory(tmp_path), World())
     try:
         for step in range(6):
             done, _ = stepper.train_step(step)

@@ -13,7 +13,7 @@ from paddlenlp.transformers import BartForConditionalGeneration, BertTokenizer
 from paddle_ft import cli
 from paddle_ft.config.load import load_config
 from paddle_ft.runs import inference
-from paddle_ft.runs.directory import RunDir
+from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
 from paddle_ft.training import resume
 from paddle_ft.training import run as session
@@ -140,7 +140,7 @@ def test_resume_with_other_settings_is_refused_by_name(finished):
 
 
 def test_a_run_from_before_a_setting_was_there_is_taken_for_one_with_its_default(finished, tmp_path):
-    run = RunDir(tmp_path)
+    run = RunDirectory(tmp_path)
     text = (finished / "config.yaml").read_text()
     older = re.sub(r"^  (compile|sharding|warmup_steps): .*\n", "", text, flags=re.MULTILINE)
     assert len(older.splitlines()) == len(text.splitlines()) - 3
@@ -161,7 +161,7 @@ def test_a_run_from_before_a_setting_was_there_is_taken_for_one_with_its_default
     ],
 )
 def test_a_runs_configuration_that_cannot_be_read(finished, tmp_path, text, reason):
-    run = RunDir(tmp_path)
+    run = RunDirectory(tmp_path)
     (run / "config.yaml").write_text(text)
     with pytest.raises(UserError) as caught:
         resume.refuse_other_config(load_config(str(finished / "config.yaml")), run)
@@ -331,7 +331,7 @@ def test_resume_before_the_first_checkpoint_takes_nothing_over(tmp_path):
 
 
 def test_two_trainings_in_one_directory_at_a_time_are_refused(tmp_path):
-    held = RunDir.claim(str(tmp_path / "run"), resume=False, overwrite=False)
+    held = RunDirectory.open_for_training(str(tmp_path / "run"), resume=False, overwrite=False)
     with pytest.raises(UserError, match="another process is training in"):
         train(tmp_path)
     held.release()

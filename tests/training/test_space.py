@@ -9,7 +9,7 @@ import pytest
 
 from paddle_ft.config.load import load_config
 from paddle_ft.models.lora import count_parameters
-from paddle_ft.runs.directory import RunDir
+from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.runtime import peak_memory_mb
 from paddle_ft.system.world import World
@@ -70,7 +70,7 @@ def test_the_checkpoints_that_are_kept_count(tmp_path, monkeypatch):
     session.load_model(task, rows["train"])
     data = {"train": task.encode(rows["train"], "train")}
     count, _ = count_parameters(task.model)
-    run = RunDir(tmp_path)
+    run = RunDirectory(tmp_path)
     with_free(monkeypatch, count * (12 * 2 + 8))
     preflight.try_out(task, data, run, World())
     config.train.keep_checkpoints = 2

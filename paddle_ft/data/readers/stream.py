@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
+from paddle_ft.data.text import HAN_COMMON, regex_class
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import Progress
 
 BOM = b"\xef\xbb\xbf"
-_HAN = re.compile("[\u4e00-\u9fff]")
+_HAN = re.compile(f"[{regex_class(HAN_COMMON)}]")
 
 
 class DataFile:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from paddle_ft.data.batches import IGNORE_INDEX
+from paddle_ft.data.text import HAN_BASIC, regex_class
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import Progress
 
-IGNORE = -100  # a label that is no target
-_HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff]")
+_HAN = re.compile(f"[{regex_class(HAN_BASIC)}]")
 
 
 class Vocabulary:
@@ -95,7 +96,7 @@ class Masking:
         chosen = (draw < self.rate) & allowed
         if not chosen.any() and allowed.any():
             chosen = (draw == draw[allowed].min()) & allowed
-        labels = np.where(chosen, ids, IGNORE)
+        labels = np.where(chosen, ids, IGNORE_INDEX)
         kind = rng.random(ids.shape)
         random = rng.choice(self.vocabulary.ordinary, ids.shape)
         seen = np.where(kind < self.to_mask, self.vocabulary.mask_id, np.where(kind < self.to_mask + self.to_random, random, ids))

@@ -11,12 +11,12 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from paddle_ft.data.batches import pad
+from paddle_ft.data.batches import IGNORE_INDEX, pad
 from paddle_ft.data.blocks import BlockRows, cut_blocks, subsample
 from paddle_ft.data.rows import Rows
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks.base import Dataset, TaskOptions
-from paddle_ft.tasks.masked_lm.masking import IGNORE, Masking, Vocabulary
+from paddle_ft.tasks.masked_lm.masking import Masking, Vocabulary
 from paddle_ft.tasks.shared.language_modeling import LanguageModel
 
 FIXED_SEED = 2022  # of the masks of evaluation and the choice of blocks: the same in every run, whatever its seed
@@ -133,8 +133,8 @@ class MaskedLM(LanguageModel):
         else:
             seen, labels = self._masked(dataset, indices, rng)
         width = {"multiple": self.config.train.pad_to_multiple_of, "most": self.longest}
-        seen, labels = pad(seen, self.tokenizer.pad_token_id, **width), pad(labels, IGNORE, **width)
-        positions = np.flatnonzero(labels.reshape(-1) != IGNORE)
+        seen, labels = pad(seen, self.tokenizer.pad_token_id, **width), pad(labels, IGNORE_INDEX, **width)
+        positions = np.flatnonzero(labels.reshape(-1) != IGNORE_INDEX)
         return {
             "input_ids": seen,
             "attention_mask": (np.arange(seen.shape[1]) < dataset.lengths[indices][:, None]).astype(np.int64),
@@ -156,7 +156,7 @@ class MaskedLM(LanguageModel):
         labels = dataset.columns["labels"][row]
         return {
             "source": self._text(dataset.columns["seen"][row]),
-            "target": self._tokens(labels[labels != IGNORE]),
+            "target": self._tokens(labels[labels != IGNORE_INDEX]),
             "prediction": self._tokens(guesses),
             "perplexity": round(perplexity, 2),
         }

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from paddle_ft.data.batches import pad
+from paddle_ft.data.batches import IGNORE_INDEX, pad
 from paddle_ft.data.rows import Rows
+from paddle_ft.data.text import SPACELESS, regex_class
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks.base import Dataset, EvalStep, Task
 
-IGNORE = -100  # a label that is no target
-_CJK = "\u2e80-\u303f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef"
-_SPACE_BY_CJK = re.compile(rf"(?<=[{_CJK}])\s+|\s+(?=[{_CJK}])")
+_SPACELESS = regex_class(SPACELESS)
+_SPACE_BY_CJK = re.compile(rf"(?<=[{_SPACELESS}])\s+|\s+(?=[{_SPACELESS}])")
 
 
 def shift_right(labels: np.ndarray, start: int, padding: int) -> np.ndarray:
@@ -31,7 +31,7 @@ def shift_right(labels: np.ndarray, start: int, padding: int) -> np.ndarray:
     shifted = np.empty_like(labels)
     shifted[:, 0] = start
     shifted[:, 1:] = labels[:, :-1]
-    shifted[shifted == IGNORE] = padding
+    shifted[shifted == IGNORE_INDEX] = padding
     return shifted
 
 
@@ -83,10 +83,10 @@ class Seq2Seq(Task):
         multiple, most = self.config.train.pad_to_multiple_of, config.max_position_embeddings
         input_ids = pad([dataset.columns["source"][i] for i in indices], config.pad_token_id, multiple, most)
         targets = [dataset.columns["target"][i] for i in indices]
-        padding = IGNORE if self.options.ignore_pad_token_for_loss else config.pad_token_id
+        padding = IGNORE_INDEX if self.options.ignore_pad_token_for_loss else config.pad_token_id
         labels = pad(targets, padding)
         flat = labels.reshape(-1)
-        positions = np.flatnonzero(flat != IGNORE)
+        positions = np.flatnonzero(flat != IGNORE_INDEX)
         return {
             "input_ids": input_ids,
             "attention_mask": _mask([dataset.columns["source"][i] for i in indices], input_ids.shape[1]),
@@ -163,7 +163,7 @@ class Seq2Seq(Task):
 
     def decode(self, ids) -> str:
         """Ids to text with the special tokens shown, -100 as a dot."""
-        tokens = ["·" if i == IGNORE else self.fast_tokenizer.id_to_token(int(i)) for i in ids]
+        tokens = ["·" if i == IGNORE_INDEX else self.fast_tokenizer.id_to_token(int(i)) for i in ids]
         return " ".join(str(token) for token in tokens)
 
 

@@ -1,7 +1,7 @@
-"""--devices: starts one process a device and watches over them.
+"""--devices: start one process a device and watch over them.
 
-Sets the environment that python -m paddle.distributed.launch sets. A signal is passed on once to all, so that they save and
-stop together; where one process dies, the others are ended within seconds, and it is said which.
+The processes get the environment that python -m paddle.distributed.launch sets. A signal is passed on once to all of them, so that
+they save and stop together. If one process dies, the others are ended within seconds and a message says which one it was.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from pathlib import Path
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.runtime import available_cpus, has_gpu_build
 
-DEVICES = "PADDLE_FT_DEVICES"  # in a process's environment: the --devices it was started by
-GRACE = 10  # seconds for the others to end by themselves after one has died
-PORTS = range(20000, 32000)  # below those that systems hand out: nobody is given one before the processes take it
-CODE = Path(__file__).resolve().parents[3]  # where paddle_ft lies: the processes must find it from any working directory
+DEVICES = "PADDLE_FT_DEVICES"  # environment variable of a process: the --devices that started it
+GRACE_SECONDS = 10  # for the others to end by themselves after one has died
+PORTS = range(20000, 32000)  # below the ports that systems hand out, so that none is taken before the processes open it
+CODE_FOLDER = Path(__file__).resolve().parents[3]  # holds paddle_ft, which the processes must find from any directory
 
 
 def parse_devices(text: str) -> tuple[str, list[str]]:
-    """("gpu", ["0", "1"]) from "0,1"; ("cpu", ["0", "1"]) from "cpu:2". Raises UserError."""
+    """Return ("gpu", ["0", "1"]) for "0,1" and ("cpu", ["0", "1"]) for "cpu:2". Raise UserError for anything else."""
     if match := re.fullmatch(r"cpu:(\d+)", text):
         count = int(match[1])
         if 1 <= count <= 64:
@@ -40,18 +40,27 @@ def parse_devices(text: str) -> tuple[str, list[str]]:
 
 
 def _free_ports(count: int) -> list[int]:
-    found: list[int] = []
+    """Return `count` ports that nobody uses. Raise UserError if there are not so many."""
+    ports: list[int] = []
     for port in random.SystemRandom().sample(PORTS, len(PORTS)):
-        with socket.socket() as one, contextlib.suppress(OSError):
-            one.bind(("", port))
-            found.append(port)
-        if len(found) == count:
-            return found
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("", port))
+            ports.append(port)
+        if len(ports) == count:
+            return ports
     raise UserError(f"--devices: no {count} free ports between {PORTS.start} and {PORTS.stop} on this machine.")
 
 
 def run(devices: str, command: list[str], logs: Path) -> int:
-    """Runs `command` once a device and returns the exit code for all. Output of the processes after the first goes to logs/."""
+    """Run `command` once a device. Return the exit code for all.
+
+    Args:
+        devices: as given with --devices.
+        logs: a folder for the output of all ranks but rank 0, whose output goes to the terminal.
+
+    Raises:
+        UserError: the devices are not there.
+    """
     kind, numbers = parse_devices(devices)
     if kind == "gpu" and not has_gpu_build():
         raise UserError(
@@ -65,7 +74,7 @@ def run(devices: str, command: list[str], logs: Path) -> int:
     for rank, number in enumerate(numbers):
         environment = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(CODE), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            "PYTHONPATH": os.pathsep.join([str(CODE_FOLDER), *filter(None, [os.environ.get("PYTHONPATH")])]),
             "PADDLE_TRAINER_ID": str(rank),
             "PADDLE_TRAINERS_NUM": str(len(numbers)),
             "PADDLE_TRAINER_ENDPOINTS": ",".join(endpoints),
@@ -79,7 +88,7 @@ def run(devices: str, command: list[str], logs: Path) -> int:
                 environment["OMP_NUM_THREADS"] = str(max(1, cores // len(numbers)))
         else:
             environment["FLAGS_selected_gpus"] = number
-        output = None if rank == 0 else open(logs / f"rank-{rank}.log", "w")  # noqa: SIM115 lives as long as the process
+        output = None if rank == 0 else open(logs / f"rank-{rank}.log", "w")  # noqa: SIM115 stays open as long as the process
         processes.append(
             subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
         )  # fmt: skip
@@ -87,6 +96,7 @@ def run(devices: str, command: list[str], logs: Path) -> int:
 
 
 def _watch(processes: list[subprocess.Popen], logs: Path) -> int:
+    """Pass signals on, wait for all processes, and return the exit code for all."""
     def pass_on(number, frame):
         for process in processes:
             if process.poll() is None:
@@ -102,18 +112,18 @@ def _watch(processes: list[subprocess.Popen], logs: Path) -> int:
         for number, handler in before.items():
             signal.signal(number, handler)
     if lost:
-        return _tell_lost(lost[0], processes, logs)
+        return _report_lost(lost[0], processes, logs)
     return max(abs(process.returncode) for process in processes)
 
 
 def _end_together(processes: list[subprocess.Popen]) -> None:
-    """Waits for the rest; after a failure only GRACE seconds, then ends them."""
+    """Wait for the rest. After a failure kill them when GRACE_SECONDS have passed."""
     failed = any(process.poll() not in (None, 0) for process in processes)
-    deadline = time.monotonic() + (GRACE if failed else 3600)
+    deadline = time.monotonic() + (GRACE_SECONDS if failed else 3600)
     while any(process.poll() is None for process in processes):
         failed = failed or any(process.poll() not in (None, 0) for process in processes)
         if failed:
-            deadline = min(deadline, time.monotonic() + GRACE)
+            deadline = min(deadline, time.monotonic() + GRACE_SECONDS)
         if time.monotonic() > deadline:
             for process in processes:
                 if process.poll() is None:
@@ -121,7 +131,7 @@ def _end_together(processes: list[subprocess.Popen]) -> None:
         time.sleep(0.1)
 
 
-def _tell_lost(rank: int, processes: list[subprocess.Popen], logs: Path) -> int:
+def _report_lost(rank: int, processes: list[subprocess.Popen], logs: Path) -> int:
     print(
         f"error: process {rank} of {len(processes)} was ended by signal {-processes[rank].returncode}; the others were stopped."
         f" Its output: {'above' if rank == 0 else logs / f'rank-{rank}.log'}. Go on from the last checkpoint with --resume.",

@@ -14,6 +14,7 @@ from typing import Any
 import paddle
 import paddle.distributed as dist
 
+from paddle_ft.system import paddle_compat
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.world import World, launched_processes
 
@@ -28,7 +29,7 @@ class Rendezvous:
     """
 
     def __init__(self, rank: int, world_size: int):
-        store = paddle.base.core.create_or_get_global_tcp_store()
+        store = paddle_compat.global_tcp_store()
         self.is_main = rank == 0
         if self.is_main:
             host = os.environ["PADDLE_CURRENT_ENDPOINT"].rsplit(":", 1)[0]

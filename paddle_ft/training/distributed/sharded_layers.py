@@ -58,7 +58,9 @@ class ShardedLayers(ShardedStates):
         self.has_all_weights = True
         self.visits = 0
         for number, layer in enumerate(layers):
-            paddle_compat.replace_forward(layer, self._make_forward(number, paddle_compat.original_forward(layer)))
+            # without the wrapper of train.recompute: here every layer is recomputed anyway
+            forward = getattr(paddle_compat.replaced_forward(layer), "__wrapped__", layer.forward)
+            paddle_compat.replace_forward(layer, self._make_forward(number, forward))
 
     @cached_property
     def weight_buckets(self) -> list[list[list]]:

@@ -55,7 +55,7 @@ class ShardedStates(GradientSync):
         self.no_grad_names: set[str] | None = None  # parameters without a gradient on any rank, known after the first pass
         if during_backward:
             for parameter in self.parameters:
-                paddle_compat.register_backward_hook(parameter, self._make_hook(parameter))
+                paddle_compat.on_gradient_ready(parameter, self._make_hook(parameter))
         broadcast_parameters(world, model)
 
     @cached_property
@@ -150,10 +150,10 @@ class ShardedStates(GradientSync):
         return squares.sum().sqrt()
 
     def agree_on_overflow(self, scaler) -> None:
-        overflow = paddle_compat.overflow_found(scaler).astype("int32")
+        overflow = paddle_compat.found_overflow(scaler).astype("int32")
         with self.world.collective():
             dist.all_reduce(overflow, op=dist.ReduceOp.MAX)
-        paddle_compat.set_overflow_found(scaler, overflow.astype("bool"))
+        paddle_compat.set_found_overflow(scaler, overflow.astype("bool"))
 
     # -------------------------------------------------------------------------------- weights and states
     @paddle.no_grad()

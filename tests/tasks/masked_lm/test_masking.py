@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from paddle_ft.data.batches import IGNORE_INDEX
 from paddle_ft.system.errors import UserError
-from paddle_ft.tasks.masked_lm.masking import IGNORE, Masking, Vocabulary
+from paddle_ft.tasks.masked_lm.masking import Masking, Vocabulary
 from paddle_ft.tokenization.fast import fast_tokenizer
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "play", "##ing", "##s", "the", "a", "film", "##maker", "good", "bad", "."]
@@ -40,7 +41,7 @@ def near(share, expected, n):
 def test_the_rates(words, many):
     seen, labels = draw(words, many)
     ordinary = ~np.isin(many, SPECIAL)
-    chosen = labels != IGNORE
+    chosen = labels != IGNORE_INDEX
     assert near(chosen.sum() / ordinary.sum(), 0.15, ordinary.sum())
     n = chosen.sum()
     masked = seen[chosen] == 4
@@ -54,23 +55,23 @@ def test_the_rates(words, many):
 
 def test_labels_are_what_stood_there_and_nothing_else_changes(words, many):
     seen, labels = draw(words, many)
-    chosen = labels != IGNORE
+    chosen = labels != IGNORE_INDEX
     assert (labels[chosen] == many[chosen]).all()
     assert (seen[~chosen] == many[~chosen]).all()
 
 
 def test_special_tokens_are_never_chosen_nor_put_in(words, many):
     seen, labels = draw(words, many, rate=0.9, to_mask=0.0, to_random=1.0)
-    assert (labels[np.isin(many, SPECIAL)] == IGNORE).all()
-    assert not np.isin(seen[labels != IGNORE], SPECIAL).any()
-    assert set(np.unique(seen[labels != IGNORE])) == set(range(5, 15))  # and every ordinary one is
+    assert (labels[np.isin(many, SPECIAL)] == IGNORE_INDEX).all()
+    assert not np.isin(seen[labels != IGNORE_INDEX], SPECIAL).any()
+    assert set(np.unique(seen[labels != IGNORE_INDEX])) == set(range(5, 15))  # and every ordinary one is
 
 
 def test_every_epoch_draws_anew_and_the_seed_repeats_it(words, many):
     first, second, again = (draw(words, many, seed=seed)[1] for seed in (1, 2, 1))
     assert (first == again).all()
-    both = ((first != IGNORE) & (second != IGNORE)).sum() / (first != IGNORE).sum()
-    assert near(both, 0.15, (first != IGNORE).sum())
+    both = ((first != IGNORE_INDEX) & (second != IGNORE_INDEX)).sum() / (first != IGNORE_INDEX).sum()
+    assert near(both, 0.15, (first != IGNORE_INDEX).sum())
 
 
 def groups(starts):
@@ -86,7 +87,7 @@ def test_words_are_chosen_whole_or_not_at_all(words, many):
         number = groups(start)
         for word in np.unique(number):
             ordinary = ~np.isin(ids[number == word], SPECIAL)
-            chosen = (label[number == word] != IGNORE)[ordinary]
+            chosen = (label[number == word] != IGNORE_INDEX)[ordinary]
             assert chosen.all() or not chosen.any()
             all_words += bool(ordinary.any())
             chosen_words += bool(chosen.any())
@@ -98,7 +99,7 @@ def test_single_tokens_do_split_words(words, many):
     starts = words.word_starts(many.reshape(-1), False, "").reshape(many.shape)
     _, labels = draw(words, many, rate=0.2)
     pieces = np.flatnonzero(~starts[:, 1:].reshape(-1))
-    split = [(labels[:, 1:].reshape(-1)[i] == IGNORE) != (labels[:, :-1].reshape(-1)[i] == IGNORE) for i in pieces]
+    split = [(labels[:, 1:].reshape(-1)[i] == IGNORE_INDEX) != (labels[:, :-1].reshape(-1)[i] == IGNORE_INDEX) for i in pieces]
     assert sum(split) > 100
 
 
@@ -113,7 +114,7 @@ def test_a_block_may_begin_inside_a_word(words):
     starts = np.array([[False, False, True]])
     for seed in range(20):
         labels = draw(words, ids, starts, seed, rate=0.5)[1][0]
-        assert (labels[0] == IGNORE) == (labels[1] == IGNORE)
+        assert (labels[0] == IGNORE_INDEX) == (labels[1] == IGNORE_INDEX)
 
 
 def test_chinese_words_by_jieba(tmp_path):
@@ -138,5 +139,5 @@ def test_whole_words_need_word_pieces(tmp_path):
 def test_at_least_one_token_is_asked_for(words):
     ids = np.array([[2, 8, 3]])
     for seed in range(30):
-        assert draw(words, ids, None, seed, rate=0.01)[1].tolist() == [[IGNORE, 8, IGNORE]]
-    assert (draw(words, np.array([[2, 3]]))[1] == IGNORE).all()  # nothing to choose from
+        assert draw(words, ids, None, seed, rate=0.01)[1].tolist() == [[IGNORE_INDEX, 8, IGNORE_INDEX]]
+    assert (draw(words, np.array([[2, 3]]))[1] == IGNORE_INDEX).all()  # nothing to choose from

@@ -9,12 +9,12 @@ import paddle
 import pytest
 
 from paddle_ft.config.load import load_config
+from paddle_ft.data.batches import IGNORE_INDEX
 from paddle_ft.data.rows import Rows
-from paddle_ft.runs.directory import RunDir
+from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.world import World
 from paddle_ft.tasks import find_task
-from paddle_ft.tasks.masked_lm.masking import IGNORE
 from paddle_ft.tasks.shared.evaluate import evaluate
 from paddle_ft.training.step import Stepper
 from tests.support.tasks import reload_model
@@ -101,7 +101,7 @@ def take(make, tmp_path):
         dataset = task.encode(rows(*["play film the a good bad . play film the a good bad ."] * 2), "train")
         assert len(dataset) == 2 and (dataset.columns["ids"][0] == dataset.columns["ids"][1]).all()
         task.model.train()
-        stepper = Stepper(task, dataset, RunDir(tmp_path), World())
+        stepper = Stepper(task, dataset, RunDirectory(tmp_path), World())
         try:
             done = [stepper.train_step(step)[0] for step in range(stepper.num_steps)]
         finally:
@@ -187,12 +187,12 @@ def test_the_collated_batch(make):
     task = make("task.last_chunk=pad")
     dataset = task.encode(rows("the film", "playing. bad"), "validation")
     batch = task.collate_fn(dataset, np.array([0, 2]), np.random.default_rng(0))
-    labels = np.full((2, 4), IGNORE)
+    labels = np.full((2, 4), IGNORE_INDEX)
     labels.reshape(-1)[batch["positions"]] = batch["target_ids"]
     assert batch["attention_mask"].tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
     assert batch["input_ids"][1].tolist()[2:] == [0, 0]
-    assert (labels[1, 1:] == IGNORE).all()  # [SEP] and padding are no targets
-    assert task.count_targets(batch) == len(batch["target_ids"]) == (labels != IGNORE).sum()
+    assert (labels[1, 1:] == IGNORE_INDEX).all()  # [SEP] and padding are no targets
+    assert task.count_targets(batch) == len(batch["target_ids"]) == (labels != IGNORE_INDEX).sum()
 
 
 def test_loss_and_perplexity_are_those_of_the_models_own_logits(make):
@@ -204,7 +204,7 @@ def test_loss_and_perplexity_are_those_of_the_models_own_logits(make):
     for seen, labels in zip(dataset.columns["seen"], dataset.columns["labels"], strict=True):
         logits = task.model(paddle.to_tensor([seen]))
         each = [float(-paddle.nn.functional.log_softmax(logits[0, i])[int(label)])
-                for i, label in enumerate(labels) if label != IGNORE]  # fmt: skip
+                for i, label in enumerate(labels) if label != IGNORE_INDEX]  # fmt: skip
         total, count = total + sum(each), count + len(each)
         means.append(np.mean(each))
     metrics = evaluate(task, dataset, "").metrics
@@ -229,7 +229,7 @@ def test_the_unigram_baseline_by_hand(make):
     task = make("task.mask_probability=0.99", "task.replacement=[1.0, 0.0, 0.0]")
     train = task.encode(rows("the the", "film film", "the the"), "train")
     dataset = task.encode(rows("the film"), "validation")
-    assert sorted(dataset.columns["labels"][0].tolist()) == [IGNORE, IGNORE, 8, 10]
+    assert sorted(dataset.columns["labels"][0].tolist()) == [IGNORE_INDEX, IGNORE_INDEX, 8, 10]
     ((name, scores),) = task.baselines(dataset, train).items()
     assert name == "unigram"
     assert scores.metrics["perplexity"] == pytest.approx(math.sqrt((21 / 5) * (21 / 3)), abs=1e-4)

@@ -6,15 +6,12 @@ import sys
 import paddle
 from paddlenlp.transformers import BertConfig, BertForSequenceClassification
 
+from paddle_ft.system.paddle_compat import allocated_cpu_bytes
 from paddle_ft.training.distributed.process_group import init_world
 from paddle_ft.training.distributed.sharded_layers import ShardedLayers
 
 SIZES = {"vocab_size": 20, "hidden_size": 64, "num_hidden_layers": 6, "num_attention_heads": 2, "intermediate_size": 256,
          "max_position_embeddings": 8, "num_labels": 2}  # fmt: skip
-
-
-def allocated():
-    return paddle.base.core.host_memory_stat_current_value("Allocated", 0)
 
 
 def backward(model):
@@ -30,20 +27,20 @@ def main(target):
     model.train()
     plain.train()
     backward(plain)
-    whole = allocated()
+    whole = allocated_cpu_bytes()
     before = [p.numpy().tobytes() for p in model.parameters()]
     shards = ShardedLayers(world, model)
     shards.before_step()
     foreign = [p for layer in shards.layers for p in layer if shards.owner_of[p.name] != world.rank]
-    result = {"freed": whole - allocated(), "foreign": sum(p.size for p in foreign) * 4,
+    result = {"freed": whole - allocated_cpu_bytes(), "foreign": sum(p.size for p in foreign) * 4,
               "layer": sum(p.size for p in shards.layers[0]) * 4}  # fmt: skip
 
-    base, held = allocated(), []
+    base, held = allocated_cpu_bytes(), []
     receive = shards._receive_weights
 
     def measured(number):
         receive(number)
-        held.append(allocated() - base)
+        held.append(allocated_cpu_bytes() - base)
 
     shards._receive_weights = measured
     for _ in range(2):
@@ -56,7 +53,7 @@ def main(target):
     wanted = {p.name: q.grad for p, q in zip(model.parameters(), plain.parameters(), strict=True)}
     result["same"] = all(bool((p.grad == 2 * wanted[p.name]).all()) for p in shards.owned)
     result["foreign_gradients"] = sum(p.grad is not None for p in foreign)
-    result["left"] = allocated() - base - sum(p.size for p in shards.owned) * 4
+    result["left"] = allocated_cpu_bytes() - base - sum(p.size for p in shards.owned) * 4
     shards.gather_weights()
     result["back"] = [p.numpy().tobytes() for p in model.parameters()] == before
     with open(f"{target}.{world.rank}", "w") as file:

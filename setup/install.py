@@ -1,0 +1,213 @@
+"""Make .venv and install the locked packages: `make setup`, or `python -m setup.install` where there is no make.
+
+Shows one line of progress. All that pip or uv prints goes to .venv/setup.log. Standard library only.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from setup.progress import Progress
+from setup.requirement_files import CPU, GPU, LOCKS, ROOT, recorded_digest, requirement_lines, requirements_digest
+
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+LOG = VENV / "setup.log"
+TAIL_LINES = 15
+
+AGAIN = "Then run `make setup` again: it keeps what is already downloaded."
+# What to do, by a pattern in the output of pip or uv. The first that matches is shown.
+REMEDIES = {
+    r"No space left on device|Errno 28": f"The disk is full: about 3 GB are needed for the downloads and .venv. {AGAIN}",
+    r"DO NOT MATCH THE HASHES|[Hh]ash mismatch": "The package index sent a file that differs from the one that was locked."
+    f" Clear the download cache (pip cache purge, uv cache clean) or use another index. {AGAIN}",
+    r"paddlepaddle-gpu": "paddlepaddle-gpu is only in Paddle's own index. Name the folder of your CUDA version, for example:\n"
+    "  export PIP_EXTRA_INDEX_URL=https://www.paddlepaddle.org.cn/packages/stable/cu126/\n"
+    f"{AGAIN}",
+    r"NewConnectionError|ConnectTimeout|ReadTimeout|ConnectionError|ConnectionResetError|ProxyError|SSLError|SSL:|"
+    r"name resolution|error sending request|tcp connect|timed out|[Ff]ailed to fetch": "The package index could not be reached."
+    " Check the connection; behind a proxy set HTTPS_PROXY; PIP_INDEX_URL names a mirror (uv gets it too)."
+    f" {AGAIN}",
+    r"ensurepip|No module named venv": "This Python cannot make environments. On Debian and Ubuntu: apt install python3-venv."
+    " Or name another Python: make setup PYTHON=/path/to/python",
+    r"No matching distribution|ResolutionImpossible|No solution found|not found in the package registry": "The package index"
+    f" does not have a file that was locked. Use another index (PIP_INDEX_URL). {AGAIN}",
+}
+
+
+class StepFailed(Exception):
+    """A command of the set-up ended with an error. Its output is in the log."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m setup.install", description="Make .venv with the locked packages.")
+    parser.add_argument("requirements", nargs="?", default=CPU, choices=[CPU, GPU], help=f"the variant (default: {CPU})")
+    parser.add_argument("--installer", default="auto", choices=["auto", "uv", "pip"], help="auto: uv if it is installed")
+    arguments = parser.parse_args()
+    gpu = arguments.requirements == GPU
+    lock = LOCKS / ("gpu.lock" if gpu else "cpu.lock")
+    if problem := find_problem(lock, arguments.installer):
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    if not (usable := environment_is_usable()) and VENV.exists():
+        print("setup: .venv is not a Python 3.10 to 3.12 environment with pip; making it anew", flush=True)
+        shutil.rmtree(VENV)
+    VENV.mkdir(exist_ok=True)
+    for stamp in VENV.glob(".installed-*"):
+        stamp.unlink()
+    LOG.write_bytes(b"")
+    progress = Progress(LOG)
+    try:
+        if not usable:
+            version = ".".join(map(str, sys.version_info[:3]))
+            run([sys.executable, "-m", "venv", VENV], progress, f"making .venv with Python {version}")
+        remove_half_installed()
+        uv = None if arguments.installer == "pip" else shutil.which("uv")
+        install(uv, gpu, lock, progress)
+    except StepFailed as failure:
+        progress.end()
+        print(explain_failure(str(failure)), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        progress.end()
+        print("setup: stopped. `make setup` goes on; it keeps what is already downloaded.", file=sys.stderr)
+        return 130
+    (VENV / f".installed-{Path(arguments.requirements).stem}").touch()
+    progress.end()
+    print(f"setup: done in {progress.seconds():.0f} s; use it with: source .venv/bin/activate", flush=True)
+    return 0
+
+
+def find_problem(lock: Path, installer: str) -> str | None:
+    """Return what makes a set-up impossible before it starts, None if nothing does."""
+    if not (3, 10) <= sys.version_info[:2] <= (3, 12):
+        return f"Python 3.10, 3.11 or 3.12 is needed; this is {sys.version.split()[0]}: make setup PYTHON=/path/to/python"
+    if recorded_digest(lock) != requirements_digest():
+        return (
+            f"the requirements*.txt files have changed since {lock.relative_to(ROOT)} was written. Run `make lock`,"
+            " or install without the lock: pip install -r requirements.txt"
+        )
+    if installer == "uv" and not shutil.which("uv"):
+        return "uv is asked for but not on PATH"
+    return None
+
+
+def environment_is_usable() -> bool:
+    """Return whether .venv has a Python that fits, and pip. A half-made environment has not."""
+    code = "import sys, pip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))"
+    return PYTHON.exists() and subprocess.run([PYTHON, "-c", code], capture_output=True).returncode == 0
+
+
+def remove_half_installed() -> None:
+    """Remove the records of packages whose installation was broken off, so that they are installed again.
+
+    Both pip and uv write INSTALLER after all files of a package. They believe a package complete as soon as its
+    METADATA is there.
+    """
+    for record in site_packages().glob("*.dist-info"):
+        if not (record / "INSTALLER").exists():
+            shutil.rmtree(record)
+
+
+def site_packages() -> Path:
+    """Return the folder of .venv that packages are installed into."""
+    if os.name == "nt":
+        return VENV / "Lib" / "site-packages"
+    return next(VENV.glob("lib/python3*/site-packages"))
+
+
+def install(uv: str | None, gpu: bool, lock: Path, progress: Progress) -> None:
+    """Install the build requirements, the lock, and for a GPU the wheel that cannot be locked."""
+    environment = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
+    command = [PYTHON, "-m", "pip", "install", "--progress-bar", "off"]
+    if uv:
+        environment |= uv_index()
+        command = [uv, "pip", "install", "--python", PYTHON]
+    name = "uv" if uv else "pip"
+    command.append("--require-hashes")
+    run([*command, "-r", LOCKS / "build.lock"], progress, f"installing build tools with {name}", environment)
+    progress.count_packages(applicable_pins(lock), site_packages())
+    run([*command, "--no-build-isolation", "-r", lock], progress, f"installing packages with {name}", environment)
+    progress.count_packages([], None)
+    if gpu:
+        # Always pip: Paddle documents its index for pip, and uv takes other rules to choose between two indexes.
+        constraints = VENV / "constraints.txt"
+        constraints.write_text("".join(f"{pin}\n" for pin in pins(lock)), encoding="utf-8")
+        command = [PYTHON, "-m", "pip", "install", "--progress-bar", "off", "-c", constraints]
+        run([*command, "-r", ROOT / GPU], progress, "installing paddlepaddle-gpu from Paddle's index", environment)
+
+
+def uv_index() -> dict[str, str]:
+    """Return the index that pip is configured for as uv's setting, {} if there is none or uv has its own setting."""
+    if {"UV_DEFAULT_INDEX", "UV_INDEX_URL"} & os.environ.keys():
+        return {}
+    config = subprocess.run([PYTHON, "-m", "pip", "config", "list"], capture_output=True, text=True).stdout
+    found = dict(re.findall(r"^(:env:|install|global)\.index-url='(.*)'$", config, re.MULTILINE))
+    for scope in (":env:", "install", "global"):
+        if scope in found:
+            return {"UV_DEFAULT_INDEX": found[scope]}
+    return {}
+
+
+def pins(lock: Path) -> list[str]:
+    """Return the "name==version ; marker" of each package in a lock and in the locks that it includes."""
+    return [line.removesuffix("\\").strip() for line in requirement_lines(lock) if not line.startswith("--hash")]
+
+
+def applicable_pins(lock: Path) -> list[str]:
+    """Return the names of the packages that a lock asks for on this Python and platform.
+
+    The environment's pip reads the markers, because the standard library cannot.
+    """
+    code = (
+        "import sys; from pip._vendor.packaging.requirements import Requirement\n"
+        "for line in sys.stdin.read().splitlines():\n"
+        "    requirement = Requirement(line)\n"
+        "    if requirement.marker is None or requirement.marker.evaluate(): print(requirement.name)"
+    )
+    done = subprocess.run([PYTHON, "-c", code], input="\n".join(pins(lock)), capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def run(command: list, progress: Progress, what: str, environment: dict[str, str] | None = None) -> None:
+    """Run one command, its output into the log.
+
+    Raises:
+        StepFailed: the command ended with an error.
+    """
+    with LOG.open("ab") as log:
+        log.write(f"\n$ {' '.join(map(str, command))}\n".encode())
+        log.flush()
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment)
+        try:
+            progress.start(what)
+            while process.poll() is None:
+                progress.show()
+                time.sleep(0.2)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+    if process.returncode:
+        raise StepFailed(what)
+
+
+def explain_failure(what: str) -> str:
+    """Return the message for a failed step: the log's last lines, where it is, and what to do."""
+    text = LOG.read_text(encoding="utf-8", errors="replace")
+    tail = "\n".join(f"  {line}" for line in text.rstrip().splitlines()[-TAIL_LINES:])
+    output = text.rsplit("\n$ ", 1)[-1].partition("\n")[2]
+    remedy = next((remedy for pattern, remedy in REMEDIES.items() if re.search(pattern, output)), f"See the log. {AGAIN}")
+    return f"{tail}\n\nerror: setup failed while {what}. The whole output is in {LOG.relative_to(ROOT)}.\n{remedy}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,20 @@
+import pytest
+
+from paddle_ft.system.formatting import format_duration
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0.0 s"),
+        (8.25, "8.2 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1 min 0 s"),
+        (307, "5 min 7 s"),
+        (3599.6, "1 h 0 min"),
+        (7385, "2 h 3 min"),
+        (3600 * 1234, "1,234 h 0 min"),
+    ],
+)
+def test_durations(seconds, text):
+    assert format_duration(seconds) == text
