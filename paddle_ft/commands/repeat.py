@@ -31,12 +31,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from paddle_ft.config.load import load_config
     from paddle_ft.runs import repeat
-    from paddle_ft.system.runtime import quiet_frameworks
+    from paddle_ft.system.runtime import import_frameworks_quietly
 
     if options.seeds < 1:
         raise UserError(f"--seeds {options.seeds}: at least one seed is needed.")
     plans = repeat.plans(lambda overrides: load_config(options.config, overrides, options.sample), options)
-    quiet_frameworks()
+    import_frameworks_quietly()
     from paddle_ft.training.signals import Interrupted
 
     try:

@@ -17,7 +17,7 @@ from paddle_ft.data.rows import Rows
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import say
 from paddle_ft.runs.directory import RunDir, to_json, write_atomically
-from paddle_ft.system.runtime import choose_device, quiet_frameworks
+from paddle_ft.system.runtime import set_device, import_frameworks_quietly
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Dataset, Task
 from paddle_ft.training import checkpoint
@@ -32,8 +32,8 @@ def open_run(path: str, overrides: list[str] = ()) -> Task:
     if problem := checkpoint.damage(directory):
         raise UserError(f"{directory}: this model is damaged: {problem}. Train again, or use another run.")
     config = load_config(str(run / "config.yaml"), overrides)
-    quiet_frameworks()
-    choose_device(config.device)
+    import_frameworks_quietly()
+    set_device(config.device)
     task = find_task(config.task.name)(config)
     task.reload_model(directory)
     return task

@@ -64,7 +64,6 @@ class Task:
     fields: ClassVar[tuple[str, ...]]  # what a row must have
     optional_fields: ClassVar[tuple[str, ...]] = ()
     best_metric: ClassVar[str]  # decides which checkpoint is kept as best/
-    higher_is_better: ClassVar[bool] = True
     generates_by_chance: ClassVar[bool] = False  # whether `generate` draws something even where it does not sample
     takes_pairs: ClassVar[bool] = False  # whether predict also takes (text, text_pair) tuples
 

@@ -17,8 +17,9 @@ from paddle_ft.data.rows import Rows
 from paddle_ft.models.lora import count_parameters
 from paddle_ft.runs.directory import RunDir
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.formatting import format_duration
 from paddle_ft.system.progress import say
-from paddle_ft.system.runtime import choose_device, on_cpu, peak_memory_mb, seed_everything, settings_in_force
+from paddle_ft.system.runtime import cpu_settings, on_cpu, peak_memory_mb, seed_everything, set_device
 from paddle_ft.system.world import World
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Dataset, Scores, Task
@@ -53,8 +54,8 @@ def load_rows(config: BaseConfig, task: Task) -> dict[str, Rows]:
 def prepare(config: BaseConfig, folder: Path, checkpoint_directory: Path | None = None, world: World | None = None) -> Prepared:
     """Device, files, rows, model, features. `folder` is for a tokenizer that is built here."""
     world = world or World()
-    device = paddle.get_device() if world.size > 1 else choose_device(config.device)  # a group has chosen its devices
-    chosen = settings_in_force() if device == "cpu" else []
+    device = paddle.get_device() if world.size > 1 else set_device(config.device)  # a group has chosen its devices
+    chosen = cpu_settings() if device == "cpu" else []
     say(", ".join([f"device: {device}", *([f"{world.size} processes"] if world.size > 1 else []), *chosen]))
     _check_precision(config)
     task = find_task(config.task.name)(config)
@@ -134,7 +135,8 @@ def check(config: BaseConfig) -> None:
             f" the next {second.seconds:.2f} s"
         )
         print(f"steps               {stepper.total:,} ({stepper.steps_per_epoch:,} an epoch)")
-        print(f"estimated training  {duration(second.seconds * stepper.total)}, and {duration(evaluation_seconds)} an evaluation")
+        print(f"estimated training  {format_duration(second.seconds * stepper.total)},"
+              f" and {format_duration(evaluation_seconds)} an evaluation")
         print(f"memory              {peak_memory_mb():,.0f} MB used so far; weights, gradients and AdamW's states"
               f" take {(count * 4 + trained * 12) / 1e6:,.0f} MB of it")
         if config.train.sharding != "none":
@@ -151,12 +153,6 @@ def two_batches(task: Task, dataset: Dataset) -> tuple[Scores, float]:
     began = time.perf_counter()
     scores = task.evaluate(dataset.head(2 * task.config.eval.eval_batch_size), f"try two batches of {dataset.split}")
     return scores, time.perf_counter() - began
-
-
-def duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
 # ---------------------------------------------------------------------------------------------------- training

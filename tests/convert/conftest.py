@@ -37,6 +37,6 @@ def checkpoints(tmp_path_factory):
 
 @pytest.fixture(autouse=True, scope="session")
 def quiet():
-    from paddle_ft.system.runtime import quiet_frameworks
+    from paddle_ft.system.runtime import import_frameworks_quietly
 
-    quiet_frameworks()
+    import_frameworks_quietly()

@@ -51,7 +51,6 @@ class Lyrics(Seq2Seq):
     fields = ("lyrics",)
     optional_fields = ("genre", "artist", "title")
     best_metric = "perplexity"
-    higher_is_better = False
     generates_by_chance = True  # the noise
     originals: list[str] | None = None  # the training lines; None where they cannot be had
 

@@ -21,7 +21,6 @@ class LanguageModel(Task):
 
     fields = ("text",)
     best_metric = "perplexity"
-    higher_is_better = False
 
     def logits(self, batch: dict[str, Any]):
         """[n, v] at the batch's positions."""
