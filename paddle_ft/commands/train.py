@@ -39,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from paddle_ft.config.load import describe, load_config, recipe_names
-    from paddle_ft.data import source
+    from paddle_ft.data.load import check_local_files
 
     if options.config is None:
         raise UserError(f"--config is missing: name a recipe ({', '.join(recipe_names())}) or a YAML file.")
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     if options.print_config:
         print(describe(config), end="")
         return 0
-    source.check_local(config.data)
+    check_local_files(config.data)
     if options.devices is not None and launched() == 1:
         from paddle_ft.training.distributed.launch import parse_devices
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TextIO
 
 from paddle_ft.config.load import load_config
-from paddle_ft.data import inputs, source
-from paddle_ft.data.download import ensure
+from paddle_ft.data import inputs, load
+from paddle_ft.data.download import download_missing
 from paddle_ft.data.rows import Rows
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import say
@@ -63,10 +63,10 @@ def _rows(task: Task, split: str | None) -> dict[str, Rows]:
 
     data = task.config.data
     try:
-        ensure(source.wanted_files(data))
+        download_missing(load.list_remote_files(data))
         return load_rows(task.config, task)
     except UserError as error:
-        loaded = source.load_split(data, split, required=task.fields, optional=task.optional_fields) if split else None
+        loaded = load.load_split(data, split, required=task.fields, optional=task.optional_fields) if split else None
         if loaded is None:
             raise
         say(f"only {split} is read, without a baseline: {str(error).splitlines()[0]}")

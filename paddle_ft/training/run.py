@@ -11,8 +11,8 @@ import paddle
 
 from paddle_ft.config.load import load_config, to_yaml
 from paddle_ft.config.schema import BaseConfig
-from paddle_ft.data import source
-from paddle_ft.data.download import ensure
+from paddle_ft.data import load
+from paddle_ft.data.download import download_missing
 from paddle_ft.data.rows import Rows
 from paddle_ft.models.lora import count_parameters
 from paddle_ft.runs.directory import RunDir
@@ -39,7 +39,7 @@ def load_rows(config: BaseConfig, task: Task) -> dict[str, Rows]:
     """Rows of every split that is configured. Raises UserError if there are none to train on."""
     rows = {}
     for split in SPLITS:
-        loaded = source.load_split(config.data, split, required=task.fields, optional=task.optional_fields)
+        loaded = load.load_split(config.data, split, required=task.fields, optional=task.optional_fields)
         if loaded is not None:
             rows[split] = loaded
     if "train" not in rows:
@@ -76,9 +76,9 @@ def prepare(config: BaseConfig, folder: Path, checkpoint_directory: Path | None 
 
 def ensure_files(config: BaseConfig, task: Task) -> None:
     """Fetches what the data and the model need. Raises one UserError that names all that cannot be had."""
-    source.check_local(config.data)
+    load.check_local_files(config.data)
     problems = []
-    for fetch in (lambda: ensure(source.wanted_files(config.data)), task.ensure_model_files):
+    for fetch in (lambda: download_missing(load.list_remote_files(config.data)), task.ensure_model_files):
         try:
             fetch()
         except UserError as error:

@@ -63,4 +63,4 @@ def test_pad():
     assert pad(rows, 0).tolist() == [[1, 2, 3], [4, 0, 0]]
     assert pad(rows, -100, multiple=4).tolist() == [[1, 2, 3, -100], [4, -100, -100, -100]]
     assert pad(rows, 0).dtype == np.int64
-    assert [pad(rows, 0, multiple=8, most=most).shape[1] for most in (2, 3, 6, 8, 9)] == [3, 3, 6, 8, 8]
+    assert [pad(rows, 0, multiple=8, max_length=most).shape[1] for most in (2, 3, 6, 8, 9)] == [3, 3, 6, 8, 8]

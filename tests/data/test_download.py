@@ -10,7 +10,7 @@ from threading import Thread
 import pytest
 
 from paddle_ft.data import download
-from paddle_ft.data.download import FetchError, Wanted, ensure, fetch
+from paddle_ft.data.download import FetchError, RemoteFile, download_missing, fetch
 from paddle_ft.system.errors import UserError
 
 BODY = bytes(range(256)) * 12000  # 3 MB
@@ -164,11 +164,11 @@ def test_the_proxy_is_used(server, tmp_path, monkeypatch):
 def test_ensure_fetches_what_is_absent_and_nothing_else(server, tmp_path):
     (tmp_path / "there.bin").write_bytes(BODY)
     (tmp_path / "unpacked.tsv").write_text("x")
-    ensure(
+    download_missing(
         [
-            Wanted(server.url + "/there.bin", str(tmp_path / "there.bin"), md5=MD5),
-            Wanted(server.url + "/absent.bin", str(tmp_path / "absent.bin"), md5=MD5),
-            Wanted(server.url + "/a.zip", str(tmp_path / "a.zip"), unpacked=str(tmp_path / "unpacked.tsv")),
+            RemoteFile(server.url + "/there.bin", str(tmp_path / "there.bin"), md5=MD5),
+            RemoteFile(server.url + "/absent.bin", str(tmp_path / "absent.bin"), md5=MD5),
+            RemoteFile(server.url + "/a.zip", str(tmp_path / "a.zip"), unpacked=str(tmp_path / "unpacked.tsv")),
         ]
     )
     assert [path for path, _ in server.log] == ["/absent.bin"]
@@ -180,11 +180,11 @@ def test_ensure_reports_everything_at_once(server, tmp_path):
     by_hand.write_bytes(b"not it")
     dead = f"127.0.0.1:{closed_port()}"
     with pytest.raises(UserError) as caught:
-        ensure(
+        download_missing(
             [
-                Wanted(f"http://{dead}/train.json", str(tmp_path / "train.json"), md5="1" * 32, what="training rows"),
-                Wanted(f"http://{dead}/dev.json", str(tmp_path / "dev.json"), sha256="2" * 64, what="validation rows"),
-                Wanted(server.url + "/hand.bin", str(by_hand), md5=MD5, what="weights"),
+                RemoteFile(f"http://{dead}/train.json", str(tmp_path / "train.json"), md5="1" * 32, description="training rows"),
+                RemoteFile(f"http://{dead}/dev.json", str(tmp_path / "dev.json"), sha256="2" * 64, description="validation rows"),
+                RemoteFile(server.url + "/hand.bin", str(by_hand), md5=MD5, description="weights"),
             ]
         )
     lines = str(caught.value).splitlines()

@@ -12,9 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from paddle_ft.data.download import ensure
-from paddle_ft.data.source import check_local, load_split, wanted_files
-from paddle_ft.data.sources import source_for
+from paddle_ft.data.download import download_missing
+from paddle_ft.data.load import check_local_files, list_remote_files, load_split
+from paddle_ft.data.sources import find_source
 from paddle_ft.system.errors import UserError
 
 NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy", "PADDLE_FT_MIRROR")
@@ -39,14 +39,17 @@ def error(function, *args) -> str:
 
 def test_each_source_finds_its_module():
     kinds = {
-        None: "local",
+        None: None,
         "sample:briefs": "sample",
+        "songs": "songs",
+        "quora": "quora",
+        "quora:my.tsv": "quora",
         "lcsts_new": "builtin",
         "glue": "builtin",
         "hugcyp/LCSTS": "huggingface",
         "./folder": "huggingface",
     }
-    assert {source: source_for(source).__name__.rsplit(".", 1)[1] for source in kinds} == kinds
+    assert {value: find_source(value).name for value in kinds} == kinds
 
 
 def test_local_files(tmp_path):
@@ -54,7 +57,7 @@ def test_local_files(tmp_path):
     data = section(train=str(tmp_path / "*.tsv"), columns={"source": 1, "target": 0}, limit_train=1)
     assert load_split(data, "train").rows == [{"source": "正文", "target": "题"}]
     assert load_split(data, "validation") is None
-    assert wanted_files(data) == []
+    assert list_remote_files(data) == []
 
 
 @pytest.mark.parametrize(
@@ -76,21 +79,21 @@ def test_own_files_that_are_not_there(tmp_path, values, key):
 
     (tmp_path / "a.tsv").write_text("a\tb\n")
     named = {name: value if name == "source" else there(value) for name, value in values.items()}
-    message = error(check_local, section(**named))
+    message = error(check_local_files, section(**named))
     assert message.startswith(f"{key}: {tmp_path}/nope") and "no such file" in message and "a.tsv" in message
 
 
 def test_splits_of_a_source_and_folders_of_songs_are_not_missed_as_files(tmp_path):
-    check_local(section(source="glue", train="train", validation="dev", test="none"))
-    check_local(section(source="org/name", train="train[:10]"))
-    check_local(section(source="songs", train=str(tmp_path)))
+    check_local_files(section(source="glue", train="train", validation="dev", test="none"))
+    check_local_files(section(source="org/name", train="train[:10]"))
+    check_local_files(section(source="songs", train=str(tmp_path)))
 
 
 def test_none_means_no_such_split_beside_own_files_too(tmp_path):
     """As in recipes whose own source has a test split without labels: only data.train is named anew."""
     (tmp_path / "a.tsv").write_text("a\tb\n")
     own = section(train=str(tmp_path / "a.tsv"), test="none")
-    check_local(own)
+    check_local_files(own)
     assert load_split(own, "test") is None
 
 
@@ -145,7 +148,7 @@ def test_a_built_in_is_fetched_verified_and_read(lcsts, mirror):
 def test_offline_one_error_names_every_file_and_its_place(lcsts, monkeypatch):
     monkeypatch.setenv("PADDLE_FT_MIRROR", "http://127.0.0.1:9")
     start = time.perf_counter()
-    message = error(ensure, wanted_files(section(source="lcsts_new")))
+    message = error(download_missing, list_remote_files(section(source="lcsts_new")))
     assert time.perf_counter() - start < 10
     for split, noted in lcsts.splits.items():
         assert (
@@ -190,7 +193,7 @@ def test_own_files_in_the_layout_of_a_built_in(tmp_path):
     data = section(source="lcsts_new", data_files={"train": str(tmp_path / "train.json")})
     assert load_split(data, "train").rows[2] == {"source": "own正文2", "target": "own题2"}
     assert load_split(data, "validation") is None
-    assert wanted_files(data) == []
+    assert list_remote_files(data) == []
 
 
 @pytest.mark.parametrize(
@@ -219,10 +222,10 @@ def test_data_files_that_cannot_be(tmp_path):
 
 def test_what_builders_in_other_forms_want():
     def names(**values):
-        return [(file.url, Path(file.path).name, file.md5) for file in wanted_files(section(**values))]
+        return [(file.url, Path(file.path).name, file.md5) for file in list_remote_files(section(**values))]
 
     archive = ("https://bj.bcebos.com/dataset/glue/SST.zip", "SST.zip", "9f81648d4199384278b86e315dac217c")
-    files = wanted_files(section(source="glue", name="sst-2"))
+    files = list_remote_files(section(source="glue", name="sst-2"))
     assert [Path(file.unpacked).name for file in files] == ["train.tsv", "dev.tsv", "test.tsv"]
     assert set(names(source="glue", name="sst-2")) == {archive}
     assert len(names(source="c3")) == 6  # two files a split
@@ -231,7 +234,7 @@ def test_what_builders_in_other_forms_want():
         "all_train.txt",
         "c8ca98cfcb6cf3f99a404552568490bc",
     )
-    message = error(wanted_files, section(source="glue", name="sst2"))
+    message = error(list_remote_files, section(source="glue", name="sst2"))
     assert message.startswith("data.name: glue has no subset 'sst2'; it has cola, sst-2, sts-b")
 
 
@@ -286,7 +289,7 @@ def test_a_script_that_comes_with_a_dataset_is_not_run(tmp_path, monkeypatch):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "set.py").write_text(f"import os; os.mkdir({str(tmp_path / 'harmed')!r})")
     data = section(source=str(tmp_path / "set"), train="train")
-    for function in (wanted_files, lambda data: load_split(data, "train")):
+    for function in (list_remote_files, lambda data: load_split(data, "train")):
         assert "/set: its rows come from a script of its own; no code that comes with data is run" in error(function, data)
     assert not (tmp_path / "harmed").exists()
 

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from paddle_ft.data.samples import briefs, sample
-from paddle_ft.data.source import load_split
+from paddle_ft.data.load import load_split
+from paddle_ft.data.samples import briefs, find_sample
 from paddle_ft.metrics.rouge import rouge
 from paddle_ft.system.errors import UserError
 from paddle_ft.tokenization.build import SPECIAL_TOKENS, character_vocab
@@ -80,7 +80,7 @@ def test_samples_are_sources():
     assert load_split(data, "train").rows == briefs.rows("train")[:10]
     assert load_split(data, "test").files == ["sample:briefs (test)"]
     with pytest.raises(UserError, match=r"^data\.source: there is no sample 'brief'; there is briefs"):
-        sample("sample:brief")
+        find_sample("sample:brief")
 
 
 def test_character_vocab():

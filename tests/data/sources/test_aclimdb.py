@@ -6,7 +6,7 @@ import tarfile
 import pytest
 
 from paddle_ft.config.schema import DataSection
-from paddle_ft.data.source import load_split, wanted_files
+from paddle_ft.data.load import list_remote_files, load_split
 from paddle_ft.system.errors import UserError
 
 REVIEWS = {
@@ -91,7 +91,7 @@ def test_what_is_not_there_is_named(folder, archive, tmp_path):
 
 def test_without_a_path_the_archive_is_fetched(monkeypatch, tmp_path):
     monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path))
-    (file,) = wanted_files(DataSection(source="aclimdb"))
+    (file,) = list_remote_files(DataSection(source="aclimdb"))
     assert file.url == "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
     assert file.path == os.path.join(tmp_path, "datasets", "aclImdb_v1.tar.gz")
-    assert wanted_files(section(tmp_path)) == []
+    assert list_remote_files(section(tmp_path)) == []

@@ -5,7 +5,7 @@ import tarfile
 import pytest
 
 from paddle_ft.config.schema import DataSection
-from paddle_ft.data.source import load_split
+from paddle_ft.data.load import load_split
 from paddle_ft.system.errors import UserError
 
 LINES = [
@@ -77,9 +77,9 @@ def test_bad_lines_are_named_and_can_be_skipped(file, line, reason):
 
 
 def test_without_a_path_the_address_is_named(monkeypatch, tmp_path):
-    from paddle_ft.data.source import wanted_files
+    from paddle_ft.data.load import list_remote_files
 
     monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path))
-    (file,) = wanted_files(DataSection(source="booksummaries"))
+    (file,) = list_remote_files(DataSection(source="booksummaries"))
     assert file.url == "https://www.cs.cmu.edu/~dbamman/data/booksummaries.tar.gz"
     assert file.path.startswith(str(tmp_path))

@@ -7,10 +7,10 @@ import pytest
 
 from paddle_ft.config.load import load_config
 from paddle_ft.config.schema import DataSection
-from paddle_ft.data.readers.glue import read as read_glue
+from paddle_ft.data.load import load_split
+from paddle_ft.data.readers.glue import read_glue
 from paddle_ft.data.readers.stream import DataFile
 from paddle_ft.data.rows import Fields
-from paddle_ft.data.source import load_split
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks.classification.labels import class_names, to_classes
 

@@ -6,8 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from paddle_ft.data.source import load_split, wanted_files
-from paddle_ft.data.sources import source_for
+from paddle_ft.data.load import list_remote_files, load_split
 from paddle_ft.system.errors import UserError
 
 
@@ -15,7 +14,7 @@ def load(train, split="train", **values):
     empty = {"source": "songs", "train": train, "validation": None, "test": None, "columns": {}, "on_bad_row": "error",
              "limit_train": None, "limit_validation": None, "limit_test": None}  # fmt: skip
     data = SimpleNamespace(**{**empty, **values})
-    assert wanted_files(data) == []
+    assert list_remote_files(data) == []
     return load_split(data, split, ("lyrics",), ("genre", "artist", "title"))
 
 
@@ -35,11 +34,6 @@ def folder(tmp_path):
     (root / "punk" / "Zip.txt.gz").write_bytes(gzip.compress("短歌\n".encode()))
     (root / "README.md").write_text("no song")
     return root
-
-
-def test_the_source_is_known():
-    assert source_for("songs").__name__.endswith("songs")
-    assert not source_for("sample:lyrics").__name__.endswith("songs")
 
 
 def test_a_folder_with_a_song_a_file_and_its_levels(folder):

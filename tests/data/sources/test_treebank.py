@@ -5,7 +5,7 @@ import zipfile
 import pytest
 
 from paddle_ft.config.schema import DataSection
-from paddle_ft.data.source import load_split, wanted_files
+from paddle_ft.data.load import list_remote_files, load_split
 from paddle_ft.data.sources.treebank import parse
 from paddle_ft.system.errors import UserError
 
@@ -75,6 +75,6 @@ def test_a_broken_line_is_named(folder):
 def test_what_is_not_there(tmp_path):
     with pytest.raises(UserError, match="treebank:PATH takes the folder with train.txt, dev.txt and test.txt, or the .zip"):
         read(tmp_path / "absent")
-    assert [file.url for file in wanted_files(DataSection(source="treebank"))] == [
+    assert [file.url for file in list_remote_files(DataSection(source="treebank"))] == [
         "https://nlp.stanford.edu/sentiment/trainDevTestTrees_PTB.zip"
     ]
