@@ -18,7 +18,7 @@ HELP = "trains a recipe, measures it, writes a report"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    from paddle_ft.config.load import recipe_names
+    from paddle_ft.config.recipes import recipe_names
 
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (
@@ -38,7 +38,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from paddle_ft.config.load import describe, load_config, recipe_names
+    from paddle_ft.config.describe import describe
+    from paddle_ft.config.load import load_config
+    from paddle_ft.config.recipes import recipe_names
     from paddle_ft.data.load import check_local_files
 
     if options.config is None:

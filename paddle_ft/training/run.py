@@ -9,7 +9,8 @@ from pathlib import Path
 
 import paddle
 
-from paddle_ft.config.load import load_config, to_yaml
+from paddle_ft.config.describe import to_yaml
+from paddle_ft.config.load import load_config
 from paddle_ft.config.schema import BaseConfig
 from paddle_ft.data import load
 from paddle_ft.data.download import download_missing

@@ -3,8 +3,9 @@
 import pytest
 import yaml
 
-from paddle_ft.config import load as config_module
-from paddle_ft.config.load import describe, load_config, parse_override, recipe_names, to_yaml
+from paddle_ft.config.describe import describe, to_yaml
+from paddle_ft.config.load import build_schema, load_config, parse_override
+from paddle_ft.config.recipes import CONFIG_FOLDER, recipe_names
 from paddle_ft.system.errors import UserError
 
 
@@ -19,7 +20,7 @@ def test_every_recipe_loads_also_as_a_sample():
     assert "bart_lcsts" in names
     for name in names:
         assert load_config(name).recipe == name
-        if "sample" in yaml.safe_load((config_module.CONFIG_FOLDER / f"{name}.yaml").read_text(encoding="utf-8")):
+        if "sample" in yaml.safe_load((CONFIG_FOLDER / f"{name}.yaml").read_text(encoding="utf-8")):
             assert load_config(name, sample=True).sample is True
 
 
@@ -130,7 +131,7 @@ def test_every_field_has_a_meaning():
             else:
                 yield name, info
 
-    missing = [name for name, info in fields(config_module.config_class("summarization")) if not info.description]
+    missing = [name for name, info in fields(build_schema("summarization")) if not info.description]
     assert missing == []
 
 
