@@ -1,4 +1,4 @@
-"""data.source songs: the layouts in which people have songs."""
+"""data.source songs: folders, globs and tables of songs."""
 
 import gzip
 import json
@@ -51,7 +51,7 @@ def test_folder_levels_can_be_mapped(folder):
     assert message.startswith(f"{folder}:1: {folder}/punk/Two Fish.txt: there is no 'folder2' for artist (data.columns); there is")
 
 
-def test_globs_count_levels_below_their_fixed_part(folder):
+def test_globs_count_folders_from_their_part_without_wildcards(folder):
     assert [row["genre"] for row in load(f"{folder}/*/*.txt").rows] == ["punk"]
     rows = load(f"{folder}/**/*.txt").rows
     assert sorted(row["genre"] for row in rows) == ["punk", "rap"]
@@ -65,7 +65,7 @@ def test_a_table_with_a_song_a_row(tmp_path):
     assert load(str(tmp_path / "songs.jsonl")).rows == [{"lyrics": "red fish\nblue fish", "genre": "punk"}]
 
 
-def test_several_places_and_splits(folder, tmp_path):
+def test_several_folders_and_splits(folder, tmp_path):
     (tmp_path / "more.jsonl").write_text('{"lyrics": "a\\nb"}\n')
     rows = load([str(folder / "rap"), str(tmp_path / "more.jsonl")], test=str(folder / "punk")).rows
     assert [row["lyrics"] for row in rows] == ["[Verse]\nred fish\nblue fish\n", "a\nb"]
@@ -73,7 +73,7 @@ def test_several_places_and_splits(folder, tmp_path):
     assert len(load("unused", "test", test=str(folder / "punk"))) == 2
 
 
-def test_what_is_wrong_is_named(folder, tmp_path):
+def test_wrong_songs_and_folders_are_named(folder, tmp_path):
     assert error(None) == "data.train: name your songs: a folder of .txt files, or a csv or jsonl file with a song a row."
     empty = tmp_path / "empty"
     empty.mkdir()
