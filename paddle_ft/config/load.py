@@ -71,7 +71,7 @@ def _apply_sample(data: dict, origins: dict[str, str], sample: bool, shown_path:
         raise UserError(f"{shown_path}: this recipe has no sample block, so --sample cannot be used with it.")
     for key, value in block.items():
         if not isinstance(key, str):
-            raise UserError(f"{shown_path}: sample: {key!r} is no key; a sample block holds section.key: value.")
+            raise UserError(f"{shown_path}: sample: {key!r} is not a key; a sample block holds section.key: value.")
         _set(data, key, value)
         origins[key] = origins.get(f"sample.{key}", shown_path)
     data["sample"] = True

@@ -238,7 +238,7 @@ def download_missing(files: list[RemoteFile]) -> None:
             continue
         if os.path.exists(file.path):
             if fault := checksum_error(file.path, file.md5, file.sha256):
-                missing.append((file, f"a file lies there, but {fault}; put the right one there, or delete it"))
+                missing.append((file, f"there is a file already, but {fault}; put the right one there, or delete it"))
             continue
         host = urlsplit(mirrored_url(file.url)).netloc
         if host in unreachable_hosts:

@@ -134,7 +134,7 @@ def make_row(values: dict[str, object], fields: Fields) -> dict[str, str] | str:
                 return f"{name} is {_TYPE_NAMES.get(type(value), type(value).__name__)}, not text"
             value = str(value)
         elif _SURROGATE.search(value):
-            return f"{name} holds half a character (a lone surrogate), which is no text"
+            return f"{name} holds half a character (a lone surrogate), which is not text"
         row[name] = value
     for name in fields.required:
         text = row.get(name)

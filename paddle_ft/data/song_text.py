@@ -98,8 +98,8 @@ def clean(text: str) -> tuple[list[list[str]], Counter]:
     are removed without ending it, so the lines around them become neighbours.
 
     Returns:
-        The sections, each a list of lines, and how many lines each step removed (the names are in COUNTS of
-        paddle_ft.tasks.lyrics.pairs).
+        The sections, each a list of lines, and counts: lines, sections, section_headers, leftovers, adlib_lines,
+        wordless_lines, repeated_lines.
     """
     counts: Counter = Counter()
     sections: list[list[str]] = [[]]

@@ -206,7 +206,7 @@ def test_download_missing_reports_all_files_in_one_error(server, tmp_path):
         f"    now     {dead} cannot be reached either",
     ]
     assert lines[15] == (
-        f"    now     a file lies there, but its md5 is {hashlib.md5(b'not it').hexdigest()}, expected {MD5}; "
+        f"    now     there is a file already, but its md5 is {hashlib.md5(b'not it').hexdigest()}, expected {MD5}; "
         "put the right one there, or delete it"
     )
     assert by_hand.read_bytes() == b"not it"

@@ -81,7 +81,7 @@ def _read_books(lines: Iterable[Line], columns: dict[str, str], fields: Fields) 
         try:
             genre_names = ", ".join(json.loads(genres).values()) if genres else ""
         except (ValueError, AttributeError, TypeError):
-            yield number, f"the genres (field 6) are no JSON object of names: {genres[:60]}"
+            yield number, f"the genres (field 6) are not a JSON object of names: {genres[:60]}"
             continue
         row = {"text": summary.strip(), "title": title, "author": author, "date": date, "genres": genre_names}
         yield number, make_row_from_columns(row, columns, fields)

@@ -37,7 +37,7 @@ class HuggingFace(Source):
 
     def read(self, data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | None:
         if data.data_files:
-            raise UserError(f"data.data_files: {data.source} is no PaddleNLP built-in; your own files need no data.source")
+            raise UserError(f"data.data_files: {data.source} is not a PaddleNLP built-in; your own files need no data.source")
         columns = fields.column_names(data.source)
         name = "+".join(choose_splits(data, split, _split_names(data.source, data.name)))
         if not name:

@@ -61,8 +61,8 @@ def test_an_archive_without_the_file_is_an_error(tmp_path):
 
 @pytest.mark.parametrize(("line", "reason"), [
     ("1\t2\t3", "3 fields between tabs where there should be 7"),
-    ("1\t2\tT\tA\tD\tnot json\tS", "the genres (field 6) are no JSON object of names: not json"),
-    ('1\t2\tT\tA\tD\t["a"]\tS', 'the genres (field 6) are no JSON object of names: ["a"]'),
+    ("1\t2\tT\tA\tD\tnot json\tS", "the genres (field 6) are not a JSON object of names: not json"),
+    ('1\t2\tT\tA\tD\t["a"]\tS', 'the genres (field 6) are not a JSON object of names: ["a"]'),
     ("1\t2\tT\tA\tD\t\t ", "text is empty"),
 ])  # fmt: skip
 def test_bad_lines_are_named_and_can_be_skipped(file, line, reason):

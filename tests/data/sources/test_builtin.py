@@ -95,7 +95,7 @@ def test_a_wrong_file_put_there_by_hand_is_reported_and_kept(lcsts, mirror):
     (lcsts.home / "train.json").write_bytes(b"{}")
     message = error(load_split, section(source="lcsts_new"), "train")
     found, expected = hashlib.md5(b"{}").hexdigest(), lcsts.splits["train"].md5
-    assert f"a file lies there, but its md5 is {found}, expected {expected}; put the right one there" in message
+    assert f"there is a file already, but its md5 is {found}, expected {expected}; put the right one there" in message
     assert (lcsts.home / "train.json").read_bytes() == b"{}"
 
 
