@@ -94,6 +94,7 @@ def check(task: Task, data: dict[str, Dataset]) -> None:
 
 
 def duration(seconds: float) -> str:
+    """Return a duration for people: "2 h 5 min", "3 min 20 s" or "7 s"."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
