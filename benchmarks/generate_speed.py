@@ -89,9 +89,9 @@ def batch(model: str, length: int, size: int):
 def paddle_model(name: str):
     import paddle
 
-    from paddle_ft.system.runtime import quiet_frameworks
+    from paddle_ft.system.runtime import import_frameworks_quietly
 
-    quiet_frameworks()
+    import_frameworks_quietly()
     from paddlenlp.transformers import BartConfig, BartForConditionalGeneration, GPTConfig, GPTLMHeadModel
 
     paddle.seed(0)

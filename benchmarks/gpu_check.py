@@ -28,7 +28,7 @@ prepare_cpu()
 
 import numpy as np  # noqa: E402
 
-from paddle_ft.system.runtime import peak_memory_mb, quiet_frameworks  # noqa: E402
+from paddle_ft.system.runtime import import_frameworks_quietly, peak_memory_mb  # noqa: E402
 
 SMALL = {"d_model": 64, "encoder_layers": 2, "decoder_layers": 2, "heads": 4, "ffn": 128, "vocab": 300, "positions": 128}
 BASE = {"d_model": 768, "encoder_layers": 6, "decoder_layers": 6, "heads": 12, "ffn": 3072, "vocab": 21128, "positions": 512}
@@ -291,7 +291,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="gpu", choices=["gpu", "cpu"])
     options = parser.parse_args()
-    quiet_frameworks()
+    import_frameworks_quietly()
     import paddle
 
     if options.device == "gpu" and not (paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count()):

@@ -77,10 +77,10 @@ def paddle_model(name: str):
 
 def make_stepper(name: str, collate: Collate, rows: list[dict], steps: int, folder: str, *settings: str, plain_layers=False):
     """paddle_ft's own loop body on a workload: the task's own loss, model set up as a training sets it up."""
-    from paddle_ft.system.runtime import prepare_cpu, quiet_frameworks
+    from paddle_ft.system.runtime import import_frameworks_quietly, prepare_cpu
 
     prepare_cpu()
-    quiet_frameworks()
+    import_frameworks_quietly()
     from paddle_ft.config.load import load_config
     from paddle_ft.models import losses
     from paddle_ft.models.build import tie_head

@@ -20,6 +20,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 LOG = VENV / "setup.log"
 TAIL_LINES = 15
+CHATTER = ("WARNING: Retrying", "WARNING: Location")  # pip repeats these for every package; the message leaves them out
 
 AGAIN = "Then run `make setup` again: it keeps what is already downloaded."
 # What to do, by a pattern in the output of pip or uv. The first that matches is shown.
@@ -56,7 +57,7 @@ def main() -> int:
         print(f"error: {problem}", file=sys.stderr)
         return 2
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if not (usable := environment_is_usable()) and VENV.exists():
         print("setup: .venv is not a Python 3.10 to 3.12 environment with pip; making it anew", flush=True)
         shutil.rmtree(VENV)
@@ -192,18 +193,27 @@ def run(command: list, progress: Progress, what: str, environment: dict[str, str
             while process.poll() is None:
                 progress.show()
                 time.sleep(0.2)
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
+        except KeyboardInterrupt:
+            stop(process)
+            raise
     if process.returncode:
         raise StepFailed(what)
+
+
+def stop(process: subprocess.Popen) -> None:
+    """Wait until a command has cleaned up after Ctrl-C, which a terminal sends to it too. Terminate it if it has not had any."""
+    try:
+        process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.wait()
 
 
 def explain_failure(what: str) -> str:
     """Return the message for a failed step: the log's last lines, where it is, and what to do."""
     text = LOG.read_text(encoding="utf-8", errors="replace")
-    tail = "\n".join(f"  {line}" for line in text.rstrip().splitlines()[-TAIL_LINES:])
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith(CHATTER)]
+    tail = "\n".join(f"  {line[:200]}" for line in lines[-TAIL_LINES:])
     output = text.rsplit("\n$ ", 1)[-1].partition("\n")[2]
     remedy = next((remedy for pattern, remedy in REMEDIES.items() if re.search(pattern, output)), f"See the log. {AGAIN}")
     return f"{tail}\n\nerror: setup failed while {what}. The whole output is in {LOG.relative_to(ROOT)}.\n{remedy}"

@@ -66,8 +66,8 @@ class Progress:
         log = self.log.read_text(encoding="utf-8", errors="replace")
         if "Installing collected packages" in log.rsplit("\n$ ", 1)[-1]:
             return f"{len(installed)} of {total} installed"
-        fetched = {normalize(name) for name in re.findall(r"^Collecting ([\w.-]+)", log, re.MULTILINE)}
-        fetched &= {normalize(name) for name in self.packages}
+        found = re.findall(r"^(?:Collecting |Processing \S*/)([A-Za-z0-9_.]+(?:-[A-Za-z_][A-Za-z0-9_.]*)*)", log, re.MULTILINE)
+        fetched = {normalize(name) for name in found} & {normalize(name) for name in self.packages}
         return f"{len(fetched | installed)} of {total}"
 
 

@@ -14,9 +14,6 @@ LAYERS = ("system", "config", "data", "metrics", "tokenization", "models", "gene
 
 KNOWN_UPWARD = {
     ("paddle_ft/config/load.py", "paddle_ft.tasks"),
-    ("paddle_ft/runs/repeat.py", "paddle_ft.training.loop"),
-    ("paddle_ft/runs/repeat.py", "paddle_ft.training.resume"),
-    ("paddle_ft/runs/repeat.py", "paddle_ft.training.run"),
 }
 
 KNOWN_IN_CIRCLES = {

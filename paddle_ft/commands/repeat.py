@@ -31,16 +31,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from paddle_ft.config.load import load_config
     from paddle_ft.runs import repeat
-    from paddle_ft.system.runtime import quiet_frameworks
+    from paddle_ft.system.runtime import import_frameworks_quietly
 
     if options.seeds < 1:
         raise UserError(f"--seeds {options.seeds}: at least one seed is needed.")
-    plans = repeat.plans(lambda overrides: load_config(options.config, overrides, options.sample), options)
-    quiet_frameworks()
+    plans = repeat.make_plans(
+        lambda overrides: load_config(options.config, overrides, options.sample), options.overrides, options.seeds, options.against
+    )
+    import_frameworks_quietly()
+    from paddle_ft.training.resume import refuse_other_config
+    from paddle_ft.training.run import train
     from paddle_ft.training.signals import Interrupted
 
     try:
-        print(repeat.run(plans))
+        print(repeat.run_plans(plans, train, refuse_other_config))
     except Interrupted as stop:
         print(f"\nstopped by {stop}; the same command goes on from here", file=sys.stderr)
         return stop.exit_code

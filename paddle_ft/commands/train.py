@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.runtime import quiet_frameworks
+from paddle_ft.system.runtime import import_frameworks_quietly
 from paddle_ft.system.world import is_main_process, launched_processes
 
 HELP = "trains a recipe, measures it, writes a report"
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
             return _on_devices(options, config)
         config = config.model_copy(update={"device": kind})  # one device is this process's own
         os.environ["FLAGS_selected_gpus"] = numbers[0]  # noqa: SIM112 what paddle.set_device("gpu") follows
-    quiet_frameworks()
+    import_frameworks_quietly()
     from paddle_ft.training import run as session
     from paddle_ft.training.distributed.launch import DEVICES
     from paddle_ft.training.signals import Interrupted

@@ -21,7 +21,7 @@ from paddle_ft.runs.integrity import find_damage
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import to_json, write_atomically
 from paddle_ft.system.progress import say
-from paddle_ft.system.runtime import choose_device, quiet_frameworks
+from paddle_ft.system.runtime import import_frameworks_quietly, set_device
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Dataset, Task
 from paddle_ft.tasks.shared.evaluate import evaluate as evaluate_task
@@ -37,8 +37,8 @@ def open_run(path: str, overrides: list[str] = ()) -> Task:
     if problem := find_damage(directory):
         raise UserError(f"{directory}: this model is damaged: {problem}. Train again, or use another run.")
     config = load_config(str(run / "config.yaml"), overrides)
-    quiet_frameworks()
-    choose_device(config.device)
+    import_frameworks_quietly()
+    set_device(config.device)
     task = find_task(config.task.name)(config)
     task.set_model(adapt_model(reload_bundle(task.head_type, directory), config, task.head_type))
     return task

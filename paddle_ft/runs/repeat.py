@@ -1,80 +1,160 @@
-"""The same training with several seeds: each in a run directory of its own, mean and deviation of all figures in one table."""
+"""The same training with several seeds: a run directory each, and one table with mean and deviation of all figures."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from paddle_ft.config.schema import BaseConfig
+from paddle_ft.metrics.registry import find_metric
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import to_json, write_atomically
 from paddle_ft.system.progress import say
 
-VARIANT = "variant"
+VARIANT = "variant"  # subfolder for the runs of --against
 
 
 @dataclass
 class Plan:
-    """One recipe with its seeds. title: what the table calls it; folder: where the seeds' runs lie."""
+    """The runs of one recipe.
+
+    Attributes:
+        title: name of the recipe in the tables.
+        folder: where the seeds' run directories are.
+        configs: one configuration a seed.
+    """
 
     title: str
     folder: Path
     configs: list[BaseConfig]
 
 
-def plans(load: Callable[[list[str]], BaseConfig], options) -> list[Plan]:
-    """What is to be trained: the recipe, and with options.against a variant of it, in the subfolder `variant`.
+def make_plans(
+    load_overrides: Callable[[list[str]], BaseConfig], overrides: Sequence[str], num_seeds: int, against: Sequence[str] = ()
+) -> list[Plan]:
+    """Return what is to be trained: the recipe, and a variant of it where `against` is not empty.
 
     Args:
-        load: overrides -> configuration.
-        options: overrides, seeds (their number), against.
+        load_overrides: overrides -> configuration.
+        overrides: settings of all runs.
+        num_seeds: number of seeds, counted up from the recipe's own.
+        against: the variant's further settings.
+
+    Raises:
+        UserError: the folder for the seeds is itself a run.
     """
-    first = load(options.overrides)
+    first = load_overrides(list(overrides))
     folder = Path(first.output_dir)
-    if not any(given.startswith("output_dir=") for given in options.overrides):
+    if not any(override.startswith("output_dir=") for override in overrides):
         folder = folder.with_name(f"{folder.name}_seeds")  # beside the recipe's single run
     if RunDirectory(folder).is_run():
         raise UserError(f"output_dir: {folder} is a run itself; name a folder for all seeds with output_dir=ANOTHER.")
-    found = []
-    for more, place in ([[], folder], [options.against, folder / VARIANT])[: 2 if options.against else 1]:
+    plans = []
+    for settings, subfolder in [([], folder), *([(against, folder / VARIANT)] if against else [])]:
         configs = [
-            load([*options.overrides, *more, f"seed={seed}", f"output_dir={place / f'seed-{seed}'}"])
-            for seed in range(first.seed, first.seed + options.seeds)
+            load_overrides([*overrides, *settings, f"seed={seed}", f"output_dir={subfolder / f'seed-{seed}'}"])
+            for seed in range(first.seed, first.seed + num_seeds)
         ]
-        found.append(Plan(" ".join(more) or configs[0].recipe, place, configs))
-    return found
+        plans.append(Plan(" ".join(settings) or configs[0].recipe, subfolder, configs))
+    return plans
 
 
-def run(plans: list[Plan]) -> str:
-    """Trains what is not finished yet, a seed of each plan in turn, writes the tables after each, returns the last as text."""
-    from paddle_ft.training import resume
-    from paddle_ft.training import run as session
+def run_plans(
+    plans: list[Plan], train: Callable[[BaseConfig, bool], object], refuse_other_config: Callable[[BaseConfig, RunDirectory], None]
+) -> str:
+    """Train what is not finished yet, one seed of each plan in turn, and write the tables after each seed.
 
+    Args:
+        plans: as make_plans returns them.
+        train: (configuration, resume) -> trains a run.
+        refuse_other_config: raises UserError if a run directory was made with other settings than the configuration's.
+
+    Returns:
+        The last tables as text.
+    """
     text = ""
-    for place in range(len(plans[0].configs)):
+    for index in range(len(plans[0].configs)):
         for plan in plans:
-            config = plan.configs[place]
-            directory = RunDirectory(config.output_dir)
-            say(f"seed {config.seed} ({place + 1} of {len(plan.configs)}) of {plan.title}: {directory.path}")
-            if directory.is_run():
-                resume.refuse_other_config(config, directory)
-            if directory.results().get("status") == "finished":
+            config = plan.configs[index]
+            run = RunDirectory(config.output_dir)
+            say(f"seed {config.seed} ({index + 1} of {len(plan.configs)}) of {plan.title}: {run.path}")
+            if run.is_run():
+                refuse_other_config(config, run)
+            if run.results().get("status") == "finished":
                 say("finished before")
             else:
-                session.train(config, resume=directory.is_run())
+                train(config, run.is_run())
         text = write_tables(plans)
     return text
 
 
+# ---------------------------------------------------------------------------------------------------- figures
+def summarize(results: list[dict]) -> dict[str, dict[str, dict]]:
+    """Return the spread of each figure over runs.
+
+    Args:
+        results: results.json of finished runs.
+
+    Returns:
+        Split -> figure -> {"mean", "deviation", "lowest", "highest", "values", "baseline"}. The deviation is that of a sample
+        (divided by n - 1), null for one run; the baseline is a mean too.
+    """
+    summary: dict[str, dict[str, dict]] = {}
+    for split, metrics in results[0]["metrics"].items():
+        for name in _figures(metrics):
+            values = [result["metrics"][split][name] for result in results]
+            summary.setdefault(split, {})[name] = {**_spread(values), "baseline": _baseline(results, split, name)}
+    return summary
+
+
+def differences(pairs: list[tuple[dict, dict]]) -> dict[str, dict[str, dict]]:
+    """Return the spread of (second - first) over pairs of runs with the same seed, and how often the second is better.
+
+    Args:
+        pairs: results.json of a run of the recipe and of one of the variant.
+
+    Returns:
+        Split -> figure -> {"mean", "deviation", "lowest", "highest", "values", "better"}.
+    """
+    spreads: dict[str, dict[str, dict]] = {}
+    for split, metrics in pairs[0][0]["metrics"].items():
+        for name in _figures(metrics):
+            values = [second["metrics"][split][name] - first["metrics"][split][name] for first, second in pairs]
+            better = sum(find_metric(name).is_better(value, 0) for value in values)
+            spreads.setdefault(split, {})[name] = {**_spread(values), "better": better}
+    return spreads
+
+
+def _figures(metrics: dict) -> list[str]:
+    return [name for name, value in metrics.items() if isinstance(value, (int, float)) and not isinstance(value, bool)]
+
+
+def _baseline(results: list[dict], split: str, name: str) -> float | None:
+    values = [result.get("baseline", {}).get(split, {}).get(name) for result in results]
+    return None if None in values else statistics.fmean(values)
+
+
+def _spread(values: list[float]) -> dict:
+    return {
+        "mean": statistics.fmean(values),
+        "deviation": statistics.stdev(values) if len(values) > 1 else None,
+        "lowest": min(values),
+        "highest": max(values),
+        "values": values,
+    }
+
+
 # ---------------------------------------------------------------------------------------------------- tables
 def write_tables(plans: list[Plan]) -> str:
-    """Writes repeat.json and repeat.md beside the seeds' folders. Returns the latter."""
-    finished = [{config.seed: RunDirectory(config.output_dir).results() for config in plan.configs} for plan in plans]
-    finished = [{seed: one for seed, one in results.items() if one.get("status") == "finished"} for results in finished]
+    """Write repeat.json and repeat.md beside the seeds' folders, and return the text of repeat.md."""
+    finished = []
+    for plan in plans:
+        results = {config.seed: RunDirectory(config.output_dir).results() for config in plan.configs}
+        finished.append({seed: result for seed, result in results.items() if result.get("status") == "finished"})
     content = {"recipe": plans[0].configs[0].recipe, "seeds": sorted(finished[0]), "runs": {}}
     blocks = []
     for plan, results in zip(plans, finished, strict=True):
@@ -90,71 +170,31 @@ def write_tables(plans: list[Plan]) -> str:
     return text
 
 
-def summarize(results: list[dict]) -> dict[str, dict[str, dict]]:
-    """Split -> figure -> {"mean", "deviation" (of a sample: n - 1; null for one run), "lowest", "highest", "values",
-    "baseline" (its mean)} over finished runs' results.json."""
-    summary: dict[str, dict[str, dict]] = {}
-    for split, metrics in results[0]["metrics"].items():
-        for name in _figures(metrics):
-            values = [one["metrics"][split][name] for one in results]
-            summary.setdefault(split, {})[name] = {**_spread(values), "baseline": _baseline(results, split, name)}
-    return summary
-
-
-def differences(pairs: list[tuple[dict, dict]]) -> dict[str, dict[str, dict]]:
-    """Split -> figure -> spread of (second - first) over runs with the same seed, and how many of them are better."""
-    from paddle_ft.training.loop import LOWER_IS_BETTER
-
-    found: dict[str, dict[str, dict]] = {}
-    for split, metrics in pairs[0][0]["metrics"].items():
-        for name in _figures(metrics):
-            values = [second["metrics"][split][name] - first["metrics"][split][name] for first, second in pairs]
-            sign = -1 if name in LOWER_IS_BETTER else 1
-            better = sum(sign * value > 0 for value in values)
-            found.setdefault(split, {})[name] = {**_spread(values), "better": better}
-    return found
-
-
-def _figures(metrics: dict) -> list[str]:
-    return [name for name, value in metrics.items() if isinstance(value, (int, float)) and not isinstance(value, bool)]
-
-
-def _baseline(results: list[dict], split: str, name: str) -> float | None:
-    values = [one.get("baseline", {}).get(split, {}).get(name) for one in results]
-    return None if None in values else statistics.fmean(values)
-
-
-def _spread(values: list[float]) -> dict:
-    return {
-        "mean": statistics.fmean(values),
-        "deviation": statistics.stdev(values) if len(values) > 1 else None,
-        "lowest": min(values),
-        "highest": max(values),
-        "values": values,
-    }
-
-
-def _table(title: str, summary: dict, runs: int) -> str:
-    lines = [f"{title}: {runs} run{'s' if runs > 1 else ''}", ""]
+def _table(title: str, summary: dict, num_runs: int) -> str:
+    lines = [f"{title}: {num_runs} run{'s' if num_runs > 1 else ''}", ""]
+    columns = ("mean", "deviation", "lowest", "highest", "baseline")
     for split, figures in summary.items():
-        lines += [f"| {split:<20} | {'mean':>9} | {'deviation':>9} | {'lowest':>9} | {'highest':>9} | {'baseline':>9} |",
-                  f"| {'-' * 20} |" + f" {'-' * 8}: |" * 5]  # fmt: skip
-        lines += [_row(name, [one[key] for key in ("mean", "deviation", "lowest", "highest", "baseline")])
-                  for name, one in figures.items()]  # fmt: skip
+        lines += _header(split, columns)
+        lines += [_row(name, [figure[column] for column in columns]) for name, figure in figures.items()]
         lines.append("")
     return "\n".join(lines)
 
 
-def _difference_table(found: dict, runs: int) -> str:
-    lines = [f"difference, second minus first, over {runs} pair{'s' if runs > 1 else ''} of runs with the same seed", ""]
-    for split, figures in found.items():
-        lines += [f"| {split:<20} | {'mean':>9} | {'deviation':>9} | {'error':>9} | {'better':>9} |",
-                  f"| {'-' * 20} |" + f" {'-' * 8}: |" * 4]  # fmt: skip
-        for name, one in figures.items():
-            error = None if one["deviation"] is None else one["deviation"] / math.sqrt(runs)
-            lines.append(_row(name, [one["mean"], one["deviation"], error, f"{one['better']} of {runs}"]))
+def _difference_table(spreads: dict, num_pairs: int) -> str:
+    of_pairs = f"over {num_pairs} pair{'s' if num_pairs > 1 else ''} of runs with the same seed"
+    lines = [f"difference, second minus first, {of_pairs}", ""]
+    for split, figures in spreads.items():
+        lines += _header(split, ("mean", "deviation", "error", "better"))
+        for name, figure in figures.items():
+            error = None if figure["deviation"] is None else figure["deviation"] / math.sqrt(num_pairs)
+            lines.append(_row(name, [figure["mean"], figure["deviation"], error, f"{figure['better']} of {num_pairs}"]))
         lines.append("")
     return "\n".join(lines)
+
+
+def _header(title: str, columns: Sequence[str]) -> list[str]:
+    cells = " | ".join(f"{column:>9}" for column in columns)
+    return [f"| {title:<20} | {cells} |", f"| {'-' * 20} |" + f" {'-' * 8}: |" * len(columns)]
 
 
 def _row(name: str, values: list[float | str | None]) -> str:

@@ -1,1 +1,1 @@
-"""What the program needs of its surroundings: errors, processor set-up, progress, and the checks of the doctor."""
+"""The lowest room: errors, processor set-up, progress, plugins, and the checks of the doctor. It imports no other room."""

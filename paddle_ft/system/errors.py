@@ -1,17 +1,20 @@
-"""Two kinds of failure: what the user or the machine can mend, and what only we can mend.
+"""Errors by whose fault they are: UserError is for what the user or the machine can mend, all else is a defect of ours.
 
-A UserError carries one message made for people: what is wrong, where (file:line, configuration key, tensor name) and what to
-do about it. The command line prints it and exits with 2. Anything else that escapes is a defect of ours: exit code 1.
+The command line prints the message of a UserError and exits with 2. Anything else that escapes is shown with its traceback, and
+the exit code is 1.
 """
 
 
 class FTError(Exception):
-    """Base of the errors that paddle_ft raises on purpose."""
+    """Base class of the errors that paddle_ft raises on purpose."""
 
     exit_code = 1
 
 
 class UserError(FTError):
-    """Wrong input, or an environment that does not allow what was asked: the message says how to mend it."""
+    """Wrong input, or an environment that does not allow what was asked.
+
+    The message says what is wrong, where (file:line, configuration key, tensor name) and how to mend it.
+    """
 
     exit_code = 2

@@ -1,4 +1,4 @@
-"""Progress for everything that takes longer than a moment: rate and time left, on a terminal and in a log file alike."""
+"""Progress bars with rate and time left, and messages between them. Both go to stderr, from the main process only."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tqdm import tqdm
 
 from paddle_ft.system.world import is_main_process
 
-_ESCAPES = re.compile("\x1b\\[[0-9;]*[A-Za-z]")  # of a bar within a bar: the cursor moved up
+_ESCAPES = re.compile("\x1b\\[[0-9;]*[A-Za-z]")  # nested bars move the cursor
 
 
-class _Lines:
-    """Turns a bar's redrawing into lines of their own, for log files and pipes."""
+class _LineWriter:
+    """File object that turns a redrawn bar into separate lines, for log files and pipes."""
 
     def write(self, text: str) -> None:
         text = _ESCAPES.sub("", text).strip("\r\n ")
@@ -28,9 +28,15 @@ _LINE = "{desc}: {n_fmt}/{total_fmt} {unit}, {percentage:.0f} %, {rate_fmt}, {re
 
 
 class Progress:
-    """A tqdm bar on stderr. Where stderr is no terminal, a line every ten seconds instead of a redrawn bar.
+    """A tqdm bar on stderr. Where stderr is no terminal, it prints a line every ten seconds instead.
 
-    Use as a context manager; `update(n)` counts, `note(loss=2.3)` shows figures at the end of the bar.
+    Use as a context manager. What ends within two seconds prints no line.
+
+    Args:
+        total: number of units, None if unknown.
+        label: what is done, in front of the bar.
+        unit: "B" for bytes, which are shown as kB, MB, ...
+        initial: units done before, by the run that is resumed.
     """
 
     def __init__(self, total: int | None, label: str, unit: str = "it", initial: int = 0):
@@ -40,7 +46,7 @@ class Progress:
             desc=label,
             unit=unit,
             initial=initial,
-            file=sys.stderr if terminal else _Lines(),
+            file=sys.stderr if terminal else _LineWriter(),
             mininterval=0.2 if terminal else 10.0,
             delay=0.0 if terminal else 2.0,
             ascii=not terminal,
@@ -52,9 +58,11 @@ class Progress:
         )
 
     def update(self, n: int = 1) -> None:
+        """Count n more units as done."""
         self.bar.update(n)
 
     def note(self, **figures) -> None:
+        """Show figures at the end of the bar from its next redrawing on."""
         self.bar.set_postfix(figures, refresh=False)
 
     def __enter__(self) -> Progress:
@@ -65,7 +73,7 @@ class Progress:
 
 
 def say(message: str) -> None:
-    """Prints a line of news for the user without tearing a bar that is being drawn."""
+    """Print a line for the user on stderr, above a bar that is being drawn."""
     if not is_main_process():
         return
     if sys.stderr.isatty():

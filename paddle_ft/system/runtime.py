@@ -1,6 +1,6 @@
-"""What must be set before paddle is imported, in one place; devices and seeds afterwards.
+"""Set up the processor before paddle is imported; devices, memory figures and seeds afterwards.
 
-This module imports nothing heavy: train.py, the command line and the tests call `prepare_cpu()` first of all.
+This module imports nothing heavy: the command line and the benchmarks call `prepare_cpu()` before anything else.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from pathlib import Path
 
 from paddle_ft.system.errors import UserError
 
-CPU_SETTINGS = ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE", "FLAGS_use_stride_kernel")
-memory_kept = False  # whether prepare_cpu had freed memory kept
+CPU_VARIABLES = ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE", "FLAGS_use_stride_kernel")
+FREED_MEMORY = "PADDLE_FT_FREED_MEMORY"  # "kept" in the environment once prepare_cpu has told glibc so
 
 
 def available_cpus() -> int:
-    """Cores this process may really use: the affinity mask, cut down by a cgroup quota (v2, then v1)."""
+    """Return how many cores this process may use: those of its affinity mask, but no more than the control group's quota."""
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not on Linux
@@ -29,7 +29,7 @@ def available_cpus() -> int:
 
 
 def _cgroup_quota() -> float | None:
-    """CPU quota of the control group in cores, None where there is none."""
+    """Return the CPU quota of the control group (version 2, then 1) in cores, None where there is none."""
     try:
         limit, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         return None if limit == "max" else int(limit) / int(period)
@@ -44,10 +44,10 @@ def _cgroup_quota() -> float | None:
 
 
 def mkl_path() -> str | None:
-    """The MKL_DEBUG_CPU_TYPE for this processor: None where MKL needs none, which is everywhere but on AMD.
+    """Return the MKL_DEBUG_CPU_TYPE for this processor, None where MKL needs none (everywhere but on AMD).
 
-    Paddle's bundled MKL (2019) knows Intel's processors alone, and takes its oldest code on an AMD one. The setting names the
-    code to take instead: 7 AVX-512, 5 AVX2. docs/speed.md has what each brings.
+    Paddle's bundled MKL (2019) knows only Intel's processors and runs its slowest code on AMD's. The variable names the code to
+    run instead: 7 is AVX-512, 5 is AVX2. docs/speed.md has the speed of each.
     """
     try:
         described = Path("/proc/cpuinfo").read_text()
@@ -62,7 +62,7 @@ def mkl_path() -> str | None:
 
 
 def has_gpu_build() -> bool:
-    """Whether the installed Paddle is one for GPUs, told without importing it."""
+    """Return whether the installed Paddle is built for GPUs, without importing it."""
     try:
         importlib.metadata.version("paddlepaddle-gpu")
     except importlib.metadata.PackageNotFoundError:
@@ -71,37 +71,47 @@ def has_gpu_build() -> bool:
 
 
 def prepare_cpu() -> dict[str, str]:
-    """Sets thread counts and MKL's fast path in the environment, unless the user has set them.
+    """Set thread counts and MKL's fast path in the environment, except what the user has set.
 
-    Must run before paddle or numpy is imported: MKL and OpenMP read these once.
+    Call it before paddle or numpy is imported: MKL and OpenMP read these variables once.
 
-    Returns: the settings in force, name -> value.
+    Returns:
+        Name -> value of the variables that matter on this machine, whoever set them.
     """
+    os.environ.pop(FREED_MEMORY, None)  # a parent process's
     chosen = {"OMP_NUM_THREADS": str(available_cpus())}
     if (path := mkl_path()) is not None:
         chosen["MKL_DEBUG_CPU_TYPE"] = path
     if not has_gpu_build():
         chosen["FLAGS_use_stride_kernel"] = "0"  # strided views cost a CPU more than the copies they save
-        global memory_kept
-        memory_kept = keep_freed_memory()
+        if keep_freed_memory():
+            os.environ[FREED_MEMORY] = "kept"
     for name, value in chosen.items():
         os.environ.setdefault(name, value)
-    # paddlenlp and tokenizers: no thread pool that fights the one above, no warning about forks
+    # tokenizers switches its threads off after a fork and warns about it, unless this is set
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     return {name: os.environ[name] for name in chosen}
 
 
-def settings_in_force() -> list[str]:
-    """What a run's header says of the set-up for a CPU."""
-    chosen = [f"{name}={os.environ[name]}" for name in CPU_SETTINGS if name in os.environ]
-    return [*chosen, *(["freed memory is kept"] if memory_kept else [])]
+def cpu_settings() -> list[str]:
+    """Return the CPU set-up as the first line of a training prints it: "OMP_NUM_THREADS=8", "freed memory is kept", ..."""
+    settings = [f"{name}={os.environ[name]}" for name in CPU_VARIABLES if name in os.environ]
+    return [*settings, "freed memory is kept"] if keeps_freed_memory() else settings
+
+
+def keeps_freed_memory() -> bool:
+    """Return whether prepare_cpu has had glibc keep freed memory."""
+    return FREED_MEMORY in os.environ
 
 
 def keep_freed_memory() -> bool:
-    """Tells glibc to keep the memory of freed arrays for the next ones, unless the user has set its thresholds. Returns whether.
+    """Tell glibc to keep the memory of freed arrays for the next ones, unless the user has set its thresholds.
 
-    By default every array above 128 kB to 32 MB is given back to the system and fetched again, page by page (docs/speed.md has
-    what that costs a step of training).
+    By default glibc gives an array above 128 kB to 32 MB back to the system, and fetches the next one page by page.
+    docs/speed.md has the time that this costs a training step.
+
+    Returns:
+        Whether glibc took the settings.
     """
     import ctypes
 
@@ -112,16 +122,16 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):  # another C library, or another system
         return False
-    # older versions take no threshold above 32 MB
-    taken = mallopt(mmap_threshold, 1 << 30) or mallopt(mmap_threshold, 32 << 20)
-    return bool(taken and mallopt(trim_threshold, (1 << 31) - 1) and mallopt(top_pad, 64 << 20))
+    # older versions accept no threshold above 32 MB
+    accepted = mallopt(mmap_threshold, 1 << 30) or mallopt(mmap_threshold, 32 << 20)
+    return bool(accepted and mallopt(trim_threshold, (1 << 31) - 1) and mallopt(top_pad, 64 << 20))
 
 
-_CHATTER = ("WARNING: OMP_NUM_THREADS set to", "PLEASE USE OMP_NUM_THREADS WISELY")
+_USELESS_LINES = ("WARNING: OMP_NUM_THREADS set to", "PLEASE USE OMP_NUM_THREADS WISELY")
 
 
-def quiet_frameworks() -> None:
-    """Imports paddle and paddlenlp, keeping off the terminal what says nothing to a user (ccache, setuptools, threads)."""
+def import_frameworks_quietly() -> None:
+    """Import paddle and paddlenlp without the warnings that mean nothing to a user (ccache, setuptools, threads)."""
     import contextlib
     import io
     import logging
@@ -133,44 +143,52 @@ def quiet_frameworks() -> None:
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     os.environ.setdefault("GLOG_minloglevel", "2")
-    said = io.StringIO()
+    output = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said):
+        with contextlib.redirect_stderr(output):
             import paddle  # noqa: F401
             from paddlenlp.utils.log import logger
     finally:
-        kept = [line for line in said.getvalue().splitlines(keepends=True) if not line.startswith(_CHATTER)]
-        sys.stderr.write("".join(kept))
+        lines = [line for line in output.getvalue().splitlines(keepends=True) if not line.startswith(_USELESS_LINES)]
+        sys.stderr.write("".join(lines))
     logger.logger.setLevel(logging.WARNING)
     logger.set_level("WARNING")
 
 
-def choose_device(wanted: str) -> str:
-    """Sets and returns Paddle's device: "cpu", "gpu:0", ... Raises UserError for a device this machine or build lacks."""
+def set_device(device: str) -> str:
+    """Set Paddle's device and return its name.
+
+    Args:
+        device: "cpu", "gpu", "gpu:0", ... or "auto", a GPU if there is one.
+
+    Raises:
+        UserError: this machine or this build of Paddle has no such device.
+    """
     import paddle
 
-    if wanted == "auto":
-        wanted = "gpu" if paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0 else "cpu"
-    if wanted == "gpu" and not paddle.is_compiled_with_cuda():
+    if device == "auto":
+        device = "gpu" if paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0 else "cpu"
+    if device == "gpu" and not paddle.is_compiled_with_cuda():
         raise UserError(
             "device: gpu is asked for, but the installed paddlepaddle is the CPU build. Install requirements-gpu.txt"
             " (see README), or set device=cpu."
         )
     try:
-        paddle.set_device(wanted)
+        paddle.set_device(device)
         return paddle.get_device()
     except (ValueError, RuntimeError, OSError) as error:
-        raise UserError(f"device: {wanted} cannot be used here: {str(error).strip().splitlines()[-1]}") from None
+        raise UserError(f"device: {device} cannot be used here: {str(error).strip().splitlines()[-1]}") from None
 
 
 def on_cpu() -> bool:
+    """Return whether Paddle computes on the CPU now."""
     import paddle
 
     return paddle.get_device() == "cpu"
 
 
 def peak_memory_mb() -> float:
-    """Peak memory in MB (10**6 bytes): allocated on the GPU where one is used, else resident in the process."""
+    """Return peak memory in MB (10**6 bytes): allocated on the GPU where one is used, else resident in the process."""
     import paddle
 
     if paddle.get_device().startswith("gpu"):
@@ -181,7 +199,7 @@ def peak_memory_mb() -> float:
 
 
 def seed_everything(seed: int) -> None:
-    """Seeds Python, NumPy and Paddle (all devices)."""
+    """Seed the generators of Python, NumPy and Paddle (all devices)."""
     import numpy as np
     import paddle
 

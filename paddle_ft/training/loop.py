@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from paddle_ft.metrics.registry import find_metric
 from paddle_ft.models import lora
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import write_directory
@@ -20,7 +21,6 @@ from paddle_ft.training.signals import Interrupted, SignalHandler
 from paddle_ft.training.step import Stepper, StepResult
 from paddle_ft.training.trackers import Trackers
 
-LOWER_IS_BETTER = {"loss", "perplexity", "ece", "max_bleu", "exact_copies", "longest_copy", "longest_copy_max"}
 WINDOW = ("loss", "targets", "samples", "tokens", "padding")
 
 
@@ -192,9 +192,8 @@ class TrainLoop:
             say(f"eval.best_metric is {name} now and was {state.best['metric']}: the best so far is forgotten")
             state.best, state.patience_used = None, 0
         best = state.best
-        sign = -1 if name in LOWER_IS_BETTER else 1
-        better = best is None or sign * value > sign * best["value"]
-        better = better or (value == best["value"] and metrics["loss"] < best.get("loss", 0))
+        better = best is None or find_metric(name).is_better(value, best["value"])
+        better = better or (value == best["value"] and metrics["loss"] < best.get("loss", 0))  # a tie: the loss decides
         say(
             f"step {state.step}, epoch {self.epoch:.2f}: loss {metrics['loss']:.4f}, {name} {value:.4g}"
             + (" (best so far)" if better else f" (best {best['value']:.4g} at step {best['step']})")

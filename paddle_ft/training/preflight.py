@@ -10,6 +10,7 @@ from paddle_ft.config.schema import BaseConfig
 from paddle_ft.models.lora import count_parameters
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.formatting import format_duration
 from paddle_ft.system.runtime import on_cpu, peak_memory_mb
 from paddle_ft.system.world import World
 from paddle_ft.tasks.base import Dataset, Scores, Task
@@ -85,19 +86,13 @@ def check(task: Task, data: dict[str, Dataset]) -> None:
         f" the next {second.seconds:.2f} s"
     )
     print(f"steps               {stepper.num_steps:,} ({stepper.steps_per_epoch:,} an epoch)")
-    print(f"estimated training  {duration(second.seconds * stepper.num_steps)}, and {duration(evaluation_seconds)} an evaluation")
+    training, evaluation = format_duration(second.seconds * stepper.num_steps), format_duration(evaluation_seconds)
+    print(f"estimated training  {training}, and {evaluation} an evaluation")
     print(f"memory              {peak_memory_mb():,.0f} MB used so far; weights, gradients and AdamW's states"
           f" take {(count * 4 + trained * 12) / 1e6:,.0f} MB of it")
     if config.train.sharding != "none":
         print(f"sharding            {config.train.sharding} is not tried: --check runs in one process")
     print("\ncheck passed: everything loads, evaluates and trains")
-
-
-def duration(seconds: float) -> str:
-    """Return a duration for people: "2 h 5 min", "3 min 20 s" or "7 s"."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
 @contextlib.contextmanager

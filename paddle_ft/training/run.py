@@ -17,7 +17,7 @@ from paddle_ft.models.bundle import load_bundle, reload_bundle
 from paddle_ft.reporting.page import write_report
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.progress import say
-from paddle_ft.system.runtime import choose_device, on_cpu, seed_everything, settings_in_force
+from paddle_ft.system.runtime import cpu_settings, on_cpu, seed_everything, set_device
 from paddle_ft.system.world import World
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Dataset, Task
@@ -81,9 +81,9 @@ def check(config: BaseConfig) -> None:
 # ---------------------------------------------------------------------------------------------------- the parts
 def make_task(config: BaseConfig, world: World) -> Task:
     """Choose the device, make the task, and fetch the files that data and model need."""
-    device = paddle.get_device() if world.world_size > 1 else choose_device(config.device)  # a process group has chosen it
+    device = paddle.get_device() if world.world_size > 1 else set_device(config.device)  # a process group has chosen it
     processes = [f"{world.world_size} processes"] if world.world_size > 1 else []
-    say(", ".join([f"device: {device}", *processes, *(settings_in_force() if on_cpu() else [])]))
+    say(", ".join([f"device: {device}", *processes, *(cpu_settings() if on_cpu() else [])]))
     preflight.check_precision(config)
     task = find_task(config.task.name)(config)
     if world.is_main:

@@ -34,6 +34,6 @@ def checkpoint_copy(checkpoints, tmp_path):
 
 @pytest.fixture(autouse=True, scope="session")
 def quiet():
-    from paddle_ft.system.runtime import quiet_frameworks
+    from paddle_ft.system.runtime import import_frameworks_quietly
 
-    quiet_frameworks()
+    import_frameworks_quietly()

@@ -1,7 +1,6 @@
 """Repetition with several seeds: what runs, what is not run again, and the tables."""
 
 import json
-from types import SimpleNamespace
 
 import pytest
 
@@ -9,12 +8,20 @@ from paddle_ft.config.load import load_config
 from paddle_ft.runs import repeat
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
+from paddle_ft.training import run as training
 from tests.support.tiny_classification import ROWS, overrides
 
 
-def plans(folder, *more, seeds=2, against=()):
-    options = SimpleNamespace(overrides=[*overrides(folder, ROWS), *more], seeds=seeds, against=list(against))
-    return repeat.plans(lambda given: load_config("distilbert_sst2", given), options)
+def load(settings):
+    return load_config("distilbert_sst2", settings)
+
+
+def make_plans(folder, *settings, seeds=2, against=()):
+    return repeat.make_plans(load, [*overrides(folder, ROWS), *settings], seeds, list(against))
+
+
+def run_plans(plans):
+    return repeat.run_plans(plans, training.train, training.refuse_other_config)
 
 
 def result(accuracy, loss):
@@ -23,12 +30,12 @@ def result(accuracy, loss):
 
 
 def test_mean_and_deviation_of_a_sample():
-    found = repeat.summarize([result(80.0, 0.5), result(84.0, 0.4), result(85.0, 0.6)])["test"]
-    assert set(found) == {"accuracy", "loss"}
-    assert found["accuracy"]["mean"] == 83
-    assert found["accuracy"]["deviation"] == pytest.approx((14 / 2) ** 0.5)
-    assert (found["accuracy"]["lowest"], found["accuracy"]["highest"]) == (80, 85)
-    assert found["accuracy"]["baseline"] == 50
+    spread = repeat.summarize([result(80.0, 0.5), result(84.0, 0.4), result(85.0, 0.6)])["test"]
+    assert set(spread) == {"accuracy", "loss"}
+    assert spread["accuracy"]["mean"] == 83
+    assert spread["accuracy"]["deviation"] == pytest.approx((14 / 2) ** 0.5)
+    assert (spread["accuracy"]["lowest"], spread["accuracy"]["highest"]) == (80, 85)
+    assert spread["accuracy"]["baseline"] == 50
     assert repeat.summarize([result(80.0, 0.5)])["test"]["loss"]["deviation"] is None
 
 
@@ -42,8 +49,8 @@ def test_differences_are_taken_seed_by_seed():
 
 
 def test_only_runs_of_the_same_seed_are_compared(tmp_path):
-    """A variant that has not finished its first seed yet: its second stands against the recipe's second."""
-    both = plans(tmp_path, seeds=3, against=["model.head=lstm_attention"])
+    """A variant without its first seed yet is compared by its second seed."""
+    both = make_plans(tmp_path, seeds=3, against=["model.head=lstm_attention"])
     accuracies = [[80.0, 90.0, 70.0], [None, 91.0, 74.0]]
     for plan, values in zip(both, accuracies, strict=True):
         for config, accuracy in zip(plan.configs, values, strict=True):
@@ -58,7 +65,7 @@ def test_only_runs_of_the_same_seed_are_compared(tmp_path):
 
 
 def test_seeds_are_run_once_and_gone_on_with(tmp_path, monkeypatch):
-    first = repeat.run(plans(tmp_path))
+    first = run_plans(make_plans(tmp_path))
     folder = tmp_path / "run"
     assert sorted(path.name for path in folder.iterdir()) == ["repeat.json", "repeat.md", "seed-2022", "seed-2023"]
     content = json.loads((folder / "repeat.json").read_text())
@@ -73,16 +80,16 @@ def test_seeds_are_run_once_and_gone_on_with(tmp_path, monkeypatch):
     unfinished = json.loads(results.read_text())
     before = (folder / "seed-2022" / "results.json").stat().st_mtime_ns
     results.write_text(json.dumps({**unfinished, "status": "training"}))
-    assert repeat.run(plans(tmp_path, seeds=3)).startswith("distilbert_sst2: 3 runs")
+    assert run_plans(make_plans(tmp_path, seeds=3)).startswith("distilbert_sst2: 3 runs")
     assert (folder / "seed-2022" / "results.json").stat().st_mtime_ns == before
     again = json.loads(results.read_text())
     assert again["status"] == "finished" and again["metrics"] == unfinished["metrics"]
     with pytest.raises(UserError, match="train.learning_rate: 0.003 then, 0.004 now"):
-        repeat.run(plans(tmp_path, "train.learning_rate=0.004"))
+        run_plans(make_plans(tmp_path, "train.learning_rate=0.004"))
 
 
 def test_a_variant_with_the_same_seeds(tmp_path):
-    text = repeat.run(plans(tmp_path, seeds=1, against=["model.head=lstm_attention"]))
+    text = run_plans(make_plans(tmp_path, seeds=1, against=["model.head=lstm_attention"]))
     assert RunDirectory(tmp_path / "run" / "variant" / "seed-2022").results()["status"] == "finished"
     assert "model.head=lstm_attention: 1 run\n" in text
     assert "difference, second minus first, over 1 pair of runs with the same seed" in text
@@ -93,8 +100,7 @@ def test_a_variant_with_the_same_seeds(tmp_path):
 
 
 def test_the_folder_beside_the_recipes_own_run():
-    options = SimpleNamespace(overrides=[], seeds=3, against=["model.head=lstm_attention"])
-    recipe, variant = repeat.plans(lambda given: load_config("distilbert_sst2", given), options)
+    recipe, variant = repeat.make_plans(load, [], 3, ["model.head=lstm_attention"])
     assert [config.output_dir for config in recipe.configs] == [f"runs/distilbert_sst2_seeds/seed-{n}" for n in (2022, 2023, 2024)]
     assert variant.configs[0].output_dir == "runs/distilbert_sst2_seeds/variant/seed-2022"
     assert variant.configs[0].model.head == "lstm_attention"
@@ -104,4 +110,4 @@ def test_a_run_is_no_folder_for_seeds(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.yaml").write_text("")
     with pytest.raises(UserError, match="is a run itself; name a folder for all seeds with output_dir=ANOTHER"):
-        plans(tmp_path)
+        make_plans(tmp_path)

@@ -200,7 +200,7 @@ def test_installed_versions_names_either_build_paddle():
 
 def test_write_error(tmp_path):
     assert facts.write_error(tmp_path / "not" / "there" / "yet") is None
-    assert facts.existing(tmp_path / "not" / "there") == tmp_path
+    assert facts.existing_folder(tmp_path / "not" / "there") == tmp_path
     assert facts.write_error(Path("/proc/1")) is not None
 
 

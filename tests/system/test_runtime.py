@@ -1,4 +1,4 @@
-"""The set-up before paddle is imported: what is chosen, and that the user's own settings win."""
+"""The set-up before paddle is imported: what is chosen, and that the user's own settings are kept."""
 
 import os
 import subprocess
@@ -11,8 +11,9 @@ from paddle_ft.system import runtime
 
 
 def settings(monkeypatch, **given) -> dict:
-    for name in ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE", "FLAGS_use_stride_kernel"):
-        monkeypatch.delenv(name, raising=False)
+    for name in (*runtime.CPU_VARIABLES, runtime.FREED_MEMORY):
+        monkeypatch.setenv(name, "")  # so that its value now comes back after the test
+        monkeypatch.delenv(name)
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     return runtime.prepare_cpu()
@@ -37,25 +38,26 @@ def test_chosen_on_amd_and_elsewhere(monkeypatch):
         ("GenuineIntel", "fpu avx avx2 avx512f avx512dq avx512cd avx512bw avx512vl", None),
     ],
 )
-def test_the_code_mkl_is_told_to_take_is_one_the_processor_has(monkeypatch, vendor, flags, expected):
+def test_mkl_path_is_one_the_processor_has(monkeypatch, vendor, flags, expected):
     text = f"processor\t: 0\nvendor_id\t: {vendor}\nflags\t\t: {flags}\nbugs\t\t: none avx512vl\n"
     monkeypatch.setattr(Path, "read_text", lambda self: text)
     assert runtime.mkl_path() == expected
 
 
-def test_what_was_chosen_is_said(monkeypatch):
+def test_the_settings_are_listed(monkeypatch):
     monkeypatch.setattr(runtime, "mkl_path", lambda: "7")
     monkeypatch.setattr(runtime, "available_cpus", lambda: 3)
     monkeypatch.setattr(runtime, "has_gpu_build", lambda: False)
     monkeypatch.setattr(runtime, "keep_freed_memory", lambda: True)
     settings(monkeypatch)
     chosen = ["OMP_NUM_THREADS=3", "MKL_DEBUG_CPU_TYPE=7", "FLAGS_use_stride_kernel=0"]
-    assert runtime.settings_in_force() == [*chosen, "freed memory is kept"]
-    monkeypatch.setattr(runtime, "memory_kept", False)
-    assert runtime.settings_in_force() == chosen
+    assert runtime.cpu_settings() == [*chosen, "freed memory is kept"]
+    monkeypatch.setattr(runtime, "keep_freed_memory", lambda: False)
+    settings(monkeypatch)
+    assert runtime.cpu_settings() == chosen
 
 
-def test_the_users_own_settings_win(monkeypatch):
+def test_the_users_own_settings_are_kept(monkeypatch):
     monkeypatch.setattr(runtime, "mkl_path", lambda: "7")
     chosen = settings(monkeypatch, OMP_NUM_THREADS="7", MKL_DEBUG_CPU_TYPE="4")
     assert chosen["OMP_NUM_THREADS"] == os.environ["OMP_NUM_THREADS"] == "7"
@@ -67,8 +69,8 @@ def test_cpus_follow_the_affinity_mask():
         "import os; os.sched_setaffinity(0, {0})\n"
         "from paddle_ft.system.runtime import available_cpus; print(available_cpus())"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stdout.strip() == "1", done.stderr
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert process.stdout.strip() == "1", process.stderr
 
 
 def test_a_quota_of_the_control_group_counts(monkeypatch):
@@ -83,20 +85,20 @@ def test_a_quota_of_the_control_group_counts(monkeypatch):
 
 @pytest.mark.parametrize("given, kept", [({}, True), ({"MALLOC_TOP_PAD_": "0", "MALLOC_TRIM_THRESHOLD_": "131072"}, False)])
 def test_memory_of_freed_arrays_is_kept_for_the_next(given, kept):
-    """A hundred arrays of 2 MB one after the other: 488 pages each if they are fetched from the system every time."""
+    """Make a hundred arrays of 2 MB: 488 page faults each if their memory comes from the system every time."""
     program = """if True:
         import resource
         from paddle_ft.system.runtime import keep_freed_memory
-        said = keep_freed_memory()
+        accepted = keep_freed_memory()
         import numpy as np
         np.ones(250_000)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         for _ in range(100):
             np.ones(250_000)
-        print(said, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+        print(accepted, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
     """
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_"))}
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={**environment, **given})
-    said, faults = done.stdout.split()
-    assert said == str(kept), done.stderr
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={**environment, **given})
+    accepted, faults = process.stdout.split()
+    assert accepted == str(kept), process.stderr
     assert (int(faults) < 5000) == kept

@@ -1,7 +1,7 @@
-"""`python -m paddle_ft doctor`: what this machine and installation allow, each line with its remedy.
+"""`python -m paddle_ft doctor`: check this machine and installation, and name a remedy for each problem.
 
-Only the standard library is imported here, so that it answers in a broken installation too; paddle and paddlenlp are
-imported last and in a process of their own, whose crash is a line of the report.
+Only the standard library is imported here, so a broken installation is checked too. paddle and paddlenlp are imported last, in
+a process of their own: if they crash, that is one line of the report.
 """
 
 from __future__ import annotations
@@ -14,27 +14,30 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from paddle_ft.system import runtime
 from paddle_ft.system.doctor import facts, verdicts
 from paddle_ft.system.doctor.verdicts import ERROR, WARNING, Check
-from paddle_ft.system.runtime import available_cpus, mkl_path
+from paddle_ft.system.runtime import available_cpus, keeps_freed_memory, mkl_path
 
 AI_STUDIO = Path("/home/aistudio")  # the home folder of every AI Studio project
 PROJECT = Path(__file__).resolve().parents[3]
 
 
 def run(as_json: bool = False) -> int:
-    """Prints all checks, each as soon as it is known. Returns 1 where one of them is an error, else 0."""
-    done = []
+    """Print each check as soon as it is known.
+
+    Returns:
+        The exit code: 1 if a check is an error, else 0.
+    """
+    results = []
     for check in checks():
-        done.append(check)
+        results.append(check)
         if not as_json:
             print(f"{check.level:<8} {check.name:<14} {check.text}", flush=True)
             if check.remedy:
                 print(f"{'':<23} -> {check.remedy}", flush=True)
-    errors, warnings = (sum(check.level == level for check in done) for level in (ERROR, WARNING))
+    errors, warnings = (sum(check.level == level for check in results) for level in (ERROR, WARNING))
     if as_json:
-        report = {"errors": errors, "warnings": warnings, "checks": [asdict(check) for check in done]}
+        report = {"errors": errors, "warnings": warnings, "checks": [asdict(check) for check in results]}
         print(json.dumps(report, indent=2, ensure_ascii=False))
     else:
         print(f"\nerrors: {errors}, warnings: {warnings}")
@@ -42,15 +45,15 @@ def run(as_json: bool = False) -> int:
 
 
 def checks() -> Iterator[Check]:
-    """All checks of this machine, the quick ones first."""
+    """Yield all checks of this machine, the quick ones first."""
     yield verdicts.check_python(sys.version_info[:3], sys.executable)
     yield verdicts.check_threads(available_cpus(), os.environ.get("OMP_NUM_THREADS"))
     yield verdicts.check_mkl(mkl_path(), os.environ.get("MKL_DEBUG_CPU_TYPE"))
-    yield verdicts.check_freed_memory(runtime.memory_kept)
+    yield verdicts.check_freed_memory(keeps_freed_memory())
     yield verdicts.check_ai_studio(AI_STUDIO.is_dir(), Path.cwd(), AI_STUDIO)
     for name, folder in (("working folder", Path.cwd()), ("cache folder", facts.cache_folder())):
         yield verdicts.check_write(name, folder, facts.write_error(folder))
-        disk = facts.existing(folder)
+        disk = facts.existing_folder(folder)
         yield verdicts.check_disk(name, disk, shutil.disk_usage(disk).free)
     yield verdicts.check_shared_memory(facts.shared_memory())
     versions = facts.installed_versions()

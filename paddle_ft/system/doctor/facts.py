@@ -1,4 +1,4 @@
-"""What a machine and an installation are like. Facts only; what they mean is in verdicts.py."""
+"""Gather the facts about a machine and an installation. verdicts.py decides what they mean."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 IMPORT_TIMEOUT = 180  # seconds
 
-# Prints one line of JSON after paddle, one after paddlenlp: what came before a crash is still known.
+# One line of JSON after each import, so that the first is known where the second crashes.
 PROBE = """
 import json, sys, warnings
 warnings.filterwarnings("ignore")
@@ -38,58 +38,64 @@ print("@" + json.dumps({"paddlenlp": paddlenlp.__version__}), flush=True)
 
 
 def cache_folder() -> Path:
-    """Where downloads and caches go; the same as paddle_ft.data.download.home(), which needs packages to import."""
+    """Return the folder of downloads and caches.
+
+    It repeats paddle_ft.data.download.home, which cannot be imported without installed packages.
+    """
     return Path(os.environ.get("PADDLE_FT_HOME") or Path.home() / ".cache" / "paddle_ft")
 
 
-def existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that is there."""
+def existing_folder(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that exists."""
     while not folder.is_dir():
         folder = folder.parent
     return folder
 
 
 def write_error(folder: Path) -> str | None:
-    """Why no file can be written into the folder (or into the one it would be made in); None where it can."""
+    """Return why no file can be written into the folder, or into the one it would be made in. None: one can."""
     try:
-        with tempfile.TemporaryFile(dir=existing(folder)):
+        with tempfile.TemporaryFile(dir=existing_folder(folder)):
             return None
     except OSError as error:
         return error.strerror or str(error)
 
 
 def shared_memory() -> int | None:
-    """Bytes that /dev/shm holds when empty; None where there is no such folder."""
+    """Return the size of /dev/shm in bytes, None where there is no such folder."""
     folder = Path("/dev/shm")
     return shutil.disk_usage(folder).total if folder.is_dir() else None
 
 
 def installed_versions() -> dict[str, str]:
-    """Registry name (lower case, "-" except in huggingface_hub) -> version, and "paddle" for whichever build is there."""
+    """Return the version of every installed package by its name on the registry.
+
+    Names are lower case with "-", except huggingface_hub. "paddle" stands for whichever build of Paddle is installed.
+    """
     versions = {}
     for distribution in importlib.metadata.distributions():
         name = distribution.metadata["Name"]
         if name:
-            versions.setdefault(_normal(name), distribution.version)
+            versions.setdefault(_normalized_name(name), distribution.version)
     paddle = versions.get("paddlepaddle-gpu") or versions.get("paddlepaddle")
     return versions | {"paddle": paddle} if paddle else versions
 
 
-def _normal(name: str) -> str:
+def _normalized_name(name: str) -> str:
     name = re.sub(r"[-_.]+", "-", name).lower()
     return "huggingface_hub" if name == "huggingface-hub" else name
 
 
 def pinned_versions(project: Path) -> dict[str, str]:
-    """What requirements-base.txt holds still, as registry name -> version; empty where there is no such file."""
+    """Return the versions pinned in requirements-base.txt by package name, {} where there is no such file."""
     file = project / "requirements-base.txt"
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     pins = (re.match(r"([\w.-]+)==([\w.]+)", line) for line in lines)
-    return {_normal(pin[1]): pin[2] for pin in pins if pin}
+    return {_normalized_name(pin[1]): pin[2] for pin in pins if pin}
 
 
 def nvidia_cards() -> list[dict] | None:
-    """Cards that the NVIDIA driver shows: name, driver, total and free memory in bytes. None without nvidia-smi."""
+    """Return the cards that nvidia-smi shows, as parse_nvidia_smi does. None: it cannot be run."""
     query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total,memory.free", "--format=csv,noheader,nounits"]
     try:
         output = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout
@@ -99,6 +105,7 @@ def nvidia_cards() -> list[dict] | None:
 
 
 def parse_nvidia_smi(output: str) -> list[dict]:
+    """Return {"name", "driver", "total", "free"} of each card; memory in bytes, None where the driver does not tell it."""
     cards = []
     for line in output.strip().splitlines():
         name, driver, total, free = (part.strip() for part in line.split(","))
@@ -109,10 +116,18 @@ def parse_nvidia_smi(output: str) -> list[dict]:
 
 
 def probe_import(code: str = PROBE, timeout: float = IMPORT_TIMEOUT) -> tuple[dict, str | None]:
-    """Runs `code` in a fresh Python. Returns the facts it printed and what stopped it, None where nothing did."""
+    """Run `code` in a new Python process.
+
+    Args:
+        code: prints facts as lines of "@" and a JSON object.
+        timeout: in seconds.
+
+    Returns:
+        The facts, and what stopped the process (None if nothing did).
+    """
     try:
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=timeout)
-        output, problem = done.stdout, failure(done.returncode, done.stderr)
+        process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=timeout)
+        output, problem = process.stdout, failure_reason(process.returncode, process.stderr)
     except subprocess.TimeoutExpired as expired:
         output = expired.stdout.decode() if isinstance(expired.stdout, bytes) else expired.stdout or ""
         problem = f"no end after {timeout:.0f} s"
@@ -123,8 +138,8 @@ def probe_import(code: str = PROBE, timeout: float = IMPORT_TIMEOUT) -> tuple[di
     return facts, problem
 
 
-def failure(returncode: int, stderr: str) -> str | None:
-    """What ended a process that failed: its signal, or the last line it wrote."""
+def failure_reason(returncode: int, stderr: str) -> str | None:
+    """Return what ended a failed process: its signal, or the last line it wrote. None: it did not fail."""
     if returncode == 0:
         return None
     if returncode < 0:

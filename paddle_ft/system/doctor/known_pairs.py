@@ -1,4 +1,4 @@
-"""Versions that do not go together, as found by installing and importing them. Reads no package, only version numbers."""
+"""Pairs of package versions that do not work together, found by installing and importing them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ ERROR, WARNING = "error", "warning"
 
 @dataclass(frozen=True)
 class BadPair:
-    """Two packages in ranges [at_least, below) that fail together; None leaves an end open.
+    """Two packages whose versions fail together.
 
-    The packages are named as on the registry; "paddle" stands for paddlepaddle and paddlepaddle-gpu alike.
-    `remedy` is the pip command that mends it. A warning is a pair that imports, but that one of the two does not promise.
+    Attributes:
+        first, second: names as on the registry; "paddle" is paddlepaddle or paddlepaddle-gpu.
+        first_range, second_range: versions [at_least, below); None leaves an end open.
+        level: ERROR, or WARNING for a pair that imports although one of the two declares that it does not fit.
+        reason: why they fail.
+        remedy: the pip command that mends it.
     """
 
     first: str
@@ -25,6 +29,7 @@ class BadPair:
     remedy: str
 
     def applies(self, versions: dict[str, str]) -> bool:
+        """Return whether both packages are installed in the bad versions."""
         return _within(versions.get(self.first), self.first_range) and _within(versions.get(self.second), self.second_range)
 
 
@@ -104,7 +109,7 @@ KNOWN_BAD = [
 
 
 def release(version: str) -> tuple[int, ...]:
-    """ "3.0.0b4" -> (3,): the numbers of the release, without zeros at the end, so that 3.0 and 3.0.0 are alike."""
+    """Return the numbers of a release without zeros at the end, so that 3.0 equals 3.0.0: "3.0.0b4" -> (3,)."""
     match = re.match(r"\d+(?:\.\d+)*", version)
     numbers = [int(part) for part in match.group().split(".")] if match else []
     while numbers and numbers[-1] == 0:

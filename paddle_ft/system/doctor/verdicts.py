@@ -1,4 +1,4 @@
-"""What the facts about a machine mean: one line each, with a remedy. Pure functions."""
+"""Judge the facts about a machine: one Check each, with a remedy. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ OPTIONAL = ("visualdl", "wandb", "jieba")
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the report. `remedy` says what to do where the level is not "ok"."""
+    """One line of the report.
+
+    Attributes:
+        level: OK, WARNING or ERROR.
+        name: what was checked.
+        text: what was found.
+        remedy: what to do where the level is not OK.
+    """
 
     level: str
     name: str
@@ -23,6 +30,7 @@ class Check:
 
 
 def check_python(version: tuple[int, int, int], executable: str) -> Check:
+    """Judge the version of Python."""
     text = f"{'.'.join(map(str, version))} ({executable})"
     if (3, 10) <= version[:2] <= (3, 12):
         return Check(OK, "Python", text)
@@ -31,7 +39,7 @@ def check_python(version: tuple[int, int, int], executable: str) -> Check:
 
 
 def check_threads(cpus: int, setting: str | None) -> Check:
-    """`setting` is OMP_NUM_THREADS."""
+    """Judge OMP_NUM_THREADS, `setting`, against the number of usable cores."""
     text = f"{cpus} usable, OMP_NUM_THREADS={setting}"
     if setting is None or setting == str(cpus):
         return Check(OK, "CPU threads", text)
@@ -39,11 +47,17 @@ def check_threads(cpus: int, setting: str | None) -> Check:
 
 
 def check_freed_memory(kept: bool) -> Check:
+    """Tell whether glibc keeps freed memory."""
     return Check(OK, "freed memory", "kept for the next arrays" if kept else "given back to the system")
 
 
 def check_mkl(wanted: str | None, setting: str | None) -> Check:
-    """`wanted`: the MKL_DEBUG_CPU_TYPE that takes Paddle's bundled MKL off its slow path here; `setting`: the one in force."""
+    """Judge MKL_DEBUG_CPU_TYPE.
+
+    Args:
+        wanted: its best value on this processor, None if MKL needs none.
+        setting: its value now.
+    """
     if wanted is None:
         return Check(OK, "MKL path", "nothing to set on this processor")
     text = f"AMD processor, MKL_DEBUG_CPU_TYPE={setting}"
@@ -54,6 +68,7 @@ def check_mkl(wanted: str | None, setting: str | None) -> Check:
 
 
 def check_ai_studio(present: bool, folder: Path, home: Path) -> Check:
+    """Judge the working folder of an AI Studio project."""
     if not present:
         return Check(OK, "AI Studio", "no")
     if folder == home / "data" or home / "data" in folder.parents:
@@ -63,6 +78,7 @@ def check_ai_studio(present: bool, folder: Path, home: Path) -> Check:
 
 
 def check_write(name: str, folder: Path, problem: str | None) -> Check:
+    """Judge whether a folder can be written, by what facts.write_error found."""
     if problem is None:
         return Check(OK, name, f"{folder} can be written")
     remedy = "export PADDLE_FT_HOME=/a/folder/of/yours" if name == "cache folder" else "change to a folder of your own"
@@ -70,7 +86,7 @@ def check_write(name: str, folder: Path, problem: str | None) -> Check:
 
 
 def check_disk(name: str, folder: Path, free: int) -> Check:
-    """`free` in bytes. A run of a base-size model keeps about 3 GB: best and last model, AdamW's two moments."""
+    """Judge free space in bytes. A run of a base-size model keeps about 3 GB: best and last model, AdamW's two moments."""
     text = f"{free / GB:,.1f} GB free on the disk of {folder}"
     if free >= 5 * GB:
         return Check(OK, name, text)
@@ -79,7 +95,7 @@ def check_disk(name: str, folder: Path, free: int) -> Check:
 
 
 def check_shared_memory(total: int | None) -> Check:
-    """`total` in bytes of /dev/shm, None where there is none."""
+    """Judge the size of /dev/shm in bytes, None where there is none."""
     if total is None:
         return Check(OK, "shared memory", "no /dev/shm on this system")
     text = f"/dev/shm holds {total / GB:,.2f} GB"
@@ -93,7 +109,12 @@ def check_shared_memory(total: int | None) -> Check:
 
 
 def check_packages(versions: dict[str, str], pins: dict[str, str]) -> list[Check]:
-    """What is installed against what was tried together (`pins`, empty where unknown)."""
+    """Compare the installed packages with the versions tried together.
+
+    Args:
+        versions: installed, by name.
+        pins: tried together, by name; {} where unknown.
+    """
     install = "pip install -r requirements.txt (GPU: requirements-gpu.txt), or make setup"
     checks = []
     for name in ("paddle", "paddlenlp"):
@@ -117,6 +138,7 @@ def check_packages(versions: dict[str, str], pins: dict[str, str]) -> list[Check
 
 
 def check_pairs(versions: dict[str, str]) -> list[Check]:
+    """Look for installed versions that are known to fail together."""
     bad = [pair for pair in KNOWN_BAD if pair.applies(versions)]
     if not bad:
         return [Check(OK, "version pairs", "none that is known to fail")]
@@ -132,7 +154,7 @@ def check_pairs(versions: dict[str, str]) -> list[Check]:
 
 
 def check_driver(cards: list[dict] | None) -> Check:
-    """`cards` as facts.nvidia_cards gives them."""
+    """Judge the cards that facts.nvidia_cards found."""
     if not cards:
         return Check(OK, "GPU driver", "no NVIDIA GPU: training runs on the CPU")
     shown, crowded = [], False
@@ -148,7 +170,13 @@ def check_driver(cards: list[dict] | None) -> Check:
 
 
 def check_import(facts: dict, problem: str | None, cards: list[dict] | None) -> list[Check]:
-    """`facts` and `problem` as facts.probe_import gives them: what the imports told, and what stopped them."""
+    """Judge what facts.probe_import found.
+
+    Args:
+        facts: what the imports printed.
+        problem: what stopped them, None if nothing did.
+        cards: as facts.nvidia_cards returns them.
+    """
     if "paddle" not in facts:
         remedy = "pip install --force-reinstall -r requirements.txt (GPU: requirements-gpu.txt); see the lines above"
         return [Check(ERROR, "import paddle", str(problem), remedy)]
