@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
-from paddle_ft.metrics.registry import Metric
 from pydantic import Field
 
 from paddle_ft.data.batches import pad
 from paddle_ft.data.rows import Rows
+from paddle_ft.metrics.registry import Metric
 from paddle_ft.models.request import ModelRequest
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks.base import Dataset, EvalResult, EvalStep, Scores, Task, TaskOptions

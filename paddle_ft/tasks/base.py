@@ -193,7 +193,7 @@ class Task:
     # -------------------------------------------------------------------------------- python -m paddle_ft generate
     @classmethod
     def generate_arguments(cls, group) -> None:
-        """Adds this task's own flags of `generate`, each with default None."""
+        """Add this task's own flags of `generate`, each with default None."""
 
     def generate_texts(self, options, search: dict[str, Any], show: Callable[[str], None] | None) -> Iterator[dict[str, Any]]:
         """Yield what `generate` writes: one row a text, with the text under "text".

@@ -56,7 +56,7 @@ class TrainState:
 
 
 class TrainLoop:
-    """Trains by the steps of `stepper`, evaluates on `validation`, logs, saves, and stops when a signal asks for it."""
+    """The loop over the steps of `stepper`: evaluate on `validation`, log, save, and stop when a signal asks for it."""
 
     def __init__(
         self, task: Task, stepper: Stepper, validation: Dataset | None, run: RunDirectory, trackers: Trackers,

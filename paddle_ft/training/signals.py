@@ -24,7 +24,7 @@ class Interrupted(BaseException):
 
 
 class SignalHandler:
-    """Handles SIGINT and SIGTERM while it is entered. `with handler.deferred():` protects a step or a save.
+    """Handlers of SIGINT and SIGTERM, in place while it is entered. `with handler.deferred():` protects a step or a save.
 
     Attributes:
         pending: the number of a signal that has come, else None.

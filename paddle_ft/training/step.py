@@ -59,7 +59,7 @@ class StepResult:
 
 
 class Stepper:
-    """Takes optimizer steps by number. Nothing depends on the steps before but weights, optimizer and loss scale.
+    """The optimizer steps of a training, by number. Only weights, optimizer and loss scale depend on the steps before.
 
     Dropout of step n depends on (seed, n) alone, order and noise of a batch on (seed, epoch, batch) alone. So a resumed run
     restores no random state and still computes what a run that was never stopped computes.

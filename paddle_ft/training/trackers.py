@@ -11,6 +11,8 @@ from paddle_ft.system.progress import say
 
 
 class Wandb:
+    """Figures and samples in a run of Weights & Biases, online or offline."""
+
     name = "wandb"
 
     def __init__(self, config, folder: Path, run_id: str | None):
@@ -43,6 +45,8 @@ class Wandb:
 
 
 class VisualDL:
+    """Figures and samples in a VisualDL log in the run directory."""
+
     name = "VisualDL"
 
     def __init__(self, config, folder: Path, run_id: str | None):

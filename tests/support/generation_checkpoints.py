@@ -1,4 +1,7 @@
-"""The tiny reference checkpoints as PaddleNLP models, and what transformers generated with them (see make_reference.py)."""
+"""The tiny reference checkpoints as PaddleNLP models, and what transformers generated with them.
+
+tests/fixtures/make_generation_reference.py wrote them.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import numpy as np
 
 from tests.support.paths import FIXTURES
 
-HERE = FIXTURES / "generation"
+FOLDER = FIXTURES / "generation"
 
 BART_PARTS = {
     "self_attn.k_proj": "self_attn.k_proj",
@@ -29,34 +32,38 @@ BART_PARTS = {
 
 @lru_cache
 def reference() -> dict:
-    return json.loads((HERE / "reference.json").read_text())
+    """Return the configurations, the inputs and what transformers generated, by model name."""
+    return json.loads((FOLDER / "reference.json").read_text())
 
 
 def batch(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return input_ids and attention_mask, both [b, s], of a model's reference."""
     return np.array(reference()[name]["input_ids"]), np.array(reference()[name]["attention_mask"])
 
 
-def stored(name: str) -> dict[str, np.ndarray]:
-    with np.load(HERE / f"{name}.npz") as file:
+def read_weights(name: str) -> dict[str, np.ndarray]:
+    """Return the weights that transformers saved, in float32."""
+    with np.load(FOLDER / f"{name}.npz") as file:
         return {key: file[key].astype("float32") for key in file.files}
 
 
-def fill(model, weights: dict[str, np.ndarray]) -> None:
-    """Every parameter and buffer of the model from `weights`; a name left over on either side fails."""
-    held = model.state_dict()
-    assert set(held) == set(weights)
+def set_weights(model, weights: dict[str, np.ndarray]) -> None:
+    """Set every parameter and buffer of a model. Fail if a name is left over on either side."""
+    state = model.state_dict()
+    assert set(state) == set(weights)
     for name, value in weights.items():
-        assert list(held[name].shape) == list(value.shape), name
-        held[name].set_value(value)
+        assert list(state[name].shape) == list(value.shape), name
+        state[name].set_value(value)
     model.eval()
 
 
 @lru_cache
 def bart():
+    """Return the BART, built once a session."""
     from paddlenlp.transformers import BartConfig, BartForConditionalGeneration
 
     model = BartForConditionalGeneration(BartConfig(**reference()["bart"]["config"]))
-    source = stored("bart")
+    source = read_weights("bart")
     shared = source.pop("model.shared.weight")
     weights = {
         "lm_head_weight": shared,
@@ -72,14 +79,15 @@ def bart():
             continue
         part, kind = ".".join(rest[2:]).rsplit(".", 1)
         last_norm = "norm2" if side == "encoder" else "norm3"
-        theirs = last_norm if part == "final_layer_norm" else BART_PARTS[part]
-        weights[f"bart.{side}.{side}.layers.{rest[1]}.{theirs}.{kind}"] = value.T if value.ndim == 2 else value
-    fill(model, weights)
+        paddle_part = last_norm if part == "final_layer_norm" else BART_PARTS[part]
+        weights[f"bart.{side}.{side}.layers.{rest[1]}.{paddle_part}.{kind}"] = value.T if value.ndim == 2 else value
+    set_weights(model, weights)
     return model
 
 
 @lru_cache
 def gpt2():
+    """Return the GPT-2, built once a session."""
     from paddlenlp.transformers import GPTConfig, GPTLMHeadModel
 
     config = reference()["gpt2"]["config"]
@@ -96,7 +104,7 @@ def gpt2():
             bos_token_id=config["bos_token_id"],
         )
     )
-    source = {name.removeprefix("transformer."): value for name, value in stored("gpt2").items()}
+    source = {name.removeprefix("transformer."): value for name, value in read_weights("gpt2").items()}
     words = source.pop("wte.weight")
     weights = {
         "lm_head.weight": words,
@@ -122,7 +130,7 @@ def gpt2():
                 weights[f"{layer}.self_attn.{letter}_proj.{kind}"] = third
         else:
             weights[f"{layer}.{parts[part]}.{kind}"] = value
-    fill(model, weights)
+    set_weights(model, weights)
     return model
 
 

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from paddle_ft.config.load import load_config
+from paddle_ft.training import run as session
+
 PAIRS = [
     ("今天北京天气晴朗", "北京晴"),
     ("上海明天有大雨", "上海雨"),
@@ -54,3 +57,13 @@ def overrides(folder: Path, *more: str) -> list[str]:
         "eval.bootstrap_samples=100",
         *more,
     ]
+
+
+def train(folder: Path, *more: str, **flags):
+    """Train in this process, with flags of `training.run.train` such as resume=True. Return the run's directory."""
+    return session.train(load_config("bart_lcsts", overrides(folder, *more)), **flags)
+
+
+def read_weights(directory: Path) -> bytes:
+    """Return the file of a checkpoint's weights."""
+    return (directory / "model.safetensors").read_bytes()

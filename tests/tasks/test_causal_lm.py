@@ -1,22 +1,19 @@
-"""Causal language modelling: examples, targets and the split by hand, the added tokens, a whole run and what it generates."""
+"""Causal language modelling: examples, targets and the split by hand, the added tokens, loss and perplexity."""
 
 import functools
 import json
 import math
-import types
 
 import numpy as np
 import paddle
 import pytest
 from paddlenlp.transformers import GPTLMHeadModel, GPTTokenizer
 
-from paddle_ft import cli
-from paddle_ft.config.load import load_config
 from paddle_ft.models.build import input_embedding
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks.shared.evaluate import evaluate
 from tests.support.tasks import reload_model
-from tests.support.tiny_causal_lm import BOS, EOS, IDS, PAD, SIZES, make_task, save_checkpoint, text_ids, text_rows
+from tests.support.tiny_causal_lm import BOS, EOS, PAD, make_task, save_checkpoint, text_ids, text_rows
 
 
 @pytest.fixture
@@ -197,132 +194,3 @@ def test_the_unigram_baseline_by_hand(make):
     assert name == "unigram"
     expected = ((263 / 3) * (263 / 1) * (263 / 2)) ** (1 / 3)
     assert scores.metrics["perplexity"] == pytest.approx(expected, rel=1e-5)
-
-
-# ---------------------------------------------------------------------------------------------------- generate
-def asked(**more):
-    names = ("prompt", "stop_token", "length", "genre", "title", "author")
-    return types.SimpleNamespace(**{**dict.fromkeys(names), **more})
-
-
-@pytest.mark.parametrize(("given", "prompt"), [
-    ({}, "<BOS>"),
-    ({"prompt": "<BOS>Once"}, "<BOS>Once"),
-    ({"genre": "Satire", "title": "Animal Farm"}, "<BOS>Genres: Satire. Title: Animal Farm. Summary:"),
-    ({"title": "Animal Farm"}, "<BOS>Title: Animal Farm. Summary:"),
-    ({"genre": "Satire"}, "<BOS>Genres: Satire."),  # the title is the model's to find
-    ({"genre": "Satire", "title": "Animal Farm", "prompt": "Old Major calls"},
-     "<BOS>Genres: Satire. Title: Animal Farm. Summary: Old Major calls"),
-    ({"genre": "Satire", "prompt": "<BOS>Old Major calls"}, "<BOS>Genres: Satire. Summary: Old Major calls"),
-    ({"genre": "Satire", "prompt": "<BOS>"}, "<BOS>Genres: Satire."),
-])  # fmt: skip
-def test_prompts_from_metadata_begin_as_training_texts_do(make, given, prompt):
-    assert make("task.metadata=[genres, title]").prompt(asked(**given)) == prompt
-
-
-def test_metadata_the_run_does_not_know_is_refused(make):
-    with pytest.raises(UserError, match="--title: it was trained on texts alone. Train with task.metadata"):
-        make().prompt(asked(title="x"))
-    with pytest.raises(UserError, match="--author: it knows genres, title"):
-        make("task.metadata=[genres, title]").prompt(asked(author="x"))
-
-
-def test_a_prompt_with_metadata_is_what_an_example_begins_with(make):
-    task = make("task.metadata=[genres, title]")
-    example = task.example({"text": "Old Major calls the animals", "genres": "Satire", "title": "Animal Farm"})
-    assert example.startswith(task.prompt(asked(genre="Satire", title="Animal Farm", prompt="Old Major calls")))
-
-
-@pytest.mark.parametrize("name", ["genre", "title"])
-@pytest.mark.parametrize("value", ["", "  "])
-def test_empty_metadata_are_refused(make, name, value):
-    with pytest.raises(UserError, match=f"--{name} is empty: leave it out, or give one"):
-        make("task.metadata=[genres, title]").prompt(asked(**{name: value}))
-
-
-def test_a_stream_shows_no_half_characters(make):
-    task, pieces = make(), []
-    ids = [IDS[letter] for byte in "aé🐟".encode() for letter in [_letter(byte)]]
-    assert task._show([BOS], iter(ids), pieces.append) == ids
-    assert pieces == ["a", "é", "🐟"]
-
-
-def _letter(byte):
-    """The letter that stands for a byte in GPT-2's vocabulary."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [one for one in range(256) if one not in printable]
-    return chr(byte) if byte in printable else chr(256 + others.index(byte))
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """Trained until it knows one text by heart."""
-    from paddle_ft.training import run as session
-
-    folder = tmp_path_factory.mktemp("finished")
-    (folder / "texts.txt").write_text("the sea\n" * 10)
-    sizes = ", ".join(f"{key}: {value}" for key, value in {**SIZES, "hidden_size": 32, "initializer_range": 0.1}.items())
-    config = load_config("gpt2_booksum", [
-        f"output_dir={folder / 'run'}", "device=cpu", "model.pretrained=null", f"model.config={{{sizes}}}", "data.source=null",
-        f"data.train={folder / 'texts.txt'}", "data.cache=false", "task.max_text_length=16", "train.train_batch_size=7",
-        "train.num_train_epochs=60", "train.learning_rate=0.02", "train.logging_steps=20", "eval.bootstrap_samples=100",
-        "eval.eval_steps=1000", "model.new_vocabulary=257",
-    ])  # fmt: skip
-    return session.train(config)
-
-
-def test_it_learns_its_text_by_heart(finished):
-    results = finished.results()
-    assert results["metrics"]["test"]["perplexity"] < 1.1
-    assert results["before_training"]["test"]["perplexity"] > 50
-    assert results["metrics"]["test"]["perplexity"] < results["baseline"]["test"]["perplexity"]
-    assert results["data"]["train"]["rows"] == 7
-    assert (finished / "texts" / "valid.txt").read_text() == "<BOS>the sea<EOS>\n" * 2
-
-
-def generate(finished, capsys, *flags):
-    capsys.readouterr()
-    code = cli.main(["generate", str(finished.path), *flags])
-    shown = capsys.readouterr()
-    return code, shown.out, shown.err
-
-
-def test_generate_stops_at_the_stop_token(finished, capsys):
-    assert generate(finished, capsys)[:2] == (0, "the sea\n")
-    _, out, _ = generate(finished, capsys, "--jsonl", "--length", "3")
-    assert json.loads(out) == {"prompt": "<BOS>", "text": "the", "tokens": 3, "stopped": False}
-    _, out, _ = generate(finished, capsys, "--jsonl", "--prompt", "<BOS>the", "--stop-token", "e")
-    assert json.loads(out)["text"] == "the se"
-
-
-def test_generate_several_to_a_file_and_as_a_stream(finished, capsys, tmp_path):
-    flags = ["--top-k", "5", "--temperature", "0.1", "--num-return", "3", "--output", str(tmp_path / "out.jsonl")]
-    assert generate(finished, capsys, *flags)[0] == 0
-    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-    assert [line["text"] for line in lines] == ["the sea"] * 3
-    assert generate(finished, capsys, "--stream")[:2] == (0, "the sea\n")
-    assert generate(finished, capsys, "--beams", "2")[1] == "the sea\n"
-
-
-@pytest.mark.parametrize(("flags", "message"), [
-    (["--stop-token", "ab"], "this is 2 tokens for the model"),
-    (["--seed", "1"], "--seed: only sampling draws anything"),
-    (["--beams", "2", "--top-p", "0.9"], "choose beam search or sampling"),
-    (["--stream", "--jsonl"], "--stream writes text to the terminal"),
-    (["--length", "40"], "the model has 32 positions"),
-    (["--stream", "--num-return", "5"], "--stream shows one text as it is written, token by token: leave out --num-return"),
-    (["--stream", "--beams", "2"], "--stream shows one text as it is written, token by token: leave out --num-return"),
-])  # fmt: skip
-def test_flags_that_do_not_fit(finished, capsys, flags, message):
-    code, _, err = generate(finished, capsys, *flags)
-    assert code == 2
-    assert message in err
-
-
-def test_predict_goes_on_with_a_text(finished):
-    from paddle_ft.runs import inference
-
-    task = inference.open_run(str(finished.path))
-    rows = task.predict(["the s", "the sea" * 20], "")
-    assert rows[0] == {"source": "the s", "prediction": "the sea"}
-    assert rows[1]["prediction"] == "eathe seathe sea"  # of a text without room, the last 16 tokens

@@ -22,7 +22,7 @@ TIMEOUT = 1800.0  # seconds that ranks wait for each other
 
 
 class Rendezvous:
-    """Makes every rank wait until all have come to the same operation. Each tells rank 0, which answers when all have.
+    """A wait for every rank to come to the same operation. Each tells rank 0, which answers when all have.
 
     gloo gives an operation 30 seconds and, in Paddle, cannot be told otherwise. But one rank may fetch files, evaluate more rows
     or write a checkpoint for minutes while the others wait for it. NCCL waits for 30 minutes, and so does this.

@@ -34,7 +34,7 @@ from paddle_ft.training.optim import GradientSync, trained_parameters
 
 
 class ShardedStates(GradientSync):
-    """Decides which rank owns which parameter, and moves gradients and weights to and from owners.
+    """Owners of the parameters among the ranks: gradients go to their owner, and updated weights come back from it.
 
     Attributes:
         parameters: all that are trained, in the same order on all ranks.
@@ -60,7 +60,7 @@ class ShardedStates(GradientSync):
 
     @cached_property
     def buckets(self) -> list[list]:
-        """Parameters of one owner and dtype each, from the last, whose gradients come first, to the first."""
+        """Return lists of parameters with one owner and dtype each, the last parameters first, as their gradients come first."""
         return self.make_buckets(self.parameters[::-1])
 
     def make_buckets(self, parameters: list) -> list[list]:

@@ -1,7 +1,6 @@
 """Masked language modelling: blocks and masks by hand, the loss and the perplexity against PaddleNLP's own logits."""
 
 import functools
-import json
 import math
 
 import numpy as np
@@ -14,10 +13,8 @@ from paddle_ft.data.rows import Rows
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.world import World
-from paddle_ft.tasks import find_task
 from paddle_ft.tasks.shared.evaluate import evaluate
 from paddle_ft.training.step import Stepper
-from tests.support.tasks import reload_model
 from tests.support.tiny_masked_lm import PIECES, make_task
 
 
@@ -268,38 +265,3 @@ def test_a_text_without_a_mask_is_refused(make):
 def test_options_that_do_not_fit(option, message):
     with pytest.raises(UserError, match=message):
         load_config("distilbert_imdb_mlm", [option])
-
-
-def test_a_whole_run_and_what_comes_after(tmp_path, make, capsys):
-    """Trains, keeps the lowest perplexity, fills masks with both models, and hands its encoder on to a classifier."""
-    from paddle_ft import cli
-    from paddle_ft.models.build import input_embedding, load_pretrained
-    from paddle_ft.training import run as session
-
-    start = tmp_path / "start"
-    make().bundle.save(start)
-    (tmp_path / "data.jsonl").write_text(json.dumps({"text": "the good film. playing a bad film"}) + "\n" * 1)
-    config = load_config("distilbert_imdb_mlm", [
-        f"output_dir={tmp_path / 'run'}", "device=cpu", f"model.pretrained={start}", "data.source=null",
-        f"data.train={tmp_path / 'data.jsonl'}", f"data.validation={tmp_path / 'data.jsonl'}", "data.test=null",
-        "data.cache=false", "task.chunk_size=5", "task.train_chunks=null", "task.eval_chunks=null",
-        "task.mask_probability=0.4", "train.train_batch_size=2", "train.num_train_epochs=30", "train.learning_rate=0.01",
-        "train.logging_steps=10", "eval.bootstrap_samples=100",
-    ])  # fmt: skip
-    run = session.train(config)
-    results = run.results()
-    measured = [e["perplexity"] for e in run.events() if e["event"] == "eval"]
-    assert len(measured) == 31  # before training and after each epoch
-    assert results["best"]["value"] == min(measured[1:])
-    assert results["metrics"]["validation"]["perplexity"] == min(measured[1:]) < measured[0]
-    assert results["baseline"]["name"] == "unigram"
-    capsys.readouterr()
-    assert cli.main(["fill-mask", str(run.path), "the [MASK] film", "a [MASK] [MASK]", "--json", "--top", "2"]) == 0
-    shown = json.loads(capsys.readouterr().out)
-    assert [len(one["after"]) for one in shown] == [1, 2]
-    before = make().fill(["the [MASK] film"], 2, "")[0][0]
-    assert [g["token"] for g in shown[0]["before"][0]] == [token for token, _ in before]
-    classifier = load_pretrained("sequence_classification", run / "best")
-    embedding = find_task("masked_lm")(config)
-    reload_model(embedding, run / "best")
-    assert (input_embedding(classifier).weight == input_embedding(embedding.model).weight).all()

@@ -1,4 +1,4 @@
-"""Run in two processes by test_sharding: memory and gradients of stage3 on a BERT of six layers. Process 1 has no batch at all."""
+"""Measure memory and gradients of stage3 on a BERT of six layers. Run in two processes, of which rank 1 has no batch at all."""
 
 import json
 import sys
@@ -35,27 +35,27 @@ def main(target):
     result = {"freed": whole - allocated_cpu_bytes(), "foreign": sum(p.size for p in foreign) * 4,
               "layer": sum(p.size for p in shards.layers[0]) * 4}  # fmt: skip
 
-    base, held = allocated_cpu_bytes(), []
+    base, allocated = allocated_cpu_bytes(), []
     receive = shards._receive_weights
 
-    def measured(number):
+    def receive_and_measure(number):
         receive(number)
-        held.append(allocated_cpu_bytes() - base)
+        allocated.append(allocated_cpu_bytes() - base)
 
-    shards._receive_weights = measured
+    shards._receive_weights = receive_and_measure
     for _ in range(2):
         if world.rank == 0:
             backward(model)
         shards.after_backward()
     shards._receive_weights = receive
-    result["held"] = held
+    result["allocated"] = allocated
     shards.reduce_gradients()
-    wanted = {p.name: q.grad for p, q in zip(model.parameters(), plain.parameters(), strict=True)}
-    result["same"] = all(bool((p.grad == 2 * wanted[p.name]).all()) for p in shards.owned)
+    plain_gradients = {p.name: q.grad for p, q in zip(model.parameters(), plain.parameters(), strict=True)}
+    result["same_gradients"] = all(bool((p.grad == 2 * plain_gradients[p.name]).all()) for p in shards.owned)
     result["foreign_gradients"] = sum(p.grad is not None for p in foreign)
-    result["left"] = allocated_cpu_bytes() - base - sum(p.size for p in shards.owned) * 4
+    result["still_allocated"] = allocated_cpu_bytes() - base - sum(p.size for p in shards.owned) * 4
     shards.gather_weights()
-    result["back"] = [p.numpy().tobytes() for p in model.parameters()] == before
+    result["same_weights"] = [p.numpy().tobytes() for p in model.parameters()] == before
     with open(f"{target}.{world.rank}", "w") as file:
         json.dump(result, file)
 

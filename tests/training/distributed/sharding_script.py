@@ -1,6 +1,6 @@
-"""Run in two processes by test_sharding: the sums of ShardedStates beside plain sums, on a model with an unused and a tied layer.
+"""Compare the sums of ShardedStates with plain sums, on a model with an unused and a tied layer. Run in two processes.
 
-Process 0 has two batches, process 1 one. Buckets of 64 elements, so that they leave while the backward pass still runs.
+Rank 0 has two batches, rank 1 has one. Buckets of 64 elements, so that they leave while the backward pass still runs.
 """
 
 import json
@@ -31,8 +31,8 @@ class Model(paddle.nn.Layer):
 
 def batches(rank):
     paddle.seed(7)
-    every = [paddle.randn([5, 6]) for _ in range(3)]
-    return [every[0], every[2]] if rank == 0 else [every[1]]
+    all_batches = [paddle.randn([5, 6]) for _ in range(3)]
+    return [all_batches[0], all_batches[2]] if rank == 0 else [all_batches[1]]
 
 
 def main(stage, target):
@@ -66,11 +66,12 @@ def main(stage, target):
         parameter.grad = paddle.ones_like(parameter)
     optimizer.step()
     shards.after_step()
-    own = checkpoint.optimizer_arrays(model, optimizer)
-    whole = shards.gather_optimizer_states(lambda: own)
+    owned_states = checkpoint.optimizer_arrays(model, optimizer)
+    gathered_states = shards.gather_optimizer_states(lambda: owned_states)
     weights = world.all_gather([[float(p.sum()) for p in model.parameters()]], world.world_size)
-    result = {"differences": differences, "norms": norms, "freed": freed, "weights": weights, "mine": len(shards.owned),
-              "own": len(own), "whole": sorted(whole), "all": len(model.parameters())}  # fmt: skip
+    result = {"differences": differences, "norms": norms, "freed": freed, "weights": weights, "owned": len(shards.owned),
+              "owned_states": len(owned_states), "gathered_states": sorted(gathered_states),
+              "parameters": len(model.parameters())}  # fmt: skip
     with open(f"{target}.{world.rank}", "w") as file:
         json.dump(result, file)
 

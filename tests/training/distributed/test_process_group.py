@@ -2,8 +2,6 @@
 
 import json
 import os
-import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -12,18 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
-from paddle_ft import cli
 from paddle_ft.config.load import load_config
-from paddle_ft.runs.integrity import find_damage
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.world import World
 from paddle_ft.training import checkpoint
 from paddle_ft.training import run as session
 from paddle_ft.training.distributed import launch
 from tests.support import tiny_classification
-from tests.support.paths import ROOT
 from tests.support.processes import read_events, start_training, wait_for_step
 from tests.support.tiny_runs import PLAIN, overrides
 
@@ -169,138 +163,8 @@ def test_a_process_may_be_late(tmp_path):
     assert code == 0, (tmp_path / "logs" / "rank-1.log").read_text()
 
 
-@pytest.mark.parametrize("text", ["cpu", "cpu:0", "a,b", "0,0", "0,,1", ""])
-def test_devices_that_mean_nothing(text):
-    with pytest.raises(UserError, match="give GPU numbers such as 0,1,2,3, or cpu:2"):
-        launch.parse_devices(text)
-
-
-def test_devices():
-    assert launch.parse_devices("0,3") == ("gpu", ["0", "3"])
-    assert launch.parse_devices("cpu:2") == ("cpu", ["0", "1"])
-
-
-def test_gpus_are_refused_where_paddle_is_built_for_cpus(tmp_path):
-    with pytest.raises(UserError) as error:
-        launch.run("0,1", [], tmp_path)
-    assert str(error.value) == (
-        "--devices 0,1: these are GPUs, but the installed paddlepaddle is the CPU build. Install requirements-gpu.txt (see README),"
-        " or take processes of the CPU: --devices cpu:2."
-    )
-
-
-@pytest.mark.parametrize("given, expected", [("6", "3"), ("5", "5"), (None, "3")])
-def test_processes_share_the_cores_unless_the_user_says_how_many_threads(given, expected, tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(launch, "available_cpus", lambda: 6)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    if given:
-        monkeypatch.setenv("OMP_NUM_THREADS", given)
-    code = launch.run("cpu:2", [sys.executable, "-c", "import os; print(os.environ['OMP_NUM_THREADS'])"], tmp_path)
-    assert (code, capfd.readouterr().out) == (0, f"{expected}\n")
-
-
-def test_one_device_is_trained_on_by_the_process_itself(tmp_path):
-    """It starts no process: one that started another with the same arguments would go on without end."""
-    settings = overrides(tmp_path, "train.max_steps=2", "eval.before_training=false", "device=auto")
-    program = (
-        "import sys; from paddle_ft import cli; from paddle_ft.training.distributed import launch; launch.run = None;"
-        " sys.exit(cli.main(sys.argv[1:], program='train.py'))"
-    )
-    command = [sys.executable, "-c", program, "train", "--config", "bart_lcsts", *settings]
-    done = subprocess.run([*command, "--devices", "cpu:1"], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert not (tmp_path / "run" / "logs").exists()
-    done = subprocess.run([*command, "--overwrite", "--devices", "0"], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "device: gpu is asked for, but the installed paddlepaddle is the CPU build" in done.stderr
-
-
 def test_rows_are_shared_out_completely():
     worlds = [World() for _ in range(3)]
     for rank, world in enumerate(worlds):
         world.rank, world.world_size = rank, 3
     assert sorted(np.concatenate([world.shard_indices(8) for world in worlds]).tolist()) == list(range(8))
-
-
-def launchers(place: Path, common: list[str], environments: list[dict[str, str]]) -> None:
-    """Two launchers of Paddle with a process each, as two machines start them; both must end well."""
-    (place / "pairs").mkdir()
-    arguments = overrides(place / "pairs", *PLAIN, "train.num_train_epochs=1", f"output_dir={place / 'run'}")
-    processes = []
-    for number, environment in enumerate(environments):
-        log = ["--nproc_per_node", "1", "--log_dir", str(place / f"log{number}")]
-        command = [sys.executable, "-m", "paddle.distributed.launch", *log]
-        command += [*common, "train.py", "--config", "bart_lcsts", *arguments]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
-        processes.append(
-            subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        )
-    for process in processes:
-        output, _ = process.communicate(timeout=300)
-        assert process.returncode == 0, output
-    assert json.loads((place / "run" / "results.json").read_text())["train"]["processes"] == 2
-
-
-@pytest.mark.slow
-def test_two_launchers_with_a_master(tmp_path):
-    (port,) = launch._free_ports(1)
-    launchers(tmp_path, ["--master", f"127.0.0.1:{port}", "--nnodes", "2"], [{}, {}])
-
-
-@pytest.mark.slow
-def test_paddles_launcher_which_repeats_a_signal_lets_all_save(tmp_path):
-    log = ["--nproc_per_node", "2", "--log_dir", str(tmp_path / "log")]
-    command = [sys.executable, "-m", "paddle.distributed.launch", *log, "train.py", "--config", "bart_lcsts"]
-    command += overrides(tmp_path, *PLAIN, "train.num_train_epochs=5000", "eval.eval_steps=100000", "train.save_steps=100000")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    run = tmp_path / "run"
-    wait_for_step(process, run, 5)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=100)
-    for rank in (0, 1):
-        said = (tmp_path / "log" / f"workerlog.{rank}").read_text()
-        assert "stopped by SIGTERM; go on with:" in said and "stopped at once" not in said
-    assert find_damage(run / "last") is None
-    steps = [event["step"] for event in read_events(run, "train")]
-    assert checkpoint.read_state(run / "last")["step"] == steps[-1] >= 5
-
-
-@pytest.mark.slow
-def test_two_launchers_in_the_environment_of_a_paddlejob(tmp_path):
-    """What paddle-operator sets in each pod; here a pod is an address of this machine."""
-    (port,) = launch._free_ports(1)
-    endpoints = {"PADDLE_TRAINER_ENDPOINTS": f"127.0.0.1:{port},127.0.0.2:{port}", "PADDLE_TRAINERS": "127.0.0.1,127.0.0.2"}
-    pods = [{**endpoints, "PADDLE_TRAINERS_NUM": "2", "PADDLE_TRAINER_ID": str(i), "POD_IP": f"127.0.0.{i + 1}",
-             "TRAINING_ROLE": "TRAINER"} for i in range(2)]  # fmt: skip
-    launchers(tmp_path, [], pods)
-
-
-def page_blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / "docs/distributed.md").read_text(), re.MULTILINE | re.DOTALL)
-
-
-def test_the_command_lines_of_the_page_are_understood(capsys):
-    commands = [line for block in page_blocks("") for line in block.splitlines() if "train.py" in line]
-    assert len(commands) == 5
-    for line in commands:
-        arguments = shlex.split(line.split("train.py", 1)[1])
-        assert cli.main(["train", *arguments, "--print-config"]) == 0
-        shown = capsys.readouterr().out
-        assert all(f"{one.partition('=')[2]}" in shown for one in arguments if "=" in one)
-    assert "sharding: stage1" in shown
-
-
-def test_the_pages_paddlejob_has_the_fields_of_the_resource():
-    (block,) = page_blocks("yaml")
-    job = yaml.safe_load(block)
-    assert (job["apiVersion"], job["kind"]) == ("batch.paddlepaddle.org/v1", "PaddleJob")
-    assert set(job["spec"]) <= {"cleanPodPolicy", "intranet", "worker", "withGloo", "schedulingPolicy", "elastic"}
-    assert set(job["spec"]["worker"]) == {"replicas", "template"}
-    pod = job["spec"]["worker"]["template"]["spec"]
-    (container,) = pod["containers"]
-    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
-    assert all(isinstance(one["value"], str) for one in container["env"])
-    script = container["args"][0].replace("\\\n", " ")
-    arguments = shlex.split(script.split("train.py", 1)[1])[:-1]  # without $resume
-    assert cli.main(["train", *arguments, "--print-config"]) == 0

@@ -32,10 +32,10 @@ def test_sums_are_those_of_plain_training_and_states_are_shared(tmp_path, stage)
         for found, expected in result["norms"]:
             assert found == pytest.approx(expected, rel=1e-6)
         assert result["weights"][0] == result["weights"][1]
-        assert result["own"] == 4 * result["mine"]  # two moments, two powers of beta
+        assert result["owned_states"] == 4 * result["owned"]  # two moments, two powers of beta
     assert first["norms"] == second["norms"]
-    assert first["mine"] + second["mine"] == first["all"] == 8 and min(first["mine"], second["mine"]) >= 2
-    assert len(first["whole"]) == 4 * 8 and second["whole"] == []
+    assert first["owned"] + second["owned"] == first["parameters"] == 8 and min(first["owned"], second["owned"]) >= 2
+    assert len(first["gathered_states"]) == 4 * 8 and second["gathered_states"] == []
     assert first["freed"] == [False, stage == "stage2"]  # from the second pass on, gradients leave during the backward pass
 
 
@@ -46,13 +46,13 @@ def test_layers_come_for_their_passes_alone(tmp_path):
     for rank in (0, 1):
         result = json.loads((tmp_path / f"result.{rank}").read_text())
         assert result["freed"] >= result["foreign"] > 2 * result["layer"]
-        assert len(result["held"]) == 2 * 2 * 6  # forward and backward, two passes
+        assert len(result["allocated"]) == 2 * 2 * 6  # forward and backward, two passes
         sums = 8 * result["layer"]  # of the gradients that this process owns: at most all of both passes
-        assert max(result["held"][:6]) < 2.5 * result["layer"]  # one layer, and once more on its way
-        assert max(result["held"]) < sums
-        assert result["same"] and result["back"]
+        assert max(result["allocated"][:6]) < 2.5 * result["layer"]  # one layer, and once more on its way
+        assert max(result["allocated"]) < sums
+        assert result["same_gradients"] and result["same_weights"]
         assert result["foreign_gradients"] == 0
-        assert abs(result["left"]) < result["layer"] / 4
+        assert abs(result["still_allocated"]) < result["layer"] / 4
 
 
 ODD = ("train.train_batch_size=2", "train.max_grad_norm=0.5", "train.num_train_epochs=2")  # 4 and 3 batches an epoch

@@ -1,0 +1,212 @@
+"""The structure of the code: who may import whom, where PaddleNLP is imported, and what has a docstring."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+
+LAYERS = ("system", "config", "data", "metrics", "tokenization", "models", "generation", "tasks", "runs", "reporting", "training",
+          "commands", "cli")  # fmt: skip
+
+KNOWN_UPWARD = {
+    ("paddle_ft/config/load.py", "paddle_ft.tasks"),
+}
+
+KNOWN_IN_CIRCLES = {
+    ("paddle_ft/generation/adapters.py", "paddle_ft.generation.bart"),
+    ("paddle_ft/generation/adapters.py", "paddle_ft.generation.gpt"),
+}
+
+PADDLENLP_ROOMS = ("paddle_ft/models/", "paddle_ft/tokenization/")
+PADDLENLP_FILES = {
+    "paddle_ft/data/sources/builtin.py": "the data sets that PaddleNLP downloads are read through its own classes",
+    "paddle_ft/system/paddle_compat.py": "what is private to PaddleNLP is reached from here alone",
+    "paddle_ft/system/runtime.py": "its logger is told to be quiet before anything else is imported",
+}
+
+DOCUMENTED = ("paddle_ft/training/", "paddle_ft/tasks/base.py", "paddle_ft/tasks/shared/evaluate.py", "paddle_ft/system/world.py",
+              "paddle_ft/system/plugins.py")  # fmt: skip
+# first words of docstrings of modules and classes, where a plural such as "Rows" is no verb
+VERBS = re.compile(
+    "Adds|Appends|Applies|Builds|Calls|Changes|Checks|Counts|Decides|Downloads|Draws|Drops|Ends|Extends|Feeds|Gathers|Generates|"
+    "Gives|Handles|Has|Imports|Keeps|Loads|Looks|Makes|Opens|Prints|Puts|Raises|Reads|Refuses|Removes|Replaces|Returns|Runs|Says|"
+    "Sees|Sets|Shows|Takes|Tells|Tidies|Trains|Turns|Waits|Writes|Yields"
+)
+
+
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def python_files(folder: str) -> list[Path]:
+    """Return the Python files of the repository below a folder, relative to the repository."""
+    return sorted(path.relative_to(ROOT) for path in (ROOT / folder).rglob("*.py"))
+
+
+def module_name(path: Path) -> str:
+    """Return the dotted name of a module: "paddle_ft.tasks" for paddle_ft/tasks/__init__.py."""
+    parts = path.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def is_module(name: str) -> bool:
+    path = ROOT / name.replace(".", "/")
+    return path.with_suffix(".py").is_file() or path.is_dir()
+
+
+def imports(path: Path, tree: ast.Module | None = None) -> Iterator[tuple[int, str]]:
+    """Yield line and module of every import of a file, those inside functions included.
+
+    `from package import name` is an import of package.name if that is a module, and otherwise of package.
+    """
+    package = path.parent.parts
+    for node in ast.walk(tree or parse(ROOT / path)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *(node.module or "").split(".")]).strip(".")
+            names = {f"{module}.{alias.name}" for alias in node.names}
+            modules = {name if is_module(name) else module for name in names}
+            yield from ((node.lineno, name) for name in sorted(modules))
+
+
+def layer(module: str) -> int | None:
+    """Return the number of a module's layer, counted from below, or None for a module outside the layers."""
+    room = module.split(".")[1] if module.startswith("paddle_ft.") else None
+    return LAYERS.index(room) if room in LAYERS else None
+
+
+def upward_imports() -> dict[tuple[str, str], int]:
+    """Return (file, imported module) -> line of each import from a higher layer than the file's own."""
+    found = {}
+    for path in python_files("paddle_ft"):
+        own = layer(module_name(path))
+        for line, module in imports(path):
+            imported = layer(module)
+            if own is not None and imported is not None and imported > own:
+                found[str(path), module] = line
+    return found
+
+
+def find_circle(graph: dict[str, set[str]]) -> list[str] | None:
+    """Return the modules of one import circle, the first of them repeated at the end, or None."""
+    done = set()
+
+    def visit(module: str, trail: list[str]) -> list[str] | None:
+        if module in trail:
+            return [*trail[trail.index(module) :], module]
+        if module in done:
+            return None
+        for imported in sorted(graph.get(module, ())):
+            if circle := visit(imported, [*trail, module]):
+                return circle
+        done.add(module)
+        return None
+
+    return next((circle for module in sorted(graph) if (circle := visit(module, []))), None)
+
+
+def test_every_room_has_a_layer():
+    rooms = {path.parts[1].removesuffix(".py") for path in python_files("paddle_ft")}
+    assert rooms - {"__init__", "__main__"} == set(LAYERS)
+
+
+def test_no_test_imports_another_test():
+    wrong = []
+    for path in python_files("tests"):
+        for line, module in imports(path):
+            if any(part.startswith("test_") for part in module.split(".")) or module == "tests.conftest":
+                wrong.append(f"{path}:{line} imports {module}: move what is shared to tests/support")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_import_goes_up_the_layers():
+    found = upward_imports()
+    wrong = [f"{path}:{line} imports {module}, which is above it ({' < '.join(LAYERS)})"
+             for (path, module), line in found.items() if (path, module) not in KNOWN_UPWARD]  # fmt: skip
+    assert not wrong, "\n".join(wrong)
+    gone = [f"{path} no longer imports {module}: remove it from KNOWN_UPWARD" for path, module in sorted(KNOWN_UPWARD - set(found))]
+    assert not gone, "\n".join(gone)
+
+
+def test_there_is_no_import_circle():
+    graph = {module_name(path): {module for _, module in imports(path)} for path in python_files("paddle_ft")}
+    for path, module in KNOWN_UPWARD | KNOWN_IN_CIRCLES:
+        graph[module_name(Path(path))].discard(module)
+    circle = find_circle(graph)
+    assert circle is None, " -> ".join(circle)
+    for path, module in sorted(KNOWN_IN_CIRCLES):
+        known = find_circle({**graph, module_name(Path(path)): {module}})
+        assert known, f"{path} no longer imports {module} in a circle: remove it from KNOWN_IN_CIRCLES"
+
+
+def test_the_converter_stands_alone():
+    wrong = [f"{path}:{line} imports {module}" for path in python_files("convert") for line, module in imports(path)
+             if module.split(".")[0] == "paddle_ft"]  # fmt: skip
+    assert not wrong, "\n".join(wrong)
+
+
+def test_paddlenlp_is_imported_in_few_places():
+    found = {}
+    for path in python_files("paddle_ft"):
+        for line, module in imports(path):
+            if module.split(".")[0] == "paddlenlp" and not str(path).startswith(PADDLENLP_ROOMS):
+                found[str(path)] = f"{path}:{line} imports {module}: its classes are imported in {' and '.join(PADDLENLP_ROOMS)}"
+    wrong = [message for path, message in found.items() if path not in PADDLENLP_FILES]
+    assert not wrong, "\n".join(wrong)
+    assert set(found) == set(PADDLENLP_FILES), "a file of PADDLENLP_FILES no longer imports paddlenlp: remove it"
+
+
+def docstring_faults(path: Path, tree: ast.Module) -> Iterator[str]:
+    """Yield what is wrong with the docstrings of a file.
+
+    A module and its public functions and classes need one. No docstring may begin with a verb in the third person.
+    """
+    public = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")]
+    if tree.body:
+        yield from (f"{path}:{getattr(node, 'lineno', 1)} {getattr(node, 'name', 'the module')} has no docstring"
+                    for node in [tree, *public] if not ast.get_docstring(node))  # fmt: skip
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            continue
+        first = re.match(r"[A-Za-z]*", ast.get_docstring(node) or "").group()
+        plural = isinstance(node, ast.FunctionDef) and re.fullmatch(r"[A-Z][a-z]*[a-rt-z]s", first)
+        if plural or VERBS.fullmatch(first):
+            yield f"{path}:{getattr(node, 'lineno', 1)} the docstring begins with {first!r}: write an imperative"
+
+
+def test_docstrings():
+    wrong = [fault for folder in ("paddle_ft", "convert") for path in python_files(folder) if str(path).startswith(DOCUMENTED)
+             for fault in docstring_faults(path, parse(ROOT / path))]  # fmt: skip
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(("source", "expected"), [
+    ("import a.b\n", [(1, "a.b")]),
+    ("from paddle_ft.data import rows, nothing\n", [(1, "paddle_ft.data"), (1, "paddle_ft.data.rows")]),
+    ("def f():\n    from . import loop\n    from ..data.rows import Rows\n",
+     [(2, "paddle_ft.training.loop"), (3, "paddle_ft.data.rows")]),
+])  # fmt: skip
+def test_imports_are_found_wherever_they_stand(source, expected):
+    assert list(imports(Path("paddle_ft/training/example.py"), ast.parse(source))) == expected
+
+
+def test_circles_are_found():
+    assert find_circle({"a": {"b"}, "b": {"c", "d"}, "c": {"x"}, "d": {"b"}}) == ["b", "d", "b"]
+    assert find_circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) is None
+
+
+def test_faults_of_docstrings_are_found():
+    source = (
+        '"""Rows of a table."""\ndef f():\n    """Loads it."""\n'
+        'class C:\n    def m(self):\n        """Process."""\ndef _g(): pass\n'
+    )
+    assert list(docstring_faults(Path("x.py"), ast.parse(source))) == [
+        "x.py:4 C has no docstring",
+        "x.py:2 the docstring begins with 'Loads': write an imperative",
+    ]
