@@ -23,7 +23,9 @@ from paddle_ft.models.request import ModelRequest
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import say
 from paddle_ft.tasks.base import Dataset, EvalResult, Scores, TaskOptions
-from paddle_ft.tasks.lyrics import pairs as lyrics
+from paddle_ft.tasks.lyrics import pairs
+from paddle_ft.tasks.lyrics.noise import mask_words
+from paddle_ft.tasks.lyrics.pairs import PairBuilder, join_source, prefix_token, split_source
 from paddle_ft.tasks.shared.seq2seq import Seq2Seq
 
 
@@ -61,11 +63,11 @@ class Lyrics(Seq2Seq):
         songs = {split: self._chosen(loaded, split) for split, loaded in rows.items()}
         alone = list(rows) == ["train"]
         if alone:
-            songs = lyrics.split_songs(songs["train"], (self.options.validation_share, self.options.test_share))
+            songs = pairs.split_songs(songs["train"], (self.options.validation_share, self.options.test_share))
             rows = {split: replace(rows["train"], bad=rows["train"].bad if split == "train" else []) for split in songs}
-        pairing, arranged = lyrics.Pairing(self.options.context_lines), {}
+        pairing, arranged = PairBuilder(self.options.context_lines), {}
         for split in [split for split in ("train", "validation", "test") if songs.get(split)]:
-            pairing = pairing if alone else lyrics.Pairing(self.options.context_lines)
+            pairing = pairing if alone else PairBuilder(self.options.context_lines)
             arranged[split] = self._paired(rows[split], songs[split], split, pairing)
         self.styles = sorted({song["prefix"] for song in songs["train"]} - {""})
         return arranged
@@ -73,13 +75,13 @@ class Lyrics(Seq2Seq):
     def prepare_split(self, rows: Rows, split: str) -> Rows:
         if split != "train":
             say("originality is left out: it is measured against the training lines")
-        return self._paired(rows, self._chosen(rows, split), split, lyrics.Pairing(self.options.context_lines))
+        return self._paired(rows, self._chosen(rows, split), split, PairBuilder(self.options.context_lines))
 
-    def _paired(self, rows: Rows, songs: list[dict[str, str]], split: str, pairing: lyrics.Pairing) -> Rows:
-        found, counts = pairing(songs, f"pairs of {split}")
-        say(f"{split}: {lyrics.describe(counts, len(found))}")
+    def _paired(self, rows: Rows, songs: list[dict[str, str]], split: str, pairing: PairBuilder) -> Rows:
+        found, counts = pairing.build(songs, f"pairs of {split}")
+        say(f"{split}: {pairs.describe_counts(counts, len(found))}")
         if not found:
-            raise UserError(f"data.{split}: {lyrics.why_none(counts)}")
+            raise UserError(f"data.{split}: {pairs.explain_no_pairs(counts)}")
         if split == "train":
             self.originals = pairing.lines
         return replace(rows, rows=found, info=counts)
@@ -104,11 +106,11 @@ class Lyrics(Seq2Seq):
                 known = ", ".join(f"{name} ({count:,})" for name, count in there.most_common(20))
                 raise UserError(f"task.only: no song of {split} has the {style} {one!r}.{hint} There is {known}.")
         songs = [(row["lyrics"], _plain(row.get(style) or "")) for row in loaded.rows]
-        prefix = lyrics.prefix_token if options.prefix else lambda style: ""
+        prefix = prefix_token if options.prefix else lambda style: ""
         return [{"lyrics": text, "prefix": prefix(name)} for text, name in songs if name in wanted]
 
     def model_request(self, train: Rows | None) -> ModelRequest:
-        separator = [lyrics.SEPARATOR] if self.options.context_lines > 1 else []
+        separator = [pairs.SEPARATOR] if self.options.context_lines > 1 else []
         added = [*separator, *self.styles]
         return replace(super().model_request(train), special_tokens={"additional_special_tokens": added} if added else {})
 
@@ -122,7 +124,7 @@ class Lyrics(Seq2Seq):
         dataset = super().encode(rows, split)
         dataset.info |= rows.info
         if split == "train" and self.options.noise:
-            dataset.columns["parts"] = [lyrics.parts(row["source"]) for row in rows.rows]
+            dataset.columns["parts"] = [split_source(row["source"]) for row in rows.rows]
         return dataset
 
     def collate_fn(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -130,7 +132,7 @@ class Lyrics(Seq2Seq):
         parts = dataset.columns.get("parts")
         if parts is not None:
             texts = [
-                lyrics.join(lyrics.mask_words(lines, self.options.noise, self.tokenizer.mask_token, rng), prefix)
+                join_source(mask_words(lines, self.options.noise, self.tokenizer.mask_token, rng), prefix)
                 for prefix, lines in (parts[i] for i in indices)
             ]
             sources = dict(zip(indices, self.source_ids(texts), strict=True))
@@ -170,7 +172,7 @@ class Lyrics(Seq2Seq):
         from paddle_ft.metrics.originality import originality
         from paddle_ft.metrics.rhyme import rhymes
 
-        before = [lyrics.parts(row["source"])[1][-1] for row in rows]
+        before = [split_source(row["source"])[1][-1] for row in rows]
         rhyming = [rhymes(text, line) for text, line in zip(texts, before, strict=True)]
         real = [rhymes(row["target"], line) for row, line in zip(rows, before, strict=True)]
         metrics: dict[str, Any] = {"rhyme": _percent(rhyming), "rhyme_of_real_lines": _percent(real)}
@@ -209,10 +211,10 @@ class Lyrics(Seq2Seq):
 
     def baselines(self, dataset: Dataset, train: Dataset) -> dict[str, Scores]:
         """Return the scores of a random training line, and of the source's last line repeated."""
-        rng = np.random.default_rng(lyrics.SPLIT_SEED)
+        rng = np.random.default_rng(pairs.SPLIT_SEED)
         rows = [dataset.rows[i] for i in self._shown(dataset)]
         random_lines = [self.originals[i] for i in rng.integers(len(self.originals), size=len(rows))]
-        copied_lines = [lyrics.parts(row["source"])[1][-1] for row in rows]
+        copied_lines = [split_source(row["source"])[1][-1] for row in rows]
         return {"random line": self.score(random_lines, rows), "line copied": self.score(copied_lines, rows)}
 
     # -------------------------------------------------------------------------------- writing
@@ -231,13 +233,13 @@ class Lyrics(Seq2Seq):
         return [{"source": text, "prediction": output} for text, output in zip(texts, outputs, strict=True)]
 
     def _source(self, text: str) -> str:
-        prefix, lines = lyrics.parts("\n".join(line.strip() for line in text.splitlines() if line.strip()), "\n")
+        prefix, lines = split_source("\n".join(line.strip() for line in text.splitlines() if line.strip()), "\n")
         if self.options.prefix and self.fast_tokenizer.token_to_id(prefix) is None:
             raise UserError(
                 f"--input: {text!r} has no genre, and this run was trained with task.prefix: begin the text with one of"
                 f" {', '.join(self._known_prefixes())}"
             )
-        return lyrics.join(lines[-self.options.context_lines :], prefix)
+        return join_source(lines[-self.options.context_lines :], prefix)
 
     def _known_prefixes(self) -> list[str]:
         return sorted(token for token in self.fast_tokenizer.get_vocab() if token.startswith("<style:"))
@@ -277,7 +279,7 @@ class Lyrics(Seq2Seq):
                 raise UserError("--genre: this run was trained without task.prefix, it knows no genres.")
             return ""
         known = self._known_prefixes()
-        token = lyrics.prefix_token(genre or "")
+        token = prefix_token(genre or "")
         if token not in known:
             names = [one.removeprefix("<style:").removesuffix(">") for one in known]
             missing = f"--genre {genre}: unknown" if genre else "--genre is missing"

@@ -198,7 +198,7 @@ def test_a_song_ends_where_no_new_line_is_found(run, monkeypatch, capsys):
     writer = SongWriter(task, {"num_beams": 2}, 0.25, "<style:rap>", 0)
     monkeypatch.setattr(writer, "_candidates", lambda *_: ["Same line!", "SAME line"])
     assert list(writer.write("the seed", 5, None)) == [["Same line!"]]
-    assert "song 1: no line was found that is not there yet; it ends after 1" in capsys.readouterr().err
+    assert "song 1: no further new line could be generated; the song ends after 1" in capsys.readouterr().err
 
 
 def test_the_lines_fed_back_are_noised_and_keep_their_last_word(run, monkeypatch):
