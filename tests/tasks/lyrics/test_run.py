@@ -148,7 +148,7 @@ def test_a_missing_genre_is_answered_with_the_command_to_use(run, capsys):
     code, _, err = generate(run, capsys, "--seed-line", "it's late")
     message, _, command = err.strip().rpartition("\n")
     assert code == 2
-    assert message.endswith("error: --genre is missing: this run was trained with country, rap, and writes one of them, e.g.")
+    assert message.endswith("error: --genre is missing: this run was trained with country, rap; name one of them, e.g.")
     program, *arguments = shlex.split(command)
     assert (program, arguments[:2]) == ("python", ["-m", "paddle_ft"])
     assert main([*arguments[2:], "--lines", "1"]) == 0

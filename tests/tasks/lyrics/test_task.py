@@ -82,7 +82,7 @@ def test_a_split_of_repeated_songs_is_refused_for_that():
 def test_the_training_lines_are_those_of_train():
     task = find_task("lyrics")(settings())
     rows = task.prepare_rows({"train": Rows([song(FISH)]), "validation": Rows([song(BIRDS)]), "test": Rows([song(BIRDS[::-1])])})
-    assert task.originals == FISH
+    assert task.training_lines == FISH
     assert [len(found) for found in rows.values()] == [3, 3, 3]
 
 
@@ -175,7 +175,7 @@ def test_the_genre_as_a_prefix_token(tmp_path):
 
 def test_songs_without_a_genre_are_refused_where_one_is_needed():
     songs = {"train": Rows([song(FISH, genre="rap"), song(BIRDS)])}
-    with pytest.raises(UserError, match=r"data\.train: 1 of 2 songs have no genre, which task\.only and task\.prefix go by"):
+    with pytest.raises(UserError, match=r"data\.train: 1 of 2 songs have no genre, which task\.only and task\.prefix need"):
         find_task("lyrics")(settings("task.prefix=true")).prepare_rows(songs)
     with pytest.raises(UserError, match=r"data\.train: 2 of 2 songs have no artist"):
         find_task("lyrics")(settings("task.only=rap", "task.style=artist")).prepare_rows(songs)
