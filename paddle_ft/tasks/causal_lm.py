@@ -129,7 +129,7 @@ class CausalLM(LanguageModel):
         return [train.columns["ids"][i][1:] for i in range(len(train))]
 
     # -------------------------------------------------------------------------------- for people
-    def shown_row(self, dataset: Dataset, row: int, guesses: np.ndarray, perplexity: float) -> dict[str, Any]:
+    def prediction_row(self, dataset: Dataset, row: int, guesses: np.ndarray, perplexity: float) -> dict[str, Any]:
         return {"source": dataset.rows[row]["text"], "tokens": len(guesses), "perplexity": round(perplexity, 2)}
 
     def preview(self, dataset: Dataset, count: int = 2) -> str:
