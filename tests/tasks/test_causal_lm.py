@@ -1,4 +1,4 @@
-"""Causal language modelling: examples, targets and the split by hand, the added tokens, a whole run and what it generates."""
+"""Causal language modelling: examples, targets, splits, the added tokens, a whole run and what it generates."""
 
 import json
 import math
@@ -42,9 +42,9 @@ def start(tmp_path):
 
 @pytest.fixture
 def make(start, tmp_path):
-    def build(*more):
+    def build(*settings):
         config = load_config("gpt2_booksum", [
-            f"model.pretrained={start}", "data.cache=false", "task.max_text_length=8", "eval.bootstrap_samples=100", *more,
+            f"model.pretrained={start}", "data.cache=false", "task.max_text_length=8", "eval.bootstrap_samples=100", *settings,
         ])  # fmt: skip
         task = find_task("causal_lm")(config)
         give_model(task, tmp_path / "tokenizer", None)
@@ -54,8 +54,8 @@ def make(start, tmp_path):
     return build
 
 
-def rows(*texts, **more):
-    return Rows([{"text": text, **more} for text in texts])
+def rows(*texts):
+    return Rows([{"text": text} for text in texts])
 
 
 def text_ids(text):
@@ -68,7 +68,7 @@ def test_an_example_and_its_targets(make):
     batch = task.collate_fn(dataset, np.array([0, 1]), np.random.default_rng(0))
     a, b, c = text_ids("abc")
     assert batch["input_ids"].tolist() == [[BOS, a, b, c, EOS], [BOS, a, EOS, PAD, PAD]]
-    assert batch["positions"].tolist() == [0, 1, 2, 3, 5, 6]  # nothing is said after <EOS>, and padding is never a target
+    assert batch["positions"].tolist() == [0, 1, 2, 3, 5, 6]  # nothing is predicted after <EOS>, and padding is never a target
     assert batch["target_ids"].tolist() == [a, b, c, EOS, a, EOS]
     assert task.count_targets(batch) == 6
 
@@ -76,7 +76,7 @@ def test_an_example_and_its_targets(make):
 def test_padding_to_a_multiple_adds_no_target(make):
     task, padded = make(), make("train.pad_to_multiple_of=4")
     dataset = task.encode(rows("abc", "a"), "train")
-    plain, wide = (one.collate_fn(dataset, np.array([0, 1]), np.random.default_rng(0)) for one in (task, padded))
+    plain, wide = (each.collate_fn(dataset, np.array([0, 1]), np.random.default_rng(0)) for each in (task, padded))
     assert wide["input_ids"].shape == (2, 8)
     assert (wide["input_ids"][:, :5] == plain["input_ids"]).all() and (wide["input_ids"][:, 5:] == PAD).all()
     assert wide["positions"].tolist() == [0, 1, 2, 3, 8, 9]
@@ -85,7 +85,7 @@ def test_padding_to_a_multiple_adds_no_target(make):
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
-def test_a_text_that_is_cut_has_no_end(make):
+def test_a_text_that_is_cut_has_no_end_token(make):
     dataset = make().encode(rows("abcdefghij"), "train")
     assert dataset.columns["ids"][0].tolist() == [BOS, *text_ids("abcdefg")]
     assert dataset.info["truncated_text"] == 1
@@ -100,17 +100,17 @@ def test_packed_blocks_lose_nothing(make):
     assert dataset.rows[1] == {"text": "hij<EOS><BOS>k<EOS>"}
 
 
-def test_a_last_block_of_one_token_is_left_out_as_it_predicts_nothing(make):
+def test_a_last_block_of_one_token_is_left_out(make):
     dataset = make("task.packed=true").encode(rows("abcdefg"), "train")
     assert [ids.tolist() for ids in dataset.columns["ids"]] == [[BOS, *text_ids("abcdefg")]]
     assert dataset.info["rows"] == 1
 
 
-def test_tokens_around_a_text_are_not_doubled(make):
+def test_bos_and_eos_of_a_text_are_not_doubled(make):
     assert make().example({"text": " <BOS> abc <EOS>"}) == "<BOS>abc<EOS>"
 
 
-def test_metadata_stands_before_the_text_in_the_order_asked_for(make):
+def test_metadata_comes_before_the_text_in_the_configured_order(make):
     task = make("task.metadata=[genres, title]")
     row = {"text": "abc", "title": "Animal Farm", "genres": "Satire, Fiction", "author": "Orwell"}
     assert task.example(row) == "<BOS>Genres: Satire, Fiction. Title: Animal Farm. Summary: abc<EOS>"
@@ -118,29 +118,29 @@ def test_metadata_stands_before_the_text_in_the_order_asked_for(make):
 
 
 def test_one_set_of_texts_is_split_70_20_10_whatever_the_seed(make):
-    every = rows(*[f"text {i}" for i in range(100)])
-    parts = make().prepare_rows({"train": every})
+    texts_to_split = rows(*[f"text {i}" for i in range(100)])
+    parts = make().prepare_rows({"train": texts_to_split})
     assert {split: len(part) for split, part in parts.items()} == {"train": 70, "validation": 20, "test": 10}
     texts = [row["text"] for part in parts.values() for row in part.rows]
-    assert sorted(texts) == sorted(row["text"] for row in every.rows)
-    order = np.random.default_rng(2022).permutation(100)  # drawn, as files are often sorted
+    assert sorted(texts) == sorted(row["text"] for row in texts_to_split.rows)
+    order = np.random.default_rng(2022).permutation(100)  # at random, because files are often sorted
     assert [row["text"] for row in parts["test"].rows] == [f"text {i}" for i in order[:10]]
     assert [row["text"] for row in parts["validation"].rows] == [f"text {i}" for i in order[10:30]]
-    again = make("seed=7").prepare_rows({"train": every})
+    again = make("seed=7").prepare_rows({"train": texts_to_split})
     assert [row["text"] for part in again.values() for row in part.rows] == texts
 
 
-def test_splits_that_are_given_stay(make):
-    given = {"train": rows("a"), "validation": rows("b")}
-    assert make().prepare_rows(given) is given
+def test_configured_splits_are_not_changed(make):
+    splits = {"train": rows("a"), "validation": rows("b")}
+    assert make().prepare_rows(splits) is splits
 
 
 def test_a_split_that_leaves_nothing_to_train_on(make):
-    with pytest.raises(UserError, match="of 1 texts none is left to train on"):
+    with pytest.raises(UserError, match="of 1 texts, none is left to train on"):
         make("task.test_share=0.9").prepare_rows({"train": rows("a")})
 
 
-def test_the_written_texts(make):
+def test_the_texts_in_the_run_directory(make):
     task = make()
     task.encode(rows("abc", "two\nlines"), "train")
     task.encode(rows("d"), "validation")
@@ -185,7 +185,7 @@ def test_the_vocabulary_survives_save_and_load_in_plain_paddlenlp(make, tmp_path
     assert input_embedding(again.model).weight.shape == [260, 16]
 
 
-def test_a_head_of_its_own_is_refused(make, start):
+def test_an_untied_head_is_refused(make, start):
     config = json.loads((start / "config.json").read_text())
     (start / "config.json").write_text(json.dumps({**config, "architectures": ["GPTForTokenClassification"]}))
     with pytest.raises(UserError, match="its output head differs from its input embedding"):
@@ -206,7 +206,7 @@ def test_texts_longer_than_the_model_are_refused(make):
 
 # ---------------------------------------------------------------------------------------------------- loss and perplexity
 def test_loss_and_perplexity_are_those_of_the_models_own_logits(make):
-    """Texts of very different length, so that a mean of means, or counted padding, would differ."""
+    """The texts differ much in length, so that a mean of means, or padding counted as a target, would show."""
     task = make("eval.eval_batch_size=2")
     dataset = task.encode(rows("abcdef", "a", "bb"), "validation")
     nll, count = [], 0
@@ -232,44 +232,44 @@ def test_the_unigram_baseline_by_hand(make):
 
 
 # ---------------------------------------------------------------------------------------------------- generate
-def asked(**more):
+def flags_of_generate(**values):
     names = ("prompt", "stop_token", "length", "genre", "title", "author")
-    return types.SimpleNamespace(**{**dict.fromkeys(names), **more})
+    return types.SimpleNamespace(**{**dict.fromkeys(names), **values})
 
 
-@pytest.mark.parametrize(("given", "prompt"), [
+@pytest.mark.parametrize(("flags", "prompt"), [
     ({}, "<BOS>"),
     ({"prompt": "<BOS>Once"}, "<BOS>Once"),
     ({"genre": "Satire", "title": "Animal Farm"}, "<BOS>Genres: Satire. Title: Animal Farm. Summary:"),
     ({"title": "Animal Farm"}, "<BOS>Title: Animal Farm. Summary:"),
-    ({"genre": "Satire"}, "<BOS>Genres: Satire."),  # the title is the model's to find
+    ({"genre": "Satire"}, "<BOS>Genres: Satire."),  # the model writes the title
     ({"genre": "Satire", "title": "Animal Farm", "prompt": "Old Major calls"},
      "<BOS>Genres: Satire. Title: Animal Farm. Summary: Old Major calls"),
     ({"genre": "Satire", "prompt": "<BOS>Old Major calls"}, "<BOS>Genres: Satire. Summary: Old Major calls"),
     ({"genre": "Satire", "prompt": "<BOS>"}, "<BOS>Genres: Satire."),
 ])  # fmt: skip
-def test_prompts_from_metadata_begin_as_training_texts_do(make, given, prompt):
-    assert make("task.metadata=[genres, title]").prompt(asked(**given)) == prompt
+def test_prompts_from_metadata_begin_as_training_texts_do(make, flags, prompt):
+    assert make("task.metadata=[genres, title]").prompt(flags_of_generate(**flags)) == prompt
 
 
-def test_metadata_the_run_does_not_know_is_refused(make):
-    with pytest.raises(UserError, match="--title: it was trained on texts alone. Train with task.metadata"):
-        make().prompt(asked(title="x"))
-    with pytest.raises(UserError, match="--author: it knows genres, title"):
-        make("task.metadata=[genres, title]").prompt(asked(author="x"))
+def test_metadata_that_the_run_was_not_trained_with_is_refused(make):
+    with pytest.raises(UserError, match="--title does not fit this run: it was trained without metadata. Train with task.metadata"):
+        make().prompt(flags_of_generate(title="x"))
+    with pytest.raises(UserError, match="--author does not fit this run: it was trained with genres, title"):
+        make("task.metadata=[genres, title]").prompt(flags_of_generate(author="x"))
 
 
 def test_a_prompt_with_metadata_is_what_an_example_begins_with(make):
     task = make("task.metadata=[genres, title]")
     example = task.example({"text": "Old Major calls the animals", "genres": "Satire", "title": "Animal Farm"})
-    assert example.startswith(task.prompt(asked(genre="Satire", title="Animal Farm", prompt="Old Major calls")))
+    assert example.startswith(task.prompt(flags_of_generate(genre="Satire", title="Animal Farm", prompt="Old Major calls")))
 
 
 @pytest.mark.parametrize("name", ["genre", "title"])
 @pytest.mark.parametrize("value", ["", "  "])
-def test_empty_metadata_are_refused(make, name, value):
-    with pytest.raises(UserError, match=f"--{name} is empty: leave it out, or give one"):
-        make("task.metadata=[genres, title]").prompt(asked(**{name: value}))
+def test_empty_metadata_is_refused(make, name, value):
+    with pytest.raises(UserError, match=f"--{name} is empty: leave it out, or name one"):
+        make("task.metadata=[genres, title]").prompt(flags_of_generate(**{name: value}))
 
 
 def test_a_stream_shows_no_half_characters(make):
@@ -280,15 +280,15 @@ def test_a_stream_shows_no_half_characters(make):
 
 
 def _letter(byte):
-    """The letter that stands for a byte in GPT-2's vocabulary."""
+    """Return the letter for a byte in GPT-2's vocabulary."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [one for one in range(256) if one not in printable]
+    others = [number for number in range(256) if number not in printable]
     return chr(byte) if byte in printable else chr(256 + others.index(byte))
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """Trained until it knows one text by heart."""
+    """Return a run trained until it knows one text by heart."""
     from paddle_ft.training import run as session
 
     folder = tmp_path_factory.mktemp("finished")
@@ -351,10 +351,10 @@ def test_flags_that_do_not_fit(finished, capsys, flags, message):
     assert message in err
 
 
-def test_predict_goes_on_with_a_text(finished):
+def test_predict_continues_a_text(finished):
     from paddle_ft.runs import inference
 
     task = inference.open_run(str(finished.path))
     rows = task.predict(["the s", "the sea" * 20], "")
     assert rows[0] == {"source": "the s", "prediction": "the sea"}
-    assert rows[1]["prediction"] == "eathe seathe sea"  # of a text without room, the last 16 tokens
+    assert rows[1]["prediction"] == "eathe seathe sea"  # a text that leaves no room: its last 16 tokens are read

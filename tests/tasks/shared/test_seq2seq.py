@@ -79,7 +79,7 @@ def test_chinese_ids_exactly(chinese):
 def test_english_ids_exactly(english):
     _, batch = batch_of(english, ("ab a", "ab"), ("c", "a b c"))
     assert batch["input_ids"].tolist() == [[0, 9, 8, 2], [0, 6, 2, 1]]
-    assert batch["labels"].tolist() == [[0, 9, 2, -100, -100, -100], [0, 4, 7, 5, 7, 2]]  # the second is cut but keeps its end token
+    assert batch["labels"].tolist() == [[0, 9, 2, -100, -100, -100], [0, 4, 7, 5, 7, 2]]  # the second is cut; its end stays
     assert batch["decoder_input_ids"].tolist() == [[2, 0, 9, 2, 1, 1], [2, 0, 4, 7, 5, 7]]
 
 
