@@ -1,4 +1,4 @@
-"""Causal language modelling: a text -> its next token, over and over. GPT-2 learns to write texts of a kind.
+"""Causal language modelling: predict each next token of a text. GPT-2 learns to write texts of one kind.
 
 Source: the tutorial on fine-tuning GPT-2 on book summaries (PaddleNLP); Radford et al. (2019), Language Models are
 Unsupervised Multitask Learners.
@@ -23,26 +23,40 @@ from paddle_ft.tasks.base import Dataset, TaskOptions
 from paddle_ft.tasks.shared.language_modeling import LanguageModel
 
 BOS, EOS, PAD = "<BOS>", "<EOS>", "<PAD>"
-SPLIT_SEED = 2022  # of the split of one set of texts: the same in every run, whatever its seed
+SPLIT_SEED = 2022  # for splitting one set of texts, so that runs with different seeds have the same splits
 HEADINGS = {"genres": "Genres", "title": "Title", "author": "Author"}
 LENGTH = 300  # tokens that `generate` writes at most, as in the tutorial
-CONTINUED = 60  # tokens that `predict` adds to a text
+CONTINUATION_LENGTH = 60  # tokens that `predict` adds to a text
 
 
 class Options(TaskOptions):
     """Causal language modelling: <BOS> text <EOS>."""
 
     name: Literal["causal_lm"] = Field(description="the task")
-    max_text_length: int = Field(1024, ge=4, description="tokens of an example or packed block; longer texts are cut and counted")
-    packed: bool = Field(False, description="false: a text an example; true: texts joined and cut into blocks, nothing lost")
-    metadata: list[Literal["genres", "title", "author"]] = Field(
-        default_factory=list, description="put these before each text ('Title: ...'), so that generate --title can prompt with them"
+    max_text_length: int = Field(
+        1024, ge=4, description="tokens an example or packed block has at most; longer texts are cut and counted"
     )
-    validation_share: float = Field(0.2, ge=0, lt=1, description="of the texts, where no validation and test data are given")
-    test_share: float = Field(0.1, ge=0, lt=1, description="likewise")
+    packed: bool = Field(
+        False, description="false: each text is an example; true: texts are joined and cut into blocks, so that nothing is lost"
+    )
+    metadata: list[Literal["genres", "title", "author"]] = Field(
+        default_factory=list, description="put these before each text ('Title: ...'), so that generate --title etc. can be used"
+    )
+    validation_share: float = Field(
+        0.2, ge=0, lt=1, description="share of the texts to validate on, if neither data.validation nor data.test is set"
+    )
+    test_share: float = Field(
+        0.1, ge=0, lt=1, description="share of the texts to test on, if neither data.validation nor data.test is set"
+    )
 
 
 class CausalLM(LanguageModel):
+    """Predict the next token of texts.
+
+    Attributes:
+        examples: the texts of each encoded split as they are trained on.
+    """
+
     name = "causal_lm"
     head_type = "causal_lm"
     Options = Options
@@ -50,7 +64,7 @@ class CausalLM(LanguageModel):
 
     def __init__(self, config):
         super().__init__(config)
-        self.written: dict[str, list[str]] = {}
+        self.examples: dict[str, list[str]] = {}
 
     # -------------------------------------------------------------------------------- model
     def model_request(self, train: Rows | None) -> ModelRequest:
@@ -63,24 +77,25 @@ class CausalLM(LanguageModel):
 
     # -------------------------------------------------------------------------------- data
     def prepare_rows(self, rows: dict[str, Rows]) -> dict[str, Rows]:
-        """Splits one set of texts by a fixed seed, where there is no other split."""
+        """Split the training texts at random, with a fixed seed, if no other split is set."""
         if list(rows) != ["train"]:
             return rows
-        every, options = rows["train"], self.options
-        order = np.random.default_rng(SPLIT_SEED).permutation(len(every))
-        test = round(options.test_share * len(every))
-        validation = round(options.validation_share * len(every))
-        parts = {"train": order[test + validation :], "validation": order[test : test + validation], "test": order[:test]}
-        if not len(parts["train"]):
-            raise UserError(f"task.validation_share, task.test_share: of {len(every)} texts none is left to train on.")
+        all_rows, options = rows["train"], self.options
+        order = np.random.default_rng(SPLIT_SEED).permutation(len(all_rows))
+        num_test = round(options.test_share * len(all_rows))
+        num_validation = round(options.validation_share * len(all_rows))
+        held_out = num_test + num_validation
+        indices = {"train": order[held_out:], "validation": order[num_test:held_out], "test": order[:num_test]}
+        if not len(indices["train"]):
+            raise UserError(f"task.validation_share, task.test_share: of {len(all_rows)} texts, none is left to train on.")
         return {
-            split: Rows([every.rows[i] for i in chosen], every.bad if split == "train" else [], every.files)
-            for split, chosen in parts.items()
-            if len(chosen)
+            split: Rows([all_rows.rows[i] for i in split_indices], all_rows.bad if split == "train" else [], all_rows.files)
+            for split, split_indices in indices.items()
+            if len(split_indices)
         }
 
     def example(self, row: dict[str, str]) -> str:
-        """One text as it is trained on. Tokens of its own around a text, as in files written before, are not doubled."""
+        """Return a row's text as it is trained on. A <BOS> or <EOS> that the text already has is not doubled."""
         text = row["text"].strip().removeprefix(BOS).removesuffix(EOS).strip()
         headings = "".join(f"{HEADINGS[name]}: {row[name]}. " for name in self.options.metadata if row.get(name))
         return f"{BOS}{headings}{'Summary: ' if self.options.metadata else ''}{text}{EOS}"
@@ -93,7 +108,7 @@ class CausalLM(LanguageModel):
             raise UserError(
                 f"task.max_text_length: {options.max_text_length} tokens, but the model has only {positions} positions: lower it."
             )
-        texts = self.written[split] = [self.example(row) for row in rows.rows]
+        texts = self.examples[split] = [self.example(row) for row in rows.rows]
         limit = None if options.packed else options.max_text_length
         cache = self.config.data.cache
         encoded = encode_texts(self.fast_tokenizer, texts, max_length=limit, label=f"tokenise {split}", cache=cache)
@@ -106,16 +121,21 @@ class CausalLM(LanguageModel):
         return Dataset(split, BlockRows(self.fast_tokenizer, blocks), {"ids": blocks}, lengths, {**info, "rows": len(blocks)})
 
     def run_files(self) -> dict[str, str]:
-        """The texts of each split as they are trained on, one a line."""
+        """Return the texts of each split as they are trained on, one per line."""
         names = {"train": "train", "validation": "valid", "test": "test"}
         return {
             f"{names[split]}.txt": "".join(" ".join(text.splitlines()) + "\n" for text in texts)
-            for split, texts in self.written.items()
+            for split, texts in self.examples.items()
         }
 
     def collate_fn(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """input_ids [b, s], padded on the right; positions [n], places after which a real token follows; target_ids [n],
-        those tokens. Padding is no target, though it is a token."""
+        """Return a batch padded on the right.
+
+        Returns:
+            input_ids: [b, s]
+            positions: [n] positions in the flattened batch that a token other than padding follows.
+            target_ids: [n] the tokens that follow.
+        """
         multiple, most = self.config.train.pad_to_multiple_of, self.model.config.max_position_embeddings
         ids = pad([dataset.columns["ids"][i] for i in indices], self.tokenizer.pad_token_id, multiple, most)
         labels = np.full_like(ids, IGNORE_INDEX)
@@ -128,7 +148,7 @@ class CausalLM(LanguageModel):
         return [train.columns["ids"][i][1:] for i in range(len(train))]
 
     # -------------------------------------------------------------------------------- for people
-    def shown_row(self, dataset: Dataset, row: int, guesses: np.ndarray, perplexity: float) -> dict[str, Any]:
+    def prediction_row(self, dataset: Dataset, row: int, guesses: np.ndarray, perplexity: float) -> dict[str, Any]:
         return {"source": dataset.rows[row]["text"], "tokens": len(guesses), "perplexity": round(perplexity, 2)}
 
     def preview(self, dataset: Dataset, count: int = 2) -> str:
@@ -138,19 +158,19 @@ class CausalLM(LanguageModel):
             blocks.append(f"input    {self._tokens(batch['input_ids'][0])}\ntargets  {self._tokens(batch['target_ids'])}")
         return "\n\n".join(blocks)
 
-    def _tokens(self, ids, most: int = 40) -> str:
-        tokens = " ".join(str(self.fast_tokenizer.id_to_token(int(i))) for i in ids[:most])
-        return f"{tokens} ..." if len(ids) > most else tokens
+    def _tokens(self, ids, limit: int = 40) -> str:
+        tokens = " ".join(str(self.fast_tokenizer.id_to_token(int(i))) for i in ids[:limit])
+        return f"{tokens} ..." if len(ids) > limit else tokens
 
     def predict(self, texts: list[str], label: str) -> list[dict[str, Any]]:
-        """Each text with its likeliest continuation (greedy). Of a text that leaves no room for it, the end is read."""
+        """Return each text with its greedy continuation. If a text leaves no room for it, only the end of the text is read."""
         from paddle_ft.generation import GenerationOptions, generate_all
 
         positions = self.model.config.max_position_embeddings
-        more = min(CONTINUED, positions // 2)
+        length = min(CONTINUATION_LENGTH, positions // 2)
         starts = [self.example({"text": text}).removesuffix(EOS) for text in texts]
-        prompts = [self.fast_tokenizer.encode(start).ids[more - positions :] for start in starts]
-        options = GenerationOptions(max_new_tokens=more)
+        prompts = [self.fast_tokenizer.encode(start).ids[length - positions :] for start in starts]
+        options = GenerationOptions(max_new_tokens=length)
         outputs = generate_all(self.model, prompts, options, self.config.eval.eval_batch_size, label)
         return [{"source": text, "prediction": self._text(ids)} for text, (ids, *_) in zip(texts, outputs, strict=True)]
 
@@ -168,26 +188,31 @@ class CausalLM(LanguageModel):
         group.add_argument("--author", metavar="NAME", help="prompts with this author; likewise")
 
     def prompt(self, options: argparse.Namespace) -> str:
-        """The prompt as training texts begin: its metadata, and after them the text of --prompt.
+        """Return the prompt in the form in which training texts begin: the metadata, then the text of --prompt.
 
-        Raises UserError for metadata that are empty or that the run was not trained with.
+        Args:
+            options: the flags of `generate`.
+
+        Raises:
+            UserError: metadata is empty, or the run was not trained with it.
         """
-        known = self.options.metadata
-        given = {"genres": options.genre, "title": options.title, "author": options.author}
-        given = {name: value for name, value in given.items() if value is not None}
-        for name in given:
-            if name not in known:
-                has = f"it knows {', '.join(known)}" if known else "it was trained on texts alone"
-                raise UserError(f"{_flag(name)}: {has}. Train with task.metadata='[genres, title]'.")
-            if not given[name].strip():
-                raise UserError(f"{_flag(name)} is empty: leave it out, or give one.")
-        if not given:
+        trained = self.options.metadata
+        flags = {"genres": options.genre, "title": options.title, "author": options.author}
+        metadata = {name: value for name, value in flags.items() if value is not None}
+        for name, value in metadata.items():
+            if name not in trained:
+                reason = f"it was trained with {', '.join(trained)}" if trained else "it was trained without metadata"
+                raise UserError(f"{_flag(name)} does not fit this run: {reason}. Train with task.metadata='[genres, title]'.")
+            if not value.strip():
+                raise UserError(f"{_flag(name)} is empty: leave it out, or name one.")
+        if not metadata:
             return BOS if options.prompt is None else options.prompt
         if text := (options.prompt or "").removeprefix(BOS).strip():
-            return self.example({"text": text, **given}).removesuffix(EOS)
-        headings = "".join(f"{HEADINGS[name]}: {given[name]}. " for name in known if name in given)
-        rest = known[known.index([name for name in known if name in given][-1]) + 1 :]  # what the model may add itself
-        return BOS + (headings.rstrip() if rest else f"{headings}Summary:")
+            return self.example({"text": text, **metadata}).removesuffix(EOS)
+        names = [name for name in trained if name in metadata]
+        headings = "".join(f"{HEADINGS[name]}: {metadata[name]}. " for name in names)
+        is_last = names[-1] == trained[-1]  # otherwise the model may add the remaining metadata itself
+        return BOS + (f"{headings}Summary:" if is_last else headings.rstrip())
 
     def generate_texts(
         self, options: argparse.Namespace, search: dict[str, Any], show: Callable[[str], None] | None
@@ -216,7 +241,7 @@ class CausalLM(LanguageModel):
             yield {"prompt": prompt, "text": self._text(output), "tokens": len(output) - len(ids), "stopped": stopped}
 
     def _show(self, prompt: list[int], tokens: Iterator[int], show: Callable[[str], None]) -> list[int]:
-        """Shows text as its tokens come; a character of several tokens waits for its last. Returns the tokens."""
+        """Show the text as its tokens come, and return the tokens. A character of several tokens is shown with its last one."""
         ids, shown = [], ""
         for token in tokens:
             ids.append(token)

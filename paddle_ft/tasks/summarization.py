@@ -16,17 +16,19 @@ from paddle_ft.tasks.shared.seq2seq import Seq2Seq
 
 
 class Options(TaskOptions):
-    """Summarisation: a text -> its summary. Lengths are in tokens, special tokens included."""
+    """Summarisation: a text -> its summary. Lengths are in tokens and include special tokens."""
 
     name: Literal["summarization"] = Field(description="the task")
-    max_source_length: int = Field(512, ge=4, description="tokens of a source; longer ones are cut and counted")
-    max_target_length: int = Field(128, ge=4, description="tokens of a target, in training and generation")
-    min_target_length: int = Field(0, ge=0, description="generation writes at least this many tokens")
-    ignore_pad_token_for_loss: bool = Field(True, description="padding is no target (label -100)")
-    language: Literal["auto", "zh", "en"] = Field("auto", description="decides whether rougeLsum is computed (en)")
+    max_source_length: int = Field(512, ge=4, description="tokens a source has at most; longer ones are cut and counted")
+    max_target_length: int = Field(128, ge=4, description="tokens a target has at most, in training and in generation")
+    min_target_length: int = Field(0, ge=0, description="tokens that generation writes at least")
+    ignore_pad_token_for_loss: bool = Field(True, description="leave padding out of the loss (label -100)")
+    language: Literal["auto", "zh", "en"] = Field(
+        "auto", description="language of the texts, for rougeLsum (en only) and the lead baseline; auto: taken from the texts"
+    )
 
     @model_validator(mode="after")
-    def _lengths_fit(self):
+    def _check_lengths(self):
         if self.min_target_length > self.max_target_length:
             raise ValueError(
                 f"min_target_length ({self.min_target_length}) is above max_target_length ({self.max_target_length})"
@@ -35,6 +37,8 @@ class Options(TaskOptions):
 
 
 class Summarization(Seq2Seq):
+    """Write the summary of a text."""
+
     name = "summarization"
     Options = Options
     sections = {"generation": GenerationSection}
@@ -46,7 +50,7 @@ class Summarization(Seq2Seq):
         return scores
 
     def score(self, texts: list[str], dataset: Dataset) -> Scores:
-        """ROUGE and BLEU of predicted texts against the targets."""
+        """Return ROUGE and BLEU of predicted texts, one for each row, against the targets."""
         from paddle_ft.metrics.bleu import bleu4, bleu4_interval
         from paddle_ft.metrics.rouge import rouge, rouge_each
 
@@ -56,15 +60,15 @@ class Summarization(Seq2Seq):
         metrics["bleu4"] = bleu4(texts, targets)
         metrics["bleu4_ci"] = bleu4_interval(texts, targets, seed=self.config.seed, n=samples)
         metrics["generated_characters"] = round(float(np.mean([len(text) for text in texts])), 2)
-        each = rouge_each(texts, targets)
+        row_scores = rouge_each(texts, targets)
         predictions = [
             {"source": row["source"], "target": row["target"], "prediction": text, "rougeL": value}
-            for row, text, value in zip(dataset.rows, texts, each, strict=True)
+            for row, text, value in zip(dataset.rows, texts, row_scores, strict=True)
         ]
         return Scores(metrics, predictions)
 
     def baselines(self, dataset: Dataset, train: Dataset) -> dict[str, Scores]:
-        """Return the scores of the lead: the first N units of the source, N the mean length of the training targets."""
+        """Return the scores of the lead: the first N units of the source, where N is the mean length of the training targets."""
         from paddle_ft.metrics.lead import lead, mean_length
 
         language = self.options.language

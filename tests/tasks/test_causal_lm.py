@@ -33,7 +33,7 @@ def test_an_example_and_its_targets(make):
     batch = task.collate_fn(dataset, np.array([0, 1]), np.random.default_rng(0))
     a, b, c = text_ids("abc")
     assert batch["input_ids"].tolist() == [[BOS, a, b, c, EOS], [BOS, a, EOS, PAD, PAD]]
-    assert batch["positions"].tolist() == [0, 1, 2, 3, 5, 6]  # nothing is said after <EOS>, and padding is never a target
+    assert batch["positions"].tolist() == [0, 1, 2, 3, 5, 6]  # nothing is predicted after <EOS>, and padding is never a target
     assert batch["target_ids"].tolist() == [a, b, c, EOS, a, EOS]
     assert task.count_targets(batch) == 6
 
@@ -71,11 +71,11 @@ def test_a_last_block_of_one_token_is_left_out_as_it_predicts_nothing(make):
     assert dataset.info["rows"] == 1
 
 
-def test_tokens_around_a_text_are_not_doubled(make):
+def test_bos_and_eos_of_a_text_are_not_doubled(make):
     assert make().example({"text": " <BOS> abc <EOS>"}) == "<BOS>abc<EOS>"
 
 
-def test_metadata_stands_before_the_text_in_the_order_asked_for(make):
+def test_metadata_comes_before_the_text_in_the_configured_order(make):
     task = make("task.metadata=[genres, title]")
     row = {"text": "abc", "title": "Animal Farm", "genres": "Satire, Fiction", "author": "Orwell"}
     assert task.example(row) == "<BOS>Genres: Satire, Fiction. Title: Animal Farm. Summary: abc<EOS>"
@@ -83,15 +83,15 @@ def test_metadata_stands_before_the_text_in_the_order_asked_for(make):
 
 
 def test_one_set_of_texts_is_split_70_20_10_whatever_the_seed(make):
-    every = text_rows(*[f"text {i}" for i in range(100)])
-    parts = make().prepare_rows({"train": every})
+    texts_to_split = text_rows(*[f"text {i}" for i in range(100)])
+    parts = make().prepare_rows({"train": texts_to_split})
     assert {split: len(part) for split, part in parts.items()} == {"train": 70, "validation": 20, "test": 10}
     texts = [row["text"] for part in parts.values() for row in part.rows]
-    assert sorted(texts) == sorted(row["text"] for row in every.rows)
-    order = np.random.default_rng(2022).permutation(100)  # drawn, as files are often sorted
+    assert sorted(texts) == sorted(row["text"] for row in texts_to_split.rows)
+    order = np.random.default_rng(2022).permutation(100)  # at random, because files are often sorted
     assert [row["text"] for row in parts["test"].rows] == [f"text {i}" for i in order[:10]]
     assert [row["text"] for row in parts["validation"].rows] == [f"text {i}" for i in order[10:30]]
-    again = make("seed=7").prepare_rows({"train": every})
+    again = make("seed=7").prepare_rows({"train": texts_to_split})
     assert [row["text"] for part in again.values() for row in part.rows] == texts
 
 
@@ -101,11 +101,11 @@ def test_splits_that_are_given_stay(make):
 
 
 def test_a_split_that_leaves_nothing_to_train_on(make):
-    with pytest.raises(UserError, match="of 1 texts none is left to train on"):
+    with pytest.raises(UserError, match="of 1 texts, none is left to train on"):
         make("task.test_share=0.9").prepare_rows({"train": text_rows("a")})
 
 
-def test_the_written_texts(make):
+def test_the_texts_in_the_run_directory(make):
     task = make()
     task.encode(text_rows("abc", "two\nlines"), "train")
     task.encode(text_rows("d"), "validation")
@@ -150,7 +150,7 @@ def test_the_vocabulary_survives_save_and_load_in_plain_paddlenlp(make, tmp_path
     assert input_embedding(again.model).weight.shape == [260, 16]
 
 
-def test_a_head_of_its_own_is_refused(make, start):
+def test_an_untied_head_is_refused(make, start):
     config = json.loads((start / "config.json").read_text())
     (start / "config.json").write_text(json.dumps({**config, "architectures": ["GPTForTokenClassification"]}))
     with pytest.raises(UserError, match="its output head differs from its input embedding"):
@@ -171,7 +171,7 @@ def test_texts_longer_than_the_model_are_refused(make):
 
 # ---------------------------------------------------------------------------------------------------- loss and perplexity
 def test_loss_and_perplexity_are_those_of_the_models_own_logits(make):
-    """Texts of very different length, so that a mean of means, or counted padding, would differ."""
+    """The texts differ much in length, so that a mean of means, or padding counted as a target, would show."""
     task = make("eval.eval_batch_size=2")
     dataset = task.encode(text_rows("abcdef", "a", "bb"), "validation")
     nll, count = [], 0

@@ -1,4 +1,4 @@
-"""Summarisation: what generation is asked for, how texts are scored, the lead, and predictions for new texts."""
+"""Summarisation: generation options, scores, the lead baseline, and predictions for new texts."""
 
 import re
 
@@ -18,12 +18,12 @@ from tests.support.tiny_runs import PAIRS, overrides
 ROWS = [{"source": source, "target": target} for source, target in PAIRS]
 
 
-def build(folder, *more) -> Summarization:
-    task = Summarization(load_config("bart_lcsts", overrides(folder, *more)))
+def build(folder, *settings) -> Summarization:
+    task = Summarization(load_config("bart_lcsts", overrides(folder, *settings)))
     seed_everything(5)
     give_model(task, folder / "tokenizer", Rows(rows=ROWS))
     for parameter in task.model.parameters():
-        parameter.set_value(parameter * 8)  # fresh weights are so small that every text comes out the same
+        parameter.set_value(parameter * 8)  # new weights are so small that all generated texts would be the same
     task.model.eval()
     return task
 
@@ -40,7 +40,7 @@ def dataset(pairs) -> Dataset:
 
 # ---------------------------------------------------------------------------------------------------- generation
 def test_generation_options(task, monkeypatch):
-    """Every field has a value of its own, so none can stand in for another."""
+    """Every field has a different value, so that mixing two up would show."""
     for name, value in {"num_beams": 5, "length_penalty": 0.7, "no_repeat_ngram_size": 4, "early_stopping": False}.items():
         monkeypatch.setattr(task.config.generation, name, value)
     monkeypatch.setattr(task.options, "max_target_length", 11)
@@ -49,7 +49,7 @@ def test_generation_options(task, monkeypatch):
     monkeypatch.setattr(task.model.config, "forced_eos_token_id", 22)
     assert task.generation_options() == GenerationOptions(
         num_beams=5,
-        max_length=12,  # decoder_start_token_id besides
+        max_length=12,  # 11, and decoder_start_token_id
         min_length=7,
         length_penalty=0.7,
         no_repeat_ngram_size=4,
@@ -64,19 +64,19 @@ def test_generation_options(task, monkeypatch):
     assert options.min_length == 0
 
 
-def test_generate_obeys_the_settings(tmp_path):
-    """Of a model that knows nothing: targets of 6 or 7 tokens, [CLS] and [SEP] among them, no token twice."""
+def test_generate_follows_the_settings(tmp_path):
+    """An untrained model writes 6 or 7 tokens, [CLS] and [SEP] among them, and no token twice."""
     task = build(tmp_path, "task.max_target_length=7", "task.min_target_length=6", "generation.no_repeat_ngram_size=1")
     texts = task.generate(task.encode(Rows(rows=ROWS), "test").columns["source"], "generate")
     assert len(texts) == 8
     assert len(set(texts)) > 1
     assert all(len(text) == len(set(text)) for text in texts)
-    assert max(len(text) for text in texts) == 6  # and [SEP]; of others some tokens may be special
+    assert max(len(text) for text in texts) == 6  # the seventh is [SEP]; some of the others may be special tokens
 
 
 # ---------------------------------------------------------------------------------------------------- scores
 def test_score(task):
-    """ROUGE-1 of 北京雨 beside 北京晴: 2 of 3 characters, so 66.67; the other pair is right."""
+    """ROUGE-1 of 北京雨 against 北京晴 is 66.67, 2 of 3 characters. The other prediction is exact."""
     data = dataset([("甲", "北京晴"), ("乙", "上海雨")])
     scores = task.score(["北京雨", "上海雨"], data)
     assert scores.predictions == [
@@ -85,18 +85,18 @@ def test_score(task):
     ]
     metrics = scores.metrics
     assert metrics["rouge1"] == pytest.approx(250 / 3, abs=0.01)
-    assert metrics["rouge2"] == pytest.approx(75, abs=0.01)  # 北京 京雨 beside 北京 京晴: one of two
+    assert metrics["rouge2"] == pytest.approx(75, abs=0.01)  # 北京 京雨 against 北京 京晴: one of two
     assert metrics["rougeL"] == pytest.approx(250 / 3, abs=0.01)
     assert "rougeLsum" not in metrics
     assert metrics["rougeL_ci"] == pytest.approx([200 / 3, 100], abs=0.01)
-    # matches of n-grams 5 of 6, 3 of 4, 1 of 2, and none of 2 that nltk counts, smoothed to 0.1
+    # n-gram matches: 5 of 6, 3 of 4, 1 of 2, and 0 of the 2 that nltk counts, smoothed to 0.1
     assert metrics["bleu4"] == pytest.approx(100 * (5 / 6 * 3 / 4 * 1 / 2 * 0.1 / 2) ** 0.25, abs=0.01)
     assert metrics["generated_characters"] == 3
     assert task.score(["北", "上海雨雪大"], data).metrics["generated_characters"] == 3
     assert task.score(["", "上海雨"], data).metrics["generated_characters"] == 1.5
 
 
-def test_english_has_rougelsum_and_the_samples_are_those_of_the_configuration(task, monkeypatch):
+def test_english_has_rougelsum_and_the_intervals_follow_the_configuration(task, monkeypatch):
     monkeypatch.setattr(task.options, "language", "en")
     data = dataset([("a", f"the {word} sat") for word in ("cat", "dog", "cow", "hen", "pig")])
     texts = ["the cat sat", "the cat sat", "a cow", "hens", "pig"]
@@ -112,7 +112,7 @@ def test_english_has_rougelsum_and_the_samples_are_those_of_the_configuration(ta
 
 
 def test_the_lead_is_as_long_as_the_training_targets(task):
-    """Training targets of 2 characters, those to be scored of 4: the lead may not know these."""
+    """Training targets have 2 characters, those to score have 4. The lead must not use the latter."""
     train = dataset([("任何文章", "两字"), ("其他文章", "二字")])
     ((name, scores),) = task.baselines(dataset([("北京今天下雨", "雨北京下"), ("上海", "雪上海下")]), train).items()
     assert name == "lead"
@@ -121,7 +121,7 @@ def test_the_lead_is_as_long_as_the_training_targets(task):
     assert scores.metrics["rouge1"] == pytest.approx(200 / 3, abs=0.01)  # precision 1, recall 1/2
 
 
-def test_evaluate_puts_loss_and_scores_together(task):
+def test_evaluate_returns_loss_and_scores(task):
     data = task.encode(Rows(rows=ROWS), "test")
     scores = evaluate(task, data, "evaluate")
     assert scores.metrics["loss"] == pytest.approx(run_eval_steps(task, data, "again").loss, abs=1e-6)
@@ -132,7 +132,7 @@ def test_evaluate_puts_loss_and_scores_together(task):
 
 # ---------------------------------------------------------------------------------------------------- predictions
 def test_predict(tmp_path):
-    """In order and whole, while the model sees no more than max_source_length tokens."""
+    """Predictions are in order and keep the whole source, though the model sees only max_source_length tokens."""
     task = build(tmp_path, "task.max_source_length=8", "eval.eval_batch_size=3")
     texts = [source for source, _ in reversed(PAIRS)]
     rows = task.predict(texts, "predict")
@@ -146,7 +146,7 @@ def test_predict(tmp_path):
     assert all(set(row) == {"source", "prediction"} for row in rows)
 
 
-def test_preview_shows_what_the_model_is_given(task):
+def test_preview_shows_what_the_model_sees(task):
     data = task.encode(Rows(rows=ROWS), "train")
     first, second = task.preview(data).split("\n\n")
     assert first.splitlines() == [

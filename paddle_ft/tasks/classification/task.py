@@ -1,4 +1,4 @@
-"""Classification of texts and of pairs of texts, into two classes or more.
+"""Classification of texts, or of pairs of texts, into two or more classes.
 
 Source of the recipes: the tutorials on DistilBERT and BERT for SST and Quora question pairs (PaddleNLP on AI Studio).
 """
@@ -25,47 +25,55 @@ class Options(TaskOptions):
 
     name: Literal["classification"] = Field(description="the task")
     max_text_length: int = Field(
-        128, ge=3, description="tokens of a text, or of both texts of a pair, special tokens included; longer ones are cut"
+        128, ge=3, description="tokens a text, or a pair of texts, has at most, with special tokens; longer ones are cut"
     )
     labels: list[str] | None = Field(
-        None, description="the classes' names in order; the data's labels are these names or, unless names are numbers"
-        " themselves, their numbers from 0 (null: the labels found in the training rows, in order)",
+        None, description="names of the classes in order; the data's labels are these names or, unless the names are numbers"
+        " themselves, their numbers from 0 (null: the labels of the training rows, sorted)",
     )  # fmt: skip
     round_labels: bool = Field(
-        False, description="labels are scores between 0 and 1: rounded, exactly 0.5 to 0, as Python's round() does"
+        False, description="labels are scores between 0 and 1, to be rounded as by Python's round(): exactly 0.5 becomes 0"
     )
     loss: Literal["cross_entropy", "binary_cross_entropy_over_softmax"] = Field(
-        "cross_entropy", description="the second: each class's probability against yes or no, as in the tutorial"
+        "cross_entropy", description="the second one compares each class's probability with yes or no, as in the tutorial"
     )
     class_weights: list[float] | Literal["balanced"] | None = Field(
         None, description="weight of each class's rows in the loss; balanced: rows / (classes * rows of the class)"
     )
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target that is spread over all classes")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of each target that is spread over all classes")
 
     @field_validator("labels")
     @classmethod
-    def _at_least_two(cls, names):
+    def _check_labels(cls, names):
         if names is not None and (len(names) < 2 or len(set(names)) < len(names) or not all(names)):
             raise ValueError("at least two different names are needed")
         return names
 
     @field_validator("class_weights")
     @classmethod
-    def _weights_weigh(cls, weights):
+    def _check_weights(cls, weights):
         if isinstance(weights, list) and not (all(w >= 0 and np.isfinite(w) for w in weights) and any(weights)):
             raise ValueError("weights must be 0 or more, at least one above 0")
         return weights
 
 
 class Model(ModelSection):
-    """Which model is fine-tuned, and what stands on its encoder."""
+    """The model to fine-tune, and the head on its encoder."""
 
     head: Literal["linear", "lstm_attention"] = Field(
-        "linear", description="linear: on the first token; lstm_attention: a bidirectional LSTM over all, pooled by attention"
+        "linear", description="linear: on the first token; lstm_attention: a bidirectional LSTM over all tokens, attention pooling"
     )
 
 
 class Classification(Task):
+    """Put a text, or a pair of texts, into a class.
+
+    Attributes:
+        names: the names of the classes, by class number.
+        token_types: whether the model takes token_type_ids.
+        max_input_length: most tokens that the model takes.
+    """
+
     name = "classification"
     head_type = "sequence_classification"
     Options = Options
@@ -92,10 +100,10 @@ class Classification(Task):
         super().set_model(bundle)
         self.names = [name for _, name in sorted((int(i), name) for i, name in self.model.config.id2label.items())]
         self.token_types = takes_token_types(self.model)
-        self.longest = longest_input(self.model)
-        if self.options.max_text_length > self.longest:
+        self.max_input_length = longest_input(self.model)
+        if self.options.max_text_length > self.max_input_length:
             raise UserError(
-                f"task.max_text_length: {self.options.max_text_length} tokens are more than the model's {self.longest}."
+                f"task.max_text_length: {self.options.max_text_length} tokens are more than the model's {self.max_input_length}."
             )
 
     def facts(self) -> dict[str, Any]:
@@ -103,12 +111,18 @@ class Classification(Task):
 
     # -------------------------------------------------------------------------------- data
     def encode(self, rows: Rows, split: str) -> Dataset:
-        """Columns: text (token ids), second (where a pair's second text begins), label [n], weight [n] of each row's loss."""
+        """Turn rows into features.
+
+        Returns:
+            A data set with the columns text (token ids), second (where the second text of a pair begins; only with pairs),
+            label [n] and weight [n] (of the row's loss).
+        """
         texts = _inputs(rows.rows, split)
         encoded = self._encode_texts(texts, f"tokenise {split}", cache=self.config.data.cache)
         classes = labels.to_classes([row["label"] for row in rows.rows], self.names, self.options, split)
         counts = np.bincount(classes, minlength=len(self.names))
-        weights = labels.class_weights(self.options.class_weights, counts, self.names) if split == "train" else counts * 0 + 1.0
+        class_weights = self.options.class_weights if split == "train" else None
+        weights = labels.class_weights(class_weights, counts, self.names)
         info = {
             "rows": len(rows),
             "bad_rows": len(rows.bad),
@@ -128,16 +142,24 @@ class Classification(Task):
         return encode_texts(self.fast_tokenizer, texts, max_length=self.options.max_text_length, label=label, cache=cache)
 
     def collate_fn(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """input_ids, attention_mask [b, s], token_type_ids [b, s] where the model has them, label, weight [b] where known."""
+        """Return a padded batch.
+
+        Returns:
+            input_ids: [b, s]
+            attention_mask: [b, s], 0 for padding.
+            token_type_ids: [b, s], 1 in a pair's second text. Only if the model takes them.
+            label, weight: [b]. Only if the data set has them.
+        """
         rows = [dataset.columns["text"][i] for i in indices]
-        batch = {"input_ids": pad(rows, self.model.config.pad_token_id, self.config.train.pad_to_multiple_of, self.longest)}
-        places = np.arange(batch["input_ids"].shape[1])[None]
+        multiple = self.config.train.pad_to_multiple_of
+        batch = {"input_ids": pad(rows, self.model.config.pad_token_id, multiple, self.max_input_length)}
+        positions = np.arange(batch["input_ids"].shape[1])[None]
         lengths = np.array([len(row) for row in rows])[:, None]
-        batch["attention_mask"] = (places < lengths).astype(np.int64)
+        batch["attention_mask"] = (positions < lengths).astype(np.int64)
         if self.token_types:
             pairs = "second" in dataset.columns
             seconds = np.array([dataset.columns["second"][i] for i in indices])[:, None] if pairs else lengths
-            batch["token_type_ids"] = ((places >= seconds) & (places < lengths)).astype(np.int64)
+            batch["token_type_ids"] = ((positions >= seconds) & (positions < lengths)).astype(np.int64)
         for name in ("label", "weight"):
             if name in dataset.columns:
                 batch[name] = np.array([dataset.columns[name][i] for i in indices])
@@ -148,7 +170,7 @@ class Classification(Task):
 
     # -------------------------------------------------------------------------------- training and measuring
     def logits(self, batch: dict[str, Any]):
-        """[b, classes] in float32."""
+        """Return the logits of a batch, [b, classes] float32."""
         inputs = {name: value for name, value in batch.items() if name not in ("label", "weight")}
         return self.model(**inputs).astype("float32")
 
@@ -210,8 +232,8 @@ class Classification(Task):
 
     # -------------------------------------------------------------------------------- new inputs
     def predict(self, texts: list, label: str) -> list[dict[str, Any]]:
-        """Rows with text (and text_pair), prediction, probability of it, and probabilities of all classes by name."""
-        rows = [{"text": one} if isinstance(one, str) else {"text": one[0], "text_pair": one[1]} for one in texts]
+        """Return a row for each input: text (and text_pair), prediction, its probability, probabilities of all classes by name."""
+        rows = [{"text": text} if isinstance(text, str) else {"text": text[0], "text_pair": text[1]} for text in texts]
         encoded = self._encode_texts(_inputs(rows, "input"), "", cache=False)
         columns = {"text": encoded} if encoded.seconds is None else {"text": encoded, "second": encoded.seconds}
         probabilities = self.probabilities(Dataset("input", rows, columns, encoded.lengths), label)
@@ -237,12 +259,12 @@ def _softmax(logits: list[np.ndarray]) -> np.ndarray:
 
 
 def _inputs(rows: list[dict[str, str]], split: str) -> list[str] | list[tuple[str, str]]:
-    """What is tokenised: texts, or pairs of texts. Raises UserError where only some rows are pairs."""
-    first = rows and "text_pair" in rows[0]
+    """Return the texts, or the pairs of texts, to tokenise. Raise UserError if only some rows are pairs."""
+    has_pairs = rows and "text_pair" in rows[0]
     for number, row in enumerate(rows, start=1):
-        if ("text_pair" in row) != first:
-            here, there = ("no", "one") if first else ("a", "none")
-            raise UserError(f"{split} row {number}: has {here} text_pair, but row 1 has {there}: all rows are pairs, or none is.")
-    return [(row["text"], row["text_pair"]) for row in rows] if first else [row["text"] for row in rows]
+        if ("text_pair" in row) != has_pairs:
+            problem = "has no text_pair, but row 1 has one" if has_pairs else "has a text_pair, but row 1 has none"
+            raise UserError(f"{split} row {number}: {problem}: all rows must be pairs, or none.")
+    return [(row["text"], row["text_pair"]) for row in rows] if has_pairs else [row["text"] for row in rows]
 
 

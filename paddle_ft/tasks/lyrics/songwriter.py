@@ -1,4 +1,4 @@
-"""Songs line by line: each line is written from the ones before it, with noise on them. No task of its own."""
+"""Write songs line by line: each line is generated from the lines before it, with noise on them."""
 
 from __future__ import annotations
 
@@ -10,81 +10,97 @@ import numpy as np
 from paddle_ft.data.song_text import key
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import say
-from paddle_ft.tasks.lyrics import pairs as lyrics
+from paddle_ft.tasks.lyrics.noise import mask_words
+from paddle_ft.tasks.lyrics.pairs import join_source
 
-ATTEMPTS = 10  # at a line that is not there yet
+ATTEMPTS = 10  # attempts to find a line that the song does not have yet, before sampling is tried as often
 
 
 class SongWriter:
-    """Writes songs with a lyrics task's model.
-
-    search: keywords of GenerationOptions, without lengths. noise: share of words masked in the lines that are fed back.
-    prefix: the genre's token, or "".
-    """
+    """Write songs with the model of a lyrics task."""
 
     def __init__(self, task, search: dict[str, Any], noise: float, prefix: str, seed: int):
+        """Raise UserError if the songs asked for cannot differ: no noise, no sampling, and fewer beams than songs.
+
+        Args:
+            task: a Lyrics task with a model.
+            search: keywords of GenerationOptions, without lengths. num_return_sequences is the number of songs.
+            noise: share of the words that are masked in the lines fed back.
+            prefix: the genre's token, or "".
+            seed: of the noise and of sampling.
+        """
         self.task, self.noise, self.prefix, self.seed = task, noise, prefix, seed
         self.search = dict(search)
-        self.songs = self.search.pop("num_return_sequences", 1)
+        self.num_songs = self.search.pop("num_return_sequences", 1)
         self.search.pop("seed", None)
-        self.beams = self.search.get("num_beams", 1)
-        self.chance = bool(noise or self.search.get("do_sample"))
-        if not self.chance and self.songs > self.beams:
+        num_beams = self.search.get("num_beams", 1)
+        self.is_random = bool(noise or self.search.get("do_sample"))
+        if not self.is_random and self.num_songs > num_beams:
             raise UserError(
-                f"--num-return: without noise and sampling {self.songs} songs differ by their first line alone, one beam each:"
-                f" set --beams to {self.songs} or more, or --noise, or --top-p."
+                f"--num-return: without noise and sampling, {self.num_songs} songs can differ only in their first line, which"
+                f" needs one beam for each song. Set --beams to {self.num_songs} or more, or use --noise or --top-p."
             )
 
     def write(self, seed_line: str, count: int, show: Callable[[str], None] | None) -> Iterator[list[str]]:
-        """Yields each song's lines, `count` of them or fewer where no new one is found; each goes to `show` as it is written.
+        """Yield the lines of each song, without the seed line.
 
-        No line stands twice in a song, in other case or punctuation neither, and none repeats the seed line.
+        A song never has the same line twice, not even with other case or punctuation, and never repeats the seed line.
+
+        Args:
+            seed_line: the line that the song goes on from.
+            count: how many lines to write. A song has fewer if no new line can be generated.
+            show: called with each line as it is written, or None.
         """
-        for number in range(self.songs):
+        for number in range(self.num_songs):
             rng = np.random.default_rng([self.seed, number])
             song = [seed_line]
             if show:
                 show(f"{seed_line}\n")
             while len(song) <= count:
-                first = number if len(song) == 1 and not self.chance else 0
-                line = self._next(song, rng, first)
+                rank = number if len(song) == 1 and not self.is_random else 0
+                line = self._next_line(song, rng, rank)
                 if line is None:
-                    say(f"song {number + 1}: no line was found that is not there yet; it ends after {len(song) - 1}")
+                    say(f"song {number + 1}: no further new line could be generated; the song ends after {len(song) - 1}")
                     break
                 song.append(line)
                 if show:
                     show(f"{line}\n")
             yield song[1:]
 
-    def _next(self, song: list[str], rng: np.random.Generator, first: int) -> str | None:
-        """A new line: by the search asked for, with noise drawn afresh in every attempt; if that gives none, by sampling.
+    def _next_line(self, song: list[str], rng: np.random.Generator, rank: int) -> str | None:
+        """Return a line that the song does not have yet, or None.
 
-        first: how many candidates to leave out, so that songs without chance in them differ.
+        The requested search is tried first, with new noise in every attempt. If it gives no new line, sampling is tried.
+
+        Args:
+            song: the lines so far.
+            rng: the source of the noise and of the seeds for sampling.
+            rank: take the candidate at this rank, 0 being the best. This makes songs differ that use no randomness.
         """
-        there = {key(line) for line in song} | {""}
+        existing = {key(line) for line in song} | {""}
         for attempt in range(2 * ATTEMPTS):
             if attempt >= ATTEMPTS:
-                search, first = {"do_sample": True, "top_k": 50}, 0  # chance tells songs apart now
-            elif attempt and not self.chance:
-                continue
+                search, rank = {"do_sample": True, "top_k": 50}, 0  # songs differ by chance from here on
+            elif attempt and not self.is_random:
+                continue  # the same search would give the same candidates
             else:
                 search = self.search
-            new = [line for line in self._candidates(song, search, rng) if key(line) not in there]
-            if new[first:]:
-                return new[first]
+            candidates = [line for line in self._candidates(song, search, rng) if key(line) not in existing]
+            if candidates[rank:]:
+                return candidates[rank]
         return None
 
     def _candidates(self, song: list[str], search: dict[str, Any], rng: np.random.Generator) -> list[str]:
-        """What the search finds, best first: all beams, or one sample."""
+        """Return the lines that a search generates, best first: all beams, or one sample."""
         from paddle_ft.generation import generate_all
 
         task = self.task
         lines = song[-task.options.context_lines :]
         if self.noise:
-            lines = lyrics.mask_words(lines, self.noise, task.tokenizer.mask_token, rng)
+            lines = mask_words(lines, self.noise, task.tokenizer.mask_token, rng)
         if search.get("do_sample"):
             search = {**search, "seed": int(rng.integers(2**31))}
         options = task.generation_options(**search, num_return_sequences=search.get("num_beams", 1))
-        (ids,) = task.source_ids([lyrics.join(lines, self.prefix)])
+        (ids,) = task.source_ids([join_source(lines, self.prefix)])
         (rows,) = generate_all(task.model, [ids], options, batch_size=1, label="")
         return task.texts(rows)

@@ -1,8 +1,8 @@
-"""Which tokens a masked language model must predict, and what it sees in their place.
+"""Choose the tokens that a masked language model must predict, and what it sees in their place.
 
-Source: Devlin et al. (2019), BERT, section 3.1 (15 %, of which 80 % [MASK], 10 % a random token, 10 % left as they are);
-whole words: https://github.com/google-research/bert (2019), for Chinese Cui et al. (2021), Pre-Training with Whole Word
-Masking for Chinese BERT, who segment the text into words as is done here with jieba.
+Source: Devlin et al. (2019), BERT, section 3.1: 15 % of the tokens, of which 80 % become [MASK], 10 % a random token, and
+10 % stay as they are. Whole words: https://github.com/google-research/bert (2019). Chinese words: Cui et al. (2021),
+Pre-Training with Whole Word Masking for Chinese BERT, who segment the text into words as jieba does here.
 """
 
 from __future__ import annotations
@@ -22,10 +22,16 @@ _HAN = re.compile(f"[{regex_class(HAN_BASIC)}]")
 
 
 class Vocabulary:
-    """What masking must know of a tokenizer's tokens, as tables by id.
+    """What masking needs to know about a tokenizer's tokens, in tables by token id.
 
-    special: [v] bool, never masked and never drawn as replacement. ordinary: ids of all others. continues: [v] bool, the
-    token goes on with a word (##ing). han: [v] bool, one Chinese character.
+    Attributes:
+        tokens: [v] the tokens as text.
+        mask_id: id of the mask token.
+        special: [v] bool, the token is never masked and never drawn as a replacement.
+        ordinary: ids of all other tokens.
+        wordpiece: whether the tokenizer marks the pieces that continue a word (##ing).
+        continues_word: [v] bool, the token continues a word.
+        han: [v] bool, the token is one Chinese character.
     """
 
     def __init__(self, fast_tokenizer, special_ids: list[int], mask_id: int):
@@ -38,66 +44,84 @@ class Vocabulary:
         self.special[special_ids] = True
         self.ordinary = np.array([i for i, token in enumerate(self.tokens) if token and not self.special[i]])
         self.wordpiece = type(fast_tokenizer.model).__name__ == "WordPiece"
-        self.continues = np.array([self.wordpiece and token.startswith("##") for token in self.tokens])
+        self.continues_word = np.array([self.wordpiece and token.startswith("##") for token in self.tokens])
         self.han = np.array([len(token) == 1 and bool(_HAN.match(token)) for token in self.tokens])
 
     def word_starts(self, flat: np.ndarray, chinese: bool, label: str) -> np.ndarray:
-        """[tokens] bool: True where a word begins. With `chinese`, words of Chinese characters are found by jieba.
+        """Return where words begin.
 
-        Raises UserError for a tokenizer that does not mark what goes on with a word (only WordPiece does).
+        Args:
+            flat: [tokens] token ids.
+            chinese: segment Chinese characters into words with jieba. Otherwise each character is a word.
+            label: what the progress bar calls this.
+
+        Returns:
+            [tokens] bool, True at the first token of a word.
+
+        Raises:
+            UserError: the tokenizer does not mark the pieces that continue a word; only WordPiece does.
         """
         if not self.wordpiece:
-            raise UserError("task.masking: whole_word needs a tokenizer of word pieces, such as BERT's; use token here.")
-        starts = ~self.continues[flat]
+            raise UserError("task.masking: whole_word needs a tokenizer of word pieces, such as BERT's; use task.masking=token.")
+        starts = ~self.continues_word[flat]
         if chinese:
-            self._join_chinese(flat, starts, label)
+            self._join_chinese_words(flat, starts, label)
         return starts
 
-    def _join_chinese(self, flat: np.ndarray, starts: np.ndarray, label: str) -> None:
+    def _join_chinese_words(self, flat: np.ndarray, starts: np.ndarray, label: str) -> None:
+        """Set `starts` to False inside the words that jieba finds in each run of Chinese characters."""
         import jieba
 
         jieba.setLogLevel(logging.WARNING)
         edges = np.flatnonzero(np.diff(self.han[flat], prepend=False, append=False))
         with Progress(len(edges) // 2, label, unit="runs") as bar:
             for begin, end in edges.reshape(-1, 2):
-                place = begin
+                position = begin
                 for word in jieba.cut("".join(self.tokens[i] for i in flat[begin:end])):
-                    starts[place + 1 : place + len(word)] = False
-                    place += len(word)
+                    starts[position + 1 : position + len(word)] = False
+                    position += len(word)
                 bar.update()
 
 
 @dataclass(frozen=True)
 class Masking:
-    """rate: share of tokens (or of words) to predict. to_mask, to_random: shares of those that become [MASK] or a random
-    token; the rest stay as they are."""
+    """Draw masks for batches.
+
+    Attributes:
+        vocabulary: of the model's tokenizer.
+        rate: share of the tokens, or of the words, to predict.
+        mask_share: share of the chosen tokens that become the mask token.
+        random_share: share of the chosen tokens that become a random token. The rest stay as they are.
+    """
 
     vocabulary: Vocabulary
     rate: float
-    to_mask: float = 0.8
-    to_random: float = 0.1
+    mask_share: float = 0.8
+    random_share: float = 0.1
 
     def __call__(
         self, ids: np.ndarray, starts: np.ndarray | None, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Draws masks for a batch.
+        """Mask a batch. At least one token of the batch is chosen if it has an ordinary token.
 
         Args:
-            ids: [b, s], padded with a special token.
-            starts: [b, s] bool, True where a word begins: words are chosen whole; None: each token by itself.
+            ids: [b, s] token ids, padded with a special token.
+            starts: [b, s] bool, True where a word begins, to choose whole words. None chooses each token by itself.
+            rng: the source of randomness.
 
-        Returns: what the model sees [b, s], labels [b, s] (-100 where nothing is to be predicted). At least one token of the
-            batch is chosen, if there is one to choose.
+        Returns:
+            The ids that the model sees [b, s], and the labels [b, s], -100 where nothing is predicted.
         """
         allowed = ~self.vocabulary.special[ids]
         draw = rng.random(ids.shape)
         if starts is not None:
-            draw = np.take_along_axis(draw, np.cumsum(starts, axis=1) - starts[:, :1], axis=1)  # one number a word
+            draw = np.take_along_axis(draw, np.cumsum(starts, axis=1) - starts[:, :1], axis=1)  # one draw for each word
         chosen = (draw < self.rate) & allowed
         if not chosen.any() and allowed.any():
             chosen = (draw == draw[allowed].min()) & allowed
         labels = np.where(chosen, ids, IGNORE_INDEX)
         kind = rng.random(ids.shape)
         random = rng.choice(self.vocabulary.ordinary, ids.shape)
-        seen = np.where(kind < self.to_mask, self.vocabulary.mask_id, np.where(kind < self.to_mask + self.to_random, random, ids))
+        unmasked = np.where(kind < self.mask_share + self.random_share, random, ids)
+        seen = np.where(kind < self.mask_share, self.vocabulary.mask_id, unmasked)
         return np.where(chosen, seen, ids), labels

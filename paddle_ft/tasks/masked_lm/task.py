@@ -1,4 +1,4 @@
-"""Masked language modelling: a text with some tokens hidden -> those tokens. Adapts a BERT to the texts of a field.
+"""Masked language modelling: predict the hidden tokens of a text. This adapts a BERT to the texts of a field.
 
 Source: the tutorial on fine-tuning a masked language model (DistilBERT on IMDb, PaddleNLP); Devlin et al. (2019), BERT.
 """
@@ -19,42 +19,54 @@ from paddle_ft.tasks.base import Dataset, TaskOptions
 from paddle_ft.tasks.masked_lm.masking import Masking, Vocabulary
 from paddle_ft.tasks.shared.language_modeling import LanguageModel
 
-FIXED_SEED = 2022  # of the masks of evaluation and the choice of blocks: the same in every run, whatever its seed
-RATES = {"token": 0.15, "whole_word": 0.2}  # as in the tutorial, here and below
+FIXED_SEED = 2022  # for evaluation masks and the choice of blocks, so that they are the same in runs with different seeds
+RATES = {"token": 0.15, "whole_word": 0.2}  # these and the shares below are the tutorial's
 REPLACEMENTS = {"token": [0.8, 0.1, 0.1], "whole_word": [1.0, 0.0, 0.0]}
 
 
 class Options(TaskOptions):
-    """Masked language modelling: texts joined, cut into blocks, some tokens hidden."""
+    """Masked language modelling: texts are joined and cut into blocks, and some tokens are hidden."""
 
     name: Literal["masked_lm"] = Field(description="the task")
-    chunk_size: int = Field(128, ge=4, description="tokens a block; texts are joined, special tokens between them, and cut")
-    last_chunk: Literal["drop", "pad"] = Field("drop", description="what becomes of the shorter rest at the end")
-    train_chunks: int | None = Field(None, ge=1, description="train on this many blocks, drawn once by a fixed seed (null: all)")
-    eval_chunks: int | None = Field(None, ge=1, description="the same for validation and test")
-    masking: Literal["token", "whole_word"] = Field("token", description="what is drawn: single tokens, or words with all pieces")
+    chunk_size: int = Field(
+        128, ge=4, description="tokens a block; texts are joined, with special tokens between them, and cut into blocks"
+    )
+    last_chunk: Literal["drop", "pad"] = Field("drop", description="what to do with the shorter last block")
+    train_chunks: int | None = Field(None, ge=1, description="train on this many blocks, drawn once with a fixed seed (null: all)")
+    eval_chunks: int | None = Field(None, ge=1, description="blocks of validation and of test, drawn likewise (null: all)")
+    masking: Literal["token", "whole_word"] = Field(
+        "token", description="what is chosen for prediction: single tokens, or words with all their pieces"
+    )
     mask_probability: float | None = Field(
-        None, gt=0, lt=1, description="share of tokens (or words) to predict; null: 0.15, for whole words 0.2"
+        None, gt=0, lt=1, description="share of tokens (or words) to predict; null: 0.15, or 0.2 for whole words"
     )
     replacement: list[float] | None = Field(
-        None, description="shares of these that become the mask token, a random one, or stay; null: 0.8, 0.1, 0.1, for whole"
-        " words 1, 0, 0"
+        None, description="shares of the chosen tokens that become the mask token, become a random token, or stay;"
+        " null: 0.8, 0.1, 0.1, or 1, 0, 0 for whole words"
     )  # fmt: skip
     chinese_words: Literal["characters", "jieba"] = Field(
-        "characters", description="whole words in Chinese: every character by itself, or words found by jieba"
+        "characters", description="what is a whole word in Chinese: each character, or the words that jieba finds"
     )
 
     @model_validator(mode="after")
-    def _fits(self):
+    def _check_masking(self):
         shares = self.replacement
         if shares is not None and (len(shares) != 3 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6):
             raise ValueError(f"replacement: {shares} must be three shares that add up to 1: mask token, random token, unchanged")
         if self.chinese_words == "jieba" and self.masking != "whole_word":
-            raise ValueError("chinese_words: jieba finds whole words: set masking to whole_word too")
+            raise ValueError("chinese_words: jieba is for whole words: set masking to whole_word too")
         return self
 
 
 class MaskedLM(LanguageModel):
+    """Predict the hidden tokens of blocks of text.
+
+    Attributes:
+        max_input_length: most tokens that the model takes.
+        vocabulary: of the model's tokenizer, as tables.
+        masking: draws the masks.
+    """
+
     name = "masked_lm"
     head_type = "masked_lm"
     Options = Options
@@ -63,13 +75,13 @@ class MaskedLM(LanguageModel):
         from paddle_ft.models.heads import longest_input
 
         super().set_model(bundle)
-        self.longest = longest_input(self.model)
+        self.max_input_length = longest_input(self.model)
         if self.tokenizer.mask_token_id is None:
-            raise UserError("model: its tokenizer has no mask token, so it cannot be used for masked language modelling.")
+            raise UserError("model: its tokenizer has no mask token, which masked language modelling needs.")
         self.vocabulary = Vocabulary(self.fast_tokenizer, self.tokenizer.all_special_ids, self.tokenizer.mask_token_id)
         options = self.options
-        to_mask, to_random, _ = options.replacement or REPLACEMENTS[options.masking]
-        self.masking = Masking(self.vocabulary, options.mask_probability or RATES[options.masking], to_mask, to_random)
+        mask_share, random_share, _ = options.replacement or REPLACEMENTS[options.masking]
+        self.masking = Masking(self.vocabulary, options.mask_probability or RATES[options.masking], mask_share, random_share)
 
     # -------------------------------------------------------------------------------- data
     def encode(self, rows: Rows, split: str) -> Dataset:
@@ -83,12 +95,12 @@ class MaskedLM(LanguageModel):
         if options.masking == "whole_word":
             chinese = options.chinese_words == "jieba"
             columns["starts"] = self._blocks(self.vocabulary.word_starts(encoded.flat, chinese, f"words of {split}"))
-        useful = [i for i, ids in enumerate(columns["ids"]) if not self.vocabulary.special[ids].all()]
+        maskable = [i for i, ids in enumerate(columns["ids"]) if not self.vocabulary.special[ids].all()]
         limit = options.train_chunks if split == "train" else options.eval_chunks
-        chosen = [useful[i] for i in subsample(len(useful), limit, FIXED_SEED)]
+        chosen = [maskable[i] for i in subsample(len(maskable), limit, FIXED_SEED)]
         if not chosen:
             raise UserError(
-                f"data.{split}: {len(encoded.flat)} tokens do not make one block of {options.chunk_size}: give more text, lower"
+                f"data.{split}: {len(encoded.flat)} tokens do not make one block of {options.chunk_size}: add text, lower"
                 " task.chunk_size, or set task.last_chunk=pad."
             )
         columns = {name: [blocks[i] for i in chosen] for name, blocks in columns.items()}
@@ -98,27 +110,28 @@ class MaskedLM(LanguageModel):
         return dataset if split == "train" else self._with_masks(dataset)
 
     def _check_chunk_size(self) -> None:
-        size, positions = self.options.chunk_size, self.longest
-        if size > positions:
-            raise UserError(f"task.chunk_size: {size} tokens, but the model has only {positions} positions: lower it.")
+        size, limit = self.options.chunk_size, self.max_input_length
+        if size > limit:
+            raise UserError(f"task.chunk_size: {size} tokens, but the model has only {limit} positions: lower it.")
 
     def _blocks(self, flat: np.ndarray) -> list[np.ndarray]:
         return cut_blocks(flat, self.options.chunk_size, keep_last=self.options.last_chunk == "pad")
 
     def _with_masks(self, dataset: Dataset) -> Dataset:
-        """Draws masks once, each row's from a seed of its own, so that every evaluation asks for the same."""
+        """Return the data set with fixed masks. Each row has its own seed, so that every evaluation uses the same masks."""
         seen, labels = [], []
         for i in range(len(dataset)):
-            one = self._masked(dataset, np.array([i]), np.random.default_rng([FIXED_SEED, i]))
-            seen.append(one[0][0])
-            labels.append(one[1][0])
+            row_seen, row_labels = self._mask_rows(dataset, np.array([i]), np.random.default_rng([FIXED_SEED, i]))
+            seen.append(row_seen[0])
+            labels.append(row_labels[0])
         return replace(dataset, columns={**dataset.columns, "seen": seen, "labels": labels})
 
     def eval_dataset(self, dataset: Dataset) -> Dataset:
-        """Return the data set itself if its masks are fixed; the training split gets fixed masks to be measured with."""
+        """Return the data set with fixed masks. Only the training split does not have them yet."""
         return dataset if "labels" in dataset.columns else self._with_masks(dataset)
 
-    def _masked(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _mask_rows(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return newly masked rows and their labels, both [b, s]."""
         ids = pad([dataset.columns["ids"][i] for i in indices], self.tokenizer.pad_token_id)
         starts = dataset.columns.get("starts")
         if starts is not None:
@@ -126,13 +139,19 @@ class MaskedLM(LanguageModel):
         return self.masking(ids, starts, rng)
 
     def collate_fn(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """input_ids [b, s] with tokens hidden, attention_mask [b, s], positions [n] of the targets in the flattened batch,
-        target_ids [n]."""
+        """Return a padded batch. Rows without fixed masks are masked anew from `rng`.
+
+        Returns:
+            input_ids: [b, s], with tokens hidden.
+            attention_mask: [b, s], 0 for padding.
+            positions: [n] positions of the targets in the flattened batch.
+            target_ids: [n]
+        """
         if "labels" in dataset.columns:
             seen, labels = ([dataset.columns[name][i] for i in indices] for name in ("seen", "labels"))
         else:
-            seen, labels = self._masked(dataset, indices, rng)
-        width = {"multiple": self.config.train.pad_to_multiple_of, "max_length": self.longest}
+            seen, labels = self._mask_rows(dataset, indices, rng)
+        width = {"multiple": self.config.train.pad_to_multiple_of, "max_length": self.max_input_length}
         seen, labels = pad(seen, self.tokenizer.pad_token_id, **width), pad(labels, IGNORE_INDEX, **width)
         positions = np.flatnonzero(labels.reshape(-1) != IGNORE_INDEX)
         return {
@@ -152,7 +171,7 @@ class MaskedLM(LanguageModel):
         return masked_lm_logits(self.model, batch["input_ids"], batch["attention_mask"], batch["positions"])
 
     # -------------------------------------------------------------------------------- for people
-    def shown_row(self, dataset: Dataset, row: int, guesses: np.ndarray, perplexity: float) -> dict[str, Any]:
+    def prediction_row(self, dataset: Dataset, row: int, guesses: np.ndarray, perplexity: float) -> dict[str, Any]:
         labels = dataset.columns["labels"][row]
         return {
             "source": self._text(dataset.columns["seen"][row]),
@@ -178,9 +197,18 @@ class MaskedLM(LanguageModel):
         return " ".join(self.vocabulary.tokens[int(i)] for i in ids)
 
     def fill(self, texts: list[str], top: int, label: str) -> list[list[list[tuple[str, float]]]]:
-        """For every text, for each mask token in it: the `top` likeliest tokens with their probabilities.
+        """Return the likeliest tokens for every mask token of every text.
 
-        Raises UserError for a text without a mask token, or one longer than the model's positions.
+        Args:
+            texts: texts with mask tokens.
+            top: how many tokens to return for each mask.
+            label: what the progress bar calls this.
+
+        Returns:
+            For each text, for each mask in it, (token, probability) from the likeliest down.
+
+        Raises:
+            UserError: a text has no mask token or more tokens than the model has positions.
         """
         import paddle
         import paddle.nn.functional as F
@@ -197,23 +225,23 @@ class MaskedLM(LanguageModel):
                 batch = {"input_ids": ids, "attention_mask": np.ones_like(ids), "positions": positions}
                 logits = self.logits({name: paddle.to_tensor(value) for name, value in batch.items()})
                 values, tokens = paddle.topk(F.softmax(logits.astype("float32")), min(top, logits.shape[-1]))
-                pairs = zip(tokens.numpy(), values.numpy(), strict=True)
-                results.append([[(self._one(t), float(p)) for t, p in zip(*pair, strict=True)] for pair in pairs])
+                masks = zip(tokens.numpy(), values.numpy(), strict=True)
+                results.append([[(self._token_text(t), float(p)) for t, p in zip(*mask, strict=True)] for mask in masks])
                 bar.update()
         return results
 
-    def _one(self, token: int) -> str:
-        """A token as text: without ##, with a space where a byte-level piece begins a word."""
+    def _token_text(self, token: int) -> str:
+        """Return a token as text. A word piece keeps its ##; a byte-level piece that begins a word gets a space."""
         return self.vocabulary.tokens[token] if self.vocabulary.wordpiece else self.fast_tokenizer.decode([int(token)])
 
     def _check_fillable(self, text: str, length: int, masks: int) -> None:
         if not masks:
-            raise UserError(f"{text!r} holds no {self.tokenizer.mask_token}: put it where a word is to be guessed.")
-        if length > self.longest:
-            raise UserError(f"{text[:60]!r}... has {length} tokens; the model has fewer positions.")
+            raise UserError(f"{text!r} has no {self.tokenizer.mask_token}: put one where a word is to be guessed.")
+        if length > self.max_input_length:
+            raise UserError(f"{text[:60]!r}... has {length} tokens, but the model has only {self.max_input_length} positions.")
 
     def predict(self, texts: list[str], label: str) -> list[dict[str, Any]]:
-        """Each text with its masks filled by the likeliest token."""
+        """Return each text with every mask replaced by the likeliest token."""
         rows = []
         for text, masks in zip(texts, self.fill(texts, 1, label), strict=True):
             filled = text

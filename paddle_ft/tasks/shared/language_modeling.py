@@ -1,4 +1,4 @@
-"""What masked and causal language models share: the loss at chosen positions, perplexity, the unigram baseline. No task itself."""
+"""What masked and causal language models share: the loss at chosen positions, perplexity, the unigram baseline."""
 
 from __future__ import annotations
 
@@ -8,41 +8,49 @@ import numpy as np
 
 from paddle_ft.tasks.base import Dataset, EvalResult, EvalStep, Scores, Task
 
-SHOWN = 100  # rows of predictions-<split>.jsonl
+MAX_PREDICTIONS = 100  # rows of predictions-<split>.jsonl
 
 
 class LanguageModel(Task):
-    """Tasks whose batches hold "positions" [n] (places in the flattened batch) and "target_ids" [n] (what is to be said there).
+    """A task that predicts tokens at chosen positions of its input.
 
-    A subclass gives logits(), train_tokens() and shown_row().
+    Its batches have "positions" [n] in the flattened batch and "target_ids" [n], the tokens to predict there. A subclass
+    defines logits(), train_tokens() and prediction_row().
     """
 
     required_fields = ("text",)
     best_metric = "perplexity"
 
     def logits(self, batch: dict[str, Any]):
-        """[n, v] at the batch's positions."""
+        """Return the logits at the batch's positions, [n, v]."""
         raise NotImplementedError
 
     def train_tokens(self, train: Dataset) -> list[np.ndarray]:
-        """Ids of the training text, the kind of tokens that are targets, for the unigram baseline."""
+        """Return the ids of the training text for the unigram baseline: only tokens that can be targets."""
         raise NotImplementedError
 
-    def shown_row(self, dataset: Dataset, row: int, guesses: np.ndarray, perplexity: float) -> dict[str, Any]:
-        """One line of predictions-<split>.jsonl. guesses: the likeliest token at each of the row's positions."""
+    def prediction_row(self, dataset: Dataset, row: int, guesses: np.ndarray, perplexity: float) -> dict[str, Any]:
+        """Return one line of predictions-<split>.jsonl.
+
+        Args:
+            dataset: the split that is scored.
+            row: number of the row in it.
+            guesses: the likeliest token at each of the row's positions.
+            perplexity: of the row.
+        """
         raise NotImplementedError
 
     def count_targets(self, batch: dict[str, np.ndarray]) -> int:
         return len(batch["target_ids"])
 
     def loss(self, batch: dict[str, Any]):
-        """Sum of the cross-entropy; the vocabulary projection is computed at the batch's positions alone."""
+        """Return the summed cross-entropy. The vocabulary projection is computed only at the batch's positions."""
         import paddle.nn.functional as F
 
         return F.cross_entropy(self.logits(batch), batch["target_ids"], reduction="sum")
 
     def eval_step(self, batch: dict[str, Any], indices: np.ndarray) -> EvalStep:
-        """Return for each row: negative log-likelihood, predicted tokens, how many were guessed right, the guesses."""
+        """Return for each row: negative log-likelihood, number of targets, number of correct guesses, the guesses."""
         import paddle.nn.functional as F
 
         logits = self.logits(batch)
@@ -52,22 +60,30 @@ class LanguageModel(Task):
         row_of = batch["positions"].numpy() // batch["input_ids"].shape[1]
         rows = []
         for row, index in enumerate(indices):
-            at = row_of == row
-            right = int((guesses[at] == targets[at]).sum())
-            rows.append((float(nll[at].sum(dtype=np.float64)), int(at.sum()), right, guesses[at] if index < SHOWN else None))
+            in_row = row_of == row
+            correct = int((guesses[in_row] == targets[in_row]).sum())
+            row_nll = float(nll[in_row].sum(dtype=np.float64))
+            rows.append((row_nll, int(in_row.sum()), correct, guesses[in_row] if index < MAX_PREDICTIONS else None))
         return EvalStep(rows)
 
     def scores(self, dataset: Dataset, result: EvalResult) -> Scores:
         from paddle_ft.metrics.perplexity import perplexity
 
-        nll, tokens, right, guesses = zip(*result.rows, strict=True)
-        shown = [
-            self.shown_row(dataset, i, guesses[i], perplexity(nll[i], max(1, tokens[i]))) for i in range(min(SHOWN, len(dataset)))
+        nll, tokens, correct, guesses = zip(*result.rows, strict=True)
+        predictions = [
+            self.prediction_row(dataset, i, guesses[i], perplexity(nll[i], max(1, tokens[i])))
+            for i in range(min(MAX_PREDICTIONS, len(dataset)))
         ]
-        return Scores(self.figures(np.array(nll), np.array(tokens), sum(right)), shown)
+        return Scores(self.figures(np.array(nll), np.array(tokens), sum(correct)), predictions)
 
-    def figures(self, nll: np.ndarray, tokens: np.ndarray, right: int) -> dict[str, Any]:
-        """Metrics from sums by row: [rows] negative log-likelihood, [rows] predicted tokens, and how many were guessed right."""
+    def figures(self, nll: np.ndarray, tokens: np.ndarray, correct: int) -> dict[str, Any]:
+        """Return the metrics of a split.
+
+        Args:
+            nll: [rows] summed negative log-likelihood of each row.
+            tokens: [rows] number of predicted tokens of each row.
+            correct: number of tokens guessed right in all rows.
+        """
         from paddle_ft.metrics.perplexity import perplexity, perplexity_interval
 
         total, count = float(nll.sum()), int(tokens.sum())
@@ -77,7 +93,7 @@ class LanguageModel(Task):
             "loss": round(total / count, 6),
             "perplexity": round(perplexity(total, count), 4),
             "perplexity_ci": [round(end, 4) for end in interval],
-            "accuracy": round(100 * right / count, 2),
+            "accuracy": round(100 * correct / count, 2),
             "tokens": count,
         }
 
@@ -86,11 +102,11 @@ class LanguageModel(Task):
         from paddle_ft.metrics.unigram import unigram_nll
 
         dataset = self.eval_dataset(dataset)
-        each = unigram_nll(self.train_tokens(train), self.model.config.vocab_size)
-        likeliest = int(each.argmin())
+        token_nll = unigram_nll(self.train_tokens(train), self.model.config.vocab_size)
+        likeliest = int(token_nll.argmin())
         rows = []
         for i in range(len(dataset)):
             targets = self.collate_fn(dataset, np.array([i]), np.random.default_rng(0))["target_ids"]
-            rows.append((float(each[targets].sum()), len(targets), int((targets == likeliest).sum())))
-        nll, tokens, right = zip(*rows, strict=True)
-        return {"unigram": Scores(self.figures(np.array(nll), np.array(tokens), sum(right)))}
+            rows.append((float(token_nll[targets].sum()), len(targets), int((targets == likeliest).sum())))
+        nll, tokens, correct = zip(*rows, strict=True)
+        return {"unigram": Scores(self.figures(np.array(nll), np.array(tokens), sum(correct)))}

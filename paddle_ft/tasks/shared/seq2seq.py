@@ -1,4 +1,4 @@
-"""Text to text with an encoder-decoder: what summarisation and lyrics share. Not a task of its own."""
+"""Text to text with an encoder-decoder: what summarisation and lyrics share."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ _SPACE_BY_CJK = re.compile(rf"(?<=[{_SPACELESS}])\s+|\s+(?=[{_SPACELESS}])")
 
 
 def shift_right(labels: np.ndarray, start: int, padding: int) -> np.ndarray:
-    """Decoder input of a batch of labels: what stands one place to the left, `start` first, no -100 left in it.
+    """Return the decoder's input for a batch of labels: the labels moved one position to the right.
 
     Args:
         labels: [b, t] target ids, -100 where there is no target.
-        start: decoder_start_token_id.
-        padding: pad_token_id, in place of -100.
+        start: decoder_start_token_id, for the first position.
+        padding: pad_token_id, which replaces -100.
 
-    Returns: [b, t]
+    Returns:
+        [b, t]
     """
     shifted = np.empty_like(labels)
     shifted[:, 0] = start
@@ -36,19 +37,19 @@ def shift_right(labels: np.ndarray, start: int, padding: int) -> np.ndarray:
 
 
 def join_chinese(text: str) -> str:
-    """Takes out the spaces that a BERT tokenizer's decoder puts between Chinese characters."""
+    """Remove the spaces that the decoder of a BERT tokenizer puts around Chinese characters."""
     return _SPACE_BY_CJK.sub("", text).strip()
 
 
 class Seq2Seq(Task):
-    """Encoder-decoder tasks: fields source and target.
+    """A task that turns a source text into a target text.
 
-    Options of a subclass must have max_source_length, max_target_length, min_target_length, ignore_pad_token_for_loss.
+    Options of a subclass must have max_source_length, max_target_length, min_target_length, ignore_pad_token_for_loss. Its
+    sections must have "generation".
     """
 
     head_type = "seq2seq"
     required_fields = ("source", "target")
-    sections = {}  # subclasses add generation
 
     def encode(self, rows: Rows, split: str) -> Dataset:
         limits = {"source": self.options.max_source_length, "target": self.options.max_target_length}
@@ -59,11 +60,12 @@ class Seq2Seq(Task):
             columns[name] = encoded
             info[f"truncated_{name}"] = encoded.truncated
             info[f"truncated_{name}_share"] = round(encoded.truncated / max(1, len(rows)), 4)
-            self._check_positions(name, limit, int(encoded.lengths.max(initial=0)))
+            self._check_length(name, limit, int(encoded.lengths.max(initial=0)))
         lengths = columns["source"].lengths + columns["target"].lengths
         return Dataset(split, rows.rows, columns, lengths, info)
 
-    def _check_positions(self, name: str, limit: int, longest: int) -> None:
+    def _check_length(self, name: str, limit: int, longest: int) -> None:
+        """Raise UserError if the longest encoded text has more tokens than the model has positions."""
         positions = self.model.config.max_position_embeddings
         if longest > positions:
             raise UserError(
@@ -77,8 +79,16 @@ class Seq2Seq(Task):
         return encode_texts(self.fast_tokenizer, texts, max_length=limit, label=label, cache=self.config.data.cache)
 
     def collate_fn(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """input_ids [b, s], attention_mask [b, s], labels [b, t] (-100 where no target), decoder_input_ids [b, t],
-        target_positions [n]: places of the targets in the flattened labels, target_ids [n]: what stands there."""
+        """Return a padded batch.
+
+        Returns:
+            input_ids: [b, s]
+            attention_mask: [b, s], 0 for padding.
+            decoder_input_ids: [b, t]
+            labels: [b, t], -100 where there is no target.
+            target_positions: [n] positions of the targets in the flattened labels.
+            target_ids: [n] the targets.
+        """
         config = self.model.config
         multiple, most = self.config.train.pad_to_multiple_of, config.max_position_embeddings
         input_ids = pad([dataset.columns["source"][i] for i in indices], config.pad_token_id, multiple, most)
@@ -89,7 +99,7 @@ class Seq2Seq(Task):
         positions = np.flatnonzero(flat != IGNORE_INDEX)
         return {
             "input_ids": input_ids,
-            "attention_mask": _mask([dataset.columns["source"][i] for i in indices], input_ids.shape[1]),
+            "attention_mask": _attention_mask([dataset.columns["source"][i] for i in indices], input_ids.shape[1]),
             "decoder_input_ids": shift_right(labels, config.decoder_start_token_id, config.pad_token_id),
             "labels": labels,
             "target_positions": positions,
@@ -132,7 +142,10 @@ class Seq2Seq(Task):
         return [join_chinese(text) for text in self.fast_tokenizer.decode_batch(list(rows), skip_special_tokens=True)]
 
     def generation_options(self):
-        """Lengths count the target's special tokens; generation counts decoder_start_token_id besides."""
+        """Return how to generate, from the configuration.
+
+        The task's lengths count the special tokens of a target. Generation also counts decoder_start_token_id.
+        """
         from paddle_ft.generation import GenerationOptions
 
         section, config, options = self.config.generation, self.model.config, self.options
@@ -162,12 +175,12 @@ class Seq2Seq(Task):
         return "\n\n".join(blocks)
 
     def decode(self, ids) -> str:
-        """Ids to text with the special tokens shown, -100 as a dot."""
+        """Return token ids as text for people, with special tokens, and with a dot for -100."""
         tokens = ["·" if i == IGNORE_INDEX else self.fast_tokenizer.id_to_token(int(i)) for i in ids]
         return " ".join(str(token) for token in tokens)
 
 
-def _mask(rows: list[np.ndarray], width: int) -> np.ndarray:
+def _attention_mask(rows: list[np.ndarray], width: int) -> np.ndarray:
     mask = np.zeros((len(rows), width), dtype=np.int64)
     for i, row in enumerate(rows):
         mask[i, : len(row)] = 1

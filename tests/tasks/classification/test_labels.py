@@ -1,4 +1,4 @@
-"""From labels in the data to classes: what is accepted, in what order, and what is refused."""
+"""Labels to classes: which labels are accepted, how classes are ordered, and which labels are refused."""
 
 from types import SimpleNamespace
 
@@ -13,11 +13,11 @@ def options(labels=None, round_labels=False):
     return SimpleNamespace(labels=labels, round_labels=round_labels)
 
 
-def classes(found, names, **more):
-    return to_classes(found, names, options(**more), "train").tolist()
+def classes(row_labels, names, **settings):
+    return to_classes(row_labels, names, options(**settings), "train").tolist()
 
 
-def test_names_by_the_alphabet_numbers_by_size():
+def test_names_are_sorted_alphabetically_and_numbers_by_size():
     assert class_names(["pos", "neg", "pos"], options()) == ["neg", "pos"]
     assert class_names(["10", "9", "-1", "9"], options()) == ["-1", "9", "10"]
     assert classes(["10", "-1", "9"], ["-1", "9", "10"]) == [2, 0, 1]
@@ -28,29 +28,29 @@ def test_a_whole_number_is_one_class_however_it_is_written():
     assert classes(["1.0", "0", "1e0", " 0.0 "], ["0", "1"]) == [1, 0, 1, 0]
 
 
-def test_given_names_stand_for_themselves_and_for_their_numbers():
+def test_a_label_may_be_a_name_or_its_number():
     names = class_names(["0", "1"], options(labels=["negative", "positive"]))
     assert names == ["negative", "positive"]
     assert classes(["1", "negative", "positive", "0"], names, labels=names) == [1, 0, 1, 0]
 
 
-def test_names_that_are_numbers_leave_no_room_for_positions():
+def test_if_names_are_numbers_labels_cannot_be_class_numbers():
     stars = ["1", "2", "3", "4", "5"]
     assert classes(["1", "5", "3.0"], stars, labels=stars) == [0, 4, 2]
     with pytest.raises(UserError, match=r"^train row 3: the label '0' is none of the classes \(1, 2, 3, 4, 5\)$"):
         classes(["1", "5", "0"], stars, labels=stars)
-    some = ["1", "2", "unknown"]
-    assert classes(["unknown", "1"], some, labels=some) == [2, 0]
+    mixed = ["1", "2", "unknown"]
+    assert classes(["unknown", "1"], mixed, labels=mixed) == [2, 0]
     with pytest.raises(UserError, match="train row 1: the label '0' is none of the classes"):
-        classes(["0"], some, labels=some)
+        classes(["0"], mixed, labels=mixed)
     assert classes(["2", "1"], ["1.0", "2.0"], labels=["1.0", "2.0"]) == [1, 0]
 
 
-def test_rounded_scores_are_positions_whatever_the_names():
+def test_rounded_scores_are_class_numbers_whatever_the_names():
     assert classes(["0.2", "0.8"], ["1", "0"], labels=["1", "0"], round_labels=True) == [0, 1]
 
 
-def test_scores_are_rounded_where_that_is_asked_for():
+def test_scores_are_rounded_with_round_labels():
     assert class_names(["0.3"], options(round_labels=True)) == ["0", "1"]
     scores = ["0", "0.49", "0.5", "0.51", "0.69444", "1"]
     assert classes(scores, ["0", "1"], round_labels=True) == [0, 0, 0, 1, 1, 1]
@@ -59,7 +59,7 @@ def test_scores_are_rounded_where_that_is_asked_for():
 
 
 @pytest.mark.parametrize("label", ["1.2", "-0.1", "good", "nan", ""])
-def test_what_cannot_be_rounded(label):
+def test_labels_that_cannot_be_rounded(label):
     with pytest.raises(UserError, match="train row 2: task.round_labels needs numbers from 0 to 1"):
         classes(["0.5", label], ["0", "1"], round_labels=True)
 
@@ -68,28 +68,28 @@ def test_regression_is_refused():
     with pytest.raises(UserError) as caught:
         class_names(["1", "0.69444", "3"], options())
     assert str(caught.value) == (
-        "train row 2: the label 0.69444 is a number that is not whole: that is regression, which this task does not do."
+        "train row 2: the label 0.69444 is not a whole number: that is regression, which this task does not do."
         " Scores between 0 and 1 become two classes with task.round_labels=true"
     )
 
 
 @pytest.mark.parametrize(
-    ("found", "message"),
+    ("row_labels", "message"),
     [
         (["0", "1", "nan"], r"the labels mix numbers \(0\) and names \(nan\)"),
-        (["yes", "yes"], "every row has the label 'yes': there is nothing to tell apart"),
+        (["yes", "yes"], "every row has the label 'yes': at least two classes are needed"),
         ([str(i) for i in range(1001)], "1,001 different labels, more than 1,000; is data.columns.label the right column"),
     ],
 )
-def test_what_cannot_be_classes(found, message):
+def test_labels_that_cannot_be_classes(row_labels, message):
     with pytest.raises(UserError, match=message):
-        class_names(found, options())
+        class_names(row_labels, options())
 
 
 def test_unknown_labels():
     with pytest.raises(UserError, match=r"validation row 2: the label 'x' is none of the classes \(a, b\)$"):
         to_classes(["a", "x"], ["a", "b"], options(), "validation")
-    with pytest.raises(UserError, match="-1 marks labels that are kept secret.* set data.test to another split, or none"):
+    with pytest.raises(UserError, match="-1 stands for labels that are kept secret.* set data.test to another split, or none"):
         to_classes(["-1"], ["0", "1"], options(), "test")
 
 

@@ -60,7 +60,7 @@ def test_a_long_pair_loses_the_end_of_its_longer_text(tmp_path):
 
 
 def test_rows_with_and_without_a_pair_do_not_mix(tmp_path):
-    with pytest.raises(UserError, match="train row 3: has a text_pair, but row 1 has none: all rows are pairs, or none is"):
+    with pytest.raises(UserError, match="train row 3: has a text_pair, but row 1 has none: all rows must be pairs, or none"):
         make_task(tmp_path, [*ROWS[:2], {**PAIRS[0], "label": "pos"}, ROWS[3]])
 
 

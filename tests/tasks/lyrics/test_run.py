@@ -18,7 +18,7 @@ from tests.support.tiny_lyrics import BIRDS, FISH, SIZES
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Two songs learnt by heart, from a folder with a genre a folder, with leftovers to clean."""
+    """Return a run that knows two songs by heart, read from one folder per genre, with leftovers to clean."""
     folder = tmp_path_factory.mktemp("lyrics")
     for genre, lines in (("rap", FISH), ("country", BIRDS)):
         (folder / "songs" / genre).mkdir(parents=True)
@@ -35,7 +35,7 @@ def run(tmp_path_factory):
     return session.train(config)
 
 
-def test_a_run_learns_the_next_line_and_tells_where_lines_come_from(run):
+def test_a_run_learns_the_next_line_and_reports_where_lines_come_from(run):
     results = run.results()
     metrics = results["metrics"]["validation"]
     assert metrics["perplexity"] < 1.5 < results["before_training"]["validation"]["perplexity"]
@@ -68,7 +68,7 @@ def test_evaluate_and_predict(run, tmp_path, capsys):
     assert (tmp_path / "out.txt").read_text() == same["prediction"] + "\n"
 
 
-def test_predict_says_how_a_genre_is_given(run, tmp_path):
+def test_predict_explains_how_to_name_a_genre(run, tmp_path):
     source = tmp_path / "in.txt"
     for text in (FISH[0], f"<style:jazz>{FISH[0]}", f"{FISH[0]} <style:rap>"):
         source.write_text(text + "\n")
@@ -76,21 +76,21 @@ def test_predict_says_how_a_genre_is_given(run, tmp_path):
             inference.predict(str(run.path), str(source), str(tmp_path / "out.txt"), [])
 
 
-def test_one_split_is_scored_where_the_training_songs_are_gone(run, tmp_path, capsys):
+def test_a_split_is_scored_without_the_training_songs(run, tmp_path, capsys):
     split, metrics, baseline = inference.evaluate(str(run.path), "validation", ["data.train=gone"], str(tmp_path / "out.jsonl"))
     full = run.results()["metrics"]["validation"]
     without = {name: full[name] for name in full if not name.startswith(("max_bleu", "exact_copies", "longest_copy"))}
     assert (split, metrics, baseline) == ("validation", without, {}) and len(full) == len(without) + 5
     row = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])
     assert list(row) == ["source", "target", "prediction", "rhymes"]
-    said = capsys.readouterr().err
-    assert "only validation is read, without a baseline: gone" in said
-    assert "originality is left out: it is measured against the training lines" in said
+    messages = capsys.readouterr().err
+    assert "only validation is read, without a baseline: gone" in messages
+    assert "originality is left out: it is measured against the training lines" in messages
     assert main(["evaluate", str(run.path), "--split", "validation", "data.train=gone"]) == 0
 
 
-def test_train_alone_is_scored_whole_and_with_originality(run):
-    """Not split, as one source of songs is before a training."""
+def test_train_is_scored_whole_and_with_originality(run):
+    """A training with one source of songs splits it; an evaluation of train does not."""
     _, metrics, baseline = inference.evaluate(str(run.path), "train", ["data.validation=gone"], None)
     assert metrics == run.results()["metrics"]["validation"]  # the same songs
     assert baseline["name"] == "random line" and baseline["train"]["exact_copies"] == 100
@@ -98,19 +98,19 @@ def test_train_alone_is_scored_whole_and_with_originality(run):
 
 def generate(run, capsys, *arguments):
     code = main(["generate", str(run.path), *arguments])
-    told = capsys.readouterr()
-    return code, told.out, told.err
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
 
 
 def test_generate_feeds_each_line_back(run, capsys):
-    """Without noise a line is what predict says to the lines before it."""
+    """Without noise, a line is what predict returns for the lines before it."""
     arguments = ["--seed-line", FISH[0], "--genre", "rap", "--lines", "2", "--noise", "0"]
     code, out, _ = generate(run, capsys, *arguments)
     song = out.splitlines()
     assert (code, len(song), song[0]) == (0, 3, FISH[0])
     task = inference.open_run(str(run.path))
-    said = task.predict([f"<style:rap>{song[0]}", f"<style:rap>{song[0]}\n{song[1]}"], "")
-    assert [row["prediction"] for row in said] == song[1:]
+    predicted = task.predict([f"<style:rap>{song[0]}", f"<style:rap>{song[0]}\n{song[1]}"], "")
+    assert [row["prediction"] for row in predicted] == song[1:]
     assert generate(run, capsys, *arguments, "--stream")[1] == out + "\n"
 
 
@@ -120,10 +120,10 @@ def test_generate_repeats_no_line_and_follows_its_seed(run, capsys, search):
     _, out, _ = generate(run, capsys, *arguments, "--seed", "5", "--jsonl")
     songs = [json.loads(line) for line in out.splitlines()]
     assert len(songs) == 2
-    for one in songs:
-        keys = [key(line) for line in [BIRDS[0], *one["lines"]]]
+    for song in songs:
+        keys = [key(line) for line in [BIRDS[0], *song["lines"]]]
         assert len(set(keys)) == len(keys) == 7
-        assert one["text"].splitlines() == [BIRDS[0], *one["lines"]]
+        assert song["text"].splitlines() == [BIRDS[0], *song["lines"]]
     assert generate(run, capsys, *arguments, "--seed", "5", "--jsonl")[1] == out
     assert generate(run, capsys, *arguments, "--seed", "6", "--jsonl")[1] != out
 
@@ -138,17 +138,17 @@ def test_generate_repeats_no_line_and_follows_its_seed(run, capsys, search):
         (["--seed-line", "a", "--genre", "rap", "--noise", "0", "--num-return", "3"], "error: --num-return: without noise"),
     ],
 )
-def test_generate_refuses_what_cannot_be(run, capsys, arguments, message):
+def test_generate_refuses_unusable_flags(run, capsys, arguments, message):
     code, _, err = generate(run, capsys, *arguments)
     assert code == 2
     assert message in err
 
 
-def test_a_missing_genre_is_answered_with_the_command_to_use(run, capsys):
+def test_the_error_on_a_missing_genre_names_a_command_that_works(run, capsys):
     code, _, err = generate(run, capsys, "--seed-line", "it's late")
     message, _, command = err.strip().rpartition("\n")
     assert code == 2
-    assert message.endswith("error: --genre is missing: this run was trained with country, rap, and writes one of them, e.g.")
+    assert message.endswith("error: --genre is missing: this run was trained with country, rap; name one of them, e.g.")
     program, *arguments = shlex.split(command)
     assert (program, arguments[:2]) == ("python", ["-m", "paddle_ft"])
     assert main([*arguments[2:], "--lines", "1"]) == 0
@@ -163,7 +163,7 @@ def test_a_preview_shows_the_noise(run):
     assert ids.startswith("input_ids     [CLS] <style:rap>") and "[MASK]" in ids
 
 
-def test_without_chance_songs_begin_with_different_beams(run):
+def test_songs_without_randomness_begin_with_different_beams(run):
     task = inference.open_run(str(run.path))
     songs = list(SongWriter(task, {"num_beams": 3, "num_return_sequences": 3}, 0.0, "<style:rap>", 0).write(FISH[0], 1, None))
     assert len({key(lines[0]) for lines in songs}) == 3
@@ -177,14 +177,14 @@ def test_songs_of_one_command_differ(run):
 
 
 @pytest.mark.parametrize("unwanted", ["The SEED!", "...", "", "Line ONE"])
-def test_neither_the_seed_line_nor_a_line_without_words_nor_one_that_is_there_is_written(run, monkeypatch, unwanted):
+def test_no_repeated_line_and_no_line_without_words_is_written(run, monkeypatch, unwanted):
     writer = SongWriter(inference.open_run(str(run.path)), {"num_beams": 2}, 0.25, "<style:rap>", 0)
     monkeypatch.setattr(writer, "_candidates", lambda song, *_: [unwanted, "line one", "line two"][:2 if len(song) == 1 else 3])
     expected = ["Line ONE", "line two"] if unwanted == "Line ONE" else ["line one", "line two"]
     assert list(writer.write("the seed", 2, None)) == [expected]
 
 
-def test_where_a_search_finds_too_few_lines_for_all_songs_the_rest_is_sampled(run, monkeypatch):
+def test_songs_beyond_the_beams_are_sampled(run, monkeypatch):
     writer = SongWriter(inference.open_run(str(run.path)), {"num_beams": 3, "num_return_sequences": 3}, 0.0, "<style:rap>", 0)
     monkeypatch.setattr(
         writer, "_candidates", lambda song, search, rng: ["sampled"] if search.get("do_sample") else ["one", "two", "The seed"]
@@ -192,13 +192,13 @@ def test_where_a_search_finds_too_few_lines_for_all_songs_the_rest_is_sampled(ru
     assert list(writer.write("the seed", 1, None)) == [["one"], ["two"], ["sampled"]]
 
 
-def test_a_song_ends_where_no_new_line_is_found(run, monkeypatch, capsys):
-    """Were repeated lines let through, or tried for ever, this would not end after one line."""
+def test_a_song_ends_if_no_new_line_can_be_generated(run, monkeypatch, capsys):
+    """This would not end after one line if repeated lines were accepted, or if attempts had no limit."""
     task = inference.open_run(str(run.path))
     writer = SongWriter(task, {"num_beams": 2}, 0.25, "<style:rap>", 0)
     monkeypatch.setattr(writer, "_candidates", lambda *_: ["Same line!", "SAME line"])
     assert list(writer.write("the seed", 5, None)) == [["Same line!"]]
-    assert "song 1: no line was found that is not there yet; it ends after 1" in capsys.readouterr().err
+    assert "song 1: no further new line could be generated; the song ends after 1" in capsys.readouterr().err
 
 
 def test_the_lines_fed_back_are_noised_and_keep_their_last_word(run, monkeypatch):

@@ -1,4 +1,4 @@
-"""The lyrics task: songs to batches, noise in training alone, genres, figures."""
+"""The lyrics task: songs to batches, noise in training only, genres, figures."""
 
 import math
 
@@ -15,24 +15,24 @@ from tests.support.tasks import give_model
 from tests.support.tiny_lyrics import BIRDS, FISH, SIZES
 
 
-def settings(*more):
+def settings(*overrides):
     small = ("model.pretrained=null", f"model.config={SIZES}", "model.new_vocabulary=300", "data.cache=false", "device=cpu",
              "task.max_source_length=40", "task.max_target_length=20", "eval.bootstrap_samples=100")  # fmt: skip
-    return load_config("bart_lyrics", [*small, "data.train=unused", *more])
+    return load_config("bart_lyrics", [*small, "data.train=unused", *overrides])
 
 
-def task_with(tmp_path, *more, songs):
-    task = find_task("lyrics")(settings(*more))
-    rows = task.prepare_rows({split: Rows(found) for split, found in songs.items()})
+def make_task(tmp_path, *overrides, songs):
+    task = find_task("lyrics")(settings(*overrides))
+    rows = task.prepare_rows({split: Rows(split_songs) for split, split_songs in songs.items()})
     give_model(task, tmp_path / "tokenizer", rows["train"])
-    return task, {split: task.encode(found, split) for split, found in rows.items()}
+    return task, {split: task.encode(split_rows, split) for split, split_rows in rows.items()}
 
 
-def song(lines, **more):
-    return {"lyrics": "\n".join(lines), **more}
+def song(lines, **fields):
+    return {"lyrics": "\n".join(lines), **fields}
 
 
-THREE = {split: [song(FISH), song(BIRDS)] for split in ("train", "validation")}
+FISH_AND_BIRDS = {split: [song(FISH), song(BIRDS)] for split in ("train", "validation")}
 
 
 # ---------------------------------------------------------------------------------------------------- rows and batches
@@ -40,18 +40,18 @@ def test_one_source_is_split_by_song_and_counted(tmp_path, capsys):
     songs = [song([f"{name} the {number} fish" for name in ("one", "two", "three")]) for number in range(20)]
     task = find_task("lyrics")(settings())
     rows = task.prepare_rows({"train": Rows(songs)})
-    assert {split: found.info["songs"] for split, found in rows.items()} == {"train": 16, "validation": 2, "test": 2}
-    numbers = {split: {row["source"].split()[2] for row in found.rows} for split, found in rows.items()}
+    assert {split: loaded.info["songs"] for split, loaded in rows.items()} == {"train": 16, "validation": 2, "test": 2}
+    numbers = {split: {row["source"].split()[2] for row in loaded.rows} for split, loaded in rows.items()}
     assert not numbers["train"] & numbers["test"] and not numbers["train"] & numbers["validation"]
     assert rows["train"].info["pairs_found"] == len(rows["train"].rows) == 32
-    said = capsys.readouterr().err
-    assert "train: 16 songs, 48 lines, 16 sections: 32 pairs, 0 of them repeated and removed, 32 left" in said
+    messages = capsys.readouterr().err
+    assert "train: 16 songs, 48 lines, 16 sections: 32 pairs, 0 of them repeated and removed, 32 left" in messages
 
 
-def test_given_splits_are_taken_as_they_are(tmp_path):
+def test_configured_splits_are_not_split_again(tmp_path):
     task = find_task("lyrics")(settings())
     rows = task.prepare_rows({"train": Rows([song(FISH)]), "test": Rows([song(FISH)])})
-    assert {split: len(found) for split, found in rows.items()} == {"train": 3, "test": 3}
+    assert {split: len(loaded) for split, loaded in rows.items()} == {"train": 3, "test": 3}
     with pytest.raises(UserError, match=r"data\.test: its 1 songs have no two lines that follow each other"):
         task.prepare_rows({"train": Rows([song(FISH)]), "test": Rows([song(["one line", "[Chorus]", "another"])])})
 
@@ -60,25 +60,26 @@ def test_splits_of_one_source_share_no_pair():
     chorus = "\n\n[Chorus]\nold fish\nnew fish\n"
     songs = [song([f"{name} the {number} fish" for name in ("one", "two")] + [chorus]) for number in range(20)]
     rows = find_task("lyrics")(settings()).prepare_rows({"train": Rows(songs)})
-    seen = [(row["source"], row["target"]) for found in rows.values() for row in found.rows]
-    assert len(rows) == 3 and seen.count(("old fish", "new fish")) == 1
-    assert len(seen) == len(set(seen)) == 21
+    pairs = [(row["source"], row["target"]) for loaded in rows.values() for row in loaded.rows]
+    assert len(rows) == 3 and pairs.count(("old fish", "new fish")) == 1
+    assert len(pairs) == len(set(pairs)) == 21
 
 
-def test_a_split_of_repeated_songs_is_refused_for_that():
-    with pytest.raises(UserError, match=r"^data\.validation: its 1 songs are all repeated: each stands twice"):
+def test_a_split_with_only_repeated_songs_is_refused():
+    message = r"^data\.validation: its 1 songs are all repeated: each is already in this split or in an earlier one"
+    with pytest.raises(UserError, match=message):
         find_task("lyrics")(settings()).prepare_rows({"train": Rows([song(FISH)] * 10)})
 
 
 def test_the_training_lines_are_those_of_train():
     task = find_task("lyrics")(settings())
     rows = task.prepare_rows({"train": Rows([song(FISH)]), "validation": Rows([song(BIRDS)]), "test": Rows([song(BIRDS[::-1])])})
-    assert task.originals == FISH
-    assert [len(found) for found in rows.values()] == [3, 3, 3]
+    assert task.training_lines == FISH
+    assert [len(loaded) for loaded in rows.values()] == [3, 3, 3]
 
 
-def test_noise_is_fresh_reproducible_and_in_training_alone(tmp_path):
-    task, data = task_with(tmp_path, songs=THREE)
+def test_noise_is_new_each_time_reproducible_and_only_in_training(tmp_path):
+    task, data = make_task(tmp_path, songs=FISH_AND_BIRDS)
 
     def inputs(split, seed):
         return task.collate_fn(data[split], np.arange(6), np.random.default_rng(seed))["input_ids"]
@@ -92,22 +93,22 @@ def test_noise_is_fresh_reproducible_and_in_training_alone(tmp_path):
 
 
 def test_the_rate_of_noise_over_epochs(tmp_path):
-    task, data = task_with(tmp_path, songs=THREE)
+    task, data = make_task(tmp_path, songs=FISH_AND_BIRDS)
     words = sum(len(line.split()) for line in FISH[:3] + BIRDS[:3])
     masked = [(task.collate_fn(data["train"], np.arange(6), np.random.default_rng(epoch))["input_ids"]
                == task.tokenizer.mask_token_id).sum() for epoch in range(300)]  # fmt: skip
     assert np.mean(masked) / words == pytest.approx(0.25, abs=0.01)
 
 
-def test_noise_0_leaves_the_words_alone(tmp_path):
-    task, data = task_with(tmp_path, "task.noise=0", songs=THREE)
+def test_noise_0_masks_nothing(tmp_path):
+    task, data = make_task(tmp_path, "task.noise=0", songs=FISH_AND_BIRDS)
     ids = task.collate_fn(data["train"], np.arange(6), np.random.default_rng(0))["input_ids"]
     assert not (ids == task.tokenizer.mask_token_id).any()
     assert task.fast_tokenizer.decode(ids[0]) == FISH[0]
 
 
 def test_targets_are_the_next_lines_without_noise(tmp_path):
-    task, data = task_with(tmp_path, songs=THREE)
+    task, data = make_task(tmp_path, songs=FISH_AND_BIRDS)
     batch = task.collate_fn(data["train"], np.array([2, 0]), np.random.default_rng(0))
     texts = [task.fast_tokenizer.decode([i for i in row if i >= 0]) for row in batch["labels"]]
     assert texts == [FISH[3], FISH[1]]
@@ -115,22 +116,22 @@ def test_targets_are_the_next_lines_without_noise(tmp_path):
 
 def test_a_long_source_is_cut_before_its_end_token_with_and_without_noise(tmp_path):
     for noise in (0, 0.25):
-        task, data = task_with(tmp_path, "task.max_source_length=5", f"task.noise={noise}", songs=THREE)
+        task, data = make_task(tmp_path, "task.max_source_length=5", f"task.noise={noise}", songs=FISH_AND_BIRDS)
         ids = task.collate_fn(data["train"], np.arange(6), np.random.default_rng(0))["input_ids"]
         assert ids.shape == (6, 5)
         assert (ids[:, -1] == task.tokenizer.sep_token_id).all()
         assert data["train"].info["truncated_source"] == 6
 
 
-def test_several_lines_of_context_are_joined_by_a_token_of_their_own(tmp_path):
-    task, data = task_with(tmp_path, "task.context_lines=3", "task.noise=0", songs=THREE)
+def test_several_lines_of_context_are_joined_by_a_separator_token(tmp_path):
+    task, data = make_task(tmp_path, "task.context_lines=3", "task.noise=0", songs=FISH_AND_BIRDS)
     separator = task.fast_tokenizer.token_to_id("<line>")
     assert separator is not None
     ids = task.collate_fn(data["train"], np.arange(6), np.random.default_rng(0))["input_ids"]
     assert (ids == separator).sum(axis=1).tolist() == [0, 1, 2, 0, 1, 2]
     assert data["train"].rows[2]["source"] == "<line>".join(FISH[:3])
     assert task.model.bart.shared.weight.shape[0] == len(task.tokenizer) == separator + 1
-    single, _ = task_with(tmp_path / "single", songs=THREE)
+    single, _ = make_task(tmp_path / "single", songs=FISH_AND_BIRDS)
     assert single.fast_tokenizer.token_to_id("<line>") is None
 
 
@@ -139,10 +140,11 @@ GENRES = {"train": [song(FISH, genre="Rap"), song(BIRDS, genre="Hip  Hop", artis
 GENRES["validation"] = GENRES["train"]
 
 
-def test_only_one_genre_or_artist_or_some(tmp_path):
-    def sources(*more):
-        task = find_task("lyrics")(settings(*more))
-        return {row["source"] for row in task.prepare_rows({split: Rows(found) for split, found in GENRES.items()})["train"].rows}
+def test_only_takes_one_genre_or_artist_or_several(tmp_path):
+    def sources(*overrides):
+        task = find_task("lyrics")(settings(*overrides))
+        rows = task.prepare_rows({split: Rows(split_songs) for split, split_songs in GENRES.items()})
+        return {row["source"] for row in rows["train"].rows}
 
     assert sources("task.only=rap") == set(FISH[:3])
     assert sources("task.only=[HIP HOP, punk]") == {*BIRDS[:3], "a b"}
@@ -155,26 +157,26 @@ def test_only_one_genre_or_artist_or_some(tmp_path):
 
 
 def test_the_genre_as_a_prefix_token(tmp_path):
-    task, data = task_with(tmp_path, "task.prefix=true", songs=GENRES)
+    task, data = make_task(tmp_path, "task.prefix=true", songs=GENRES)
     tokens = {name: task.fast_tokenizer.token_to_id(f"<style:{name}>") for name in ("rap", "hip-hop", "punk")}
     ids = task.collate_fn(data["train"], np.arange(7), np.random.default_rng(0))["input_ids"]
     assert ids[:, 1].tolist() == [tokens["rap"]] * 3 + [tokens["hip-hop"]] * 3 + [tokens["punk"]]
     masks = [task.collate_fn(data["train"], np.arange(7), np.random.default_rng(i))["input_ids"][:, 1] for i in range(20)]
-    assert all((one == masks[0]).all() for one in masks)  # the prefix is never masked
+    assert all((row == masks[0]).all() for row in masks)  # the prefix is never masked
     assert task.fast_tokenizer.decode(ids[6]) == "a b" or "d" not in task.fast_tokenizer.decode(ids[6])
 
 
-def test_songs_without_a_genre_are_refused_where_one_is_needed():
+def test_songs_without_a_genre_are_refused_if_one_is_needed():
     songs = {"train": Rows([song(FISH, genre="rap"), song(BIRDS)])}
-    with pytest.raises(UserError, match=r"data\.train: 1 of 2 songs have no genre, which task\.only and task\.prefix go by"):
+    with pytest.raises(UserError, match=r"data\.train: 1 of 2 songs have no genre, which task\.only and task\.prefix need"):
         find_task("lyrics")(settings("task.prefix=true")).prepare_rows(songs)
     with pytest.raises(UserError, match=r"data\.train: 2 of 2 songs have no artist"):
         find_task("lyrics")(settings("task.only=rap", "task.style=artist")).prepare_rows(songs)
 
 
 # ---------------------------------------------------------------------------------------------------- figures
-def test_figures_of_given_lines(tmp_path):
-    task, data = task_with(tmp_path, songs=THREE)
+def test_figures_of_generated_lines(tmp_path):
+    task, data = make_task(tmp_path, songs=FISH_AND_BIRDS)
     rows = data["validation"].rows[:2]
     scores = task.score(["what a sight", FISH[2].upper()], rows)
     metrics = scores.metrics
@@ -185,8 +187,8 @@ def test_figures_of_given_lines(tmp_path):
     assert (second["nearest_training_line"], second["originality"], second["exact_copy"]) == (FISH[2], 0.0, True)
 
 
-def test_rhyme_is_with_the_line_before_and_not_with_the_first_of_the_context(tmp_path):
-    task, _ = task_with(tmp_path, "task.context_lines=2", songs=THREE)
+def test_rhyme_is_with_the_last_line_of_the_context(tmp_path):
+    task, _ = make_task(tmp_path, "task.context_lines=2", songs=FISH_AND_BIRDS)
     sources = {"in the night<line>on the sea": "a light", "on the sea<line>in the night": "me"}
     rows = [{"source": source, "target": target} for source, target in sources.items()]
     scores = task.score(["a fight", "a fight"], rows)
@@ -194,8 +196,8 @@ def test_rhyme_is_with_the_line_before_and_not_with_the_first_of_the_context(tmp
     assert (scores.metrics["rhyme"], scores.metrics["rhyme_of_real_lines"]) == (50.0, 0.0)
 
 
-def test_evaluation_is_without_noise_also_of_train_and_its_perplexity_is_of_a_token(tmp_path):
-    task, data = task_with(tmp_path, "task.noise=0.9", "task.generated_lines=1", "generation.num_beams=1", songs=THREE)
+def test_evaluation_has_no_noise_even_on_train_and_perplexity_is_per_token(tmp_path):
+    task, data = make_task(tmp_path, "task.noise=0.9", "task.generated_lines=1", "generation.num_beams=1", songs=FISH_AND_BIRDS)
     train, validation = (evaluate(task, data[split], "").metrics for split in ("train", "validation"))
     assert train["loss"] == validation["loss"]
     batch = task.collate_fn(data["validation"], np.arange(6), np.random.default_rng(0))
@@ -205,7 +207,7 @@ def test_evaluation_is_without_noise_also_of_train_and_its_perplexity_is_of_a_to
 
 
 def test_baselines(tmp_path):
-    task, data = task_with(tmp_path, songs=THREE)
+    task, data = make_task(tmp_path, songs=FISH_AND_BIRDS)
     baselines = task.baselines(data["validation"], data["train"])
     assert list(baselines) == ["random line", "line copied"]
     random_line, copied = baselines.values()

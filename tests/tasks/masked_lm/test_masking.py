@@ -61,7 +61,7 @@ def test_labels_are_what_stood_there_and_nothing_else_changes(words, many):
 
 
 def test_special_tokens_are_never_chosen_nor_put_in(words, many):
-    seen, labels = draw(words, many, rate=0.9, to_mask=0.0, to_random=1.0)
+    seen, labels = draw(words, many, rate=0.9, mask_share=0.0, random_share=1.0)
     assert (labels[np.isin(many, SPECIAL)] == IGNORE_INDEX).all()
     assert not np.isin(seen[labels != IGNORE_INDEX], SPECIAL).any()
     assert set(np.unique(seen[labels != IGNORE_INDEX])) == set(range(5, 15))  # and every ordinary one is

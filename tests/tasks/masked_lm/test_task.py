@@ -158,7 +158,7 @@ def test_the_rates_of_the_tutorial(make):
     """15 % of the tokens with 80/10/10, 20 % of the words with the mask token alone, unless the options say otherwise."""
     def settings(*more):
         masking = make(*more).masking
-        return masking.rate, masking.to_mask, masking.to_random
+        return masking.rate, masking.mask_share, masking.random_share
 
     assert settings() == (0.15, 0.8, 0.1)
     assert settings("task.masking=whole_word") == (0.2, 1.0, 0.0)
@@ -253,7 +253,7 @@ def test_fill_several_masks(make):
 
 
 def test_a_text_without_a_mask_is_refused(make):
-    with pytest.raises(UserError, match=r"'the film' holds no \[MASK\]"):
+    with pytest.raises(UserError, match=r"'the film' has no \[MASK\]"):
         make().fill(["the film"], 3, "")
 
 

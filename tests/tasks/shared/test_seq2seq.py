@@ -1,4 +1,4 @@
-"""The label shift, to the very ids, for both kinds of BART; the loss against PaddleNLP's own logits."""
+"""Batches of both kinds of BART, id by id; the loss against PaddleNLP's own logits; the tied head."""
 
 import json
 
@@ -79,18 +79,18 @@ def test_chinese_ids_exactly(chinese):
 def test_english_ids_exactly(english):
     _, batch = batch_of(english, ("ab a", "ab"), ("c", "a b c"))
     assert batch["input_ids"].tolist() == [[0, 9, 8, 2], [0, 6, 2, 1]]
-    assert batch["labels"].tolist() == [[0, 9, 2, -100, -100, -100], [0, 4, 7, 5, 7, 2]]  # the second is cut, its end kept
+    assert batch["labels"].tolist() == [[0, 9, 2, -100, -100, -100], [0, 4, 7, 5, 7, 2]]  # the second is cut; its end stays
     assert batch["decoder_input_ids"].tolist() == [[2, 0, 9, 2, 1, 1], [2, 0, 4, 7, 5, 7]]
 
 
-def test_padding_is_a_target_only_when_asked(chinese):
+def test_padding_is_a_target_only_with_the_option(chinese):
     chinese.options = chinese.options.model_copy(update={"ignore_pad_token_for_loss": False})
     _, batch = batch_of(chinese, ("今天北京晴朗", "北京晴"), ("天", "天"))
     assert batch["labels"].tolist() == [[101, 106, 107, 108, 102], [101, 105, 102, 0, 0]]
     assert chinese.count_targets(batch) == 10
 
 
-def test_a_cut_target_keeps_its_end(chinese):
+def test_a_cut_target_keeps_its_end_token(chinese):
     dataset, batch = batch_of(chinese, ("今天北京晴朗今天北京晴朗", "今天北京晴朗"))
     assert batch["labels"].tolist() == [[101, 104, 105, 106, 107, 102]]
     assert len(batch["input_ids"][0]) == 12
@@ -122,14 +122,14 @@ def test_the_loss_is_the_cross_entropy_of_the_models_own_logits(chinese):
 def test_a_row_has_the_same_loss_alone_and_padded(chinese):
     together, _ = batch_of(chinese, ("今天北京晴朗", "北京晴"), ("天", "天"))
     alone = [batch_of(chinese, pair)[0] for pair in (("今天北京晴朗", "北京晴"), ("天", "天"))]
-    total = sum(run_eval_steps(chinese, one, "").loss * count for one, count in zip(alone, (5, 3), strict=True))
+    total = sum(run_eval_steps(chinese, dataset, "").loss * count for dataset, count in zip(alone, (5, 3), strict=True))
     assert run_eval_steps(chinese, together, "").loss * 8 == pytest.approx(total, rel=1e-5)
 
 
 def test_the_head_is_tied_and_stays_tied_through_save_and_load(chinese, tmp_path):
     assert chinese.model.lm_head_weight is chinese.model.bart.shared.weight
     chinese.bundle.save(tmp_path / "saved")
-    plain = BartForConditionalGeneration.from_pretrained(str(tmp_path / "saved"))  # what a user without us loads
+    plain = BartForConditionalGeneration.from_pretrained(str(tmp_path / "saved"))  # without our classes
     assert (plain.lm_head_weight == chinese.model.bart.shared.weight).all()
     again = reload_bundle("seq2seq", tmp_path / "saved")
     assert again.model.lm_head_weight is again.model.bart.shared.weight
@@ -137,18 +137,18 @@ def test_the_head_is_tied_and_stays_tied_through_save_and_load(chinese, tmp_path
     assert ids == [101, 104, 105, 106, 107, 102]
 
 
-def test_a_head_trained_apart_is_not_thrown_away(chinese, tmp_path):
+def test_an_untied_head_is_kept(chinese, tmp_path):
     model = tiny_bart(110, pad_token_id=0, bos_token_id=101, eos_token_id=102, decoder_start_token_id=102)
     model._parameters["lm_head_weight"] = paddle.create_parameter([110, 16], "float32")
-    apart = model.lm_head_weight.numpy()
+    head = model.lm_head_weight.numpy()
     chinese.bundle.model = model
-    chinese.bundle.save(tmp_path / "apart")
-    again = reload_bundle("seq2seq", tmp_path / "apart").model
+    chinese.bundle.save(tmp_path / "untied")
+    again = reload_bundle("seq2seq", tmp_path / "untied").model
     assert again.lm_head_weight is not again.bart.shared.weight
-    assert (again.lm_head_weight.numpy() == apart).all()
+    assert (again.lm_head_weight.numpy() == head).all()
 
 
-def test_chinese_is_joined_and_english_left_alone():
+def test_join_chinese_leaves_english_alone():
     assert join_chinese("北 京 晴 ， 25 度 good day") == "北京晴，25度good day"
     assert join_chinese("good day , sir") == "good day , sir"
 

@@ -1,0 +1,58 @@
+"""Select the songs of a split by genre or artist, as task.only and task.prefix ask."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+
+from paddle_ft.data.rows import Rows
+from paddle_ft.system.errors import UserError
+from paddle_ft.tasks.lyrics.pairs import prefix_token
+
+
+def select_songs(rows: Rows, split: str, options) -> list[dict[str, str]]:
+    """Return the songs to use.
+
+    Args:
+        rows: the songs as read.
+        split: its name, for error messages.
+        options: the lyrics task's options; only, prefix and style are used.
+
+    Returns:
+        {"lyrics", "prefix"} of each song. The prefix is "" unless task.prefix is set.
+
+    Raises:
+        UserError: songs have no genre (or artist) although it is needed, or no song has the one asked for.
+    """
+    style = options.style
+    if not (options.only or options.prefix):
+        return [{"lyrics": row["lyrics"], "prefix": ""} for row in rows.rows]
+    styles = [_normalize(row.get(style) or "") for row in rows.rows]
+    counts = Counter(styles)
+    without_style = counts.pop("", 0)
+    if not counts or (options.prefix and without_style):
+        raise UserError(
+            f"data.{split}: {without_style} of {len(rows):,} songs have no {style}, which task.only and task.prefix need. Map"
+            f" it with data.columns={{{style}: COLUMN}}; for .txt files it is the folder they are in."
+        )
+    only = [options.only] if isinstance(options.only, str) else options.only
+    wanted = [_normalize(name) for name in only or counts]
+    for name in wanted:
+        if name not in counts:
+            raise UserError(_describe_missing_style(name, style, split, counts))
+    return [
+        {"lyrics": row["lyrics"], "prefix": prefix_token(name) if options.prefix else ""}
+        for row, name in zip(rows.rows, styles, strict=True)
+        if name in wanted
+    ]
+
+
+def _describe_missing_style(name: str, style: str, split: str, counts: Counter) -> str:
+    similar = difflib.get_close_matches(name, counts, n=1)
+    hint = f" Did you mean {similar[0]}?" if similar else ""
+    known = ", ".join(f"{known} ({count:,})" for known, count in counts.most_common(20))
+    return f"task.only: no song of {split} has the {style} {name!r}.{hint} There is {known}."
+
+
+def _normalize(style: str) -> str:
+    return " ".join(style.lower().split())
