@@ -34,28 +34,28 @@ def write(path, rows):
     return path
 
 
-def overrides(folder, rows=ROWS, model="distilbert", *more):
+def overrides(folder, rows=ROWS, model="distilbert", *settings):
     data = write(folder / "rows.jsonl", rows)
     return [
         f"output_dir={folder / 'run'}", "device=cpu", "model.pretrained=null", f"model.config={{model_type: {model}, {SIZES}}}",
         "model.new_vocabulary=120", "data.source=null", "data.columns={}", f"data.train={data}", f"data.validation={data}",
         f"data.test={data}", "data.cache=false", "task.labels=null", "task.round_labels=false", "task.max_text_length=24",
         "train.train_batch_size=4", "train.learning_rate=0.003", "train.num_train_epochs=2", "train.logging_steps=1",
-        "eval.bootstrap_samples=100", *more,
+        "eval.bootstrap_samples=100", *settings,
     ]  # fmt: skip
 
 
-def make(folder, rows=ROWS, model="distilbert", *more):
-    """A task with its model, and its training data encoded."""
-    config = load_config("distilbert_sst2", overrides(folder, rows, model, *more))
+def make(folder, rows=ROWS, model="distilbert", *settings):
+    """Return a task with its model, and its encoded training data."""
+    config = load_config("distilbert_sst2", overrides(folder, rows, model, *settings))
     task = find_task("classification")(config)
     paddle.seed(1)
     give_model(task, folder / "tokenizer", Rows(rows))
     return task, task.encode(Rows(rows), "train")
 
 
-def train(folder, rows=ROWS, model="distilbert", *more):
-    return session.train(load_config("distilbert_sst2", overrides(folder, rows, model, *more)))
+def train(folder, rows=ROWS, model="distilbert", *settings):
+    return session.train(load_config("distilbert_sst2", overrides(folder, rows, model, *settings)))
 
 
 # ---------------------------------------------------------------------------------------------------- features
@@ -79,7 +79,7 @@ def test_padding_and_the_end_of_a_pair(tmp_path):
     assert batch["input_ids"][1].tolist()[4:] == [0] * 7
 
 
-def test_token_types_only_where_the_model_has_them(tmp_path):
+def test_token_types_only_if_the_model_takes_them(tmp_path):
     task, dataset = make(tmp_path, PAIRS, "distilbert")
     assert "token_type_ids" not in task.collate_fn(dataset, np.array([0]), None)
     (tmp_path / "b").mkdir()
@@ -112,7 +112,7 @@ def test_rows_with_and_without_a_pair_do_not_mix(tmp_path):
         make(tmp_path, [*ROWS[:2], {**PAIRS[0], "label": "pos"}, ROWS[3]])
 
 
-def test_lengths_group_batches(tmp_path):
+def test_lengths_are_those_of_the_encoded_rows(tmp_path):
     _, dataset = make(tmp_path, PAIRS, "bert")
     assert dataset.lengths.tolist() == [len(dataset.columns["text"][i]) for i in range(4)]
     assert dataset.lengths[0] == 3 + 4 + 4
@@ -133,7 +133,7 @@ def test_max_text_length_must_fit_the_model(tmp_path):
 
 
 # ---------------------------------------------------------------------------------------------------- loss
-def test_class_weights_weigh_the_training_rows(tmp_path):
+def test_class_weights_apply_to_the_training_rows_only(tmp_path):
     task, dataset = make(tmp_path, [*ROWS, ROWS[0], ROWS[1]], "distilbert", "task.class_weights=balanced")
     batch = task.collate_fn(dataset, np.array([0, 5]), None)
     assert batch["weight"].tolist() == pytest.approx([8 / (2 * 5), 8 / (2 * 3)])
@@ -141,7 +141,7 @@ def test_class_weights_weigh_the_training_rows(tmp_path):
         assert task.encode(Rows([*ROWS, ROWS[0], ROWS[1]]), split).columns["weight"].tolist() == [1] * 8
 
 
-def test_the_baseline_is_the_commonest_class_of_the_training_rows(tmp_path):
+def test_the_baseline_is_the_most_frequent_class_of_the_training_rows(tmp_path):
     task, train_set = make(tmp_path, [*ROWS, ROWS[0]])
     mostly_neg = task.encode(Rows([*ROWS[3:], ROWS[0]]), "test")
     ((name, scores),) = task.baselines(mostly_neg, train_set).items()
@@ -159,7 +159,7 @@ def test_padding_to_a_multiple(tmp_path):
     assert batch["token_type_ids"].tolist() == [[0] * 6 + [1] * 5 + [0] * 5] * 2
     assert (batch["input_ids"][:, 11:] == 0).all()
     task, dataset = make(tmp_path, PAIRS, "roberta", "train.pad_to_multiple_of=64")
-    # 32 positions, counted from the id of the padding on
+    # 32 positions, of which RoBERTa does not use those up to the padding id
     assert task.collate_fn(dataset, np.array([0]), None)["input_ids"].shape == (1, 31)
     assert np.isfinite(task.probabilities(dataset, "")).all()
 
@@ -239,9 +239,9 @@ def test_predict_takes_pairs(tmp_path):
     run = train(tmp_path, PAIRS, "bert", "train.num_train_epochs=40", "train.logging_steps=50")
     rows = [{name: row[name] for name in ("text", "text_pair")} for row in PAIRS]
     inference.predict(str(run.path), str(write(tmp_path / "in.jsonl", rows)), str(tmp_path / "out.jsonl"), [])
-    got = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-    assert [(row["text"], row["text_pair"]) for row in got] == [(row["text"], row["text_pair"]) for row in PAIRS]
-    assert [row["prediction"] for row in got] == [row["label"] for row in PAIRS]
+    predicted = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [(row["text"], row["text_pair"]) for row in predicted] == [(row["text"], row["text_pair"]) for row in PAIRS]
+    assert [row["prediction"] for row in predicted] == [row["label"] for row in PAIRS]
     write(tmp_path / "bad.jsonl", [{"text": "a", "text_pair": ["b"]}])
     with pytest.raises(UserError, match="--input .*bad.jsonl:1: text_pair is a list, not text"):
         inference.predict(str(run.path), str(tmp_path / "bad.jsonl"), "-", [])
@@ -273,10 +273,10 @@ def test_the_lstm_head_is_saved_and_loaded(tmp_path):
 
 
 # ---------------------------------------------------------------------------------------------------- checkpoints
-def test_a_checkpoints_head_is_kept_for_its_own_classes_only(finished, tmp_path):
-    def head(*more):
+def test_a_checkpoints_head_is_kept_only_for_the_same_classes(finished, tmp_path):
+    def head(*overrides):
         (tmp_path / "x").mkdir(exist_ok=True)
-        settings = ["model.config=null", f"model.pretrained={finished / 'best'}", "model.new_vocabulary=null", *more]
+        settings = ["model.config=null", f"model.pretrained={finished / 'best'}", "model.new_vocabulary=null", *overrides]
         task, _ = make(tmp_path / "x", rows, "distilbert", *settings)
         return task.model.classifier.weight.numpy(), task.model.distilbert.embeddings.word_embeddings.weight.numpy()
 
@@ -295,12 +295,12 @@ def test_a_checkpoints_head_is_kept_for_its_own_classes_only(finished, tmp_path)
 
 
 @pytest.mark.parametrize(("names", "kept"), [
-    (["LABEL_0", "LABEL_1"], True),  # what a checkpoint has whose labels were never named
+    (["LABEL_0", "LABEL_1"], True),  # the names in a checkpoint whose labels were never named
     (["LABEL_1", "LABEL_0"], False),
     (["LABEL_0", "pos"], False),
     (["no", "yes"], False),
 ])  # fmt: skip
-def test_a_checkpoints_head_without_names_is_kept_for_as_many_classes(finished, tmp_path, names, kept):
+def test_a_head_with_unnamed_classes_is_kept_for_the_same_number_of_classes(finished, tmp_path, names, kept):
     shutil.copytree(finished / "best", tmp_path / "start")
     config = json.loads((tmp_path / "start" / "config.json").read_text())
     config |= {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
@@ -312,8 +312,8 @@ def test_a_checkpoints_head_without_names_is_kept_for_as_many_classes(finished, 
     assert task.names == ["neg", "pos"]
 
 
-def test_a_checkpoint_of_another_task_gives_its_encoder(tmp_path):
-    """DistilBertForMaskedLM, as the adapted checkpoint of distilbert_imdb_mlm is."""
+def test_the_encoder_of_another_tasks_checkpoint_is_used(tmp_path):
+    """The checkpoint is a DistilBertForMaskedLM, like the adapted one of distilbert_imdb_mlm."""
     from paddlenlp.transformers import DistilBertConfig, DistilBertForMaskedLM
 
     task, _ = make(tmp_path)
