@@ -33,7 +33,7 @@ class Options(TaskOptions):
     )
     last_chunk: Literal["drop", "pad"] = Field("drop", description="what to do with the shorter last block")
     train_chunks: int | None = Field(None, ge=1, description="train on this many blocks, drawn once with a fixed seed (null: all)")
-    eval_chunks: int | None = Field(None, ge=1, description="blocks of validation and of test, drawn likewise (null: all)")
+    eval_chunks: int | None = Field(None, ge=1, description="blocks used of validation and of test, drawn the same way (null: all)")
     masking: Literal["token", "whole_word"] = Field(
         "token", description="what is chosen for prediction: single tokens, or words with all their pieces"
     )

@@ -1,4 +1,4 @@
-"""Each recipe's --sample run as a user starts it: it must rise clearly over the majority baseline."""
+"""The --sample run of each recipe, as a user starts it, must be clearly better than the majority baseline."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from paddle_ft.training import run as session
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["distilbert_sst2", "bert_sst2", "distilbert_qqp", "distilbert_imdb_cls"])
-def test_the_sample_rises_over_the_baseline(recipe, tmp_path):
+def test_the_sample_beats_the_baseline(recipe, tmp_path):
     config = load_config(recipe, [f"output_dir={tmp_path / 'run'}"], sample=True)
     results = session.train(config).results()
     for split in ("validation", "test"):

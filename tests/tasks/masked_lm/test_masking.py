@@ -1,4 +1,4 @@
-"""Masking: the rates over many tokens, the whole-word property on every word, and what is never masked."""
+"""Masking: the rates over many tokens, whole words, and what is never masked."""
 
 import numpy as np
 import pytest
@@ -12,19 +12,19 @@ PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "play", "##ing", "##s", 
 SPECIAL = [0, 1, 2, 3, 4]
 
 
-def vocabulary(folder, extra=""):
+def build_vocabulary(folder, extra=""):
     (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in [*PIECES, *extra]), encoding="utf-8")
     return Vocabulary(fast_tokenizer(folder), SPECIAL, mask_id=4)
 
 
 @pytest.fixture(scope="module")
 def words(tmp_path_factory):
-    return vocabulary(tmp_path_factory.mktemp("words"))
+    return build_vocabulary(tmp_path_factory.mktemp("words"))
 
 
 @pytest.fixture(scope="module")
 def many(words):
-    """400 rows of 128: ordinary tokens, with [CLS], [SEP], [UNK] and padding among them."""
+    """Return 400 rows of 128 ids: ordinary tokens mixed with [CLS], [SEP], [UNK] and padding."""
     rng = np.random.default_rng(0)
     return rng.choice([5, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0, 1, 2, 3], (400, 128))
 
@@ -33,8 +33,8 @@ def draw(words, ids, starts=None, seed=1, **settings):
     return Masking(words, **{"rate": 0.15, **settings})(ids, starts, np.random.default_rng(seed))
 
 
-def near(share, expected, n):
-    """Within four standard deviations of a binomial share."""
+def is_near(share, expected, n):
+    """Return whether a binomial share is within four standard deviations of what is expected."""
     return abs(share - expected) < 4 * (expected * (1 - expected) / n) ** 0.5
 
 
@@ -45,37 +45,37 @@ def test_the_rates(words, many):
     assert near(chosen.sum() / ordinary.sum(), 0.15, ordinary.sum())
     n = chosen.sum()
     masked = seen[chosen] == 4
-    assert near(masked.mean(), 0.8, n)
+    assert is_near(masked.mean(), 0.8, n)
     changed = ~masked & (seen[chosen] != many[chosen])
     kept = seen[chosen] == many[chosen]
-    again = 1 / 10  # of ten ordinary tokens a random one is the same again
-    assert near(changed.mean(), 0.1 * (1 - again), n)
-    assert near(kept.mean(), 0.1 + 0.1 * again, n)
+    same = 1 / 10  # the chance that a random one of ten ordinary tokens is the same token
+    assert is_near(changed.mean(), 0.1 * (1 - same), n)
+    assert is_near(kept.mean(), 0.1 + 0.1 * same, n)
 
 
-def test_labels_are_what_stood_there_and_nothing_else_changes(words, many):
+def test_labels_are_the_original_tokens_and_nothing_else_changes(words, many):
     seen, labels = draw(words, many)
     chosen = labels != IGNORE_INDEX
     assert (labels[chosen] == many[chosen]).all()
     assert (seen[~chosen] == many[~chosen]).all()
 
 
-def test_special_tokens_are_never_chosen_nor_put_in(words, many):
+def test_special_tokens_are_never_chosen_and_never_inserted(words, many):
     seen, labels = draw(words, many, rate=0.9, mask_share=0.0, random_share=1.0)
     assert (labels[np.isin(many, SPECIAL)] == IGNORE_INDEX).all()
     assert not np.isin(seen[labels != IGNORE_INDEX], SPECIAL).any()
     assert set(np.unique(seen[labels != IGNORE_INDEX])) == set(range(5, 15))  # and every ordinary one is
 
 
-def test_every_epoch_draws_anew_and_the_seed_repeats_it(words, many):
+def test_masks_differ_between_seeds_and_repeat_with_the_same_seed(words, many):
     first, second, again = (draw(words, many, seed=seed)[1] for seed in (1, 2, 1))
     assert (first == again).all()
     both = ((first != IGNORE_INDEX) & (second != IGNORE_INDEX)).sum() / (first != IGNORE_INDEX).sum()
     assert near(both, 0.15, (first != IGNORE_INDEX).sum())
 
 
-def groups(starts):
-    """Numbers of the words of a row."""
+def word_numbers(starts):
+    """Return for each token of a row the number of its word."""
     return np.cumsum(starts)
 
 
@@ -84,18 +84,18 @@ def test_words_are_chosen_whole_or_not_at_all(words, many):
     _, labels = draw(words, many, starts, rate=0.2)
     chosen_words = all_words = 0
     for ids, start, label in zip(many, starts, labels, strict=True):
-        number = groups(start)
+        number = word_numbers(start)
         for word in np.unique(number):
             ordinary = ~np.isin(ids[number == word], SPECIAL)
             chosen = (label[number == word] != IGNORE_INDEX)[ordinary]
             assert chosen.all() or not chosen.any()
             all_words += bool(ordinary.any())
             chosen_words += bool(chosen.any())
-    assert near(chosen_words / all_words, 0.2, all_words)
+    assert is_near(chosen_words / all_words, 0.2, all_words)
 
 
-def test_single_tokens_do_split_words(words, many):
-    """The test above would pass on anything if this one did not."""
+def test_masking_single_tokens_splits_words(words, many):
+    """Without this, the test above could pass although no word ever gets split."""
     starts = words.word_starts(many.reshape(-1), False, "").reshape(many.shape)
     _, labels = draw(words, many, rate=0.2)
     pieces = np.flatnonzero(~starts[:, 1:].reshape(-1))
@@ -118,7 +118,7 @@ def test_a_block_may_begin_inside_a_word(words):
 
 
 def test_chinese_words_by_jieba(tmp_path):
-    words = vocabulary(tmp_path, "今天北京大学的同上海")
+    words = build_vocabulary(tmp_path, "今天北京大学的同上海")
     text = "今天北京大学的film同上海"
     ids = np.array(fast_tokenizer(tmp_path).encode(text).ids)
     single = words.word_starts(ids, False, "")
@@ -136,7 +136,7 @@ def test_whole_words_need_word_pieces(tmp_path):
         words.word_starts(np.array([4]), False, "")
 
 
-def test_at_least_one_token_is_asked_for(words):
+def test_at_least_one_token_is_chosen(words):
     ids = np.array([[2, 8, 3]])
     for seed in range(30):
         assert draw(words, ids, None, seed, rate=0.01)[1].tolist() == [[IGNORE_INDEX, 8, IGNORE_INDEX]]

@@ -1,4 +1,4 @@
-"""Masked language modelling: blocks and masks by hand, the loss and the perplexity against PaddleNLP's own logits."""
+"""Masked language modelling: blocks, masks, loss and perplexity against PaddleNLP's own logits, a whole run."""
 
 import functools
 import math
@@ -28,7 +28,7 @@ def rows(*texts):
     return Rows([{"text": text} for text in texts])
 
 
-def ids(dataset):
+def block_ids(dataset):
     return [block.tolist() for block in dataset.columns["ids"]]
 
 
@@ -36,37 +36,38 @@ def test_texts_are_joined_whole_and_cut(make):
     """[CLS] the film [SEP] [CLS] playing . bad [SEP]: nothing is truncated, special tokens stay, the rest is dropped."""
     texts = rows("the film", "playing. bad")
     dataset = make().encode(texts, "train")
-    assert ids(dataset) == [[2, 8, 10, 3], [2, 5, 6, 14]]
+    assert block_ids(dataset) == [[2, 8, 10, 3], [2, 5, 6, 14]]
     assert dataset.info == {"rows": 2, "texts": 2, "tokens": 10, "bad_rows": 0}
     assert dataset.rows[1] == {"text": "[CLS] playing."}
-    assert ids(make("task.last_chunk=pad").encode(texts, "train")) == [[2, 8, 10, 3], [2, 5, 6, 14], [13, 3]]
+    assert block_ids(make("task.last_chunk=pad").encode(texts, "train")) == [[2, 8, 10, 3], [2, 5, 6, 14], [13, 3]]
 
 
 def test_a_text_longer_than_any_model_is_not_cut(make):
     dataset = make("task.last_chunk=pad").encode(rows("film " * 2000), "train")
-    assert sum(len(block) for block in ids(dataset)) == 2002
+    assert sum(len(block) for block in block_ids(dataset)) == 2002
 
 
 def test_subsamples(make):
     texts = rows(*["the film playing"] * 50)
     task = make("task.train_chunks=10", "task.eval_chunks=3")
     assert [len(task.encode(texts, split)) for split in ("train", "validation", "test")] == [10, 3, 3]
-    assert ids(task.encode(texts, "train")) == ids(make("task.train_chunks=10", "seed=9").encode(texts, "train"))
+    assert block_ids(task.encode(texts, "train")) == block_ids(make("task.train_chunks=10", "seed=9").encode(texts, "train"))
 
 
 def test_a_subsample_is_drawn_from_all_texts(make):
-    """A text a block, and no two alike: the seven bits of their numbers as words."""
-    texts = rows(*[" ".join("film" if number >> place & 1 else "play" for place in range(7)) for number in range(100)])
-    every = ids(make("task.chunk_size=9").encode(texts, "train"))
-    assert len(every) == len({tuple(block) for block in every}) == 100
-    chosen = [every.index(block) for block in ids(make("task.chunk_size=9", "task.train_chunks=10").encode(texts, "train"))]
+    """Each text is a block, and no two are the same: the words are the seven bits of the text's number."""
+    texts = rows(*[" ".join("film" if number >> bit & 1 else "play" for bit in range(7)) for number in range(100)])
+    all_blocks = block_ids(make("task.chunk_size=9").encode(texts, "train"))
+    assert len(all_blocks) == len({tuple(block) for block in all_blocks}) == 100
+    subsample = make("task.chunk_size=9", "task.train_chunks=10").encode(texts, "train")
+    chosen = [all_blocks.index(block) for block in block_ids(subsample)]
     assert chosen == sorted(chosen) and len(set(chosen)) == 10
     assert chosen[0] < 50 < chosen[-1] and chosen != list(range(chosen[0], chosen[0] + 10))
 
 
 def test_a_block_without_an_ordinary_token_is_left_out(make):
     texts = rows("[SEP] [SEP] [SEP] [SEP]", "the film playing")
-    assert [2, 3, 3, 3] not in ids(make().encode(texts, "train"))
+    assert [2, 3, 3, 3] not in block_ids(make().encode(texts, "train"))
 
 
 def test_too_little_text_is_refused(make):
@@ -79,45 +80,46 @@ def test_chunks_longer_than_the_model_are_refused(make):
         make("task.chunk_size=17").encode(rows("the"), "train")
 
 
-def test_training_masks_are_fresh_and_follow_the_generator(make):
+def test_training_masks_are_new_and_depend_on_the_generator(make):
     task = make()
     dataset = task.encode(rows(*["the film playing good bad."] * 40), "train")
-    everything = np.arange(len(dataset))
-    one, two, again = (task.collate_fn(dataset, everything, np.random.default_rng(seed)) for seed in (1, 2, 1))
-    assert one["positions"].tolist() == again["positions"].tolist() != two["positions"].tolist()
-    assert (one["input_ids"] == again["input_ids"]).all()
+    indices = np.arange(len(dataset))
+    first, second, repeated = (task.collate_fn(dataset, indices, np.random.default_rng(seed)) for seed in (1, 2, 1))
+    assert first["positions"].tolist() == repeated["positions"].tolist() != second["positions"].tolist()
+    assert (first["input_ids"] == repeated["input_ids"]).all()
 
 
 @pytest.fixture
-def take(make, tmp_path):
-    """Options -> (what each step's model sees, its loss) of a training of two blocks, alike, one a step, three epochs."""
+def train_steps(make, tmp_path):
+    """Return a function that trains on two equal blocks, one a step, for three epochs: settings -> (ids of each step, losses)."""
 
-    def steps(*more):
+    def steps(*settings):
         task = make("task.chunk_size=16", "task.mask_probability=0.5", "train.train_batch_size=1", "train.num_train_epochs=3",
-                    "train.learning_rate=0.01", *more)  # fmt: skip
+                    "train.learning_rate=0.01", *settings)  # fmt: skip
         dataset = task.encode(rows(*["play film the a good bad . play film the a good bad ."] * 2), "train")
         assert len(dataset) == 2 and (dataset.columns["ids"][0] == dataset.columns["ids"][1]).all()
         task.model.train()
         stepper = Stepper(task, dataset, RunDirectory(tmp_path), World())
         try:
-            done = [stepper.train_step(step)[0] for step in range(stepper.num_steps)]
+            results = [stepper.train_step(step)[0] for step in range(stepper.num_steps)]
         finally:
             stepper.close()
-        return [one.batches.batches[0]["input_ids"][0].tolist() for one in done], [float(one.loss) for one in done]
+        seen = [result.batches.batches[0]["input_ids"][0].tolist() for result in results]
+        return seen, [float(result.loss) for result in results]
 
     return steps
 
 
-def test_a_training_can_be_repeated_exactly_masks_and_losses(take):
-    seen, losses = take()
-    again, losses_again = take()
+def test_a_training_can_be_repeated_exactly(train_steps):
+    seen, losses = train_steps()
+    again, losses_again = train_steps()
     assert seen == again and losses == losses_again
-    other, losses_other = take("seed=9")
+    other, losses_other = train_steps("seed=9")
     assert seen != other and losses != losses_other
 
 
-def test_masks_of_a_training_are_fresh_in_each_batch_and_epoch(take):
-    seen, _ = take()
+def test_masks_of_a_training_are_new_in_each_batch_and_epoch(train_steps):
+    seen, _ = train_steps()
     assert len(seen) == 6
     assert len({tuple(row) for row in seen}) == 6
 
@@ -127,9 +129,9 @@ def test_padding_to_a_multiple_changes_no_mask(make):
     tasks = [make("task.last_chunk=pad", "task.chunk_size=5", f"train.pad_to_multiple_of={multiple}") for multiple in (1, 8)]
     for split in ("train", "validation"):
         sets = [task.encode(texts, split) for task in tasks]
-        every = np.arange(len(sets[0]))
-        batches = [task.collate_fn(dataset, every, np.random.default_rng(3)) for task, dataset in zip(tasks, sets, strict=True)]
-        assert batches[0]["input_ids"].shape == (len(every), 5) and batches[1]["input_ids"].shape == (len(every), 8)
+        indices = np.arange(len(sets[0]))
+        batches = [task.collate_fn(dataset, indices, np.random.default_rng(3)) for task, dataset in zip(tasks, sets, strict=True)]
+        assert batches[0]["input_ids"].shape == (len(indices), 5) and batches[1]["input_ids"].shape == (len(indices), 8)
         assert (batches[1]["input_ids"][:, :5] == batches[0]["input_ids"]).all()
         assert (batches[1]["input_ids"][:, 5:] == 0).all() and (batches[1]["attention_mask"][:, 5:] == 0).all()
         assert (batches[1]["target_ids"] == batches[0]["target_ids"]).all()
@@ -143,7 +145,7 @@ def test_padding_to_a_multiple_changes_no_mask(make):
     assert metrics[0]["tokens"] == metrics[1]["tokens"] and metrics[0]["loss"] == pytest.approx(metrics[1]["loss"], rel=1e-5)
 
 
-def test_evaluation_masks_are_fixed_whatever_seed_batch_and_order(make):
+def test_evaluation_masks_do_not_depend_on_seed_batch_or_order(make):
     texts = rows(*["the film playing good bad."] * 20)
     sets = [make(f"seed={seed}").encode(texts, "validation") for seed in (1, 2)]
     for name in ("seen", "labels"):
@@ -155,9 +157,9 @@ def test_evaluation_masks_are_fixed_whatever_seed_batch_and_order(make):
 
 
 def test_the_rates_of_the_tutorial(make):
-    """15 % of the tokens with 80/10/10, 20 % of the words with the mask token alone, unless the options say otherwise."""
-    def settings(*more):
-        masking = make(*more).masking
+    """The defaults are 15 % of the tokens with 80/10/10, or 20 % of the words, all replaced by the mask token."""
+    def settings(*overrides):
+        masking = make(*overrides).masking
         return masking.rate, masking.mask_share, masking.random_share
 
     assert settings() == (0.15, 0.8, 0.1)
@@ -165,7 +167,7 @@ def test_the_rates_of_the_tutorial(make):
     assert settings("task.mask_probability=0.4", "task.replacement=[0.5, 0.25, 0.25]") == (0.4, 0.5, 0.25)
 
 
-def test_whole_words_reach_the_batch(make):
+def test_a_batch_masks_whole_words(make):
     task = make("task.masking=whole_word", "task.mask_probability=0.5", "task.chunk_size=8")
     dataset = task.encode(rows(*["the filmmakers playing films."] * 30), "train")
     starts = np.array(dataset.columns["starts"])
@@ -193,7 +195,7 @@ def test_the_collated_batch(make):
 
 
 def test_loss_and_perplexity_are_those_of_the_models_own_logits(make):
-    """Blocks with different numbers of masks, so that a mean of means would differ."""
+    """Blocks have different numbers of masks, so that a mean of means would differ."""
     task = make("task.last_chunk=pad", "task.chunk_size=7", "task.mask_probability=0.5", "eval.eval_batch_size=2")
     dataset = task.encode(rows("the film playing good.", "bad", "a filmmaker"), "validation")
     total = count = 0
@@ -213,7 +215,7 @@ def test_loss_and_perplexity_are_those_of_the_models_own_logits(make):
     assert float(task.loss({k: paddle.to_tensor(v) for k, v in batch.items()})) == pytest.approx(total, rel=1e-5)
 
 
-def test_evaluating_the_training_split_fixes_its_masks_and_leaves_it_as_it_was(make):
+def test_evaluating_the_training_split_fixes_masks_without_changing_it(make):
     task = make()
     dataset = task.encode(rows(*["the film playing good bad."] * 20), "train")
     assert evaluate(task, dataset, "").metrics == evaluate(task, dataset, "").metrics
@@ -222,7 +224,7 @@ def test_evaluating_the_training_split_fixes_its_masks_and_leaves_it_as_it_was(m
 
 
 def test_the_unigram_baseline_by_hand(make):
-    """Training tokens: the x 4, film x 2; 15 entries with one added: 21. Special tokens do not count."""
+    """Training has `the` 4 times and `film` twice; adding one to each of 15 entries gives 21. Special tokens do not count."""
     task = make("task.mask_probability=0.99", "task.replacement=[1.0, 0.0, 0.0]")
     train = task.encode(rows("the the", "film film", "the the"), "train")
     dataset = task.encode(rows("the film"), "validation")
@@ -237,13 +239,13 @@ def test_fill_several_masks(make):
     task = make()
     paddle.seed(1)
     for parameter in task.model.parameters():
-        if parameter.ndim > 1:  # larger weights, for guesses that differ from place to place
+        if parameter.ndim > 1:  # larger weights, so that the guesses at the two masks differ
             parameter.set_value(paddle.randn(parameter.shape))
     (masks,) = task.fill(["the [MASK] film is [MASK] good"], 3, "")
     logits = task.model(paddle.to_tensor([[2, 8, 4, 10, 1, 4, 12, 3]]))[0]
     assert len(masks) == 2
-    for place, guesses in zip((2, 5), masks, strict=True):
-        probabilities = paddle.nn.functional.softmax(logits[place]).numpy()
+    for position, guesses in zip((2, 5), masks, strict=True):
+        probabilities = paddle.nn.functional.softmax(logits[position]).numpy()
         best = np.argsort(-probabilities)[:3]
         assert [token for token, _ in guesses] == [PIECES[i] for i in best]
         assert [p for _, p in guesses] == pytest.approx(probabilities[best].tolist(), rel=1e-5)
