@@ -33,10 +33,9 @@ REMEDIES = {
     "  export PIP_EXTRA_INDEX_URL=https://www.paddlepaddle.org.cn/packages/stable/cu126/\n"
     f"{AGAIN}",
     r"NewConnectionError|ConnectTimeout|ReadTimeout|ConnectionError|ConnectionResetError|ProxyError|SSLError|SSL:|"
-    r"from versions: none|name resolution|error sending request|tcp connect|timed out|[Ff]ailed to fetch":
-    "The package index could not be reached. Check the connection; behind a proxy set HTTPS_PROXY; PIP_INDEX_URL names a"
-    " mirror (uv gets it too)."
-    f" {AGAIN}",
+    r"from versions: none|name resolution|error sending request|tcp connect|timed out|[Ff]ailed to fetch": "The package index"
+    " could not be reached. Check the connection; behind a proxy set HTTPS_PROXY; PIP_INDEX_URL names a mirror (uv gets it"
+    f" too). {AGAIN}",
     r"ensurepip|No module named venv": "This Python cannot make environments. On Debian and Ubuntu: apt install python3-venv."
     " Or name another Python: make setup PYTHON=/path/to/python",
     r"No matching distribution|ResolutionImpossible|No solution found|not found in the package registry": "The package index"

@@ -39,7 +39,7 @@ def test_prompts_from_metadata_begin_as_training_texts_do(make, given, prompt):
 
 
 def test_metadata_the_run_does_not_know_is_refused(make):
-    with pytest.raises(UserError, match="--title: it was trained on texts alone. Train with task.metadata"):
+    with pytest.raises(UserError, match="--title does not fit this run: it was trained without metadata. Train with task.metadata"):
         make().prompt(asked(title="x"))
     with pytest.raises(UserError, match="--author: it knows genres, title"):
         make("task.metadata=[genres, title]").prompt(asked(author="x"))
@@ -54,7 +54,7 @@ def test_a_prompt_with_metadata_is_what_an_example_begins_with(make):
 @pytest.mark.parametrize("name", ["genre", "title"])
 @pytest.mark.parametrize("value", ["", "  "])
 def test_empty_metadata_are_refused(make, name, value):
-    with pytest.raises(UserError, match=f"--{name} is empty: leave it out, or give one"):
+    with pytest.raises(UserError, match=f"--{name} is empty: leave it out, or name one"):
         make("task.metadata=[genres, title]").prompt(asked(**{name: value}))
 
 

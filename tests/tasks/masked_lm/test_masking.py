@@ -42,7 +42,7 @@ def test_the_rates(words, many):
     seen, labels = draw(words, many)
     ordinary = ~np.isin(many, SPECIAL)
     chosen = labels != IGNORE_INDEX
-    assert near(chosen.sum() / ordinary.sum(), 0.15, ordinary.sum())
+    assert is_near(chosen.sum() / ordinary.sum(), 0.15, ordinary.sum())
     n = chosen.sum()
     masked = seen[chosen] == 4
     assert is_near(masked.mean(), 0.8, n)
@@ -71,7 +71,7 @@ def test_masks_differ_between_seeds_and_repeat_with_the_same_seed(words, many):
     first, second, again = (draw(words, many, seed=seed)[1] for seed in (1, 2, 1))
     assert (first == again).all()
     both = ((first != IGNORE_INDEX) & (second != IGNORE_INDEX)).sum() / (first != IGNORE_INDEX).sum()
-    assert near(both, 0.15, (first != IGNORE_INDEX).sum())
+    assert is_near(both, 0.15, (first != IGNORE_INDEX).sum())
 
 
 def word_numbers(starts):
