@@ -13,14 +13,15 @@ import sys
 import time
 from pathlib import Path
 
-from setup.progress import Progress
+from setup.progress import Progress, installed_names
 from setup.requirement_files import CPU, GPU, LOCKS, ROOT, recorded_digest, requirement_lines, requirements_digest
 
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 LOG = VENV / "setup.log"
 TAIL_LINES = 15
-CHATTER = ("WARNING: Retrying", "WARNING: Location")  # pip repeats these for every package; the message leaves them out
+# What pip repeats for every package. The message of a failure leaves it out.
+CHATTER = ("WARNING: Retrying", "WARNING: Location", "Requirement already satisfied", "Ignoring ")
 
 AGAIN = "Then run `make setup` again: it keeps what is already downloaded."
 # What to do, by a pattern in the output of pip or uv. The first that matches is shown.
@@ -32,8 +33,8 @@ REMEDIES = {
     "  export PIP_EXTRA_INDEX_URL=https://www.paddlepaddle.org.cn/packages/stable/cu126/\n"
     f"{AGAIN}",
     r"NewConnectionError|ConnectTimeout|ReadTimeout|ConnectionError|ConnectionResetError|ProxyError|SSLError|SSL:|"
-    r"name resolution|error sending request|tcp connect|timed out|[Ff]ailed to fetch": "The package index could not be reached."
-    " Check the connection; behind a proxy set HTTPS_PROXY; PIP_INDEX_URL names a mirror (uv gets it too)."
+    r"from versions: none|name resolution|error sending request|tcp connect|timed out|[Ff]ailed to fetch":
+    "The package index could not be reached. Check the connection; behind a proxy set HTTPS_PROXY; PIP_INDEX_URL names a mirror (uv gets it too)."
     f" {AGAIN}",
     r"ensurepip|No module named venv": "This Python cannot make environments. On Debian and Ubuntu: apt install python3-venv."
     " Or name another Python: make setup PYTHON=/path/to/python",
@@ -134,6 +135,10 @@ def install(uv: str | None, gpu: bool, lock: Path, progress: Progress) -> None:
         command = [uv, "pip", "install", "--python", PYTHON]
     name = "uv" if uv else "pip"
     command.append("--require-hashes")
+    if ("paddlepaddle" if gpu else "paddlepaddle-gpu") in installed_names(site_packages()):
+        # Both variants write into the same folder, so neither is left intact when the other goes.
+        uninstall = [PYTHON, "-m", "pip", "uninstall", "--yes", "paddlepaddle", "paddlepaddle-gpu"]
+        run(uninstall, progress, "removing the other variant of paddlepaddle", environment)
     run([*command, "-r", LOCKS / "build.lock"], progress, f"installing build tools with {name}", environment)
     progress.count_packages(applicable_pins(lock), site_packages())
     run([*command, "--no-build-isolation", "-r", lock], progress, f"installing packages with {name}", environment)

@@ -18,7 +18,7 @@ HELP = "trains a recipe, measures it, writes a report"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    from paddle_ft.config.load import recipe_names
+    from paddle_ft.config.recipes import recipe_names
 
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (
@@ -38,8 +38,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from paddle_ft.config.load import describe, load_config, recipe_names
-    from paddle_ft.data import source
+    from paddle_ft.config.describe import describe
+    from paddle_ft.config.load import load_config
+    from paddle_ft.config.recipes import recipe_names
+    from paddle_ft.data.load import check_local_files
 
     if options.config is None:
         raise UserError(f"--config is missing: name a recipe ({', '.join(recipe_names())}) or a YAML file.")
@@ -49,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     if options.print_config:
         print(describe(config), end="")
         return 0
-    source.check_local(config.data)
+    check_local_files(config.data)
     if options.devices is not None and launched_processes() == 1:
         from paddle_ft.training.distributed.launch import parse_devices
 

@@ -1,7 +1,8 @@
-"""The sections every recipe has: each field with its type, default, allowed range and one-line meaning.
+"""Sections of the configuration: each field with its type, default, allowed range and one-line meaning.
 
-The meanings are what `--print-config` and `--help` show. Sections that belong to one task (its own options, generation) are
-declared by the task's file in paddle_ft/tasks/.
+BaseConfig holds the sections that all recipes have. GenerationSection is added by the tasks that generate texts. The `task`
+section, and what else belongs to one task alone, is declared with that task in paddle_ft/tasks/. `--print-config` shows the
+meanings.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Section(BaseModel):
-    """Base of all sections: strict types (no "18" for 18, no true for 1) and no unknown keys."""
+    """Base of all sections: types are strict ("18" is not 18, true is not 1) and unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True, validate_default=False, allow_inf_nan=False)
 
 
 class LoRASection(Section):
-    """Low-rank adapters on the layers of the encoder and decoder; their other weights stay as they are."""
+    """Low-rank adapters on layers of the encoder and decoder; all other weights stay unchanged."""
 
     rank: int = Field(8, ge=1, description="rank of each adapter")
     alpha: int = Field(16, ge=1, description="an adapter's output is scaled by alpha / rank")
@@ -62,9 +63,9 @@ class ModelSection(Section):
     @model_validator(mode="after")
     def _one_origin(self):
         if (self.pretrained is None) == (self.config is None):
-            given = "neither is" if self.pretrained is None else "both are"
+            which = "neither is" if self.pretrained is None else "both are"
             raise ValueError(
-                f"exactly one of pretrained and config must be set, {given}: a pretrained model, or the sizes of a new one"
+                f"exactly one of pretrained and config must be set, {which}: a pretrained model, or the sizes of a new one"
             )
         return self
 
@@ -75,8 +76,8 @@ class DataSection(Section):
     source: str | None = Field(
         None,
         description="a PaddleNLP built-in (lcsts_new, glue), a Hugging Face datasets id (org/name), a collection in its authors'"
-        " layout (aclimdb, treebank, quora: fetched, or with :PATH your copy), sample:NAME (generated text); null: local files"
-        " given as train, validation, test",
+        " layout (aclimdb, booksummaries, quora, treebank: downloaded, or with :PATH your copy), songs (your song texts),"
+        " sample:NAME (generated text); null: local files given as train, validation, test",
     )
     name: str | None = Field(None, description="subset of the source, where it has subsets")
     data_files: dict[str, str] | None = Field(
@@ -99,7 +100,7 @@ class DataSection(Section):
     limit_train: int | None = Field(None, ge=1, description="use only the first N rows (null: all)")
     limit_validation: int | None = Field(None, ge=1, description="use only the first N rows (null: all)")
     limit_test: int | None = Field(None, ge=1, description="use only the first N rows (null: all)")
-    cache: bool = Field(True, description="keep tokenised data on disk and use it again when nothing has changed")
+    cache: bool = Field(True, description="keep tokenised data on disk and reuse it while nothing has changed")
 
     @model_validator(mode="after")
     def _something_to_train_on(self):
@@ -130,20 +131,20 @@ class TrainSection(Section):
     amp_level: Literal["O1", "O2"] = Field("O1", description="O1: fp32 weights; O2: weights in amp_dtype, fp32 masters")
     scale_loss: float = Field(2.0**15, gt=0, description="initial loss scale for float16, adapted as training goes")
     group_by_length: bool = Field(
-        False, description="batches of rows of like length, shuffled in buckets of 100 batches: less padding, more speed"
+        False, description="batches of rows of similar length, shuffled in buckets of 100 batches: less padding, more speed"
     )
     max_tokens_per_batch: int | None = Field(
-        None, ge=1, description="a batch holds as many rows of like length as fit in this many tokens, padding included"
+        None, ge=1, description="a batch holds as many rows of similar length as fit in this many tokens, padding included"
         " (null: train_batch_size rows)",
     )
     pad_to_multiple_of: int = Field(1, ge=1, le=128, description="batches are padded to a multiple of this length (GPU: 8)")
     recompute: bool = Field(
-        False, description="keep only the inputs of each layer and compute the rest again in the backward pass: less memory, a"
-        " forward pass more, the same gradients",
+        False, description="keep only the inputs of each layer and compute the rest again in the backward pass: less memory, one"
+        " more forward pass, the same gradients",
     )
     sharding: Literal["none", "stage1", "stage2", "stage3"] = Field(
-        "none", description="with several processes: each keeps AdamW's states (stage1), the summed gradients too (stage2), the"
-        " layers' weights too, with recompute (stage3), of its share of the weights: the same training in less memory",
+        "none", description="with several processes: each keeps for its share of the weights AdamW's states (stage1), also the"
+        " summed gradients (stage2), also the layers' weights, with recompute (stage3): the same training in less memory",
     )
     compile: bool = Field(
         False, description="encoder and decoder as static programs (paddle.jit.to_static) in training: the same losses; meant for"
@@ -151,8 +152,7 @@ class TrainSection(Section):
     )
     logging_steps: int = Field(200, ge=1, description="optimizer steps between two lines of the log")
     save_steps: int = Field(3000, ge=1, description="optimizer steps between two saves of last/ (also after each epoch)")
-
-    keep_checkpoints: int = Field(1, ge=1, description="how many checkpoints to keep beside best/: last/ and the ones before")
+    keep_checkpoints: int = Field(1, ge=1, description="how many checkpoints to keep besides best/: last/ and the ones before it")
 
     @model_validator(mode="after")
     def _steps_or_epochs(self):
@@ -170,9 +170,9 @@ class EvalSection(Section):
 
     eval_batch_size: int = Field(16, ge=1, description="rows a batch in evaluation and prediction")
     eval_steps: int | None = Field(None, ge=1, description="optimizer steps between evaluations (null: each epoch only)")
-    before_training: bool = Field(True, description="score the model before training too, the row to compare with")
+    before_training: bool = Field(True, description="also score the model before training, for comparison")
     best_metric: str | None = Field(
-        None, description="the validation figure that decides what is kept as best/ (null: the task's own, e.g. rougeL)"
+        None, description="the validation metric that decides which checkpoint becomes best/ (null: the task's own, e.g. rougeL)"
     )
     early_stopping_patience: int | None = Field(
         None, ge=1, description="stop after this many evaluations in a row without a better best_metric (null: never)"
@@ -181,7 +181,7 @@ class EvalSection(Section):
 
 
 class TrackingSection(Section):
-    """Experiment trackers; a tracker that fails never stops a run."""
+    """Experiment trackers; a failing tracker never stops a run."""
 
     wandb: Literal["off", "offline", "online"] = Field("off", description="Weights & Biases")
     wandb_project: str = Field("paddle_ft", min_length=1, description="project in Weights & Biases")

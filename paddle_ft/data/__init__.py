@@ -1,1 +1,1 @@
-"""Where rows come from, how they become token ids, how those become batches."""
+"""Load rows from files, collections and generated samples, and group them into batches."""

@@ -1,4 +1,4 @@
-"""The order in which rows become batches: reproducible from (seed, epoch) alone, so that a resumed run goes on exactly."""
+"""The order in which rows become batches. It depends on (seed, epoch) alone, so a resumed run continues exactly."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ import numpy as np
 from paddle_ft.system.errors import UserError
 
 IGNORE_INDEX = -100  # the label of a position without a target
-BUCKET = 100  # batches sorted among themselves by length
+BUCKET_SIZE = 100  # batches that are sorted by length together
 
 
 class Batches:
-    """Splits n rows into batches.
+    """Divide n rows into batches.
 
     Args:
-        lengths: [n] cost of each row (tokens), used where batches are grouped by length.
-        batch_size: rows a batch; the last one of an epoch may be smaller.
+        lengths: [n] tokens of each row, used to group rows by length.
+        batch_size: rows in a batch; the last batch of an epoch may be smaller.
         seed: fixes the order of every epoch.
-        group_by_length: rows of like length share a batch: each epoch is shuffled, cut into buckets of 100 batches, each bucket
-            sorted by length, and the batches shuffled again.
-        max_tokens: instead of batch_size: as many rows as fit, the longest row times their number. All rows are sorted by
-            length, rows of one length shuffled, and the batches shuffled; so every epoch has the same number of batches.
+        group_by_length: put rows of similar length into one batch. Each epoch is shuffled and cut into buckets of 100 batches;
+            each bucket is sorted by length, and the batches are shuffled again.
+        max_tokens: replaces batch_size. A batch holds as many rows as fit, counted as the longest row times the number of rows.
+            All rows are sorted by length, rows of equal length are shuffled, and the batches are shuffled. So every epoch has
+            the same number of batches.
     """
 
     def __init__(
@@ -32,13 +33,13 @@ class Batches:
         self.batch_size = batch_size
         self.seed = seed
         self.group_by_length = group_by_length
-        self.cuts = self._cuts(max_tokens) if max_tokens else None
+        self.cuts = self._find_cuts(max_tokens) if max_tokens else None
 
     def __len__(self) -> int:
         return len(self.cuts) + 1 if self.cuts is not None else -(-len(self.lengths) // self.batch_size)
 
     def epoch(self, epoch: int) -> list[np.ndarray]:
-        """The row numbers of every batch of an epoch (counted from 0)."""
+        """Return the row numbers of every batch of an epoch. Epochs count from 0."""
         rng = np.random.default_rng([self.seed, epoch])
         order = rng.permutation(len(self.lengths))
         if self.cuts is not None:
@@ -46,12 +47,12 @@ class Batches:
             return [batches[i] for i in rng.permutation(len(batches))]
         if not self.group_by_length:
             return self._cut(order)
-        size = self.batch_size * BUCKET
+        size = self.batch_size * BUCKET_SIZE
         batches = []
         for start in range(0, len(order), size):
             bucket = order[start : start + size]
             batches += self._cut(bucket[np.argsort(-self.lengths[bucket], kind="stable")])
-        # the one batch that may be smaller than the rest stays last
+        # The one batch that may be smaller than the others stays last.
         full = [b for b in batches if len(b) == self.batch_size]
         rest = [b for b in batches if len(b) < self.batch_size]
         return [full[i] for i in rng.permutation(len(full))] + rest
@@ -59,8 +60,8 @@ class Batches:
     def _cut(self, order: np.ndarray) -> list[np.ndarray]:
         return [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
 
-    def _cuts(self, max_tokens: int) -> list[int]:
-        """Where the rows, sorted from long to short, are cut. Raises UserError if a row alone is longer than max_tokens."""
+    def _find_cuts(self, max_tokens: int) -> list[int]:
+        """Return where the rows, sorted from long to short, are cut. Raise UserError if one row exceeds max_tokens."""
         lengths = -np.sort(-self.lengths)
         if lengths[0] > max_tokens:
             raise UserError(
@@ -68,26 +69,38 @@ class Batches:
                 " or lower the task's max lengths."
             )
         cuts, start = [], 0
-        for place, _ in enumerate(lengths):
-            if (place - start + 1) * lengths[start] > max_tokens:
-                cuts.append(place)
-                start = place
+        for position, _ in enumerate(lengths):
+            if (position - start + 1) * lengths[start] > max_tokens:
+                cuts.append(position)
+                start = position
         return cuts
 
 
 def longest_first(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Batches for evaluation and prediction: by falling length, so that memory trouble shows at once and padding is least."""
+    """Return batches for evaluation and prediction, longest rows first.
+
+    So the largest batch comes first and shows at once if memory suffices, and padding is least.
+    """
     order = np.argsort(-np.asarray(lengths), kind="stable")
     return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
 
 
-def pad(rows: Sequence[np.ndarray], value: int, multiple: int = 1, most: int | None = None) -> np.ndarray:
-    """[b] rows of different length -> int64 [b, s], padded on the right with `value`, s a multiple of `multiple` unless that
-    were more than `most`, the model's positions."""
+def pad(rows: Sequence[np.ndarray], value: int, multiple: int = 1, max_length: int | None = None) -> np.ndarray:
+    """Pad rows of different length on the right.
+
+    Args:
+        rows: [b] arrays of token ids.
+        value: what to pad with.
+        multiple: s is rounded up to a multiple of this,
+        max_length: but not beyond this, the number of the model's positions.
+
+    Returns:
+        int64 [b, s]
+    """
     longest = max(len(row) for row in rows)
     width = -(-longest // multiple) * multiple
-    if most is not None and width > most:
-        width = max(longest, most)
+    if max_length is not None and width > max_length:
+        width = max(longest, max_length)
     out = np.full((len(rows), width), value, dtype=np.int64)
     for i, row in enumerate(rows):
         out[i, : len(row)] = row

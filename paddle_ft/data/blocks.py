@@ -1,4 +1,4 @@
-"""A stream of tokens cut into blocks of equal length, for language models."""
+"""Cut a stream of tokens into blocks of equal length, for language models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class BlockRows(Sequence):
-    """The rows of blocks: {"text": ...}, decoded when they are looked at."""
+    """The texts of blocks as rows {"text": ...}, decoded when a row is accessed."""
 
     def __init__(self, tokenizer, blocks: list[np.ndarray]):
         self.tokenizer, self.blocks = tokenizer, blocks
@@ -23,15 +23,21 @@ class BlockRows(Sequence):
 
 
 def cut_blocks(flat: np.ndarray, size: int, keep_last: bool) -> list[np.ndarray]:
-    """Views of `flat`, `size` tokens each; a shorter rest is kept as the last block, or dropped."""
+    """Return views of `flat` with `size` tokens each. A shorter rest becomes the last block, or is dropped."""
     blocks = [flat[start : start + size] for start in range(0, len(flat), size)]
     if blocks and len(blocks[-1]) < size and not keep_last:
         blocks.pop()
     return blocks
 
 
-def subsample(count: int, wanted: int | None, seed: int) -> np.ndarray:
-    """Numbers of the blocks to use, in rising order: all, or `wanted` of them drawn without replacement."""
-    if wanted is None or wanted >= count:
+def subsample(count: int, num_blocks: int | None, seed: int) -> np.ndarray:
+    """Return the numbers of the blocks to use, in rising order.
+
+    Args:
+        count: number of blocks.
+        num_blocks: how many to draw without replacement; None uses all.
+        seed: fixes the draw.
+    """
+    if num_blocks is None or num_blocks >= count:
         return np.arange(count)
-    return np.sort(np.random.default_rng(seed).choice(count, wanted, replace=False))
+    return np.sort(np.random.default_rng(seed).choice(count, num_blocks, replace=False))

@@ -1,8 +1,8 @@
-"""Files from the network: fetched once, verified, resumed when cut; and one error for all that cannot be had.
+"""Download files once, verify them and resume broken downloads. One error lists every file that cannot be had.
 
-PADDLE_FT_HOME    the folder for what is downloaded and cached (default ~/.cache/paddle_ft)
-PADDLE_FT_MIRROR  replaces scheme and host of every address, e.g. http://mirror.local:8000
-HTTP_PROXY, HTTPS_PROXY, NO_PROXY are respected.
+PADDLE_FT_HOME    the folder for downloads and caches (default ~/.cache/paddle_ft)
+PADDLE_FT_MIRROR  replaces scheme and host of every URL, e.g. http://mirror.local:8000
+HTTP_PROXY, HTTPS_PROXY and NO_PROXY are respected.
 """
 
 from __future__ import annotations
@@ -20,29 +20,34 @@ import requests
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import Progress
 
-CONNECT_TIMEOUT = 5  # seconds; names are resolved within the same time
+CONNECT_TIMEOUT = 5  # seconds; also the limit for resolving a host name
 READ_TIMEOUT = 60  # seconds without a byte
-CHUNK = 1 << 16  # bytes; what a broken connection loses is less than this
-TRIES_WITHOUT_PROGRESS = 2
+CHUNK_SIZE = 1 << 16  # bytes; a broken connection loses less than this
+MAX_IDLE_TRIES = 2  # tries in a row that receive nothing
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A file that a run needs. `what` says for people what it is.
+class RemoteFile:
+    """A file that a run needs from the network.
 
-    `unpacked`: where `path` is an archive, a file that makes it superfluous once it is there.
+    Attributes:
+        url: where it is downloaded from.
+        path: where it is kept.
+        md5, sha256: expected checksums in hexadecimal, where known.
+        description: what the file is, for people.
+        unpacked: if `path` is an archive, a file from it that makes the archive unnecessary once it exists.
     """
 
     url: str
     path: str
     md5: str | None = None
     sha256: str | None = None
-    what: str = "file"
+    description: str = "file"
     unpacked: str | None = None
 
 
 class FetchError(UserError):
-    """One download failed. `offline`: the host could not be reached at all, so that its other files need no try."""
+    """One download failed. `offline` says that the host could not be reached, so its other files need not be tried."""
 
     def __init__(self, message: str, offline: bool = False):
         super().__init__(message)
@@ -50,17 +55,17 @@ class FetchError(UserError):
 
 
 def home() -> Path:
-    """The folder for downloads and caches."""
+    """Return the folder for downloads and caches."""
     return Path(os.environ.get("PADDLE_FT_HOME") or Path.home() / ".cache" / "paddle_ft")
 
 
 def data_home() -> Path:
-    """The folder for downloaded datasets."""
+    """Return the folder for downloaded data sets."""
     return home() / "datasets"
 
 
-def mirrored(url: str) -> str:
-    """The address that is really asked: PADDLE_FT_MIRROR in place of scheme and host."""
+def mirrored_url(url: str) -> str:
+    """Return the URL that is really requested, with PADDLE_FT_MIRROR in place of scheme and host."""
     mirror = os.environ.get("PADDLE_FT_MIRROR")
     if not mirror:
         return url
@@ -69,31 +74,42 @@ def mirrored(url: str) -> str:
 
 
 def checksum(path: str | Path, algorithm: str = "md5") -> str:
-    """Hexadecimal digest of a file."""
+    """Return the hexadecimal digest of a file."""
     digest = hashlib.new(algorithm)
     with open(path, "rb") as file, Progress(os.path.getsize(path), f"check {Path(path).name}", unit="B") as progress:
-        while chunk := file.read(CHUNK):
+        while chunk := file.read(CHUNK_SIZE):
             digest.update(chunk)
             progress.update(len(chunk))
     return digest.hexdigest()
 
 
-def wrong_checksum(path: str | Path, md5: str | None = None, sha256: str | None = None) -> str | None:
-    """What is wrong with the file's checksum, None if nothing is, or none is known."""
+def checksum_error(path: str | Path, md5: str | None = None, sha256: str | None = None) -> str | None:
+    """Return what is wrong with a file's checksum, or None if it is right or unknown."""
     for algorithm, expected in (("md5", md5), ("sha256", sha256)):
-        if expected and (found := checksum(path, algorithm)) != expected.lower():
-            return f"its {algorithm} is {found}, expected {expected}"
+        if expected and (actual := checksum(path, algorithm)) != expected.lower():
+            return f"its {algorithm} is {actual}, expected {expected}"
     return None
 
 
 def fetch(
     url: str, path: str | Path, *, md5: str | None = None, sha256: str | None = None, label: str | None = None
 ) -> Path:
-    """Downloads `url` to `path` through `path`.part, which a later call resumes; the rename comes last.
+    """Download a URL to `path`, by way of `path`.part, which a later call resumes and which is renamed at the end.
 
-    A connection that breaks is taken up again as long as bytes come in; without any, there is one retry.
+    A broken connection is retried as long as bytes arrive. When none arrive, there is one retry.
 
-    Raises: FetchError naming the address and the cause; UserError if the folder cannot be written.
+    Args:
+        url: what to download; PADDLE_FT_MIRROR applies.
+        path: the file to write. Its folder is created.
+        md5, sha256: expected checksums in hexadecimal.
+        label: what the progress bar shows.
+
+    Returns:
+        `path`.
+
+    Raises:
+        FetchError: the download failed; the message names the URL and the cause.
+        UserError: the folder cannot be written.
     """
     path = Path(path)
     part = path.with_name(path.name + ".part")
@@ -104,57 +120,60 @@ def fetch(
         while True:
             size = _size(part)
             try:
-                _receive(mirrored(url), part, label, known=bool(md5 or sha256))
+                _receive(mirrored_url(url), part, label, has_checksum=bool(md5 or sha256))
                 break
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
                 idle = idle + 1 if _size(part) <= size else 0
-                if idle >= TRIES_WITHOUT_PROGRESS:
-                    raise FetchError(f"{mirrored(url)}: {_cause(error)}", offline=_size(part) == 0) from None
-        if fault := wrong_checksum(part, md5, sha256):
-            _forget(part)
-            raise FetchError(f"{mirrored(url)}: what was downloaded is not the file that was expected: {fault}")
+                if idle >= MAX_IDLE_TRIES:
+                    raise FetchError(f"{mirrored_url(url)}: {_cause(error)}", offline=_size(part) == 0) from None
+        if fault := checksum_error(part, md5, sha256):
+            _remove_part(part)
+            raise FetchError(f"{mirrored_url(url)}: what was downloaded is not the file that was expected: {fault}")
         os.replace(part, path)
-        _forget(part)
+        _remove_part(part)
     except requests.RequestException as error:
-        raise FetchError(f"{mirrored(url)}: {_cause(error)}") from None
+        raise FetchError(f"{mirrored_url(url)}: {_cause(error)}") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
     return path
 
 
-def _receive(url: str, part: Path, label: str, known: bool) -> None:
-    """Appends to `part` what is missing. `known`: a checksum will tell whether the pieces fit."""
+def _receive(url: str, part: Path, label: str, has_checksum: bool) -> None:
+    """Append to `part` what is missing.
+
+    Without a checksum that will show whether the pieces fit, only a file with a strong ETag is resumed.
+    """
     tag_file = part.with_name(part.name + ".tag")
     tag = tag_file.read_text() if tag_file.exists() else ""
-    size = _size(part) if tag or known else 0
+    size = _size(part) if tag or has_checksum else 0
     headers = {"Accept-Encoding": "identity"}
     if size:
         headers |= {"Range": f"bytes={size}-"} | ({"If-Range": tag} if tag else {})
     _resolve(url)
-    with requests.get(url, headers=headers, stream=True, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)) as answer:
-        if answer.status_code == 416:  # nothing lies behind what we have: complete, or of another version
-            if known and answer.headers.get("Content-Range") == f"bytes */{size}":
+    with requests.get(url, headers=headers, stream=True, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)) as response:
+        if response.status_code == 416:  # no bytes beyond what we have: it is complete, or of another version
+            if has_checksum and response.headers.get("Content-Range") == f"bytes */{size}":
                 return
-            _forget(part)
-            raise requests.ConnectionError("the half-finished download does not fit the file, it starts afresh")
-        if answer.status_code >= 400:
-            raise requests.HTTPError(f"HTTP {answer.status_code} {answer.reason}")
-        if answer.status_code != 206:
+            _remove_part(part)
+            raise requests.ConnectionError("the half-finished download does not fit the file; it starts again")
+        if response.status_code >= 400:
+            raise requests.HTTPError(f"HTTP {response.status_code} {response.reason}")
+        if response.status_code != 206:
             size = 0
-        validator = answer.headers.get("ETag", "")
+        validator = response.headers.get("ETag", "")
         tag_file.write_text("" if validator.startswith("W/") else validator)
-        length = answer.headers.get("Content-Length")
+        length = response.headers.get("Content-Length")
         total = size + int(length) if length else None
         with open(part, "ab" if size else "wb") as file, Progress(total, label, unit="B", initial=size) as progress:
-            for chunk in answer.iter_content(CHUNK):
+            for chunk in response.iter_content(CHUNK_SIZE):
                 file.write(chunk)
                 progress.update(len(chunk))
     if total is not None and _size(part) != total:
         raise requests.ConnectionError(f"the connection broke after {_size(part)} of {total} bytes")
 
 
-def unreachable(url: str) -> str | None:
-    """Why a host cannot be reached, known within seconds; None if it answers, with whatever."""
+def connection_error(url: str) -> str | None:
+    """Return within seconds why a host cannot be reached, or None if it gives any response."""
     try:
         _resolve(url)
         requests.head(url, timeout=(CONNECT_TIMEOUT, CONNECT_TIMEOUT))
@@ -164,7 +183,7 @@ def unreachable(url: str) -> str | None:
 
 
 def _resolve(url: str) -> None:
-    """Raises requests.ConnectionError if the host's name finds no address in time (requests would wait on and on)."""
+    """Raise requests.ConnectionError if the host name is not resolved in time. requests itself has no such limit."""
     host = urlsplit(url).hostname or ""
     if requests.utils.get_environ_proxies(url):
         return
@@ -185,7 +204,7 @@ def _resolve(url: str) -> None:
 
 
 def _cause(error: Exception) -> str:
-    """The cause in a few words; what requests raises wraps it three times over."""
+    """Return the cause in a few words. Exceptions of requests wrap it in several layers."""
     if isinstance(error, requests.ConnectTimeout):
         return f"no answer within {CONNECT_TIMEOUT} s"
     if isinstance(error, requests.ReadTimeout):
@@ -199,46 +218,47 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _forget(part: Path) -> None:
+def _remove_part(part: Path) -> None:
     for path in (part, part.with_name(part.name + ".tag")):
         path.unlink(missing_ok=True)
 
 
-def ensure(files: list[Wanted]) -> None:
-    """Sees to it that every file is there, fetching those that are not.
+def download_missing(files: list[RemoteFile]) -> None:
+    """Download every file that does not exist yet.
 
-    A file that lies there with another checksum is never replaced: somebody put it there.
+    An existing file with a wrong checksum is never replaced, because somebody may have put it there.
 
-    Raises: one UserError for all that is missing or wrong: what it is, its address, its checksum, where to put it.
+    Raises:
+        UserError: some files are missing or wrong. The one message gives description, URL, checksum and place of each.
     """
-    missing: list[tuple[Wanted, str]] = []
-    unreachable: dict[str, str] = {}
+    missing: list[tuple[RemoteFile, str]] = []
+    unreachable_hosts: dict[str, str] = {}
     for file in files:
         if (file.unpacked and os.path.exists(file.unpacked)) or any(file.path == other.path for other, _ in missing):
             continue
         if os.path.exists(file.path):
-            if fault := wrong_checksum(file.path, file.md5, file.sha256):
-                missing.append((file, f"a file lies there, but {fault}; put the right one there, or delete it"))
+            if fault := checksum_error(file.path, file.md5, file.sha256):
+                missing.append((file, f"there is a file already, but {fault}; put the right one there, or delete it"))
             continue
-        host = urlsplit(mirrored(file.url)).netloc
-        if host in unreachable:
-            missing.append((file, unreachable[host]))
+        host = urlsplit(mirrored_url(file.url)).netloc
+        if host in unreachable_hosts:
+            missing.append((file, unreachable_hosts[host]))
             continue
         try:
-            fetch(file.url, file.path, md5=file.md5, sha256=file.sha256, label=f"download {file.what}")
+            fetch(file.url, file.path, md5=file.md5, sha256=file.sha256, label=f"download {file.description}")
         except FetchError as error:
             missing.append((file, str(error)))
             if error.offline:
-                unreachable[host] = f"{host} cannot be reached either"
+                unreachable_hosts[host] = f"{host} cannot be reached either"
     if missing:
-        raise UserError(_report(missing))
+        raise UserError(_missing_files_message(missing))
 
 
-def _report(missing: list[tuple[Wanted, str]]) -> str:
+def _missing_files_message(missing: list[tuple[RemoteFile, str]]) -> str:
     count = "1 file is" if len(missing) == 1 else f"{len(missing)} files are"
     lines = [f"{count} needed and not here. Fetch on a machine with network, put in place, start again:"]
     for file, reason in missing:
-        lines += [f"  {file.what}", f"    from    {file.url}"]
+        lines += [f"  {file.description}", f"    from    {file.url}"]
         lines += [f"    {name:7} {value}" for name, value in (("md5", file.md5), ("sha256", file.sha256)) if value]
         lines += [f"    put at  {file.path}", f"    now     {reason}"]
     lines.append("A proxy is taken from HTTPS_PROXY, a mirror with the same paths from PADDLE_FT_MIRROR=https://HOST.")

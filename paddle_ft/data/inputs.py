@@ -1,4 +1,4 @@
-"""New texts for a finished run: one a line, JSON objects or tables, from a file or a pipe."""
+"""Read new texts for a finished run: lines, JSON objects or tables, from a file or a pipe."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from queue import Queue
 from threading import Thread
 
-from paddle_ft.data.readers import extension, reader_for, readers
+from paddle_ft.data.readers import extension, find_reader, readers
 from paddle_ft.data.readers.stream import DataFile
-from paddle_ft.data.rows import Fields, Records, take
+from paddle_ft.data.rows import Fields, Records, make_row
 from paddle_ft.system.errors import UserError
 
 PAIR = "text_pair"
@@ -20,9 +20,13 @@ Text = str | tuple[str, str]
 
 @dataclass(frozen=True)
 class Columns:
-    """Where a row's text and, of pairs, the second text may stand: the first of these names that the row has.
+    """The columns that may hold a row's text and, for pairs, its second text. The first one that the row has is used.
 
-    numbers: field -> number of the column, where the run was trained on a table without a header.
+    Attributes:
+        field: the task's field for texts.
+        text: column names for the text.
+        pair: column names for the second text.
+        numbers: field -> number of the column, if the run was trained on a table without a header.
     """
 
     field: str
@@ -32,40 +36,47 @@ class Columns:
 
     @classmethod
     def of(cls, field: str, mapped: dict[str, str | int | None]) -> Columns:
-        """For a run whose texts are in `field`: its own data.columns (`mapped`) come first, then the usual names."""
-        given = {name: [mapped[name]] if isinstance(mapped.get(name), str) else [] for name in (field, PAIR)}
+        """Return the columns of a run: first those of its data.columns (`mapped`), then the usual names."""
+        own = {name: [mapped[name]] if isinstance(mapped.get(name), str) else [] for name in (field, PAIR)}
         numbers = {name: mapped[name] for name in (field, PAIR) if isinstance(mapped.get(name), int)}
-        return cls(field, tuple(dict.fromkeys([*given[field], field, "source", "text"])), (*given[PAIR], PAIR), numbers)
+        return cls(field, tuple(dict.fromkeys([*own[field], field, "source", "text"])), (*own[PAIR], PAIR), numbers)
 
     @property
     def fields(self) -> Fields:
+        """All columns as optional fields."""
         return Fields({}, (), tuple(dict.fromkeys(self.text + self.pair)))
 
     @property
     def numbered(self) -> Fields:
+        """The fields by number for tables without a header, else `fields`."""
         return Fields(self.numbers, (), tuple(self.numbers)) if self.numbers else self.fields
 
     def choose(self, row: dict[str, str]) -> Text | None:
-        """The row's text or two texts, None where there is none."""
+        """Return the row's text or pair of texts, or None if it has neither."""
         text = next((row[name] for name in self.text if name in row), None)
         pair = next((row[name] for name in self.pair if name in row), None)
         return text if text is None or pair is None else (text, pair)
 
 
 def is_plain(name: str) -> bool:
-    """Whether a file's lines are texts."""
+    """Return whether each line of a file is a text."""
     return extension(name) == ".txt" or extension(name) not in readers()
 
 
 def texts(name: str, columns: Columns) -> Iterator[Text]:
-    """The texts of --input, in order. Raises UserError naming file and line of what is none."""
-    found = _texts(name, columns)
-    return Ahead(found) if name == "-" else found
+    """Yield the texts of --input in order. Raise UserError with file and line if one cannot be read.
+
+    Args:
+        name: a file, or - for a pipe, which is read in the background.
+        columns: the columns that may hold texts.
+    """
+    items = _read_texts(name, columns)
+    return BackgroundReader(items) if name == "-" else items
 
 
-def _texts(name: str, columns: Columns) -> Iterator[Text]:
+def _read_texts(name: str, columns: Columns) -> Iterator[Text]:
     try:
-        for line, row in _records(name, columns):
+        for line, row in _read_records(name, columns):
             if isinstance(row, str):
                 raise UserError(f"{name}:{line}: {row}")
             text = columns.choose(row)
@@ -77,27 +88,27 @@ def _texts(name: str, columns: Columns) -> Iterator[Text]:
         raise UserError(f"--input {error}") from None
 
 
-def _records(name: str, columns: Columns) -> Records:
-    """(line, row), or (line, reason) where there is none."""
+def _read_records(name: str, columns: Columns) -> Records:
+    """Return (line, row or reason) for each line or record."""
     if name != "-" and not is_plain(name):
         is_table = extension(name) in (".csv", ".tsv")
-        return reader_for(name).read(DataFile(name), columns.numbered if is_table else columns.fields)
-    lines = _piped() if name == "-" else DataFile(name).lines()
-    return ((number, reason or _row(line, columns)) for number, (line, reason) in enumerate(lines, start=1))
+        return find_reader(name).read(DataFile(name), columns.numbered if is_table else columns.fields)
+    lines = _read_stdin() if name == "-" else DataFile(name).lines()
+    return ((number, reason or _parse_line(line, columns)) for number, (line, reason) in enumerate(lines, start=1))
 
 
-def _row(line: str, columns: Columns) -> dict[str, str] | str:
-    """A line is a text, or a JSON object with texts in it."""
+def _parse_line(line: str, columns: Columns) -> dict[str, str] | str:
+    """Return the row of a line, which is a text or a JSON object with texts in it."""
     try:
         row = json.loads(line) if line.startswith("{") else None
     except json.JSONDecodeError:
         row = None  # a text that happens to begin with a brace
     if row is None:
         return {columns.text[0]: line}
-    return take({name: row[name] for name in columns.fields.optional if name in row}, columns.fields)
+    return make_row({name: row[name] for name in columns.fields.optional if name in row}, columns.fields)
 
 
-def _piped() -> Iterable[tuple[str, str | None]]:
+def _read_stdin() -> Iterable[tuple[str, str | None]]:
     sys.stdin.reconfigure(encoding="utf-8-sig", errors="strict")
     number = 0
     try:
@@ -108,8 +119,8 @@ def _piped() -> Iterable[tuple[str, str | None]]:
         raise UserError(f"-:{number + 1}: not UTF-8 ({error.reason}). Convert the text to UTF-8.") from None
 
 
-class Ahead:
-    """Reads a pipe on a thread: what has arrived is used at once, and what has not is not waited for."""
+class BackgroundReader:
+    """Read a pipe on a thread, so that texts can be used as soon as they arrive, without waiting for more."""
 
     END = object()
 
@@ -126,22 +137,20 @@ class Ahead:
         except UserError as error:
             self.queue.put(error)
 
-    def __iter__(self) -> Ahead:
+    def __iter__(self) -> BackgroundReader:
         return self
 
     def __next__(self):
-        return self._usable(self.queue.get())
-
-    def _usable(self, item):
+        item = self.queue.get()
         if item is self.END or isinstance(item, UserError):
             self.queue.put(item)  # for the next call too
             raise StopIteration if item is self.END else item
         return item
 
-    def waiting(self, most: int) -> list:
-        """Up to `most` texts that are there already."""
+    def waiting(self, limit: int) -> list:
+        """Return up to `limit` texts that have arrived already."""
         texts = []
-        while len(texts) < most and not self.queue.empty():
+        while len(texts) < limit and not self.queue.empty():
             try:
                 texts.append(next(self))
             except StopIteration:

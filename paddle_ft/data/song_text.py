@@ -1,7 +1,7 @@
-"""The text of a song to its sections of lines: page leftovers, section headers, ad-libs and repeated lines go.
+"""Split the text of a song into sections of lines, without page leftovers, section headers, ad-libs and repeated lines.
 
-Songs come as people have them: plain text, or as scraped from Genius, whose page furniture sticks to the text ("HUMBLE.
-Lyrics[Intro]", "You might also like[Verse 2]", "in the night123Embed").
+Songs may be plain text or scraped from Genius, where parts of the page stick to the text ("HUMBLE. Lyrics[Intro]",
+"You might also like[Verse 2]", "in the night123Embed").
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from itertools import pairwise
 from paddle_ft.data.text import CJK_CHARACTERS, CharacterWordTokenizer, regex_class
 
 # ---------------------------------------------------------------------------------------------------- leftovers of Genius
-# The number of contributors, translations and the title, on the song's first line, with what follows glued on.
+# The first line holds the number of contributors, translations and the title, with the next words stuck to it.
 _TITLE = re.compile(r'^.*?\bLyrics(?=$|[\[("“A-Z])(?:.*Read More)?')
 _PROMOTION = re.compile(r"(?:See .{1,80}? ?Live)?(?:Get tickets as low as \$[\d.,]+)?You might also like(?=\s*$|\s*\[|[(\"'“A-Z])")
-# The number cannot be told from figures that end the last line: they go with it.
+# The number before Embed cannot be told from figures that end the last line, so those are removed too.
 _TAIL = re.compile(r"(?:\d[\d.,]*[KM]?|(?<!\s))Embed(?:Share URLCopyEmbedCopy)?$")
 
 # ---------------------------------------------------------------------------------------------------- section headers
@@ -30,12 +30,12 @@ _BRACKETS_ALONE = re.compile(r"^(?:[\[【][^\]】]*[\]】]\s*)+$")
 _BRACKETED = re.compile(r"^[\[【]([^\]】]*)[\]】]\s*(.*)$")
 _NAMED = re.compile(rf"^(?:{_NAME})(?![a-z])", re.IGNORECASE)
 _IN_PARENTHESES = re.compile(rf"^\((?:{_NAME})(?![a-z])[^()]*\)$", re.IGNORECASE)  # (Hook: somebody)
-_BARE = re.compile(  # Chorus, Verse 2, Hook (Somebody), Chorus x2; or with a colon or a dash, and what follows
+_BARE = re.compile(  # Chorus, Verse 2, Hook (Somebody), Chorus x2; or the same with a colon or a dash and more text
     rf"^(?:repeat\s+)?(?:{_NAME})(?:{_NUMBER})?(?:{_TIMES}|\s*[\[(（][^\])）]*[\])）])*"
     r"\s*(?:\.?$|(?P<colon>[:：])\s*|(?:(?<=\d)-|(?<=\s)[-–—](?=\s|$))\s*)(?P<rest>.*)$",
     re.IGNORECASE,
 )
-_JOINING = {"and", "feat", "featuring", "ft", "with", "x", "of", "the", "da", "de", "la"}  # in the names of those who sing
+_JOINING = {"and", "feat", "featuring", "ft", "with", "x", "of", "the", "da", "de", "la"}  # small words in the names of singers
 _HAN_RUN = re.compile(rf"[{regex_class(CJK_CHARACTERS)}]{{5,}}")
 
 # ---------------------------------------------------------------------------------------------------- ad-libs
@@ -51,23 +51,25 @@ _tokenize = CharacterWordTokenizer().tokenize
 
 
 def key(line: str) -> str:
-    """What makes two lines the same: their words, without case and punctuation."""
+    """Return the words of a line without case and punctuation. Lines with the same key count as the same."""
     return " ".join(_tokenize(line))
 
 
 def is_adlib(line: str) -> bool:
-    """True where a line has nothing but calls ("Yeah, yeah", "Skrrt!"), or stands wholly in parentheses, as ad-libs and
-    backing vocals do."""
+    """Return whether a line is an ad-lib or a backing vocal.
+
+    That is a line of nothing but calls ("Yeah, yeah", "Skrrt!"), or one that is wholly in parentheses.
+    """
     words = _tokenize(_ASIDE.sub(" ", line))
     return all(_DRAWN_OUT.sub(r"\1", word) in _ADLIBS for word in words)
 
 
 def split_header(line: str) -> tuple[bool, str]:
-    """(whether the line begins a section, the lyrics that follow on the same line).
+    """Return whether a line begins a section, and the lyrics that follow on the same line.
 
-    Anything alone in square brackets begins one ([Verse 1: somebody], [Part II], [Somebody]); brackets with lyrics behind
-    them only if they name a section. Without brackets a section's name begins one if at most its number, how often it is
-    sung and who sings it follow (Verse One, Chorus x2, Hook (Somebody), Intro: Somebody), or a colon and lyrics.
+    Anything alone in square brackets begins a section: [Verse 1: somebody], [Part II], [Somebody]. Brackets with lyrics behind
+    them do so only if they name a section. Without brackets the name of a section may be followed by its number, how often it
+    is sung and who sings it (Verse One, Chorus x2, Hook (Somebody), Intro: Somebody), or by a colon and lyrics.
     """
     if _BRACKETS_ALONE.match(line) or _IN_PARENTHESES.match(line):
         return True, ""
@@ -81,7 +83,7 @@ def split_header(line: str) -> tuple[bool, str]:
 
 
 def _is_credit(text: str) -> bool:
-    """Whether what follows a section's name says who sings it, or how often: a few words, and capital letters begin them."""
+    """Return whether the text behind a section's name says who sings it or how often: few words, each with a capital letter."""
     text = re.sub(f"{_TIMES}$", "", text, flags=re.IGNORECASE)
     words = re.findall(r"[^\W_]+(?:['’.-][^\W_]+)*", text)
     if len(words) > 6 or "I" in words or text.endswith(("!", "?", ",")) or _HAN_RUN.search(text):
@@ -90,14 +92,18 @@ def _is_credit(text: str) -> bool:
 
 
 def clean(text: str) -> tuple[list[list[str]], Counter]:
-    """The sections of a song, each a list of its lines, and how many lines each step took out (see lyrics.COUNTS).
+    """Clean a song.
 
-    A section ends at a header, at a blank line (of a double-spaced song: at two) and where a song ends. Leftovers and ad-libs
-    vanish without ending it, so that the lines around them follow each other.
+    A section ends at a header, at a blank line (in a double-spaced song at two) and at the end of a song. Leftovers and ad-libs
+    are removed without ending it, so the lines around them become neighbours.
+
+    Returns:
+        The sections, each a list of lines, and counts: lines, sections, section_headers, leftovers, adlib_lines,
+        wordless_lines, repeated_lines.
     """
     counts: Counter = Counter()
     sections: list[list[str]] = [[]]
-    beginning = True  # before the first line that holds anything
+    at_start = True  # no line of the song was seen yet
     lines = text.replace("\ufeff", "").replace("\u200b", "").splitlines()
     for line in _single_spaced([" ".join(raw.split()) for raw in lines]):
         if not line:
@@ -105,9 +111,9 @@ def clean(text: str) -> tuple[list[list[str]], Counter]:
             continue
         counts["lines"] += 1
         bare = _PROMOTION.sub("", line)
-        if beginning:
+        if at_start:
             bare = _TITLE.sub("", bare)
-        beginning = False
+        at_start = False
         untailed = _TAIL.sub("", bare)
         ended, bare = untailed != bare, untailed.strip()
         if bare != line:
@@ -118,23 +124,25 @@ def clean(text: str) -> tuple[list[list[str]], Counter]:
             sections.append([])
         if bare:
             _append(sections[-1], bare, counts)
-        if ended:  # files that hold several songs one after the other
+        if ended:  # a file may hold several songs one after the other
             sections.append([])
-            beginning = True
+            at_start = True
     sections = [section for section in sections if section]
     counts["sections"] = len(sections)
     return sections, counts
 
 
 def _single_spaced(lines: list[str]) -> list[str]:
-    """The lines; where a blank one follows every line (those that end in a header apart), without it. Songs of less than four
-    lines do not show whether they are double-spaced."""
-    full = [place for place, line in enumerate(lines) if line]
-    headers = [place for place in full if lines[place][-1] in "]】" or split_header(lines[place]) == (True, "")]
-    gaps = [after - place > 1 for place, after in pairwise(full) if place not in headers]
+    """Remove the blank line after every line of a double-spaced song, and leave other songs as they are.
+
+    In a double-spaced song a blank line follows every line except headers. Songs of less than four lines do not show this.
+    """
+    filled = [i for i, line in enumerate(lines) if line]
+    headers = [i for i in filled if lines[i][-1] in "]】" or split_header(lines[i]) == (True, "")]
+    gaps = [after - i > 1 for i, after in pairwise(filled) if i not in headers]
     if len(gaps) < 3 or not all(gaps):
         return lines
-    return [line for place, line in enumerate(lines) if line or place == 0 or not lines[place - 1]]
+    return [line for i, line in enumerate(lines) if line or i == 0 or not lines[i - 1]]
 
 
 def _append(section: list[str], line: str, counts: Counter) -> None:

@@ -1,4 +1,4 @@
-"""Which split of a named source is meant by train, validation and test."""
+"""Resolve data.train, data.validation and data.test to the split names of a source."""
 
 from __future__ import annotations
 
@@ -7,48 +7,58 @@ import os
 from paddle_ft.data.readers import extension, readers
 from paddle_ft.system.errors import UserError
 
-NONE = "none"
-ALIASES = {"train": ("train",), "validation": ("validation", "dev", "valid", "val"), "test": ("test",)}
+SPLITS = ("train", "validation", "test")
+NO_SPLIT = "none"  # the value of data.validation or data.test that leaves the split out
+USUAL_NAMES = {"train": ("train",), "validation": ("validation", "dev", "valid", "val"), "test": ("test",)}
 
 
-def names_files(asked) -> bool:
-    """Whether data.<split> names files and not a split of the source."""
-    if isinstance(asked, str):
-        return extension(asked) in readers() or any(mark in asked for mark in "*?") or os.path.isfile(os.path.expanduser(asked))
-    return asked is not None
+def names_files(value) -> bool:
+    """Return whether the value of data.<split> names files, not a split of the source."""
+    if isinstance(value, str):
+        return extension(value) in readers() or any(mark in value for mark in "*?") or os.path.isfile(os.path.expanduser(value))
+    return value is not None
 
 
-def choose(data, split: str, available: list[str]) -> str | None:
-    """The source's own name of the split: data.<split> if set, else the usual names; None if it has no such split, or
-    data.<split> is "none": GLUE's test splits have no labels.
+def choose_split(data, split: str, available: list[str]) -> str | None:
+    """Return what the source calls a split: the value of data.<split>, else the usual names.
 
-    Raises: UserError for a split that was asked for by name and is not there, and for a source without training rows.
+    Args:
+        data: the data section.
+        split: train, validation or test.
+        available: the splits that the source has.
+
+    Returns:
+        None if the source has no such split, if data.<split> is "none", or if it names files, which are read instead.
+
+    Raises:
+        UserError: the split named in data.<split> does not exist, or the source has no training rows.
     """
-    asked = getattr(data, split)
-    if names_files(asked):  # read from these files instead
+    value = getattr(data, split)
+    if names_files(value) or (value == NO_SPLIT and split != "train"):
         return None
-    if asked == NONE and split != "train":
-        return None
-    if asked is None:
-        found = next((name for name in ALIASES[split] if name in available), None)
-        if found is None and split == "train":
+    if value is None:
+        name = next((name for name in USUAL_NAMES[split] if name in available), None)
+        if name is None and split == "train":
             raise UserError(f"data.train: {data.source} has no split named train; it has {', '.join(available)}")
-        return found
-    if not isinstance(asked, str):
-        raise UserError(f"data.{split}: with data.source={data.source} this is the name of a split, not {asked!r}")
-    return _known(data, split, asked, available)
+        return name
+    if not isinstance(value, str):
+        raise UserError(f"data.{split}: with data.source={data.source} this is the name of a split, not {value!r}")
+    return _check_available(data, split, value, available)
 
 
-def _known(data, split: str, name: str, available: list[str]) -> str:
-    if name.partition("[")[0] not in available:
+def choose_splits(data, split: str, available: list[str]) -> list[str]:
+    """Return one or more split names, for sources that accept several joined with +, as in train+unsupervised.
+
+    Args and errors are those of `choose_split`. The list is empty where that returns None.
+    """
+    value = getattr(data, split)
+    if isinstance(value, str) and "+" in value and not names_files(value):
+        return [_check_available(data, split, part, available) for part in value.split("+")]
+    name = choose_split(data, split, available)
+    return [name] if name else []
+
+
+def _check_available(data, split: str, name: str, available: list[str]) -> str:
+    if name.partition("[")[0] not in available:  # Hugging Face's slices: train[:100]
         raise UserError(f"data.{split}: {data.source} has no split {name!r}; it has {', '.join(available)}")
     return name
-
-
-def choose_several(data, split: str, available: list[str]) -> list[str]:
-    """The same for sources that take several splits joined with +, as in train+unsupervised; empty for none."""
-    asked = getattr(data, split)
-    if isinstance(asked, str) and "+" in asked and not names_files(asked):
-        return [_known(data, split, part, available) for part in asked.split("+")]
-    found = choose(data, split, available)
-    return [found] if found else []

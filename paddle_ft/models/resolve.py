@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 
-from paddle_ft.data.download import Wanted, ensure, home
+from paddle_ft.data.download import RemoteFile, download_missing, home
 from paddle_ft.models.classes import MODEL_CLASSES, WEIGHT_FILES
 from paddle_ft.system.errors import UserError
 from paddle_ft.tokenization.load import default_tokenizer_class
@@ -21,7 +21,7 @@ def resolve(name: str, kind: str, weights: bool = True) -> Path:
     if path.is_dir():
         return _paddle_layout(path, kind) if weights else path
     if wanted := builtin_files(name, kind):
-        ensure(wanted)
+        download_missing(wanted)
         return builtin_directory(name, kind)
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
         import convert
@@ -94,7 +94,7 @@ def builtin_directory(name: str, kind: str) -> Path:
     return home() / "models" / name
 
 
-def builtin_files(name: str, kind: str) -> list[Wanted]:
+def builtin_files(name: str, kind: str) -> list[RemoteFile]:
     """The files of a PaddleNLP built-in, and where they are kept; empty if the name is none of theirs."""
     for cls in _builtin_classes(kind):
         if name not in _names_of(cls):
@@ -105,7 +105,9 @@ def builtin_files(name: str, kind: str) -> list[Wanted]:
         for resource, file_name in tokenizer_class.resource_files_names.items():
             urls[file_name] = tokenizer_class.pretrained_resource_files_map[resource][name]
         _write_builtin_config(cls, tokenizer_class, name, directory)
-        return [Wanted(url.replace(PLAIN_HOST, HOST), directory / file, what=f"{name}: {file}") for file, url in urls.items()]
+        return [
+            RemoteFile(url.replace(PLAIN_HOST, HOST), directory / file, description=f"{name}: {file}") for file, url in urls.items()
+        ]
     return []
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TextIO
 
 from paddle_ft.config.load import load_config
-from paddle_ft.data import inputs, source
-from paddle_ft.data.download import ensure
+from paddle_ft.data import inputs, load
+from paddle_ft.data.download import download_missing
 from paddle_ft.data.rows import Rows
 from paddle_ft.models.adapt import adapt_model
 from paddle_ft.models.bundle import reload_bundle
@@ -74,10 +74,10 @@ def _load_rows(task: Task, split: str | None) -> dict[str, Rows]:
     """Return the rows by split, or only those of the wanted split where the others cannot be had any more."""
     data = task.config.data
     try:
-        ensure(source.wanted_files(data))
+        download_missing(load.list_remote_files(data))
         return load_rows(task.config, task)
     except UserError as error:
-        loaded = source.load_split(data, split, required=task.required_fields, optional=task.optional_fields) if split else None
+        loaded = load.load_split(data, split, required=task.required_fields, optional=task.optional_fields) if split else None
         if loaded is None:
             raise
         say(f"only {split} is read, without a baseline: {str(error).splitlines()[0]}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import paddle
 
-from paddle_ft.config.load import to_yaml
+from paddle_ft.config.describe import to_yaml
 from paddle_ft.config.schema import BaseConfig
 from paddle_ft.data.rows import Rows
 from paddle_ft.models.adapt import adapt_model

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from paddle_ft.config.load import to_yaml
+from paddle_ft.config.describe import to_yaml
 from paddle_ft.system.progress import say
 
 

@@ -6,7 +6,8 @@ import paddle
 import pytest
 
 from paddle_ft import cli
-from paddle_ft.config.load import load_config, to_yaml
+from paddle_ft.config.describe import to_yaml
+from paddle_ft.config.load import load_config
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import write_directory
 from paddle_ft.tasks import find_task

@@ -1,4 +1,4 @@
-"""The recipes hold the tutorials' numbers: a typo in a YAML file would change what is reproduced without a word."""
+"""The classifiers' recipes hold the tutorials' numbers. A typo in a YAML file would silently change what they reproduce."""
 
 import pytest
 
@@ -41,7 +41,7 @@ def holds(section, expected):
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
-def test_classifiers(name):
+def test_the_numbers_of_the_classifiers(name):
     config = load_config(name)
     assert (config.seed, config.task.name) == (2022, "classification")
     holds(config.train, TRAIN)
@@ -56,13 +56,13 @@ def test_classifiers(name):
     ("distilbert_qqp", ["0", "1"], ["different", "duplicate"]),  # GLUE: is_duplicate
     ("distilbert_imdb_cls", ["0", "1", "neg", "pos"], ["neg", "pos", "neg", "pos"]),  # Hugging Face's numbers, aclImdb's folders
 ])  # fmt: skip
-def test_labels_mean_what_they_say(name, found, meant):
+def test_labels_are_mapped_to_the_right_classes(name, found, meant):
     options = load_config(name).task
     names = class_names(found, options)
     assert [names[number] for number in to_classes(found, names, options, "train")] == meant
 
 
-def test_distilbert_imdb_mlm():
+def test_the_numbers_of_masked_language_modelling():
     config = load_config("distilbert_imdb_mlm")
     assert (config.seed, config.task.name, config.model.pretrained) == (2022, "masked_lm", "distilbert/distilbert-base-uncased")
     holds(config.task, {

@@ -1,4 +1,4 @@
-"""The numbers of the tutorials stand in the recipes that write texts: who runs a recipe as it is runs the tutorial."""
+"""The recipes that write texts hold the tutorials' numbers, so an unchanged recipe runs the tutorial."""
 
 import pytest
 
@@ -85,7 +85,7 @@ def test_the_numbers_of_a_recipe(recipe):
     assert found == RECIPES[recipe]
 
 
-def test_noise_is_a_quarter_where_a_recipe_does_not_say():
+def test_the_default_of_noise_is_a_quarter():
     from paddle_ft.tasks.lyrics.task import Options
 
     assert Options(name="lyrics").noise == 0.25

@@ -1,4 +1,4 @@
-"""Downloads against a real local server: resume, checksums, cut connections, no network."""
+"""Downloads from a local HTTP server: resuming, checksums, broken connections, no network."""
 
 import hashlib
 import socket
@@ -10,7 +10,7 @@ from threading import Thread
 import pytest
 
 from paddle_ft.data import download
-from paddle_ft.data.download import FetchError, Wanted, ensure, fetch
+from paddle_ft.data.download import FetchError, RemoteFile, download_missing, fetch
 from paddle_ft.system.errors import UserError
 
 BODY = bytes(range(256)) * 12000  # 3 MB
@@ -80,21 +80,21 @@ def test_a_half_finished_download_is_resumed(server, tmp_path):
     assert (tmp_path / "a.bin").read_bytes() == BODY
 
 
-def test_a_cut_connection_is_taken_up_as_long_as_bytes_come(server, tmp_path):
+def test_a_broken_connection_is_resumed_while_bytes_arrive(server, tmp_path):
     server.behaviour.update(cut_after=1_000_000, tag='"v1"')
     fetch(server.url + "/a.bin", tmp_path / "a.bin")  # no checksum: the tag says that the pieces belong together
     assert (tmp_path / "a.bin").read_bytes() == BODY
     assert len(server.log) >= 3 and server.log[1][1].startswith("bytes=")
 
 
-def test_without_tag_and_checksum_pieces_are_not_mixed(server, tmp_path):
+def test_without_etag_and_checksum_a_download_starts_again(server, tmp_path):
     (tmp_path / "a.bin.part").write_bytes(b"of another version")
     fetch(server.url + "/a.bin", tmp_path / "a.bin")
     assert server.log == [("/a.bin", None)]
     assert (tmp_path / "a.bin").read_bytes() == BODY
 
 
-def test_a_changed_file_starts_afresh(server, tmp_path):
+def test_a_changed_file_is_downloaded_from_the_start(server, tmp_path):
     server.behaviour["tag"] = '"v2"'
     (tmp_path / "a.bin.part").write_bytes(b"old")
     (tmp_path / "a.bin.part.tag").write_text('"v1"')
@@ -125,13 +125,13 @@ def test_a_wrong_checksum_is_never_kept(server, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_not_found_is_not_tried_again(server, tmp_path):
+def test_http_404_is_not_retried(server, tmp_path):
     with pytest.raises(FetchError, match="HTTP 404 Not Found"):
         fetch(server.url + "/missing.bin", tmp_path / "a.bin")
     assert len(server.log) == 1
 
 
-def test_no_name_and_no_connection_fail_fast(server, tmp_path):
+def test_an_unknown_host_and_a_refused_connection_fail_fast(server, tmp_path):
     start = time.perf_counter()
     with pytest.raises(FetchError, match=r"no connection to nowhere\.invalid") as caught:
         fetch("https://nowhere.invalid/a.bin", tmp_path / "a.bin")
@@ -161,30 +161,30 @@ def test_the_proxy_is_used(server, tmp_path, monkeypatch):
     assert server.log == [("http://nowhere.invalid/a.bin", None)]
 
 
-def test_ensure_fetches_what_is_absent_and_nothing_else(server, tmp_path):
+def test_download_missing_fetches_only_missing_files(server, tmp_path):
     (tmp_path / "there.bin").write_bytes(BODY)
     (tmp_path / "unpacked.tsv").write_text("x")
-    ensure(
+    download_missing(
         [
-            Wanted(server.url + "/there.bin", str(tmp_path / "there.bin"), md5=MD5),
-            Wanted(server.url + "/absent.bin", str(tmp_path / "absent.bin"), md5=MD5),
-            Wanted(server.url + "/a.zip", str(tmp_path / "a.zip"), unpacked=str(tmp_path / "unpacked.tsv")),
+            RemoteFile(server.url + "/there.bin", str(tmp_path / "there.bin"), md5=MD5),
+            RemoteFile(server.url + "/absent.bin", str(tmp_path / "absent.bin"), md5=MD5),
+            RemoteFile(server.url + "/a.zip", str(tmp_path / "a.zip"), unpacked=str(tmp_path / "unpacked.tsv")),
         ]
     )
     assert [path for path, _ in server.log] == ["/absent.bin"]
     assert (tmp_path / "absent.bin").read_bytes() == BODY
 
 
-def test_ensure_reports_everything_at_once(server, tmp_path):
+def test_download_missing_reports_all_files_in_one_error(server, tmp_path):
     by_hand = tmp_path / "hand.bin"
     by_hand.write_bytes(b"not it")
     dead = f"127.0.0.1:{closed_port()}"
     with pytest.raises(UserError) as caught:
-        ensure(
+        download_missing(
             [
-                Wanted(f"http://{dead}/train.json", str(tmp_path / "train.json"), md5="1" * 32, what="training rows"),
-                Wanted(f"http://{dead}/dev.json", str(tmp_path / "dev.json"), sha256="2" * 64, what="validation rows"),
-                Wanted(server.url + "/hand.bin", str(by_hand), md5=MD5, what="weights"),
+                RemoteFile(f"http://{dead}/train.json", str(tmp_path / "train.json"), md5="1" * 32, description="training rows"),
+                RemoteFile(f"http://{dead}/dev.json", str(tmp_path / "dev.json"), sha256="2" * 64, description="validation rows"),
+                RemoteFile(server.url + "/hand.bin", str(by_hand), md5=MD5, description="weights"),
             ]
         )
     lines = str(caught.value).splitlines()
@@ -206,13 +206,13 @@ def test_ensure_reports_everything_at_once(server, tmp_path):
         f"    now     {dead} cannot be reached either",
     ]
     assert lines[15] == (
-        f"    now     a file lies there, but its md5 is {hashlib.md5(b'not it').hexdigest()}, expected {MD5}; "
+        f"    now     there is a file already, but its md5 is {hashlib.md5(b'not it').hexdigest()}, expected {MD5}; "
         "put the right one there, or delete it"
     )
     assert by_hand.read_bytes() == b"not it"
 
 
-def test_home(monkeypatch, tmp_path):
+def test_data_home_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path))
     assert download.data_home() == tmp_path / "datasets"
     monkeypatch.delenv("PADDLE_FT_HOME")

@@ -1,4 +1,4 @@
-"""Texts for predict: where a row's text is found, in every format, and what is said where it is not."""
+"""Texts for predict: the column they come from in every format, and the message if there is none."""
 
 import gzip
 import io
@@ -20,7 +20,7 @@ def read(path, content, columns=PLAIN):
     return list(texts(str(path), columns))
 
 
-def test_one_text_a_line(tmp_path):
+def test_plain_files_hold_one_text_a_line(tmp_path):
     content = '一\n\n{not JSON\n{"source": "三"}\r\n'
     assert read(tmp_path / "x.txt", content) == ["一", "", "{not JSON", "三"]
     assert read(tmp_path / "x", content, NAMED) == ["一", "", "{not JSON", "三"]
@@ -42,7 +42,7 @@ def test_the_runs_own_columns_come_first(tmp_path, name):
     assert read(tmp_path / name, content, NAMED) == ["a, b", "c"]
 
 
-def test_the_tasks_own_names_work_too(tmp_path):
+def test_the_usual_column_names_work_too(tmp_path):
     rows = '{"text": "a"}\n{"source": "b"}\n{"text": "c", "text_pair": "d"}\n'
     assert read(tmp_path / "x.jsonl", rows, NAMED) == ["a", "b", ("c", "d")]
     assert read(tmp_path / "x.csv", "text,label\na,1\n", NAMED) == ["a"]
@@ -55,7 +55,7 @@ def test_pairs_under_the_runs_columns(tmp_path):
     assert read(tmp_path / "y.tsv", "0\tone\t2\tthree\n", pairs) == [("three", "one")]
 
 
-def test_numbered_columns_are_those_of_tables(tmp_path):
+def test_column_numbers_apply_to_tables_only(tmp_path):
     assert read(tmp_path / "x.tsv", "题\t正文\n题二\t正文二\n", NUMBERED) == ["正文", "正文二"]
     assert read(tmp_path / "x.jsonl", '{"source": "正文"}\n', NUMBERED) == ["正文"]
     assert read(tmp_path / "x.txt", "题\t正文\n", NUMBERED) == ["题\t正文"]
@@ -72,17 +72,17 @@ def test_numbered_columns_are_those_of_tables(tmp_path):
         ("x.txt", '{"body": "b"}\n', "x.txt:1: no column 'sentence'"),
     ],
 )
-def test_what_is_no_text_is_named(tmp_path, name, content, message):
+def test_bad_records_are_named(tmp_path, name, content, message):
     with pytest.raises(UserError, match=f"^--input .*{message}"):
         read(tmp_path / name, content, NAMED)
 
 
-def test_bytes_that_are_no_text(tmp_path):
+def test_bytes_that_are_not_utf8_are_named(tmp_path):
     (tmp_path / "x.txt").write_bytes("今天\n".encode() + b"\xff\n")
     with pytest.raises(UserError, match=r"--input .*x.txt:2: invalid UTF-8 at byte 7"):
         list(texts(str(tmp_path / "x.txt"), PLAIN))
 
 
-def test_a_pipe(monkeypatch):
+def test_texts_from_a_pipe(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"sentence": "a"}\nb\n')))
     assert list(texts("-", NAMED)) == ["a", "b"]

@@ -8,6 +8,7 @@ from paddle_ft.config.load import load_config
 from paddle_ft.runs import repeat
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
+from paddle_ft.training import resume
 from paddle_ft.training import run as training
 from tests.support.tiny_classification import ROWS, overrides
 
@@ -21,7 +22,7 @@ def make_plans(folder, *settings, seeds=2, against=()):
 
 
 def run_plans(plans):
-    return repeat.run_plans(plans, training.train, training.refuse_other_config)
+    return repeat.run_plans(plans, training.train, resume.refuse_other_config)
 
 
 def result(accuracy, loss):

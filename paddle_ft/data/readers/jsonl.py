@@ -7,28 +7,29 @@ import os
 import re
 from collections.abc import Iterator
 
-from paddle_ft.data.readers.stream import DataFile, not_utf8
-from paddle_ft.data.rows import Fields, take_columns
+from paddle_ft.data.readers.base import Reader
+from paddle_ft.data.readers.stream import DataFile, describe_bad_utf8
+from paddle_ft.data.rows import Fields, Record, make_row_from_columns
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import Progress
 
-EXTENSIONS = (".jsonl", ".json")
 _SPACE = re.compile(r"[ \t\r\n]*")
-_ESCAPED = re.compile("[\udc80-\udcff]")
+_UNDECODED = re.compile("[\udc80-\udcff]")  # what errors="surrogateescape" puts in place of bytes that are not UTF-8
+
+Value = tuple[int, object, str | None]
+"""Line, JSON value, and what is wrong with it, if anything."""
 
 
-def read(file: DataFile, fields: Fields) -> Iterator[tuple[int, dict[str, str] | str]]:
-    """Yields (line, row or reason). Raises UserError for a broken array: what follows the fault is lost."""
-    columns = fields.by_name(file.path)
-    records = _array(file) if _is_array(file) else json_lines(file)
-    for line, value, reason in records:
-        yield line, reason or _row(value, columns, fields)
+def read(file: DataFile, fields: Fields) -> Iterator[Record]:
+    """Yield (line, row or reason). Raise UserError for a broken array, whose remaining elements cannot be read."""
+    columns = fields.column_names(file.path)
+    for line, value, reason in _read_array(file) if _is_array(file) else read_json_lines(file):
+        if not reason and not isinstance(value, dict):
+            reason = f"the JSON value is {type(value).__name__}, not an object"
+        yield line, reason or make_row_from_columns(value, columns, fields)
 
 
-def _row(value: object, columns: dict[str, str], fields: Fields) -> dict[str, str] | str:
-    if not isinstance(value, dict):
-        return f"the JSON value is {type(value).__name__}, not an object"
-    return take_columns(value, columns, fields)
+READER = Reader((".jsonl", ".json"), read)
 
 
 def _is_array(file: DataFile) -> bool:
@@ -36,46 +37,52 @@ def _is_array(file: DataFile) -> bool:
         return stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
 
 
-def json_lines(file: DataFile) -> Iterator[tuple[int, object, str | None]]:
+def read_json_lines(file: DataFile) -> Iterator[Value]:
+    """Yield the JSON value of each line that is not blank."""
     decode = json.JSONDecoder().decode
     for line, (text, reason) in enumerate(file.lines(), start=1):
         if reason:
             yield line, None, reason
-        elif text and not text.isspace():  # blank lines mean nothing in JSON lines
+        elif text and not text.isspace():
             try:
                 yield line, decode(text), None
             except json.JSONDecodeError as error:
                 yield line, None, f"invalid JSON at column {error.pos + 1}: {error.msg}"
 
 
-def _array(file: DataFile) -> Iterator[tuple[int, object, str | None]]:
+def _read_array(file: DataFile) -> Iterator[Value]:
     text = file.content().decode(errors="surrogateescape")
-    damaged = _ESCAPED.search(text) is not None
-    decode = json.JSONDecoder().raw_decode
-    place = _SPACE.match(text, _SPACE.match(text).end() + 1).end()
+    has_bad_bytes = _UNDECODED.search(text) is not None
+    position = _SPACE.match(text, _SPACE.match(text).end() + 1).end()
     line, counted = 1, 0
     with Progress(len(text), f"read {os.path.basename(file.path)}", unit="B") as progress:
-        while text[place : place + 1] != "]":
-            line, counted = line + text.count("\n", counted, place), place
-            try:
-                value, end = decode(text, place)
-                after = _SPACE.match(text, end).end()
-                if text[after : after + 1] not in (",", "]"):
-                    raise json.JSONDecodeError("',' or ']' expected", text, after)
-            except json.JSONDecodeError as error:
-                raise UserError(
-                    f"{file.path}:{error.lineno}: invalid JSON in the array at column {error.colno}: {error.msg}. "
-                    "Nothing behind this place can be read; mend the file, or write one object a line (.jsonl)"
-                ) from None
-            yield line, value, _damage(text, place, end) if damaged else None
-            start, place = place, after if text[after] == "]" else _SPACE.match(text, after + 1).end()
-            progress.update(place - start)
+        while text[position : position + 1] != "]":
+            line, counted = line + text.count("\n", counted, position), position
+            value, end, next_position = _decode_element(file.path, text, position)
+            yield line, value, _describe_bad_bytes(text, position, end) if has_bad_bytes else None
+            progress.update(next_position - position)
+            position = next_position
 
 
-def _damage(text: str, start: int, end: int) -> str | None:
-    """What is wrong with an element's encoding, None if nothing is."""
-    found = _ESCAPED.search(text, start, end)
-    if not found:
+def _decode_element(path: str, text: str, position: int) -> tuple[object, int, int]:
+    """Return the element that starts at `position`, where it ends, and where the next one or the closing bracket starts."""
+    try:
+        value, end = json.JSONDecoder().raw_decode(text, position)
+        after = _SPACE.match(text, end).end()
+        if text[after : after + 1] not in (",", "]"):
+            raise json.JSONDecodeError("',' or ']' expected", text, after)
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{path}:{error.lineno}: invalid JSON in the array at column {error.colno}: {error.msg}. "
+            "Nothing behind this place can be read; mend the file, or write one object a line (.jsonl)"
+        ) from None
+    return value, end, after if text[after] == "]" else _SPACE.match(text, after + 1).end()
+
+
+def _describe_bad_bytes(text: str, start: int, end: int) -> str | None:
+    """Return what is wrong with the encoding of an element, or None if it is UTF-8."""
+    match = _UNDECODED.search(text, start, end)
+    if not match:
         return None
-    offset = len(text[: found.start()].encode(errors="surrogateescape"))
-    return not_utf8(text[start:end].encode(errors="surrogateescape"), offset)
+    offset = len(text[: match.start()].encode(errors="surrogateescape"))
+    return describe_bad_utf8(text[start:end].encode(errors="surrogateescape"), offset)

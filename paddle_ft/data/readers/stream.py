@@ -1,4 +1,7 @@
-"""Bytes of a data file, plain or gzipped, with progress; and its lines, decoded with what is wrong named exactly."""
+"""Read the bytes or the decoded lines of a data file, plain or gzipped, with progress.
+
+What is wrong with an encoding is named to the byte.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +22,14 @@ _HAN = re.compile(f"[{regex_class(HAN_COMMON)}]")
 
 
 class DataFile:
-    """A file to be read once, from front to back. `path` is as the user gave it, for messages."""
+    """A file that is read once, from front to back. `path` is as the user gave it, for messages."""
 
     def __init__(self, path: str):
         self.path = path
 
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
-        """The unpacked bytes. Raises UserError if the file cannot be opened or its gzip stream is damaged."""
+        """Open the unpacked bytes. Raise UserError if the file cannot be read or its gzip data is damaged."""
         try:
             with open(self.path, "rb") as raw:
                 self._raw = raw
@@ -37,14 +40,14 @@ class DataFile:
             raise UserError(f"{self.path}: cannot be read: {error.strerror or error}") from None
 
     def content(self) -> bytes:
-        """All bytes at once, without a byte order mark, for formats that cannot be read in lines."""
+        """Return all bytes without a byte order mark, for formats that cannot be read line by line."""
         with self.open() as stream:
             return check_utf16(stream.read(), self.path).removeprefix(BOM)
 
     def lines(self) -> Iterator[tuple[str, str | None]]:
-        """(text, None) per line, or (text, reason) where it is not UTF-8 (the text then has escapes in it).
+        """Yield (text, None) for each line, or (text with escapes, reason) for one that is not UTF-8.
 
-        Lines end at \\n or \\r\\n and nowhere else; a byte order mark at the start is dropped. Progress counts bytes.
+        Lines end at \\n or \\r\\n and nowhere else. A byte order mark at the start is dropped. Progress counts bytes.
         """
         size = os.path.getsize(self.path) if os.path.exists(self.path) else None
         with self.open() as stream, Progress(size, f"read {os.path.basename(self.path)}", unit="B") as progress:
@@ -62,21 +65,26 @@ class DataFile:
                     text, reason = raw.decode(), None
                 except UnicodeDecodeError as error:
                     text = raw.decode(errors="surrogateescape")
-                    reason = not_utf8(raw, offset + error.start)
+                    reason = describe_bad_utf8(raw, offset + error.start)
                 offset += len(raw)
                 yield (text[:-2] if text.endswith("\r\n") else text.removesuffix("\n")), reason
             progress.update(self._raw.tell() - seen)
 
 
 def check_utf16(head: bytes, path: str) -> bytes:
-    """Returns `head`. Raises UserError if it starts with the byte order mark of UTF-16."""
+    """Return `head`. Raise UserError if it starts with the byte order mark of UTF-16."""
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise UserError(f"{path}: the file is UTF-16; convert it: iconv -f UTF-16 -t UTF-8 {path} > NEW")
     return head
 
 
-def not_utf8(raw: bytes, offset: int) -> str:
-    """Says where bytes stop being UTF-8 (`offset`, from the file's start), and whether they make sense as GBK."""
+def describe_bad_utf8(raw: bytes, offset: int) -> str:
+    """Return where bytes stop being UTF-8, and whether they are likely to be GBK.
+
+    Args:
+        raw: the bytes of the line or text.
+        offset: position of the first bad byte in the file.
+    """
     reason = f"invalid UTF-8 at byte {offset} of the file"
     try:
         text = raw.decode("gbk")

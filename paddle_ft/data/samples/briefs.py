@@ -1,31 +1,26 @@
 """Short Chinese news briefs with headlines, generated from templates. All names and figures are made up.
 
-A brief states its facts in changing order, opens with a phrase that says nothing and holds one or two sentences beside
-the point, often with another place, team or firm in them. The headline puts the facts together in an order and in words
-of its own, so that the first characters of the brief are a poor headline.
+A brief opens with a phrase without content and states its facts in random order. One or two further sentences have nothing to
+do with the facts, and often name another place, team or firm. The headline combines the facts in another order and other words,
+so the first characters of the brief make a poor headline.
 
-The splits are disjoint in what is reported of whom: each pair of a topic's two leading slots (such as city and weather)
-belongs to one split alone, by a checksum of its text.
+The splits share no combination of the two leading slots of a topic, such as city and weather. A checksum assigns each to a split.
 """
 
 from __future__ import annotations
 
 import random
-import zlib
 from dataclasses import dataclass
 
+from paddle_ft.data.samples import split_by_checksum, words
+
 SIZES = {"train": 4000, "validation": 200, "test": 200}
-SHORTEST = 40  # characters of a brief
-SHARES = {"validation": range(0, 8), "test": range(8, 16), "train": range(16, 100)}  # of 100 checksums
-
-
-def words(text: str) -> list[str]:
-    return text.split()
+MIN_LENGTH = 40  # characters of a brief
 
 
 @dataclass(frozen=True)
 class Form:
-    """One way of reporting: the headline, and the sentences that hold its facts (in any order)."""
+    """One way of reporting: the headline, and the sentences that hold its facts, in any order."""
 
     headline: str
     facts: tuple[str, ...]
@@ -33,7 +28,14 @@ class Form:
 
 @dataclass(frozen=True)
 class Topic:
-    """`leading`: the two slots whose pairs are dealt out to the splits. `asides`: sentences beside the point."""
+    """A topic with its templates.
+
+    Attributes:
+        leading: the two slots whose combination decides the split.
+        slots: slot -> its possible values.
+        forms: ways of reporting.
+        asides: sentences that have nothing to do with the facts.
+    """
 
     leading: tuple[str, str]
     slots: dict[str, list[str]]
@@ -235,46 +237,40 @@ OPENINGS = ("本报讯", "记者今天获悉", "据最新消息", "昨天下午�
 
 
 def rows(split: str, seed: int = 2022) -> list[dict[str, str]]:
-    """The rows of a split (train, validation, test), {"source": brief, "target": headline}: distinct, always the same."""
+    """Return the distinct rows {"source": brief, "target": headline} of a split."""
     return [{"source": source, "target": target} for source, target, _ in generate(split, seed)]
 
 
 def generate(split: str, seed: int = 2022) -> list[tuple[str, str, tuple[str, str, str]]]:
-    """(brief, headline, (topic, first leading slot, second leading slot)) for each row of a split."""
-    random_state = random.Random(f"{seed} {split}")
+    """Return (brief, headline, (topic, first leading slot, second leading slot)) for each row of a split."""
+    rng = random.Random(f"{seed} {split}")
     made: dict[str, tuple[str, str, tuple[str, str, str]]] = {}
     while len(made) < SIZES[split]:
-        name = random_state.choice(list(TOPICS))
-        values, key = _values(name, TOPICS[name], split, random_state)
-        source, target = _write(TOPICS[name], values, random_state)
-        if len(source) >= SHORTEST:
+        name = rng.choice(list(TOPICS))
+        values, key = _values(name, TOPICS[name], split, rng)
+        source, target = _write(TOPICS[name], values, rng)
+        if len(source) >= MIN_LENGTH:
             made.setdefault(source, (source, target, key))
     return list(made.values())
 
 
-def split_of(key: tuple[str, str, str]) -> str:
-    """The one split to which a pair of leading slots belongs."""
-    place = zlib.crc32("|".join(key).encode()) % 100
-    return next(split for split, share in SHARES.items() if place in share)
-
-
 def _values(
-    name: str, topic: Topic, split: str, random_state: random.Random
+    name: str, topic: Topic, split: str, rng: random.Random
 ) -> tuple[dict[str, str], tuple[str, str, str]]:
-    """Slot values whose leading pair belongs to the split; slots with the same list of values get different ones."""
+    """Draw slot values whose leading pair belongs to the split; no value is in two slots."""
     while True:
-        values = {slot: random_state.choice(choices) for slot, choices in topic.slots.items()}
+        values = {slot: rng.choice(choices) for slot, choices in topic.slots.items()}
         key = (name, values[topic.leading[0]], values[topic.leading[1]])
-        if len(set(values.values())) == len(values) and split_of(key) == split:
+        if len(set(values.values())) == len(values) and split_by_checksum("|".join(key)) == split:
             return values, key
 
 
-def _write(topic: Topic, values: dict[str, str], random_state: random.Random) -> tuple[str, str]:
-    """Brief and headline."""
-    form = random_state.choice(topic.forms)
+def _write(topic: Topic, values: dict[str, str], rng: random.Random) -> tuple[str, str]:
+    """Return brief and headline."""
+    form = rng.choice(topic.forms)
     sentences = list(form.facts)
-    random_state.shuffle(sentences)
-    for aside in random_state.sample(topic.asides, random_state.choice((1, 2))):
-        sentences.insert(random_state.randrange(len(sentences) + 1), aside)
-    text = random_state.choice(OPENINGS) + "，" + "。".join(sentences) + "。"
+    rng.shuffle(sentences)
+    for aside in rng.sample(topic.asides, rng.choice((1, 2))):
+        sentences.insert(rng.randrange(len(sentences) + 1), aside)
+    text = rng.choice(OPENINGS) + "，" + "。".join(sentences) + "。"
     return text.format(**values), form.headline.format(**values)

@@ -1,7 +1,7 @@
-"""Film reviews of several sentences in English, with their verdict: the sentences of the sample `reviews`, about one film each.
+"""English film reviews of several sentences with their verdict, built from the sentences of the sample `reviews`.
 
-A review keeps to its film and its verdict, so that what stands around a hidden word tells something about it. A sentence in
-four only states a fact. The splits differ in the films they speak of.
+Each review is about one film and has one verdict, so the context of a masked word helps to predict it. A quarter of the
+sentences only state a fact. The splits differ in their films.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PLACES = ("a village by the sea", "the capital", "a mountain hut", "her old scho
 
 
 def rows(split: str, seed: int = 2022) -> list[dict[str, str]]:
-    """[{"text", "label"}] with label "negative" or "positive", half of each."""
+    """Return [{"text", "label"}], label "negative" or "positive", half of each."""
     rng = random.Random(f"{seed} {split} film_reviews")
     titles = reviews.titles_of(split)
     made = []

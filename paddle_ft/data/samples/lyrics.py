@@ -1,17 +1,17 @@
 """English songs generated from templates, with section headers, ad-libs and page leftovers as scraped songs have them.
 
-The lines of a section rhyme with each other and tell of the same person; what they tell is drawn. So what can be learnt of
-the next line is its end (some word that rhymes with this line's), its subject and the words of its genre. Each line belongs to
-one split alone, by a checksum of its text: no line of the test songs stands in a training song.
+The lines of a section rhyme and are about the same person; the rest is drawn at random. So a model can learn that the next line
+ends on a word that rhymes, has the same subject and uses the words of its genre. A checksum assigns each line to one split, so
+no line of the test songs is in a training song.
 """
 
 from __future__ import annotations
 
 import random
-import zlib
+
+from paddle_ft.data.samples import split_by_checksum
 
 SIZES = {"train": 700, "validation": 40, "test": 40}  # songs
-SHARES = {"validation": range(0, 8), "test": range(8, 16), "train": range(16, 100)}  # of 100 checksums
 
 RHYMES = [
     group.split()
@@ -57,50 +57,44 @@ TITLES = ["Second Wind", "Long Way Up", "Paper Moon", "Low Tide", "Nobody Else",
 
 
 def rows(split: str, seed: int = 2022) -> list[dict[str, str]]:
-    """The songs of a split (train, validation, test), {"lyrics", "genre", "title"}: always the same."""
-    draw = random.Random(f"{seed} {split}")
+    """Return the songs {"lyrics", "genre", "title"} of a split."""
+    rng = random.Random(f"{seed} {split}")
     songs = []
     for _ in range(SIZES[split]):
-        genre, title = draw.choice(list(PEOPLE)), draw.choice(TITLES)
-        songs.append({"lyrics": _song(genre, title, split, draw), "genre": genre, "title": title})
+        genre, title = rng.choice(list(PEOPLE)), rng.choice(TITLES)
+        songs.append({"lyrics": _song(genre, title, split, rng), "genre": genre, "title": title})
     return songs
 
 
-def split_of(line: str) -> str:
-    """The one split to which a line (in small letters, without punctuation at its end) belongs."""
-    place = zlib.crc32(line.encode()) % 100
-    return next(split for split, share in SHARES.items() if place in share)
-
-
-def _song(genre: str, title: str, split: str, draw: random.Random) -> str:
-    """Two verses with a chorus after each, as pages print them."""
-    chorus = _section(genre, split, draw)
+def _song(genre: str, title: str, split: str, rng: random.Random) -> str:
+    """Return two verses, each followed by the chorus, as lyrics pages print them."""
+    chorus = _section(genre, split, rng)
     parts = [
-        ("[Verse 1]", _section(genre, split, draw)),
+        ("[Verse 1]", _section(genre, split, rng)),
         ("[Chorus]", chorus),
-        ("[Verse 2: The Neighbors]", _section(genre, split, draw)),
+        ("[Verse 2: The Neighbors]", _section(genre, split, rng)),
         ("[Chorus]", chorus),
     ]
     blocks = ["\n".join([header, *lines]) for header, lines in parts]
-    if draw.random() < 0.3:
+    if rng.random() < 0.3:
         blocks[2] = f"You might also like{blocks[2]}"
     text = "\n\n".join(blocks)
-    return f"{title} Lyrics{text}{draw.randrange(1, 90)}Embed" if draw.random() < 0.3 else text
+    return f"{title} Lyrics{text}{rng.randrange(1, 90)}Embed" if rng.random() < 0.3 else text
 
 
-def _section(genre: str, split: str, draw: random.Random) -> list[str]:
-    """Four lines that rhyme, no rhyming word twice, sometimes with a call between them."""
-    ends = draw.sample(draw.choice(RHYMES), 4)
-    person = draw.choice(PEOPLE[genre])
-    lines = [_line(genre, person, end, split, draw) for end in ends]
-    if draw.random() < 0.2:
-        lines.insert(draw.randrange(1, 4), draw.choice(CALLS))
+def _section(genre: str, split: str, rng: random.Random) -> list[str]:
+    """Return four lines that rhyme on different words, sometimes with an ad-lib between them."""
+    ends = rng.sample(rng.choice(RHYMES), 4)
+    person = rng.choice(PEOPLE[genre])
+    lines = [_line(genre, person, end, split, rng) for end in ends]
+    if rng.random() < 0.2:
+        lines.insert(rng.randrange(1, 4), rng.choice(CALLS))
     return lines
 
 
-def _line(genre: str, person: str, end: str, split: str, draw: random.Random) -> str:
+def _line(genre: str, person: str, end: str, split: str, rng: random.Random) -> str:
     while True:
-        opening, verb, adjective = (draw.choice(words[genre]) for words in (OPENINGS, VERBS, ADJECTIVES))
+        opening, verb, adjective = (rng.choice(words[genre]) for words in (OPENINGS, VERBS, ADJECTIVES))
         line = f"{opening} {person} {verb} the {adjective} {end}"
-        if split_of(line) == split:
-            return line[0].upper() + line[1:] + draw.choice(["", "", ",", "!"])
+        if split_by_checksum(line) == split:
+            return line[0].upper() + line[1:] + rng.choice(["", "", ",", "!"])

@@ -1,19 +1,16 @@
-"""Sentences of film reviews in English with the verdict they give, generated from templates. Titles and names are made up.
+"""Sentences of English film reviews with their verdict, generated from templates. Titles and names are made up.
 
-What decides is not one word: praise is taken back ("not a gripping story"), and many sentences say something good and
-something bad, of which the clause after "but" counts. The splits differ in the films they speak of, and share the words.
+No single word decides the verdict: praise is negated ("not a gripping story"), and many sentences say something good and
+something bad, of which the clause after "but" counts. The splits differ in their films and share all other words.
 """
 
 from __future__ import annotations
 
 import random
 
+from paddle_ft.data.samples import words
+
 SIZES = {"train": 3000, "validation": 300, "test": 300}
-
-
-def words(text: str) -> list[str]:
-    return text.split()
-
 
 GOOD = words(
     "gripping moving clever charming honest warm brilliant tender witty fresh graceful thrilling bold delightful powerful "
@@ -58,27 +55,28 @@ TURNED = (
 
 
 def rows(split: str, seed: int = 2022) -> list[dict[str, str]]:
-    """[{"text", "label"}] with label "negative" or "positive", half of each; no sentence twice."""
+    """Return [{"text", "label"}], label "negative" or "positive", half of each; no sentence is there twice."""
     rng = random.Random(f"{seed} {split}")
     titles = titles_of(split)
-    found: dict[str, str] = {}
-    while len(found) < SIZES[split]:
-        positive = len(found) % 2 == 1
-        found.setdefault(sentence(rng, positive, titles), "positive" if positive else "negative")
-    return [{"text": text, "label": label} for text, label in found.items()]
+    labels: dict[str, str] = {}
+    while len(labels) < SIZES[split]:
+        positive = len(labels) % 2 == 1
+        labels.setdefault(sentence(rng, positive, titles), "positive" if positive else "negative")
+    return [{"text": text, "label": label} for text, label in labels.items()]
 
 
 def titles_of(split: str) -> list[str]:
-    """The films of a split: every title belongs to one split alone."""
+    """Return the films of a split. No title is in two splits."""
     parts = {"train": range(8), "validation": range(8, 9), "test": range(9, 10)}
     every = [f"{first} {last}" for first in FIRST for last in LAST]
     return [title for number, title in enumerate(every) if number % 10 in parts[split]]
 
 
 def sentence(rng: random.Random, positive: bool, titles: list[str]) -> str:
-    words, others = (GOOD, BAD) if positive else (BAD, GOOD)
+    """Return one sentence about one of the films, with a positive or negative verdict."""
+    own_words, others = (GOOD, BAD) if positive else (BAD, GOOD)
     template = rng.choice(rng.choices((PLAIN, DENIED, TURNED), weights=(50, 20, 30))[0])
-    word, word2 = rng.sample(words, 2)
+    word, word2 = rng.sample(own_words, 2)
     noun, noun2 = rng.sample(NOUNS, 2)
     return template.format(
         title=rng.choice(titles), word=word, word2=word2, other=rng.choice(others), noun=noun, noun2=noun2,

@@ -1,7 +1,7 @@
 """Summaries of books that do not exist, with title, author and genres, generated from templates.
 
-A book keeps to its hero and to its genre: places, tasks, enemies and ends are the genre's own, and the title speaks of what
-the summary tells. The splits differ in the heroes' full names and share everything else.
+Each book has one hero and one genre, from which places, things, enemies and endings are drawn. The title fits the summary. The
+splits differ in the heroes' full names and share everything else.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ import random
 import string
 from dataclasses import dataclass
 
-from paddle_ft.data.samples.briefs import words
+from paddle_ft.data.samples import words
 
 SIZES = {"train": 1400, "validation": 200, "test": 200}
 
 
 @dataclass(frozen=True)
 class Genre:
+    """What the books of a genre are made of."""
+
     heroes: tuple[str, ...]  # what the hero is
     places: tuple[str, ...]
     things: tuple[str, ...]  # what the story is about
@@ -90,7 +92,7 @@ TITLES = ("The {thing} of {place}", "{first} and the {thing}", "The Last {thing}
 
 
 def rows(split: str, seed: int = 2022) -> list[dict[str, str]]:
-    """[{"text" (the summary), "title", "author", "genres"}]."""
+    """Return [{"text" (the summary), "title", "author", "genres"}]."""
     rng = random.Random(f"{seed} {split} stories")
     parts = {"train": range(8), "validation": range(8, 9), "test": range(9, 10)}
     every = [(first, last) for first in FIRST for last in LAST]

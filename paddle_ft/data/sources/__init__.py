@@ -1,24 +1,27 @@
-"""One module a kind of source. A module here with the three functions below is found without being listed.
+"""The kinds of data.source, one module each. A module that defines SOURCE is found without being listed.
 
-    claims(source) -> bool            whether data.source means this kind; asked in the order of the modules' ORDER
-    wanted(data) -> list[Wanted]      files that must be there before rows can be read
-    read(data, split, fields)         (file, records) pairs as an iterable, None if the split is not configured
+A user's own source is a module that defines SOURCE and is named with --import; it comes before ours. base.py has the classes
+to derive from.
 """
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from functools import cache
-from types import ModuleType
+from typing import TYPE_CHECKING
+
+from paddle_ft.system.plugins import module_names, user_plugins
+
+if TYPE_CHECKING:
+    from paddle_ft.data.sources.base import Source
 
 
 @cache
-def sources() -> list[ModuleType]:
-    modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
-    return sorted((module for module in modules if hasattr(module, "claims")), key=lambda module: module.ORDER)
+def _built_in_sources() -> list[Source]:
+    modules = [importlib.import_module(f"{__name__}.{name}") for name in module_names(__name__, without=("base",))]
+    return sorted((module.SOURCE for module in modules), key=lambda source: source.order)
 
 
-def source_for(source: str | None) -> ModuleType:
-    """The module that knows this source."""
-    return next(module for module in sources() if module.claims(source))
+def find_source(value: str | None) -> Source:
+    """Return the source that claims this value of data.source. One always does: huggingface claims whatever is left."""
+    return next(source for source in [*user_plugins("SOURCE"), *_built_in_sources()] if source.claims(value))

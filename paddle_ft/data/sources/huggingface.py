@@ -1,93 +1,95 @@
-"""Any other data.source: a dataset of the Hugging Face hub, or a local folder that `datasets` can load."""
+"""Any other data.source: a data set of the Hugging Face hub, or a local folder that `datasets` can load."""
 
 from __future__ import annotations
 
 import difflib
 import os
 from collections.abc import Iterable, Iterator
+from functools import cache
 
-from paddle_ft.data.download import Wanted, unreachable
-from paddle_ft.data.rows import Fields, Records, take_columns
-from paddle_ft.data.sources import builtin
-from paddle_ft.data.splits import choose_several
+from paddle_ft.data.download import RemoteFile, connection_error
+from paddle_ft.data.rows import Fields, Record, Records, make_row_from_columns
+from paddle_ft.data.sources.base import Source
+from paddle_ft.data.sources.builtin import builtin_names
+from paddle_ft.data.splits import choose_splits
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import Progress
 
-ORDER = 3
+
+class HuggingFace(Source):
+    """Whatever `datasets` can load by name."""
+
+    name = "huggingface"
+    order = 3
+
+    def claims(self, value: str | None) -> bool:
+        return True
+
+    def remote_files(self, data) -> list[RemoteFile]:
+        """Return an empty list: only the hub knows the files of a data set.
+
+        Raises:
+            UserError: the data set cannot be had. Raised here so that one message reports it with all other missing files.
+        """
+        if not data.data_files:
+            _split_names(data.source, data.name)
+        return []
+
+    def read(self, data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | None:
+        if data.data_files:
+            raise UserError(f"data.data_files: {data.source} is not a PaddleNLP built-in; your own files need no data.source")
+        columns = fields.column_names(data.source)
+        name = "+".join(choose_splits(data, split, _split_names(data.source, data.name)))
+        if not name:
+            return None
+        # Imported from its module: paddlenlp replaces datasets.load_dataset by a function that runs its own scripts.
+        from datasets.load import load_dataset
+
+        dataset = _call(data.source, load_dataset, data.source, data.name, split=name, trust_remote_code=False)
+        for field, column in columns.items():
+            if column not in dataset.column_names and (field in fields.required or field in fields.mapped):
+                raise UserError(
+                    f"{data.source}: no column {column!r}; it has {', '.join(map(repr, dataset.column_names))}; "
+                    f"map them, e.g. data.columns.{field}={dataset.column_names[0]}"
+                )
+        file = f"{data.source}{f'/{data.name}' if data.name else ''}[{name}]"
+        return [(file, _read_rows(dataset, file, columns, fields))]
 
 
-def claims(source: str | None) -> bool:
-    return True
-
-
-def wanted(data) -> list[Wanted]:
-    """Empty: which files a hub dataset consists of is known to the hub only. Raises UserError if it cannot be had, so that one
-    message tells of it together with all else that is missing."""
-    if not data.data_files:
-        _split_names(data)
-    return []
-
-
-def read(data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | None:
-    if data.data_files:
-        raise UserError(f"data.data_files: {data.source} is no PaddleNLP built-in; your own files need no data.source")
-    columns = fields.by_name(data.source)
-    chosen = "+".join(choose_several(data, split, _split_names(data)))
-    if not chosen:
-        return None
-    # the module's own function: paddlenlp replaces the package's by one that runs its scripts for equal names
-    from datasets.load import load_dataset
-
-    dataset = _ask(data, load_dataset, data.source, data.name, split=chosen, trust_remote_code=False)
-    for name, column in columns.items():
-        if column not in dataset.column_names and (name in fields.required or name in fields.mapped):
-            raise UserError(
-                f"{data.source}: no column {column!r}; it has {', '.join(map(repr, dataset.column_names))}; "
-                f"map them, e.g. data.columns.{name}={dataset.column_names[0]}"
-            )
-    file = f"{data.source}{f'/{data.name}' if data.name else ''}[{chosen}]"
-    return [(file, _records(dataset, file, columns, fields))]
-
-
-def _records(dataset, file: str, columns: dict[str, str], fields: Fields) -> Iterator[tuple[int, dict[str, str] | str]]:
-    kept = dataset.select_columns([column for column in columns.values() if column in dataset.column_names])
+def _read_rows(dataset, file: str, columns: dict[str, str], fields: Fields) -> Iterator[Record]:
+    dataset = dataset.select_columns([column for column in columns.values() if column in dataset.column_names])
     number = 0
-    with Progress(len(kept), f"read {file}", unit="row") as progress:
-        for batch in kept.iter(1000):
+    with Progress(len(dataset), f"read {file}", unit="row") as progress:
+        for batch in dataset.iter(1000):
             for values in zip(*batch.values(), strict=True):
                 number += 1
-                yield number, take_columns(dict(zip(batch, values, strict=True)), columns, fields)
+                yield number, make_row_from_columns(dict(zip(batch, values, strict=True)), columns, fields)
             progress.update(len(values))
 
 
-_known_splits: dict[tuple[str, str | None], list[str]] = {}
+@cache
+def _split_names(source: str, name: str | None) -> list[str]:
+    """Return the splits of a data set. Cached, since the hub needs a second or two to answer."""
+    from datasets import get_dataset_split_names
 
-
-def _split_names(data) -> list[str]:
-    """Asked for once in a process: the hub's answer takes a second or two."""
-    key = (data.source, data.name)
-    if key not in _known_splits:
-        from datasets import get_dataset_split_names
-
-        _prefer_cache_when_offline(data.source)
-        _known_splits[key] = _ask(data, get_dataset_split_names, data.source, data.name, trust_remote_code=False)
-    return _known_splits[key]
+    _prefer_cache_when_offline(source)
+    return _call(source, get_dataset_split_names, source, name, trust_remote_code=False)
 
 
 def _prefer_cache_when_offline(source: str) -> None:
-    """Offline, `datasets` retries for half a minute before it looks into its cache; told so, it looks at once."""
+    """Tell `datasets` when the hub is out of reach. Otherwise it retries for half a minute before it looks into its cache."""
     import datasets
     import huggingface_hub
 
     endpoint = huggingface_hub.constants.ENDPOINT
-    if os.path.isdir(source) or huggingface_hub.constants.HF_HUB_OFFLINE or not unreachable(endpoint):
+    if os.path.isdir(source) or huggingface_hub.constants.HF_HUB_OFFLINE or not connection_error(endpoint):
         return
     datasets.config.HF_HUB_OFFLINE = True
     huggingface_hub.constants.HF_HUB_OFFLINE = True
 
 
-def _ask(data, function, *args, **kwargs):
-    """Calls `datasets`; its errors become ours."""
+def _call(source: str, function, *args, **kwargs):
+    """Call a function of `datasets` and turn its errors into a UserError."""
     import datasets
     import huggingface_hub
 
@@ -96,7 +98,7 @@ def _ask(data, function, *args, **kwargs):
     except Exception as error:  # datasets raises everything from OSError to bare Exception
         endpoint = huggingface_hub.constants.ENDPOINT
         offline = huggingface_hub.constants.HF_HUB_OFFLINE or isinstance(error, ConnectionError)
-        if offline and not os.path.isdir(data.source):
+        if offline and not os.path.isdir(source):
             remedy = (
                 f"{endpoint} cannot be reached and the dataset is not in the cache. Set HF_ENDPOINT to a mirror, "
                 "HTTPS_PROXY to a proxy, or fetch the dataset's files elsewhere and give them as data.train, "
@@ -108,9 +110,12 @@ def _ask(data, function, *args, **kwargs):
             remedy = "its rows come from a script of its own; no code that comes with data is run. Give its files: data.train=FILE"
         else:
             remedy = f"{type(error).__name__}: {error}"
-        raise UserError(f"data.source: {data.source}: {remedy}{_near(data.source)}") from None
+        raise UserError(f"data.source: {source}: {remedy}{_suggest_builtin(source)}") from None
 
 
-def _near(source: str) -> str:
-    near = difflib.get_close_matches(source, builtin.names(), n=2, cutoff=0.7)
+def _suggest_builtin(source: str) -> str:
+    near = difflib.get_close_matches(source, builtin_names(), n=2, cutoff=0.7)
     return f" (did you mean the PaddleNLP built-in {' or '.join(near)}?)" if near else ""
+
+
+SOURCE = HuggingFace()

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from paddle_ft.data.download import Wanted
 from paddle_ft.data.files import open_files
 from paddle_ft.data.rows import Fields, Records
-
-ORDER = 0
-
-
-def claims(source: str | None) -> bool:
-    return source is None
+from paddle_ft.data.sources.base import Source
 
 
-def wanted(data) -> list[Wanted]:
-    return []
+class LocalFiles(Source):
+    """Files in any of the formats in readers/."""
+
+    name = None
+    order = 0
+
+    def read(self, data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | None:
+        pattern = getattr(data, split)
+        return None if pattern is None else open_files(pattern, fields)
 
 
-def read(data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | None:
-    pattern = getattr(data, split)
-    return None if pattern is None else open_files(pattern, fields)
+SOURCE = LocalFiles()

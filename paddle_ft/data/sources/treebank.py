@@ -1,17 +1,17 @@
-"""data.source treebank: the Stanford Sentiment Treebank as its authors ship it, by sentences.
+"""data.source treebank: the sentences of the Stanford Sentiment Treebank as its authors publish it.
 
-    treebank         trainDevTestTrees_PTB.zip from its own address, or from where it was put
+    treebank         trainDevTestTrees_PTB.zip from its own address, downloaded once
     treebank:PATH    the archive, or a folder with train.txt, dev.txt and test.txt
 
-Fields: text and label. A line of these files is a tree, (3 (2 The) (3 ...)); the text is its words, the label that of its
-root, which data.name says how to give:
+The fields are text and label. Each line of these files is a tree such as (3 (2 The) (3 ...)). The text is its words, and the
+label is that of its root, in one of three forms:
 
-    (null)    0 to 4: very negative, negative, neutral, positive, very positive
-    score     0, 0.25, 0.5, 0.75, 1, for task.round_labels (which makes neutral sentences negative)
-    binary    negative or positive, without the neutral sentences: 6,920 / 872 / 1,821 as in GLUE's SST-2
+    data.name=null      0 to 4: very negative, negative, neutral, positive, very positive
+    data.name=score     0, 0.25, 0.5, 0.75, 1, for task.round_labels (which makes neutral sentences negative)
+    data.name=binary    negative or positive, without the neutral sentences: 6,920 / 872 / 1,821 as in GLUE's SST-2
 
-8,544 / 1,101 / 2,210 sentences. Brackets, written -LRB- and -RRB-, are given back. The trees hold the score in five steps; the
-authors' finer ones are in Hugging Face's stanfordnlp/sst.
+There are 8,544 / 1,101 / 2,210 sentences. Brackets, written -LRB- and -RRB-, are restored. The trees hold the score in five
+steps; the authors' finer scores are in Hugging Face's stanfordnlp/sst.
 
 Source: Socher et al. (2013), Recursive Deep Models for Semantic Compositionality Over a Sentiment Treebank.
 """
@@ -24,17 +24,15 @@ import re
 import zipfile
 from collections.abc import Iterable, Iterator
 
-from paddle_ft.data.download import Wanted, data_home, ensure
-from paddle_ft.data.readers.stream import not_utf8
-from paddle_ft.data.rows import Fields, Records, take_columns
-from paddle_ft.data.splits import choose
+from paddle_ft.data.readers.stream import describe_bad_utf8
+from paddle_ft.data.rows import Fields, Record, Records, make_row_from_columns
+from paddle_ft.data.sources.base import Collection
+from paddle_ft.data.splits import choose_split
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import Progress
 
-ORDER = 1
-URL = "https://nlp.stanford.edu/sentiment/trainDevTestTrees_PTB.zip"
 FILES = {"train": "train.txt", "dev": "dev.txt", "test": "test.txt"}
-FORMS = {
+LABELS = {  # data.name -> the label of each class from very negative to very positive; None leaves the sentence out
     None: ("0", "1", "2", "3", "4"),
     "score": ("0", "0.25", "0.5", "0.75", "1"),
     "binary": ("negative", "negative", None, "positive", "positive"),
@@ -45,44 +43,38 @@ _INNER = re.compile(r"\([0-4]( \*)+\)")
 _BRACKETS = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{", "-RCB-": "}", r"\/": "/", r"\*": "*"}
 
 
-def claims(source: str | None) -> bool:
-    return source is not None and source.partition(":")[0] == "treebank"
+class Treebank(Collection):
+    """Stanford Sentiment Treebank."""
+
+    name = "treebank"
+    url = "https://nlp.stanford.edu/sentiment/trainDevTestTrees_PTB.zip"
+    file_name = "trainDevTestTrees_PTB.zip"
+    description = "Stanford Sentiment Treebank"
+
+    def read(self, data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | None:
+        if data.name not in LABELS:
+            raise UserError(f"data.name: {data.source} has no form {data.name!r}; it has score, binary and (null) five classes")
+        columns = fields.column_names(data.source)
+        name = choose_split(data, split, list(FILES))
+        if name is None:
+            return None
+        path, content = _read_file(self.find(data), FILES[name])
+        return [(path, _read_trees(path, content, LABELS[data.name], columns, fields))]
 
 
-def wanted(data) -> list[Wanted]:
-    if data.source.partition(":")[2]:
-        return []
-    return [Wanted(URL, str(data_home() / "trainDevTestTrees_PTB.zip"), what="Stanford Sentiment Treebank")]
-
-
-def read(data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | None:
-    if data.name not in FORMS:
-        raise UserError(f"data.name: {data.source} has no form {data.name!r}; it has score, binary and (null) five classes")
-    columns = fields.by_name(data.source)
-    chosen = choose(data, split, list(FILES))
-    if chosen is None:
-        return None
-    path, content = _content(data, FILES[chosen])
-    return [(path, _records(path, content, FORMS[data.name], columns, fields))]
-
-
-def _content(data, name: str) -> tuple[str, bytes]:
-    """The file's path, for messages, and its bytes."""
-    path = os.path.expanduser(data.source.partition(":")[2])
-    if not path:
-        files = wanted(data)
-        ensure(files)
-        path = files[0].path
+def _read_file(path: str, name: str) -> tuple[str, bytes]:
+    """Return the path, for messages, and the content of a file in a folder or archive."""
     try:
         if os.path.isdir(path):
             folder = path if os.path.isfile(os.path.join(path, name)) else os.path.join(path, "trees")
             with open(os.path.join(folder, name), "rb") as file:
                 return os.path.join(folder, name), file.read()
         with zipfile.ZipFile(path) as archive:
-            inner = next((one for one in archive.namelist() if one.endswith(f"/{name}") or one == name), None)
-            if inner is None:
-                raise UserError(f"{path}: there is no {name} in this archive; it holds {', '.join(archive.namelist()[:5])}")
-            return f"{path}/{inner}", archive.read(inner)
+            names = archive.namelist()
+            member = next((one for one in names if one.endswith(f"/{name}") or one == name), None)
+            if member is None:
+                raise UserError(f"{path}: there is no {name} in this archive; it holds {', '.join(names[:5])}")
+            return f"{path}/{member}", archive.read(member)
     except zipfile.BadZipFile as error:
         raise UserError(f"{path}: not a zip archive, or a damaged one ({error})") from None
     except OSError as error:
@@ -92,26 +84,28 @@ def _content(data, name: str) -> tuple[str, bytes]:
         ) from None
 
 
-def _records(
-    path: str, content: bytes, form: tuple[str | None, ...], columns: dict[str, str], fields: Fields
-) -> Iterator[tuple[int, dict[str, str] | str]]:
+def _read_trees(
+    path: str, content: bytes, labels: tuple[str | None, ...], columns: dict[str, str], fields: Fields
+) -> Iterator[Record]:
     with Progress(len(content), f"read {os.path.basename(path)}", unit="B") as progress:
         offset = 0
         for number, raw in enumerate(io.BytesIO(content), start=1):
             progress.update(len(raw))
             try:
-                sentence = parse(raw.decode("utf-8").strip())
+                tree = parse(raw.decode("utf-8").strip())
             except UnicodeDecodeError as error:
-                sentence = not_utf8(raw, offset + error.start)
+                tree = describe_bad_utf8(raw, offset + error.start)
             offset += len(raw)
-            if isinstance(sentence, str):
-                yield number, sentence
-            elif form[sentence[0]] is not None:
-                yield number, take_columns({"text": sentence[1], "label": form[sentence[0]]}, columns, fields)
+            if isinstance(tree, str):
+                yield number, tree
+                continue
+            label, text = labels[tree[0]], tree[1]
+            if label is not None:
+                yield number, make_row_from_columns({"text": text, "label": label}, columns, fields)
 
 
 def parse(tree: str) -> tuple[int, str] | str:
-    """(label of the root, sentence) of one tree, or what is wrong with it."""
+    """Return (label of the root, sentence) of a tree, or what is wrong with it."""
     root = _ROOT.match(tree)
     shape, before = _LEAF.sub("*", tree), None
     while shape != before:
@@ -120,3 +114,6 @@ def parse(tree: str) -> tuple[int, str] | str:
         return f"not a tree as in (3 (2 The) (3 end)): {tree[:60]!r}"
     words = [_BRACKETS.get(word, word).replace(r"\/", "/") for word in _LEAF.findall(tree)]
     return int(root[1]), " ".join(words)
+
+
+SOURCE = Treebank()

@@ -132,7 +132,7 @@ class MaskedLM(LanguageModel):
             seen, labels = ([dataset.columns[name][i] for i in indices] for name in ("seen", "labels"))
         else:
             seen, labels = self._masked(dataset, indices, rng)
-        width = {"multiple": self.config.train.pad_to_multiple_of, "most": self.longest}
+        width = {"multiple": self.config.train.pad_to_multiple_of, "max_length": self.longest}
         seen, labels = pad(seen, self.tokenizer.pad_token_id, **width), pad(labels, IGNORE_INDEX, **width)
         positions = np.flatnonzero(labels.reshape(-1) != IGNORE_INDEX)
         return {

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from paddle_ft.config.schema import BaseConfig
-from paddle_ft.data import source
-from paddle_ft.data.download import ensure
+from paddle_ft.data import load
+from paddle_ft.data.download import download_missing
 from paddle_ft.data.rows import Rows
 from paddle_ft.models.bundle import download_model_files
 from paddle_ft.system.errors import UserError
@@ -14,10 +14,10 @@ from paddle_ft.tasks.base import Task
 
 def download_files(config: BaseConfig, head_type: str) -> None:
     """Fetch what the data and the model need. Raise one UserError that names everything that cannot be had."""
-    source.check_local(config.data)
+    load.check_local_files(config.data)
     problems = []
     for fetch in (
-        lambda: ensure(source.wanted_files(config.data)),
+        lambda: download_missing(load.list_remote_files(config.data)),
         lambda: download_model_files(config.model, head_type),
     ):
         try:
@@ -31,8 +31,8 @@ def download_files(config: BaseConfig, head_type: str) -> None:
 def load_rows(config: BaseConfig, task: Task) -> dict[str, Rows]:
     """Return the rows of every split that is configured. Raise UserError if there are none to train on."""
     rows = {}
-    for split in source.SPLITS:
-        loaded = source.load_split(config.data, split, required=task.required_fields, optional=task.optional_fields)
+    for split in load.SPLITS:
+        loaded = load.load_split(config.data, split, required=task.required_fields, optional=task.optional_fields)
         if loaded is not None:
             rows[split] = loaded
     if "train" not in rows:

@@ -1,4 +1,4 @@
-"""The samples for classifiers: balanced, reproducible, and with nothing of the test split in the training split."""
+"""The samples for classifiers are balanced and reproducible, and their splits do not overlap."""
 
 from collections import Counter
 
@@ -10,7 +10,7 @@ SPLITS = ("train", "validation", "test")
 
 
 @pytest.mark.parametrize("sample", [reviews, questions])
-def test_sizes_and_repetition(sample):
+def test_sizes_are_fixed_and_rows_reproducible(sample):
     for split in SPLITS:
         rows = sample.rows(split)
         assert len(rows) == sample.SIZES[split]
@@ -32,7 +32,7 @@ def test_no_single_word_of_a_review_gives_the_verdict_away():
         assert min(labels.values()) > 0.15 * sum(labels.values())
 
 
-def test_pairs_of_questions():
+def test_question_pairs_are_balanced_and_need_both_questions():
     for split in SPLITS:
         shares = Counter(row["label"] for row in questions.rows(split))
         assert 0.35 < shares["duplicate"] / sum(shares.values()) < 0.55

@@ -1,4 +1,4 @@
-"""The samples of the language models: always the same, splits apart, and of the kind their tasks need."""
+"""The samples of the language models are reproducible, their splits do not overlap, and they suit their tasks."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def test_rows_are_the_same_every_time_and_differ_by_seed_and_split(module):
     assert not (texts[0] & texts[1] or texts[0] & texts[2] or texts[1] & texts[2])
 
 
-def test_reviews_are_half_and_half_and_speak_of_one_film_of_their_split():
+def test_film_reviews_are_balanced_and_about_films_of_their_split():
     from paddle_ft.data.samples import reviews
 
     for split in film_reviews.SIZES:
@@ -28,7 +28,7 @@ def test_reviews_are_half_and_half_and_speak_of_one_film_of_their_split():
             assert not any(title in row["text"] for title in others)
 
 
-def test_stories_keep_to_their_genre_and_hero():
+def test_stories_end_as_their_genre_does():
     for row in stories.rows("validation"):
         genre = stories.GENRES[row["genres"].split(",")[0]]
         assert any(end in row["text"] for end in genre.ends)

@@ -1,4 +1,4 @@
-"""The sample songs: what can be learnt from them, and that no line is learnt by heart."""
+"""The sample songs rhyme, need cleaning, and share no line between splits."""
 
 import pytest
 

@@ -6,7 +6,7 @@ import tarfile
 import pytest
 
 from paddle_ft.config.schema import DataSection
-from paddle_ft.data.source import load_split, wanted_files
+from paddle_ft.data.load import list_remote_files, load_split
 from paddle_ft.system.errors import UserError
 
 REVIEWS = {
@@ -61,7 +61,7 @@ def test_the_order_is_shuffled_and_the_same_for_folder_and_archive(folder, archi
     assert load_split(section(archive, limit_train=4), "train", **FIELDS).rows == from_folder[:4]
 
 
-def test_unsupervised_reviews_have_text_alone(archive):
+def test_unsupervised_reviews_have_no_label(archive):
     only = load_split(section(archive, train="unsupervised"), "train", ("text",), ("label",))
     assert sorted(row["text"] for row in only.rows) == ["saw it 0", "saw it 1", "saw it 2"]
     assert all(set(row) == {"text"} for row in only.rows)
@@ -81,7 +81,7 @@ def test_bad_reviews_are_named(folder):
     assert len(rows) == 12 and rows.bad[0].reason == "train/pos/7_7.txt: text is empty"
 
 
-def test_what_is_not_there_is_named(folder, archive, tmp_path):
+def test_missing_and_damaged_collections_are_named(folder, archive, tmp_path):
     with pytest.raises(UserError, match="absent is neither the folder aclImdb"):
         load_split(section(tmp_path / "absent"), "train", **FIELDS)
     archive.write_bytes(archive.read_bytes()[:-200])
@@ -89,9 +89,9 @@ def test_what_is_not_there_is_named(folder, archive, tmp_path):
         load_split(section(archive), "train", **FIELDS)
 
 
-def test_without_a_path_the_archive_is_fetched(monkeypatch, tmp_path):
+def test_without_a_path_the_archive_is_downloaded(monkeypatch, tmp_path):
     monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path))
-    (file,) = wanted_files(DataSection(source="aclimdb"))
+    (file,) = list_remote_files(DataSection(source="aclimdb"))
     assert file.url == "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
     assert file.path == os.path.join(tmp_path, "datasets", "aclImdb_v1.tar.gz")
-    assert wanted_files(section(tmp_path)) == []
+    assert list_remote_files(section(tmp_path)) == []

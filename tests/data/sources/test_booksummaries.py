@@ -5,7 +5,7 @@ import tarfile
 import pytest
 
 from paddle_ft.config.schema import DataSection
-from paddle_ft.data.source import load_split
+from paddle_ft.data.load import load_split
 from paddle_ft.system.errors import UserError
 
 LINES = [
@@ -26,14 +26,14 @@ def file(tmp_path):
     return path
 
 
-def test_the_columns(file):
+def test_the_columns_are_those_of_the_corpus(file):
     assert load(file).rows == [
         {"text": "Old Major calls.", "genres": "Roman à clef, Satire", "title": "Animal Farm", "author": "George Orwell"},
         {"text": "The argument.", "genres": "", "title": "An Enquiry", "author": "David Hume"},
     ]
 
 
-def test_there_is_one_set_of_rows(file):
+def test_there_are_only_training_rows(file):
     assert load(file, "validation") is None
     assert load(file, "test") is None
 
@@ -43,7 +43,7 @@ def test_a_split_is_not_ignored_silently(file):
         load(file, "test", test="dev")
 
 
-def test_the_archive_holds_the_same(file, tmp_path):
+def test_archive_and_file_give_the_same_rows(file, tmp_path):
     with tarfile.open(tmp_path / "booksummaries.tar.gz", "w:gz") as archive:
         (tmp_path / "README").write_text("about")
         archive.add(tmp_path / "README", "booksummaries/README")
@@ -51,7 +51,7 @@ def test_the_archive_holds_the_same(file, tmp_path):
     assert load(tmp_path / "booksummaries.tar.gz").rows == load(file).rows
 
 
-def test_an_archive_of_something_else(tmp_path):
+def test_an_archive_without_the_file_is_an_error(tmp_path):
     (tmp_path / "README").write_text("about")
     with tarfile.open(tmp_path / "other.tar.gz", "w:gz") as archive:
         archive.add(tmp_path / "README", "README")
@@ -61,8 +61,8 @@ def test_an_archive_of_something_else(tmp_path):
 
 @pytest.mark.parametrize(("line", "reason"), [
     ("1\t2\t3", "3 fields between tabs where there should be 7"),
-    ("1\t2\tT\tA\tD\tnot json\tS", "the genres (field 6) are no JSON object of names: not json"),
-    ('1\t2\tT\tA\tD\t["a"]\tS', 'the genres (field 6) are no JSON object of names: ["a"]'),
+    ("1\t2\tT\tA\tD\tnot json\tS", "the genres (field 6) are not a JSON object of names: not json"),
+    ('1\t2\tT\tA\tD\t["a"]\tS', 'the genres (field 6) are not a JSON object of names: ["a"]'),
     ("1\t2\tT\tA\tD\t\t ", "text is empty"),
 ])  # fmt: skip
 def test_bad_lines_are_named_and_can_be_skipped(file, line, reason):
@@ -76,10 +76,10 @@ def test_bad_lines_are_named_and_can_be_skipped(file, line, reason):
     assert [str(bad) for bad in rows.bad] == [f"{file}:3: {reason}"]
 
 
-def test_without_a_path_the_address_is_named(monkeypatch, tmp_path):
-    from paddle_ft.data.source import wanted_files
+def test_without_a_path_the_corpus_is_downloaded(monkeypatch, tmp_path):
+    from paddle_ft.data.load import list_remote_files
 
     monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path))
-    (file,) = wanted_files(DataSection(source="booksummaries"))
+    (file,) = list_remote_files(DataSection(source="booksummaries"))
     assert file.url == "https://www.cs.cmu.edu/~dbamman/data/booksummaries.tar.gz"
     assert file.path.startswith(str(tmp_path))

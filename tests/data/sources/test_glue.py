@@ -1,4 +1,4 @@
-"""GLUE through PaddleNLP's reader, and Hugging Face columns, up to the classes: with stand-ins written by us."""
+"""GLUE through our reader of PaddleNLP's files, and Hugging Face columns, up to the classes. The files are written by us."""
 
 import hashlib
 from types import SimpleNamespace
@@ -7,10 +7,10 @@ import pytest
 
 from paddle_ft.config.load import load_config
 from paddle_ft.config.schema import DataSection
-from paddle_ft.data.readers.glue import read as read_glue
+from paddle_ft.data.load import load_split
+from paddle_ft.data.readers.glue import read_glue
 from paddle_ft.data.readers.stream import DataFile
 from paddle_ft.data.rows import Fields
-from paddle_ft.data.source import load_split
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks.classification.labels import class_names, to_classes
 
@@ -27,7 +27,7 @@ FILES = {
 
 @pytest.fixture
 def glue(tmp_path, monkeypatch):
-    """PaddleNLP's glue with small files in the place where it unpacks them."""
+    """PaddleNLP's glue with small files where it unpacks its own."""
     import paddlenlp.datasets.dataset as base
     import paddlenlp.datasets.glue as module
 
@@ -46,7 +46,7 @@ def glue(tmp_path, monkeypatch):
 
 
 def put(folder, monkeypatch, path, text):
-    """Another file in place of one of the stand-ins, with its checksum known."""
+    """Replace one of the small files and register its checksum."""
     import paddlenlp.datasets.glue as module
 
     (folder / "Glue" / path).write_text(text)
@@ -75,7 +75,7 @@ WHOLE = [{"text": "who?", "text_pair": "who is it?", "label": "1"}, {"text": "ho
 
 
 def test_a_broken_record_is_named_or_skipped(glue, tmp_path, monkeypatch):
-    """A question over two lines, as in older files, and one with a tab in it."""
+    """Older files have questions that span two lines; another question here holds a tab."""
     put(tmp_path, monkeypatch, "QQP/train.tsv", BROKEN)
     path = tmp_path / "Glue" / "QQP" / "train.tsv"
     with pytest.raises(UserError) as caught:
@@ -111,7 +111,7 @@ def test_the_same_as_a_local_file_and_as_data_files(glue, tmp_path):
     ("mnli", "test_matched", "0\t" * 8 + "a\tb\n", {"sentence1": "a", "sentence2": "b"}),
     ("sst-2", "test", "0\tso it is .\n", {"sentence": "so it is ."}),
 ])  # fmt: skip
-def test_rows_are_those_of_paddlenlps_reader(tmp_path, task, split, line, expected):
+def test_rows_equal_those_of_paddlenlps_reader(tmp_path, task, split, line, expected):
     from paddlenlp.datasets.glue import Glue
 
     config = Glue.BUILDER_CONFIGS[task]

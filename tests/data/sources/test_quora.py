@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from paddle_ft.config.schema import DataSection
-from paddle_ft.data.source import load_split, wanted_files
+from paddle_ft.data.load import list_remote_files, load_split
 from paddle_ft.system.errors import UserError
 
 PAIR = ("text", "label"), ("text_pair",)
@@ -41,13 +41,13 @@ def test_a_pair_without_its_first_question_is_bad(quora):
     assert [str(one.reason) for part in bad for one in part] == ["text is empty"]
 
 
-def test_what_is_not_there(tmp_path):
+def test_missing_files_are_named(tmp_path):
     with pytest.raises(UserError, match="absent.tsv: there is no such file"):
         load_split(DataSection(source=f"quora:{tmp_path / 'absent.tsv'}"), "train", *PAIR)
-    assert len(wanted_files(DataSection(source="quora"))) == 1
+    assert len(list_remote_files(DataSection(source="quora"))) == 1
 
 
-def test_glue_files_as_they_lie_in_its_archives(tmp_path):
+def test_files_in_the_layout_of_glues_archives(tmp_path):
     (tmp_path / "QQP.tsv").write_text("\t".join(HEADER) + '\n1\t2\t3\tis "x" y?\tis y x?\t1\n')
     columns = {"text": "question1", "text_pair": "question2", "label": "is_duplicate"}
     rows = load_split(DataSection(train=str(tmp_path / "QQP.tsv"), columns=columns), "train", *PAIR).rows

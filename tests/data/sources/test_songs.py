@@ -1,4 +1,4 @@
-"""data.source songs: the layouts in which people have songs."""
+"""data.source songs: folders, globs and tables of songs."""
 
 import gzip
 import json
@@ -6,8 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from paddle_ft.data.source import load_split, wanted_files
-from paddle_ft.data.sources import source_for
+from paddle_ft.data.load import list_remote_files, load_split
 from paddle_ft.system.errors import UserError
 
 
@@ -15,7 +14,7 @@ def load(train, split="train", **values):
     empty = {"source": "songs", "train": train, "validation": None, "test": None, "columns": {}, "on_bad_row": "error",
              "limit_train": None, "limit_validation": None, "limit_test": None}  # fmt: skip
     data = SimpleNamespace(**{**empty, **values})
-    assert wanted_files(data) == []
+    assert list_remote_files(data) == []
     return load_split(data, split, ("lyrics",), ("genre", "artist", "title"))
 
 
@@ -37,11 +36,6 @@ def folder(tmp_path):
     return root
 
 
-def test_the_source_is_known():
-    assert source_for("songs").__name__.endswith("songs")
-    assert not source_for("sample:lyrics").__name__.endswith("songs")
-
-
 def test_a_folder_with_a_song_a_file_and_its_levels(folder):
     assert load(str(folder)).rows == [
         {"lyrics": "old fish\r\nnew fish", "genre": "punk", "title": "Two Fish"},
@@ -57,7 +51,7 @@ def test_folder_levels_can_be_mapped(folder):
     assert message.startswith(f"{folder}:1: {folder}/punk/Two Fish.txt: there is no 'folder2' for artist (data.columns); there is")
 
 
-def test_globs_count_levels_below_their_fixed_part(folder):
+def test_globs_count_folders_from_their_part_without_wildcards(folder):
     assert [row["genre"] for row in load(f"{folder}/*/*.txt").rows] == ["punk"]
     rows = load(f"{folder}/**/*.txt").rows
     assert sorted(row["genre"] for row in rows) == ["punk", "rap"]
@@ -71,7 +65,7 @@ def test_a_table_with_a_song_a_row(tmp_path):
     assert load(str(tmp_path / "songs.jsonl")).rows == [{"lyrics": "red fish\nblue fish", "genre": "punk"}]
 
 
-def test_several_places_and_splits(folder, tmp_path):
+def test_several_folders_and_splits(folder, tmp_path):
     (tmp_path / "more.jsonl").write_text('{"lyrics": "a\\nb"}\n')
     rows = load([str(folder / "rap"), str(tmp_path / "more.jsonl")], test=str(folder / "punk")).rows
     assert [row["lyrics"] for row in rows] == ["[Verse]\nred fish\nblue fish\n", "a\nb"]
@@ -79,7 +73,7 @@ def test_several_places_and_splits(folder, tmp_path):
     assert len(load("unused", "test", test=str(folder / "punk"))) == 2
 
 
-def test_what_is_wrong_is_named(folder, tmp_path):
+def test_wrong_songs_and_folders_are_named(folder, tmp_path):
     assert error(None) == "data.train: name your songs: a folder of .txt files, or a csv or jsonl file with a song a row."
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -1,11 +1,11 @@
-"""The Stanford Sentiment Treebank's trees: three real shapes, written by us."""
+"""The Stanford Sentiment Treebank: trees in its format, written by us."""
 
 import zipfile
 
 import pytest
 
 from paddle_ft.config.schema import DataSection
-from paddle_ft.data.source import load_split, wanted_files
+from paddle_ft.data.load import list_remote_files, load_split
 from paddle_ft.data.sources.treebank import parse
 from paddle_ft.system.errors import UserError
 
@@ -40,7 +40,7 @@ def test_sentences_with_the_label_of_the_root(folder):
     assert [row["text"] for row in read(folder / "trees", "test").rows] == ["Awful .", "Fine .", "So ."]
 
 
-def test_scores_and_binary(folder):
+def test_labels_as_scores_and_as_two_classes(folder):
     assert [row["label"] for row in read(folder, name="score").rows] == ["0.75", "0.5", "0", "0.5"]
     rows = read(folder, name="binary").rows
     assert [(row["text"], row["label"]) for row in rows] == [("It 's lovely .", "positive"), ("A dull film", "negative")]
@@ -48,7 +48,7 @@ def test_scores_and_binary(folder):
         read(folder, name="ternary")
 
 
-def test_from_the_archive(folder, tmp_path):
+def test_archive_and_folder_give_the_same_rows(folder, tmp_path):
     path = tmp_path / "trainDevTestTrees_PTB.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for name in ("train", "dev", "test"):
@@ -62,7 +62,7 @@ def test_from_the_archive(folder, tmp_path):
 @pytest.mark.parametrize(
     "tree", ["", "It is lovely", "(3 (2 It) (4 lovely)", "(7 (2 It) (2 is))", "(3 (2 It) (2 is)))", "(3 (2 It) is)", "(3)"]
 )
-def test_what_is_no_tree(tree):
+def test_broken_trees_are_refused(tree):
     assert parse(tree).startswith("not a tree as in")
 
 
@@ -72,9 +72,9 @@ def test_a_broken_line_is_named(folder):
         read(folder)
 
 
-def test_what_is_not_there(tmp_path):
+def test_missing_files_are_named(tmp_path):
     with pytest.raises(UserError, match="treebank:PATH takes the folder with train.txt, dev.txt and test.txt, or the .zip"):
         read(tmp_path / "absent")
-    assert [file.url for file in wanted_files(DataSection(source="treebank"))] == [
+    assert [file.url for file in list_remote_files(DataSection(source="treebank"))] == [
         "https://nlp.stanford.edu/sentiment/trainDevTestTrees_PTB.zip"
     ]

@@ -1,12 +1,12 @@
-"""The embedded sample: what makes it a fair and learnable summarization task."""
+"""The sample of news briefs is a fair and learnable summarization task."""
 
 from statistics import mean
 from types import SimpleNamespace
 
 import pytest
 
-from paddle_ft.data.samples import briefs, sample
-from paddle_ft.data.source import load_split
+from paddle_ft.data.load import load_split
+from paddle_ft.data.samples import briefs, find_sample
 from paddle_ft.metrics.rouge import rouge
 from paddle_ft.system.errors import UserError
 from paddle_ft.tokenization.build import SPECIAL_TOKENS, character_vocab
@@ -72,7 +72,7 @@ def test_the_seed_fixes_the_rows(generated):
     assert briefs.rows("test", seed=1) != briefs.rows("test")
 
 
-def test_samples_are_sources():
+def test_a_sample_is_read_through_data_source():
     data = SimpleNamespace(
         source="sample:briefs", columns={}, on_bad_row="error", limit_train=10, limit_validation=None, limit_test=None,
         train=None, validation=None, test=None,
@@ -80,10 +80,10 @@ def test_samples_are_sources():
     assert load_split(data, "train").rows == briefs.rows("train")[:10]
     assert load_split(data, "test").files == ["sample:briefs (test)"]
     with pytest.raises(UserError, match=r"^data\.source: there is no sample 'brief'; there is briefs"):
-        sample("sample:brief")
+        find_sample("sample:brief")
 
 
-def test_character_vocab():
+def test_character_vocab_holds_every_character_and_its_continuation():
     assert character_vocab(["增长12%", "Ab"]) == [
         *SPECIAL_TOKENS,
         *["%", "1", "2", "A", "a", "b", "增", "长"],
@@ -91,7 +91,7 @@ def test_character_vocab():
     ]
 
 
-def test_nothing_of_the_sample_is_unknown_to_its_vocabulary(generated, tmp_path):
+def test_the_vocabulary_of_the_sample_knows_all_of_it(generated, tmp_path):
     from tokenizers import BertWordPieceTokenizer
 
     texts = [text for rows in generated.values() for source, target, _ in rows for text in (source, target)]

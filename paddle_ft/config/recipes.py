@@ -1,0 +1,41 @@
+"""Find recipes: the YAML files in configs/, and those that a user names by path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from paddle_ft.config.messages import did_you_mean
+from paddle_ft.system.errors import UserError
+
+CONFIG_FOLDER = Path(__file__).resolve().parents[2] / "configs"
+
+
+def recipe_names() -> list[str]:
+    """Return the names of all recipes in configs/, sorted."""
+    return sorted(str(path.relative_to(CONFIG_FOLDER))[: -len(".yaml")] for path in CONFIG_FOLDER.rglob("*.yaml"))
+
+
+def find_recipe(name: str) -> Path:
+    """Return the YAML file of a recipe.
+
+    Args:
+        name: a recipe in configs/, or the path of a YAML file.
+
+    Raises:
+        UserError: there is no such recipe or file; the message suggests the nearest name.
+    """
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        if path.is_dir():
+            raise UserError(f"--config {name}: this is a directory; name a YAML file in it.")
+        if not path.exists():
+            raise UserError(f"--config {name}: there is no such file.{did_you_mean(path.stem, recipe_names())}")
+        return path
+    recipe = CONFIG_FOLDER / f"{name}.yaml"
+    if not recipe.is_file():
+        names = recipe_names()
+        raise UserError(
+            f"--config {name}: there is no such recipe.{did_you_mean(name, names)} Recipes: {', '.join(names)};"
+            " or give the path of a YAML file."
+        )
+    return recipe

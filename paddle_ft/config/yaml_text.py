@@ -1,0 +1,107 @@
+"""YAML as recipes use it: 1e-5 is a number, no key is given twice, and every key knows its line."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from paddle_ft.system.errors import UserError
+
+
+class _Loader(yaml.SafeLoader):
+    """Load safe YAML with exponents as numbers and duplicate keys as errors."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Write numbers so that _Loader and every other reader of YAML read them as numbers."""
+
+
+for _class in (_Loader, _Dumper):  # YAML 1.1 takes 1e-5 for text, because it has no dot
+    _class.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)$"),
+        list("-+0123456789."),
+    )
+
+
+def _represent_float(dumper: _Dumper, value: float) -> yaml.Node:
+    """Write 1e-06 as 1.0e-06, which every reader of YAML takes for a number."""
+    text = repr(value)
+    if "e" in text and "." not in text:
+        text = text.replace("e", ".0e")
+    return dumper.represent_scalar("tag:yaml.org,2002:float", text)
+
+
+_Dumper.add_representer(float, _represent_float)
+
+
+def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
+    lines: dict[Any, int] = {}
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node)
+        line = key_node.start_mark.line + 1
+        if key in lines:
+            raise UserError(f"{loader.name}:{line}: the key {key!r} is given twice (first on line {lines[key]}): remove one.")
+        lines[key] = line
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
+
+
+def parse_yaml(text: str, name: str) -> tuple[Any, dict[str, int]]:
+    """Parse YAML.
+
+    Args:
+        text: the YAML.
+        name: the file, or what else the text comes from, for messages.
+
+    Returns:
+        The data, and the line of every key by its dotted path.
+
+    Raises:
+        UserError: the text is not valid; the message gives name and line.
+    """
+    loader = None
+    try:
+        loader = _Loader(text)
+        loader.name = name
+        node = loader.get_single_node()
+        if node is None:
+            return {}, {}
+        lines: dict[str, int] = {}
+        _collect_lines(node, "", lines)
+        return loader.construct_document(node), lines
+    except (RecursionError, TypeError) as error:
+        raise UserError(f"{name}: not a configuration: {error}") from None
+    except yaml.reader.ReaderError as error:
+        where = f"{name}:{text.count(chr(10), 0, error.position) + 1}"
+        raise UserError(f"{where}: not valid YAML: the character {chr(error.character)!r} is not allowed") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{name}:{mark.line + 1}" if mark else name
+        raise UserError(f"{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
+    finally:
+        if loader is not None:
+            loader.dispose()
+
+
+def _collect_lines(node: yaml.Node, prefix: str, lines: dict[str, int]) -> None:
+    if isinstance(node, yaml.MappingNode):
+        for key_node, value_node in node.value:
+            path = f"{prefix}{key_node.value}"
+            lines[path] = key_node.start_mark.line + 1
+            _collect_lines(value_node, f"{path}.", lines)
+
+
+def dump_yaml(data: Any) -> str:
+    """Return data as YAML of several lines."""
+    return yaml.dump(data, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=120)
+
+
+def dump_yaml_line(value: Any) -> str:
+    """Return a value as YAML on one line."""
+    text = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, sort_keys=False, default_flow_style=True, width=10**6)
+    return text.removesuffix("...\n").strip()

@@ -1,0 +1,68 @@
+"""Load the rows that the data section of a configuration names. The kinds of source are in sources/, one module each."""
+
+from __future__ import annotations
+
+import os
+
+from paddle_ft.data.download import RemoteFile
+from paddle_ft.data.files import expand
+from paddle_ft.data.rows import Fields, Rows, collect_rows
+from paddle_ft.data.sources import find_source
+from paddle_ft.data.splits import NO_SPLIT, SPLITS, names_files
+from paddle_ft.system.errors import UserError
+
+
+def load_split(
+    data, split: str, required: tuple[str, ...] = ("source", "target"), optional: tuple[str, ...] = ()
+) -> Rows | None:
+    """Return the rows of one split, or None if the source has no such split and none was asked for.
+
+    Args:
+        data: the data section: source, name, data_files, train, validation, test, columns, on_bad_row, limit_<split>.
+        split: train, validation or test.
+        required: the task's fields that every row must have.
+        optional: the task's fields that a row may have.
+
+    Raises:
+        UserError: something is missing, cannot be downloaded, or is wrong in the data.
+    """
+    if getattr(data, split) == NO_SPLIT and split != "train":
+        return None
+    fields = Fields(dict(data.columns or {}), tuple(required), tuple(optional))
+    source = find_source(data.source)
+    if names_files(getattr(data, split)) and not source.reads_files:
+        source = find_source(None)  # a user's own files can replace a split of any source
+    parts = source.read(data, split, fields)
+    return None if parts is None else collect_rows(parts, data.on_bad_row, getattr(data, f"limit_{split}"))
+
+
+def check_local_files(data) -> None:
+    """Check that the user's own files exist, before anything is downloaded or loaded.
+
+    Raises:
+        UserError: a file does not exist; the message names the first one and its key.
+    """
+    reads_files = data.source is None or find_source(data.source).reads_files
+    for split in SPLITS:
+        value = getattr(data, split)
+        if (value != NO_SPLIT or split == "train") and (reads_files or names_files(value)):
+            _check_pattern(f"data.{split}", value, folders_allowed=data.source is not None)
+    for split, path in (data.data_files or {}).items():
+        _check_pattern(f"data.data_files.{split}", path)
+
+
+def _check_pattern(key: str, pattern, folders_allowed: bool = False) -> None:
+    """Check a path, a glob, or several of them as a list or by field."""
+    patterns = pattern.values() if isinstance(pattern, dict) else [pattern] if isinstance(pattern, str) else pattern or []
+    for path in patterns:
+        if folders_allowed and os.path.isdir(os.path.expanduser(str(path))):
+            continue
+        try:
+            expand(path)
+        except UserError as error:
+            raise UserError(f"{key}: {error}") from None
+
+
+def list_remote_files(data) -> list[RemoteFile]:
+    """Return the files that the data section needs from the network, whether or not they were downloaded already."""
+    return find_source(data.source).remote_files(data)

@@ -1,0 +1,67 @@
+"""The data section to rows: which source reads it, own files, and splits that are left out."""
+
+import pytest
+
+from paddle_ft.data.load import check_local_files, list_remote_files, load_split
+from paddle_ft.data.sources import find_source
+from tests.support.data_sections import error, section
+
+
+def test_each_value_of_data_source_finds_its_source():
+    kinds = {
+        None: None,
+        "sample:briefs": "sample",
+        "songs": "songs",
+        "quora": "quora",
+        "quora:my.tsv": "quora",
+        "lcsts_new": "builtin",
+        "glue": "builtin",
+        "hugcyp/LCSTS": "huggingface",
+        "./folder": "huggingface",
+    }
+    assert {value: find_source(value).name for value in kinds} == kinds
+
+
+def test_local_files_are_read_with_columns_and_limits(tmp_path):
+    (tmp_path / "train.tsv").write_text("题\t正文\n题二\t正文二\n")
+    data = section(train=str(tmp_path / "*.tsv"), columns={"source": 1, "target": 0}, limit_train=1)
+    assert load_split(data, "train").rows == [{"source": "正文", "target": "题"}]
+    assert load_split(data, "validation") is None
+    assert list_remote_files(data) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({"train": "{}/a.tsv", "validation": "{}/nope.tsv"}, "data.validation"),
+        ({"source": "glue", "test": "{}/nope.tsv"}, "data.test"),  # a file that stands in for the source's split
+        ({"train": ["{}/a.tsv", "{}/nope*.tsv"]}, "data.train"),
+        ({"train": {"source": "{}/nope.txt", "target": "{}/a.tsv"}}, "data.train"),
+        ({"source": "songs", "train": "{}/nope"}, "data.train"),
+        ({"source": "lcsts_new", "data_files": {"train": "{}/nope.json"}}, "data.data_files.train"),
+    ],
+)
+def test_missing_own_files_are_named_with_their_key(tmp_path, values, key):
+    def in_folder(value):
+        if isinstance(value, dict):
+            return {name: in_folder(one) for name, one in value.items()}
+        return [in_folder(one) for one in value] if isinstance(value, list) else value.format(tmp_path)
+
+    (tmp_path / "a.tsv").write_text("a\tb\n")
+    settings = {name: value if name == "source" else in_folder(value) for name, value in values.items()}
+    message = error(check_local_files, section(**settings))
+    assert message.startswith(f"{key}: {tmp_path}/nope") and "no such file" in message and "a.tsv" in message
+
+
+def test_split_names_and_folders_of_songs_are_not_reported_as_missing_files(tmp_path):
+    check_local_files(section(source="glue", train="train", validation="dev", test="none"))
+    check_local_files(section(source="org/name", train="train[:10]"))
+    check_local_files(section(source="songs", train=str(tmp_path)))
+
+
+def test_none_leaves_a_split_out_with_own_files_too(tmp_path):
+    """Recipes set data.test=none if their source has no test labels. A user then overrides data.train alone."""
+    (tmp_path / "a.tsv").write_text("a\tb\n")
+    own = section(train=str(tmp_path / "a.tsv"), test="none")
+    check_local_files(own)
+    assert load_split(own, "test") is None

@@ -1,0 +1,33 @@
+"""Small data files for tests, and what reading them gives."""
+
+import gzip
+
+import pytest
+
+from paddle_ft.data.files import open_files
+from paddle_ft.data.rows import Fields, Rows, collect_rows
+from paddle_ft.system.errors import UserError
+
+PAIR = ("source", "target")
+
+
+def read_files(pattern, columns=None, *, required, optional=(), on_bad_row="error", limit=None) -> Rows:
+    return collect_rows(open_files(pattern, Fields(columns or {}, required, optional)), on_bad_row, limit)
+
+
+def write(name, content):
+    data = content if isinstance(content, bytes) else content.encode()
+    with (gzip.open if name.endswith(".gz") else open)(name, "wb") as file:
+        file.write(data)
+    return name
+
+
+def error(*args, **kwargs) -> str:
+    with pytest.raises(UserError) as caught:
+        read_files(*args, **({"required": PAIR} | kwargs))
+    return str(caught.value)
+
+
+def reasons(*args, **kwargs):
+    result = read_files(*args, **({"required": PAIR, "on_bad_row": "skip"} | kwargs))
+    return len(result.rows), [(bad.line, bad.reason) for bad in result.bad]
