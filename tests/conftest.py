@@ -1,4 +1,4 @@
-"""Runs before any test imports paddle: the same CPU set-up as a user's training has."""
+"""Set up the CPU as a user's training does, before any test imports paddle."""
 
 from paddle_ft.system.runtime import prepare_cpu
 

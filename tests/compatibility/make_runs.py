@@ -114,7 +114,7 @@ def write_books(folder: Path) -> None:
 
 # ---------------------------------------------------------------------------------------------------- commands
 class Checkout:
-    """Runs commands of one checkout in a folder."""
+    """One checkout, whose commands are run in a folder."""
 
     def __init__(self, tree: Path, folder: Path):
         self.tree, self.folder = tree, folder

@@ -29,7 +29,7 @@ class Saved(Regression):
 
 
 class Noisy(Regression):
-    """Keeps a random number of each pass, as dropout would draw it."""
+    """A regression that keeps a random number of each pass, as dropout would draw it."""
 
     def loss(self, batch):
         self.drawn = float(paddle.rand([1]))
@@ -47,7 +47,7 @@ def make_loop(folder, *more):
 
 
 def score(loop, *values):
-    """Hands evaluations to the loop; returns the step of the best."""
+    """Hand evaluations to the loop. Return the step of the best."""
     for value in values:
         loop.state.step += 1
         loop._keep_if_best({"loss": 1.0, loop.best_metric: value})

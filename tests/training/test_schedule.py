@@ -7,13 +7,14 @@ from paddle_ft.system.errors import UserError
 from paddle_ft.tasks.summarization import Summarization
 from paddle_ft.training import checkpoint
 from paddle_ft.training import run as session
+from tests.support import tiny_runs
 from tests.support.tiny_runs import PAIRS, overrides, write_pairs
 
 QUICK = ("eval.before_training=false", "train.num_train_epochs=1", "train.train_batch_size=1", "generation.num_beams=1")
 
 
 def train(folder, *more):
-    return session.train(load_config("bart_lcsts", overrides(folder, *QUICK, *more)))
+    return tiny_runs.train(folder, *QUICK, *more)
 
 
 def evaluated(run) -> list[int]:

@@ -47,7 +47,7 @@ def records(path) -> list:
 
 @pytest.fixture(scope="module")
 def offline(tmp_path_factory):
-    """A run with the real library, which knows of no network. Returns the run's directory and what Trackers.ids said."""
+    """Track a run with the real library, offline. Return the run's directory, Trackers.ids, and whether wandb was left open."""
     folder = tmp_path_factory.mktemp("offline") / "my_run"
     folder.mkdir()
     with pytest.MonkeyPatch.context() as patch:
