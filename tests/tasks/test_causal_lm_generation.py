@@ -41,7 +41,7 @@ def test_prompts_from_metadata_begin_as_training_texts_do(make, given, prompt):
 def test_metadata_the_run_does_not_know_is_refused(make):
     with pytest.raises(UserError, match="--title does not fit this run: it was trained without metadata. Train with task.metadata"):
         make().prompt(asked(title="x"))
-    with pytest.raises(UserError, match="--author: it knows genres, title"):
+    with pytest.raises(UserError, match="--author does not fit this run: it was trained with genres, title"):
         make("task.metadata=[genres, title]").prompt(asked(author="x"))
 
 
