@@ -83,8 +83,8 @@ def make_stepper(name: str, collate: Collate, rows: list[dict], steps: int, fold
     quiet_frameworks()
     from paddle_ft.config.load import load_config
     from paddle_ft.models import losses
-    from paddle_ft.models.build import tie_head
     from paddle_ft.models.bundle import ModelBundle
+    from paddle_ft.models.vocabulary import tie_head
     from paddle_ft.runs.directory import RunDir
     from paddle_ft.system.world import World
     from paddle_ft.tasks.base import Dataset, Task

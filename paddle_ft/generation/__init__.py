@@ -1,8 +1,9 @@
-"""Text generation: greedy, beam search and sampling over a key/value cache, for PaddleNLP's BART and GPT-2.
+"""Text generation: greedy, beam search and sampling over a key/value cache, for the
+architectures whose record names an adapter (BART and GPT-2).
 
-The ids are those of transformers' `generate` on the same weights. Three rooms: `search` and `sampling` choose tokens
-and know no architecture; `adapters` turn a model's weights into lean one-token steps and know no search; `cache` is
-what both share.
+The ids are those of transformers' `generate` on the same weights. `search`, `sampling` and
+`constraints` choose tokens and know no architecture. `adapters` turn a model's weights into one-token steps and know no search;
+`layers` and `cache` are what they are made of.
 """
 
 from paddle_ft.generation.options import GenerationOptions

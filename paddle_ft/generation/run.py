@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from paddle_ft.generation.adapters import Adapter, adapter_for
+from paddle_ft.generation.adapter import Adapter
+from paddle_ft.generation.adapters import make_adapter
 from paddle_ft.generation.constraints import Constraints
 from paddle_ft.generation.options import GenerationOptions
 from paddle_ft.generation.sampling import Sampler
@@ -32,7 +33,7 @@ def generate(model, input_ids, attention_mask, options: GenerationOptions) -> li
     """
     input_ids = _host(input_ids)
     attention_mask = np.ones_like(input_ids) if attention_mask is None else _host(attention_mask)
-    return _generate(adapter_for(model), input_ids, attention_mask, options, np.arange(len(input_ids)))
+    return _generate(make_adapter(model), input_ids, attention_mask, options, np.arange(len(input_ids)))
 
 
 def generate_all(
@@ -47,7 +48,7 @@ def generate_all(
     Raises:
         UserError: as `generate`; an empty input; max_length for GPT-2, where it would count the padding.
     """
-    adapter = adapter_for(model)
+    adapter = make_adapter(model)
     if not adapter.encoder_decoder and options.max_new_tokens is None:
         raise UserError("generation: for prompts of different lengths give max_new_tokens instead of max_length")
     empty = [number for number, ids in enumerate(inputs) if len(ids) == 0]
@@ -76,7 +77,7 @@ def stream(model, input_ids: Sequence[int], options: GenerationOptions) -> Itera
     if options.num_beams > 1 or options.num_return_sequences > 1:
         raise UserError("generation: streaming works for one sequence by greedy search or sampling; set num_beams to 1")
     ids = np.asarray(input_ids, dtype="int64").reshape(1, -1)
-    for _, tokens in _paths(adapter_for(model), ids, np.ones_like(ids), options, np.zeros(1, dtype="int64")):
+    for _, tokens in _paths(make_adapter(model), ids, np.ones_like(ids), options, np.zeros(1, dtype="int64")):
         yield int(tokens[0])
 
 

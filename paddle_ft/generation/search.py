@@ -12,7 +12,7 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
-from paddle_ft.generation.adapters import Adapter, State
+from paddle_ft.generation.adapter import Adapter, State
 from paddle_ft.generation.constraints import Constraints
 from paddle_ft.generation.options import GenerationOptions
 

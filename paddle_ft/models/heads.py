@@ -39,15 +39,18 @@ class LSTMAttention(nn.Layer):
 
 
 @cache
-def with_lstm_attention(base):
-    """A class like PaddleNLP's `base` (a sequence classifier) that pools by LSTMAttention; from_pretrained and
-    save_pretrained work as with `base`."""
+def with_lstm_attention(base: type, pooled_layers: tuple[str, ...] = ()) -> type:
+    """Return a subclass of a sequence classifier that pools by LSTMAttention. from_pretrained and save_pretrained work as usual.
+
+    Args:
+        pooled_layers: layers of `base` that the new head replaces (Architecture.pooled_layers).
+    """
 
     class Model(base):
         def __init__(self, config):
             super().__init__(config)
-            if hasattr(self, "pre_classifier"):  # DistilBERT's layer between first token and classifier
-                del self.pre_classifier
+            for name in pooled_layers:
+                delattr(self, name)
             self.pooling = LSTMAttention(config.hidden_size)
             self.dropout = nn.Dropout(config.hidden_dropout_prob)
             self.classifier = nn.Linear(config.hidden_size // 2 * 2, config.num_labels)
@@ -70,12 +73,6 @@ def takes_token_types(model) -> bool:
     encoder = getattr(model, model.base_model_prefix)
     known = "token_type_ids" in inspect.signature(encoder.forward).parameters
     return known and getattr(model.config, "type_vocab_size", 1) > 1
-
-
-def longest_input(model) -> int:
-    """How many tokens the model has positions for; RoBERTa's count from the padding's id on."""
-    config = model.config
-    return config.max_position_embeddings - (config.pad_token_id + 1 if config.model_type == "roberta" else 0)
 
 
 # ---------------------------------------------------------------------------------------------------- loading

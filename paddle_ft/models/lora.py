@@ -13,7 +13,7 @@ from pathlib import Path
 
 import paddle
 
-from paddle_ft.models.build import input_embedding
+from paddle_ft.models.vocabulary import input_embedding
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import say
 

@@ -10,10 +10,15 @@ SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 _HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff]")
 
 
-def new_tokenizer(kind: str, texts: Iterable[str], folder: Path, size: int | None):
-    """A tokenizer made from the texts: BERT's of their characters, or with `size` of their words and pieces of words; for
-    causal language models GPT-2's, of bytes, or with `size` bytes and pieces."""
-    if kind == "causal_lm":
+def new_tokenizer(algorithm: str, texts: Iterable[str], folder: Path, size: int | None):
+    """Build a tokenizer from texts and write its files.
+
+    Args:
+        algorithm: "wordpiece", BERT's: characters, or with `size` words and pieces of words. "byte_level", GPT-2's: bytes, or
+            with `size` bytes and pieces.
+        size: how many entries the vocabulary has, about.
+    """
+    if algorithm == "byte_level":
         return byte_level_tokenizer(texts, folder, size or 0)
     return character_tokenizer(texts, folder) if size is None else wordpiece_tokenizer(texts, folder, size)
 

@@ -7,23 +7,6 @@ from pathlib import Path
 
 from paddle_ft.system.errors import UserError
 
-TOKENIZER_CLASSES = {
-    "bart": ("BartTokenizer",),
-    "distilbert": ("DistilBertTokenizer",),
-    "bert": ("BertTokenizer",),
-    "ernie": ("ErnieTokenizer",),
-    "roberta": ("RobertaBPETokenizer", "RobertaChineseTokenizer"),
-    "gpt": ("GPTTokenizer",),
-}
-
-
-def default_tokenizer_class(model_type: str, name: str):
-    """The class that has the files of a built-in's tokenizer, None if none has."""
-    import paddlenlp.transformers as library
-
-    classes = [getattr(library, one) for one in TOKENIZER_CLASSES[model_type]]
-    return next((cls for cls in classes if all(name in files for files in cls.pretrained_resource_files_map.values())), None)
-
 
 def load_tokenizer(directory: Path):
     """PaddleNLP's tokenizer of a directory: the class its tokenizer_config.json names, else the one its files fit."""

@@ -17,10 +17,11 @@ from paddlenlp.transformers import (
 )
 from safetensors.numpy import load_file
 
-from paddle_ft.models.build import input_embedding, load_pretrained, resize_vocabulary, tie_head
-from paddle_ft.models.lm_heads import causal_lm_logits, freeze_row, masked_lm_logits
+from paddle_ft.models.build import load_pretrained
 from paddle_ft.models.resolve import resolve
+from paddle_ft.models.vocabulary import freeze_row, input_embedding, resize_vocabulary, tie_head
 from paddle_ft.system.errors import UserError
+from tests.support.models import causal_lm_logits, masked_lm_logits
 from tests.support.paths import FIXTURES as ARCHIVES
 from tests.support.tiny_models import SIZES
 

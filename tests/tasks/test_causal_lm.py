@@ -13,7 +13,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from paddle_ft import cli
 from paddle_ft.config.load import load_config
 from paddle_ft.data.rows import Rows
-from paddle_ft.models.build import input_embedding
+from paddle_ft.models.vocabulary import input_embedding
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.shared.evaluate import evaluate

@@ -87,12 +87,12 @@ class Classification(Task):
         return ModelRequest(self.head_type, texts=texts, settings=settings)
 
     def set_model(self, bundle) -> None:
-        from paddle_ft.models.heads import longest_input, takes_token_types
+        from paddle_ft.models.heads import takes_token_types
 
         super().set_model(bundle)
         self.names = [name for _, name in sorted((int(i), name) for i, name in self.model.config.id2label.items())]
         self.token_types = takes_token_types(self.model)
-        self.longest = longest_input(self.model)
+        self.longest = bundle.architecture.longest_input(self.model.config)
         if self.options.max_text_length > self.longest:
             raise UserError(
                 f"task.max_text_length: {self.options.max_text_length} tokens are more than the model's {self.longest}."

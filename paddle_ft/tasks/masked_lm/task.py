@@ -60,10 +60,8 @@ class MaskedLM(LanguageModel):
     Options = Options
 
     def set_model(self, bundle) -> None:
-        from paddle_ft.models.heads import longest_input
-
         super().set_model(bundle)
-        self.longest = longest_input(self.model)
+        self.longest = bundle.architecture.longest_input(self.model.config)
         if self.tokenizer.mask_token_id is None:
             raise UserError("model: its tokenizer has no mask token, so it cannot be used for masked language modelling.")
         self.vocabulary = Vocabulary(self.fast_tokenizer, self.tokenizer.all_special_ids, self.tokenizer.mask_token_id)
@@ -147,9 +145,8 @@ class MaskedLM(LanguageModel):
 
     # -------------------------------------------------------------------------------- model
     def logits(self, batch: dict[str, Any]):
-        from paddle_ft.models.lm_heads import masked_lm_logits
-
-        return masked_lm_logits(self.model, batch["input_ids"], batch["attention_mask"], batch["positions"])
+        record = self.bundle.architecture
+        return record.masked_lm_logits(self.model, batch["input_ids"], batch["attention_mask"], batch["positions"])
 
     # -------------------------------------------------------------------------------- for people
     def shown_row(self, dataset: Dataset, row: int, guesses: np.ndarray, perplexity: float) -> dict[str, Any]:

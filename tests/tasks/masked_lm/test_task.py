@@ -291,7 +291,8 @@ def test_options_that_do_not_fit(option, message):
 def test_a_whole_run_and_what_comes_after(tmp_path, make, capsys):
     """Trains, keeps the lowest perplexity, fills masks with both models, and hands its encoder on to a classifier."""
     from paddle_ft import cli
-    from paddle_ft.models.build import input_embedding, load_pretrained
+    from paddle_ft.models.build import load_pretrained
+    from paddle_ft.models.vocabulary import input_embedding
     from paddle_ft.training import run as session
 
     start = tmp_path / "start"

@@ -12,34 +12,32 @@ import warnings
 
 import paddle
 from paddle.static import InputSpec
-from paddlenlp.transformers.gpt.modeling import TransformerDecoder as GPTDecoder
 
+from paddle_ft.models.architectures import architectures, find_architecture, import_by_name
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.paddle_compat import replace_forward
 from paddle_ft.system.runtime import on_cpu
-
-# The tensors that a stack of layers takes
-STACKS = {
-    paddle.nn.TransformerEncoder: ("src", "src_mask"),
-    paddle.nn.TransformerDecoder: ("tgt", "memory", "tgt_mask", "memory_mask"),
-    GPTDecoder: ("hidden_states", "attention_mask"),
-}
 
 
 def compile_stacks(model) -> None:
-    """From now on the model's stacks of layers run as static programs in training mode, and as before in any other.
+    """Run the model's stacks of layers as static programs in training mode from now on, and as before in any other.
 
-    Raises UserError for a model without such a stack; at the first step if to_static cannot trace it.
+    Raises:
+        UserError: the model has no such stack; at the first step: to_static cannot trace it.
     """
-    stacks = [layer for layer in model.sublayers() if type(layer) in STACKS]
+    record = find_architecture(model.config.model_type)
+    names = {import_by_name(cls): names for cls, names in record.stacks.items()} if record else {}
+    stacks = [layer for layer in model.sublayers() if type(layer) in names]
     if not stacks:
+        *others, last = [known.name for known in architectures() if known.stacks]
         raise UserError(
             f"train.compile: a model of type {model.config.model_type!r} cannot be compiled here"
-            " (bert, roberta, ernie, distilbert, bart and gpt can). Set it to false."
+            f" ({', '.join(others)} and {last} can). Set it to false."
         )
     if on_cpu():  # threads that pass small operators to each other cost more than they bring
         paddle.set_flags({"FLAGS_new_executor_serial_run": True})
     for stack in stacks:
-        stack.__dict__["forward"] = _Compiled(stack)  # PaddleNLP rewrites what is assigned as stack.forward
+        replace_forward(stack, CompiledStack(stack, names[type(stack)]))
 
 
 class _Program(paddle.nn.Layer):
@@ -54,26 +52,33 @@ class _Program(paddle.nn.Layer):
         return self._plain(**{name: tensors[place] for place, name in enumerate(self._names)})
 
 
-class _Compiled:
-    """A stack's forward: a program for each kind of input (there is one in a training), the stack's own for all else."""
+class CompiledStack:
+    """A stack's forward: a program for each kind of input (a training has one), the stack's own forward for all else.
 
-    def __init__(self, stack):
-        self.stack, self.plain, self.names = stack, stack.forward, STACKS[type(stack)]
+    Attributes:
+        names: the arguments that are tensors and go into a program.
+        programs: by number formats, fixed sizes and gradients of the tensors.
+    """
+
+    def __init__(self, stack, names: tuple[str, ...]):
+        self.stack, self.plain, self.names = stack, stack.forward, names
         self.signature = inspect.signature(self.plain)
         self.programs: dict[tuple, paddle.nn.Layer] = {}
 
-    def __call__(self, *inputs, **more):
-        given = self.signature.bind(*inputs, **more).arguments
-        tensors = [given.pop(name, None) for name in self.names]
-        if not self.stack.training or any(x is None for x in tensors) or any(map(_asked, given.values())):
-            return self.plain(*inputs, **more)
-        kind = (getattr(self.stack.layers[0].self_attn, "causal", False), *((*_open(x), x.dtype, x.stop_gradient) for x in tensors))
-        if kind in self.programs:
-            return self.programs[kind](tensors)
-        return self._first(kind, tensors)
+    def __call__(self, *inputs, **named_inputs):
+        arguments = self.signature.bind(*inputs, **named_inputs).arguments
+        tensors = [arguments.pop(name, None) for name in self.names]
+        if not self.stack.training or any(x is None for x in tensors) or any(map(_is_request, arguments.values())):
+            return self.plain(*inputs, **named_inputs)
+        causal = getattr(self.stack.layers[0].self_attn, "causal", False)
+        key = (causal, *((*_open_shape(x), x.dtype, x.stop_gradient) for x in tensors))
+        if key in self.programs:
+            return self.programs[key](tensors)
+        return self._compile(key, tensors)
 
-    def _first(self, kind: tuple, tensors: list):
-        specs = [InputSpec(_open(x), x.dtype, stop_gradient=x.stop_gradient) for x in tensors]
+    def _compile(self, key: tuple, tensors: list):
+        """Make the program for inputs like these, run it and keep it."""
+        specs = [InputSpec(_open_shape(x), x.dtype, stop_gradient=x.stop_gradient) for x in tensors]
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Tensor do not have 'place' interface")
@@ -86,18 +91,18 @@ class _Compiled:
             reason = next((line for line in lines if re.match(r"\w*Error: .", line)), lines[-1] if lines else type(error).__name__)
             name = type(self.stack).__name__
             raise UserError(f"train.compile: to_static cannot compile this model's {name} ({reason}). Set it to false.") from None
-        self.programs[kind] = program
+        self.programs[key] = program
         return result
 
 
-def _open(tensor) -> list[int | None]:
-    """The shape with batch and lengths left open: hidden states [b, s, d], masks [s, s] or [b, 1 or h, s, s]."""
+def _open_shape(tensor) -> list[int | None]:
+    """Return the shape with batch and lengths left open: hidden states [b, s, d], masks [s, s] or [b, 1 or h, s, s]."""
     fixed = {3: 2, 4: 1}.get(tensor.ndim)
     return [size if axis == fixed else None for axis, size in enumerate(tensor.shape)]
 
 
-def _asked(value) -> bool:
-    """Whether an argument asks for more than the last hidden states: a cache, attention weights, all states."""
+def _is_request(value) -> bool:
+    """Return whether an argument asks for more than the last hidden states: a cache, attention weights, all states."""
     if isinstance(value, tuple | list):
         return any(item is not None for item in value)
     return value is not None and value is not False

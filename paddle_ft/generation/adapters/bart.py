@@ -12,8 +12,8 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
-from paddle_ft.generation.adapters import Linear, Norm, join_heads, joined, linear, norm, residual, split_heads, vocabulary_scores
 from paddle_ft.generation.cache import GroupCache, attention, mask_value
+from paddle_ft.generation.layers import Linear, Norm, join_heads, joined, linear, norm, residual, split_heads, vocabulary_scores
 from paddle_ft.system.errors import UserError
 
 

@@ -1,62 +1,18 @@
-"""What the search needs of a model, and the choice of the class that provides it."""
+"""Layers reduced to their weights, and the few operations that one-token steps are made of.
+
+Shapes: i items, t tokens, h heads, d size of a head, r rows, v vocabulary; for vocabulary_scores d is the hidden size.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-import numpy as np
 import paddle
 import paddle.nn.functional as F
 
-from paddle_ft.system.errors import UserError
+from paddle_ft.system.paddle_compat import layer_norm_epsilon
 
 FEW_ROWS = 32  # up to here the vocabulary product is faster with the head on the left
-
-
-class Adapter(Protocol):
-    """One architecture's weights as one-token steps. Rows are item-major: row = item * group + place in the group."""
-
-    encoder_decoder: bool
-    eos_token_id: int | None
-    pad_token_id: int
-
-    def first_ids(self, input_ids: np.ndarray) -> np.ndarray:
-        """[i, p]: the ids the decoder starts from, counted in max_length."""
-
-    def check_lengths(self, attention_mask: np.ndarray, max_length: int) -> None:
-        """Raises UserError if the positions that the model has do not reach."""
-
-    def prepare(self, input_ids: np.ndarray, attention_mask: np.ndarray, group: int) -> State:
-        """Reads the whole input but the last of `first_ids`, for `group` continuations of each row."""
-
-    def step(self, tokens: np.ndarray, state: State):
-        """Feeds one token a row ([i * g]) and returns float32 logits [i * g, vocabulary]."""
-
-
-class State(Protocol):
-    def reorder(self, parents: np.ndarray) -> None:
-        """Place b of item i goes on from place parents[i, b]; parents is [i, g]."""
-
-    def keep(self, items: np.ndarray) -> None:
-        """Drops all items but these (positions among the items held now)."""
-
-
-def adapter_for(model) -> Adapter:
-    """The adapter of a PaddleNLP model. It holds copies of some weights: build it anew after training on.
-
-    Raises:
-        UserError: the model is of another class, or configured in a way the adapter does not compute.
-    """
-    name = type(model).__name__
-    if name == "BartForConditionalGeneration":
-        from paddle_ft.generation.bart import BartAdapter
-
-        return BartAdapter(model)
-    if name in ("GPTForCausalLM", "GPTLMHeadModel"):
-        from paddle_ft.generation.gpt import GPTAdapter
-
-        return GPTAdapter(model)
-    raise UserError(f"generation works with BartForConditionalGeneration and GPTLMHeadModel, this model is a {name}")
 
 
 class Linear(NamedTuple):
@@ -92,7 +48,7 @@ def joined(*layers: Linear) -> Linear:
 
 
 def norm(layer) -> Norm:
-    return Norm(layer.weight, layer.bias, layer._epsilon)
+    return Norm(layer.weight, layer.bias, layer_norm_epsilon(layer))
 
 
 def residual(x, norm: Norm, before: bool, sublayer):
