@@ -32,16 +32,16 @@ class ModelBundle:
         fast_tokenizer: the same tokenizer in Rust, for whole data sets.
         tokenizer_files: the tokenizer's files, name -> bytes. They are kept in memory because PaddleNLP's own save copies them
             from where they were loaded, which fails hours later if that folder is gone.
-        has_new_tokens: whether some rows of the embedding stand for tokens that the model has not been trained on.
         frozen_rows: (parameter, row) pairs that training leaves as they are.
+        has_new_tokens: whether some rows of the embedding stand for tokens that the model has not been trained on.
     """
 
     model: Any
     tokenizer: Any
     fast_tokenizer: Any
     tokenizer_files: dict[str, bytes]
-    has_new_tokens: bool = False
     frozen_rows: list[tuple] = field(default_factory=list)
+    has_new_tokens: bool = False
 
     @cached_property
     def architecture(self) -> Architecture:
@@ -134,4 +134,4 @@ def _with_fast_tokenizer(model, tokenizer, folder: Path, has_new_tokens: bool = 
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(str(folder))
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-    return ModelBundle(model, tokenizer, fast_tokenizer(folder), files, has_new_tokens)
+    return ModelBundle(model, tokenizer, fast_tokenizer(folder), files, has_new_tokens=has_new_tokens)
