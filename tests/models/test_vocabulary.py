@@ -189,3 +189,10 @@ def test_an_original_gpt2_gives_its_own_logits_and_gradients(original):
 def test_a_gpt2_with_a_head_of_its_own_is_refused(original):
     with pytest.raises(UserError, match="the head differs from the embedding"):
         original("gpt2/causal_lm-head_untied", "causal_lm")
+
+
+def test_a_converted_gpt2_with_a_head_of_its_own_is_refused_by_the_name_that_was_given(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "gpt", "architectures": ["GPTForTokenClassification"]}')
+    message = "model.pretrained: org/name: its output head differs from its input embedding, .* cannot be trained here"
+    with pytest.raises(UserError, match=message):
+        load_pretrained("causal_lm", tmp_path, name="org/name")
