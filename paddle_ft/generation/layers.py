@@ -16,7 +16,7 @@ FEW_ROWS = 32  # up to here the vocabulary product is faster with the head on th
 
 
 class Linear(NamedTuple):
-    """weight [in, out], bias [out]."""
+    """A linear layer: weight [in, out], bias [out]."""
 
     weight: paddle.Tensor
     bias: paddle.Tensor
@@ -26,6 +26,8 @@ class Linear(NamedTuple):
 
 
 class Norm(NamedTuple):
+    """A layer norm."""
+
     weight: paddle.Tensor
     bias: paddle.Tensor
     epsilon: float
@@ -35,7 +37,7 @@ class Norm(NamedTuple):
 
 
 def linear(layer, scale: float = 1.0) -> Linear:
-    """A layer's weight and bias; with a low-rank adapter that is not merged, the sum of both."""
+    """Return a layer's weight and bias, times `scale`. A low-rank adapter that is not merged is added to the weight."""
     weight = layer.weight
     if hasattr(layer, "lora_A") and not layer.merged and not layer.disable_lora:
         weight = weight + layer.get_delta_weight()
@@ -43,27 +45,28 @@ def linear(layer, scale: float = 1.0) -> Linear:
 
 
 def joined(*layers: Linear) -> Linear:
-    """Several layers of the same input as one, their outputs side by side: one product instead of three."""
+    """Join layers of the same input into one with their outputs side by side: one product instead of several."""
     return Linear(paddle.concat([x.weight for x in layers], axis=1), paddle.concat([x.bias for x in layers]))
 
 
 def norm(layer) -> Norm:
+    """Return the weights of a paddle.nn.LayerNorm."""
     return Norm(layer.weight, layer.bias, layer_norm_epsilon(layer))
 
 
 def residual(x, norm: Norm, before: bool, sublayer):
-    """x plus the sublayer's output, normalised before the sublayer or after the sum."""
+    """Return x plus the sublayer's output, normalised before the sublayer or after the sum."""
     return x + sublayer(norm(x)) if before else norm(x + sublayer(x))
 
 
 def split_heads(x, parts: int, items: int, heads: int):
-    """[i * t, parts * h * d] -> `parts` tensors of [i, h, t, d]."""
+    """Split [i * t, parts * h * d] into `parts` tensors of [i, h, t, d]."""
     x = x.reshape([items, -1, parts, heads, x.shape[-1] // (parts * heads)])
     return paddle.unbind(x.transpose([2, 0, 3, 1, 4]))
 
 
 def vocabulary_scores(x, head):
-    """Float32 scores [r, v] of hidden states x [r, d] under the head [v, d].
+    """Return float32 scores [r, v] of hidden states x [r, d] under the head [v, d].
 
     For few rows the head stands on the left: CPU kernels then take 0.55 to 0.75 of the time, the transposition included.
     """
@@ -73,5 +76,5 @@ def vocabulary_scores(x, head):
 
 
 def join_heads(x):
-    """[i, h, t, d] -> [i * t, h * d]."""
+    """Join [i, h, t, d] to [i * t, h * d]."""
     return x.transpose([0, 2, 1, 3]).reshape([-1, x.shape[1] * x.shape[3]])

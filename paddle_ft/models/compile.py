@@ -1,7 +1,7 @@
-"""train.compile: the encoder's and decoder's layers as one static program (paddle.jit.to_static), for training alone.
+"""train.compile: the layers of encoder and decoder as one static program each (paddle.jit.to_static), in training only.
 
 Only the stack of layers is traced: embeddings, heads and losses stay as they are, and so do the parameters and their names.
-Batch and lengths are left open in the program, so that it is made once and not for each shape of a batch.
+Batch size and lengths are left open in the program, so that it is made once and not for each shape of a batch.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Linear, LayerNorm, Dropout and attention as a CPU computes them in training: Paddle's results, at a part of its time.
+"""Linear, LayerNorm, Dropout and attention for training on a CPU: Paddle's results in less time.
 
 On a CPU Paddle sums a bias's gradient and takes a layer norm's on one thread, element by element, and draws dropout's numbers
-from a slow generator; a third of a step goes there. Here sums over rows are matrix products, which MKL does, and the numbers are
-NumPy's. benchmarks/profile_step.py shows what each brings. Shapes: n rows (all dimensions but the last), d features; for
-attention b batch, q queries, k keys, h heads, d size of a head.
+from a slow generator; a third of a step goes there. Here sums over rows are matrix products, which MKL computes, and dropout's
+numbers are NumPy's. benchmarks/profile_step.py shows what each brings.
+
+Shapes: n rows (all dimensions but the last), d features. Attention: b batch, q queries, k keys, h heads, d size of a head.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def _rows(tensor):
 
 
 def _sum_of_rows(rows):
-    """[n, d] -> [d]"""
+    """Return the sum [d] of rows [n, d]."""
     return paddle.matmul(paddle.ones([1, rows.shape[0]]), rows).reshape([-1])
 
 
@@ -62,8 +63,12 @@ class _Linear(PyLayer):
 
 
 class _LayerNorm(PyLayer):
-    """Gradient: with z = (x - mean) / deviation and h = gradient * weight,
-    (h - mean(h) - z * mean(h * z)) / deviation. Source: Ba et al. (2016), Layer Normalization, differentiated."""
+    """Layer normalization whose gradient is, with z = (x - mean) / deviation and h = gradient * weight,
+
+        (h - mean(h) - z * mean(h * z)) / deviation.
+
+    Source: Ba et al. (2016), Layer Normalization, differentiated.
+    """
 
     @staticmethod
     def forward(ctx, x, weight, bias, epsilon):
