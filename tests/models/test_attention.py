@@ -50,10 +50,10 @@ MASK = (IDS != 1).astype("int64")
 TARGETS = np.array([[2, 20, 21, 22], [2, 23, 24, 25], [2, 26, 27, 28]])
 
 
-def make(name, **more):
+def make(name, **settings):
     cls, config, sizes = FAMILIES[name]
     paddle.seed(3)
-    model = cls(config(**{**sizes, **more}))
+    model = cls(config(**{**sizes, **settings}))
     for parameter in model.parameters():  # scores far from equal, biases that are not zero
         parameter.set_value(paddle.randn(parameter.shape) * 0.3)
     model.eval()
@@ -74,8 +74,8 @@ def output_and_gradients(model, batch):
     return output.numpy(), gradients
 
 
-def assert_same(found, expected):
-    (output, gradients), (plain_output, plain_gradients) = found, expected
+def assert_same(outcome, expected):
+    (output, gradients), (plain_output, plain_gradients) = outcome, expected
     np.testing.assert_allclose(output, plain_output, rtol=1e-5, atol=1e-5 * np.abs(plain_output).max())
     assert gradients.keys() == plain_gradients.keys()
     # relative to the largest of all: a key's bias has the gradient 0, and what is left of it is rounding
@@ -100,16 +100,16 @@ def test_without_a_mask_the_causal_kernel_is_used_and_the_result_is_the_same(nam
     del batch["attention_mask"]
     plain = output_and_gradients(model, batch)
     use_attention(model, "sdpa")
-    asked = []
+    is_causal = []
 
     def spy(*args, **kwargs):
-        asked.append(kwargs.get("is_causal", False))
+        is_causal.append(kwargs.get("is_causal", False))
         return original(*args, **kwargs)
 
     original = attention.scaled_dot_product_attention
     monkeypatch.setattr(attention, "scaled_dot_product_attention", spy)
     assert_same(output_and_gradients(model, batch), plain)
-    assert asked == ([False, False, True, False, True, False] if name == "bart" else [True, True])
+    assert is_causal == ([False, False, True, False, True, False] if name == "bart" else [True, True])
 
 
 def test_gpt_with_padding_on_the_left_has_rows_that_may_see_nothing_and_stays_equal():
@@ -226,8 +226,8 @@ def test_attention_weights_are_still_given_out():
     model, batch = make("bert"), inputs("bert")
     plain = model(**batch, output_attentions=True, return_dict=True).attentions
     use_attention(model, "sdpa")
-    found = model(**batch, output_attentions=True, return_dict=True).attentions
-    np.testing.assert_allclose(found[1].numpy(), plain[1].numpy(), rtol=1e-5, atol=1e-6)
+    outcome = model(**batch, output_attentions=True, return_dict=True).attentions
+    np.testing.assert_allclose(outcome[1].numpy(), plain[1].numpy(), rtol=1e-5, atol=1e-6)
     gpt = make("gpt")
     use_attention(gpt, "sdpa")
     assert gpt.gpt(**inputs("gpt"), output_attentions=True)[-1][1].shape == [3, 4, 7, 7]
@@ -279,8 +279,8 @@ def test_unknown_attention_is_refused_by_name():
     )
 
 
-def losses(folder, *more):
-    settings = ("eval.before_training=false", *more)
+def losses(folder, *overriding):
+    settings = ("eval.before_training=false", *overriding)
     run = train(load_config("bart_lcsts", overrides(folder, *settings)))
     return [event["loss"] for event in run.events() if event["event"] == "train"], run
 
@@ -290,8 +290,8 @@ def test_a_training_computes_the_same_and_its_run_predicts_the_same(tmp_path, mo
     for name in ("plain", "sdpa"):
         (tmp_path / name).mkdir()
     plain, run = losses(tmp_path / "plain", "model.attention=plain")
-    found, _ = losses(tmp_path / "sdpa", "model.attention=sdpa")
-    np.testing.assert_allclose(found, plain, rtol=1e-4)
+    outcome, _ = losses(tmp_path / "sdpa", "model.attention=sdpa")
+    np.testing.assert_allclose(outcome, plain, rtol=1e-4)
     texts = ["今天北京天气晴朗", "上海明天有大雨"]
     task = open_run(str(run.path), ["model.attention=sdpa"])
     assert any(uses_sdpa(layer) for layer in task.model.sublayers())

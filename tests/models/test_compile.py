@@ -73,8 +73,8 @@ def test_a_call_that_asks_for_more_is_computed_plainly():
     model.train()
     compile_stacks(model)
     batch = {"input_ids": paddle.to_tensor(IDS), "attention_mask": paddle.to_tensor(MASK)}
-    found = model(**batch, decoder_input_ids=paddle.to_tensor(TARGETS), output_attentions=True, return_dict=True)
-    assert found.cross_attentions[0].shape == [3, 4, 4, 7]
+    compiled = model(**batch, decoder_input_ids=paddle.to_tensor(TARGETS), output_attentions=True, return_dict=True)
+    assert compiled.cross_attentions[0].shape == [3, 4, 4, 7]
     assert programs(model) == []
 
 
@@ -94,14 +94,14 @@ def test_a_training_is_the_same_and_so_is_what_it_leaves(kind, tmp_path, paddles
     for value in ("false", "true"):
         folder = tmp_path / value
         folder.mkdir()
-        more = [f"train.compile={value}", "train.logging_steps=1", "eval.before_training=false", "train.group_by_length=true"]
+        settings = [f"train.compile={value}", "train.logging_steps=1", "eval.before_training=false", "train.group_by_length=true"]
         if kind == "seq2seq":
-            runs.append(session.train(load_config("bart_lcsts", tiny.overrides(folder, *more))))
+            runs.append(session.train(load_config("bart_lcsts", tiny.overrides(folder, *settings))))
         else:
-            runs.append(classification.train(folder, classification.PAIRS * 3, "bert", *more))
-    plain, found = runs
+            runs.append(classification.train(folder, classification.PAIRS * 3, "bert", *settings))
+    plain, compiled = runs
     assert len(train_losses(plain)) > 5
-    np.testing.assert_allclose(train_losses(found), train_losses(plain), rtol=1e-4)
+    np.testing.assert_allclose(train_losses(compiled), train_losses(plain), rtol=1e-4)
     expected, weights = (load_file(run / "best" / "model.safetensors") for run in runs)
     assert weights.keys() == expected.keys()
     for name, weight in weights.items():
@@ -115,8 +115,8 @@ def test_adapters_are_trained_in_it(tmp_path, paddles_own_layers):
     runs = []
     for value in ("false", "true"):
         (tmp_path / value).mkdir()
-        more = ["model.lora={rank: 2}", f"train.compile={value}", "train.num_train_epochs=2"]
-        runs.append(session.train(load_config("bart_lcsts", tiny.overrides(tmp_path / value, *more))))
+        settings = ["model.lora={rank: 2}", f"train.compile={value}", "train.num_train_epochs=2"]
+        runs.append(session.train(load_config("bart_lcsts", tiny.overrides(tmp_path / value, *settings))))
     np.testing.assert_allclose(train_losses(runs[1]), train_losses(runs[0]), rtol=1e-4)
 
 

@@ -40,8 +40,8 @@ def model(request):
 
 
 def outputs(model):
-    more = {"decoder_input_ids": IDS[:, :3]} if model.base_model_prefix == "bart" else {}
-    return model(input_ids=IDS, attention_mask=MASK, **more)
+    targets = {"decoder_input_ids": IDS[:, :3]} if model.base_model_prefix == "bart" else {}
+    return model(input_ids=IDS, attention_mask=MASK, **targets)
 
 
 def gradients(model, seed: int) -> dict:
@@ -80,8 +80,8 @@ def test_every_layer_runs_twice_a_step_and_once_in_evaluation(model, passes):
 
 
 def test_activations_are_not_kept():
-    """The memory held between forward and backward pass: the inputs of eight layers instead of all that they compute."""
-    held = []
+    """The memory kept between forward and backward pass: the inputs of eight layers instead of all that they compute."""
+    kept_bytes = []
     for recomputed in (False, True):
         paddle.seed(1)
         sizes = {**SIZES, "hidden_size": 64, "intermediate_size": 256, "num_hidden_layers": 8, "max_position_embeddings": 128}
@@ -91,9 +91,9 @@ def test_activations_are_not_kept():
             recompute_activations(model)
         before = allocated_cpu_bytes()
         loss = model(paddle.ones([8, 128], dtype="int64") * 3).sum()
-        held.append(allocated_cpu_bytes() - before)
+        kept_bytes.append(allocated_cpu_bytes() - before)
         loss.backward()
-    assert held[1] < held[0] / 4
+    assert kept_bytes[1] < kept_bytes[0] / 4
 
 
 @pytest.mark.parametrize("first", ["recompute", "attention"])
