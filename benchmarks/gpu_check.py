@@ -39,7 +39,7 @@ def make_model(size: dict, dropout: float):
     import paddle
     from paddlenlp.transformers import BartConfig, BartForConditionalGeneration
 
-    from paddle_ft.models.build import tie_head
+    from paddle_ft.models.vocabulary import tie_head
 
     paddle.seed(1)
     config = BartConfig(
@@ -156,7 +156,7 @@ def kernels(device: str) -> list[tuple[str, str, str]]:
     import paddle
 
     from paddle_ft.models.attention import use_attention
-    from paddle_ft.models.compiled import compile_stacks
+    from paddle_ft.models.compile import compile_stacks
 
     paddle.set_device(device)
     rows = []
@@ -229,7 +229,7 @@ def throughput(device: str, size: dict, rows: int, source: int, target: int) -> 
 
     from paddle_ft.generation import GenerationOptions, generate
     from paddle_ft.models.attention import use_attention
-    from paddle_ft.models.compiled import compile_stacks
+    from paddle_ft.models.compile import compile_stacks
 
     paddle.set_device(device)
     table = []

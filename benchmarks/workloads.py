@@ -83,8 +83,9 @@ def make_stepper(name: str, collate: Collate, rows: list[dict], steps: int, fold
     import_frameworks_quietly()
     from paddle_ft.config.load import load_config
     from paddle_ft.models import losses
-    from paddle_ft.models.build import tie_head
+    from paddle_ft.models.adapt import adapt_model
     from paddle_ft.models.bundle import ModelBundle
+    from paddle_ft.models.vocabulary import tie_head
     from paddle_ft.runs.directory import RunDirectory
     from paddle_ft.system.world import World
     from paddle_ft.tasks.base import Dataset, Task
@@ -114,10 +115,8 @@ def make_stepper(name: str, collate: Collate, rows: list[dict], steps: int, fold
     task = (Classification if name == "classification" else Summarization)(config)
     model = paddle_model(name)
     tie_head(model, from_scratch=True)
-    if plain_layers:
-        task.model = model
-    else:
-        task.set_model(ModelBundle(model, None, None, {}))
+    bundle = ModelBundle(model, None, None, {})
+    task.set_model(bundle if plain_layers else adapt_model(bundle, config, for_training=True))
     task.model.train()
     lengths = np.array([len(row["input_ids"]) for row in rows])
     return Stepper(task, Dataset("train", rows, {}, lengths), RunDirectory(folder), World())

@@ -1,8 +1,8 @@
-"""Text generation: greedy, beam search and sampling over a key/value cache, for PaddleNLP's BART and GPT-2.
+"""Text generation: greedy, beam search and sampling over a key/value cache, for BART and GPT-2.
 
-The ids are those of transformers' `generate` on the same weights. Three rooms: `search` and `sampling` choose tokens
-and know no architecture; `adapters` turn a model's weights into lean one-token steps and know no search; `cache` is
-what both share.
+The ids are those of transformers' `generate` on the same weights. `search`, `sampling` and `constraints` choose tokens and know no
+architecture. `adapters` turn a model's weights into one-token steps and know no search; `layers` and `cache` are what they are
+made of. An architecture's record names its adapter.
 """
 
 from paddle_ft.generation.options import GenerationOptions
@@ -11,7 +11,7 @@ __all__ = ["GenerationOptions", "generate", "generate_all", "stream"]
 
 
 def __getattr__(name: str):
-    """Paddle is imported by the functions, not by the options: a configuration can be checked without it."""
+    """Import the functions, and Paddle with them, only when one is used: checking a configuration needs the options alone."""
     if name in ("generate", "generate_all", "stream"):
         from paddle_ft.generation import run
 

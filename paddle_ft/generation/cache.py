@@ -14,15 +14,20 @@ STEPS_AT_ONCE = 32  # how many steps' room is allocated at a time
 
 
 def mask_value(dtype) -> float:
-    """What is added to a score that must not count: finite, so that a row without any allowed key stays free of NaN."""
+    """Return what is added to a score that must not count. It is finite, so that a row without any allowed key has no NaN."""
     return -6e4 if dtype == paddle.float16 else -1e9
 
 
 def attention(query, keys, values, mask):
-    """Softmax attention, the scale already being in the query.
+    """Compute softmax(query keys' + mask) values. The query is already scaled.
 
-    Shapes: query [i, h, g, d], keys and values [i, h, s, d], mask broadcast to [i, h, g, s] or None. Returns [i, h, g,
-        d].
+    Args:
+        query: [i, h, g, d].
+        keys, values: [i, h, s, d].
+        mask: broadcast to [i, h, g, s], or None.
+
+    Returns:
+        [i, h, g, d]
     """
     scores = paddle.matmul(query, keys, transpose_y=True)
     if mask is not None:
@@ -33,9 +38,8 @@ def attention(query, keys, values, mask):
 class GroupCache:
     """Self-attention keys and values of all layers: a prefix that the group shares, then g slots for every step.
 
-    Each step writes its g new keys side by side. All queries of an item see all slots of the item, and a mask opens to
-    each of them the slots on its own path. When beams change places only their mask rows move, so reordering costs
-    nothing.
+    Each step writes its g new keys side by side. All queries of an item are multiplied with all slots of the item, and a mask
+    opens to each of them the slots on its own path. When beams change places only their mask rows move.
     """
 
     def __init__(self, items: int, group: int, prefix_mask: np.ndarray, prefix: list):
@@ -56,21 +60,22 @@ class GroupCache:
 
     @property
     def slots(self) -> int:
+        """The number of slots of one item that memory is allocated for."""
         return self.prefix_length + self.room * self.group
 
     def _grow(self) -> None:
-        """Room for STEPS_AT_ONCE more steps. Tensors are kept as [i * h * s, d], so that a step writes whole rows."""
-        more = STEPS_AT_ONCE * self.group
+        """Allocate room for STEPS_AT_ONCE more steps. Tensors are kept as [i * h * s, d], so that a step writes whole rows."""
+        new_slots = STEPS_AT_ONCE * self.group
         shape = [self.items, self.heads, self.slots, self.size]
-        room = paddle.zeros([self.items, self.heads, more, self.size], dtype=self.dtype)
+        room = paddle.zeros([self.items, self.heads, new_slots, self.size], dtype=self.dtype)
         for pair in self.layers:
             pair[:] = [paddle.concat([x.reshape(shape), room], axis=2).reshape([-1, self.size]) for x in pair]
-        closed = np.full([self.items, self.group, more], mask_value(self.dtype), dtype="float32")
+        closed = np.full([self.items, self.group, new_slots], mask_value(self.dtype), dtype="float32")
         self.mask = np.concatenate([self.mask, closed], axis=2)
         self.room += STEPS_AT_ONCE
 
     def begin_step(self) -> None:
-        """Opens the next g slots, each to its own beam, and lays out where and under which mask all layers work."""
+        """Open the next g slots, each to its own beam, for all layers."""
         if self.steps == self.room:
             self._grow()
         beams = np.arange(self.group)
@@ -82,21 +87,26 @@ class GroupCache:
         self.steps += 1
 
     def attend(self, layer: int, query, keys, values):
-        """Adds this step's keys and values and attends over the path so far. All arguments and the result are [i, h, g,
-        d].
+        """Add this step's keys and values, and attend over the path so far.
+
+        Args:
+            query, keys, values: [i, h, g, d].
+
+        Returns:
+            [i, h, g, d]
         """
         shape = [self.items, self.heads, self.slots, self.size]
         pair = self.layers[layer]
-        for held, new in zip(pair, (keys, values), strict=True):
-            paddle.scatter_(held, self._where, new.reshape([-1, self.size]))
+        for stored, new in zip(pair, (keys, values), strict=True):
+            paddle.scatter_(stored, self._where, new.reshape([-1, self.size]))
         return attention(query, pair[0].reshape(shape), pair[1].reshape(shape), self._open)
 
     def reorder(self, parents: np.ndarray) -> None:
-        """Beam b of item i goes on from beam parents[i, b]."""
+        """Let beam b of item i go on from beam parents[i, b]."""
         self.mask = np.take_along_axis(self.mask, parents[:, :, None], axis=1)
 
     def keep(self, items: np.ndarray) -> None:
-        """Drops all items but these (positions among the items held now)."""
+        """Drop all items but these, given by their places among the current ones."""
         index = paddle.to_tensor(items)
         rows = [self.items, self.heads * self.slots * self.size]
         for pair in self.layers:

@@ -1,5 +1,4 @@
-"""Changes to the scores before a token is chosen: repetition penalty, forbidden n-grams, least length, forced first and
-last.
+"""Changes to the scores before a token is chosen: repetition penalty, forbidden n-grams, minimum length, forced tokens.
 
 In the order of transformers 4.x, on logits when one path is followed and on log probabilities in beam search.
 """
@@ -13,6 +12,8 @@ from paddle_ft.generation.options import GenerationOptions
 
 
 class Constraints:
+    """The constraints of one generation."""
+
     def __init__(self, options: GenerationOptions, eos_token_id: int | None, max_length: int):
         self.penalty = options.repetition_penalty
         self.ngram = options.no_repeat_ngram_size
@@ -25,10 +26,14 @@ class Constraints:
             self.forced[max_length - 1] = options.forced_eos_token_id
 
     def apply(self, scores, ids: np.ndarray):
-        """
+        """Return the scores under all constraints.
+
         Args:
             scores: float32 [r, vocabulary], may be changed in place.
-            ids: [r, n], everything the decoder holds so far, a prompt's padding included (as in transformers).
+            ids: [r, n], everything the decoder has so far, a prompt's padding included (as in transformers).
+
+        Returns:
+            [r, vocabulary]
         """
         length = ids.shape[1]
         if length in self.forced:
@@ -48,8 +53,13 @@ class Constraints:
 
 
 def penalise(scores, ids: np.ndarray, penalty: float):
-    """Scores of the tokens in `ids` are divided by the penalty if positive, multiplied if not (Keskar et al. 2019,
-    CTRL).
+    """Divide the scores of the tokens in `ids` by the penalty if they are positive, multiply them if not.
+
+    Source: Keskar et al. (2019), CTRL: A Conditional Transformer Language Model for Controllable Generation.
+
+    Args:
+        scores: [r, vocabulary].
+        ids: [r, n].
     """
     index = paddle.to_tensor(ids)
     present = paddle.take_along_axis(scores, index, axis=1)
@@ -58,7 +68,10 @@ def penalise(scores, ids: np.ndarray, penalty: float):
 
 
 def repeated_ngrams(ids: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """(rows, tokens): which token would complete, in which row of ids [r, n], an n-gram that the row has; size 0: none."""
+    """Return (rows, tokens): which token would complete, in which row of ids [r, n], an n-gram that the row already has.
+
+    A size of 0 forbids nothing.
+    """
     length = ids.shape[1]
     if size == 0 or length < size:
         return np.zeros([0], "int64"), np.zeros([0], "int64")

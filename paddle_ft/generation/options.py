@@ -1,4 +1,4 @@
-"""What a caller may ask of generation. No paddle in here."""
+"""The options of a generation. Paddle is not imported here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from paddle_ft.system.errors import UserError
 class GenerationOptions:
     """Settings of one generation, with the meanings they have in transformers 4.x.
 
-    Lengths count what the decoder holds: for BART the start token and what follows it, for GPT-2 the (padded) prompt
+    Lengths count what the decoder reads and writes: for BART the start token and what follows it, for GPT-2 the (padded) prompt
     and what follows it. Give `max_length`, or `max_new_tokens` to count only what is generated.
 
     Raises:

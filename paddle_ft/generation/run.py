@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from paddle_ft.generation.adapters import Adapter, adapter_for
+from paddle_ft.generation.adapter import Adapter
+from paddle_ft.generation.adapters import make_adapter
 from paddle_ft.generation.constraints import Constraints
 from paddle_ft.generation.options import GenerationOptions
 from paddle_ft.generation.sampling import Sampler
@@ -16,38 +17,42 @@ from paddle_ft.system.progress import Progress
 
 
 def generate(model, input_ids, attention_mask, options: GenerationOptions) -> list[list[list[int]]]:
-    """Generates for one padded batch.
+    """Generate for one padded batch.
 
     Args:
-        model: PaddleNLP's BartForConditionalGeneration or GPTLMHeadModel. Runs without dropout and without gradients,
-            and is left in the mode (train or eval) it was in.
+        model: of an architecture with an adapter. It runs without dropout and without gradients, and is left in the mode
+            (train or eval) it was in.
         input_ids: [b, s], NumPy array or Paddle tensor; BART's input is padded on the right, GPT-2's prompts on the
             left.
         attention_mask: [b, s] of 1 (token) and 0 (padding), or None where nothing is padded.
-    Returns: [b][num_return_sequences] lists of token ids, special ids included as transformers returns them (BART: the
-        decoder's start token first; GPT-2: the prompt first), padding removed.
+
+    Returns:
+        [b][num_return_sequences] lists of token ids, special ids included as transformers returns them (BART: the decoder's
+        start token first; GPT-2: the prompt first), padding removed.
 
     Raises:
-        UserError: lengths beyond the model's positions, a wrong shape, a model that is neither of the two.
+        UserError: lengths beyond the model's positions, a wrong shape, a model that cannot generate.
     """
     input_ids = _host(input_ids)
     attention_mask = np.ones_like(input_ids) if attention_mask is None else _host(attention_mask)
-    return _generate(adapter_for(model), input_ids, attention_mask, options, np.arange(len(input_ids)))
+    return _generate(make_adapter(model), input_ids, attention_mask, options, np.arange(len(input_ids)))
 
 
 def generate_all(
     model, inputs: Sequence[Sequence[int]], options: GenerationOptions, batch_size: int, label: str = "generate"
 ) -> list[list[list[int]]]:
-    """Generates for any number of inputs: longest first, in batches of similar length, with progress.
+    """Generate for any number of inputs: longest first, in batches of similar length, with progress.
 
     Args:
         inputs: token ids of each input, without padding.
-    Returns: as `generate`, in the order of the inputs. Samples do not depend on batch_size.
+
+    Returns:
+        As `generate`, in the order of the inputs. Samples do not depend on batch_size.
 
     Raises:
         UserError: as `generate`; an empty input; max_length for GPT-2, where it would count the padding.
     """
-    adapter = adapter_for(model)
+    adapter = make_adapter(model)
     if not adapter.encoder_decoder and options.max_new_tokens is None:
         raise UserError("generation: for prompts of different lengths give max_new_tokens instead of max_length")
     empty = [number for number, ids in enumerate(inputs) if len(ids) == 0]
@@ -66,7 +71,7 @@ def generate_all(
 
 
 def stream(model, input_ids: Sequence[int], options: GenerationOptions) -> Iterator[int]:
-    """Yields one generated token id at a time (the end token included) for one input, by greedy search or sampling.
+    """Yield one generated token id at a time (the end token included) for one input, by greedy search or sampling.
 
     The ids are those that `generate` gives for the same input and options.
 
@@ -76,11 +81,12 @@ def stream(model, input_ids: Sequence[int], options: GenerationOptions) -> Itera
     if options.num_beams > 1 or options.num_return_sequences > 1:
         raise UserError("generation: streaming works for one sequence by greedy search or sampling; set num_beams to 1")
     ids = np.asarray(input_ids, dtype="int64").reshape(1, -1)
-    for _, tokens in _paths(adapter_for(model), ids, np.ones_like(ids), options, np.zeros(1, dtype="int64")):
+    for _, tokens in _paths(make_adapter(model), ids, np.ones_like(ids), options, np.zeros(1, dtype="int64")):
         yield int(tokens[0])
 
 
 def _host(array) -> np.ndarray:
+    """Return ids or a mask as an int64 array on the host. Raise UserError unless it is [batch, tokens]."""
     array = array.numpy() if hasattr(array, "numpy") else np.asarray(array)
     if array.ndim != 2 or 0 in array.shape:
         raise UserError(f"generation: ids and mask must be [batch, tokens] and not empty, got {list(array.shape)}")
@@ -88,7 +94,7 @@ def _host(array) -> np.ndarray:
 
 
 def _pad(inputs: list, adapter: Adapter) -> tuple[np.ndarray, np.ndarray]:
-    """(input_ids, attention_mask), padded on the side that the architecture wants."""
+    """Return (input_ids, attention_mask), padded on the right for encoder-decoders and on the left for the others."""
     width = max(len(ids) for ids in inputs)
     ids = np.full([len(inputs), width], adapter.pad_token_id, dtype="int64")
     mask = np.zeros_like(ids)
@@ -98,13 +104,13 @@ def _pad(inputs: list, adapter: Adapter) -> tuple[np.ndarray, np.ndarray]:
     return ids, mask
 
 
-def _lengths(adapter: Adapter, first: np.ndarray, attention_mask: np.ndarray, options: GenerationOptions) -> int:
-    """max_length for this batch, checked."""
-    have = first.shape[1]
-    limit = options.max_length or have + options.max_new_tokens
-    if limit <= have:
+def _max_length(adapter: Adapter, first: np.ndarray, attention_mask: np.ndarray, options: GenerationOptions) -> int:
+    """Return max_length for this batch. Raise UserError if it leaves no room or is beyond the model's positions."""
+    length = first.shape[1]
+    limit = options.max_length or length + options.max_new_tokens
+    if limit <= length:
         raise UserError(
-            f"generation: max_length {limit} leaves no room for new tokens, the decoder starts with {have}; "
+            f"generation: max_length {limit} leaves no room for new tokens, the decoder starts with {length}; "
             "raise max_length or give max_new_tokens"
         )
     adapter.check_lengths(attention_mask, limit)
@@ -118,7 +124,7 @@ def _end(adapter: Adapter, options: GenerationOptions) -> int | None:
 def _generate(adapter: Adapter, input_ids, attention_mask, options: GenerationOptions, numbers: np.ndarray):
     first = adapter.first_ids(input_ids)
     if options.num_beams > 1:
-        limit = _lengths(adapter, first, attention_mask, options)
+        limit = _max_length(adapter, first, attention_mask, options)
         state = adapter.prepare(input_ids, attention_mask, options.num_beams)
         results = beam_search(adapter, state, first, limit, options, _end(adapter, options))
     else:
@@ -135,11 +141,13 @@ def _generate(adapter: Adapter, input_ids, attention_mask, options: GenerationOp
 
 
 def _paths(adapter: Adapter, input_ids, attention_mask, options: GenerationOptions, numbers: np.ndarray):
-    """The steps of greedy search or sampling, as `search.follow` yields them. numbers: [b], the rows' numbers for the
-    seed.
+    """Return the steps of greedy search or sampling, as `search.follow` yields them.
+
+    Args:
+        numbers: [b], the rows' numbers, from which the seeds of sampling are made.
     """
     first = adapter.first_ids(input_ids)
-    limit = _lengths(adapter, first, attention_mask, options)
+    limit = _max_length(adapter, first, attention_mask, options)
     eos = _end(adapter, options)
     count = options.num_return_sequences
     if options.do_sample:

@@ -12,10 +12,10 @@ FIRST_LOOK = 256  # tokens sorted at first for top-p; all of them only where the
 
 
 class Sampler:
-    """The `choose` of sampling.
+    """Chooses tokens at random, as the `choose` of search.follow.
 
-    Every row has a random stream of its own, seeded by the seed and the row's number: what a row draws depends neither
-    on the batch it is in nor on rows that finish before it.
+    Every row has a random stream of its own, seeded by the seed and the row's number. So what a row draws depends neither on
+    the batch it is in nor on rows that finish before it.
     """
 
     def __init__(self, options: GenerationOptions, row_numbers: np.ndarray):
@@ -30,11 +30,18 @@ class Sampler:
 
 @paddle.no_grad()
 def draw(scores, uniform: np.ndarray, options: GenerationOptions) -> np.ndarray:
-    """One token a row by inverting the distribution function at `uniform` ([r], in [0, 1)), from scores [r,
-    vocabulary].
+    """Choose one token a row by inverting the distribution function.
 
     The distribution is softmax(scores / temperature), cut to the top_k likeliest tokens and then to the smallest set of
-    likeliest tokens whose probability reaches top_p (Holtzman et al. 2020), renormalised.
+    likeliest tokens whose probability reaches top_p, renormalised.
+    Source: Holtzman et al. (2020), The Curious Case of Neural Text Degeneration.
+
+    Args:
+        scores: [r, vocabulary].
+        uniform: [r], random numbers in [0, 1).
+
+    Returns:
+        [r] token ids.
     """
     vocabulary = scores.shape[-1]
     if options.temperature != 1.0:
@@ -58,13 +65,13 @@ def draw(scores, uniform: np.ndarray, options: GenerationOptions) -> np.ndarray:
 
 
 def _nucleus(probabilities, mass: float):
-    """Zeroes what is not needed to reach the mass; probabilities [r, n] are sorted, likeliest first."""
+    """Set to 0 what is not needed to reach the mass; probabilities [r, n] are sorted, likeliest first."""
     before = probabilities.cumsum(axis=-1) - probabilities
     return paddle.where(before < mass, probabilities, paddle.zeros_like(probabilities))
 
 
 def _invert(probabilities, point):
-    """[r, 1]: the first place where the cumulative probability exceeds point ([r, 1]) times the total."""
+    """Return the first place [r, 1] where the cumulative probability exceeds point ([r, 1]) times the total."""
     cumulative = probabilities.cumsum(axis=-1)
     below = (cumulative <= point * cumulative[:, -1:]).astype("int64").sum(axis=-1, keepdim=True)
     return paddle.clip(below, max=probabilities.shape[-1] - 1)

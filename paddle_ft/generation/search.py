@@ -1,4 +1,4 @@
-"""Following one path a row (greedy or sampling), and beam search. What a step computes is the adapter's business.
+"""Greedy search, sampling and beam search. What a step computes is known by the adapter alone.
 
 Beam search is that of transformers 4.57 (`GenerationMixin._beam_search`), whose sequences of float32 operations on
 scores are kept; the bookkeeping runs on the host, with one transfer from the device a step.
@@ -12,7 +12,7 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
-from paddle_ft.generation.adapters import Adapter, State
+from paddle_ft.generation.adapter import Adapter, State
 from paddle_ft.generation.constraints import Constraints
 from paddle_ft.generation.options import GenerationOptions
 
@@ -30,43 +30,47 @@ def follow(
     choose: Callable,
     eos: int | None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Extends every row token by token.
+    """Extend every row token by token.
 
     Args:
         first: [r, p], the ids that the decoder starts from; `group` neighbours belong to one item.
         choose: (scores [r', vocabulary], rows [r']) -> token ids [r'] on the host, where rows says which of the r rows
             these are.
-    Yields: (rows, tokens) of each step, for the rows not finished before it.
+
+    Yields:
+        (rows, tokens) of each step, for the rows not finished before it.
     """
     ids = np.concatenate([first, np.zeros([len(first), max_length - first.shape[1]], first.dtype)], axis=1)
-    held = np.arange(len(first))  # rows that the state computes
+    active = np.arange(len(first))  # rows that the state computes
     running = np.ones(len(first), dtype=bool)
     for length in range(first.shape[1], max_length):
-        scores = constraints.apply(adapter.step(ids[held, length - 1], state), ids[held, :length])
-        tokens = choose(scores, held)
-        ids[held, length] = tokens
-        live = running[held]
-        yield held[live], tokens[live]
+        scores = constraints.apply(adapter.step(ids[active, length - 1], state), ids[active, :length])
+        tokens = choose(scores, active)
+        ids[active, length] = tokens
+        live = running[active]
+        yield active[live], tokens[live]
         if eos is None:
             continue
-        running[held[tokens == eos]] = False
-        keep = running[held].reshape(-1, group).any(axis=1)
+        running[active[tokens == eos]] = False
+        keep = running[active].reshape(-1, group).any(axis=1)
         if not keep.any():
             return
         if (~keep).mean() >= DROP_SHARE:
             state.keep(np.flatnonzero(keep))
-            held = held.reshape(-1, group)[keep].reshape(-1)
+            active = active.reshape(-1, group)[keep].reshape(-1)
 
 
 def likeliest(scores, rows: np.ndarray) -> np.ndarray:
-    """The `choose` of greedy search."""
+    """Choose the likeliest token, as greedy search does."""
     return paddle.argmax(scores, axis=-1).numpy()
 
 
 @paddle.no_grad()
 def log_softmax(logits):
-    """As x - max(x) + log(max(softmax(x))), because softmax and max have fast CPU kernels: for 32 x 50,265 logits this
-    takes 4 ms, paddle.logsumexp 27 ms and F.log_softmax 4,900 ms.
+    """Return log_softmax over the last axis, as x - max(x) + log(max(softmax(x))).
+
+    softmax and max have fast CPU kernels: for 32 x 50,265 logits this takes 4 ms, paddle.logsumexp 27 ms and F.log_softmax
+    4,900 ms.
     """
     highest = paddle.max(F.softmax(logits), axis=-1, keepdim=True)
     return logits - (paddle.max(logits, axis=-1, keepdim=True) - paddle.log(highest))
@@ -74,7 +78,14 @@ def log_softmax(logits):
 
 @paddle.no_grad()
 def best_continuations(scores, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The `count` best (score, beam, token) of each item, best first, from scores [i, g, vocabulary]; one transfer."""
+    """Return the `count` best (score, beam, token) of each item, best first, in one transfer from the device.
+
+    Args:
+        scores: [i, g, vocabulary].
+
+    Returns:
+        Three arrays [i, count].
+    """
     items, beams, vocabulary = scores.shape
     values, tokens = paddle.topk(scores.reshape([items * beams, vocabulary]), min(count, vocabulary))
     width = beams * values.shape[1]
@@ -115,38 +126,43 @@ class Beams:
         return self.settled[:, 0] | (self.length >= self.max_length)
 
     def advance(self, scores: np.ndarray, beam: np.ndarray, token: np.ndarray) -> np.ndarray:
-        """Takes the 2 g best continuations of each item ([i, 2 g] each) and returns the parents [i, g] of the new
-        beams.
+        """Choose the next beams among the best continuations of each item.
+
+        Args:
+            scores, beam, token: [i, 2 g] each.
+
+        Returns:
+            The parents [i, g] of the new beams.
         """
         ends = (token == self.eos) | (self.length + 1 >= self.max_length)
         running = scores + ends * LOW
         order = best_first(running)[:, : self.beams]
         self._finish(scores, beam, token, ends)
-        parents = take(beam, order)
-        self.ids = take(self.ids, parents)
-        self.ids[:, :, self.length] = take(token, order)
-        self.scores = take(running, order)
+        parents = take_beams(beam, order)
+        self.ids = take_beams(self.ids, parents)
+        self.ids[:, :, self.length] = take_beams(token, order)
+        self.scores = take_beams(running, order)
         self.length += 1
         self._check_improvable()
         return parents
 
     def _finish(self, scores, beam, token, ends) -> None:
-        """Keeps the g best of the finished beams and those of the g best continuations that end here."""
+        """Keep the g best among the finished beams and those of the g best continuations that end here."""
         just_done = ends & (np.arange(ends.shape[1]) < self.beams)
         scores = scores / np.float32((self.length + 1 - self.prompt) ** self.penalty)
         scores = scores + self.settled * LOW + ~just_done * LOW
         scores = np.concatenate([self.done_scores, scores], axis=1)
         order = best_first(scores)[:, : self.beams]
-        grown = take(self.ids, beam)
+        grown = take_beams(self.ids, beam)
         grown[:, :, self.length] = token
         lengths = np.full(beam.shape, self.length + 1)
-        self.done_ids = take(np.concatenate([self.done_ids, grown], axis=1), order)
-        self.done_lengths = take(np.concatenate([self.done_lengths, lengths], axis=1), order)
-        self.done_scores = take(scores, order)
-        self.done = take(np.concatenate([self.done, just_done], axis=1), order)
+        self.done_ids = take_beams(np.concatenate([self.done_ids, grown], axis=1), order)
+        self.done_lengths = take_beams(np.concatenate([self.done_lengths, lengths], axis=1), order)
+        self.done_scores = take_beams(scores, order)
+        self.done = take_beams(np.concatenate([self.done, just_done], axis=1), order)
 
     def _check_improvable(self) -> None:
-        """Could the best running beam still beat the worst finished one? A guess unless early_stopping is "never"."""
+        """Note whether the best running beam may still beat the worst finished one: a guess unless early_stopping is "never"."""
         to_end = self.early == "never" and self.penalty > 0.0
         length = (self.max_length if to_end else self.length) - self.prompt
         possible = self.scores[:, :1] / np.float32(length**self.penalty)
@@ -154,46 +170,47 @@ class Beams:
         self.improvable = self.improvable & (possible > worst).any(axis=1, keepdims=True)
 
     def keep(self, items: np.ndarray) -> None:
+        """Drop all items but these."""
         for name in ("ids", "scores", "done_ids", "done_lengths", "done_scores", "done", "improvable"):
             setattr(self, name, getattr(self, name)[items])
 
     def results(self, item: int, count: int) -> list[list[int]]:
+        """Return the best finished sequences of an item."""
         return [self.done_ids[item, b, : self.done_lengths[item, b]].tolist() for b in range(count)]
 
 
 def best_first(scores: np.ndarray) -> np.ndarray:
+    """Return the order of each row's scores, best first, equal ones as they stand."""
     return np.argsort(-scores, axis=1, kind="stable")
 
 
-def take(array: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """array[i, places[i, k]] for arrays [i, g] or [i, g, n]."""
+def take_beams(array: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return array[i, places[i, k]] of an array [i, g] or [i, g, n]."""
     return np.take_along_axis(array, places if array.ndim == 2 else places[:, :, None], axis=1)
 
 
 def beam_search(
     adapter: Adapter, state: State, first: np.ndarray, max_length: int, options: GenerationOptions, eos: int | None
 ) -> list[list[list[int]]]:
-    """For each row of first [i, p] its num_return_sequences best sequences, best first, start token or prompt
-    included.
-    """
+    """Return the num_return_sequences best sequences for each row of first [i, p], best first, with start token or prompt."""
     beams = Beams(first, options.num_beams, max_length, options, eos)
     constraints = Constraints(options, eos, max_length)
-    held = np.arange(len(first))
+    active = np.arange(len(first))
     results: list = [None] * len(first)
     while True:
         tokens = beams.ids[:, :, beams.length - 1].reshape(-1)
         scores = log_softmax(adapter.step(tokens, state))
         scores = constraints.apply(scores, beams.ids[:, :, : beams.length].reshape([len(tokens), -1]))
-        scores = scores.reshape([len(held), options.num_beams, -1]) + paddle.to_tensor(beams.scores[:, :, None])
+        scores = scores.reshape([len(active), options.num_beams, -1]) + paddle.to_tensor(beams.scores[:, :, None])
         parents = beams.advance(*best_continuations(scores, 2 * options.num_beams))
         over = beams.over
         if over.mean() >= DROP_SHARE or over.all():
             for item in np.flatnonzero(over):
-                results[held[item]] = beams.results(item, options.num_return_sequences)
+                results[active[item]] = beams.results(item, options.num_return_sequences)
             if over.all():
                 return results
             left = np.flatnonzero(~over)
-            held, parents = held[left], parents[left]
+            active, parents = active[left], parents[left]
             beams.keep(left)
             state.keep(left)
         state.reorder(parents)

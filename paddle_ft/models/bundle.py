@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from paddle_ft.models.build import check_vocabulary, from_scratch, load_pretrained, resize_vocabulary, tie_head
+from paddle_ft.models.architectures import Architecture, architecture_of
+from paddle_ft.models.build import architecture_from_scratch, from_scratch, load_pretrained
 from paddle_ft.models.request import ModelRequest
 from paddle_ft.models.resolve import resolve
+from paddle_ft.models.vocabulary import check_vocabulary, resize_vocabulary, tie_head
 from paddle_ft.tokenization.build import new_tokenizer
 from paddle_ft.tokenization.load import load_tokenizer
 
@@ -30,6 +33,7 @@ class ModelBundle:
         tokenizer_files: the tokenizer's files, name -> bytes. They are kept in memory because PaddleNLP's own save copies them
             from where they were loaded, which fails hours later if that folder is gone.
         frozen_rows: (parameter, row) pairs that training leaves as they are.
+        has_new_tokens: whether some rows of the embedding stand for tokens that the model has not been trained on.
     """
 
     model: Any
@@ -37,6 +41,12 @@ class ModelBundle:
     fast_tokenizer: Any
     tokenizer_files: dict[str, bytes]
     frozen_rows: list[tuple] = field(default_factory=list)
+    has_new_tokens: bool = False
+
+    @cached_property
+    def architecture(self) -> Architecture:
+        """What is known of the model's architecture."""
+        return architecture_of(self.model)
 
     def save(self, directory: Path) -> None:
         """Write a directory that plain PaddleNLP loads: weights as safetensors (adapters merged), configuration, tokenizer."""
@@ -62,7 +72,7 @@ def load_bundle(section, request: ModelRequest, folder: Path) -> ModelBundle:
     Args:
         section: the configuration's model section.
         request: what the task needs.
-        folder: a temporary directory, in which a tokenizer built from texts is written.
+        folder: a temporary directory for the tokenizer's files.
 
     Raises:
         UserError: there is no such model, or it does not fit the task.
@@ -72,7 +82,7 @@ def load_bundle(section, request: ModelRequest, folder: Path) -> ModelBundle:
         directory = resolve(section.pretrained, head_type)
         tokenizer_directory = directory if section.tokenizer is None else resolve(section.tokenizer, head_type, weights=False)
         tokenizer = load_tokenizer(tokenizer_directory)
-        model = load_pretrained(head_type, directory, request.settings)
+        model = load_pretrained(head_type, directory, request.settings, name=section.pretrained)
         check_vocabulary(model, tokenizer, section.pretrained)
         tie_head(model)
         known_tokens = len(tokenizer)
@@ -83,20 +93,17 @@ def load_bundle(section, request: ModelRequest, folder: Path) -> ModelBundle:
         if section.tokenizer is not None:
             tokenizer = load_tokenizer(resolve(section.tokenizer, head_type, weights=False))
         else:
-            tokenizer = new_tokenizer(head_type, request.texts, folder, section.new_vocabulary)
+            algorithm = architecture_from_scratch(head_type, section.config).new_tokenizer
+            tokenizer = new_tokenizer(algorithm, request.texts, folder, section.new_vocabulary)
         if request.special_tokens:
             tokenizer.add_special_tokens(request.special_tokens)
         model = from_scratch(head_type, section.config, tokenizer, request.settings)
         tie_head(model, from_scratch=True)
-    _tell_special_ids(model, tokenizer, request.special_tokens)
-    if section.lora is not None:
-        from paddle_ft.models import lora
-
-        lora.add(model, section.lora, new_tokens=len(tokenizer) > known_tokens)
-    return _with_fast_tokenizer(model, tokenizer, folder)
+    _set_special_ids(model, tokenizer, request.special_tokens)
+    return _with_fast_tokenizer(model, tokenizer, folder, has_new_tokens=len(tokenizer) > known_tokens)
 
 
-def _tell_special_ids(model, tokenizer, special_tokens: dict[str, Any]) -> None:
+def _set_special_ids(model, tokenizer, special_tokens: dict[str, Any]) -> None:
     """Write the ids of the roles that the task gave to new tokens into the model's configuration."""
     for role in ("bos_token", "eos_token", "pad_token"):
         if role in special_tokens:
@@ -120,10 +127,11 @@ def reload_bundle(head_type: str, directory: Path) -> ModelBundle:
         return _with_fast_tokenizer(model, load_tokenizer(directory), Path(folder))
 
 
-def _with_fast_tokenizer(model, tokenizer, folder: Path) -> ModelBundle:
+def _with_fast_tokenizer(model, tokenizer, folder: Path, has_new_tokens: bool = False) -> ModelBundle:
+    """Return the bundle of a model and its tokenizer, whose files are written to `folder` and read from there."""
     from paddle_ft.tokenization.encode import fast_tokenizer
 
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(str(folder))
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-    return ModelBundle(model, tokenizer, fast_tokenizer(folder), files)
+    return ModelBundle(model, tokenizer, fast_tokenizer(folder), files, has_new_tokens=has_new_tokens)

@@ -1,29 +1,39 @@
-"""Linear, LayerNorm, Dropout and attention as a CPU computes them in training: Paddle's results, at a part of its time.
+"""Linear, LayerNorm, Dropout and attention for training on a CPU: Paddle's results in less time.
 
 On a CPU Paddle sums a bias's gradient and takes a layer norm's on one thread, element by element, and draws dropout's numbers
-from a slow generator; a third of a step goes there. Here sums over rows are matrix products, which MKL does, and the numbers are
-NumPy's. benchmarks/profile_step.py shows what each brings. Shapes: ... any, n rows (all dimensions but the last), d features.
+from a slow generator; a third of a step goes there. Here sums over rows are matrix products, which MKL computes, and dropout's
+numbers are NumPy's. benchmarks/profile_step.py shows what each brings.
+
+Shapes: n rows (all dimensions but the last), d features. Attention: b batch, q queries, k keys, h heads, d size of a head.
 """
 
 from __future__ import annotations
 
-import functools
+from types import MethodType
 
 import numpy as np
 import paddle
 from paddle import nn
 from paddle.autograd import PyLayer
-from paddle.nn.layer.transformer import _convert_attention_mask
+
+from paddle_ft.system.paddle_compat import (
+    additive_mask,
+    layer_norm_epsilon,
+    normalized_shape,
+    project_qkv,
+    replace_forward,
+    replaced_forward,
+)
 
 
 def use_cpu_layers(model) -> None:
-    """Has the model's layers compute this way where they are trained; evaluation, and layers that are frozen, stay as they were."""
+    """Have the model's layers compute this way where they are trained. Evaluation, and layers that are frozen, stay as they were.
+
+    Layers whose forward is replaced already (model.attention=sdpa) are left alone.
+    """
     for layer in model.sublayers(include_self=True):
-        if type(layer) is nn.MultiHeadAttention:
-            layer.__class__ = CpuAttention
-        for kind, forward in _FORWARD.items():
-            if type(layer) is kind:
-                layer.__dict__["forward"] = functools.partial(forward, layer, layer.forward)  # PaddleNLP rewrites assignments
+        if type(layer) in _FORWARD and replaced_forward(layer) is None:
+            replace_forward(layer, MethodType(_FORWARD[type(layer)], layer))
 
 
 def _rows(tensor):
@@ -31,7 +41,7 @@ def _rows(tensor):
 
 
 def _sum_of_rows(rows):
-    """[n, d] -> [d]"""
+    """Return the sum [d] of rows [n, d]."""
     return paddle.matmul(paddle.ones([1, rows.shape[0]]), rows).reshape([-1])
 
 
@@ -53,8 +63,12 @@ class _Linear(PyLayer):
 
 
 class _LayerNorm(PyLayer):
-    """Gradient: with z = (x - mean) / deviation and h = gradient * weight,
-    (h - mean(h) - z * mean(h * z)) / deviation. Source: Ba et al. (2016), Layer Normalization, differentiated."""
+    """Layer normalization whose gradient is, with z = (x - mean) / deviation and h = gradient * weight,
+
+        (h - mean(h) - z * mean(h * z)) / deviation.
+
+    Source: Ba et al. (2016), Layer Normalization, differentiated.
+    """
 
     @staticmethod
     def forward(ctx, x, weight, bias, epsilon):
@@ -92,44 +106,50 @@ class _Dropout(PyLayer):
         return gradient * mask
 
 
-class CpuAttention(nn.MultiHeadAttention):
-    """Paddle's attention, dropping attention weights as above. The same parameters under the same names."""
-
-    def forward(self, query, key=None, value=None, attn_mask=None, cache=None):
-        """query [b, q, h * d], key and value [b, k, h * d], attn_mask broadcast to [b, h, q, k] -> [b, q, h * d]"""
-        if cache is not None or self.need_weights or not 0 < self.dropout < 1 or not _trained(self, query):
-            return super().forward(query, key, value, attn_mask, cache)
-        q, k, v = self._prepare_qkv(query, query if key is None else key, query if value is None else value)
-        scores = paddle.matmul(q * self.head_dim**-0.5, k, transpose_y=True)
-        if attn_mask is not None:
-            scores = scores + _convert_attention_mask(attn_mask, scores.dtype)
-        weights = _Dropout.apply(nn.functional.softmax(scores), self.dropout)
-        out = paddle.matmul(weights, v).transpose([0, 2, 1, 3])
-        return self.out_proj(out.reshape([0, 0, self.embed_dim]))
-
-
 # ---------------------------------------------------------------------------------------------------- forward of each layer
 def _trained(layer, x) -> bool:
     return layer.training and not x.stop_gradient and paddle.is_grad_enabled() and x.dtype == paddle.float32
 
 
-def _linear(layer, otherwise, x):
+def _linear(layer, x):
     if not _trained(layer, x) or layer.bias is None or layer.weight.stop_gradient or layer.bias.stop_gradient:
-        return otherwise(x)
+        return nn.Linear.forward(layer, x)
     return _Linear.apply(x, layer.weight, layer.bias)
 
 
-def _layer_norm(layer, otherwise, x):
-    plain = len(layer._normalized_shape) > 1 or layer.weight is None or layer.bias is None
+def _layer_norm(layer, x):
+    plain = len(normalized_shape(layer)) > 1 or layer.weight is None or layer.bias is None
     if not _trained(layer, x) or plain or layer.weight.stop_gradient or layer.bias.stop_gradient:
-        return otherwise(x)
-    return _LayerNorm.apply(x, layer.weight, layer.bias, layer._epsilon)
+        return nn.LayerNorm.forward(layer, x)
+    return _LayerNorm.apply(x, layer.weight, layer.bias, layer_norm_epsilon(layer))
 
 
-def _dropout(layer, otherwise, x):
+def _dropout(layer, x):
     if not _trained(layer, x) or not 0 < layer.p < 1 or layer.mode != "upscale_in_train" or layer.axis is not None:
-        return otherwise(x)
+        return nn.Dropout.forward(layer, x)
     return _Dropout.apply(x, layer.p)
 
 
-_FORWARD = {nn.Linear: _linear, nn.LayerNorm: _layer_norm, nn.Dropout: _dropout}
+def _attention(layer, query, key=None, value=None, attn_mask=None, cache=None):
+    """Compute paddle.nn.MultiHeadAttention, dropping attention weights as above.
+
+    Args:
+        query: [b, q, h * d].
+        key, value: [b, k, h * d]; default: the query.
+        attn_mask: broadcast to [b, h, q, k].
+
+    Returns:
+        [b, q, h * d]
+    """
+    if cache is not None or layer.need_weights or not 0 < layer.dropout < 1 or not _trained(layer, query):
+        return nn.MultiHeadAttention.forward(layer, query, key, value, attn_mask, cache)
+    q, k, v = project_qkv(layer, query, query if key is None else key, query if value is None else value)
+    scores = paddle.matmul(q * layer.head_dim**-0.5, k, transpose_y=True)
+    if attn_mask is not None:
+        scores = scores + additive_mask(attn_mask, scores.dtype)
+    weights = _Dropout.apply(nn.functional.softmax(scores), layer.dropout)
+    out = paddle.matmul(weights, v).transpose([0, 2, 1, 3])
+    return layer.out_proj(out.reshape([0, 0, layer.embed_dim]))
+
+
+_FORWARD = {nn.Linear: _linear, nn.LayerNorm: _layer_norm, nn.Dropout: _dropout, nn.MultiHeadAttention: _attention}

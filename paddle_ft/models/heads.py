@@ -1,4 +1,4 @@
-"""Heads of classifiers: one that PaddleNLP does not have, and the fitting of a checkpoint to other classes than its own.
+"""Heads of classifiers: one that PaddleNLP does not have, and loading a checkpoint for other classes than its own.
 
 Shapes: b batch, s sequence, d hidden size of the encoder.
 """
@@ -18,7 +18,7 @@ from paddle_ft.system.progress import say
 
 
 class LSTMAttention(nn.Layer):
-    """A bidirectional LSTM over the encoder's states, pooled by attention: padding is never read nor attended to.
+    """A bidirectional LSTM over the encoder's states, pooled by attention. Padding is neither read nor attended to.
 
     score_t = w . tanh(h_t), weights = softmax over the real tokens, result = tanh(sum of weight_t h_t).
     Source: Zhou et al. (2016), Attention-Based Bidirectional Long Short-Term Memory Networks for Relation Classification
@@ -31,7 +31,7 @@ class LSTMAttention(nn.Layer):
         self.score = nn.Linear(size // 2 * 2, 1, bias_attr=False)
 
     def forward(self, states, mask):
-        """states [b, s, d], mask [b, s] (1 token, 0 padding) -> [b, d]"""
+        """Return [b, d] of states [b, s, d] and mask [b, s] (1 token, 0 padding)."""
         outputs, _ = self.lstm(states, sequence_length=mask.sum(axis=1).astype("int64"))
         scores = self.score(paddle.tanh(outputs)).squeeze(-1).astype("float32")
         weights = nn.functional.softmax(scores + (mask.astype("float32") - 1) * 1e9, axis=-1).astype(outputs.dtype)
@@ -39,25 +39,28 @@ class LSTMAttention(nn.Layer):
 
 
 @cache
-def with_lstm_attention(base):
-    """A class like PaddleNLP's `base` (a sequence classifier) that pools by LSTMAttention; from_pretrained and
-    save_pretrained work as with `base`."""
+def with_lstm_attention(base: type, pooled_layers: tuple[str, ...] = ()) -> type:
+    """Return a subclass of a sequence classifier that pools by LSTMAttention. from_pretrained and save_pretrained work as usual.
+
+    Args:
+        pooled_layers: layers of `base` that the new head replaces (Architecture.pooled_layers).
+    """
 
     class Model(base):
         def __init__(self, config):
             super().__init__(config)
-            if hasattr(self, "pre_classifier"):  # DistilBERT's layer between first token and classifier
-                del self.pre_classifier
+            for name in pooled_layers:
+                delattr(self, name)
             self.pooling = LSTMAttention(config.hidden_size)
             self.dropout = nn.Dropout(config.hidden_dropout_prob)
             self.classifier = nn.Linear(config.hidden_size // 2 * 2, config.num_labels)
 
-        def forward(self, input_ids, attention_mask=None, **more):
-            """input_ids, attention_mask [b, s] -> logits [b, classes]"""
+        def forward(self, input_ids, attention_mask=None, **inputs):
+            """Return logits [b, classes] of input_ids and attention_mask [b, s]."""
             if attention_mask is None:
                 attention_mask = (input_ids != self.config.pad_token_id).astype("int64")
             encoder = getattr(self, self.base_model_prefix)
-            states = encoder(input_ids=input_ids, attention_mask=attention_mask, **more)
+            states = encoder(input_ids=input_ids, attention_mask=attention_mask, **inputs)
             states = states if isinstance(states, paddle.Tensor) else states[0]
             return self.classifier(self.dropout(self.pooling(states, attention_mask)))
 
@@ -66,27 +69,23 @@ def with_lstm_attention(base):
 
 
 def takes_token_types(model) -> bool:
-    """Whether the model tells the first text of a pair from the second by token types (BERT does, DistilBERT does not)."""
+    """Return whether the model tells the first text of a pair from the second by token types, as BERT does."""
     encoder = getattr(model, model.base_model_prefix)
-    known = "token_type_ids" in inspect.signature(encoder.forward).parameters
-    return known and getattr(model.config, "type_vocab_size", 1) > 1
-
-
-def longest_input(model) -> int:
-    """How many tokens the model has positions for; RoBERTa's count from the padding's id on."""
-    config = model.config
-    return config.max_position_embeddings - (config.pad_token_id + 1 if config.model_type == "roberta" else 0)
+    accepted = "token_type_ids" in inspect.signature(encoder.forward).parameters
+    return accepted and getattr(model.config, "type_vocab_size", 1) > 1
 
 
 # ---------------------------------------------------------------------------------------------------- loading
 def load_with_head(cls, directory: Path, saved: dict, settings: dict):
-    """A classifier from a checkpoint of any task: its encoder, and a new head unless it has the very one that is wanted.
+    """Load a classifier from a checkpoint of any task: its encoder, and its head if it was trained for the same classes.
 
     Args:
-        cls: the class to make. saved: the directory's config.json.
+        cls: the class to make.
+        saved: the directory's config.json.
         settings: id2label, label2id, classifier_head.
 
-    Raises: UserError where the checkpoint lacks weights of the encoder.
+    Raises:
+        UserError: the checkpoint lacks weights of the encoder.
     """
     config = cls.config_class.from_pretrained(str(directory))
     for name, value in settings.items():
@@ -101,7 +100,7 @@ def load_with_head(cls, directory: Path, saved: dict, settings: dict):
 
 
 def _same_head(cls, saved: dict, settings: dict) -> bool:
-    """Whether the checkpoint's head was trained for these classes. Names that say nothing (LABEL_0) fit any of that number."""
+    """Return whether the checkpoint's head was trained for these classes. Default names (LABEL_0) fit any of that number."""
     original = saved.get("huggingface", {}).get("config", saved)
     if cls.__name__ not in (original.get("architectures") or []):
         return False
@@ -111,7 +110,7 @@ def _same_head(cls, saved: dict, settings: dict) -> bool:
 
 
 def renew_head(model) -> None:
-    """New weights, as PaddleNLP initialises them, for the linear layers behind the encoder."""
+    """Give the linear layers behind the encoder new weights, as PaddleNLP initialises them."""
     spread = model.config.initializer_range
     for name, child in model.named_children():
         if name == model.base_model_prefix:
@@ -124,7 +123,7 @@ def renew_head(model) -> None:
 
 
 def _check_encoder(model, directory: Path, shapes: dict[str, tuple[int, ...]]) -> None:
-    """Every weight of the encoder must come from the checkpoint; only a pooler may be new (language models have none)."""
+    """Raise UserError unless every weight of the encoder is in the checkpoint. A pooler may be new: language models have none."""
     prefix = f"{model.base_model_prefix}."
     stored = {name.removeprefix(prefix): shape for name, shape in shapes.items()}
     encoder = {name.removeprefix(prefix): tuple(p.shape) for name, p in model.named_parameters() if name.startswith(prefix)}

@@ -1,7 +1,7 @@
-"""Adapters of low rank (LoRA): trained beside frozen layers, merged into the weights of whatever is saved.
+"""Adapters of low rank (LoRA): trained beside frozen layers, merged into the weights when a model is saved.
 
 Source: Hu et al. (2021), LoRA: Low-Rank Adaptation of Large Language Models: y = x W + (alpha / rank) x A B, A random, B 0 at
-the start. The layers are PaddleNLP's (paddlenlp.peft), put in place of the model's own; the model stays what it was.
+the start. The layers are PaddleNLP's (paddlenlp.peft) and replace the model's own; the class of the model stays.
 Shapes: A [in, rank], B [rank, out], W [in, out].
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import paddle
 
-from paddle_ft.models.build import input_embedding
+from paddle_ft.models.vocabulary import input_embedding
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import say
 
@@ -22,23 +22,28 @@ FILE = "adapters.safetensors"  # in the folder trainer/ of a checkpoint
 
 
 def adapted(model) -> dict:
-    """The layers with an adapter by their names in the model; empty for a model without any."""
+    """Return the layers that have an adapter, by their names in the model."""
     return {name: layer for name, layer in model.named_sublayers() if hasattr(layer, "lora_A")}
 
 
 def add(model, section, new_tokens: bool) -> None:
-    """Puts adapters on the encoder's and decoder's layers named in model.lora.targets, and freezes all else but the heads.
+    """Put adapters on the encoder's and decoder's layers named in model.lora.targets, and freeze all else but the heads.
 
     What stands outside of encoder and decoder (classifier, pooling, the layers of a language model's head) stays trainable, as
-    does the pooler that a classifier reads. Matrices as large as the vocabulary are frozen, unless new_tokens: then their
-    new rows, which mean nothing yet, have to be learned, and the whole matrix is.
+    does the pooler that a classifier reads.
 
-    Raises UserError for a target that is the name of no layer.
+    Args:
+        section: the configuration's model.lora.
+        new_tokens: whether the vocabulary has tokens that the model has not been trained on. Then matrices as large as the
+            vocabulary are trained whole, because their new rows have to be learned; otherwise they are frozen.
+
+    Raises:
+        UserError: a target is the name of no layer.
     """
     names = _targets(model, section.targets)
     _replace(model, names, section.rank, section.alpha, section.dropout)
     embedding, prefix = input_embedding(model).weight, f"{model.base_model_prefix}."
-    pooled = hasattr(model, "classifier") and not hasattr(model, "pooling")  # else PaddleNLP's pooler has no reader
+    pooled = hasattr(model, "classifier") and not hasattr(model, "pooling")  # else nothing reads PaddleNLP's pooler
     for name, parameter in model.named_parameters():
         if parameter is embedding or (embedding.shape[0] in parameter.shape and len(parameter.shape) == 2):
             trained = new_tokens
@@ -47,20 +52,20 @@ def add(model, section, new_tokens: bool) -> None:
         else:
             trained = True
         parameter.stop_gradient = not (trained or _is_adapter(name))
-    _tell(model)
+    _print_summary(model)
 
 
-def _targets(model, wanted: list[str] | None) -> list[str]:
-    """Full names of the layers that get an adapter. Raises UserError for a target that matches none."""
+def _targets(model, names: list[str] | None) -> list[str]:
+    """Return the full names of the layers that get an adapter. Raise UserError for a target that matches none."""
     base = getattr(model, model.base_model_prefix)
     linear = [name for name, layer in base.named_sublayers() if isinstance(layer, paddle.nn.Linear) and "pooler." not in name]
     known = sorted({_last(name) for name in linear})
-    for target in wanted or []:
+    for target in names or []:
         if target not in known:
             raise UserError(
                 f"model.lora.targets: {target!r} is no layer of this model ({type(model).__name__}); it has {', '.join(known)}."
             )
-    return [f"{model.base_model_prefix}.{name}" for name in linear if _last(name) in (wanted or ATTENTION)]
+    return [f"{model.base_model_prefix}.{name}" for name in linear if _last(name) in (names or ATTENTION)]
 
 
 def _last(name: str) -> str:
@@ -72,7 +77,7 @@ def _is_adapter(name: str) -> bool:
 
 
 def _replace(model, names: list[str], rank: int, alpha: int, dropout: float) -> None:
-    """Layers with an adapter in place of the plain ones, around the same weights."""
+    """Replace plain layers by layers with an adapter, around the same weights."""
     from paddlenlp.peft import LoRAConfig, LoRAModel
 
     pattern = "|".join(re.escape(name) for name in names)
@@ -80,19 +85,19 @@ def _replace(model, names: list[str], rank: int, alpha: int, dropout: float) -> 
     LoRAModel(model, LoRAConfig(target_modules=pattern, tensor_parallel_degree=model.config.tensor_parallel_degree, **settings))
 
 
-def _tell(model) -> None:
+def _print_summary(model) -> None:
     layers = adapted(model)
     rank = next(iter(layers.values())).r
-    kinds = ", ".join(sorted({_last(name) for name in layers}))
+    names = ", ".join(sorted({_last(name) for name in layers}))
     total, trained = count_parameters(model)
     say(
-        f"LoRA: adapters of rank {rank} on {len(layers)} layers ({kinds}); {trained:,} of {total:,} parameters are trained"
+        f"LoRA: adapters of rank {rank} on {len(layers)} layers ({names}); {trained:,} of {total:,} parameters are trained"
         f" ({trained / total:.2%})"
     )
 
 
 def count_parameters(model) -> tuple[int, int]:
-    """How many parameters the model has, and how many of them are trained."""
+    """Return how many parameters the model has, and how many of them are trained."""
     sizes = [(parameter.size, parameter.stop_gradient) for parameter in model.parameters()]
     return sum(size for size, _ in sizes), sum(size for size, frozen in sizes if not frozen)
 
@@ -100,9 +105,9 @@ def count_parameters(model) -> tuple[int, int]:
 # ---------------------------------------------------------------------------------------------------- saving
 @paddle.no_grad()
 def merged_state(model) -> dict:
-    """The model's state with each adapter added to its layer's weight, under the names that the model has without adapters.
+    """Return the model's state with each adapter added to its layer's weight, under the names of a model without adapters.
 
-    The model itself is left as it is, to the bit.
+    The model itself does not change.
     """
     state = {name: value for name, value in model.state_dict().items() if not _is_adapter(name)}
     for name, layer in adapted(model).items():
@@ -112,9 +117,9 @@ def merged_state(model) -> dict:
 
 
 def save(model, folder: Path) -> None:
-    """Writes what the merged weights no longer tell: of each layer with an adapter, its own weight and the adapter.
+    """Write each adapted layer's own weight and its adapter, which cannot be told from the merged weights.
 
-    Without adapters it writes nothing.
+    A model without adapters writes nothing.
     """
     import numpy as np
     from safetensors.numpy import save_file
@@ -122,9 +127,9 @@ def save(model, folder: Path) -> None:
     layers = adapted(model)
     if not layers:
         return
-    one = next(iter(layers.values()))
-    about = {
-        "rank": one.r, "alpha": one.lora_alpha, "dropout": getattr(one.lora_dropout, "p", 0.0), "layers": list(layers),
+    first = next(iter(layers.values()))
+    settings = {
+        "rank": first.r, "alpha": first.lora_alpha, "dropout": getattr(first.lora_dropout, "p", 0.0), "layers": list(layers),
         "trained": [name for name, parameter in model.named_parameters() if not parameter.stop_gradient],
     }  # fmt: skip
     arrays = {
@@ -132,20 +137,20 @@ def save(model, folder: Path) -> None:
         for name, layer in layers.items()
         for part in ("weight", "lora_A", "lora_B")
     }
-    save_file(arrays, str(folder / FILE), metadata={"lora": json.dumps(about)})
+    save_file(arrays, str(folder / FILE), metadata={"lora": json.dumps(settings)})
 
 
 def restore(model, path: Path) -> None:
-    """Makes of a model loaded from a checkpoint's merged weights the very one that was saved."""
+    """Turn a model loaded from a checkpoint's merged weights back into the one with adapters that was saved."""
     from safetensors import safe_open
 
     with safe_open(str(path), framework="numpy") as file:
-        about = json.loads(file.metadata()["lora"])
-        _replace(model, about["layers"], about["rank"], about["alpha"], about["dropout"])
+        settings = json.loads(file.metadata()["lora"])
+        _replace(model, settings["layers"], settings["rank"], settings["alpha"], settings["dropout"])
         for name, layer in adapted(model).items():
             for part in ("weight", "lora_A", "lora_B"):
                 parameter = getattr(layer, part)
                 parameter.set_value(paddle.to_tensor(file.get_tensor(f"{name}.{part}")).astype(parameter.dtype))
     for name, parameter in model.named_parameters():
-        parameter.stop_gradient = name not in about["trained"]
-    _tell(model)
+        parameter.stop_gradient = name not in settings["trained"]
+    _print_summary(model)

@@ -1,4 +1,4 @@
-"""Losses of classifiers, one value a row: what is summed is the task's affair.
+"""Losses of classifiers, one value a row. The task sums or weights them.
 
 Shapes: b rows, c classes. `smoothing` moves that share of each row's target to the uniform distribution over the classes.
 """
@@ -10,22 +10,35 @@ import paddle.nn.functional as F
 
 
 def cross_entropy(logits, labels, smoothing: float = 0.0):
-    """logits [b, c], labels [b] -> [b]: minus the sum over the classes of target * log probability.
+    """Return minus the sum over the classes of target * log probability.
 
-    Not through log_softmax, whose values end at -64 on a CPU.
+    log_softmax is avoided: on a CPU its values are never below -64.
+
+    Args:
+        logits: [b, c].
+        labels: [b] class numbers.
+
+    Returns:
+        [b]
     """
     log_probabilities = logits - paddle.logsumexp(logits, axis=-1, keepdim=True)
     return -(_targets(logits, labels, smoothing) * log_probabilities).sum(axis=-1)
 
 
 def binary_cross_entropy_over_softmax(logits, labels, smoothing: float = 0.0):
-    """logits [b, c], labels [b] -> [b]: each class's softmax probability p judged as a yes or no of its own,
+    """Return the binary cross-entropy of each class's softmax probability p, as BCELoss on a softmax and one-hot labels:
 
-        mean over the classes of -(target * log p + (1 - target) * log(1 - p)),
+        mean over the classes of -(target * log p + (1 - target) * log(1 - p)).
 
-    as BCELoss on a softmax and one-hot labels computes it. For two classes this is the cross-entropy itself. log p and
-    log(1 - p), which is the log of the other classes' sum, come from the logits without a detour over p, so that no
-    logarithm of 0 can arise.
+    For two classes this is the cross-entropy itself. log p and log(1 - p) are computed from the logits, never from p, so that
+    no logarithm of 0 can arise.
+
+    Args:
+        logits: [b, c].
+        labels: [b] class numbers.
+
+    Returns:
+        [b]
     """
     targets = _targets(logits, labels, smoothing)
     classes = logits.shape[-1]
@@ -36,7 +49,7 @@ def binary_cross_entropy_over_softmax(logits, labels, smoothing: float = 0.0):
 
 
 def _targets(logits, labels, smoothing: float):
-    """[b, c]"""
+    """Return the target distribution of each row, [b, c]."""
     classes = logits.shape[-1]
     hard = F.one_hot(labels, classes).astype(logits.dtype)
     return hard * (1 - smoothing) + smoothing / classes

@@ -1,4 +1,4 @@
-"""A name becomes a directory in Paddle layout: a directory, a PaddleNLP built-in, a Hugging Face id."""
+"""Find the directory in Paddle layout that a model's name stands for: a directory, a PaddleNLP built-in, a Hugging Face id."""
 
 from __future__ import annotations
 
@@ -8,36 +8,43 @@ import os
 from pathlib import Path
 
 from paddle_ft.data.download import RemoteFile, download_missing, home
-from paddle_ft.models.classes import MODEL_CLASSES, WEIGHT_FILES
+from paddle_ft.models.architectures import Architecture, architectures_for, import_by_name
 from paddle_ft.system.errors import UserError
-from paddle_ft.tokenization.load import default_tokenizer_class
 
+WEIGHT_FILES = ("model.safetensors", "model_state.pdparams", "model.safetensors.index.json")
 PLAIN_HOST, HOST = "http://bj.bcebos.com/", "https://bj.bcebos.com/"  # PaddleNLP names the same host in both ways
 
 
-def resolve(name: str, kind: str, weights: bool = True) -> Path:
-    """The directory of a model in Paddle layout. Downloads and converts where needed. Raises UserError."""
+def resolve(name: str, head_type: str, weights: bool = True) -> Path:
+    """Return the directory of a model in Paddle layout. Download and convert where needed.
+
+    Args:
+        weights: False where the tokenizer alone is needed.
+
+    Raises:
+        UserError: there is no such model, or it cannot be had.
+    """
     path = Path(os.path.expanduser(name))
     if path.is_dir():
-        return _paddle_layout(path, kind) if weights else path
-    if wanted := builtin_files(name, kind):
+        return _paddle_layout(path, head_type) if weights else path
+    if wanted := builtin_files(name, head_type):
         download_missing(wanted)
-        return builtin_directory(name, kind)
+        return builtin_directory(name)
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
         import convert
 
         try:
-            return convert.cached(name, task=kind) if weights else convert.resolve(name)
+            return convert.cached(name, task=head_type) if weights else convert.resolve(name)
         except convert.ConvertError as error:
             raise UserError(f"model.pretrained: {name}: {error}") from None
     raise UserError(
         f"model.pretrained: {name}: no such directory, and not the name of a model. Use a directory, a PaddleNLP name"
-        f" ({_some_names(name, kind)}) or a Hugging Face id (org/name)."
+        f" ({_some_names(name, head_type)}) or a Hugging Face id (org/name)."
     )
 
 
-def _paddle_layout(path: Path, kind: str) -> Path:
-    """The directory itself, or a converted copy if it is in Hugging Face's layout."""
+def _paddle_layout(path: Path, head_type: str) -> Path:
+    """Return the directory itself, or a converted copy if it is in Hugging Face's layout."""
     config = read_config(path)
     if "paddlenlp_version" in config or (path / "model_state.pdparams").exists():
         if not any((path / name).exists() for name in WEIGHT_FILES):
@@ -46,13 +53,13 @@ def _paddle_layout(path: Path, kind: str) -> Path:
     import convert
 
     try:
-        return convert.cached(str(path), task=kind)
+        return convert.cached(str(path), task=head_type)
     except convert.ConvertError as error:
         raise UserError(f"model.pretrained: {path}: {error}") from None
 
 
 def read_config(directory: Path) -> dict:
-    """config.json of a model. Raises UserError if it is missing or is not JSON."""
+    """Read a model's config.json. Raise UserError if it is missing or is not JSON."""
     path = directory / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -66,42 +73,49 @@ def read_config(directory: Path) -> dict:
 
 
 # ---------------------------------------------------------------------------------------------------- PaddleNLP's own names
-def _builtin_classes(kind: str) -> list:
-    import paddlenlp.transformers as library
-
-    return [getattr(library, name) for name in MODEL_CLASSES[kind].values()]
-
-
-def _names_of(cls) -> list[str]:
-    """Built-ins of which PaddleNLP knows the sizes, the weights and a tokenizer; of some it lacks one of the three."""
-    names = set(cls.pretrained_init_configuration) & set(cls.pretrained_resource_files_map["model_state"])
-    return [name for name in names if default_tokenizer_class(cls.config_class.model_type, name)]
+def _classes(head_type: str) -> list[tuple[Architecture, type]]:
+    """Return the architectures that have a head type, each with its class."""
+    return [(record, import_by_name(record.model_classes[head_type])) for record in architectures_for(head_type)]
 
 
-def builtin_names(kind: str) -> list[str]:
-    return sorted({name for cls in _builtin_classes(kind) for name in _names_of(cls)})
+def _tokenizer_class(record: Architecture, name: str) -> type | None:
+    """Return the class that has the files of a built-in's tokenizer, None if none has."""
+    classes = [import_by_name(one) for one in record.tokenizer_classes]
+    return next((cls for cls in classes if all(name in files for files in cls.pretrained_resource_files_map.values())), None)
 
 
-def _some_names(name: str, kind: str, most: int = 12) -> str:
-    """All built-in names where they are few, else those like `name`, else the first."""
-    names = builtin_names(kind)
+def _names_of(record: Architecture, cls: type) -> list[str]:
+    """Return the built-ins of which PaddleNLP knows the sizes, the weights and a tokenizer; of some it lacks one of the three."""
+    names = set(cls.pretrained_init_configuration) & set(cls.pretrained_resource_files_map.get("model_state", {}))
+    return [name for name in names if _tokenizer_class(record, name)]
+
+
+def builtin_names(head_type: str) -> list[str]:
+    """Return the names of PaddleNLP's built-ins that have a head type, sorted."""
+    return sorted({name for record, cls in _classes(head_type) for name in _names_of(record, cls)})
+
+
+def _some_names(name: str, head_type: str, most: int = 12) -> str:
+    """Return all built-in names where they are few, else those like `name`, else the first."""
+    names = builtin_names(head_type)
     if len(names) <= most:
         return ", ".join(names)
     return ", ".join(difflib.get_close_matches(name, names, n=most) or names[:most]) + ", ..."
 
 
-def builtin_directory(name: str, kind: str) -> Path:
+def builtin_directory(name: str) -> Path:
+    """Return where the files of a built-in are kept."""
     return home() / "models" / name
 
 
-def builtin_files(name: str, kind: str) -> list[RemoteFile]:
-    """The files of a PaddleNLP built-in, and where they are kept; empty if the name is none of theirs."""
-    for cls in _builtin_classes(kind):
-        if name not in _names_of(cls):
+def builtin_files(name: str, head_type: str) -> list[RemoteFile]:
+    """Return the files of a PaddleNLP built-in and where they are kept; an empty list if the name is none of theirs."""
+    for record, cls in _classes(head_type):
+        if name not in _names_of(record, cls):
             continue
-        directory = builtin_directory(name, kind)
+        directory = builtin_directory(name)
         urls = {"model_state.pdparams": cls.pretrained_resource_files_map["model_state"][name]}
-        tokenizer_class = default_tokenizer_class(cls.config_class.model_type, name)
+        tokenizer_class = _tokenizer_class(record, name)
         for resource, file_name in tokenizer_class.resource_files_names.items():
             urls[file_name] = tokenizer_class.pretrained_resource_files_map[resource][name]
         _write_builtin_config(cls, tokenizer_class, name, directory)
@@ -112,7 +126,7 @@ def builtin_files(name: str, kind: str) -> list[RemoteFile]:
 
 
 def _write_builtin_config(cls, tokenizer_class, name: str, directory: Path) -> None:
-    """What PaddleNLP knows about a built-in beside its files: the sizes, and whether capitals count."""
+    """Write what PaddleNLP knows about a built-in beside its files: the sizes, and whether capitals count."""
     if (directory / "config.json").exists() and (directory / "tokenizer_config.json").exists():
         return
     config = cls.config_class(**cls.pretrained_init_configuration[name])

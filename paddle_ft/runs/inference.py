@@ -40,7 +40,7 @@ def open_run(path: str, overrides: list[str] = ()) -> Task:
     import_frameworks_quietly()
     set_device(config.device)
     task = find_task(config.task.name)(config)
-    task.set_model(adapt_model(reload_bundle(task.head_type, directory), config, task.head_type))
+    task.set_model(adapt_model(reload_bundle(task.head_type, directory), config))
     return task
 
 

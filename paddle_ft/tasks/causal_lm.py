@@ -71,9 +71,7 @@ class CausalLM(LanguageModel):
         return replace(super().model_request(train), special_tokens={"bos_token": BOS, "eos_token": EOS, "pad_token": PAD})
 
     def logits(self, batch: dict[str, Any]):
-        from paddle_ft.models.lm_heads import causal_lm_logits
-
-        return causal_lm_logits(self.model, batch["input_ids"], batch["positions"])
+        return self.bundle.architecture.causal_lm_logits(self.model, batch["input_ids"], batch["positions"])
 
     # -------------------------------------------------------------------------------- data
     def prepare_rows(self, rows: dict[str, Rows]) -> dict[str, Rows]:

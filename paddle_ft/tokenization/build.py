@@ -12,18 +12,23 @@ SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 _HAN = re.compile(f"[{regex_class(HAN_BASIC)}]")
 
 
-def new_tokenizer(kind: str, texts: Iterable[str], folder: Path, size: int | None):
-    """A tokenizer made from the texts: BERT's of their characters, or with `size` of their words and pieces of words; for
-    causal language models GPT-2's, of bytes, or with `size` bytes and pieces."""
-    if kind == "causal_lm":
+def new_tokenizer(algorithm: str, texts: Iterable[str], folder: Path, size: int | None):
+    """Build a tokenizer from texts and write its files.
+
+    Args:
+        algorithm: "wordpiece", BERT's: characters, or with `size` words and pieces of words. "byte_level", GPT-2's: bytes, or
+            with `size` bytes and pieces.
+        size: how many entries the vocabulary has, about.
+    """
+    if algorithm == "byte_level":
         return byte_level_tokenizer(texts, folder, size or 0)
     return character_tokenizer(texts, folder) if size is None else wordpiece_tokenizer(texts, folder, size)
 
 
 def wordpiece_tokenizer(texts: Iterable[str], folder: Path, size: int):
-    """A lower-case BERT tokenizer with a WordPiece vocabulary of about `size` entries, written to folder/vocab.txt.
+    """Build a lower-case BERT tokenizer with a WordPiece vocabulary of about `size` entries, written to folder/vocab.txt.
 
-    Every character of the texts is in it, so nothing of them becomes [UNK]. The same texts give the same vocabulary.
+    Every character of the texts is in the vocabulary, so nothing of them becomes [UNK]. The same texts give the same vocabulary.
     """
     from paddlenlp.transformers import BertTokenizer
     from tokenizers import BertWordPieceTokenizer
@@ -41,7 +46,7 @@ def wordpiece_tokenizer(texts: Iterable[str], folder: Path, size: int):
 
 
 def byte_level_tokenizer(texts: Iterable[str], folder: Path, size: int):
-    """A GPT-2 tokenizer: the 256 bytes, <|endoftext|>, and pieces made from the texts up to `size` entries in all.
+    """Build a GPT-2 tokenizer: the 256 bytes, <|endoftext|>, and pieces made from the texts up to `size` entries in all.
 
     Written to folder/vocab.json and folder/merges.txt.
     """
@@ -57,7 +62,7 @@ def byte_level_tokenizer(texts: Iterable[str], folder: Path, size: int):
 
 
 def character_tokenizer(texts: Iterable[str], folder: Path):
-    """A BERT tokenizer whose vocabulary is the characters of the texts, written to folder/vocab.txt."""
+    """Build a BERT tokenizer whose vocabulary is the characters of the texts, written to folder/vocab.txt."""
     from paddlenlp.transformers import BertTokenizer
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,10 +72,10 @@ def character_tokenizer(texts: Iterable[str], folder: Path):
 
 
 def character_vocab(texts: Iterable[str]) -> list[str]:
-    """The lines of a vocab.txt for BertTokenizer in which nothing of `texts` becomes [UNK]; words fall into characters.
+    """Return the lines of a vocab.txt with which BertTokenizer splits words into characters and none of `texts` becomes [UNK].
 
-    Chinese characters stand alone; of every other character there is also the ##form that continues a word. Letters are
-    entered as they are and in small, so that the vocabulary serves with and without do_lower_case.
+    Chinese characters stand alone; every other character also has the ##form that continues a word. Letters are entered as they
+    are and in lower case, so that the vocabulary can be used with and without do_lower_case.
     """
     characters = {character for text in texts for character in text + text.lower() if not character.isspace()}
     ordered = sorted(characters)

@@ -1,4 +1,4 @@
-"""Texts to token ids for whole data sets: in batches, in compact arrays, kept on disk for the next run."""
+"""Turn the texts of whole data sets into token ids: in batches, as compact arrays, kept on disk for the next run."""
 
 from __future__ import annotations
 
@@ -28,8 +28,11 @@ FORMAT = 1  # of the cache's files; a new number makes all old ones unused
 class Encoded:
     """Token ids of many texts, one after the other. `encoded[i]` are those of text i, an int32 view.
 
-    flat: [tokens in all] int32. offsets: [texts + 1] int64. truncated: how many texts were cut to max_length.
-    seconds: [texts] int32, for pairs of texts: where in each the second one begins; None for single texts.
+    Attributes:
+        flat: [number of tokens] int32.
+        offsets: [texts + 1] int64, where each text begins in `flat`.
+        truncated: how many texts were cut to max_length.
+        seconds: [texts] int32, for pairs of texts: where in each the second one begins; None for single texts.
     """
 
     flat: np.ndarray
@@ -49,7 +52,7 @@ class Encoded:
 
     @property
     def lengths(self) -> np.ndarray:
-        """[texts] tokens of each text, special tokens included."""
+        """Number of tokens of each text [texts], special tokens included."""
         return np.diff(self.offsets)
 
 
@@ -62,7 +65,7 @@ def encode_texts(
     cache: bool = True,
     folder: Path | None = None,
 ) -> Encoded:
-    """Token ids of all texts, special tokens as the tokenizer puts them.
+    """Encode all texts, with the special tokens that the tokenizer adds.
 
     Args:
         texts: single texts, or pairs of them.
@@ -110,7 +113,7 @@ def _encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str], max_length: i
 
 
 def _second_text(encoding: tokenizers.Encoding) -> int:
-    """Where the second text begins; with an empty one, its closing token."""
+    """Return where the second text begins; for an empty one, the place of its closing token."""
     return next((i for i in range(len(encoding)) if encoding.token_to_sequence(i) == 1), len(encoding) - 1)
 
 
@@ -130,10 +133,10 @@ def _arrays(encoded: Encoded) -> dict[str, np.ndarray]:
 
 
 def cached(key: dict, folder: str | Path, build: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Arrays by name, from disk if they were built before under the same key, else built and written.
+    """Return arrays by name: from disk if they were built before under the same key, else built now and written.
 
     The file holds plain arrays with checksums (an .npz without pickled objects) and appears under its name when it is
-    complete. A damaged file is built anew; a folder that cannot be written costs the cache, not the run.
+    complete. A damaged file is built anew. Where the folder cannot be written, the arrays are returned all the same.
     """
     name = hashlib.sha256(json.dumps([FORMAT, key], sort_keys=True).encode()).hexdigest()
     path = Path(folder) / f"{name}.npz"

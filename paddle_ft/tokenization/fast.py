@@ -1,9 +1,9 @@
-"""Rust tokenizers built from a tokenizer's own files.
+"""Build Rust tokenizers from a tokenizer's own files.
 
 A tokenizer built here gives the ids that PaddleNLP's own (slow) tokenizer gives, in the details too in which PaddleNLP
 differs from others: it splits off symbols as well as punctuation, drops unassigned characters, and strips spaces around
 added tokens. Text that spells a special token ("[SEP]" in a review) becomes that token, as it does there. One difference
-is meant: PaddleNLP, once saved and loaded again, no longer finds added tokens that are not special in a text; here they
+is intended: PaddleNLP, once saved and loaded again, no longer finds added tokens that are not special in a text; here they
 are found.
 """
 
@@ -38,13 +38,14 @@ MORE_SYMBOLS = {0x00AD, 0x00B2, 0x00BA, 0x3007, 0x00B5, 0x00D8, 0x014B, 0x01B1}
 
 
 def fast_tokenizer(directory: str | Path) -> Tokenizer:
-    """The Rust tokenizer of a directory, without truncation or padding.
+    """Return the Rust tokenizer of a directory, without truncation or padding.
 
     Built from tokenizer.json if there is one; else from vocab.txt (BERT), or vocab.json and merges.txt (BART and RoBERTa,
     which put <s> </s> around a text, or GPT-2, which does not), with tokenizer_config.json, special_tokens_map.json and
     added_tokens.json where they are.
 
-    Raises: UserError if there is no tokenizer in the directory, or its files do not fit together.
+    Raises:
+        UserError: there is no tokenizer in the directory, or its files do not fit together.
     """
     directory = Path(directory)
     if (directory / "tokenizer.json").exists():
@@ -60,6 +61,7 @@ def fast_tokenizer(directory: str | Path) -> Tokenizer:
 
 
 def _checked(directory: Path, build: Callable[[], Tokenizer]) -> Tokenizer:
+    """Return what `build` returns; raise UserError with the directory's name if it fails."""
     try:
         return build()
     except UserError:
@@ -79,9 +81,9 @@ def _json(path: Path) -> dict:
 
 
 def _settings(directory: Path, defaults: dict) -> tuple[dict, dict[str, dict]]:
-    """tokenizer_config.json, and the special tokens by role, in PaddleNLP's order, each {"content": ..., "lstrip": ...}.
+    """Return tokenizer_config.json, and the special tokens by role in PaddleNLP's order, each {"content": ..., "lstrip": ...}.
 
-    A token that special_tokens_map.json gives as plain text eats the spaces around it; elsewhere plain text does not.
+    A token that special_tokens_map.json gives as plain text strips the spaces around it; elsewhere plain text does not.
     """
     config = _json(directory / "tokenizer_config.json")
     mapped = _json(directory / "special_tokens_map.json")
@@ -97,7 +99,7 @@ def _token(token: dict | str, strip: bool = False) -> dict:
 
 
 def _added_ids(directory: Path, config: dict, roles: dict, vocab: dict[str, int]) -> dict[str, int]:
-    """Token -> id of what stands beside the vocabulary. Ids may leave gaps behind it: PaddleNLP makes some."""
+    """Return token -> id of the tokens beside the vocabulary. PaddleNLP may leave gaps between their ids."""
     ids = {token: int(number) for token, number in _json(directory / "added_tokens.json").items()}
     ids |= {_token(token)["content"]: int(number) for number, token in config.get("added_tokens_decoder", {}).items()}
     for token in roles.values():
@@ -107,15 +109,15 @@ def _added_ids(directory: Path, config: dict, roles: dict, vocab: dict[str, int]
 
 
 def _filled(vocab: dict[str, int]) -> dict[str, int]:
-    """The vocabulary with its gaps filled by entries that no text can reach, which the Rust library would complain of."""
+    """Return the vocabulary with its gaps, which the Rust library refuses, filled by entries that no text contains."""
     used = set(vocab.values())
     return vocab | {f"\ue000{number}": number for number in range(max(used)) if number not in used}
 
 
 def _add_tokens(tokenizer: Tokenizer, roles: dict, added: dict[str, int], lower: bool) -> None:
-    """Makes special and added tokens, all of which have their ids by now, be found in a text before anything else is.
+    """Let the tokenizer find special and added tokens in a text before anything else. All have their ids already.
 
-    Added tokens that are not special eat the spaces around them; with `lower`, capitals match one in small letters.
+    Added tokens that are not special strip the spaces around them; with `lower`, capitals match a lower-case one.
     """
     specials = {}
     for token in roles.values():
@@ -130,15 +132,15 @@ def _add_tokens(tokenizer: Tokenizer, roles: dict, added: dict[str, int], lower:
 
 # ---------------------------------------------------------------------------------------------------- BERT
 @remember
-def _class(kind: str) -> str:
-    """A regular expression's character class, from Python's own Unicode tables, which PaddleNLP's tokenizers use."""
+def _character_class(name: str) -> str:
+    """Return a regular expression's character class, from Python's own Unicode tables, which PaddleNLP's tokenizers use."""
     tests = {
-        "control": lambda code, name: (name[0] == "C" and chr(code) not in "\t\n\r") or code == 0xFFFD,
-        "space": lambda code, name: name in ("Zs", "Zl", "Zp") or chr(code) in "\t\n\r",
-        "mark": lambda code, name: name == "Mn",
-        "split": lambda code, name: name[0] in "PS" or code in MORE_SYMBOLS,
+        "control": lambda code, category: (category[0] == "C" and chr(code) not in "\t\n\r") or code == 0xFFFD,
+        "space": lambda code, category: category in ("Zs", "Zl", "Zp") or chr(code) in "\t\n\r",
+        "mark": lambda code, category: category == "Mn",
+        "split": lambda code, category: category[0] in "PS" or code in MORE_SYMBOLS,
     }
-    test, ranges = tests[kind], []
+    test, ranges = tests[name], []
     for code in range(sys.maxunicode + 1):
         if 0xD800 <= code <= 0xDFFF or not test(code, unicodedata.category(chr(code))):
             continue
@@ -168,17 +170,17 @@ def _wordpiece(directory: Path) -> Tokenizer:
             _filled(vocab | added), unk_token=special["unk_token"], max_input_chars_per_word=100, continuing_subword_prefix="##"
         )
     )
-    steps = [normalizers.Replace(Regex(f"[{_class('control')}]"), "")]
+    steps = [normalizers.Replace(Regex(f"[{_character_class('control')}]"), "")]
     if lower:
         steps.append(normalizers.Lowercase())
     if strip or (lower and strip is None):
-        steps += [normalizers.NFD(), normalizers.Replace(Regex(f"[{_class('mark')}]"), "")]
+        steps += [normalizers.NFD(), normalizers.Replace(Regex(f"[{_character_class('mark')}]"), "")]
     tokenizer.normalizer = normalizers.Sequence(steps)
     cjk = _regex(BERT_CJK) if config.get("tokenize_chinese_chars", True) else ""
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(f"[{_class('space')}]+"), "removed"),
-            pre_tokenizers.Split(Regex(f"[{_class('split')}{cjk}]"), "isolated"),
+            pre_tokenizers.Split(Regex(f"[{_character_class('space')}]+"), "removed"),
+            pre_tokenizers.Split(Regex(f"[{_character_class('split')}{cjk}]"), "isolated"),
         ]
     )
     _add_tokens(tokenizer, roles, added, lower=lower)
@@ -215,11 +217,15 @@ def _byte_level(directory: Path) -> Tokenizer:
 
 
 def _around(tokenizer: Tokenizer, first: str, last: str, between: int):
-    """Post-processor: `first` A `last`, and for pairs `first` A `last`... B `last`, with `between` of them in the middle."""
+    """Return the post-processor that puts `first` and `last` around a text A, and `first` A `last`... B `last` for a pair.
+
+    Args:
+        between: how often `last` stands between A and B.
+    """
     middle = " ".join([f"{last}:{0 if between == 2 else number}" for number in range(between)])
-    kind = 1 if between == 1 else 0
+    segment = 1 if between == 1 else 0
     return processors.TemplateProcessing(
         single=f"{first} $A {last}",
-        pair=f"{first} $A {middle} $B:{kind} {last}:{kind}",
+        pair=f"{first} $A {middle} $B:{segment} {last}:{segment}",
         special_tokens=[(token, tokenizer.token_to_id(token)) for token in dict.fromkeys((first, last))],
     )

@@ -7,26 +7,15 @@ from pathlib import Path
 
 from paddle_ft.system.errors import UserError
 
-TOKENIZER_CLASSES = {
-    "bart": ("BartTokenizer",),
-    "distilbert": ("DistilBertTokenizer",),
-    "bert": ("BertTokenizer",),
-    "ernie": ("ErnieTokenizer",),
-    "roberta": ("RobertaBPETokenizer", "RobertaChineseTokenizer"),
-    "gpt": ("GPTTokenizer",),
-}
-
-
-def default_tokenizer_class(model_type: str, name: str):
-    """The class that has the files of a built-in's tokenizer, None if none has."""
-    import paddlenlp.transformers as library
-
-    classes = [getattr(library, one) for one in TOKENIZER_CLASSES[model_type]]
-    return next((cls for cls in classes if all(name in files for files in cls.pretrained_resource_files_map.values())), None)
-
 
 def load_tokenizer(directory: Path):
-    """PaddleNLP's tokenizer of a directory: the class its tokenizer_config.json names, else the one its files fit."""
+    """Load PaddleNLP's tokenizer from a directory.
+
+    Its class is the one that tokenizer_config.json names, else the one that the files are for.
+
+    Raises:
+        UserError: there is no tokenizer, or its files do not fit its class.
+    """
     directory = Path(directory)
     settings = {}
     path = directory / "tokenizer_config.json"
@@ -50,8 +39,11 @@ def load_tokenizer(directory: Path):
 
 
 def _tokenizer_class(name: str, path: Path):
-    """PaddleNLP's class. Raises UserError for what is no tokenizer, and for one of which a file is a pickle, which could run
-    anything."""
+    """Return PaddleNLP's class. Raise UserError if it is no tokenizer, or reads a pickle, which could run anything.
+
+    Args:
+        path: where the name stands, for the message.
+    """
     import paddlenlp.transformers as library
     from paddlenlp.transformers.tokenizer_utils_base import PretrainedTokenizerBase
 

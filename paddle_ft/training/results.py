@@ -85,7 +85,7 @@ def load_best(task: Task, run: RunDirectory) -> None:
     """Give the task the model of best/. Raise UserError if it is damaged."""
     if problem := find_damage(run / "best"):
         raise UserError(f"{run / 'best'}: the best checkpoint is damaged: {problem}. Train again with --overwrite.")
-    task.set_model(adapt_model(reload_bundle(task.head_type, run / "best"), task.config, task.head_type))
+    task.set_model(adapt_model(reload_bundle(task.head_type, run / "best"), task.config))
 
 
 def versions() -> dict[str, str]:

@@ -100,7 +100,7 @@ def load_model(task: Task, train_rows: Rows, checkpoint: Path | None = None) -> 
             bundle = reload_bundle(task.head_type, checkpoint)
         else:
             bundle = load_bundle(task.config.model, task.model_request(train_rows), Path(folder))
-    task.set_model(adapt_model(bundle, task.config, task.head_type, for_training=True))
+    task.set_model(adapt_model(bundle, task.config, for_training=True))
 
 
 def encode(task: Task, rows: dict[str, Rows]) -> dict[str, Dataset]:

@@ -4,7 +4,7 @@ import numpy as np
 import paddle
 import pytest
 
-from paddle_ft.generation.adapters import adapter_for
+from paddle_ft.generation.adapters import make_adapter
 from paddle_ft.system.errors import UserError
 from tests.support.generation_checkpoints import batch, reference
 
@@ -63,7 +63,7 @@ def test_bart_steps_give_the_logits_of_the_whole_forward(config):
     model = make_bart(**BART_CONFIGS[config])
     ids, mask = batch("bart")
     decoder_ids = np.random.default_rng(0).integers(4, 60, [len(ids), 20])
-    adapter = adapter_for(model)
+    adapter = make_adapter(model)
     state = adapter.prepare(ids, mask, 1)
     for step in range(20):
         logits = adapter.step(decoder_ids[:, step], state).numpy()
@@ -75,7 +75,7 @@ def test_gpt_steps_give_the_logits_of_the_whole_forward(config):
     model = make_gpt(**GPT_CONFIGS[config])
     ids, mask = batch("gpt2")
     new = np.random.default_rng(0).integers(4, 60, [len(ids), 20])
-    adapter = adapter_for(model)
+    adapter = make_adapter(model)
     state = adapter.prepare(ids, mask, 1)
     logits = adapter.step(ids[:, -1], state).numpy()
     np.testing.assert_allclose(logits, gpt_forward(model, ids, mask, new[:, :0]), atol=1e-4)
@@ -90,7 +90,7 @@ def test_beams_that_change_places_and_items_that_leave(name):
     model = make_bart(max_position_embeddings=64) if name == "bart" else make_gpt()
     ids, mask = batch(name)
     items, group, random = np.arange(len(ids)), 3, np.random.default_rng(1)
-    adapter = adapter_for(model)
+    adapter = make_adapter(model)
     state = adapter.prepare(ids, mask, group)
     tokens = np.repeat(adapter.first_ids(ids)[:, -1:], group, axis=0)
     paths = tokens.reshape(len(items), group, 1)
@@ -118,14 +118,14 @@ def test_low_rank_weights_count_before_they_are_merged():
 
     model = make_gpt()
     ids, mask = batch("gpt2")
-    plain = adapter_for(model)
+    plain = make_adapter(model)
     without = plain.step(ids[:, -1], plain.prepare(ids, mask, 1)).numpy()
     names = [".*q_proj.*", ".*linear1.*"]
     LoRAModel(model, LoRAConfig(target_modules=names, r=2, lora_alpha=4))
     for name, value in model.state_dict().items():
         if "lora_B" in name:
             value.set_value(np.random.default_rng(0).normal(0, 1, value.shape).astype("float32"))
-    adapter = adapter_for(model)
+    adapter = make_adapter(model)
     logits = adapter.step(ids[:, -1], adapter.prepare(ids, mask, 1)).numpy()
     np.testing.assert_allclose(logits, gpt_forward(model, ids, mask, ids[:, :0]), atol=1e-4)
     assert np.abs(logits - without).max() > 0.1
@@ -133,4 +133,4 @@ def test_low_rank_weights_count_before_they_are_merged():
 
 def test_another_model_is_refused_by_name():
     with pytest.raises(UserError, match="this model is a Linear"):
-        adapter_for(paddle.nn.Linear(2, 2))
+        make_adapter(paddle.nn.Linear(2, 2))

@@ -1,5 +1,7 @@
 """Attention through scaled_dot_product_attention: outputs and gradients of PaddleNLP's own, for every family, mask and cache."""
 
+from types import MethodType
+
 import numpy as np
 import paddle
 import pytest
@@ -8,9 +10,10 @@ from paddlenlp.transformers import GPTLMHeadModel, T5Config, T5ForConditionalGen
 from paddle_ft.config.load import load_config
 from paddle_ft.generation import GenerationOptions, generate
 from paddle_ft.models import attention
-from paddle_ft.models.attention import SDPAttention, SDPAttentionGPT, use_attention
+from paddle_ft.models.attention import sdpa_forward, use_attention, uses_sdpa
 from paddle_ft.runs.inference import open_run
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.paddle_compat import replace_forward
 from paddle_ft.training.run import train
 from tests.support.model_families import FAMILIES, IDS, MASK, TARGETS, make_model, output_and_gradients
 from tests.support.tiny_runs import overrides
@@ -21,8 +24,8 @@ def inputs(name):
     return {**batch, "decoder_input_ids": paddle.to_tensor(TARGETS)} if name == "bart" else batch
 
 
-def assert_same(found, expected):
-    (output, gradients), (plain_output, plain_gradients) = found, expected
+def assert_same(outcome, expected):
+    (output, gradients), (plain_output, plain_gradients) = outcome, expected
     np.testing.assert_allclose(output, plain_output, rtol=1e-5, atol=1e-5 * np.abs(plain_output).max())
     assert gradients.keys() == plain_gradients.keys()
     # relative to the largest of all: a key's bias has the gradient 0, and what is left of it is rounding
@@ -47,16 +50,16 @@ def test_without_a_mask_the_causal_kernel_is_used_and_the_result_is_the_same(nam
     del batch["attention_mask"]
     plain = output_and_gradients(model, batch)
     use_attention(model, "sdpa")
-    asked = []
+    is_causal = []
 
     def spy(*args, **kwargs):
-        asked.append(kwargs.get("is_causal", False))
+        is_causal.append(kwargs.get("is_causal", False))
         return original(*args, **kwargs)
 
     original = attention.scaled_dot_product_attention
     monkeypatch.setattr(attention, "scaled_dot_product_attention", spy)
     assert_same(output_and_gradients(model, batch), plain)
-    assert asked == ([False, False, True, False, True, False] if name == "bart" else [True, True])
+    assert is_causal == ([False, False, True, False, True, False] if name == "bart" else [True, True])
 
 
 def test_gpt_with_padding_on_the_left_has_rows_that_may_see_nothing_and_stays_equal():
@@ -79,7 +82,8 @@ def test_masks_of_every_kind_and_the_mask_given_is_the_mask_used():
     paddle.seed(5)
     plain, own = paddle.nn.MultiHeadAttention(32, 4), paddle.nn.MultiHeadAttention(32, 4)
     own.set_state_dict(plain.state_dict())
-    own.__class__ = SDPAttention
+    own.causal = False
+    replace_forward(own, MethodType(sdpa_forward, own))
     x, memory = paddle.randn([3, 5, 32]), paddle.randn([3, 7, 32])
     keys = paddle.to_tensor(MASK)[:, None, None]
     for mask in (keys, keys.astype("bool"), (1 - keys.astype("float32")) * -1e4, paddle.zeros([5, 7]), None):
@@ -172,8 +176,8 @@ def test_attention_weights_are_still_given_out():
     model, batch = make_model("bert"), inputs("bert")
     plain = model(**batch, output_attentions=True, return_dict=True).attentions
     use_attention(model, "sdpa")
-    found = model(**batch, output_attentions=True, return_dict=True).attentions
-    np.testing.assert_allclose(found[1].numpy(), plain[1].numpy(), rtol=1e-5, atol=1e-6)
+    outcome = model(**batch, output_attentions=True, return_dict=True).attentions
+    np.testing.assert_allclose(outcome[1].numpy(), plain[1].numpy(), rtol=1e-5, atol=1e-6)
     gpt = make_model("gpt")
     use_attention(gpt, "sdpa")
     assert gpt.gpt(**inputs("gpt"), output_attentions=True)[-1][1].shape == [3, 4, 7, 7]
@@ -205,14 +209,14 @@ def test_a_saved_model_is_plain_again(tmp_path):
     model.save_pretrained(str(tmp_path))
     again = GPTLMHeadModel.from_pretrained(str(tmp_path))
     again.eval()
-    assert not any(isinstance(layer, SDPAttentionGPT) for layer in again.sublayers())
+    assert not any(uses_sdpa(layer) for layer in again.sublayers())
     assert_same(output_and_gradients(again, inputs("gpt")), output_and_gradients(model, inputs("gpt")))
 
 
 def test_auto_and_plain_leave_a_model_on_a_cpu_alone():
     model = make_model("bert")
     assert not use_attention(model, "auto") and not use_attention(model, "plain")
-    assert not any(isinstance(layer, SDPAttention) for layer in model.sublayers())
+    assert not any(uses_sdpa(layer) for layer in model.sublayers())
 
 
 def test_unknown_attention_is_refused_by_name():
@@ -221,12 +225,12 @@ def test_unknown_attention_is_refused_by_name():
         use_attention(model, "sdpa")
     assert str(error.value) == (
         "model.attention: sdpa is not known for models of type 't5'"
-        " (it is for bert, roberta, ernie, distilbert, bart and gpt). Set it to auto or plain."
+        " (it is for distilbert, bert, roberta, ernie, bart and gpt). Set it to auto or plain."
     )
 
 
-def losses(folder, *more):
-    settings = ("eval.before_training=false", *more)
+def losses(folder, *overriding):
+    settings = ("eval.before_training=false", *overriding)
     run = train(load_config("bart_lcsts", overrides(folder, *settings)))
     return [event["loss"] for event in run.events() if event["event"] == "train"], run
 
@@ -236,9 +240,9 @@ def test_a_training_computes_the_same_and_its_run_predicts_the_same(tmp_path, mo
     for name in ("plain", "sdpa"):
         (tmp_path / name).mkdir()
     plain, run = losses(tmp_path / "plain", "model.attention=plain")
-    found, _ = losses(tmp_path / "sdpa", "model.attention=sdpa")
-    np.testing.assert_allclose(found, plain, rtol=1e-4)
+    outcome, _ = losses(tmp_path / "sdpa", "model.attention=sdpa")
+    np.testing.assert_allclose(outcome, plain, rtol=1e-4)
     texts = ["今天北京天气晴朗", "上海明天有大雨"]
     task = open_run(str(run.path), ["model.attention=sdpa"])
-    assert any(isinstance(layer, SDPAttention) for layer in task.model.sublayers())
+    assert any(uses_sdpa(layer) for layer in task.model.sublayers())
     assert task.predict(texts, "p") == open_run(str(run.path)).predict(texts, "p")

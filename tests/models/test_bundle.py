@@ -16,10 +16,11 @@ from paddlenlp.transformers import (
     GPTLMHeadModel,
 )
 
-from paddle_ft.models.build import load_pretrained, resize_vocabulary, tie_head
+from paddle_ft.models.build import load_pretrained
 from paddle_ft.models.bundle import _with_fast_tokenizer, load_bundle, reload_bundle
 from paddle_ft.models.request import ModelRequest
 from paddle_ft.models.resolve import resolve
+from paddle_ft.models.vocabulary import resize_vocabulary, tie_head
 from paddle_ft.system.errors import UserError
 from paddle_ft.tokenization.fast import fast_tokenizer
 from paddle_ft.tokenization.load import load_tokenizer

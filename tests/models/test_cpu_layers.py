@@ -15,10 +15,10 @@ def both_ways(layer, x):
         if ours:
             use_cpu_layers(layer)
         layer.train()
-        given = paddle.to_tensor(x, stop_gradient=False)
-        result = layer(given)
+        inputs = paddle.to_tensor(x, stop_gradient=False)
+        result = layer(inputs)
         (result * paddle.to_tensor(np.cos(np.arange(result.size, dtype=np.float32)).reshape(result.shape))).sum().backward()
-        out.append([result.numpy(), given.grad.numpy(), *(p.grad.numpy() for p in layer.parameters())])
+        out.append([result.numpy(), inputs.grad.numpy(), *(p.grad.numpy() for p in layer.parameters())])
         layer.clear_gradients()
     return zip(*out, strict=True)
 
@@ -97,9 +97,9 @@ def test_evaluation_frozen_weights_and_no_grad_go_paddles_way(monkeypatch):
     with paddle.no_grad():
         model(x)
     model[0].weight.stop_gradient = model[1].weight.stop_gradient = True
-    given = paddle.to_tensor(x.numpy(), stop_gradient=False)
-    model[1](model[0](given)).sum().backward()
-    assert given.grad is not None
+    inputs = paddle.to_tensor(x.numpy(), stop_gradient=False)
+    model[1](model[0](inputs)).sum().backward()
+    assert inputs.grad is not None
 
 
 def test_a_recomputed_layer_drops_the_same_places_twice():
@@ -111,10 +111,10 @@ def test_a_recomputed_layer_drops_the_same_places_twice():
     gradients = []
     for again in (False, True):
         paddle.seed(3)
-        given = paddle.to_tensor(x, stop_gradient=False)
-        result = recompute(layer, given, use_reentrant=False) if again else layer(given)
+        inputs = paddle.to_tensor(x, stop_gradient=False)
+        result = recompute(layer, inputs, use_reentrant=False) if again else layer(inputs)
         result.square().sum().backward()
-        gradients.append([given.grad.numpy(), *(p.grad.numpy() for p in layer.parameters())])
+        gradients.append([inputs.grad.numpy(), *(p.grad.numpy() for p in layer.parameters())])
         layer.clear_gradients()
     for plain, recomputed in zip(*gradients, strict=True):
         np.testing.assert_array_equal(plain, recomputed)
@@ -134,10 +134,10 @@ def test_attention_is_that_of_paddle_but_for_the_numbers_of_its_dropout(cross, m
         if ours:
             use_cpu_layers(layer)
             monkeypatch.setattr(nn.MultiHeadAttention, "forward", None)  # Paddle's own is not what runs
-        given = [paddle.to_tensor(x, stop_gradient=False) for x in (query, memory)]
-        out = layer(given[0], *([given[1], given[1]] if cross else []), attn_mask=paddle.to_tensor(mask))
+        inputs = [paddle.to_tensor(x, stop_gradient=False) for x in (query, memory)]
+        out = layer(inputs[0], *([inputs[1], inputs[1]] if cross else []), attn_mask=paddle.to_tensor(mask))
         out.square().sum().backward()
-        gradients = [x.grad.numpy() for x in given[: 2 if cross else 1]] + [p.grad.numpy() for p in layer.parameters()]
+        gradients = [x.grad.numpy() for x in inputs[: 2 if cross else 1]] + [p.grad.numpy() for p in layer.parameters()]
         results.append([out.numpy(), *gradients])
         layer.clear_gradients()
     for theirs, ours in zip(*results, strict=True):

@@ -21,8 +21,8 @@ def test_it_is_the_formula():
     scores = np.tanh(outputs) @ head.score.weight.numpy()[:, 0]
     weights = np.exp(scores) / np.exp(scores).sum()
     expected = np.tanh((weights[:, None] * outputs).sum(axis=0))
-    found = head(paddle.to_tensor(x), paddle.ones([1, 4], "int64")).numpy()[0]
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    pooled = head(paddle.to_tensor(x), paddle.ones([1, 4], "int64")).numpy()[0]
+    np.testing.assert_allclose(pooled, expected, atol=1e-6)
 
 
 def test_padding_is_neither_read_nor_attended_to():

@@ -19,10 +19,11 @@ from safetensors.numpy import load_file
 import convert
 from paddle_ft.config.schema import LoRASection
 from paddle_ft.models import lora
-from paddle_ft.models.build import input_embedding, load_pretrained, tie_head
+from paddle_ft.models.build import load_pretrained
 from paddle_ft.models.bundle import ModelBundle
-from paddle_ft.models.lm_heads import causal_lm_logits, freeze_row, masked_lm_logits
+from paddle_ft.models.vocabulary import freeze_row, input_embedding, tie_head
 from paddle_ft.system.errors import UserError
+from tests.support.models import causal_lm_logits, masked_lm_logits
 from tests.support.tiny_models import BART, IDS, MASK, SIZES
 
 EVERY = paddle.arange(10)

@@ -44,11 +44,11 @@ def test_the_binary_loss_is_bceloss_on_a_softmax(classes):
 @pytest.mark.parametrize("classes", [2, 3])
 def test_wrong_beyond_doubt_is_finite_and_still_has_a_gradient(loss, classes):
     values = paddle.to_tensor(np.tile([200.0] + [-200.0] * (classes - 1), (4, 1)).astype("float32"), stop_gradient=False)
-    found = loss(values, paddle.to_tensor(LABELS))
+    computed = loss(values, paddle.to_tensor(LABELS))
     # of three classes: -log p of the true one, -log(1 - p) of the one that took all, which two others share
     expected = 400 if loss is cross_entropy or classes == 2 else (400 + 400 - np.log(2)) / 3
-    assert found.numpy()[1] == pytest.approx(expected)
-    assert found.numpy()[0] == 0
+    assert computed.numpy()[1] == pytest.approx(expected)
+    assert computed.numpy()[0] == 0
     slope = gradient(loss, values)
     assert np.isfinite(slope).all() and abs(slope[1, 0]) > 0.3
 

@@ -17,7 +17,8 @@ from paddlenlp.transformers import (
 from paddle_ft.config.schema import LoRASection
 from paddle_ft.models import lora
 from paddle_ft.models.attention import use_attention
-from paddle_ft.models.recompute import LAYERS, recompute_activations
+from paddle_ft.models.recompute import recompute_activations, transformer_layers
+from paddle_ft.system.paddle_compat import allocated_cpu_bytes, restore_forward
 from tests.support.tiny_models import BART, IDS, MASK, SIZES
 
 MODELS = {
@@ -39,8 +40,8 @@ def model(request):
 
 
 def outputs(model):
-    more = {"decoder_input_ids": IDS[:, :3]} if model.base_model_prefix == "bart" else {}
-    return model(input_ids=IDS, attention_mask=MASK, **more)
+    targets = {"decoder_input_ids": IDS[:, :3]} if model.base_model_prefix == "bart" else {}
+    return model(input_ids=IDS, attention_mask=MASK, **targets)
 
 
 def gradients(model, seed: int) -> dict:
@@ -50,15 +51,11 @@ def gradients(model, seed: int) -> dict:
     return {name: p.grad.numpy().tobytes() for name, p in model.named_parameters() if p.grad is not None}
 
 
-def layers(model) -> list:
-    return [layer for layer in model.sublayers() if type(layer).__name__ in LAYERS]
-
-
 @pytest.fixture
 def passes(model) -> list:
     """Grows by one whenever the first linear layer of a transformer layer runs forward."""
     passes: list = []
-    for layer in layers(model):
+    for layer in transformer_layers(model):
         layer.linear1.register_forward_pre_hook(lambda *_: passes.append(1))
     return passes
 
@@ -74,17 +71,17 @@ def test_gradients_are_the_same_to_the_bit(model):
 def test_every_layer_runs_twice_a_step_and_once_in_evaluation(model, passes):
     recompute_activations(model)
     gradients(model, 3)
-    assert len(passes) == 2 * len(layers(model)) > 0
+    assert len(passes) == 2 * len(transformer_layers(model)) > 0
     model.eval()
     passes.clear()
     with paddle.no_grad():
         outputs(model)
-    assert len(passes) == len(layers(model))
+    assert len(passes) == len(transformer_layers(model))
 
 
 def test_activations_are_not_kept():
-    """The memory held between forward and backward pass: the inputs of eight layers instead of all that they compute."""
-    held = []
+    """The memory kept between forward and backward pass: the inputs of eight layers instead of all that they compute."""
+    kept_bytes = []
     for recomputed in (False, True):
         paddle.seed(1)
         sizes = {**SIZES, "hidden_size": 64, "intermediate_size": 256, "num_hidden_layers": 8, "max_position_embeddings": 128}
@@ -92,11 +89,11 @@ def test_activations_are_not_kept():
         model.train()
         if recomputed:
             recompute_activations(model)
-        before = paddle.base.core.host_memory_stat_current_value("Allocated", 0)
+        before = allocated_cpu_bytes()
         loss = model(paddle.ones([8, 128], dtype="int64") * 3).sum()
-        held.append(paddle.base.core.host_memory_stat_current_value("Allocated", 0) - before)
+        kept_bytes.append(allocated_cpu_bytes() - before)
         loss.backward()
-    assert held[1] < held[0] / 4
+    assert kept_bytes[1] < kept_bytes[0] / 4
 
 
 @pytest.mark.parametrize("first", ["recompute", "attention"])
@@ -110,8 +107,8 @@ def test_with_adapters_and_other_attention_in_any_order(model, first):
     if first == "attention":
         recompute_activations(model)
     recomputed = gradients(model, 3)
-    for layer in layers(model):
-        del layer.__dict__["forward"]
+    for layer in transformer_layers(model):
+        restore_forward(layer)
     assert recomputed == gradients(model, 3)
 
 

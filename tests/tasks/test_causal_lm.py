@@ -9,7 +9,7 @@ import paddle
 import pytest
 from paddlenlp.transformers import GPTLMHeadModel, GPTTokenizer
 
-from paddle_ft.models.build import input_embedding
+from paddle_ft.models.vocabulary import input_embedding
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks.shared.evaluate import evaluate
 from tests.support.tasks import reload_model

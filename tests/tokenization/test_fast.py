@@ -90,9 +90,9 @@ def assert_equal_ids(slow, fast, pairs=True):
     for text in [*HARD, *random_texts()]:
         assert fast.encode(text).ids == slow(text)["input_ids"], repr(text)
     if pairs:
-        expected, found = slow("hello world", "the rock"), fast.encode("hello world", "the rock")
-        assert found.ids == expected["input_ids"]
-        assert found.type_ids == expected["token_type_ids"]
+        expected, encoded = slow("hello world", "the rock"), fast.encode("hello world", "the rock")
+        assert encoded.ids == expected["input_ids"]
+        assert encoded.type_ids == expected["token_type_ids"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from paddlenlp.transformers import AutoTokenizer, BartConfig, BartForConditional
 
 import convert
 from paddle_ft.config.load import load_config
-from paddle_ft.models.build import tie_head
+from paddle_ft.models.vocabulary import tie_head
 from paddle_ft.system.errors import UserError
 from paddle_ft.tokenization.build import character_tokenizer
 from paddle_ft.training import run as session

@@ -7,12 +7,13 @@ import pytest
 from paddle_ft.config.load import load_config
 from paddle_ft.config.schema import TrainSection
 from paddle_ft.models.bundle import ModelBundle
-from paddle_ft.models.lm_heads import causal_lm_logits, freeze_row
+from paddle_ft.models.vocabulary import freeze_row
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.world import World
 from paddle_ft.tasks.base import Dataset, Task
 from paddle_ft.training import optim
 from paddle_ft.training.step import Stepper
+from tests.support.models import causal_lm_logits
 from tests.support.regression import ROWS, Regression, make_net, regression_dataset
 from tests.support.tiny_runs import overrides
 

@@ -4,6 +4,7 @@ import pytest
 
 from paddle_ft import cli
 from paddle_ft.config.load import load_config
+from paddle_ft.models.architectures import bart
 from paddle_ft.system.errors import UserError
 from paddle_ft.training import run as session
 from tests.support.tiny_runs import PAIRS, overrides, read_weights, train, write_pairs
@@ -32,7 +33,8 @@ def test_a_setting_that_only_the_training_refuses_leaves_the_old_run(tmp_path, m
     before = {name: read_weights(run / name) for name in ("best", "last")}
     results = run.results()
     if "compile" in setting:
-        monkeypatch.setattr("paddle_ft.models.compiled.STACKS", {})
+        for stack in list(bart.ARCHITECTURE.stacks):
+            monkeypatch.delitem(bart.ARCHITECTURE.stacks, stack)
     assert cli.main(["train", "--config", "bart_lcsts", "--overwrite", *overrides(tmp_path, setting)]) == 2
     said = capsys.readouterr().err
     assert message in said and "before training: " not in said

@@ -95,12 +95,12 @@ class Classification(Task):
         return ModelRequest(self.head_type, texts=texts, settings=settings)
 
     def set_model(self, bundle) -> None:
-        from paddle_ft.models.heads import longest_input, takes_token_types
+        from paddle_ft.models.heads import takes_token_types
 
         super().set_model(bundle)
         self.names = [name for _, name in sorted((int(i), name) for i, name in self.model.config.id2label.items())]
         self.token_types = takes_token_types(self.model)
-        self.max_input_length = longest_input(self.model)
+        self.max_input_length = bundle.architecture.longest_input(self.model.config)
         if self.options.max_text_length > self.max_input_length:
             raise UserError(
                 f"task.max_text_length: {self.options.max_text_length} tokens are more than the model's {self.max_input_length}."
@@ -266,5 +266,3 @@ def _inputs(rows: list[dict[str, str]], split: str) -> list[str] | list[tuple[st
             problem = "has no text_pair, but row 1 has one" if has_pairs else "has a text_pair, but row 1 has none"
             raise UserError(f"{split} row {number}: {problem}: all rows must be pairs, or none.")
     return [(row["text"], row["text_pair"]) for row in rows] if has_pairs else [row["text"] for row in rows]
-
-

@@ -72,10 +72,8 @@ class MaskedLM(LanguageModel):
     Options = Options
 
     def set_model(self, bundle) -> None:
-        from paddle_ft.models.heads import longest_input
-
         super().set_model(bundle)
-        self.max_input_length = longest_input(self.model)
+        self.max_input_length = bundle.architecture.longest_input(self.model.config)
         if self.tokenizer.mask_token_id is None:
             raise UserError("model: its tokenizer has no mask token, which masked language modelling needs.")
         self.vocabulary = Vocabulary(self.fast_tokenizer, self.tokenizer.all_special_ids, self.tokenizer.mask_token_id)
@@ -166,9 +164,8 @@ class MaskedLM(LanguageModel):
 
     # -------------------------------------------------------------------------------- model
     def logits(self, batch: dict[str, Any]):
-        from paddle_ft.models.lm_heads import masked_lm_logits
-
-        return masked_lm_logits(self.model, batch["input_ids"], batch["attention_mask"], batch["positions"])
+        record = self.bundle.architecture
+        return record.masked_lm_logits(self.model, batch["input_ids"], batch["attention_mask"], batch["positions"])
 
     # -------------------------------------------------------------------------------- for people
     def prediction_row(self, dataset: Dataset, row: int, guesses: np.ndarray, perplexity: float) -> dict[str, Any]:
@@ -249,5 +246,3 @@ class MaskedLM(LanguageModel):
                 filled = filled.replace(self.tokenizer.mask_token, token.strip(), 1)
             rows.append({"source": text, "prediction": filled})
         return rows
-
-

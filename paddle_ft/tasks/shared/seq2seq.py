@@ -111,16 +111,9 @@ class Seq2Seq(Task):
 
     def loss(self, batch: dict[str, Any]):
         """Sum of the cross-entropy over target positions; the vocabulary projection is computed for those alone."""
-        import paddle
         import paddle.nn.functional as F
 
-        hidden = self.model.bart(
-            input_ids=batch["input_ids"],
-            attention_mask=batch["attention_mask"],
-            decoder_input_ids=batch["decoder_input_ids"],
-        )[0]
-        hidden = hidden.reshape([-1, hidden.shape[-1]]).index_select(batch["target_positions"])
-        logits = paddle.matmul(hidden, self.model.lm_head_weight, transpose_y=True) + self.model.final_logits_bias
+        logits = self.bundle.architecture.seq2seq_logits(self.model, batch)
         return F.cross_entropy(logits, batch["target_ids"], reduction="sum")
 
     def eval_step(self, batch: dict[str, Any], indices: np.ndarray) -> EvalStep:

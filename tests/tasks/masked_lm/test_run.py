@@ -4,7 +4,8 @@ import json
 
 from paddle_ft import cli
 from paddle_ft.config.load import load_config
-from paddle_ft.models.build import input_embedding, load_pretrained
+from paddle_ft.models.build import load_pretrained
+from paddle_ft.models.vocabulary import input_embedding
 from paddle_ft.tasks import find_task
 from paddle_ft.training import run as session
 from tests.support.tasks import reload_model

@@ -158,6 +158,7 @@ def test_evaluation_masks_do_not_depend_on_seed_batch_or_order(make):
 
 def test_the_rates_of_the_tutorial(make):
     """The defaults are 15 % of the tokens with 80/10/10, or 20 % of the words, all replaced by the mask token."""
+
     def settings(*overrides):
         masking = make(*overrides).masking
         return masking.rate, masking.mask_share, masking.random_share

@@ -9,8 +9,8 @@ from paddlenlp.transformers import BartConfig, BartForConditionalGeneration, Bar
 
 from paddle_ft.config.load import load_config
 from paddle_ft.data.rows import Rows
-from paddle_ft.models.build import tie_head
 from paddle_ft.models.bundle import _with_fast_tokenizer, reload_bundle
+from paddle_ft.models.vocabulary import tie_head
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.shared.evaluate import run_eval_steps
 from paddle_ft.tasks.shared.seq2seq import join_chinese, shift_right

@@ -12,12 +12,14 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
-from paddle_ft.generation.adapters import Linear, Norm, join_heads, joined, linear, norm, residual, split_heads, vocabulary_scores
 from paddle_ft.generation.cache import GroupCache, attention, mask_value
+from paddle_ft.generation.layers import Linear, Norm, join_heads, joined, linear, norm, residual, split_heads, vocabulary_scores
 from paddle_ft.system.errors import UserError
 
 
 class Layer(NamedTuple):
+    """The weights of one layer of the decoder."""
+
     self_in: Linear  # query (scaled), key, value
     self_out: Linear
     cross_query: Linear  # scaled
@@ -48,6 +50,8 @@ def _layer(source) -> Layer:
 
 
 class BartState:
+    """Self-attention's cache, and what cross-attention reads."""
+
     def __init__(self, cache: GroupCache, memory: list, memory_mask):
         self.cache = cache
         self.memory = memory  # for each layer (keys, values), [i, h, s, d]
@@ -65,6 +69,8 @@ class BartState:
 
 
 class BartAdapter:
+    """BART as an Adapter."""
+
     encoder_decoder = True
 
     @paddle.no_grad()
@@ -72,7 +78,7 @@ class BartAdapter:
         config, decoder = model.config, model.bart.decoder
         self.model = model
         self.heads = config.decoder_attention_heads
-        self.positions_held = config.max_position_embeddings
+        self.num_positions = config.max_position_embeddings
         self.start = config.decoder_start_token_id
         self.eos_token_id, self.pad_token_id = config.eos_token_id, config.pad_token_id
         self.embedding = decoder.embed_tokens.weight
@@ -89,13 +95,13 @@ class BartAdapter:
 
     def check_lengths(self, attention_mask: np.ndarray, max_length: int) -> None:
         source = attention_mask.shape[1]
-        if source > self.positions_held:
+        if source > self.num_positions:
             raise UserError(
-                f"generation: the input has {source} tokens, the model {self.positions_held} positions; truncate the input"
+                f"generation: the input has {source} tokens, the model {self.num_positions} positions; truncate the input"
             )
-        if max_length > self.positions_held:
+        if max_length > self.num_positions:
             raise UserError(
-                f"generation: max_length {max_length} is above the model's {self.positions_held} positions; lower it"
+                f"generation: max_length {max_length} is above the model's {self.num_positions} positions; lower it"
             )
 
     @paddle.no_grad()
@@ -113,7 +119,7 @@ class BartAdapter:
         return BartState(cache, memory, None if attention_mask.all() else hidden)
 
     def _encode(self, input_ids, mask):
-        """The encoder's output without dropout; every sublayer's training mode is afterwards what it was."""
+        """Return the encoder's output without dropout. Every sublayer is left in the mode it was in."""
         encoder = self.model.bart.encoder
         modes = [(layer, layer.training) for layer in encoder.sublayers(include_self=True)]
         encoder.eval()

@@ -17,10 +17,11 @@ from paddlenlp.transformers import (
 )
 from safetensors.numpy import load_file
 
-from paddle_ft.models.build import input_embedding, load_pretrained, resize_vocabulary, tie_head
-from paddle_ft.models.lm_heads import causal_lm_logits, freeze_row, masked_lm_logits
+from paddle_ft.models.build import load_pretrained
 from paddle_ft.models.resolve import resolve
+from paddle_ft.models.vocabulary import freeze_row, input_embedding, resize_vocabulary, tie_head
 from paddle_ft.system.errors import UserError
+from tests.support.models import causal_lm_logits, masked_lm_logits
 from tests.support.paths import FIXTURES as ARCHIVES
 from tests.support.tiny_models import SIZES
 
@@ -188,3 +189,10 @@ def test_an_original_gpt2_gives_its_own_logits_and_gradients(original):
 def test_a_gpt2_with_a_head_of_its_own_is_refused(original):
     with pytest.raises(UserError, match="the head differs from the embedding"):
         original("gpt2/causal_lm-head_untied", "causal_lm")
+
+
+def test_a_converted_gpt2_with_a_head_of_its_own_is_refused_by_the_name_that_was_given(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "gpt", "architectures": ["GPTForTokenClassification"]}')
+    message = "model.pretrained: org/name: its output head differs from its input embedding, .* cannot be trained here"
+    with pytest.raises(UserError, match=message):
+        load_pretrained("causal_lm", tmp_path, name="org/name")

@@ -1,7 +1,7 @@
 """GPT-2 as one-token steps over PaddleNLP's weights.
 
-All of a prompt but its last token is read at once; its keys and values are held once an item, whatever the number of
-beams. Positions count the real tokens, so that padding on the left shifts nothing. Shape legend as in cache.py.
+All of a prompt but its last token is read at once. Its keys and values are stored once an item, whatever the number of beams.
+Positions count the real tokens, so that padding on the left shifts nothing. Shape legend as in cache.py.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
-from paddle_ft.generation.adapters import Linear, Norm, join_heads, joined, linear, norm, residual, split_heads, vocabulary_scores
 from paddle_ft.generation.cache import GroupCache, attention, mask_value
+from paddle_ft.generation.layers import Linear, Norm, join_heads, joined, linear, norm, residual, split_heads, vocabulary_scores
 from paddle_ft.system.errors import UserError
 
 
 class Layer(NamedTuple):
+    """The weights of one layer."""
+
     attention_in: Linear  # query (scaled), key, value
     attention_out: Linear
     inner: Linear
@@ -41,7 +43,7 @@ def _layer(source, scale: float) -> Layer:
 
 
 def _split_fused(own) -> list[Linear]:
-    """PaddleNLP's fused projection holds query, key and value head by head: [in, h, 3 * d]."""
+    """Split PaddleNLP's fused projection, which has query, key and value head by head: [in, h, 3 * d]."""
     fused = linear(own.qkv_proj)
     size, heads = fused.weight.shape[0], own.num_attention_heads
     weights = paddle.split(fused.weight.reshape([size, heads, -1]), 3, axis=-1)
@@ -50,6 +52,8 @@ def _split_fused(own) -> list[Linear]:
 
 
 class GPTState:
+    """Self-attention's cache and the next positions."""
+
     def __init__(self, cache: GroupCache, positions: np.ndarray):
         self.cache = cache
         self.positions = positions  # [i]: where the next token stands
@@ -63,6 +67,8 @@ class GPTState:
 
 
 class GPTAdapter:
+    """GPT-2 as an Adapter."""
+
     encoder_decoder = False
 
     @paddle.no_grad()
@@ -71,7 +77,7 @@ class GPTAdapter:
         if config.tensor_parallel_degree > 1 or config.sequence_parallel:
             raise UserError("generation: a model split over devices (tensor or sequence parallel) is not supported")
         self.heads = config.num_attention_heads
-        self.positions_held = config.max_position_embeddings
+        self.num_positions = config.max_position_embeddings
         self.eos_token_id, self.pad_token_id = config.eos_token_id, config.pad_token_id
         self.norm_before = config.normalize_before
         scale = config.scale_qk_coeff * (config.scale_qk_coeff * config.hidden_size / self.heads) ** -0.5
@@ -90,10 +96,10 @@ class GPTAdapter:
             raise UserError("generation: pad prompts of different lengths on the left, these are padded on the right")
         prompt, width = int(attention_mask.sum(axis=1).max()), attention_mask.shape[1]
         total = prompt + max_length - width
-        if total > self.positions_held:
+        if total > self.num_positions:
             raise UserError(
                 f"generation: a prompt of {prompt} tokens and {max_length - width} new ones are {total}, "
-                f"the model has {self.positions_held} positions; lower max_length or shorten the prompt"
+                f"the model has {self.num_positions} positions; lower max_length or shorten the prompt"
             )
 
     @paddle.no_grad()

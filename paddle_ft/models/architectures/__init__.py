@@ -1,0 +1,42 @@
+"""The architectures: one module and one record each. A user's own is a module named with --import.
+
+Nothing of PaddleNLP is imported by looking up a record.
+"""
+
+from __future__ import annotations
+
+from paddle_ft.models.architectures.record import Architecture, CausalDecoder, import_by_name
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.plugins import find_plugin, plugin_names
+
+__all__ = ["Architecture", "CausalDecoder", "architecture_of", "architectures", "architectures_for", "find_architecture",
+           "import_by_name"]  # fmt: skip
+
+
+def architectures() -> list[Architecture]:
+    """Return all architectures, ours and the user's, in the order in which messages list them."""
+    names = plugin_names(__name__, "ARCHITECTURE", without=("record",))
+    return sorted((find_plugin(__name__, "ARCHITECTURE", name) for name in names), key=lambda record: record.order)
+
+
+def architectures_for(head_type: str) -> list[Architecture]:
+    """Return the architectures that have a class for a head type; the first is the default of a model from scratch."""
+    return [record for record in architectures() if head_type in record.model_classes]
+
+
+def find_architecture(model_type: str | None) -> Architecture | None:
+    """Return the architecture of a model_type, or None."""
+    return next((record for record in architectures() if record.name == model_type), None)
+
+
+def architecture_of(model) -> Architecture:
+    """Return the architecture of a loaded model.
+
+    Raises:
+        UserError: its model_type is that of no architecture.
+    """
+    model_type = getattr(getattr(model, "config", None), "model_type", None)
+    if record := find_architecture(model_type):
+        return record
+    known = ", ".join(one.name for one in architectures())
+    raise UserError(f"a {type(model).__name__} (model type {model_type!r}) is of no architecture known here: {known}.")

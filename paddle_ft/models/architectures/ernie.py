@@ -1,0 +1,11 @@
+"""ERNIE: Sun et al. (2019), ERNIE: Enhanced Representation through Knowledge Integration."""
+
+from paddle_ft.models.architectures.record import Architecture
+
+ARCHITECTURE = Architecture(
+    name="ernie",
+    order=4,
+    config_class="ErnieConfig",
+    model_classes={"sequence_classification": "ErnieForSequenceClassification"},
+    tokenizer_classes=("ErnieTokenizer",),
+)

@@ -1,0 +1,58 @@
+"""GPT-2: Radford et al. (2019), Language Models are Unsupervised Multitask Learners. PaddleNLP calls it gpt."""
+
+from paddle_ft.models.architectures.record import Architecture, CausalDecoder
+
+MODELING = "paddlenlp.transformers.gpt.modeling"
+
+
+def lm_head(model, hidden):
+    """Return logits [n, v] of hidden states [n, d]."""
+    import paddle
+
+    return paddle.matmul(hidden, model.lm_head.weight, transpose_y=True)
+
+
+def special_ids(tokenizer) -> dict[str, int]:
+    """Return the ids of padding, begin and end."""
+    return {
+        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+    }
+
+
+def problem_of_checkpoint(config: dict) -> str | None:
+    """Refuse a checkpoint that the converter had to write as another class."""
+    if "GPTForTokenClassification" in (config.get("architectures") or []):
+        return (
+            "its output head differs from its input embedding, and PaddleNLP's GPT-2 has only one of the two: this model cannot"
+            " be trained here."
+        )
+    return None
+
+
+def problem_of_config(config) -> str | None:
+    """Refuse flash attention as PaddleNLP has it."""
+    if getattr(config, "use_flash_attention", False):
+        return "model.config.use_flash_attention: PaddleNLP's GPT then ignores the attention mask: leave it off."
+    return None
+
+
+ARCHITECTURE = Architecture(
+    name="gpt",
+    order=6,
+    config_class="GPTConfig",
+    model_classes={"causal_lm": "GPTLMHeadModel"},
+    tokenizer_classes=("GPTTokenizer",),
+    lm_head=lm_head,
+    freezes_padding_row=True,
+    special_ids=special_ids,
+    new_tokenizer="byte_level",
+    problem_of_checkpoint=problem_of_checkpoint,
+    problem_of_config=problem_of_config,
+    layers=(f"{MODELING}.GPTDecoderLayer",),
+    stacks={f"{MODELING}.TransformerDecoder": ("hidden_states", "attention_mask")},
+    attention={f"{MODELING}.MultiHeadAttention": "paddle_ft.models.attention.gpt_sdpa_forward"},
+    causal_decoder=CausalDecoder(lambda model: getattr(model, "gpt", model), absent=("attention_mask", "past_key_values")),
+    generation_adapter="paddle_ft.generation.adapters.gpt.GPTAdapter",
+)

@@ -1,0 +1,125 @@
+"""The changes made to a loaded model, two by two in the order of adapt_model: each computes with another what it computes alone."""
+
+from itertools import combinations
+from types import SimpleNamespace
+
+import numpy as np
+import paddle
+import pytest
+
+from paddle_ft.config.schema import LoRASection
+from paddle_ft.models import lora
+from paddle_ft.models.adapt import adapt_model
+from paddle_ft.models.attention import use_attention, uses_sdpa
+from paddle_ft.models.bundle import ModelBundle
+from paddle_ft.models.compile import CompiledStack, compile_stacks
+from paddle_ft.models.cpu_layers import use_cpu_layers
+from paddle_ft.models.recompute import recompute_activations, transformer_layers
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.paddle_compat import replaced_forward
+from tests.models.test_attention import assert_same, inputs, make, output_and_gradients
+
+
+def add_lora(model):
+    paddle.seed(5)
+    lora.add(model, LoRASection(rank=2, dropout=0.0), new_tokens=False)
+    for layer in lora.adapted(model).values():
+        layer.lora_B.set_value(paddle.randn(layer.lora_B.shape) * 0.3)
+
+
+CHANGES = {  # in the order of adapt_model
+    "lora": add_lora,
+    "sdpa": lambda model: use_attention(model, "sdpa"),
+    "cpu layers": use_cpu_layers,
+    "recompute": recompute_activations,
+    "compile": compile_stacks,
+}
+PAIRS = [pair for pair in combinations(CHANGES, 2) if pair not in {("cpu layers", "compile"), ("recompute", "compile")}]
+NO_DROPOUT = {
+    "bart": {"dropout": 0.0, "attention_dropout": 0.0, "activation_dropout": 0.0},
+    "gpt": {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
+    "distilbert": {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
+}
+
+
+def changed(name, changes, **config):
+    """Return a model in training mode with some changes made to it."""
+    model = make(name, **config)
+    for change in changes:
+        CHANGES[change](model)
+    model.train()
+    return model
+
+
+def computed(model, name, seed=7):
+    paddle.seed(seed)
+    return output_and_gradients(model, inputs(name))
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=" and ".join)
+@pytest.mark.parametrize("name", NO_DROPOUT)
+def test_two_changes_compute_what_one_does(name, pair):
+    """Without dropout all changes but LoRA keep the results, so both together give what the first gives alone."""
+    alone = computed(changed(name, pair[:1], **NO_DROPOUT[name]), name)
+    assert_same(computed(changed(name, pair, **NO_DROPOUT[name]), name), alone)
+
+
+@pytest.mark.parametrize("first", ["lora", "sdpa", "cpu layers"])
+@pytest.mark.parametrize("name", NO_DROPOUT)
+def test_recompute_keeps_results_to_the_bit_with_dropout_on(name, first):
+    output, gradients = computed(changed(name, [first]), name)
+    again, again_gradients = computed(changed(name, [first, "recompute"]), name)
+    np.testing.assert_array_equal(again, output)
+    assert again_gradients.keys() == gradients.keys()
+    for key, gradient in gradients.items():
+        np.testing.assert_array_equal(again_gradients[key], gradient, err_msg=key)
+
+
+def settings(attention="plain", recompute=False, compile=False, rank=None):
+    adapters = LoRASection(rank=rank) if rank else None
+    return SimpleNamespace(
+        model=SimpleNamespace(attention=attention, lora=adapters), train=SimpleNamespace(recompute=recompute, compile=compile)
+    )
+
+
+def bundle(name, **config):
+    return ModelBundle(make(name, **config), SimpleNamespace(pad_token_id=1), None, {})
+
+
+def test_all_that_go_together_at_once():
+    model = adapt_model(bundle("bart"), settings("sdpa", recompute=True, rank=2), for_training=True).model
+    attention = [layer for layer in model.sublayers() if isinstance(layer, paddle.nn.MultiHeadAttention)]
+    assert attention and all(map(uses_sdpa, attention))
+    assert lora.adapted(model)
+    assert all(replaced_forward(layer) for layer in transformer_layers(model))
+    norms = [layer for layer in model.sublayers() if isinstance(layer, paddle.nn.LayerNorm)]
+    assert all(replaced_forward(norm) for norm in norms)  # the CPU's own layers
+
+
+def test_compiled_stacks_have_no_cpu_layers_and_only_in_training():
+    trained = adapt_model(bundle("bert"), settings(compile=True), for_training=True).model
+    forwards = [replaced_forward(layer) for layer in trained.sublayers() if replaced_forward(layer)]
+    assert len(forwards) == 1 and isinstance(forwards[0], CompiledStack)
+    finished = adapt_model(bundle("bert"), settings(compile=True)).model
+    assert not any(replaced_forward(layer) for layer in finished.sublayers())
+
+
+def test_a_finished_or_resumed_model_gets_no_new_adapters():
+    assert not lora.adapted(adapt_model(bundle("bert"), settings(rank=2)).model)
+    resumed = bundle("bert")
+    add_lora(resumed.model)
+    before = {name: layer.lora_A for name, layer in lora.adapted(resumed.model).items()}
+    adapt_model(resumed, settings(rank=2), for_training=True)
+    assert all(layer.lora_A is before[name] for name, layer in lora.adapted(resumed.model).items())
+
+
+def test_the_padding_row_of_gpt_alone_is_frozen():
+    assert [row for _, row in adapt_model(bundle("gpt"), settings()).frozen_rows] == [1]
+    assert adapt_model(bundle("bart"), settings()).frozen_rows == []
+
+
+def test_gpt_with_paddlenlps_flash_attention_is_refused():
+    flash = bundle("gpt")
+    flash.model.config.use_flash_attention = True
+    with pytest.raises(UserError, match=r"model\.config\.use_flash_attention: .* ignores the attention mask: leave it off\."):
+        adapt_model(flash, settings())
