@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +48,23 @@ class Scores:
     predictions: list[dict[str, Any]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Flag:
+    """A flag of `generate` that runs of one task have. It is None where it is not set.
+
+    Attributes:
+        name: with "_" where the command line has "-".
+        type: of its value.
+        metavar: what --help calls the value.
+        help: its line in --help.
+    """
+
+    name: str
+    type: type
+    metavar: str
+    help: str
+
+
 class TaskOptions(Section):
     """What this task alone can set."""
 
@@ -65,6 +81,7 @@ class Task:
     optional_fields: ClassVar[tuple[str, ...]] = ()
     best_metric: ClassVar[str]  # decides which checkpoint is kept as best/
     generates_by_chance: ClassVar[bool] = False  # whether `generate` draws something even where it does not sample
+    generation_flags: ClassVar[tuple[Flag, ...]] = ()  # this task's own flags of `generate`
     takes_pairs: ClassVar[bool] = False  # whether predict also takes (text, text_pair) tuples
 
     def __init__(self, config: BaseConfig):
@@ -172,17 +189,13 @@ class Task:
         return str(row["prediction"]).replace("\n", " ")
 
     # -------------------------------------------------------------------------------- python -m paddle_ft generate
-    @classmethod
-    def generate_arguments(cls, group: argparse._ActionsContainer) -> None:
-        """Adds this task's own flags of `generate`, each with default None."""
-
     def generate_texts(
-        self, options: argparse.Namespace, search: dict[str, Any], show: Callable[[str], None] | None
+        self, flags: dict[str, Any], search: dict[str, Any], show: Callable[[str], None] | None
     ) -> Iterator[dict[str, Any]]:
         """Yields what `generate` writes: a row a text, with the text under "text".
 
         Args:
-            options: the command line, this task's flags among it.
+            flags: values of generation_flags by name; beside them "run", the run's path, and "seed", None where not set.
             search: how tokens are chosen, as keywords of GenerationOptions (num_beams, do_sample, top_k, seed, ...).
             show: with --stream: takes the text piece by piece as it comes into being.
         """

@@ -6,17 +6,18 @@ import pytest
 
 from paddle_ft.commands import generate
 from paddle_ft.generation import GenerationOptions
+from paddle_ft.runs.write_texts import refuse_flags_of_other_tasks, search_options
 from paddle_ft.system.errors import UserError
 
 
-def options(*flags):
+def parsed(*arguments):
     parser = argparse.ArgumentParser()
-    generate.arguments(parser)
-    return parser.parse_intermixed_args(["runs/x", *flags])
+    generate.add_arguments(parser)
+    return vars(parser.parse_intermixed_args(["runs/x", *arguments]))
 
 
-def search(*flags, seed=7):
-    return generate.search_options(options(*flags), seed)
+def search(*arguments, seed=7):
+    return search_options(parsed(*arguments), seed)
 
 
 @pytest.mark.parametrize(("flags", "expected"), [
@@ -39,7 +40,7 @@ def test_several_greedy_texts_are_refused_by_generation():
 
 
 def test_a_flag_of_another_task_is_named():
-    given = options("--prompt", "x")
-    generate._refuse_other_flags(given, "causal_lm")
+    flags = parsed("--prompt", "x")
+    refuse_flags_of_other_tasks(flags, "causal_lm", "runs/x")
     with pytest.raises(UserError, match="--prompt is for runs of causal_lm; runs/x is one of lyrics"):
-        generate._refuse_other_flags(given, "lyrics")
+        refuse_flags_of_other_tasks(flags, "lyrics", "runs/x")

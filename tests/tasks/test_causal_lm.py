@@ -2,7 +2,6 @@
 
 import json
 import math
-import types
 
 import numpy as np
 import paddle
@@ -231,8 +230,7 @@ def test_the_unigram_baseline_by_hand(make):
 
 # ---------------------------------------------------------------------------------------------------- generate
 def asked(**more):
-    names = ("prompt", "stop_token", "length", "genre", "title", "author")
-    return types.SimpleNamespace(**{**dict.fromkeys(names), **more})
+    return {flag.name: None for flag in find_task("causal_lm").generation_flags} | more
 
 
 @pytest.mark.parametrize(("given", "prompt"), [
