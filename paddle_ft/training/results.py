@@ -80,7 +80,7 @@ def final_results(results: dict, loop: Loop, prepared: Prepared, run: RunDir) ->
         scores: Scores = task.evaluate(dataset, f"final: {split}")
         results["metrics"][split] = scores.metrics
         run.write_predictions(split, scores.predictions)
-        loop.trackers.scalars(f"final_{split}", state.step, scores.metrics)
+        loop.trackers.log_scalars(f"final_{split}", state.step, scores.metrics)
     results["best"] = state.best
     seconds = max(state.seconds, 1e-9)
     results["train"] = {
