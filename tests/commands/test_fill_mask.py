@@ -1,4 +1,4 @@
-"""fill-mask: what stands on the terminal, with the model from before the training and the one from after it side by side."""
+"""fill-mask: its table and its JSON, with the guesses from before and after training."""
 
 import json
 
@@ -16,7 +16,7 @@ TEXTS = ["the [MASK] film is [MASK] good", "a [MASK]"]
 
 
 def task_of(config, folder, seed):
-    """A model whose guesses differ from place to place, and from those of another seed."""
+    """Return a task whose model guesses differently at each place, and with each seed."""
     task = find_task("masked_lm")(config)
     task.load_model(folder, None)
     paddle.seed(seed)
@@ -29,7 +29,7 @@ def task_of(config, folder, seed):
 
 @pytest.fixture
 def run(tmp_path):
-    """(the folder of a run, its task before training, its task after)."""
+    """Return the folder of a run, its task before training and its task after."""
     (tmp_path / "words").mkdir()
     (tmp_path / "words" / "vocab.txt").write_text("".join(f"{piece}\n" for piece in PIECES))
     fresh = ["model.pretrained=null", f"model.config={SIZES}", f"model.tokenizer={tmp_path / 'words'}", "device=cpu"]
@@ -52,7 +52,7 @@ def test_before_and_after_for_each_mask(run, capsys):
     folder, before, after = run
     lines = shown(capsys, folder, *TEXTS, "--top", "3").splitlines()
     guesses = [(before.fill([text], 3, "")[0], after.fill([text], 3, "")[0]) for text in TEXTS]
-    assert len({mask[0][0] for model in guesses[0] for mask in model}) == 4  # else a block in the wrong place could not be told
+    assert len({mask[0][0] for model in guesses[0] for mask in model}) == 4  # so that a block in the wrong place is noticed
     expected = []
     for text, (old, new) in zip(TEXTS, guesses, strict=True):
         expected += [text]

@@ -1,4 +1,4 @@
-"""Flags of `generate` as options of generation, and flags that belong to another task."""
+"""Flags of `generate`: as keywords of GenerationOptions, and refused where they belong to another task."""
 
 import argparse
 
@@ -31,7 +31,7 @@ def search(*arguments, seed=7):
 ])  # fmt: skip
 def test_flags_become_options(flags, expected):
     assert search(*flags) == expected
-    GenerationOptions(max_new_tokens=5, **expected)  # and generation takes them
+    GenerationOptions(max_new_tokens=5, **expected)  # which accepts them
 
 
 def test_several_greedy_texts_are_refused_by_generation():

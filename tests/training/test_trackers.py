@@ -1,4 +1,4 @@
-"""What the trackers write, read back from their own files: wandb's offline log and VisualDL's records."""
+"""What trackers log, read back from their own files: wandb's offline log and VisualDL's records."""
 
 import json
 import struct
@@ -28,7 +28,7 @@ def track(trackers: Trackers) -> None:
 
 # ---------------------------------------------------------------------------------------------------- wandb
 def records(path) -> list:
-    """The protocol buffers of an offline run: seven bytes of header, then a LevelDB log (checksum, length, kind, data)."""
+    """Return the records of an offline run: after seven bytes of header a LevelDB log (checksum, length, kind, data)."""
     from wandb.proto.wandb_internal_pb2 import Record
 
     data, found, part, place = path.read_bytes(), [], b"", 7
