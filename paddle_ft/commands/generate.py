@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
+from paddle_ft.system.errors import UserError
+
 HELP = "write texts with a run's best model"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from paddle_ft.runs.write_texts import generation_flags
-
     parser.add_argument("run", metavar="RUN", help="directory of a run, e.g. runs/gpt2_booksum")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="e.g. eval.eval_batch_size=4")
     parser.add_argument("--num-return", type=int, default=1, metavar="N", help="number of texts for each prompt (default: 1)")
@@ -23,12 +23,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stream", action="store_true", help="show the text as it is written")
     parser.add_argument("--output", default="-", metavar="FILE", help=".jsonl: an object a line; else text")
     parser.add_argument("--jsonl", action="store_true", help="write an object a line to standard output too")
-    parser.conflict_handler = "resolve"  # two tasks may have a flag of the same name
+    _add_task_flags(parser)
+
+
+def _add_task_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the tasks' own flags, one group for each set of tasks that share a flag's name."""
+    from paddle_ft.runs.write_texts import generation_flags
+
+    by_name: dict[str, dict] = {}
     for task, flags in generation_flags().items():
-        group = parser.add_argument_group(f"for runs of {task}")
         for flag in flags:
-            name = f"--{flag.name.replace('_', '-')}"
-            group.add_argument(name, dest=flag.name, type=flag.type, metavar=flag.metavar, help=flag.help)
+            by_name.setdefault(flag.name, {})[task] = flag
+    groups: dict[str, argparse._ArgumentGroup] = {}
+    for name, flags in by_name.items():
+        tasks = " and ".join(flags)
+        if tasks not in groups:
+            groups[tasks] = parser.add_argument_group(f"for runs of {tasks}")
+        first, option = next(iter(flags.values())), f"--{name.replace('_', '-')}"
+        text = ", or ".join(flag.help for flag in flags.values())
+        try:
+            groups[tasks].add_argument(option, dest=name, type=first.type, metavar=first.metavar, help=text)
+        except argparse.ArgumentError:
+            raise UserError(f"task {tasks}: {option} is a flag of generate already; give the task's flag another name.") from None
 
 
 def run(options: argparse.Namespace) -> int:

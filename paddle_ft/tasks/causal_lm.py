@@ -52,8 +52,8 @@ class CausalLM(LanguageModel):
         Flag("stop_token", str, "TOKEN", f'token that ends a text (default: "{EOS}")'),
         Flag("length", int, "N", f"number of tokens at most (default: {LENGTH} if they fit)"),
         Flag("genre", str, "NAMES", "genres to prompt with; for runs trained with task.metadata"),
-        Flag("title", str, "TITLE", "title to prompt with; likewise"),
-        Flag("author", str, "NAME", "author to prompt with; likewise"),
+        Flag("title", str, "TITLE", "title to prompt with; for runs trained with task.metadata"),
+        Flag("author", str, "NAME", "author to prompt with; for runs trained with task.metadata"),
     )
 
     def __init__(self, config):

@@ -8,6 +8,7 @@ from paddle_ft.commands import generate
 from paddle_ft.generation import GenerationOptions
 from paddle_ft.runs.write_texts import refuse_flags_of_other_tasks, search_options
 from paddle_ft.system.errors import UserError
+from paddle_ft.tasks.base import Flag
 
 
 def parsed(*arguments):
@@ -44,3 +45,19 @@ def test_a_flag_of_another_task_is_named():
     refuse_flags_of_other_tasks(flags, "causal_lm", "runs/x")
     with pytest.raises(UserError, match="--prompt is for runs of causal_lm; runs/x is one of lyrics"):
         refuse_flags_of_other_tasks(flags, "lyrics", "runs/x")
+
+
+def test_a_flag_of_two_tasks_is_shown_once_for_both():
+    parser = argparse.ArgumentParser()
+    generate.add_arguments(parser)
+    text = " ".join(parser.format_help().split())
+    assert text.count("--genre") == 2  # in the usage and in one group
+    shared = text[text.index("for runs of causal_lm and lyrics:") :]
+    assert "--genre NAMES genres to prompt with" in shared and "or genre or artist" in shared
+
+
+def test_a_tasks_flag_that_generate_has_already_is_refused(monkeypatch):
+    flags = {"haiku": (Flag("seed", int, "N", "seed of the season"),)}
+    monkeypatch.setattr("paddle_ft.runs.write_texts.generation_flags", lambda: flags)
+    with pytest.raises(UserError, match="task haiku: --seed is a flag of generate already"):
+        generate.add_arguments(argparse.ArgumentParser())
