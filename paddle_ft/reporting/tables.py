@@ -22,7 +22,7 @@ def summary(run: Path, samples: int = 3) -> str:
     results = RunDir(run).results()
     lines = [""]
     if results.get("sample"):
-        lines += ["sample run: text generated for trying, small model from scratch; the figures say that all works, no more", ""]
+        lines += ["sample run: generated text, small model from scratch; the figures only show that everything works", ""]
     for split, metrics in results.get("metrics", {}).items():
         lines += split_table(split, metrics, results)
         last = run / f"predictions-{split}.jsonl"
