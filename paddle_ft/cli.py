@@ -1,7 +1,7 @@
-"""The command line: verbs, flags, and what the user sees when something goes wrong.
+"""The command line: find the command, parse its flags, and turn errors into messages and exit codes.
 
-Exit codes: 0 done, 2 the user's mistake or an environment that does not allow it (one message, no traceback), 1 a defect of
-ours (a traceback), 130/143 stopped by Ctrl-C/SIGTERM after saving. Nothing heavy is imported before a verb needs it.
+Exit codes: 0 success; 1 a defect of ours, with a traceback; 2 a user's mistake, or an environment that does not allow what was
+asked, with one message; 130 and 143 stopped by Ctrl-C or SIGTERM after saving. Nothing heavy is imported before a command needs it.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ import sys
 from paddle_ft import __version__
 from paddle_ft.commands import command_names, find_command
 from paddle_ft.system.errors import FTError, UserError
+from paddle_ft.system.plugins import import_user_modules
 from paddle_ft.system.runtime import prepare_cpu
 
-# what a disk or a file system refuses: the user's to mend, wherever it happens
-REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG, errno.ENOENT, errno.EISDIR}
+# OSErrors of disks and file systems, which are the user's to mend wherever they happen
+FILE_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG, errno.ENOENT, errno.EISDIR}
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with one clear line for an error of use, and no shortened flags."""
+    """argparse without abbreviated flags, and with one line for a wrong use."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, allow_abbrev=False, **kwargs)
@@ -31,6 +32,15 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(argv: list[str], program: str = "python -m paddle_ft") -> int:
+    """Run a command.
+
+    Args:
+        argv: its name and its flags.
+        program: what usage messages call the program.
+
+    Returns:
+        The exit code.
+    """
     prepare_cpu()
     try:
         return _run(argv, program)
@@ -49,11 +59,11 @@ def main(argv: list[str], program: str = "python -m paddle_ft") -> int:
     except KeyboardInterrupt:
         print("\nstopped; nothing was under way that could be lost", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output has gone
+    except BrokenPipeError:  # whoever reads our output has closed it, as `| head` does
         sys.stderr.close()
         return 0
     except OSError as error:
-        if error.errno not in REFUSALS or error.filename is None:
+        if error.errno not in FILE_ERRORS or error.filename is None:
             raise
         print(f"error: {error.filename}: {error.strerror}.", file=sys.stderr)
         return 2
@@ -73,12 +83,31 @@ def _run(argv: list[str], program: str) -> int:
         hint = f" Did you mean {near[0]}?" if near else ""
         raise UserError(f"{name}: there is no such command.{hint} Commands: {', '.join(known)}.")
     command = find_command(name)
-    parser = Parser(prog=program if program.endswith(".py") else f"{program} {name}", description=command.HELP)
-    command.arguments(parser)
+    program = program if program.endswith(".py") else f"{program} {name}"
+    import_user_modules(_imports(rest, program))  # first of all: a command may offer what they define
+    parser = Parser(prog=program, description=command.HELP)
+    command.add_arguments(parser)
+    _add_import_flag(parser)
     return command.run(parser.parse_intermixed_args(rest))
 
 
+def _imports(arguments: list[str], program: str) -> list[str]:
+    """Return the modules named with --import."""
+    parser = Parser(prog=program, add_help=False)
+    _add_import_flag(parser)
+    return parser.parse_known_args(arguments)[0].imports
+
+
+def _add_import_flag(parser: argparse.ArgumentParser) -> None:
+    """Add --import, which every command has."""
+    parser.add_argument(
+        "--import", dest="imports", action="append", default=[], metavar="MODULE",
+        help="import a module of your own with tasks, sources, metrics or architectures; may be given several times",
+    )  # fmt: skip
+
+
 def _overview() -> str:
+    """Return the help of `python -m paddle_ft`."""
     commands = "\n".join(f"  {name:<10} {find_command(name).HELP}" for name in command_names())
     return (
         f"usage: python -m paddle_ft COMMAND ...\n\ncommands:\n{commands}\n\n"

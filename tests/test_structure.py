@@ -14,10 +14,7 @@ LAYERS = ("system", "config", "data", "metrics", "tokenization", "models", "gene
 
 KNOWN_UPWARD: set[tuple[str, str]] = set()
 
-KNOWN_IN_CIRCLES = {
-    ("paddle_ft/generation/adapters.py", "paddle_ft.generation.bart"),
-    ("paddle_ft/generation/adapters.py", "paddle_ft.generation.gpt"),
-}
+KNOWN_IN_CIRCLES: set[tuple[str, str]] = set()
 
 PADDLENLP_ROOMS = ("paddle_ft/models/", "paddle_ft/tokenization/")
 PADDLENLP_FILES = {

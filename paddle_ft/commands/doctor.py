@@ -1,14 +1,14 @@
-"""Checks this machine and installation."""
+"""python -m paddle_ft doctor"""
 
 from __future__ import annotations
 
 import argparse
 
-HELP = "checks this machine and installation"
+HELP = "check this machine and installation"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="the same as JSON")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def run(options: argparse.Namespace) -> int:

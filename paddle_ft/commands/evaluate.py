@@ -1,17 +1,17 @@
-"""Scores a run's best model on a split or on new data."""
+"""python -m paddle_ft evaluate RUN"""
 
 from __future__ import annotations
 
 import argparse
 import json
 
-HELP = "scores a run's best model on a split or on new data"
+HELP = "score a run's best model on a split or on new data"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="a run's directory, e.g. runs/bart_lcsts")
-    parser.add_argument("--split", choices=["train", "validation", "test"], help="default: test, or validation without a test")
-    parser.add_argument("--output", metavar="FILE", help="write the predictions there, one JSON object a line")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="directory of a run, e.g. runs/bart_lcsts")
+    parser.add_argument("--split", choices=["train", "validation", "test"], help="split to score (default: test, else validation)")
+    parser.add_argument("--output", metavar="FILE", help="file for the predictions, one JSON object a line")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="e.g. data.test=new.tsv generation.num_beams=8")
 

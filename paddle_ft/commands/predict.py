@@ -1,16 +1,16 @@
-"""Applies a run's best model to new texts."""
+"""python -m paddle_ft predict RUN --input FILE"""
 
 from __future__ import annotations
 
 import argparse
 
-OUTPUT = ".txt, .jsonl, .csv or .tsv, in the input's order; - (default): standard output"
-HELP = "applies a run's best model to new texts"
+HELP = "apply a run's best model to new texts"
 INPUT = "one text a line, or .jsonl, .csv, .tsv, .json, .parquet with the run's columns, each also .gz; - for standard input"
+OUTPUT = ".txt, .jsonl, .csv or .tsv, in the input's order; - (default): standard output"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="a run's directory, e.g. runs/bart_lcsts")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="directory of a run, e.g. runs/bart_lcsts")
     parser.add_argument("--input", required=True, metavar="FILE", help=INPUT)
     parser.add_argument("--output", default="-", metavar="FILE", help=OUTPUT)
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="e.g. generation.num_beams=8")

@@ -1,4 +1,4 @@
-"""Trains a recipe with several seeds and gives mean and deviation, with --against those of a variant and the difference."""
+"""python -m paddle_ft repeat --config NAME"""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ import sys
 
 from paddle_ft.system.errors import UserError
 
-HELP = "trains a recipe with several seeds: mean and deviation"
+HELP = "train a recipe with several seeds: mean and deviation"
+EPILOG = """\
+Each seed's run goes to runs/NAME_seeds/seed-N (or to seed-N in the output_dir given here), the table to repeat.md and
+repeat.json beside them. The same command again goes on where it was stopped: finished seeds are not run again.
+
+examples:
+  python -m paddle_ft repeat --config distilbert_sst2
+  python -m paddle_ft repeat --config distilbert_imdb_cls --against model.pretrained=runs/distilbert_imdb_mlm/best"""
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = (
-        "Each seed's run goes to runs/NAME_seeds/seed-N (or to seed-N in the output_dir given here), the table to repeat.md and\n"
-        "repeat.json beside them. The same command again goes on where it was stopped: finished seeds are not run again.\n\n"
-        "examples:\n  python -m paddle_ft repeat --config distilbert_sst2\n"
-        "  python -m paddle_ft repeat --config distilbert_imdb_cls --against model.pretrained=runs/distilbert_imdb_mlm/best"
-    )
-    parser.add_argument("--config", metavar="NAME", required=True, help="a recipe in configs/, or the path of a YAML file")
-    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="sets any key, in all runs")
-    parser.add_argument("--seeds", type=int, default=8, metavar="N", help="how many seeds, from the recipe's own on (default 8)")
-    parser.add_argument("--sample", action="store_true", help="the recipe's sample: generated text, small model, minutes")
+    parser.epilog = EPILOG
+    parser.add_argument("--config", metavar="NAME", required=True, help="recipe in configs/, or the path of a YAML file")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="set any key, in all runs")
+    parser.add_argument("--seeds", type=int, default=8, metavar="N", help="number of seeds, from the recipe's own on (default: 8)")
+    parser.add_argument("--sample", action="store_true", help="train the recipe's sample: generated text, small model, minutes")
     parser.add_argument(
         "--against", action="append", default=[], metavar="section.key=value",
-        help="train a variant with this setting too, same data and seeds, and print the difference; may be given several times",
+        help="setting of a variant, which is trained on the same data and seeds and compared; may be given several times",
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Writes a run's plots and report anew."""
+"""python -m paddle_ft report RUN"""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import argparse
 
 from paddle_ft.runs.directory import RunDirectory
 
-HELP = "writes a run's plots and report anew"
+HELP = "write a run's plots and report anew"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="a run's directory, e.g. runs/bart_lcsts")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="directory of a run, e.g. runs/bart_lcsts")
 
 
 def run(options: argparse.Namespace) -> int:

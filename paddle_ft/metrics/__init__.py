@@ -1,1 +1,1 @@
-"""Scores and the intervals around them: ROUGE, BLEU, the lead baseline, classification, perplexity. No paddle here."""
+"""Scores, their confidence intervals and simple baselines, from texts and arrays. No module here imports paddle."""

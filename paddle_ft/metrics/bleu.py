@@ -1,4 +1,4 @@
-"""BLEU-4 over a corpus, by nltk, on the same tokens as ROUGE."""
+"""Compute BLEU-4 over a corpus with nltk, on the same tokens as ROUGE."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .text import CharacterWordTokenizer, check_pairs
+from paddle_ft.metrics.text import CharacterWordTokenizer, check_pairs
 
 EPSILON = 0.1
 SMOOTHING = "nltk method1: a precision without any match counts 0.1 matches"
 
 
 def bleu4(predictions: Sequence[str], references: Sequence[str]) -> float:
-    """Corpus BLEU-4 (0-100): uniform weights, brevity penalty, one reference each, smoothed as `SMOOTHING` says.
+    """Return corpus BLEU-4 (0-100): uniform weights, brevity penalty, one reference each, smoothed as `SMOOTHING` says.
 
-    Where every n-gram order has a match, which a corpus of any size has, this is plain BLEU. nltk counts one missed
-    n-gram for every prediction of fewer than n tokens.
+    Where each n-gram order has a match, as in any corpus of some size, this is plain BLEU. nltk counts one missed n-gram for
+    every prediction of fewer than n tokens.
 
-    Raises ValueError where the lists are empty or of different length.
+    Raises:
+        ValueError: the lists are empty or differ in length.
 
     Source: Papineni et al. (2002), BLEU: a Method for Automatic Evaluation of Machine Translation.
     """
@@ -38,7 +39,14 @@ def bleu4(predictions: Sequence[str], references: Sequence[str]) -> float:
 def bleu4_interval(
     predictions: Sequence[str], references: Sequence[str], *, seed: int = 0, n: int = 1000, level: float = 0.95
 ) -> list[float]:
-    """[low, high] of bleu4 by bootstrap over the pairs: matches and lengths are counted once a pair and summed over resamples.
+    """Return the bootstrap interval [low, high] of bleu4 over the pairs.
+
+    Matches and lengths are counted once for each pair, and summed for each resample.
+
+    Args:
+        seed: of the resampling.
+        n: number of resamples.
+        level: share of the resampled scores inside the interval.
 
     Source: Koehn (2004), Statistical Significance Tests for Machine Translation Evaluation.
     """
@@ -53,19 +61,19 @@ def bleu4_interval(
 
 
 def _counts(prediction: list[str], reference: list[str]) -> list[int]:
-    """Matches of 1- to 4-grams, n-grams of the prediction (at least 1, as nltk counts), and both lengths: 10 numbers."""
+    """Return 10 counts: matches of 1- to 4-grams, 1- to 4-grams of the prediction (at least 1, as in nltk), both lengths."""
     matches, totals = [], []
     for size in range(1, 5):
-        found = Counter(zip(*(prediction[i:] for i in range(size)), strict=False))
-        wanted = Counter(zip(*(reference[i:] for i in range(size)), strict=False))
-        matches.append(sum((found & wanted).values()))
-        totals.append(max(1, found.total()))
+        predicted = Counter(zip(*(prediction[i:] for i in range(size)), strict=False))
+        expected = Counter(zip(*(reference[i:] for i in range(size)), strict=False))
+        matches.append(sum((predicted & expected).values()))
+        totals.append(max(1, predicted.total()))
     return [*matches, *totals, len(prediction), len(reference)]
 
 
 def _scores(sums: np.ndarray) -> np.ndarray:
-    """BLEU-4 (0-100) of summed counts: [n, 10] -> [n]."""
-    matches, totals, length, wanted = sums[:, :4].astype(float), sums[:, 4:8], sums[:, 8], sums[:, 9]
+    """Return BLEU-4 (0-100) from summed counts: [n, 10] -> [n]."""
+    matches, totals, length, reference_length = sums[:, :4].astype(float), sums[:, 4:8], sums[:, 8], sums[:, 9]
     logs = np.log(np.where(matches == 0, EPSILON, matches) / totals).mean(axis=1)
-    brevity = np.where(length > wanted, 0.0, 1 - wanted / np.maximum(length, 1))
+    brevity = np.where(length > reference_length, 0.0, 1 - reference_length / np.maximum(length, 1))
     return np.where((matches[:, 0] == 0) | (length == 0), 0.0, 100 * np.exp(logs + brevity))

@@ -1,4 +1,4 @@
-"""Percentile bootstrap: how far a mean over examples could move with another draw of as many examples."""
+"""Percentile bootstrap: how far a mean over examples could move with another sample of as many examples."""
 
 from __future__ import annotations
 
@@ -6,18 +6,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_CELLS = 2_000_000  # indices drawn at a time: 16 MB
+_CELLS = 2_000_000  # indices drawn at a time, 16 MB of them
 
 
 def confidence_intervals(values: np.ndarray, *, seed: int = 0, n: int = 1000, level: float = 0.95) -> np.ndarray:
-    """Intervals of the column means, all columns resampled together.
+    """Return an interval for the mean of each column; all columns are resampled together.
 
     Args:
         values: [examples, metrics], one score per example and metric.
+        seed: of the resampling.
         n: number of resamples.
-        level: share of the resampled means that the interval holds (0.95: from the 2.5th to the 97.5th percentile).
+        level: share of the resampled means inside the interval (0.95: from the 2.5th to the 97.5th percentile).
 
-    Returns: [metrics, 2], lower and upper end. Raises ValueError where there are no examples or no resamples.
+    Returns:
+        [metrics, 2], lower and upper end.
+
+    Raises:
+        ValueError: there are no examples or no resamples.
 
     Source: Efron & Tibshirani (1993), An Introduction to the Bootstrap, section 13.3 (percentile interval).
     """
@@ -38,6 +43,6 @@ def confidence_intervals(values: np.ndarray, *, seed: int = 0, n: int = 1000, le
 
 
 def confidence_interval(values: Sequence[float], seed: int = 0, n: int = 1000, level: float = 0.95) -> tuple[float, float]:
-    """The interval of one mean: `values` is [examples]. See `confidence_intervals`."""
+    """Return the interval of one mean as confidence_intervals does; `values` is [examples]."""
     low, high = confidence_intervals(np.asarray(values, dtype=np.float64)[:, None], seed=seed, n=n, level=level)[0]
     return float(low), float(high)

@@ -1,4 +1,4 @@
-"""Scores of a classifier from its probabilities. All in percent (0-100; Matthews -100 to 100)."""
+"""Score a classifier from its probabilities. All scores are in percent (0-100; Matthews -100 to 100)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ ECE_BINS = 15
 
 
 def classification_scores(labels: Sequence[int], probabilities: np.ndarray, *, bootstrap: int = 1000, seed: int = 0) -> dict:
-    """Accuracy, F1, Matthews correlation and calibration of the likeliest class.
+    """Return accuracy, F1, Matthews correlation and calibration error of the likeliest class.
 
     Args:
         labels: [examples], the true classes from 0.
         probabilities: [examples, classes], rows sum to 1.
-        bootstrap: resamples of the 95 % intervals over examples; 0 leaves the intervals out.
+        bootstrap: resamples for the 95 % intervals over examples; 0: no intervals.
+        seed: of the resampling.
 
-    Returns: {"accuracy", "f1_macro", "matthews", each with "_ci", "ece", "confusion_matrix": rows true, columns
-        predicted}; with two classes also "f1", of class 1.
+    Returns:
+        "accuracy", "f1_macro" and "matthews", each with its "_ci", "ece", and "confusion_matrix" (rows: true, columns:
+        predicted). With two classes also "f1", of class 1.
 
-    Raises ValueError where shapes do not fit, a label is no class, or rows are no probabilities.
+    Raises:
+        ValueError: shapes do not fit, a label is no class, or rows are no probabilities.
     """
     labels, probabilities = _checked(labels, probabilities)
     examples, classes = probabilities.shape
@@ -37,15 +40,23 @@ def classification_scores(labels: Sequence[int], probabilities: np.ndarray, *, b
 
 
 def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
-    """Counts [true class, predicted class]."""
+    """Return the counts [true class, predicted class]."""
     return np.bincount(labels * classes + predictions, minlength=classes * classes).reshape(classes, classes)
 
 
 def matrix_scores(matrix: np.ndarray) -> dict[str, np.ndarray]:
-    """Accuracy, F1 and Matthews of confusion matrices [..., true, predicted]; each result is [...], in percent.
+    """Return accuracy, F1 and Matthews correlation of confusion matrices.
 
-    Macro F1 is the mean over the classes that occur, as label or as prediction. Matthews is the multi-class form
-    (Gorodkin 2004); it is 0 where only one class was predicted or only one is true.
+    Macro F1 is the mean over the classes that occur, as label or as prediction. Matthews is 0 where only one class was
+    predicted or only one is true.
+
+    Args:
+        matrix: [..., true, predicted].
+
+    Returns:
+        Each score as [...], in percent.
+
+    Source: Gorodkin (2004), Comparing two K-category assignments by a K-category correlation coefficient (Matthews).
     """
     matrix = matrix.astype(np.float64)
     true, predicted = matrix.sum(axis=-1), matrix.sum(axis=-2)
@@ -64,15 +75,16 @@ def matrix_scores(matrix: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def cross_entropy(labels: Sequence[int], probabilities: np.ndarray) -> float:
-    """Mean of minus the log of the true class's probability, in nats; probabilities below 1e-15 count as that much."""
+    """Return the mean of -log(probability of the true class), in nats. Probabilities below 1e-15 count as 1e-15."""
     true = np.asarray(probabilities)[np.arange(len(labels)), np.asarray(labels)]
     return float(-np.log(np.maximum(true, 1e-15)).mean())
 
 
 def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = ECE_BINS) -> float:
-    """Mean gap between confidence and accuracy, weighted by the bins' sizes, in percent.
+    """Return the mean gap between confidence and accuracy, weighted by the sizes of the bins, in percent.
 
-    Equal bins over (0, 1], each closed at its upper end.
+    The bins are equally wide parts of (0, 1], each closed at its upper end.
+
     Source: Guo et al. (2017), On Calibration of Modern Neural Networks.
     """
     confidence = probabilities.max(axis=1)
@@ -83,10 +95,14 @@ def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bi
 
 
 def majority_probabilities(train_labels: Sequence[int], examples: int, classes: int) -> np.ndarray:
-    """The baseline that knows nothing but how often each class was seen in training.
+    """Return the predictions of a baseline that knows only how often each class occurs in training.
 
-    Returns: [examples, classes], every row the classes' shares among `train_labels`; its argmax is the commonest class
-    (of equals, the first). Score it with `classification_scores`. Raises ValueError where there are no training labels.
+    Returns:
+        [examples, classes]; every row holds the classes' shares among `train_labels`, so its argmax is the most frequent class
+        (of equal ones the first).
+
+    Raises:
+        ValueError: there are no training labels.
     """
     if not len(train_labels):
         raise ValueError("no training labels to take the commonest class from")
@@ -95,6 +111,7 @@ def majority_probabilities(train_labels: Sequence[int], examples: int, classes: 
 
 
 def _checked(labels: Sequence[int], probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return both as arrays. Raise ValueError where they do not fit each other."""
     labels, probabilities = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
     if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1] or not len(labels):
         raise ValueError(f"labels {labels.shape} and probabilities {probabilities.shape} do not fit: [n] and [n, classes]")

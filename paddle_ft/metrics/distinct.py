@@ -1,16 +1,19 @@
-"""How varied generated texts are."""
+"""Measure how varied generated texts are."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .text import CharacterWordTokenizer
+from paddle_ft.metrics.text import CharacterWordTokenizer
 
 
 def distinct(texts: Sequence[str], order: int) -> float:
-    """Different n-grams of all texts together, in per cent of their number; 0 where there are none.
+    """Return the number of different n-grams of all texts together, in percent of all their n-grams; 0 without any.
 
-    Comparable between sets of texts of like size alone: with more texts it falls.
+    It falls with more text, so compare it only between sets of about the same size.
+
+    Args:
+        order: n.
 
     Source: Li et al. (2016), A Diversity-Promoting Objective Function for Neural Conversation Models (distinct-1, -2).
     """

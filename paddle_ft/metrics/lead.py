@@ -1,16 +1,20 @@
-"""The lead baseline: the beginning of the source, as long as a target usually is. News is hard to beat with less."""
+"""The lead baseline of summarization: the beginning of the source, as long as targets are on average.
+
+It is a strong baseline for news, which begins with what matters most.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .text import resolve_language
+from paddle_ft.metrics.text import resolve_language
 
 
 def mean_length(texts: Sequence[str], language: str = "auto") -> int:
-    """Mean length of the texts, at least 1: in characters for "zh", in words between spaces for "en".
+    """Return the mean length of texts, at least 1: in characters for "zh", in words between spaces for "en".
 
-    Raises ValueError where there are no texts.
+    Raises:
+        ValueError: there are no texts.
     """
     if not texts:
         raise ValueError("no targets to take the length of the lead baseline from")
@@ -22,9 +26,13 @@ def mean_length(texts: Sequence[str], language: str = "auto") -> int:
 
 
 def lead(sources: Sequence[str], length: int, language: str = "auto") -> list[str]:
-    """The first `length` characters ("zh") or words ("en") of each source; all of a shorter one.
+    """Return the first `length` characters ("zh") or words ("en") of each source, or all of a shorter one.
 
-    Pass the language that `mean_length` counted in. Raises ValueError where length is below 1.
+    Args:
+        length: as mean_length counts it, in the same language.
+
+    Raises:
+        ValueError: length is below 1.
     """
     if length < 1:
         raise ValueError(f"length of the lead baseline is {length}: at least 1 expected")

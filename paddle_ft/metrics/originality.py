@@ -1,7 +1,7 @@
-"""How much of a generated line is taken from the training lines: highest BLEU, exact copies, longest copied n-gram.
+"""Measure how much of a generated line is copied from the training lines: highest BLEU, exact copies, longest copied n-gram.
 
-An index from n-grams to their places in the training lines is built once. A generated line then meets only the lines that
-share an n-gram with it, and of those only the ones whose BLEU can still be the highest.
+An index from n-grams to their places in the training lines is built once. A generated line is compared only with lines that share
+an n-gram with it, and of those only with the ones whose BLEU can still be the highest.
 """
 
 from __future__ import annotations
@@ -13,18 +13,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from paddle_ft.metrics.text import CharacterWordTokenizer
 from paddle_ft.system.progress import Progress
 
-from .text import CharacterWordTokenizer
-
 MAX_ORDER = 4
-EPSILON = 0.1  # matches that a precision without any counts, as nltk's method1
+EPSILON = 0.1  # what a precision without matches counts instead, as in nltk's method1
 
 
 @dataclass(frozen=True)
 class Origin:
-    """`bleu`: the highest against any training line (0-100). `line`: the number of that line, None where no word is
-    shared. `copied`: words of the longest n-gram that stands in a training line. `exact`: all of it is a training line."""
+    """Where a generated line comes from.
+
+    Attributes:
+        bleu: highest sentence BLEU against a training line (0-100).
+        line: index of that training line, None where no word is shared.
+        copied: number of words of the longest n-gram that is in a training line.
+        exact: whether the whole line is a training line.
+    """
 
     bleu: float
     line: int | None
@@ -33,11 +38,19 @@ class Origin:
 
 
 class OriginalityIndex:
-    """The n-grams of training lines, words as BLEU and ROUGE count them (without case and punctuation).
+    """The n-grams of training lines. Words are those of BLEU and ROUGE, without case and punctuation.
 
-    In arrays: `tokens` [t] are the words of all lines as numbers, `line_of` [t] says whose they are. For each order n,
-    `grams[n]` [u] are the different n-grams, each coded as (number of its first n-1 words) * vocabulary + last word, and
-    `places[n]` [p] where they begin, those of gram g between `bounds[n][g]` and `bounds[n][g + 1]`.
+    Attributes:
+        lines: the training lines.
+        lengths: [lines], words of each.
+        vocabulary: word -> number.
+        tokens: [t], the words of all lines as numbers.
+        line_of: [t], the line that a word belongs to.
+        exact: words of a line -> its index.
+        grams: order n -> [u], the different n-grams, sorted. Each is coded as (number of its first n-1 words) * vocabulary size
+            + last word.
+        places: order n -> [p], the places in `tokens` where n-grams begin, gram by gram.
+        bounds: order n -> [u + 1]; those of gram g are places[n][bounds[n][g] : bounds[n][g + 1]].
     """
 
     def __init__(self, lines: Sequence[str]):
@@ -55,7 +68,7 @@ class OriginalityIndex:
             self.exact.setdefault(tuple(line), number)
         self.grams, self.places, self.bounds = {}, {}, {}
         begins = np.arange(len(self.tokens))
-        number_at = np.zeros(len(self.tokens), dtype=np.int64)  # of the gram of the order before that begins there
+        number_at = np.zeros(len(self.tokens), dtype=np.int64)  # number of the (n-1)-gram that begins at a place
         for order in range(1, MAX_ORDER + 1):
             if order > 1:
                 within = begins + order - 1 < len(self.tokens)
@@ -73,22 +86,22 @@ class OriginalityIndex:
 
     # -------------------------------------------------------------------------------- looking up
     def origin(self, text: str) -> Origin:
-        """Where a text comes from. A text without words is original: BLEU 0, nothing copied."""
+        """Return where a text comes from. A text without words is original: BLEU 0, nothing copied."""
         words = self._tokenize(text)
         if not words:
             return Origin(0.0, None, 0, False)
-        found = self._found(words)
+        places = self._find(words)
         number = self.exact.get(tuple(words))
         if number is not None:
             return Origin(100.0, number, len(words), True)
-        bleu, line = self._highest_bleu(words, found)
-        return Origin(round(100 * bleu, 4), line, self._longest(words, found), False)
+        bleu, line = self._highest_bleu(words, places)
+        return Origin(round(100 * bleu, 4), line, self._longest(words, places), False)
 
-    def _found(self, words: list[str]) -> dict[int, list[np.ndarray | None]]:
-        """order -> for each place of the text where an n-gram begins: the places of the index where it stands, or None."""
+    def _find(self, words: list[str]) -> dict[int, list[np.ndarray | None]]:
+        """Return order -> for each n-gram of the text: its places in the index, or None."""
         numbers = [self.vocabulary.get(word) for word in words]
         current: list[int | None] = [0] * len(words)
-        found = {}
+        by_order: dict[int, list[np.ndarray | None]] = {}
         for order in range(1, min(MAX_ORDER, len(words)) + 1):
             following, places = [], []
             for start in range(len(words) - order + 1):
@@ -96,11 +109,11 @@ class OriginalityIndex:
                 following.append(gram)
                 bounds = self.bounds[order]
                 places.append(None if gram is None else self.places[order][bounds[gram] : bounds[gram + 1]])
-            current, found[order] = following, places
-        return found
+            current, by_order[order] = following, places
+        return by_order
 
     def _gram(self, order: int, before: int | None, token: int | None) -> int | None:
-        """The number of the gram that goes on from gram `before` of one order less; None where there is none."""
+        """Return the number of the n-gram that is the (n-1)-gram `before` and the word `token`; None where there is none."""
         if before is None or token is None:
             return None
         code = before * len(self.vocabulary) + token
@@ -109,13 +122,15 @@ class OriginalityIndex:
         return place if place < len(grams) and grams[place] == code else None
 
     # -------------------------------------------------------------------------------- BLEU
-    def _highest_bleu(self, words: list[str], found: dict) -> tuple[float, int | None]:
-        """The highest sentence BLEU and its line. Lines that share only single words are looked at last, and only if one of
-        them could still win."""
+    def _highest_bleu(self, words: list[str], places: dict) -> tuple[float, int | None]:
+        """Return the highest sentence BLEU (0-1) and its line.
+
+        Lines that share only single words are compared last, and only if one of them could still be the highest.
+        """
         best, best_line = 0.0, None
-        orders = max(found)
+        orders = max(places)
         for lowest in (2, 1) if orders > 1 else (1,):
-            matches = {order: self._matches(words, found[order], order) for order in range(lowest, orders + 1)}
+            matches = {order: self._matches(words, places[order], order) for order in range(lowest, orders + 1)}
             lines = np.unique(np.concatenate([lines for lines, _ in matches.values()]))
             if not len(lines):
                 continue
@@ -143,12 +158,14 @@ class OriginalityIndex:
         return best, best_line
 
     def _matches(self, words: list[str], places: list[np.ndarray | None], order: int) -> tuple[np.ndarray, np.ndarray]:
-        """(lines, clipped matches): the lines that share an n-gram, each once, and how many of the text's n-grams they
-        match, a line's n-gram counting at most as often as it stands there."""
+        """Return the lines that share an n-gram with the text, each once, and their clipped numbers of matches.
+
+        Clipped: an n-gram counts at most as often as it is in the line.
+        """
         wanted = Counter(tuple(words[i : i + order]) for i in range(len(words) - order + 1))
         lines, counts = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
         for start, where in enumerate(places):
-            often = wanted.pop(tuple(words[start : start + order]), 0)  # each different n-gram once
+            often = wanted.pop(tuple(words[start : start + order]), 0)  # so that each different n-gram counts once
             if where is not None and often:
                 line, count = np.unique(self.line_of[where], return_counts=True)
                 lines.append(line)
@@ -157,28 +174,29 @@ class OriginalityIndex:
         return every, np.bincount(inverse, weights=np.concatenate(counts), minlength=len(every))
 
     def _shared_words(self, words: list[str], line: int) -> int:
+        """Return the clipped number of single words that the text shares with a line."""
         shared = Counter(words) & Counter(self._tokenize(self.lines[line]))
         return sum(shared.values())
 
     def _penalty(self, lines: np.ndarray, length: int) -> np.ndarray:
-        """Brevity penalty against each of the lines."""
+        """Return the brevity penalty of a text of `length` words against each of the lines."""
         return np.exp(np.minimum(0.0, 1 - self.lengths[lines] / length))
 
     @staticmethod
     def _bound_without_pairs(length: int, orders: int) -> float:
-        """What a line can reach at most that shares single words with a text of `length` words, but no two in a row."""
+        """Return the highest BLEU of a line that shares single words with a text of `length` words, but no two in a row."""
         missed = sum(math.log(EPSILON / (length - order + 1)) for order in range(2, orders + 1))
         return math.exp(missed / orders)
 
     # -------------------------------------------------------------------------------- longest copy
-    def _longest(self, words: list[str], found: dict) -> int:
-        """Words of the longest n-gram, of any length, that stands in a training line."""
-        known = [order for order, places in found.items() if any(where is not None for where in places)]
+    def _longest(self, words: list[str], places: dict) -> int:
+        """Return the number of words of the longest n-gram, of any length, that is in a training line."""
+        known = [order for order, of_grams in places.items() if any(where is not None for where in of_grams)]
         if not known or known[-1] < MAX_ORDER:
             return known[-1] if known else 0
         numbers = [self.vocabulary.get(word, -1) for word in words]
         longest = MAX_ORDER
-        for start, where in enumerate(found[MAX_ORDER]):
+        for start, where in enumerate(places[MAX_ORDER]):
             length = MAX_ORDER
             while where is not None and len(where):
                 longest = max(longest, length)
@@ -192,13 +210,16 @@ class OriginalityIndex:
 
 
 def originality(texts: Sequence[str], index: OriginalityIndex) -> tuple[dict[str, float], list[Origin]]:
-    """Figures over generated lines, and each line's own.
+    """Return figures over generated lines, and the origin of each line.
 
-    Returns: {"max_bleu": mean of the highest sentence BLEU-4 against the training lines (0-100; shorter lines up to their
-        own length; precisions without a match as in nltk's method1), "exact_copies": per cent of lines, "longest_copy":
-        mean words of the longest n-gram taken from a training line, "longest_copy_max": of all lines}.
+    Returns:
+        The figures and the origins. The figures are "max_bleu", the mean of the highest sentence BLEU-4 against the training
+        lines (0-100; lines of fewer words use n-grams up to their own length; precisions without a match as in nltk's method1),
+        "exact_copies", in percent of the lines, "longest_copy", the mean number of words of the longest n-gram copied from a
+        training line, and "longest_copy_max", the most of all lines.
 
-    Raises ValueError where there are no texts.
+    Raises:
+        ValueError: there are no texts.
     """
     if not len(texts):
         raise ValueError("no lines to look for in the training lines")

@@ -1,4 +1,4 @@
-"""Perplexity of a language model, weighted by tokens."""
+"""Perplexity of a language model, over tokens."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ import numpy as np
 
 
 def perplexity(total_nll: float, tokens: int) -> float:
-    """exp(total negative log-likelihood / number of predicted tokens).
+    """Return exp(total negative log-likelihood / number of predicted tokens).
 
     Args:
-        total_nll: summed over all predicted tokens of the split, in nats (not the mean of batch means).
-        tokens: how many were predicted; padding and unmasked positions do not count.
+        total_nll: sum over all predicted tokens of the split, in nats (not a mean of batch means).
+        tokens: number of predicted tokens, without padding and unmasked positions.
 
-    Returns: at least 1 for a proper model; the largest float where exp would overflow (JSON has no infinity).
-    Raises ValueError where nothing was predicted.
+    Returns:
+        The perplexity; the largest float where exp would overflow, since JSON has no infinity.
+
+    Raises:
+        ValueError: nothing was predicted.
     """
     if tokens < 1:
         raise ValueError(f"perplexity over {tokens} tokens: nothing was predicted")
@@ -27,12 +30,14 @@ def perplexity(total_nll: float, tokens: int) -> float:
 
 
 def perplexity_interval(nll: np.ndarray, tokens: np.ndarray, *, seed: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """How far the perplexity could move with another draw of as many texts: a percentile bootstrap over texts.
+    """Return the percentile bootstrap interval (low, high) of the perplexity over texts.
 
     Args:
-        nll: [texts] negative log-likelihood of each, summed over its predicted tokens, in nats.
-        tokens: [texts] how many tokens that are.
-        n: resamples. level: share of the resampled perplexities that the interval holds.
+        nll: [texts], negative log-likelihood of each text, summed over its predicted tokens, in nats.
+        tokens: [texts], number of predicted tokens of each text.
+        seed: of the resampling.
+        n: number of resamples.
+        level: share of the resampled perplexities inside the interval.
 
     Source: Efron & Tibshirani (1993), An Introduction to the Bootstrap, section 13.3, for a ratio of two sums.
     """

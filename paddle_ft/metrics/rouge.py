@@ -1,6 +1,6 @@
-"""ROUGE by the rouge_score library, with a tokenizer that does not throw Chinese away.
+"""Compute ROUGE with the rouge_score library and a tokenizer that keeps Chinese.
 
-rouge_score's own tokenizer keeps [a-z0-9] alone, so two identical Chinese texts score 0 with it.
+rouge_score's own tokenizer keeps only [a-z0-9], so two identical Chinese texts score 0 with it.
 Source: Lin (2004), ROUGE: A Package for Automatic Evaluation of Summaries.
 """
 
@@ -11,8 +11,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from .bootstrap import confidence_intervals
-from .text import TOKENIZER_NAME, CharacterWordTokenizer, check_pairs, resolve_language
+from paddle_ft.metrics.bootstrap import confidence_intervals
+from paddle_ft.metrics.text import TOKENIZER_NAME, CharacterWordTokenizer, check_pairs, resolve_language
 
 TYPES = ("rouge1", "rouge2", "rougeL")
 
@@ -25,16 +25,19 @@ def rouge(
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> dict:
-    """Mean F1 of ROUGE-1, -2 and -L over the pairs, and of ROUGE-Lsum for English.
+    """Return the mean F1 of ROUGE-1, ROUGE-2 and ROUGE-L over the pairs, for English also of ROUGE-Lsum.
 
     Args:
-        language: "zh", "en", or "auto" (from the references). It decides about rougeLsum alone.
-        bootstrap: resamples of the 95 % intervals over examples; 0 leaves the intervals out.
+        language: "zh", "en", or "auto" (from the references). It only decides about ROUGE-Lsum.
+        bootstrap: resamples for the 95 % intervals over examples; 0: no intervals.
+        seed: of the resampling.
 
-    Returns: {"rouge1": 0-100, "rouge1_ci": [low, high], ..., "tokenizer": name of the tokenizer} and, with rougeLsum,
-        "sentences": name of the sentence splitter.
+    Returns:
+        {"rouge1": 0-100, "rouge1_ci": [low, high], ..., "tokenizer": its name}; with ROUGE-Lsum also "sentences", the name of
+        the sentence splitter.
 
-    Raises ValueError where the lists are empty or of different length.
+    Raises:
+        ValueError: the lists are empty or differ in length.
     """
     check_pairs(predictions, references)
     result: dict = {}
@@ -58,7 +61,7 @@ def rouge(
 
 
 def rouge_each(predictions: Sequence[str], references: Sequence[str]) -> list[float]:
-    """ROUGE-L F1 (0-100) of each pair, in order. Raises ValueError as `rouge` does."""
+    """Return the ROUGE-L F1 (0-100) of each pair. Raises ValueError as rouge does."""
     check_pairs(predictions, references)
     return [round(float(score), 4) for score in _scores(predictions, references, ("rougeL",))[:, 0]]
 
@@ -69,7 +72,7 @@ def _scores(
     types: tuple[str, ...],
     split: Callable[[str], list[str]] | None = None,
 ) -> np.ndarray:
-    """F1 of each pair: [examples, types], 0-100. `split` cuts sentences for rougeLsum."""
+    """Return the F1 of each pair, [examples, types], 0-100. `split` cuts a text into sentences, for rougeLsum."""
     from rouge_score import rouge_scorer
 
     tokenizer = CharacterWordTokenizer()
@@ -77,19 +80,19 @@ def _scores(
     by_sentence = rouge_scorer.RougeScorer(["rougeLsum"], tokenizer=tokenizer) if split else None
     table = np.empty((len(references), len(types)))
     for row, (prediction, reference) in enumerate(zip(predictions, references, strict=True)):
-        scored = plain.score(reference, prediction)
+        results = plain.score(reference, prediction)
         if by_sentence:
-            scored |= by_sentence.score("\n".join(split(reference)), "\n".join(split(prediction)))
-        table[row] = [100 * scored[name].fmeasure for name in types]
+            results |= by_sentence.score("\n".join(split(reference)), "\n".join(split(prediction)))
+        table[row] = [100 * results[name].fmeasure for name in types]
     return table
 
 
 @lru_cache(maxsize=1)
 def sentence_splitter() -> tuple[str, Callable[[str], list[str]]]:
-    """What cuts English text into sentences: its name and its function.
+    """Return the name of the splitter of English sentences and its function.
 
-    nltk's trained Punkt where its data is installed, else nltk's untrained Punkt, which needs no download (it knows no
-    abbreviations: "Mr. Smith" is cut in two). A line's end always ends a sentence.
+    It is nltk's trained Punkt where its data is installed, else the untrained one. That needs no download, but knows no
+    abbreviations: it cuts "Mr. Smith" in two. The end of a line always ends a sentence.
     """
     from nltk.tokenize.punkt import PunktSentenceTokenizer, PunktTokenizer
 

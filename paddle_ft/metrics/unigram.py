@@ -1,4 +1,4 @@
-"""The baseline of language models: a token is as likely as it is frequent in the training text, whatever stands around it."""
+"""The unigram baseline of language models: a token is as likely as it is frequent in the training text."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import numpy as np
 
 
 def unigram_nll(tokens: Iterable[np.ndarray], size: int) -> np.ndarray:
-    """[size] negative log-probability (nats) of every token, by its frequency with one added to each count.
+    """Return the negative log-probability of every token by its frequency, with one added to each count.
 
     Args:
         tokens: ids of the training text, in arrays of any length.
-        size: of the vocabulary.
+        size: of the vocabulary (v).
+
+    Returns:
+        [v], in nats.
 
     Source: Jurafsky & Martin, Speech and Language Processing, 3rd ed. draft, section 3.6.1 (Laplace smoothing).
     """

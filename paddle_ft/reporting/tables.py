@@ -9,6 +9,7 @@ from pathlib import Path
 from paddle_ft.reporting.formats import format_interval, format_score
 from paddle_ft.reporting.records import is_number
 from paddle_ft.runs.directory import RunDirectory
+from paddle_ft.runs.fill_mask import TextGuesses
 
 
 def summary(run: Path, samples: int = 3) -> str:
@@ -21,7 +22,7 @@ def summary(run: Path, samples: int = 3) -> str:
     results = RunDirectory(run).results()
     lines = [""]
     if results.get("sample"):
-        lines += ["sample run: text generated for trying, small model from scratch; the figures say that all works, no more", ""]
+        lines += ["sample run: generated text, small model from scratch; the figures only show that everything works", ""]
     for split, metrics in results.get("metrics", {}).items():
         lines += split_table(split, metrics, results)
         last = run / f"predictions-{split}.jsonl"
@@ -69,3 +70,18 @@ def _beside(texts: list[str], notes: list[str]) -> list[str]:
 
 def _cell(name: str, value) -> str:
     return format_score(name, value) if is_number(value) else "-"
+
+
+def guess_table(guesses: TextGuesses, mask_token: str) -> str:
+    """Return the guesses for a text's masks, a row a guess, before and after training side by side."""
+    titles = {"before": "before training", "after": "after training"}
+    lines = [guesses.text]
+    if "before" not in guesses.by_model:
+        lines.append("(trained from scratch: there is no model to compare with)")
+    for number in range(len(guesses.by_model["after"])):
+        lines.append("")
+        lines.append(f"{mask_token} {number + 1:<5}" + "".join(f"{titles[model]:<30}" for model in guesses.by_model).rstrip())
+        for row in zip(*(masks[number] for masks in guesses.by_model.values()), strict=True):
+            cells = "".join(f"{token:<20} {100 * p:5.1f} %  " for token, p in row)
+            lines.append(" " * (len(mask_token) + 6) + cells.rstrip())
+    return "\n".join(lines)

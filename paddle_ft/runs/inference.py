@@ -14,8 +14,6 @@ from paddle_ft.config.load import load_config
 from paddle_ft.data import inputs, load
 from paddle_ft.data.download import download_missing
 from paddle_ft.data.rows import Rows
-from paddle_ft.models.adapt import adapt_model
-from paddle_ft.models.bundle import reload_bundle
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import find_damage
 from paddle_ft.system.errors import UserError
@@ -38,6 +36,9 @@ def open_run(path: str, overrides: list[str] = ()) -> Task:
         raise UserError(f"{directory}: this model is damaged: {problem}. Train again, or use another run.")
     config = load_config(str(run / "config.yaml"), overrides)
     import_frameworks_quietly()
+    from paddle_ft.models.adapt import adapt_model
+    from paddle_ft.models.bundle import reload_bundle
+
     set_device(config.device)
     task = find_task(config.task.name)(config)
     task.set_model(adapt_model(reload_bundle(task.head_type, directory), config))

@@ -73,6 +73,23 @@ class EvalResult:
     texts: list[str]
 
 
+@dataclass(frozen=True)
+class Flag:
+    """A flag of `generate` that runs of one task have. It is None where it is not set.
+
+    Attributes:
+        name: with "_" where the command line has "-".
+        type: of its value.
+        metavar: what --help calls the value.
+        help: its line in --help.
+    """
+
+    name: str
+    type: type
+    metavar: str
+    help: str
+
+
 class TaskOptions(Section):
     """What this task alone can set."""
 
@@ -87,6 +104,7 @@ class Task:
         required_fields, optional_fields: what a row must and may have.
         best_metric: the metric that decides which checkpoint is kept as best/.
         generates_by_chance: whether `generate` draws random numbers even where it does not sample.
+        generation_flags: this task's own flags of `generate`.
         takes_pairs: whether `predict` also takes (text, text_pair) tuples.
     """
 
@@ -99,6 +117,7 @@ class Task:
     optional_fields: ClassVar[tuple[str, ...]] = ()
     best_metric: ClassVar[str]
     generates_by_chance: ClassVar[bool] = False
+    generation_flags: ClassVar[tuple[Flag, ...]] = ()
     takes_pairs: ClassVar[bool] = False
 
     def __init__(self, config: BaseConfig):
@@ -191,15 +210,13 @@ class Task:
         raise NotImplementedError
 
     # -------------------------------------------------------------------------------- python -m paddle_ft generate
-    @classmethod
-    def generate_arguments(cls, group) -> None:
-        """Add this task's own flags of `generate`, each with default None."""
-
-    def generate_texts(self, options, search: dict[str, Any], show: Callable[[str], None] | None) -> Iterator[dict[str, Any]]:
-        """Yield what `generate` writes: one row a text, with the text under "text".
+    def generate_texts(
+        self, flags: dict[str, Any], search: dict[str, Any], show: Callable[[str], None] | None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what `generate` writes: a row a text, with the text under "text".
 
         Args:
-            options: the command line, this task's flags among it.
+            flags: values of generation_flags by name; beside them "run", the run's path, and "seed", None where not set.
             search: how tokens are chosen, as keywords of GenerationOptions (num_beams, do_sample, top_k, seed, ...).
             show: with --stream: takes the text piece by piece as it is generated.
         """

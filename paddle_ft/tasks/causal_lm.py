@@ -6,7 +6,6 @@ Unsupervised Multitask Learners.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Literal
@@ -19,7 +18,7 @@ from paddle_ft.data.blocks import BlockRows, cut_blocks
 from paddle_ft.data.rows import Rows
 from paddle_ft.models.request import ModelRequest
 from paddle_ft.system.errors import UserError
-from paddle_ft.tasks.base import Dataset, TaskOptions
+from paddle_ft.tasks.base import Dataset, Flag, TaskOptions
 from paddle_ft.tasks.shared.language_modeling import LanguageModel
 
 BOS, EOS, PAD = "<BOS>", "<EOS>", "<PAD>"
@@ -61,6 +60,14 @@ class CausalLM(LanguageModel):
     head_type = "causal_lm"
     Options = Options
     optional_fields = ("genres", "title", "author")
+    generation_flags = (
+        Flag("prompt", str, "TEXT", f'beginning of the text (default: "{BOS}"), also after --title etc.'),
+        Flag("stop_token", str, "TOKEN", f'token that ends a text (default: "{EOS}")'),
+        Flag("length", int, "N", f"number of tokens at most (default: {LENGTH} if they fit)"),
+        Flag("genre", str, "NAMES", "genres to prompt with; for runs trained with task.metadata"),
+        Flag("title", str, "TITLE", "title to prompt with; for runs trained with task.metadata"),
+        Flag("author", str, "NAME", "author to prompt with; for runs trained with task.metadata"),
+    )
 
     def __init__(self, config):
         super().__init__(config)
@@ -176,27 +183,18 @@ class CausalLM(LanguageModel):
         return self.fast_tokenizer.decode([int(i) for i in ids], skip_special_tokens=True).strip()
 
     # -------------------------------------------------------------------------------- python -m paddle_ft generate
-    @classmethod
-    def generate_arguments(cls, group: argparse._ActionsContainer) -> None:
-        group.add_argument("--prompt", metavar="TEXT", help=f'how the text begins (default: "{BOS}"), also after --title etc.')
-        group.add_argument("--stop-token", metavar="TOKEN", help=f'the token that ends a text (default: "{EOS}")')
-        group.add_argument("--length", type=int, metavar="N", help=f"tokens at most (default: {LENGTH} if they fit)")
-        group.add_argument("--genre", metavar="NAMES", help="prompts with these genres; for runs trained with task.metadata")
-        group.add_argument("--title", metavar="TITLE", help="prompts with this title; likewise")
-        group.add_argument("--author", metavar="NAME", help="prompts with this author; likewise")
-
-    def prompt(self, options: argparse.Namespace) -> str:
+    def prompt(self, flags: dict[str, Any]) -> str:
         """Return the prompt in the form in which training texts begin: the metadata, then the text of --prompt.
 
         Args:
-            options: the flags of `generate`.
+            flags: values of generation_flags by name, None where not set.
 
         Raises:
             UserError: metadata is empty, or the run was not trained with it.
         """
         trained = self.options.metadata
-        flags = {"genres": options.genre, "title": options.title, "author": options.author}
-        metadata = {name: value for name, value in flags.items() if value is not None}
+        metadata = {"genres": flags["genre"], "title": flags["title"], "author": flags["author"]}
+        metadata = {name: value for name, value in metadata.items() if value is not None}
         for name, value in metadata.items():
             if name not in trained:
                 reason = f"it was trained with {', '.join(trained)}" if trained else "it was trained without metadata"
@@ -204,8 +202,8 @@ class CausalLM(LanguageModel):
             if not value.strip():
                 raise UserError(f"{_flag(name)} is empty: leave it out, or name one.")
         if not metadata:
-            return BOS if options.prompt is None else options.prompt
-        if text := (options.prompt or "").removeprefix(BOS).strip():
+            return BOS if flags["prompt"] is None else flags["prompt"]
+        if text := (flags["prompt"] or "").removeprefix(BOS).strip():
             return self.example({"text": text, **metadata}).removesuffix(EOS)
         names = [name for name in trained if name in metadata]
         headings = "".join(f"{HEADINGS[name]}: {metadata[name]}. " for name in names)
@@ -213,7 +211,7 @@ class CausalLM(LanguageModel):
         return BOS + (f"{headings}Summary:" if is_last else headings.rstrip())
 
     def generate_texts(
-        self, options: argparse.Namespace, search: dict[str, Any], show: Callable[[str], None] | None
+        self, flags: dict[str, Any], search: dict[str, Any], show: Callable[[str], None] | None
     ) -> Iterator[dict[str, Any]]:
         from paddle_ft.generation import GenerationOptions, generate_all, stream
 
@@ -222,13 +220,13 @@ class CausalLM(LanguageModel):
                 "--stream shows one text as it is written, token by token: leave out --num-return and --beams (--top-k, --top-p and"
                 " --temperature go with it), or leave out --stream."
             )
-        prompt, stop_token = self.prompt(options), EOS if options.stop_token is None else options.stop_token
+        prompt, stop_token = self.prompt(flags), EOS if flags["stop_token"] is None else flags["stop_token"]
         stop = self.fast_tokenizer.encode(stop_token).ids
         if len(stop) != 1:
             raise UserError(f"--stop-token {stop_token!r}: this is {len(stop)} tokens for the model; name one, such as {EOS}.")
         ids = self.fast_tokenizer.encode(prompt).ids
         room = self.model.config.max_position_embeddings - len(ids)
-        length = max(1, min(LENGTH, room)) if options.length is None else options.length
+        length = max(1, min(LENGTH, room)) if flags["length"] is None else flags["length"]
         settings = GenerationOptions(max_new_tokens=length, eos_token_id=stop[0], **search)
         if show:
             outputs = [[*ids, *self._show(ids, stream(self.model, ids, settings), show)]]

@@ -166,7 +166,7 @@ class TrainLoop:
             "memory_mb": round(peak_memory_mb(), 1),
         }
         self.run.log({"event": "train", "step": state.step, "epoch": round(self.epoch, 4), **figures})
-        self.trackers.scalars("train", state.step, figures)
+        self.trackers.log_scalars("train", state.step, figures)
         bar.note(loss=f"{figures['loss']:.4g}", samples_per_s=figures["samples_per_second"])
 
     # -------------------------------------------------------------------------------- evaluation
@@ -179,8 +179,8 @@ class TrainLoop:
         with self.signals.deferred():
             event = {"event": "eval", "step": self.state.step, "epoch": round(self.epoch, 4), "split": "validation"}
             self.run.log({**event, **scores.metrics, "seconds": seconds})
-            self.trackers.scalars("validation", self.state.step, scores.metrics)
-            self.trackers.samples("validation", self.state.step, scores.predictions[:8])
+            self.trackers.log_scalars("validation", self.state.step, scores.metrics)
+            self.trackers.log_samples("validation", self.state.step, scores.predictions[:8])
             self.state.evaluated_step = self.state.step
             self._keep_if_best(scores.metrics)
 

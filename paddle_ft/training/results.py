@@ -63,7 +63,7 @@ def final_results(results: dict, loop: TrainLoop, data: dict[str, Dataset]) -> N
         scores = evaluate(task, dataset, f"final: {split}", loop.world)
         results["metrics"][split] = scores.metrics
         run.write_predictions(split, scores.predictions)
-        loop.trackers.scalars(f"final_{split}", state.step, scores.metrics)
+        loop.trackers.log_scalars(f"final_{split}", state.step, scores.metrics)
     results["best"] = state.best
     seconds = max(state.seconds, 1e-9)
     results["train"] = {

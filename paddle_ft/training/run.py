@@ -24,7 +24,8 @@ from paddle_ft.tasks.base import Dataset, Task
 from paddle_ft.tasks.shared.rows import download_files, load_rows
 from paddle_ft.training import preflight, results
 from paddle_ft.training import resume as resuming
-from paddle_ft.training.distributed import check_sharding, init_world, make_gradient_sync
+from paddle_ft.training.distributed.process_group import init_world
+from paddle_ft.training.distributed.strategy import check_sharding, make_gradient_sync
 from paddle_ft.training.loop import TrainLoop
 from paddle_ft.training.signals import SignalHandler
 from paddle_ft.training.step import Stepper

@@ -1,13 +1,34 @@
-"""Experiment trackers. Each may fail, at the start or later: the run goes on without it, and says so once."""
+"""Experiment trackers: Weights & Biases and VisualDL.
+
+A tracker may fail at its start or later. The run then goes on without it, and one warning says so.
+"""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from paddle_ft.config.describe import to_yaml
+from paddle_ft.config.schema import BaseConfig
 from paddle_ft.system.progress import say
+
+
+class Tracker(Protocol):
+    """What the trackers have in common. `id` names the run at the tracker's service, None without one."""
+
+    name: str
+    id: str | None
+
+    def log_scalars(self, prefix: str, step: int, figures: dict[str, float]) -> None:
+        """Log figures of a step as "prefix/name"."""
+
+    def log_samples(self, split: str, step: int, rows: list[dict]) -> None:
+        """Log a few predictions of an evaluation."""
+
+    def close(self) -> None:
+        """Write what is left."""
 
 
 class Wandb:
@@ -15,7 +36,7 @@ class Wandb:
 
     name = "wandb"
 
-    def __init__(self, config, folder: Path, run_id: str | None):
+    def __init__(self, config: BaseConfig, folder: Path, run_id: str | None):
         import wandb
         import yaml
 
@@ -30,14 +51,14 @@ class Wandb:
         )
         self.id = self.run.id
 
-    def scalars(self, prefix: str, step: int, figures: dict[str, float]) -> None:
+    def log_scalars(self, prefix: str, step: int, figures: dict[str, float]) -> None:
         self.run.log({f"{prefix}/{name}": value for name, value in figures.items()}, step=step)
 
-    def samples(self, split: str, step: int, rows: list[dict]) -> None:
+    def log_samples(self, split: str, step: int, rows: list[dict]) -> None:
         import wandb
 
         columns = list(rows[0])
-        table = wandb.Table(columns=columns, data=[[row[c] for c in columns] for row in rows])
+        table = wandb.Table(columns=columns, data=[[row[column] for column in columns] for row in rows])
         self.run.log({f"{split}/predictions": table}, step=step)
 
     def close(self) -> None:
@@ -49,7 +70,7 @@ class VisualDL:
 
     name = "VisualDL"
 
-    def __init__(self, config, folder: Path, run_id: str | None):
+    def __init__(self, config: BaseConfig, folder: Path, run_id: str | None):
         from visualdl import LogWriter
 
         self.id = None
@@ -57,11 +78,11 @@ class VisualDL:
         settings = _numbers(config.train.model_dump())
         self.writer.add_hparams(hparams_dict=settings, metrics_list=["train/loss"])
 
-    def scalars(self, prefix: str, step: int, figures: dict[str, float]) -> None:
+    def log_scalars(self, prefix: str, step: int, figures: dict[str, float]) -> None:
         for name, value in figures.items():
             self.writer.add_scalar(tag=f"{prefix}/{name}", value=value, step=step)
 
-    def samples(self, split: str, step: int, rows: list[dict]) -> None:
+    def log_samples(self, split: str, step: int, rows: list[dict]) -> None:
         text = "\n\n".join("\n".join(f"{name}: {value}" for name, value in row.items()) for row in rows)
         self.writer.add_text(tag=f"{split}/predictions", text_string=text, step=step)
 
@@ -70,17 +91,25 @@ class VisualDL:
 
 
 class Trackers:
-    """All trackers that are switched on, as one. With none it does nothing, so the loop needs no `if`."""
+    """All trackers that are switched on, as one. With none it does nothing, so the loop needs no `if`.
 
-    def __init__(self, config, folder: Path, ids: dict[str, str] | None = None, enabled: bool = True):
-        wanted = []
+    Args:
+        config: its section `tracking` says which are on.
+        folder: the run's directory.
+        ids: run ids of an earlier part of this training by tracker, which are continued.
+        enabled: False on every rank but the first.
+    """
+
+    def __init__(self, config: BaseConfig, folder: Path, ids: dict[str, str] | None = None, enabled: bool = True):
+        classes: list[type] = []
         if enabled and config.tracking.wandb != "off":
-            wanted.append(Wandb)
+            classes.append(Wandb)
         if enabled and config.tracking.visualdl:
-            wanted.append(VisualDL)
-        self.active: list[Any] = []
-        for kind in wanted:
-            self._guard(kind.name, lambda kind=kind: self.active.append(kind(config, folder, (ids or {}).get(kind.name))))
+            classes.append(VisualDL)
+        self.active: list[Tracker] = []
+        for cls in classes:
+            run_id = (ids or {}).get(cls.name)
+            self._guard(cls.name, lambda cls=cls, run_id=run_id: self.active.append(cls(config, folder, run_id)))
 
     def __enter__(self) -> Trackers:
         return self
@@ -88,34 +117,40 @@ class Trackers:
     def __exit__(self, *exc) -> None:
         self.close()
 
-    def _guard(self, name: str, action) -> None:
+    def _guard(self, name: str, action: Callable[[], Any]) -> None:
+        """Run an action of a tracker. If it fails, switch the tracker off and warn."""
         try:
             action()
-        except Exception as error:  # whatever a tracker does, the run is worth more
+        except Exception as error:  # whatever a tracker raises, the run must go on
             failed = [tracker for tracker in self.active if tracker.name == name]
             self.active = [tracker for tracker in self.active if tracker.name != name]
             for tracker in failed:
-                with contextlib.suppress(Exception):  # what it wrote before it failed is kept where possible
+                with contextlib.suppress(Exception):  # keeps what it has logged so far, if it still can
                     tracker.close()
             say(f"warning: {name} failed and is switched off for this run: {type(error).__name__}: {error}")
 
     @property
     def ids(self) -> dict[str, str]:
+        """Run ids by tracker, which a checkpoint keeps so that a resumed training continues them."""
         return {tracker.name: tracker.id for tracker in self.active if tracker.id}
 
-    def scalars(self, prefix: str, step: int, figures: dict) -> None:
+    def log_scalars(self, prefix: str, step: int, figures: dict) -> None:
+        """Log the numbers among the figures of a step."""
         for tracker in list(self.active):
-            self._guard(tracker.name, lambda tracker=tracker: tracker.scalars(prefix, step, _numbers(figures)))
+            self._guard(tracker.name, lambda tracker=tracker: tracker.log_scalars(prefix, step, _numbers(figures)))
 
-    def samples(self, split: str, step: int, rows: list[dict]) -> None:
+    def log_samples(self, split: str, step: int, rows: list[dict]) -> None:
+        """Log a few predictions, if there are any."""
         for tracker in list(self.active):
             if rows:
-                self._guard(tracker.name, lambda tracker=tracker: tracker.samples(split, step, rows))
+                self._guard(tracker.name, lambda tracker=tracker: tracker.log_samples(split, step, rows))
 
     def close(self) -> None:
+        """Close all trackers."""
         for tracker in list(self.active):
             self._guard(tracker.name, tracker.close)
 
 
 def _numbers(values: dict) -> dict[str, float]:
-    return {n: v for n, v in values.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+    """Return the entries whose values are int or float."""
+    return {name: value for name, value in values.items() if isinstance(value, (int, float)) and not isinstance(value, bool)}

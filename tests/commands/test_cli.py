@@ -1,4 +1,4 @@
-"""The command line as a user meets it: real processes, exit codes, one clear message."""
+"""The command line in real processes: exit codes, one clear message, modules of --import."""
 
 import os
 import subprocess
@@ -6,6 +6,10 @@ import sys
 
 import pytest
 
+from paddle_ft import cli
+from paddle_ft.commands import command_names, train
+from paddle_ft.config.load import load_config
+from paddle_ft.training.distributed import worker
 from tests.support.paths import ROOT
 
 
@@ -32,40 +36,42 @@ def run(*arguments: str, cwd=ROOT, environment=None, **kwargs) -> subprocess.Com
     ],
 )
 def test_a_users_mistake_exits_with_2_and_one_message(arguments, message):
-    done = run(*arguments)
-    assert done.returncode == 2, done.stderr
-    assert message in done.stderr
-    assert done.stderr.startswith("error: ")
-    assert "Traceback" not in done.stderr
+    process = run(*arguments)
+    assert process.returncode == 2, process.stderr
+    assert message in process.stderr
+    assert process.stderr.startswith("error: ")
+    assert "Traceback" not in process.stderr
 
 
 @pytest.mark.parametrize("arguments", [["train.py", "--help"], ["-m", "paddle_ft", "--help"], ["-m", "paddle_ft", "predict", "-h"]])
 def test_help(arguments):
-    done = run(*arguments)
-    assert done.returncode == 0
-    assert "usage:" in done.stdout
+    process = run(*arguments)
+    assert process.returncode == 0
+    assert "usage:" in process.stdout
 
 
 def test_help_print_config_and_errors_import_no_framework():
     """What must answer within a second must not load paddle: shown by the modules, not by a clock."""
     program = (
         "import sys; from paddle_ft.cli import main\n"
-        "for argv in (['train', '--help'], ['train', '--config', 'bart_lcsts', '--print-config'], ['train', '--config', 'x']):\n"
+        "from paddle_ft.commands import command_names\n"
+        "helps = [[name, '--help'] for name in command_names()]\n"
+        "for argv in (*helps, ['train', '--config', 'bart_lcsts', '--print-config'], ['train', '--config', 'x']):\n"
         "    try: main(argv)\n"
         "    except SystemExit: pass\n"
         "heavy = [m for m in ('paddle', 'paddlenlp', 'matplotlib', 'wandb', 'datasets') if m in sys.modules]\n"
         "assert heavy == [], heavy"
     )
-    done = run("-c", program)
-    assert done.returncode == 0, done.stderr
+    process = run("-c", program)
+    assert process.returncode == 0, process.stderr
 
 
 def test_a_missing_dependency_is_named_with_the_remedy(tmp_path):
     (tmp_path / "pydantic.py").write_text("raise ModuleNotFoundError(\"No module named 'pydantic'\", name='pydantic')")
-    done = run("train.py", "--config", "bart_lcsts", environment={"PYTHONPATH": str(tmp_path)})
-    assert done.returncode == 2
-    assert "error: the package pydantic is not installed" in done.stderr
-    assert "make setup" in done.stderr
+    process = run("train.py", "--config", "bart_lcsts", environment={"PYTHONPATH": str(tmp_path)})
+    assert process.returncode == 2
+    assert "error: the package pydantic is not installed" in process.stderr
+    assert "make setup" in process.stderr
 
 
 def test_a_folder_that_may_not_be_entered_is_named(tmp_path):
@@ -76,12 +82,60 @@ def test_a_folder_that_may_not_be_entered_is_named(tmp_path):
         "report.run = refuse\n"
         "sys.exit(cli.main(['report', 'x']))"
     )
-    done = run("-c", program)
-    assert done.returncode == 2
-    assert done.stderr == "error: /locked/run: Permission denied.\n"
+    process = run("-c", program)
+    assert process.returncode == 2
+    assert process.stderr == "error: /locked/run: Permission denied.\n"
 
 
 def test_flags_are_not_guessed_from_their_first_letters():
-    done = run("train.py", "--config", "bart_lcsts", "--over")
-    assert done.returncode == 2
-    assert "unrecognized arguments: --over" in done.stderr
+    process = run("train.py", "--config", "bart_lcsts", "--over")
+    assert process.returncode == 2
+    assert "unrecognized arguments: --over" in process.stderr
+
+
+# ---------------------------------------------------------------------------------------------------- --import
+MY_TASK = """
+from paddle_ft.tasks.base import Flag, Task
+
+class Haiku(Task):
+    name = "haiku"
+    generation_flags = (Flag("season", str, "NAME", "season to write about"),)
+
+TASK = Haiku
+"""
+
+
+def test_what_a_users_module_defines_is_offered(tmp_path):
+    (tmp_path / "my_task.py").write_text(MY_TASK)
+    environment = {"PYTHONPATH": str(ROOT)}
+    process = run("-m", "paddle_ft", "generate", "--import", "my_task", "--help", cwd=tmp_path, environment=environment)
+    assert process.returncode == 0, process.stderr
+    assert "for runs of haiku" in process.stdout and "--season NAME" in process.stdout
+    assert "--season" not in run("-m", "paddle_ft", "generate", "--help").stdout
+
+
+@pytest.mark.parametrize("name", command_names())
+def test_every_command_takes_modules(name):
+    process = run("-m", "paddle_ft", name, "--import", "no_such_module")
+    assert process.returncode == 2
+    assert process.stderr.startswith("error: --import no_such_module: the module cannot be imported"), process.stderr
+
+
+def test_a_process_of_a_device_gets_the_same_flags():
+    parser = cli.Parser()
+    train.add_arguments(parser)
+    cli._add_import_flag(parser)
+    given = ["--config", "bart_lcsts", "seed=3", "--sample", "--overwrite", "--import", "one", "--import", "two.three"]
+    options = parser.parse_intermixed_args([*given, "--devices", "cpu:2"])
+    command = train._worker_command(options)
+    assert command[:4] == [sys.executable, "-m", "paddle_ft", "train"]
+    assert vars(parser.parse_intermixed_args(command[4:])) == vars(options) | {"devices": None}
+
+
+def test_the_command_that_goes_on_names_the_modules(tmp_path, monkeypatch):
+    monkeypatch.setenv("PADDLE_FT_DEVICES", "cpu:2")
+    config = load_config("bart_lcsts", [f"output_dir={tmp_path}"])
+    assert "nothing was written" in worker._how_to_go_on(config, ["my_task"])
+    (tmp_path / "config.yaml").write_text("")
+    command = f"python train.py --config {tmp_path / 'config.yaml'} --resume --devices cpu:2 --import my_task"
+    assert worker._how_to_go_on(config, ["my_task"]) == f"go on with:\n  {command}"

@@ -1,4 +1,4 @@
-"""fill-mask: what stands on the terminal, with the model from before the training and the one from after it side by side."""
+"""fill-mask: its table and its JSON, with the guesses from before and after training."""
 
 import json
 
@@ -18,7 +18,7 @@ TEXTS = ["the [MASK] film is [MASK] good", "a [MASK]"]
 
 
 def task_of(config, folder, seed):
-    """A model whose guesses differ from place to place, and from those of another seed."""
+    """Return a task whose model guesses differently at each place, and with each seed."""
     task = find_task("masked_lm")(config)
     give_model(task, folder, None)
     paddle.seed(seed)
@@ -53,7 +53,7 @@ def test_before_and_after_for_each_mask(run, capsys):
     folder, before, after = run
     lines = shown(capsys, folder, *TEXTS, "--top", "3").splitlines()
     guesses = [(before.fill([text], 3, "")[0], after.fill([text], 3, "")[0]) for text in TEXTS]
-    assert len({mask[0][0] for model in guesses[0] for mask in model}) == 4  # else a block in the wrong place could not be told
+    assert len({mask[0][0] for model in guesses[0] for mask in model}) == 4  # so that a block in the wrong place is noticed
     expected = []
     for text, (old, new) in zip(TEXTS, guesses, strict=True):
         expected += [text]

@@ -1,4 +1,4 @@
-"""Flags of `generate` as options of generation, and flags that belong to another task."""
+"""Flags of `generate`: as keywords of GenerationOptions, and refused where they belong to another task."""
 
 import argparse
 
@@ -6,17 +6,19 @@ import pytest
 
 from paddle_ft.commands import generate
 from paddle_ft.generation import GenerationOptions
+from paddle_ft.runs.write_texts import refuse_flags_of_other_tasks, search_options
 from paddle_ft.system.errors import UserError
+from paddle_ft.tasks.base import Flag
 
 
-def options(*flags):
+def parsed(*arguments):
     parser = argparse.ArgumentParser()
-    generate.arguments(parser)
-    return parser.parse_intermixed_args(["runs/x", *flags])
+    generate.add_arguments(parser)
+    return vars(parser.parse_intermixed_args(["runs/x", *arguments]))
 
 
-def search(*flags, seed=7):
-    return generate.search_options(options(*flags), seed)
+def search(*arguments, seed=7):
+    return search_options(parsed(*arguments), seed)
 
 
 @pytest.mark.parametrize(("flags", "expected"), [
@@ -30,7 +32,7 @@ def search(*flags, seed=7):
 ])  # fmt: skip
 def test_flags_become_options(flags, expected):
     assert search(*flags) == expected
-    GenerationOptions(max_new_tokens=5, **expected)  # and generation takes them
+    GenerationOptions(max_new_tokens=5, **expected)  # which accepts them
 
 
 def test_several_greedy_texts_are_refused_by_generation():
@@ -39,7 +41,23 @@ def test_several_greedy_texts_are_refused_by_generation():
 
 
 def test_a_flag_of_another_task_is_named():
-    given = options("--prompt", "x")
-    generate._refuse_other_flags(given, "causal_lm")
+    flags = parsed("--prompt", "x")
+    refuse_flags_of_other_tasks(flags, "causal_lm", "runs/x")
     with pytest.raises(UserError, match="--prompt is for runs of causal_lm; runs/x is one of lyrics"):
-        generate._refuse_other_flags(given, "lyrics")
+        refuse_flags_of_other_tasks(flags, "lyrics", "runs/x")
+
+
+def test_a_flag_of_two_tasks_is_shown_once_for_both():
+    parser = argparse.ArgumentParser()
+    generate.add_arguments(parser)
+    text = " ".join(parser.format_help().split())
+    assert text.count("--genre") == 2  # in the usage and in one group
+    shared = text[text.index("for runs of causal_lm and lyrics:") :]
+    assert "--genre NAMES genres to prompt with" in shared and "or genre or artist" in shared
+
+
+def test_a_tasks_flag_that_generate_has_already_is_refused(monkeypatch):
+    flags = {"haiku": (Flag("seed", int, "N", "seed of the season"),)}
+    monkeypatch.setattr("paddle_ft.runs.write_texts.generation_flags", lambda: flags)
+    with pytest.raises(UserError, match="task haiku: --seed is a flag of generate already"):
+        generate.add_arguments(argparse.ArgumentParser())

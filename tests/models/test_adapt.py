@@ -17,7 +17,7 @@ from paddle_ft.models.cpu_layers import use_cpu_layers
 from paddle_ft.models.recompute import recompute_activations, transformer_layers
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.paddle_compat import replaced_forward
-from tests.models.test_attention import assert_same, inputs, make, output_and_gradients
+from tests.support.model_families import assert_same, inputs, make_model, output_and_gradients
 
 
 def add_lora(model):
@@ -44,7 +44,7 @@ NO_DROPOUT = {
 
 def changed(name, changes, **config):
     """Return a model in training mode with some changes made to it."""
-    model = make(name, **config)
+    model = make_model(name, **config)
     for change in changes:
         CHANGES[change](model)
     model.train()
@@ -83,7 +83,7 @@ def settings(attention="plain", recompute=False, compile=False, rank=None):
 
 
 def bundle(name, **config):
-    return ModelBundle(make(name, **config), SimpleNamespace(pad_token_id=1), None, {})
+    return ModelBundle(make_model(name, **config), SimpleNamespace(pad_token_id=1), None, {})
 
 
 def test_all_that_go_together_at_once():

@@ -15,23 +15,8 @@ from paddle_ft.runs.inference import open_run
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.paddle_compat import replace_forward
 from paddle_ft.training.run import train
-from tests.support.model_families import FAMILIES, IDS, MASK, TARGETS, make_model, output_and_gradients
+from tests.support.model_families import FAMILIES, IDS, MASK, TARGETS, assert_same, inputs, make_model, output_and_gradients
 from tests.support.tiny_runs import overrides
-
-
-def inputs(name):
-    batch = {"input_ids": paddle.to_tensor(IDS), "attention_mask": paddle.to_tensor(MASK)}
-    return {**batch, "decoder_input_ids": paddle.to_tensor(TARGETS)} if name == "bart" else batch
-
-
-def assert_same(outcome, expected):
-    (output, gradients), (plain_output, plain_gradients) = outcome, expected
-    np.testing.assert_allclose(output, plain_output, rtol=1e-5, atol=1e-5 * np.abs(plain_output).max())
-    assert gradients.keys() == plain_gradients.keys()
-    # relative to the largest of all: a key's bias has the gradient 0, and what is left of it is rounding
-    largest = max(np.abs(gradient).max() for gradient in plain_gradients.values())
-    for name, gradient in gradients.items():
-        np.testing.assert_allclose(gradient, plain_gradients[name], rtol=1e-5, atol=1e-5 * largest, err_msg=name)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

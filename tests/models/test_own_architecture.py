@@ -13,8 +13,8 @@ from paddle_ft.runs.inference import open_run
 from paddle_ft.system import plugins
 from tests.support.models import masked_lm_logits
 from tests.support.paths import ROOT
+from tests.support.tiny_classification import ROWS, train
 from tests.support.tiny_models import IDS, MASK, SIZES
-from tests.tasks.classification.test_task import ROWS, train
 
 
 @pytest.fixture(autouse=True)

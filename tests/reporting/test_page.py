@@ -111,6 +111,14 @@ def test_a_low_perplexity_is_a_good_one(run):
     assert best < page.text.index("text 1 ") < worst < page.text.index("text 30")
 
 
+def test_scores_that_should_be_small_are_marked(run):
+    metrics = {"rhyme": 60.0, "max_bleu": 41.5, "exact_copies": 2.0, "longest_copy": 3.5, "longest_copy_max": 9, "distinct1": 30.0}
+    finish(run, {"task": "lyrics", "metrics": {"test": metrics}})
+    _, page = read(run)
+    marked = re.findall(r"([a-z][a-z ]*?) lower is better ([\d.]+)", page.text)
+    assert marked == [("exact copies", "2.00"), ("longest copy", "3.50"), ("longest copy max", "9"), ("max bleu", "41.50")]
+
+
 def test_few_predictions_are_shown_once(run):
     finish(run, predictions=predictions(3))
     _, page = read(run)

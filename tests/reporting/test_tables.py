@@ -1,4 +1,4 @@
-"""The figures at the end of a run, as they stand on the terminal."""
+"""Tables of the terminal: the scores at the end of a run."""
 
 import json
 
@@ -57,7 +57,7 @@ def write_run(folder, results) -> None:
 
 
 def test_summary(run):
-    """Both tables, three predictions of the last split, and where model and report lie."""
+    """Both tables, three predictions of the last split, the paths of model and report."""
     assert summary(run).splitlines() == [
         "",
         "validation  trained                      before   lead",

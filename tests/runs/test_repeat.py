@@ -1,4 +1,4 @@
-"""Repetition with several seeds: what runs, what is not run again, and the tables."""
+"""Trainings with several seeds: which run, which are not run again, and the tables."""
 
 import json
 

@@ -54,3 +54,20 @@ def output_and_gradients(model, batch: dict) -> tuple[np.ndarray, dict[str, np.n
     gradients = {name: p.grad.numpy() for name, p in model.named_parameters() if p.grad is not None}
     model.clear_gradients()
     return output.numpy(), gradients
+
+
+def inputs(name: str) -> dict[str, paddle.Tensor]:
+    """Return a batch of three rows, two of them padded, for a model of a family."""
+    batch = {"input_ids": paddle.to_tensor(IDS), "attention_mask": paddle.to_tensor(MASK)}
+    return {**batch, "decoder_input_ids": paddle.to_tensor(TARGETS)} if name == "bart" else batch
+
+
+def assert_same(outcome, expected) -> None:
+    """Assert that two results of output_and_gradients are equal up to rounding."""
+    (output, gradients), (plain_output, plain_gradients) = outcome, expected
+    np.testing.assert_allclose(output, plain_output, rtol=1e-5, atol=1e-5 * np.abs(plain_output).max())
+    assert gradients.keys() == plain_gradients.keys()
+    # relative to the largest of all: a key's bias has the gradient 0, and what is left of it is rounding
+    largest = max(np.abs(gradient).max() for gradient in plain_gradients.values())
+    for name, gradient in gradients.items():
+        np.testing.assert_allclose(gradient, plain_gradients[name], rtol=1e-5, atol=1e-5 * largest, err_msg=name)

@@ -1,4 +1,4 @@
-"""Progress in a pipe: lines that can be read in a log file, none for what is over in a moment."""
+"""Progress bars and messages: lines in a pipe, a redrawn bar on a terminal."""
 
 import fcntl
 import os
@@ -9,7 +9,7 @@ import subprocess
 import sys
 import termios
 
-# a clock of the test's own, so that minutes pass at once
+# the program has a clock of its own, so that no time passes
 PROGRAM = """
 import sys, time
 now = [1000.0]
@@ -28,11 +28,11 @@ say("done")
 
 def lines(*arguments, **environment) -> list[str]:
     command = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, env={**os.environ, **environment})
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == ""
-    assert "\r" not in done.stderr
-    return done.stderr.splitlines()
+    process = subprocess.run(command, capture_output=True, text=True, timeout=30, env={**os.environ, **environment})
+    assert process.returncode == 0, process.stderr
+    assert process.stdout == ""
+    assert "\r" not in process.stderr
+    return process.stderr.splitlines()
 
 
 def test_a_line_every_ten_seconds_and_one_at_the_end():
@@ -42,11 +42,11 @@ def test_a_line_every_ten_seconds_and_one_at_the_end():
     pattern = r"tokenise: (\d+)/40 rows, +(\d+) %, +(\S+) ?rows/s, (\d\d:\d\d) left, loss=2.5"
     counts = [re.fullmatch(pattern, line) for line in shown]
     assert all(counts), shown
-    done = [int(match[1]) for match in counts]
-    assert done[-1] == 40
-    assert done == sorted(set(done))
-    assert 3 <= len(done) <= 4
-    assert [int(match[2]) for match in counts] == [round(100 * n / 40) for n in done]
+    numbers = [int(match[1]) for match in counts]
+    assert numbers[-1] == 40
+    assert numbers == sorted(set(numbers))
+    assert 3 <= len(numbers) <= 4
+    assert [int(match[2]) for match in counts] == [round(100 * n / 40) for n in numbers]
     assert counts[-1][3] == "1.33"
     assert counts[-1][4] == "00:00"
 

@@ -2,13 +2,13 @@
 
 import functools
 import json
-import types
 
 import pytest
 
 from paddle_ft import cli
 from paddle_ft.config.load import load_config
 from paddle_ft.system.errors import UserError
+from paddle_ft.tasks import find_task
 from tests.support.tiny_causal_lm import BOS, IDS, SIZES, make_task, save_checkpoint
 
 
@@ -19,8 +19,7 @@ def make(tmp_path):
 
 
 def asked(**more):
-    names = ("prompt", "stop_token", "length", "genre", "title", "author")
-    return types.SimpleNamespace(**{**dict.fromkeys(names), **more})
+    return {flag.name: None for flag in find_task("causal_lm").generation_flags} | more
 
 
 @pytest.mark.parametrize(("given", "prompt"), [

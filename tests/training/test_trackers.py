@@ -1,4 +1,4 @@
-"""What the trackers write, read back from their own files: wandb's offline log and VisualDL's records."""
+"""What trackers log, read back from their own files: wandb's offline log and VisualDL's records."""
 
 import json
 import struct
@@ -18,16 +18,17 @@ def config(folder, *more):
 
 
 def track(trackers: Trackers) -> None:
-    trackers.scalars("train", 3, {"loss": 2.5, "learning_rate": 0.01, "tokenizer": "characters", "loss_ci": [2, 3], "best": True})
-    trackers.scalars("validation", 4, {"rougeL": 41.25})
-    trackers.samples("validation", 4, ROWS)
-    trackers.samples("validation", 4, [])
+    figures = {"loss": 2.5, "learning_rate": 0.01, "tokenizer": "characters", "loss_ci": [2, 3], "best": True}
+    trackers.log_scalars("train", 3, figures)
+    trackers.log_scalars("validation", 4, {"rougeL": 41.25})
+    trackers.log_samples("validation", 4, ROWS)
+    trackers.log_samples("validation", 4, [])
     trackers.close()
 
 
 # ---------------------------------------------------------------------------------------------------- wandb
 def records(path) -> list:
-    """The protocol buffers of an offline run: seven bytes of header, then a LevelDB log (checksum, length, kind, data)."""
+    """Return the records of an offline run: after seven bytes of header a LevelDB log (checksum, length, kind, data)."""
     from wandb.proto.wandb_internal_pb2 import Record
 
     data, found, part, place = path.read_bytes(), [], b"", 7
@@ -47,7 +48,7 @@ def records(path) -> list:
 
 @pytest.fixture(scope="module")
 def offline(tmp_path_factory):
-    """Track a run with the real library, offline. Return the run's directory, Trackers.ids, and whether wandb was left open."""
+    """Track a run with the real library, offline. Return its directory, Trackers.ids, and whether wandb had a run open."""
     folder = tmp_path_factory.mktemp("offline") / "my_run"
     folder.mkdir()
     with pytest.MonkeyPatch.context() as patch:
@@ -142,9 +143,9 @@ def test_without_trackers_nothing_is_written(tmp_path):
 def test_one_that_fails_later_is_switched_off_and_named_once(tmp_path, capsys):
     """VisualDL refuses a tag with a per cent sign."""
     trackers = Trackers(config(tmp_path, "tracking.visualdl=true"), tmp_path)
-    trackers.scalars("train", 1, {"loss": 3.5})
-    trackers.scalars("50%", 2, {"loss": 3.0})
-    trackers.scalars("50%", 3, {"loss": 2.75})
+    trackers.log_scalars("train", 1, {"loss": 3.5})
+    trackers.log_scalars("50%", 2, {"loss": 3.0})
+    trackers.log_scalars("50%", 3, {"loss": 2.75})
     track(trackers)
     lines = [line for line in capsys.readouterr().err.splitlines() if "switched off" in line]
     assert len(lines) == 1

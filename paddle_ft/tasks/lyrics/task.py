@@ -6,7 +6,6 @@ is that of BART's pretraining (Lewis et al., 2020) and stays on in fine-tuning.
 
 from __future__ import annotations
 
-import argparse
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,7 +19,7 @@ from paddle_ft.data.rows import Rows
 from paddle_ft.models.request import ModelRequest
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import say
-from paddle_ft.tasks.base import Dataset, EvalResult, Scores, TaskOptions
+from paddle_ft.tasks.base import Dataset, EvalResult, Flag, Scores, TaskOptions
 from paddle_ft.tasks.lyrics import pairs
 from paddle_ft.tasks.lyrics.noise import mask_words
 from paddle_ft.tasks.lyrics.pairs import PairBuilder, join_source, prefix_token, split_source
@@ -75,6 +74,12 @@ class Lyrics(Seq2Seq):
     optional_fields = ("genre", "artist", "title")
     best_metric = "perplexity"
     generates_by_chance = True  # because of the noise
+    generation_flags = (
+        Flag("seed_line", str, "LINE", "line that the song goes on from"),
+        Flag("lines", int, "N", "number of lines to write (default: 8)"),
+        Flag("noise", float, "P", "share of the words masked in lines fed back (default: as trained)"),
+        Flag("genre", str, "NAME", "genre or artist, for a run trained with task.prefix"),
+    )
     training_lines: list[str] | None = None
     _originality_index: Any = None
 
@@ -224,22 +229,15 @@ class Lyrics(Seq2Seq):
     def _known_prefixes(self) -> list[str]:
         return sorted(token for token in self.fast_tokenizer.get_vocab() if token.startswith("<style:"))
 
-    @classmethod
-    def generate_arguments(cls, group: argparse._ActionsContainer) -> None:
-        group.add_argument("--seed-line", metavar="LINE", help="the line that the song goes on from")
-        group.add_argument("--lines", type=int, metavar="N", help="lines to write (default: 8)")
-        group.add_argument("--noise", type=float, metavar="P", help="of the words masked in lines fed back (default: as trained)")
-        group.add_argument("--genre", metavar="NAME", help="genre or artist, for a run trained with task.prefix")
-
     def generate_texts(
-        self, options: argparse.Namespace, search: dict[str, Any], show: Callable[[str], None] | None
+        self, flags: dict[str, Any], search: dict[str, Any], show: Callable[[str], None] | None
     ) -> Iterator[dict[str, Any]]:
         """A song a row: {"seed_line", "lines", "text"}."""
         from paddle_ft.tasks.lyrics.songwriter import SongWriter
 
-        count = 8 if options.lines is None else options.lines
-        noise = self.options.noise if options.noise is None else options.noise
-        seed_line = (options.seed_line or "").strip()
+        count = 8 if flags["lines"] is None else flags["lines"]
+        noise = self.options.noise if flags["noise"] is None else flags["noise"]
+        seed_line = (flags["seed_line"] or "").strip()
         if not seed_line:
             raise UserError('--seed-line is missing: give the line to go on from, e.g. --seed-line "I woke up in the morning".')
         if count < 1 or not 0 <= noise < 1:
@@ -247,8 +245,8 @@ class Lyrics(Seq2Seq):
         if set(search) == {"num_return_sequences"}:
             section = self.config.generation
             search |= {"num_beams": section.num_beams, "early_stopping": section.early_stopping}
-        seed = self.config.seed if options.seed is None else options.seed
-        writer = SongWriter(self, search, noise, self._prefix(options.genre, options.run, seed_line), seed)
+        seed = self.config.seed if flags["seed"] is None else flags["seed"]
+        writer = SongWriter(self, search, noise, self._prefix(flags["genre"], flags["run"], seed_line), seed)
         for lines in writer.write(seed_line, count, show):
             yield {"seed_line": seed_line, "lines": lines, "text": "\n".join([seed_line, *lines])}
 

@@ -6,7 +6,6 @@ from paddle_ft.config.schema import BaseConfig
 from paddle_ft.data import load
 from paddle_ft.data.download import download_missing
 from paddle_ft.data.rows import Rows
-from paddle_ft.models.bundle import download_model_files
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import say
 from paddle_ft.tasks.base import Task
@@ -14,6 +13,8 @@ from paddle_ft.tasks.base import Task
 
 def download_files(config: BaseConfig, head_type: str) -> None:
     """Fetch what the data and the model need. Raise one UserError that names everything that cannot be had."""
+    from paddle_ft.models.bundle import download_model_files  # imports Paddle
+
     load.check_local_files(config.data)
     problems = []
     for fetch in (

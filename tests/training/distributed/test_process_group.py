@@ -142,7 +142,7 @@ def test_a_killed_process_ends_the_others_and_is_named(tmp_path):
 
 LATE = """
 import os, time
-from paddle_ft.training.distributed import init_world
+from paddle_ft.training.distributed.process_group import init_world
 
 world = init_world()
 for operation in (world.barrier, lambda: world.all_reduce([1.0]), lambda: world.all_gather([world.rank], 2)):

@@ -1,0 +1,68 @@
+"""Guess masked words with a run's model, and with the model that its training started from."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from paddle_ft.runs.inference import open_run
+from paddle_ft.system.errors import UserError
+
+# the guesses for each mask of a text: (token, probability), the likeliest first
+MaskGuesses = list[list[tuple[str, float]]]
+
+
+@dataclass(frozen=True)
+class TextGuesses:
+    """The guesses for one text.
+
+    Attributes:
+        text: with its mask tokens.
+        by_model: "before" and "after" training -> guesses. A run from scratch has no "before".
+    """
+
+    text: str
+    by_model: dict[str, MaskGuesses]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return {"text", "before", "after"}, each guess as {"token", "probability"}."""
+        as_objects = {
+            model: [[{"token": token, "probability": p} for token, p in guesses] for guesses in masks]
+            for model, masks in self.by_model.items()
+        }
+        return {"text": self.text, **as_objects}
+
+
+def fill_masks(path: str, texts: list[str], top: int) -> tuple[str, list[TextGuesses]]:
+    """Guess the masked words of texts.
+
+    Args:
+        path: directory of a masked_lm run.
+        top: number of guesses for each mask.
+
+    Returns:
+        The tokenizer's mask token, and the guesses for each text.
+
+    Raises:
+        UserError: the run is of another task, or a text has no mask or too many tokens.
+    """
+    task = open_run(path)
+    if task.name != "masked_lm":
+        raise UserError(f"fill-mask: {path} is a run of {task.name}; masked words are guessed by runs of masked_lm.")
+    guesses = {"after": task.fill(texts, top, "after")}
+    if task.config.model.pretrained is not None:
+        guesses = {"before": _untrained(task).fill(texts, top, "before"), **guesses}
+    by_text = [TextGuesses(text, {model: masks[i] for model, masks in guesses.items()}) for i, text in enumerate(texts)]
+    return task.tokenizer.mask_token, by_text
+
+
+def _untrained(task: Any) -> Any:
+    """Return the task with the model that the run started from."""
+    from paddle_ft.models.bundle import load_bundle
+
+    untrained = type(task)(task.config)
+    with tempfile.TemporaryDirectory() as folder:
+        untrained.set_model(load_bundle(task.config.model, untrained.model_request(None), Path(folder)))
+    return untrained

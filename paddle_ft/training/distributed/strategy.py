@@ -1,0 +1,41 @@
+"""Choose how several processes share a training: what is done with gradients and weights around a step."""
+
+from __future__ import annotations
+
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.world import World
+from paddle_ft.training.optim import GradientSync, trained_parameters
+
+
+def check_sharding(stage: str, world: World) -> None:
+    """Raise UserError where memory is to be shared and there is only one process."""
+    if stage != "none" and world.world_size == 1:
+        raise UserError(
+            f"train.sharding: {stage} shares memory among processes, so train.sharding needs several processes: --devices 0,1;"
+            " or leave it at none."
+        )
+
+
+def make_gradient_sync(world: World, model, stage: str) -> GradientSync:
+    """Return what is done with gradients and weights around a step: nothing in one process, else data parallel or ZeRO.
+
+    Args:
+        stage: train.sharding, one of none, stage1, stage2, stage3.
+
+    Raises:
+        UserError: the model cannot be shared in that way.
+    """
+    if world.world_size == 1:
+        return GradientSync(model)
+    from paddle_ft.training.distributed.data_parallel import DataParallel
+    from paddle_ft.training.distributed.sharded_layers import ShardedLayers
+    from paddle_ft.training.distributed.sharding import ShardedStates
+
+    if stage == "none":
+        return DataParallel(world, model)
+    count = len(trained_parameters(model))
+    if count < world.world_size:
+        raise UserError(f"train.sharding: {world.world_size} processes, but only {count} weights to share: set it to none.")
+    if stage == "stage3":
+        return ShardedLayers(world, model)
+    return ShardedStates(world, model, during_backward=stage == "stage2")
