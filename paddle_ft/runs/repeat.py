@@ -13,7 +13,7 @@ from paddle_ft.metrics.registry import find_metric
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import to_json, write_atomically
-from paddle_ft.system.progress import say
+from paddle_ft.system.progress import print_info
 
 VARIANT = "variant"  # subfolder for the runs of --against
 
@@ -81,11 +81,11 @@ def run_plans(
         for plan in plans:
             config = plan.configs[index]
             run = RunDirectory(config.output_dir)
-            say(f"seed {config.seed} ({index + 1} of {len(plan.configs)}) of {plan.title}: {run.path}")
+            print_info(f"seed {config.seed} ({index + 1} of {len(plan.configs)}) of {plan.title}: {run.path}")
             if run.is_run():
                 refuse_other_config(config, run)
             if run.results().get("status") == "finished":
-                say("finished before")
+                print_info("finished before")
             else:
                 train(config, run.is_run())
         text = write_tables(plans)

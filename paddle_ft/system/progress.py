@@ -72,7 +72,7 @@ class Progress:
         self.bar.close()
 
 
-def say(message: str) -> None:
+def print_info(message: str) -> None:
     """Print a line for the user on stderr, above a bar that is being drawn."""
     if not is_main_process():
         return

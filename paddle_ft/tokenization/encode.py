@@ -15,7 +15,7 @@ import numpy as np
 import tokenizers
 
 from paddle_ft.data.download import home
-from paddle_ft.system.progress import Progress, say
+from paddle_ft.system.progress import Progress, print_info
 from paddle_ft.tokenization.fast import fast_tokenizer
 
 __all__ = ["Encoded", "cached", "encode_texts", "fast_tokenizer"]
@@ -145,7 +145,7 @@ def cached(key: dict, folder: str | Path, build: Callable[[], dict[str, np.ndarr
             with np.load(path, allow_pickle=False) as stored:
                 return {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        say(f"The cached file {path} is damaged and is built anew ({error}).")
+        print_info(f"The cached file {path} is damaged and is built anew ({error}).")
     arrays = build()
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
@@ -154,7 +154,7 @@ def cached(key: dict, folder: str | Path, build: Callable[[], dict[str, np.ndarr
             np.savez(file, **arrays)
         os.replace(part, path)
     except OSError as error:
-        say(f"The tokenised data is not kept for the next run: {path.parent}: {error.strerror or error}.")
+        print_info(f"The tokenised data is not kept for the next run: {path.parent}: {error.strerror or error}.")
         with contextlib.suppress(OSError):
             part.unlink()
     return arrays

@@ -16,7 +16,7 @@ from paddle_ft.runs.integrity import find_damage, write_directory
 from paddle_ft.system import paddle_compat
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import to_json
-from paddle_ft.system.progress import say
+from paddle_ft.system.progress import print_info
 
 
 def recover(run: Path) -> None:
@@ -69,7 +69,7 @@ def newest(run: Path) -> Path | None:
         problem = find_damage(path)
         if problem is None:
             return path
-        say(f"warning: checkpoint {path} is damaged ({problem}) and is passed over")
+        print_info(f"warning: checkpoint {path} is damaged ({problem}) and is passed over")
     if candidates:
         raise UserError(f"--resume: no checkpoint in {run} is whole. Start again with --overwrite.")
     return None

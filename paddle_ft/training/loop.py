@@ -11,7 +11,7 @@ from paddle_ft.models import lora
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import write_directory
 from paddle_ft.system.files import WriteError
-from paddle_ft.system.progress import Progress, say
+from paddle_ft.system.progress import Progress, print_info
 from paddle_ft.system.runtime import peak_memory_mb
 from paddle_ft.system.world import World
 from paddle_ft.tasks.base import Dataset, Task
@@ -189,12 +189,12 @@ class TrainLoop:
         name, value = self.best_metric, metrics[self.best_metric]
         state = self.state
         if state.best and state.best["metric"] != name:
-            say(f"eval.best_metric is {name} now and was {state.best['metric']}: the best so far is forgotten")
+            print_info(f"eval.best_metric is {name} now and was {state.best['metric']}: the best so far is forgotten")
             state.best, state.patience_used = None, 0
         best = state.best
         better = best is None or find_metric(name).is_better(value, best["value"])
         better = better or (value == best["value"] and metrics["loss"] < best.get("loss", 0))  # a tie: the loss decides
-        say(
+        print_info(
             f"step {state.step}, epoch {self.epoch:.2f}: loss {metrics['loss']:.4f}, {name} {value:.4g}"
             + (" (best so far)" if better else f" (best {best['value']:.4g} at step {best['step']})")
         )
@@ -207,7 +207,7 @@ class TrainLoop:
         patience = self.config.eval.early_stopping_patience
         if patience is not None and state.patience_used >= patience:
             state.stopped_early = True
-            say(f"stopping early: {name} has not improved in {patience} evaluations")
+            print_info(f"stopping early: {name} has not improved in {patience} evaluations")
 
     # -------------------------------------------------------------------------------- saving
     def save_best(self) -> None:

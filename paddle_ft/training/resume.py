@@ -9,7 +9,7 @@ from paddle_ft.config.load import load_config
 from paddle_ft.config.schema import BaseConfig
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.progress import say
+from paddle_ft.system.progress import print_info
 from paddle_ft.system.world import World
 from paddle_ft.training import checkpoint as checkpoints
 from paddle_ft.training.loop import TrainLoop
@@ -46,9 +46,9 @@ def find_start(config: BaseConfig, run: RunDirectory, world: World) -> Start:
 def restore(loop: TrainLoop, checkpoint: Path) -> None:
     """Restore the state of a training, and say where it goes on."""
     loop.resume(checkpoint)
-    say(f"resuming at step {loop.state.step} of {loop.stepper.num_steps} from {checkpoint}")
+    print_info(f"resuming at step {loop.state.step} of {loop.stepper.num_steps} from {checkpoint}")
     if loop.state.step >= loop.stepper.num_steps or loop.state.stopped_early:
-        say("this training has finished; only its scores are computed again")
+        print_info("this training has finished; only its scores are computed again")
 
 
 def refuse_other_config(config: BaseConfig, run: RunDirectory) -> None:

@@ -16,7 +16,7 @@ from paddle_ft.models.adapt import adapt_model
 from paddle_ft.models.bundle import load_bundle, reload_bundle
 from paddle_ft.reporting.page import write_report
 from paddle_ft.runs.directory import RunDirectory
-from paddle_ft.system.progress import say
+from paddle_ft.system.progress import print_info
 from paddle_ft.system.runtime import cpu_settings, on_cpu, seed_everything, set_device
 from paddle_ft.system.world import World
 from paddle_ft.tasks import find_task
@@ -84,7 +84,7 @@ def make_task(config: BaseConfig, world: World) -> Task:
     """Choose the device, make the task, and fetch the files that data and model need."""
     device = paddle.get_device() if world.world_size > 1 else set_device(config.device)  # a process group has chosen it
     processes = [f"{world.world_size} processes"] if world.world_size > 1 else []
-    say(", ".join([f"device: {device}", *processes, *(cpu_settings() if on_cpu() else [])]))
+    print_info(", ".join([f"device: {device}", *processes, *(cpu_settings() if on_cpu() else [])]))
     preflight.check_precision(config)
     task = find_task(config.task.name)(config)
     if world.is_main:
@@ -108,7 +108,7 @@ def encode(task: Task, rows: dict[str, Rows]) -> dict[str, Dataset]:
     """Encode the rows of every split, and print their facts."""
     data = {split: task.encode(loaded, split) for split, loaded in rows.items()}
     for split, dataset in data.items():
-        say(f"{split}: {describe_data(dataset)}")
+        print_info(f"{split}: {describe_data(dataset)}")
     return data
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from paddle_ft.config.describe import to_yaml
 from paddle_ft.config.schema import BaseConfig
-from paddle_ft.system.progress import say
+from paddle_ft.system.progress import print_info
 
 
 class Tracker(Protocol):
@@ -127,7 +127,7 @@ class Trackers:
             for tracker in failed:
                 with contextlib.suppress(Exception):  # keeps what it has logged so far, if it still can
                     tracker.close()
-            say(f"warning: {name} failed and is switched off for this run: {type(error).__name__}: {error}")
+            print_info(f"warning: {name} failed and is switched off for this run: {type(error).__name__}: {error}")
 
     @property
     def ids(self) -> dict[str, str]:

@@ -14,7 +14,7 @@ PROGRAM = """
 import sys, time
 now = [1000.0]
 time.time = lambda: now[0]
-from paddle_ft.system.progress import Progress, say
+from paddle_ft.system.progress import Progress, print_info
 
 steps, seconds, initial = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
 with Progress(40, "tokenise", unit="rows", initial=initial) as bar:
@@ -22,7 +22,7 @@ with Progress(40, "tokenise", unit="rows", initial=initial) as bar:
         now[0] += seconds
         bar.note(loss="2.5")
         bar.update(2)
-say("done")
+print_info("done")
 """
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from paddle_ft.data.song_text import key
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.progress import say
+from paddle_ft.system.progress import print_info
 from paddle_ft.tasks.lyrics.noise import mask_words
 from paddle_ft.tasks.lyrics.pairs import join_source
 
@@ -60,7 +60,7 @@ class SongWriter:
                 rank = number if len(song) == 1 and not self.is_random else 0
                 line = self._next_line(song, rng, rank)
                 if line is None:
-                    say(f"song {number + 1}: no further new line could be generated; the song ends after {len(song) - 1}")
+                    print_info(f"song {number + 1}: no further new line could be generated; the song ends after {len(song) - 1}")
                     break
                 song.append(line)
                 if show:

@@ -18,7 +18,7 @@ from paddle_ft.config.schema import GenerationSection
 from paddle_ft.data.rows import Rows
 from paddle_ft.models.request import ModelRequest
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.progress import say
+from paddle_ft.system.progress import print_info
 from paddle_ft.tasks.base import Dataset, EvalResult, Flag, Scores, TaskOptions
 from paddle_ft.tasks.lyrics import pairs
 from paddle_ft.tasks.lyrics.noise import mask_words
@@ -100,14 +100,14 @@ class Lyrics(Seq2Seq):
 
     def prepare_split(self, rows: Rows, split: str) -> Rows:
         if split != "train":
-            say("originality is left out: it is measured against the training lines")
+            print_info("originality is left out: it is measured against the training lines")
         songs = select_songs(rows, split, self.options)
         return self._build_pairs(rows, songs, split, PairBuilder(self.options.context_lines))
 
     def _build_pairs(self, rows: Rows, songs: list[dict[str, str]], split: str, builder: PairBuilder) -> Rows:
         """Return `rows` with pairs of lines in place of songs. Raise UserError if there are none."""
         line_rows, counts = builder.build(songs, f"pairs of {split}")
-        say(f"{split}: {pairs.describe_counts(counts, len(line_rows))}")
+        print_info(f"{split}: {pairs.describe_counts(counts, len(line_rows))}")
         if not line_rows:
             raise UserError(f"data.{split}: {pairs.explain_no_pairs(counts)}")
         if split == "train":

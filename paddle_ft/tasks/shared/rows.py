@@ -7,7 +7,7 @@ from paddle_ft.data import load
 from paddle_ft.data.download import download_missing
 from paddle_ft.data.rows import Rows
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.progress import say
+from paddle_ft.system.progress import print_info
 from paddle_ft.tasks.base import Task
 
 
@@ -40,5 +40,5 @@ def load_rows(config: BaseConfig, task: Task) -> dict[str, Rows]:
         raise UserError("data: there are no training rows: set data.train.")
     for split, loaded in rows.items():
         if loaded.bad:
-            say(f"{split}: {len(loaded.bad)} bad rows skipped, the first: {loaded.bad[0]}")
+            print_info(f"{split}: {len(loaded.bad)} bad rows skipped, the first: {loaded.bad[0]}")
     return task.prepare_rows(rows)
