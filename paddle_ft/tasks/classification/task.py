@@ -132,8 +132,8 @@ class Classification(Task):
         if len(self.names) <= 20:
             info |= {f"rows of class {name}": int(count) for name, count in zip(self.names, counts, strict=True)}
         columns = {"text": encoded, "label": classes, "weight": weights[classes].astype(np.float32)}
-        if encoded.seconds is not None:
-            columns["second"] = encoded.seconds
+        if encoded.second_starts is not None:
+            columns["second"] = encoded.second_starts
         return Dataset(split, rows.rows, columns, encoded.lengths, info)
 
     def _encode_texts(self, texts: list, label: str, cache: bool):
@@ -235,7 +235,7 @@ class Classification(Task):
         """Return a row for each input: text (and text_pair), prediction, its probability, probabilities of all classes by name."""
         rows = [{"text": text} if isinstance(text, str) else {"text": text[0], "text_pair": text[1]} for text in texts]
         encoded = self._encode_texts(_inputs(rows, "input"), "", cache=False)
-        columns = {"text": encoded} if encoded.seconds is None else {"text": encoded, "second": encoded.seconds}
+        columns = {"text": encoded} if encoded.second_starts is None else {"text": encoded, "second": encoded.second_starts}
         probabilities = self.probabilities(Dataset("input", rows, columns, encoded.lengths), label)
         return [
             {
