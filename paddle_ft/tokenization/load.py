@@ -57,5 +57,5 @@ def _tokenizer_class(name: str, path: Path):
     if not is_tokenizer:
         raise UserError(f"{path}: PaddleNLP has no tokenizer class {name}.")
     if pickled := [file for file in getattr(cls, "resource_files_names", {}).values() if file.endswith(".pickle")]:
-        raise UserError(f"{path}: a {name} is not allowed: its {pickled[0]} is a pickle, which can run any code. Use another class.")
+        raise UserError(f"{path}: a {name} is not allowed: its {pickled[0]} is a pickle, which can run any code. Name another.")
     return cls
