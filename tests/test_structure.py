@@ -26,6 +26,7 @@ PADDLENLP_FILES = {
 DOCUMENTED = ("paddle_ft/training/", "paddle_ft/tasks/base.py", "paddle_ft/tasks/shared/evaluate.py", "paddle_ft/system/world.py",
               "paddle_ft/system/plugins.py",
               "paddle_ft/tokenization/",
+              "paddle_ft/generation/",
               )  # fmt: skip
 # first words of docstrings of modules and classes, where a plural such as "Rows" is no verb
 VERBS = re.compile(
