@@ -237,4 +237,4 @@ class TrainLoop:
     def _fill_checkpoint(self, directory: Path, arrays: dict) -> None:
         self.task.bundle.save(directory)
         checkpoint.save_trainer(directory, arrays, asdict(self.state))
-        lora.save(self.task.model, directory / "trainer")
+        lora.save_adapters(self.task.model, directory / "trainer")

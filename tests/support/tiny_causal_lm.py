@@ -31,10 +31,10 @@ def save_checkpoint(folder: Path) -> Path:
     return folder
 
 
-def make_task(checkpoint: Path, folder: Path, *more: str):
+def make_task(checkpoint: Path, folder: Path, *settings: str):
     """Return the task with the model of a checkpoint, in evaluation mode; its texts have up to eight tokens."""
     config = load_config("gpt2_booksum", [
-        f"model.pretrained={checkpoint}", "data.cache=false", "task.max_text_length=8", "eval.bootstrap_samples=100", *more,
+        f"model.pretrained={checkpoint}", "data.cache=false", "task.max_text_length=8", "eval.bootstrap_samples=100", *settings,
     ])  # fmt: skip
     task = find_task("causal_lm")(config)
     give_model(task, folder / "tokenizer", None)

@@ -22,12 +22,12 @@ def write_vocabulary(folder: Path) -> Path:
     return folder
 
 
-def make_task(folder: Path, *more: str):
+def make_task(folder: Path, *settings: str):
     """Return the task with a new model of fixed weights, in evaluation mode; its blocks have four tokens."""
     vocabulary = write_vocabulary(folder / "words")
     config = load_config("distilbert_imdb_mlm", [
         "model.pretrained=null", f"model.config={SIZES}", f"model.tokenizer={vocabulary}", "data.cache=false",
-        "task.chunk_size=4", "task.train_chunks=null", "task.eval_chunks=null", "eval.bootstrap_samples=100", *more,
+        "task.chunk_size=4", "task.train_chunks=null", "task.eval_chunks=null", "eval.bootstrap_samples=100", *settings,
     ])  # fmt: skip
     task = find_task("masked_lm")(config)
     paddle.seed(1)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from paddle_ft.config.load import load_config
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 
 PAIRS = [
     ("今天北京天气晴朗", "北京晴"),
@@ -32,7 +32,7 @@ def write_pairs(path: Path, pairs=PAIRS) -> Path:
     return path
 
 
-def overrides(folder: Path, *more: str) -> list[str]:
+def overrides(folder: Path, *settings: str) -> list[str]:
     """Return overrides that turn bart_lcsts into a training of seconds in `folder`/run."""
     folder.mkdir(parents=True, exist_ok=True)
     data = write_pairs(folder / "pairs.tsv")
@@ -55,13 +55,13 @@ def overrides(folder: Path, *more: str) -> list[str]:
         "train.logging_steps=1",
         "generation.num_beams=2",
         "eval.bootstrap_samples=100",
-        *more,
+        *settings,
     ]
 
 
-def train(folder: Path, *more: str, **flags):
+def train(folder: Path, *settings: str, **flags):
     """Train in this process, with flags of `training.run.train` such as resume=True. Return the run's directory."""
-    return session.train(load_config("bart_lcsts", overrides(folder, *more)), **flags)
+    return training_run.train(load_config("bart_lcsts", overrides(folder, *settings)), **flags)
 
 
 def read_weights(directory: Path) -> bytes:

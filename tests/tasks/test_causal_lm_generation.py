@@ -18,8 +18,8 @@ def make(tmp_path):
     return functools.partial(make_task, save_checkpoint(tmp_path / "start"), tmp_path)
 
 
-def asked(**more):
-    return {flag.name: None for flag in find_task("causal_lm").generation_flags} | more
+def asked(**settings):
+    return {flag.name: None for flag in find_task("causal_lm").generation_flags} | settings
 
 
 @pytest.mark.parametrize(("given", "prompt"), [
@@ -74,7 +74,7 @@ def _letter(byte):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """Trained until it knows one text by heart."""
-    from paddle_ft.training import run as session
+    from paddle_ft.training import run as training_run
 
     folder = tmp_path_factory.mktemp("finished")
     (folder / "texts.txt").write_text("the sea\n" * 10)
@@ -85,7 +85,7 @@ def finished(tmp_path_factory):
         "train.num_train_epochs=60", "train.learning_rate=0.02", "train.logging_steps=20", "eval.bootstrap_samples=100",
         "eval.eval_steps=1000", "model.new_vocabulary=257",
     ])  # fmt: skip
-    return session.train(config)
+    return training_run.train(config)
 
 
 def test_it_learns_its_text_by_heart(finished):

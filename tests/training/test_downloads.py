@@ -16,7 +16,7 @@ from paddle_ft.config.load import load_config
 from paddle_ft.models.vocabulary import tie_head
 from paddle_ft.system.errors import UserError
 from paddle_ft.tokenization.build import character_tokenizer
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from tests.support.tiny_runs import PAIRS
 
 REVISION = "a" * 40
@@ -104,7 +104,7 @@ def test_everything_is_fetched_and_used(stand_in, places, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", address)
     monkeypatch.setenv("PADDLE_FT_MIRROR", address)
     try:
-        run = session.train(recipe(places))
+        run = training_run.train(recipe(places))
     finally:
         server.shutdown()
     results = run.results()
@@ -118,7 +118,7 @@ def test_offline_one_error_names_all_and_files_put_there_are_used(stand_in, plac
     monkeypatch.setenv("HF_ENDPOINT", closed)
     monkeypatch.setenv("PADDLE_FT_MIRROR", closed)
     with pytest.raises(UserError) as caught:
-        session.train(recipe(places))
+        training_run.train(recipe(places))
     message = str(caught.value)
     data = places / "datasets" / "LCSTSNew"
     hub = places / "home" / "hub" / "fnlp--bart-base-chinese"
@@ -136,7 +136,7 @@ def test_offline_one_error_names_all_and_files_put_there_are_used(stand_in, plac
         target = (hub if path.startswith("/fnlp/") else data) / path.rsplit("/", 1)[1]
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
-    run = session.train(recipe(places))
+    run = training_run.train(recipe(places))
     assert run.results()["status"] == "finished"
     tokenizer = AutoTokenizer.from_pretrained(str(run / "best"))
     assert tokenizer.decode(tokenizer("北京晴")["input_ids"], skip_special_tokens=True).replace(" ", "") == "北京晴"

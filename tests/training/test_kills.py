@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from paddle_ft.config.load import load_config
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from tests.support.processes import computed_events, start_training
 from tests.support.tiny_runs import overrides
 
@@ -24,7 +24,7 @@ KILLS = 50
 def test_fifty_kills(tmp_path):
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
-    whole = session.train(load_config("bart_lcsts", overrides(tmp_path / "whole", *LONG))).path
+    whole = training_run.train(load_config("bart_lcsts", overrides(tmp_path / "whole", *LONG))).path
 
     run = tmp_path / "killed" / "run"
     rng, kills, finished = random.Random(5), 0, False

@@ -12,7 +12,7 @@ from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.world import World
 from paddle_ft.training import optim
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from paddle_ft.training.loop import TrainLoop
 from paddle_ft.training.step import Stepper
 from paddle_ft.training.trackers import Trackers
@@ -36,13 +36,13 @@ class Noisy(Regression):
         return self.model(batch["rows"])
 
 
-def make_stepper(kind, folder, *more):
-    task = kind(load_config("bart_lcsts", overrides(folder, "train.num_train_epochs=4", *more)))
+def make_stepper(kind, folder, *settings):
+    task = kind(load_config("bart_lcsts", overrides(folder, "train.num_train_epochs=4", *settings)))
     return Stepper(task, regression_dataset(), RunDirectory(folder), World())
 
 
-def make_loop(folder, *more):
-    stepper = make_stepper(Saved, folder, *more)
+def make_loop(folder, *settings):
+    stepper = make_stepper(Saved, folder, *settings)
     return TrainLoop(stepper.task, stepper, None, stepper.run, Trackers(stepper.task.config, folder))
 
 
@@ -127,5 +127,5 @@ def test_the_share_of_padding_in_the_log(tmp_path):
     pairs = [("今天北京天气晴朗", "北京晴"), ("上海明天有大雨", "上海雨"), ("广州比赛", "广州赛"), ("深圳", "深圳铁")]
     data = write_pairs(tmp_path / "lengths.tsv", pairs)
     settings = overrides(tmp_path, f"data.train={data}", "train.max_steps=4", "train.logging_steps=2", "eval.before_training=false")
-    run = session.train(load_config("bart_lcsts", settings))
+    run = training_run.train(load_config("bart_lcsts", settings))
     assert [e["padding_share"] for e in run.events() if e["event"] == "train"] == [11 / 40, 11 / 40]

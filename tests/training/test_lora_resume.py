@@ -10,7 +10,7 @@ from paddle_ft.config.load import load_config
 from paddle_ft.runs import inference
 from paddle_ft.system.errors import UserError
 from paddle_ft.training import checkpoint
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from tests.support.processes import computed_events, resume_to_the_end, start_training, wait_for_step
 from tests.support.tiny_runs import overrides
 
@@ -21,7 +21,7 @@ SHORT = ("train.num_train_epochs=10", "train.save_steps=7", "eval.before_trainin
 @pytest.fixture(scope="module")
 def never_stopped(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    return session.train(load_config("bart_lcsts", overrides(folder, *SHORT, *LORA))).path
+    return training_run.train(load_config("bart_lcsts", overrides(folder, *SHORT, *LORA))).path
 
 
 def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, never_stopped):
@@ -73,17 +73,17 @@ def test_a_target_that_is_not_there_ends_before_training(tmp_path):
     with pytest.raises(
         UserError, match="'query' is no layer of this model .*it has k_proj, linear1, linear2, out_proj, q_proj, v_proj"
     ):
-        session.train(load_config("bart_lcsts", overrides(tmp_path, "model.lora={targets: [query]}")))
+        training_run.train(load_config("bart_lcsts", overrides(tmp_path, "model.lora={targets: [query]}")))
     assert not (tmp_path / "run").exists()
 
 
 def test_other_adapters_are_refused_on_resume_but_recompute_is_free(never_stopped):
     config = str(never_stopped / "config.yaml")
     with pytest.raises(UserError, match=r"model\.lora\.rank: 2 then, 4 now"):
-        session.train(load_config(config, ["model.lora.rank=4"]), resume=True)
-    session.train(load_config(config, ["train.recompute=false"]), resume=True)
+        training_run.train(load_config(config, ["model.lora.rank=4"]), resume=True)
+    training_run.train(load_config(config, ["train.recompute=false"]), resume=True)
 
 
 def test_check_counts_what_is_trained(tmp_path, capsys):
-    session.check(load_config("bart_lcsts", overrides(tmp_path, *LORA)))
+    training_run.check(load_config("bart_lcsts", overrides(tmp_path, *LORA)))
     assert "parameters          27,072, of them trained 3,392\n" in capsys.readouterr().out

@@ -6,7 +6,7 @@ from paddle_ft import cli
 from paddle_ft.config.load import load_config
 from paddle_ft.models.architectures import bart
 from paddle_ft.system.errors import UserError
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from tests.support.tiny_runs import PAIRS, overrides, read_weights, train, write_pairs
 
 
@@ -94,7 +94,7 @@ def test_a_misspelt_model_size_is_found(tmp_path):
 
 
 def test_check_shows_what_will_happen_and_writes_nothing(tmp_path, capsys):
-    session.check(load_config("bart_lcsts", overrides(tmp_path)))
+    training_run.check(load_config("bart_lcsts", overrides(tmp_path)))
     text = capsys.readouterr().out
     for expected in ("source        今天北京天气晴朗", "decoder input [SEP] [CLS] 北 京 晴", "parameters",
                      "steps               6 (2 an epoch)", "estimated training", "memory", "check passed"):  # fmt: skip
@@ -103,12 +103,12 @@ def test_check_shows_what_will_happen_and_writes_nothing(tmp_path, capsys):
 
 
 def test_check_says_that_sharding_is_not_tried(tmp_path, capsys):
-    session.check(load_config("bart_lcsts", overrides(tmp_path, "train.sharding=stage2")))
+    training_run.check(load_config("bart_lcsts", overrides(tmp_path, "train.sharding=stage2")))
     assert "sharding            stage2 is not tried: --check runs in one process" in capsys.readouterr().out
 
 
 def test_check_refuses_what_training_refuses(tmp_path):
     with pytest.raises(UserError, match="eval.best_metric: 'accuracy' is no figure"):
-        session.check(load_config("bart_lcsts", overrides(tmp_path, "eval.best_metric=accuracy")))
+        training_run.check(load_config("bart_lcsts", overrides(tmp_path, "eval.best_metric=accuracy")))
     with pytest.raises(UserError, match="cannot be written"):
-        session.check(load_config("bart_lcsts", overrides(tmp_path, "output_dir=/proc/nope")))
+        training_run.check(load_config("bart_lcsts", overrides(tmp_path, "output_dir=/proc/nope")))

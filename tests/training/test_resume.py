@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from paddle_ft.config.load import load_config
 from paddle_ft.runs.integrity import find_damage, write_directory
 from paddle_ft.training import checkpoint
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from tests.support.processes import computed_events, resume_to_the_end, start_training, wait_for_step
 from tests.support.tiny_runs import overrides
 
@@ -27,7 +27,7 @@ def start(folder: Path, *flags: str) -> subprocess.Popen:
 @pytest.fixture(scope="module")
 def never_stopped(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    return session.train(load_config("bart_lcsts", overrides(folder, *LENGTH))).path
+    return training_run.train(load_config("bart_lcsts", overrides(folder, *LENGTH))).path
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -169,8 +169,8 @@ def test_the_only_whole_checkpoint_is_there_until_the_next_is_in_place(tmp_path,
     seen = []
 
     def watched(function):
-        def call(*arguments, **more):
-            function(*arguments, **more)
+        def call(*arguments, **settings):
+            function(*arguments, **settings)
             seen.append(checkpoint.newest(tmp_path))
 
         return call

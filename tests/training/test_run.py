@@ -15,7 +15,7 @@ from paddle_ft.runs import inference
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
 from paddle_ft.training import resume
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from tests.support.tiny_runs import PAIRS, read_weights, train, write_pairs
 
 
@@ -122,14 +122,14 @@ def test_predict_keeps_the_order(finished, tmp_path):
 def test_a_finished_run_is_not_overwritten_silently(finished):
     before = (finished / "results.json").read_bytes()
     with pytest.raises(UserError, match="already holds a run. Use --resume"):
-        session.train(load_config(str(finished / "config.yaml")))
+        training_run.train(load_config(str(finished / "config.yaml")))
     assert (finished / "results.json").read_bytes() == before
 
 
 def test_resume_with_other_settings_is_refused_by_name(finished):
     config = load_config(str(finished / "config.yaml"), ["train.learning_rate=0.5", "train.logging_steps=7"])
     with pytest.raises(UserError) as caught:
-        session.train(config, resume=True)
+        training_run.train(config, resume=True)
     assert "train.learning_rate: 0.005 then, 0.5 now" in str(caught.value)
     assert "logging_steps" not in str(caught.value)
 

@@ -14,7 +14,7 @@ from paddle_ft.system.errors import UserError
 from paddle_ft.system.runtime import peak_memory_mb
 from paddle_ft.system.world import World
 from paddle_ft.training import checkpoint, preflight
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from tests.support.tiny_runs import overrides
 
 Usage = namedtuple("Usage", "total used free")
@@ -41,7 +41,7 @@ def test_space_for_the_checkpoints(tmp_path, monkeypatch, keep, needed):
 def test_a_training_does_not_start_on_a_full_disk(tmp_path, monkeypatch):
     with_free(monkeypatch, 1000)
     with pytest.raises(UserError, match="GB free, but the checkpoints of this training take about"):
-        session.train(load_config("bart_lcsts", overrides(tmp_path, "eval.before_training=false")))
+        training_run.train(load_config("bart_lcsts", overrides(tmp_path, "eval.before_training=false")))
     assert not (tmp_path / "run").exists()
 
 
@@ -65,9 +65,9 @@ def test_frozen_weights_have_no_moments_but_adapters_keep_them_apart(tmp_path, m
 
 def test_the_checkpoints_that_are_kept_count(tmp_path, monkeypatch):
     config = load_config("bart_lcsts", overrides(tmp_path))
-    task = session.make_task(config, World())
-    rows = session.load_rows(config, task)
-    session.load_model(task, rows["train"])
+    task = training_run.make_task(config, World())
+    rows = training_run.load_rows(config, task)
+    training_run.load_model(task, rows["train"])
     data = {"train": task.encode(rows["train"], "train")}
     count, _ = count_parameters(task.model)
     run = RunDirectory(tmp_path)

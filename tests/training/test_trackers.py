@@ -13,8 +13,8 @@ ROWS = [{"source": "今天北京", "prediction": "北京"}, {"source": "上海�
 BLOCK = 32768  # of a LevelDB log, which is what wandb writes
 
 
-def config(folder, *more):
-    return load_config("bart_lcsts", overrides(folder, *more))
+def config(folder, *settings):
+    return load_config("bart_lcsts", overrides(folder, *settings))
 
 
 def track(trackers: Trackers) -> None:

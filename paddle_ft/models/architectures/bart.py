@@ -11,7 +11,7 @@ def lm_head(model, hidden):
 
 
 def tie_head(model, from_scratch: bool) -> bool | None:
-    """Make the output head and the input embedding one parameter, as the original has it. PaddleNLP keeps two."""
+    """Make output head and input embedding one parameter, as in the original model. PaddleNLP keeps two."""
     head = getattr(model, "lm_head_weight", None)
     if head is None:
         return None
@@ -25,7 +25,10 @@ def tie_head(model, from_scratch: bool) -> bool | None:
 
 
 def special_ids(tokenizer) -> dict[str, int]:
-    """Return the ids as in the Chinese BART: [CLS] begins a text, [SEP] ends it and starts the decoder."""
+    """Return the special ids. With a BERT tokenizer, as in the Chinese BART, [CLS] is bos and [SEP] is eos.
+
+    The decoder starts with eos.
+    """
     bos = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.cls_token_id
     eos = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.sep_token_id
     return {

@@ -105,9 +105,9 @@ def test_the_lstm_head_is_saved_and_loaded(tmp_path):
 
 
 def test_a_checkpoints_head_is_kept_for_its_own_classes_only(finished, tmp_path):
-    def head(*more):
+    def head(*settings):
         (tmp_path / "x").mkdir(exist_ok=True)
-        settings = ["model.config=null", f"model.pretrained={finished / 'best'}", "model.new_vocabulary=null", *more]
+        settings = ["model.config=null", f"model.pretrained={finished / 'best'}", "model.new_vocabulary=null", *settings]
         task, _ = make_task(tmp_path / "x", rows, "distilbert", *settings)
         return task.model.classifier.weight.numpy(), task.model.distilbert.embeddings.word_embeddings.weight.numpy()
 

@@ -3,14 +3,14 @@
 import pytest
 
 from paddle_ft.config.load import load_config
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["distilbert_sst2", "bert_sst2", "distilbert_qqp", "distilbert_imdb_cls"])
 def test_the_sample_beats_the_baseline(recipe, tmp_path):
     config = load_config(recipe, [f"output_dir={tmp_path / 'run'}"], sample=True)
-    results = session.train(config).results()
+    results = training_run.train(config).results()
     for split in ("validation", "test"):
         assert results["metrics"][split]["accuracy"] > results["baseline"][split]["accuracy"] + 20
         assert results["metrics"][split]["matthews"] > 50
@@ -19,4 +19,4 @@ def test_the_sample_beats_the_baseline(recipe, tmp_path):
 @pytest.mark.slow
 def test_the_sample_with_the_lstm_head(tmp_path):
     config = load_config("distilbert_sst2", [f"output_dir={tmp_path / 'run'}", "model.head=lstm_attention"], sample=True)
-    assert session.train(config).results()["metrics"]["test"]["accuracy"] > 75
+    assert training_run.train(config).results()["metrics"]["test"]["accuracy"] > 75

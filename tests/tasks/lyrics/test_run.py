@@ -12,7 +12,7 @@ from paddle_ft.data.song_text import key
 from paddle_ft.runs import inference
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks.lyrics.songwriter import SongWriter
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from tests.support.tiny_lyrics import BIRDS, FISH, SIZES
 
 
@@ -32,7 +32,7 @@ def run(tmp_path_factory):
         "train.train_batch_size=2", "train.learning_rate=0.005", "train.num_train_epochs=30", "train.logging_steps=20",
         "eval.bootstrap_samples=100", "seed=1", "generation.num_beams=2",
     ])  # fmt: skip
-    return session.train(config)
+    return training_run.train(config)
 
 
 def test_a_run_learns_the_next_line_and_reports_where_lines_come_from(run):

@@ -7,7 +7,7 @@ from paddle_ft.config.load import load_config
 from paddle_ft.models.build import load_pretrained
 from paddle_ft.models.vocabulary import input_embedding
 from paddle_ft.tasks import find_task
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from tests.support.tasks import reload_model
 from tests.support.tiny_masked_lm import make_task
 
@@ -24,7 +24,7 @@ def test_a_whole_run_and_what_comes_after(tmp_path, capsys):
         "task.mask_probability=0.4", "train.train_batch_size=2", "train.num_train_epochs=30", "train.learning_rate=0.01",
         "train.logging_steps=10", "eval.bootstrap_samples=100",
     ])  # fmt: skip
-    run = session.train(config)
+    run = training_run.train(config)
     results = run.results()
     measured = [e["perplexity"] for e in run.events() if e["event"] == "eval"]
     assert len(measured) == 31  # before training and after each epoch

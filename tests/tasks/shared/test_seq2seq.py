@@ -9,7 +9,7 @@ from paddlenlp.transformers import BartConfig, BartForConditionalGeneration, Bar
 
 from paddle_ft.config.load import load_config
 from paddle_ft.data.rows import Rows
-from paddle_ft.models.bundle import _with_fast_tokenizer, reload_bundle
+from paddle_ft.models.bundle import make_bundle, reload_bundle
 from paddle_ft.models.vocabulary import tie_head
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.shared.evaluate import run_eval_steps
@@ -56,7 +56,7 @@ def english(tmp_path):
 def task_with(model, tokenizer, folder):
     config = load_config("bart_lcsts", ["data.cache=false", "task.max_source_length=12", "task.max_target_length=6"])
     task = find_task("summarization")(config)
-    task.set_model(_with_fast_tokenizer(model, tokenizer, folder / "tokenizer"))
+    task.set_model(make_bundle(model, tokenizer, folder / "tokenizer"))
     return task
 
 

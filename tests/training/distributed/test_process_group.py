@@ -15,27 +15,28 @@ from paddle_ft.config.load import load_config
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.world import World
 from paddle_ft.training import checkpoint
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from paddle_ft.training.distributed import launch
 from tests.support import tiny_classification
 from tests.support.processes import read_events, start_training, wait_for_step
 from tests.support.tiny_runs import PLAIN, overrides
 
 
-def run_two(folder: Path, *more: str, flags: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
-    process = start_training("--config", "bart_lcsts", "--devices", "cpu:2", *flags, *overrides(folder, *PLAIN, *more), cwd=folder)
+def run_two(folder: Path, *settings: str, flags: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
+    arguments = overrides(folder, *PLAIN, *settings)
+    process = start_training("--config", "bart_lcsts", "--devices", "cpu:2", *flags, *arguments, cwd=folder)
     out, err = process.communicate(timeout=300)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 def test_two_processes_compute_what_one_does_with_the_doubled_batch(tmp_path):
     """Rows of different lengths, so an average of averages would differ; an odd number of batches, so one step is half empty."""
-    more = ("train.num_train_epochs=2", "data.limit_train=7")
+    settings = ("train.num_train_epochs=2", "data.limit_train=7")
     two = tmp_path / "two"
-    done = run_two(two, "train.train_batch_size=2", *more)
+    done = run_two(two, "train.train_batch_size=2", *settings)
     assert done.returncode == 0, done.stderr
     one = tmp_path / "one"
-    session.train(load_config("bart_lcsts", overrides(one, *PLAIN, "train.train_batch_size=4", *more)))
+    training_run.train(load_config("bart_lcsts", overrides(one, *PLAIN, "train.train_batch_size=4", *settings)))
     for name in ("loss", "grad_norm"):
         found, expected = ([event[name] for event in read_events(folder / "run", "train")] for folder in (two, one))
         np.testing.assert_allclose(found, expected, rtol=2e-4)
@@ -63,7 +64,7 @@ def test_two_processes_share_the_evaluation_of_a_language_model(tmp_path):
     process = start_training("--config", "gpt2_booksum", "--devices", "cpu:2", f"output_dir={two}", *both, cwd=tmp_path)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
-    session.train(load_config("gpt2_booksum", [f"output_dir={one}", *both]))
+    training_run.train(load_config("gpt2_booksum", [f"output_dir={one}", *both]))
     found, expected = [json.loads((run / "results.json").read_text()) for run in (two, one)]
     assert found["baseline"] == expected["baseline"]
     for split in ("validation", "test"):
@@ -114,7 +115,7 @@ def test_stop_and_resume_with_two_processes(tmp_path, whole, sharding):
     assert 5 <= checkpoint.read_state(run / "last")["step"] < 40
 
     with pytest.raises(UserError, match="the run was trained by 2 processes, now there is 1"):
-        session.train(load_config(str(run / "config.yaml")), resume=True)
+        training_run.train(load_config(str(run / "config.yaml")), resume=True)
     done = start_training("--config", str(run / "config.yaml"), "--resume", "--devices", "cpu:2", cwd=stopped)
     _, errors = done.communicate(timeout=300)
     assert done.returncode == 0, errors

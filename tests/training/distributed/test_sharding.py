@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from paddle_ft.config.load import load_config
 from paddle_ft.system.errors import UserError
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from paddle_ft.training.distributed import launch
 from paddle_ft.training.distributed.sharded_layers import sharded_layers
 from paddle_ft.training.distributed.sharding import assign_owners
@@ -121,7 +121,7 @@ def test_stage3_computes_the_same_for_other_models(tmp_path, kind):
 def test_one_process_is_refused(tmp_path):
     config = load_config("bart_lcsts", overrides(tmp_path, "train.sharding=stage1"))
     with pytest.raises(UserError) as error:
-        session.train(config)
+        training_run.train(config)
     assert str(error.value) == (
         "train.sharding: stage1 shares memory among processes, so train.sharding needs several processes: --devices 0,1;"
         " or leave it at none."
