@@ -1,4 +1,4 @@
-"""The --sample run of each recipe, as a user starts it, must be clearly better than the majority baseline."""
+"""Test that the --sample run of each classification recipe is clearly better than the majority baseline."""
 
 import pytest
 

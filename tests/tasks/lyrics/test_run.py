@@ -1,4 +1,4 @@
-"""A finished run of lyrics: its figures, predictions, and songs written line by line."""
+"""Test a finished run of the lyrics task: its metrics, its predictions, and the songs that it writes."""
 
 import json
 import shlex
@@ -18,7 +18,7 @@ from tests.support.tiny_lyrics import BIRDS, FISH, SIZES
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Return a run that knows two songs by heart, read from one folder per genre, with leftovers to clean."""
+    """Return a run that has memorised two songs. They are read from a folder for each genre and have leftovers of a web page."""
     folder = tmp_path_factory.mktemp("lyrics")
     for genre, lines in (("rap", FISH), ("country", BIRDS)):
         (folder / "songs" / genre).mkdir(parents=True)
@@ -85,7 +85,7 @@ def test_a_split_is_scored_without_the_training_songs(run, tmp_path, capsys):
     assert list(row) == ["source", "target", "prediction", "rhymes"]
     messages = capsys.readouterr().err
     assert "only validation is read, without a baseline: gone" in messages
-    assert "originality is left out: it is measured against the training lines" in messages
+    assert "originality is not computed: it needs the training lines" in messages
     assert main(["evaluate", str(run.path), "--split", "validation", "data.train=gone"]) == 0
 
 

@@ -1,4 +1,4 @@
-"""A whole training of a masked language model, and what comes after it."""
+"""Test a whole training of a masked language model, fill-mask, and a classifier that starts from its encoder."""
 
 import json
 
@@ -12,8 +12,7 @@ from tests.support.tasks import reload_model
 from tests.support.tiny_masked_lm import make_task
 
 
-def test_a_whole_run_and_what_comes_after(tmp_path, capsys):
-    """Trains, keeps the lowest perplexity, fills masks with both models, and hands its encoder on to a classifier."""
+def test_a_run_keeps_the_best_checkpoint_fills_masks_and_starts_a_classifier(tmp_path, capsys):
     start = tmp_path / "start"
     make_task(tmp_path).bundle.save(start)
     (tmp_path / "data.jsonl").write_text(json.dumps({"text": "the good film. playing a bad film"}) + "\n" * 1)
@@ -34,7 +33,7 @@ def test_a_whole_run_and_what_comes_after(tmp_path, capsys):
     capsys.readouterr()
     assert cli.main(["fill-mask", str(run.path), "the [MASK] film", "a [MASK] [MASK]", "--json", "--top", "2"]) == 0
     shown = json.loads(capsys.readouterr().out)
-    assert [len(one["after"]) for one in shown] == [1, 2]
+    assert [len(text_masks["after"]) for text_masks in shown] == [1, 2]
     before = make_task(tmp_path).fill(["the [MASK] film"], 2, "")[0][0]
     assert [g["token"] for g in shown[0]["before"][0]] == [token for token, _ in before]
     classifier = load_pretrained("sequence_classification", run / "best")
