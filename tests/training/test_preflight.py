@@ -1,4 +1,4 @@
-"""What is found out before the first step: settings that are refused, runs that are left as they were, and --check."""
+"""Test what happens before the first step: settings that are refused, old runs that stay untouched, and --check."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def test_overwrite_keeps_the_old_run_until_the_new_one_can_start(tmp_path):
     ("setting", "message"),
     [("train.max_tokens_per_batch=3", "train.max_tokens_per_batch: 3 is less than"), ("train.compile=true", "train.compile: ")],
 )
-def test_a_setting_that_only_the_training_refuses_leaves_the_old_run(tmp_path, monkeypatch, capsys, setting, message):
+def test_a_setting_that_is_refused_late_leaves_the_old_run(tmp_path, monkeypatch, capsys, setting, message):
     run = train(tmp_path, "train.max_steps=1", "eval.before_training=false")
     before = {name: read_weights(run / name) for name in ("best", "last")}
     results = run.results()
@@ -36,8 +36,8 @@ def test_a_setting_that_only_the_training_refuses_leaves_the_old_run(tmp_path, m
         for stack in list(bart.ARCHITECTURE.stacks):
             monkeypatch.delitem(bart.ARCHITECTURE.stacks, stack)
     assert cli.main(["train", "--config", "bart_lcsts", "--overwrite", *overrides(tmp_path, setting)]) == 2
-    said = capsys.readouterr().err
-    assert message in said and "before training: " not in said
+    messages = capsys.readouterr().err
+    assert message in messages and "before training: " not in messages
     assert {name: read_weights(run / name) for name in before} == before
     assert run.results() == results
 

@@ -1,4 +1,4 @@
-"""What is due after which step: evaluations, saves, the last lines of the log, and the try-out before the first step."""
+"""Test after which steps the loop evaluates, saves and logs, and the evaluation of two batches before the first step."""
 
 import pytest
 
@@ -22,13 +22,13 @@ def evaluated(run) -> list[int]:
 
 
 def test_evaluations_and_saves_within_an_epoch(tmp_path):
-    """Eight steps an epoch: evaluated every third and at the end, saved every fifth and at the end."""
+    """Of eight steps in an epoch every third and the last are evaluated, every fifth and the last saved."""
     run = train(tmp_path, "eval.eval_steps=3", "train.save_steps=5", "train.keep_checkpoints=9")
     assert evaluated(run) == [3, 6, 8]
     assert [path.name for path in run.path.glob("checkpoint-*")] == ["checkpoint-00000005"]
 
 
-def test_without_eval_steps_once_an_epoch(tmp_path):
+def test_without_eval_steps_each_epoch_is_evaluated(tmp_path):
     run = train(tmp_path, "train.num_train_epochs=1.25", "train.keep_checkpoints=9")
     assert evaluated(run) == [8, 10]
     assert [path.name for path in run.path.glob("checkpoint-*")] == ["checkpoint-00000008"]

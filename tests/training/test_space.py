@@ -1,4 +1,4 @@
-"""What a training takes of disk and memory."""
+"""Test the estimate of disk space for checkpoints, and the measured memory."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ def with_free(monkeypatch, size: float) -> None:
 
 @pytest.mark.parametrize(("keep", "needed"), [(1, 32), (2, 44), (5, 80)])
 def test_space_for_the_checkpoints(tmp_path, monkeypatch, keep, needed):
-    """10**9 parameters: 12 GB a checkpoint, one more while it is replaced, and best/ twice at 4 GB."""
+    """With 10**9 parameters a checkpoint takes 12 GB, one more exists while it is replaced, and best/ takes 4 GB twice."""
     with_free(monkeypatch, needed * 1e9)
     checkpoint.check_space(tmp_path, 10**9, keep)
     with_free(monkeypatch, needed * 1e9 - 1e8)
@@ -54,8 +54,8 @@ def test_peak_memory_is_at_least_what_is_resident():
     assert measured < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def test_frozen_weights_have_no_moments_but_adapters_keep_them_apart(tmp_path, monkeypatch):
-    """10**9 parameters, a tenth trained: 4 + 0.8 + 4 GB a checkpoint, twice, and best/ twice at 4 GB."""
+def test_frozen_weights_have_no_moments_but_are_stored_twice(tmp_path, monkeypatch):
+    """With a tenth of 10**9 parameters trained a checkpoint takes 4 + 0.8 + 4 GB, twice, and best/ takes 4 GB twice."""
     with_free(monkeypatch, 25.6e9)
     checkpoint.check_space(tmp_path, 10**9, 1, trained=10**8)
     with_free(monkeypatch, 25.5e9)
@@ -63,7 +63,7 @@ def test_frozen_weights_have_no_moments_but_adapters_keep_them_apart(tmp_path, m
         checkpoint.check_space(tmp_path, 10**9, 1, trained=10**8)
 
 
-def test_the_checkpoints_that_are_kept_count(tmp_path, monkeypatch):
+def test_keep_checkpoints_is_part_of_the_estimate(tmp_path, monkeypatch):
     config = load_config("bart_lcsts", overrides(tmp_path))
     task = training_run.make_task(config, World())
     rows = training_run.load_rows(config, task)
