@@ -29,6 +29,7 @@ DOCUMENTED = ("paddle_ft/training/", "paddle_ft/tasks/base.py", "paddle_ft/tasks
               "paddle_ft/generation/",
               "paddle_ft/models/",
               "paddle_ft/tasks/",
+              "convert/",
               )  # fmt: skip
 # first words of docstrings of modules and classes, where a plural such as "Rows" is no verb
 VERBS = re.compile(

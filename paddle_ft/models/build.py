@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from convert.errors import ConvertError
-from convert.loading import read_weights, with_weights
+from convert.loading import model_from_weights, read_weights
 from paddle_ft.models.architectures import Architecture, architectures_for, import_by_name
 from paddle_ft.models.resolve import read_config
 from paddle_ft.system.errors import UserError
@@ -40,7 +40,7 @@ def load_pretrained(head_type: str, directory: Path, settings: dict[str, Any] | 
     cls = _model_class(record, head_type, {**config, **(settings or {})})
     try:
         if settings is None:
-            return with_weights(cls, directory, read_weights(directory))
+            return model_from_weights(cls, directory, read_weights(directory))
         from paddle_ft.models.heads import load_with_head
 
         return load_with_head(cls, directory, config, settings)

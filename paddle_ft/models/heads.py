@@ -12,7 +12,7 @@ from pathlib import Path
 import paddle
 from paddle import nn
 
-from convert.loading import read_weights, with_weights
+from convert.loading import model_from_weights, read_weights
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info
 
@@ -94,7 +94,7 @@ def load_with_head(cls, directory: Path, saved: dict, settings: dict):
         setattr(config, name, value)
     weights = read_weights(directory)
     shapes = {name: array.shape for name, array in weights.items()}
-    model = with_weights(cls, directory, weights, config, ignore_mismatched_sizes=True)
+    model = model_from_weights(cls, directory, weights, config, ignore_mismatched_sizes=True)
     _check_encoder(model, directory, shapes)
     if not _head_fits(cls, saved, settings):
         renew_head(model)

@@ -1,4 +1,4 @@
-"""Damaged configurations, tokenizers and directories, and conversions that fail half-way."""
+"""Test damaged configurations, tokenizers and directories, and conversions that fail half-way."""
 
 import json
 import signal
@@ -15,7 +15,7 @@ from tests.support.refusals import refused
 
 @pytest.fixture
 def source(checkpoint_copy):
-    """A copy of a good checkpoint, to be damaged."""
+    """Return a copy of a good checkpoint for a test to damage."""
     return checkpoint_copy("distilbert/sequence_classification")
 
 
@@ -46,15 +46,15 @@ def test_sentencepiece_files_cut_at_every_length(checkpoints, tmp_path):
         ("[" * 100_000, "config.json: not valid JSON"),
     ],
 )
-def test_config_that_is_no_config(source, text, message):
+def test_a_damaged_or_foreign_config(source, text, message):
     (source / "config.json").write_text(text)
     refused(source, message)
 
 
-def test_half_a_character(source):
+def test_an_unpaired_surrogate(source):
     config = json.loads((source / "config.json").read_text())
-    (source / "config.json").write_text(json.dumps({**config, "odd": "\U0001f600"}))  # a whole one, as a pair of escapes
-    convert.to_paddle(source, source.parent / "whole", progress=False)
+    (source / "config.json").write_text(json.dumps({**config, "odd": "\U0001f600"}))  # a valid pair
+    convert.to_paddle(source, source.parent / "paired", progress=False)
     (source / "config.json").write_text(json.dumps({**config, "odd": "\ud800"}))
     refused(source, "config.json: not valid JSON")
 
@@ -106,11 +106,11 @@ def test_a_vocabulary_that_is_not_text(source):
 
 def test_the_source_is_never_written_to(source):
     before = {path.name: path.read_bytes() for path in source.iterdir()}
-    with pytest.raises(convert.ConvertError, match="must be apart from each other"):
+    with pytest.raises(convert.ConvertError, match="must be separate directories"):
         convert.to_paddle(source, source, overwrite=True, progress=False)
-    with pytest.raises(convert.ConvertError, match="must be apart from each other"):
+    with pytest.raises(convert.ConvertError, match="must be separate directories"):
         convert.to_paddle(source, source / "inside", progress=False)
-    with pytest.raises(convert.ConvertError, match="must be apart from each other"):
+    with pytest.raises(convert.ConvertError, match="must be separate directories"):
         convert.to_paddle(source, source.parent, overwrite=True, progress=False)
     assert {path.name: path.read_bytes() for path in source.iterdir()} == before
 
@@ -131,8 +131,8 @@ def test_a_process_killed_in_the_middle_leaves_no_destination(source):
         "convert.to_paddle(sys.argv[1], sys.argv[2], progress=False)"
     )
     destination = source.parent / "destination"
-    done = subprocess.run([sys.executable, "-c", program, str(source), str(destination)], cwd=ROOT, check=False)
-    assert done.returncode == -signal.SIGKILL
-    left = [path.name for path in source.parent.iterdir() if path != source]
-    assert not destination.exists() and len(left) == 1 and left[0].startswith(".destination.partial-")
+    result = subprocess.run([sys.executable, "-c", program, str(source), str(destination)], cwd=ROOT, check=False)
+    assert result.returncode == -signal.SIGKILL
+    leftovers = [path.name for path in source.parent.iterdir() if path != source]
+    assert not destination.exists() and len(leftovers) == 1 and leftovers[0].startswith(".destination.partial-")
     convert.to_paddle(source, destination, progress=False)

@@ -1,4 +1,4 @@
-"""Damaged safetensors files and indexes: one clear error each, and nothing written."""
+"""Test damaged safetensors files and indexes: each gives one clear error and writes nothing."""
 
 import json
 import struct
@@ -12,11 +12,12 @@ from tests.support.refusals import refused
 
 @pytest.fixture
 def source(checkpoint_copy):
-    """A copy of a good checkpoint, to be damaged."""
+    """Return a copy of a good checkpoint for a test to damage."""
     return checkpoint_copy("distilbert/sequence_classification")
 
 
-def header_of(source):
+def read_header(source):
+    """Return the header of model.safetensors, and the bytes after it."""
     data = (source / "model.safetensors").read_bytes()
     (length,) = struct.unpack("<Q", data[:8])
     return json.loads(data[8 : 8 + length]), data[8 + length :]
@@ -67,7 +68,7 @@ def test_header_that_is_not_json(source):
     ],
 )
 def test_header_entries_that_do_not_add_up(source, change, message):
-    header, rest = header_of(source)
+    header, rest = read_header(source)
     header["classifier.weight"].update(change)
     write_header(source, header, rest)
     refused(source, message)
@@ -83,7 +84,7 @@ def test_a_tensor_named_twice(source):
 
 @pytest.mark.parametrize("shard", ["../model.safetensors", "/etc/passwd", "..", "", "a\\b", "sub/model.safetensors"])
 def test_index_entries_with_path_components(source, shard):
-    header, _ = header_of(source)
+    header, _ = read_header(source)
     (source / "model.safetensors").rename(source / "part.safetensors")
     weight_map = {name: shard for name in header if name != "__metadata__"}
     (source / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
@@ -91,7 +92,7 @@ def test_index_entries_with_path_components(source, shard):
 
 
 def test_index_and_shards_that_disagree(source):
-    header, _ = header_of(source)
+    header, _ = read_header(source)
     (source / "model.safetensors").rename(source / "part.safetensors")
     weight_map = {name: "part.safetensors" for name in header if name not in ("__metadata__", "classifier.bias")}
     (source / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {**weight_map, "ghost": "part.safetensors"}}))
@@ -109,14 +110,14 @@ def test_a_missing_shard(source):
 
 @pytest.mark.parametrize("shape", [[0, 2**63], [0] + [1] * 70])
 def test_shapes_that_no_array_can_have(source, shape):
-    header, rest = header_of(source)
+    header, rest = read_header(source)
     header["distilbert.embeddings.position_ids"] = {"dtype": "F32", "shape": shape, "data_offsets": [len(rest)] * 2}
     write_header(source, header, rest)
-    refused(source, "is none that an array can have")
+    refused(source, "an array cannot have the shape")
 
 
-def test_numbers_too_long_and_types_that_are_no_text(source):
-    header, rest = header_of(source)
+def test_numbers_too_long_and_types_that_are_not_strings(source):
+    header, rest = read_header(source)
     header["odd"] = {"dtype": ["F32"], "shape": [0], "data_offsets": [len(rest)] * 2}
     write_header(source, header, rest)
     refused(source, "element type ['F32'] is not supported")
@@ -127,8 +128,8 @@ def test_numbers_too_long_and_types_that_are_no_text(source):
     refused(source, "config.json: not valid JSON")
 
 
-def test_safetensors_of_other_writers_are_read_alike(tmp_path):
-    """Read zero-size tensors, scalars, bfloat16, and arrays that were not contiguous."""
+def test_unusual_tensors_are_written_and_read(tmp_path):
+    """Write and read zero-size tensors, scalars, bfloat16, and arrays that are not contiguous."""
     tensors = [
         ("empty", "float32", (0, 4), lambda: np.zeros((0, 4), "f4")),
         ("scalar", "int64", (), lambda: np.array(7)),
