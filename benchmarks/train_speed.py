@@ -36,8 +36,8 @@ def ours(name: str, rows: list[dict], steps: int, grouped: bool, folder: str, co
         if step == WARMUP:
             began = time.perf_counter()
             samples = 0
-        done, _ = stepper.train_step(step)
-        samples += done.work.samples
+        result, _ = stepper.train_step(step)
+        samples += result.batches.samples
     seconds = time.perf_counter() - began
     stepper.close()
     return samples / seconds
