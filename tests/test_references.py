@@ -134,7 +134,7 @@ def test_imports_find_what_they_name():
     assert not wrong, "\n".join(wrong)
 
 
-# ---------------------------------------------------------------------------------------------------- settings and rooms
+# ---------------------------------------------------------------------------------------------------- settings and packages
 SETTING = re.compile(r"(?:model|data|train|eval|tracking|task|generation)(?:\.[a-z_]+)+")
 
 
@@ -161,6 +161,6 @@ def test_settings_exist(name):
     assert named - all_settings() == set()
 
 
-def test_the_readme_names_every_room():
-    rooms = re.findall(r"^\| `(paddle_ft/\w+)/` \|", read("README.md"), re.MULTILINE)
-    assert sorted(rooms) == sorted(str(path.parent.relative_to(ROOT)) for path in ROOT.glob("paddle_ft/*/__init__.py"))
+def test_the_readme_names_every_package():
+    packages = re.findall(r"^\| `(paddle_ft/\w+)/` \|", read("README.md"), re.MULTILINE)
+    assert sorted(packages) == sorted(str(path.parent.relative_to(ROOT)) for path in ROOT.glob("paddle_ft/*/__init__.py"))
