@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from paddle_ft.config.schema import TrainSection
-from paddle_ft.system.runtime import on_cpu
 
 
 def warmup_steps(section: TrainSection, num_steps: int) -> int:
@@ -87,13 +86,15 @@ class FrozenRows:
                 parameter[row] = values
 
 
-def clip_gradients(parameters: Iterable, max_norm: float, norm=None):
+def clip_gradients(parameters: Iterable, max_norm: float, norm=None, on_cpu: bool = False):
     """Scale all gradients down so that their joint L2 norm is at most max_norm.
 
     Args:
         parameters: the parameters whose gradients are scaled.
         max_norm: the limit; 0 turns clipping off.
         norm: the norm if it includes gradients of other processes; default: computed here.
+        on_cpu: whether the gradients are on the CPU. Reading the norm is free there, but multiplying all gradients by 1 is not, so
+            gradients within the limit are not touched.
 
     Returns:
         The norm before scaling, a float32 scalar tensor.
@@ -104,8 +105,8 @@ def clip_gradients(parameters: Iterable, max_norm: float, norm=None):
     with paddle.no_grad():
         if norm is None:
             norm = paddle.stack([g.astype("float32").square().sum() for g in gradients]).sum().sqrt()
-        if max_norm <= 0 or (on_cpu() and float(norm) <= max_norm):
-            return norm  # on a CPU reading the norm is free, but multiplying all gradients by 1 is not
+        if max_norm <= 0 or (on_cpu and float(norm) <= max_norm):
+            return norm
         factor = paddle.clip(max_norm / (norm + 1e-6), max=1.0)
         for gradient in gradients:
             gradient.multiply_(factor.astype(gradient.dtype))
@@ -124,6 +125,10 @@ class GradientSync:
 
     def __init__(self, model):
         self.owned = trained_parameters(model)
+
+    def sum_over_ranks(self, values: list[float]) -> list[float]:
+        """Return the sum over all ranks of each of the values."""
+        return values
 
     def before_step(self) -> None:
         """Prepare the weights for the forward and backward passes of a step."""

@@ -82,12 +82,6 @@ def train_losses(run):
     return [event["loss"] for event in run.events() if event["event"] == "train"]
 
 
-@pytest.fixture
-def paddles_own_layers(monkeypatch):
-    """Turn our CPU layers off, as compiling does, because they draw other dropout masks than Paddle's layers."""
-    monkeypatch.setattr("paddle_ft.models.cpu_layers.use_cpu_layers", lambda model: None)
-
-
 @pytest.mark.parametrize("kind", ["seq2seq", "classification"])
 def test_a_training_and_its_files_are_the_same(kind, tmp_path, paddles_own_layers):
     runs = []

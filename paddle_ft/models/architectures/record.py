@@ -66,7 +66,9 @@ class Architecture:
         order: position in lists of architectures. The first one that has a head type is its default for a model from scratch.
 
         input_embedding: (model) -> the word embedding layer.
-        lm_head: (model, hidden [n, d]) -> logits [n, v].
+        lm_head: (model, hidden [n, d]) -> logits [n, v] of a masked or causal language model.
+        seq2seq_logits: (model, batch) -> logits [n, v] at the batch's target_positions [n], indices into the flattened
+            decoder_input_ids [b, t].
         tie_head: (model, from_scratch) -> whether input embedding and output head are one parameter now, or None if PaddleNLP's
             model has no separate head. It must not change a loaded head that differs from the embedding.
         output_weights, output_biases: names of the output head's parameters [v, d] and buffers [1, v], which grow with the
@@ -95,6 +97,7 @@ class Architecture:
 
     input_embedding: Callable[[Any], Any] = default_input_embedding
     lm_head: Callable[[Any, Any], Any] | None = None
+    seq2seq_logits: Callable[[Any, dict[str, Any]], Any] | None = None
     tie_head: Callable[[Any, bool], bool | None] | None = None
     output_weights: tuple[str, ...] = ()
     output_biases: tuple[str, ...] = ()
@@ -144,11 +147,6 @@ class Architecture:
     def causal_lm_logits(self, model, input_ids, positions):
         """Return the logits [n, v] at positions [n] of the flattened input_ids [b, s]. Padding must be on the right."""
         return self._logits(model, positions, input_ids=input_ids)
-
-    def seq2seq_logits(self, model, batch: dict[str, Any]):
-        """Return the logits [n, v] at the batch's target_positions [n], indices into the flattened decoder_input_ids."""
-        names = ("input_ids", "attention_mask", "decoder_input_ids")
-        return self._logits(model, batch["target_positions"], **{name: batch[name] for name in names})
 
     def _logits(self, model, positions, **inputs):
         """Compute the hidden states of all positions, but logits only at the chosen ones."""
