@@ -26,10 +26,9 @@ def write_hf(
     overwrite: bool = False,
     progress: bool = True,
 ) -> Report:
-    """Convert a directory; see convert.to_hf for the arguments.
+    """Convert a directory to Hugging Face.
 
-    Args:
-        families: The known families by model_type.
+    `families` are the known families by model_type. The other arguments are those of convert.to_hf.
     """
     started = time.perf_counter()
     checkpoint = open_paddle(source, families, task=task)

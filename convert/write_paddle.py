@@ -30,11 +30,10 @@ def write_paddle(
     progress: bool = True,
     source_name: str | None = None,
 ) -> Report:
-    """Convert a directory; see convert.to_paddle for the arguments.
+    """Convert a directory to Paddle.
 
-    Args:
-        families: The known families by model_type.
-        source_name: Name of the source in the report; default: its path.
+    `families` are the known families by model_type, and `source_name` is the name of the source in the report (default: its path).
+    The other arguments are those of convert.to_paddle.
     """
     started = time.perf_counter()
     checkpoint = open_hf(source, families, task=task, keep_fields=keep_fields)

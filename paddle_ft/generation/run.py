@@ -147,8 +147,7 @@ def _generate(adapter: Adapter, input_ids, attention_mask, options: GenerationOp
 def _decode_steps(adapter: Adapter, input_ids, attention_mask, options: GenerationOptions, row_numbers: np.ndarray):
     """Return the steps of greedy search or sampling, as `search.decode_steps` yields them.
 
-    Args:
-        row_numbers: [b], a number for each row, from which its random seed is made.
+    The arguments are those of generate. Row i is sampled with a random seed that is made of row_numbers[i].
     """
     first_ids = adapter.first_ids(input_ids)
     limit = _max_length(adapter, first_ids, attention_mask, options)

@@ -68,6 +68,7 @@ def encode_texts(
     """Encode all texts, with the special tokens that the tokenizer adds.
 
     Args:
+        tokenizer: the fast tokenizer.
         texts: single texts, or pairs of texts.
         max_length: maximum number of tokens, special tokens included. Longer texts are cut at their end and keep their special
             tokens. In a pair the longer text is cut first.
