@@ -10,7 +10,7 @@ import pytest
 
 import convert
 from convert.formats import sentencepiece
-from tests.support.refusals import refused
+from tests.support.refusals import assert_refused
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_sentencepiece_files_cut_at_every_length(checkpoints, tmp_path):
 )
 def test_a_damaged_or_foreign_config(source, text, message):
     (source / "config.json").write_text(text)
-    refused(source, message)
+    assert_refused(source, message)
 
 
 def test_an_unpaired_surrogate(source):
@@ -56,18 +56,18 @@ def test_an_unpaired_surrogate(source):
     (source / "config.json").write_text(json.dumps({**config, "odd": "\U0001f600"}))  # a valid pair
     convert.to_paddle(source, source.parent / "paired", progress=False)
     (source / "config.json").write_text(json.dumps({**config, "odd": "\ud800"}))
-    refused(source, "config.json: not valid JSON")
+    assert_refused(source, "config.json: not valid JSON")
 
 
 def test_a_config_that_is_a_directory(source):
     (source / "config.json").unlink()
     (source / "config.json").mkdir()
-    refused(source, "config.json: cannot be read (Is a directory)")
+    assert_refused(source, "config.json: cannot be read (Is a directory)")
 
 
 def test_a_missing_config(source):
     (source / "config.json").unlink()
-    refused(source, "config.json: not found")
+    assert_refused(source, "config.json: not found")
 
 
 @pytest.mark.parametrize(
@@ -81,27 +81,27 @@ def test_a_missing_config(source):
 )
 def test_formats_that_are_not_supported(source, name, message):
     (source / "model.safetensors").rename(source / name)
-    refused(source, message)
+    assert_refused(source, message)
 
 
 def test_an_empty_directory(tmp_path):
     (tmp_path / "source").mkdir()
-    refused(tmp_path / "source", "config.json: not found")
+    assert_refused(tmp_path / "source", "config.json: not found")
 
 
 def test_no_weights(source):
     (source / "model.safetensors").unlink()
-    refused(source, "no weights found; supported are")
+    assert_refused(source, "no weights found; supported are")
 
 
 def test_a_damaged_tokenizer(source):
     (source / "tokenizer.json").write_text('{"version": "1.0"}')
-    refused(source, "tokenizer.json: not a tokenizer.json that this version of tokenizers reads")
+    assert_refused(source, "tokenizer.json: not a tokenizer.json that this version of tokenizers reads")
 
 
 def test_a_vocabulary_that_is_not_text(source):
     (source / "vocab.txt").write_bytes(b"\xff\xfe\x00bad")
-    refused(source, "vocab.txt: not UTF-8 text")
+    assert_refused(source, "vocab.txt: not UTF-8 text")
 
 
 def test_the_source_is_never_written_to(source):
@@ -120,7 +120,7 @@ def test_a_failure_while_writing_leaves_nothing(source, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("convert.write_paddle.write_paddle_tokenizer", full_disk)
-    refused(source, "cannot be written (No space left on device)")
+    assert_refused(source, "cannot be written (No space left on device)")
 
 
 def test_a_process_killed_in_the_middle_leaves_no_destination(source):

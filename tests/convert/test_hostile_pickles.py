@@ -12,7 +12,7 @@ import pytest
 
 import convert
 from convert.formats import pdparams, torch_bin
-from tests.support.refusals import refused
+from tests.support.refusals import assert_refused
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_a_pickle_that_would_run_code(source, name, container, tmp_path):
             archive.writestr("archive/data.pkl", data)
     else:
         (source / "pytorch_model.bin").write_bytes(data)
-    text = refused(source, "nothing was run")
+    text = assert_refused(source, "nothing was run")
     assert "mkdir" in text or "builtins." in text
     assert not harm.exists()
     (source / "weights.pdparams").write_bytes(data)
@@ -78,7 +78,7 @@ def test_a_pickle_with_objects_other_than_tensors(source):
     (source / "model.safetensors").unlink()
     with zipfile.ZipFile(source / "pytorch_model.bin", "w") as archive:
         archive.writestr("archive/data.pkl", pickle.dumps({"epoch": 3, "model": {}}))
-    refused(source, "these entries are something else: epoch (int), model (dict)")
+    assert_refused(source, "these entries are something else: epoch (int), model (dict)")
 
 
 def test_a_torch_tensor_that_reaches_beyond_its_storage(tmp_path):
@@ -97,7 +97,7 @@ def test_a_torch_tensor_that_reaches_beyond_its_storage(tmp_path):
 def test_damaged_torch_files(source, data):
     (source / "model.safetensors").unlink()
     (source / "pytorch_model.bin").write_bytes(data)
-    refused(source, "pytorch_model.bin")
+    assert_refused(source, "pytorch_model.bin")
 
 
 def test_a_key_that_would_overflow_the_stack_when_hashed(tmp_path):

@@ -1,4 +1,4 @@
-"""Helpers that look into models."""
+"""Inspect models, and call the functions of their architecture records."""
 
 from paddle_ft.models.architectures import architecture_of, architectures, import_by_name
 from paddle_ft.system.paddle_compat import replaced_forward

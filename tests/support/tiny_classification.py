@@ -1,4 +1,4 @@
-"""A classification small enough for tests: six sentences or four pairs of questions, and an encoder of one tiny layer."""
+"""A tiny classification: six sentences or four pairs of questions, and an encoder of one layer."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ def write_jsonl(path: Path, rows: list[dict]) -> Path:
 
 
 def overrides(folder: Path, rows: list[dict] = ROWS, model_type: str = "distilbert", *settings: str) -> list[str]:
-    """Return overrides that turn distilbert_sst2 into a training of seconds in `folder`/run."""
+    """Return overrides that make distilbert_sst2 a training of a few seconds in `folder`/run."""
     folder.mkdir(parents=True, exist_ok=True)
     data = write_jsonl(folder / "rows.jsonl", rows)
     return [
@@ -45,7 +45,7 @@ def overrides(folder: Path, rows: list[dict] = ROWS, model_type: str = "distilbe
 
 
 def make_task(folder: Path, rows: list[dict] = ROWS, model_type: str = "distilbert", *settings: str):
-    """Return a task with its model, and the rows encoded as its training data."""
+    """Return a task with its model, and its encoded training data."""
     config = load_config("distilbert_sst2", overrides(folder, rows, model_type, *settings))
     task = find_task("classification")(config)
     paddle.seed(1)
