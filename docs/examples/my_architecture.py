@@ -1,6 +1,6 @@
 """An architecture of your own: PaddleNLP's ELECTRA as a classifier and as a masked language model.
 
-python train.py --import my_architecture --config distilbert_sst2 --sample "model.config.model_type=electra"
+python -m paddle_ft train --import my_architecture --config distilbert_sst2 --sample model.config.model_type=electra
 """
 
 import paddle
