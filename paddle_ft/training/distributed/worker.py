@@ -94,7 +94,9 @@ def _how_to_go_on(config: BaseConfig, imports: Sequence[str]) -> str:
         return "the training had not begun and nothing was written"
     devices = f" --devices {os.environ[launch.DEVICES]}" if launch.DEVICES in os.environ else ""
     modules = "".join(f" --import {module}" for module in imports)
-    return f"go on with:\n  python train.py --config {shlex.quote(str(saved))} --resume{devices}{modules}"
+    script = launch.CODE_FOLDER / "train.py"  # not in the working directory where the user's files lie in a folder of their own
+    program = f"python {shlex.quote(os.path.relpath(script))}" if script.is_file() else "python -m paddle_ft train"
+    return f"go on with:\n  {program} --config {shlex.quote(str(saved))} --resume{devices}{modules}"
 
 
 def exit_worker(exit_code: int = 0) -> None:
