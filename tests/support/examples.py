@@ -13,8 +13,8 @@ from tests.support.paths import ROOT
 
 EXAMPLES = ROOT / "docs" / "examples"
 # the words of reviews.csv, for checkpoints that come without a tokenizer
-WORDS = ("the", "battery", "screen", "camera", "sound", "keyboard", "case", "is", "was", "seems", "awful", "useless", "poor", "dull",
-         "average", "fair", "good", "nice", "excellent", "wonderful", "i", "think", "so", "far", ".", ",")  # fmt: skip
+WORDS = ("the", "battery", "screen", "camera", "sound", "keyboard", "case", "is", "was", "seems", "awful", "useless", "poor",
+         "dull", "average", "fair", "good", "nice", "excellent", "wonderful", "i", "think", "so", "far", ".", ",")  # fmt: skip
 # settings for a training of seconds in the folder run/
 SHORT = ("output_dir=run", "device=cpu", "train.logging_steps=1", "eval.bootstrap_samples=100")
 
