@@ -1,7 +1,10 @@
 """Only the command line names modules to import: a recipe from somebody else, and the folder it is in, run no code."""
 
+import sys
+
 import pytest
 
+from paddle_ft.training.distributed import launch
 from tests.support.examples import copy_examples, run_command
 from tests.support.paths import ROOT
 
@@ -47,3 +50,10 @@ def test_modules_beside_a_recipe_are_not_taken_for_libraries(folder):
         (folder / f"{library}.py").write_text(HARM)
     printed = run_command(folder, str(ROOT / "train.py"), "--config", "my_reviews.yaml", "--sample", "--print-config").stdout
     assert "max_text_length: 64" in printed and not (folder / "harmed").exists()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 always searches the working directory for -m")
+def test_processes_of_devices_do_not_take_them_either(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert launch.run("cpu:2", [sys.executable, "-c", "import harmful"], folder / "logs") == 1
+    assert not (folder / "harmed").exists()
