@@ -1,6 +1,7 @@
 """A task of a user's own, by the command line: trained, interrupted, resumed, evaluated, asked, in two processes, repeated."""
 
 import json
+import re
 import shlex
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from tests.support.examples import (
     run_command,
     train_example,
 )
+from tests.support.paths import ROOT
 from tests.support.processes import wait_for_step
 
 FILES = ("my_task.py", "my_stars.yaml", "reviews.csv", "reviews-dev.csv")
@@ -59,6 +61,8 @@ def test_without_the_import_the_task_is_named(trained, command):
     message = run_command(folder, "-m", "paddle_ft", *command.split(), exit_code=2).stderr
     assert message.startswith("error: task.name: 'regression' is not a task (run/config.yaml:")
     assert message.endswith("If this is a task of your own, name its module: --import MODULE.\n")
+    (shown,) = re.findall(r"^error: .*?(?=^```)", (ROOT / "docs" / "extend.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert re.sub(r"\(.*:\d+\)", "", message).split() == re.sub(r"\(.*:\d+\)", "", shown).split(), "the page shows another one"
 
 
 def test_it_is_checked(trained):
