@@ -102,7 +102,7 @@ def _add_import_flag(parser: argparse.ArgumentParser) -> None:
     """Add --import, which every command has."""
     parser.add_argument(
         "--import", dest="imports", action="append", default=[], metavar="MODULE",
-        help="import a module of your own with tasks, sources, metrics or architectures; may be given several times",
+        help="a module with a task, source, format, metrics or architecture of your own (docs/extend.md); may be repeated",
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from paddle_ft.config.recipes import find_recipe
 from paddle_ft.config.schema import BaseConfig
 from paddle_ft.config.yaml_text import parse_yaml
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.plugins import find_plugin, plugin_names
+from paddle_ft.system.plugins import find_plugin, import_hint, plugin_names
 
 # Tasks import config.schema for their options, so config must not import them. It looks them up by the name of their package.
 TASK_PACKAGE = "paddle_ft.tasks"
@@ -112,7 +112,9 @@ def check_config(data: dict, origins: dict[str, str], shown_path: str) -> BaseCo
     if name not in names:
         where = origins.get("task.name") or origins.get("task") or shown_path
         hint = did_you_mean(str(name), names)
-        raise UserError(f"task.name: {name!r} is not a task ({where}).{hint} Tasks: {', '.join(names)}.")
+        raise UserError(
+            f"task.name: {name!r} is not a task ({where}).{hint} Tasks: {', '.join(names)}.{import_hint('a task')}"
+        )
     schema = build_schema(name)
     try:
         return schema.model_validate(data)

@@ -1,13 +1,15 @@
 """What each figure of an evaluation is called, which direction is better, and how it is written. One entry a metric.
 
 The training loop, the tables, the plots and the report look a figure up here by its key in results.json and nowhere else. A
-user's module, named with --import, adds entries of its own as METRICS = (Metric(...), ...).
+user's module, named with --import, adds entries of its own as METRICS = (Metric(...), ...): to describe what a task of their own
+reports, or, with `compute`, to add a figure to a task that exists (user_metrics.py).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.plugins import user_plugins
@@ -25,6 +27,9 @@ class Metric:
         decimals: places shown. None: two, and none for a whole number.
         in_report: whether tables of the report show it.
         in_plot: whether the plot of scores, whose axis goes from 0 to 100, shows it.
+        compute: for a figure that no task reports: (predictions [n], references [n]) -> one number, or a list of one number a
+            row, whose mean is the figure and is given a 95 % interval.
+        tasks: names of the tasks whose predictions `compute` is applied to.
     """
 
     key: str
@@ -34,6 +39,12 @@ class Metric:
     decimals: int | None = None
     in_report: bool = True
     in_plot: bool = False
+    compute: Callable[[list, list], Any] | None = None
+    tasks: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        if isinstance(self.tasks, str) or bool(self.compute) != bool(self.tasks):
+            raise ValueError(f'Metric {self.key!r}: compute goes with the tasks it is for, such as tasks=("summarization",)')
 
     @property
     def title(self) -> str:

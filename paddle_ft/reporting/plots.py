@@ -145,6 +145,7 @@ def _scores(run: Run) -> Figure | None:
         return None
     keys = score_keys({key: value for event in run.evaluations[split] for key, value in event.items()})
     names = [key for key in ROUGE if key in keys] or [key for key in keys if find_metric(key).in_plot]
+    names += [key for key in keys if key not in names and find_metric(key).in_plot and find_metric(key).compute]  # a user's own
     if not names:
         return None
     figure, axes = _axes(f"Scores on {split}", "score (0-100)")

@@ -13,7 +13,9 @@ from typing import TextIO
 from paddle_ft.config.load import load_config
 from paddle_ft.data import inputs, load
 from paddle_ft.data.download import download_missing
+from paddle_ft.data.readers import extension, find_reader, readers
 from paddle_ft.data.rows import Rows
+from paddle_ft.data.splits import SPLITS
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import find_damage
 from paddle_ft.system.errors import UserError
@@ -23,6 +25,7 @@ from paddle_ft.system.runtime import import_frameworks_quietly, set_device
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Dataset, Task
 from paddle_ft.tasks.shared.evaluate import evaluate as evaluate_task
+from paddle_ft.tasks.shared.evaluate import score_baselines
 from paddle_ft.tasks.shared.rows import load_rows
 
 
@@ -89,7 +92,7 @@ def _main_baseline(task: Task, dataset: Dataset, rows: dict[str, Rows]) -> dict:
     if "train" not in rows:
         return {}
     train = dataset if dataset.split == "train" else task.encode(rows["train"], "train")
-    name, scores = next(iter(task.baselines(dataset, train).items()))
+    name, scores = next(iter(score_baselines(task, dataset, train).items()))
     return {"name": name, dataset.split: scores.metrics}
 
 
@@ -104,6 +107,7 @@ def predict(path: str, input_name: str, output_name: str, overrides: list[str], 
     if "-" not in (input_name, output_name) and Path(output_name).resolve() == Path(input_name).resolve():
         raise UserError(f"--output {output_name}: this is the input file; it would be lost. Name another.")
     config = load_config(str(RunDirectory.open_existing(path) / "config.yaml"), overrides)
+    _refuse_unknown_format(input_name, config.data)
     texts = inputs.texts(input_name, inputs.Columns.of(find_task(config.task.name).required_fields[0], config.data.columns or {}))
     first = next(texts, None)  # before the model is loaded
     task = open_run(path, overrides)
@@ -128,6 +132,17 @@ def predict(path: str, input_name: str, output_name: str, overrides: list[str], 
             out.close()
     if part != output_name:
         os.replace(part, output_name)
+
+
+def _refuse_unknown_format(name: str, data) -> None:
+    """Raise UserError for an input in the format of the run's own data, if nothing reads that format now.
+
+    Without this, a run trained with a format of the user's own would take each line of such a file for a text.
+    """
+    values = [getattr(data, split) for split in SPLITS]
+    patterns = [pattern for value in values for pattern in ([value] if isinstance(value, str) else value or [])]
+    if extension(name) not in readers() and extension(name) in {extension(pattern) for pattern in patterns} - {""}:
+        find_reader(name)
 
 
 def row_writer(out: TextIO, name: str, line: Callable[[dict], str]) -> Callable[[dict], None]:

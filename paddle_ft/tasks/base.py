@@ -103,6 +103,7 @@ class Task:
         Options, Model, sections: its sections of the configuration.
         required_fields, optional_fields: what a row must and may have.
         best_metric: the metric that decides which checkpoint is kept as best/.
+        reference_field: the field of a prediction's row that holds what "prediction" should be, for metrics of a user's own.
         generates_by_chance: whether `generate` draws random numbers even where it does not sample.
         generation_flags: this task's own flags of `generate`.
         takes_pairs: whether `predict` also takes (text, text_pair) tuples.
@@ -116,6 +117,7 @@ class Task:
     required_fields: ClassVar[tuple[str, ...]]
     optional_fields: ClassVar[tuple[str, ...]] = ()
     best_metric: ClassVar[str]
+    reference_field: ClassVar[str | None] = None
     generates_by_chance: ClassVar[bool] = False
     generation_flags: ClassVar[tuple[Flag, ...]] = ()
     takes_pairs: ClassVar[bool] = False

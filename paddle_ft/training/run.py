@@ -30,7 +30,7 @@ from paddle_ft.tasks.shared.rows import download_files, load_rows
 from paddle_ft.training import preflight, results
 from paddle_ft.training import resume as resuming
 from paddle_ft.training.distributed import worker
-from paddle_ft.training.distributed.launch import DEVICES
+from paddle_ft.training.distributed.launch import CODE_FOLDER, DEVICES
 from paddle_ft.training.distributed.process_group import init_world
 from paddle_ft.training.distributed.strategy import check_sharding, make_gradient_sync
 from paddle_ft.training.loop import TrainLoop
@@ -118,7 +118,9 @@ def resume_hint(config: BaseConfig, imports: Sequence[str]) -> str:
         return "the training had not begun and nothing was written"
     devices = f" --devices {os.environ[DEVICES]}" if DEVICES in os.environ else ""
     modules = "".join(f" --import {module}" for module in imports)
-    return f"go on with:\n  python train.py --config {shlex.quote(str(saved))} --resume{devices}{modules}"
+    script = CODE_FOLDER / "train.py"  # not in the working directory where the user's files lie in a folder of their own
+    program = f"python {shlex.quote(os.path.relpath(script))}" if script.is_file() else "python -m paddle_ft train"
+    return f"go on with:\n  {program} --config {shlex.quote(str(saved))} --resume{devices}{modules}"
 
 
 # ---------------------------------------------------------------------------------------------------- the parts

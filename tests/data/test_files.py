@@ -110,7 +110,8 @@ def test_a_missing_file_suggests_similar_names(folder):
 def test_unknown_extension_lists_the_formats(folder):
     write("a.docx", "x")
     assert error("a.docx") == (
-        "a.docx: unknown extension .docx; supported: .csv, .json, .jsonl, .parquet, .tsv, .txt, each also with .gz"
+        "a.docx: unknown extension .docx; supported: .csv, .json, .jsonl, .parquet, .tsv, .txt, each also with .gz."
+        " If this is a format of your own, name its module: --import MODULE."
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.plugins import module_names, user_plugins
+from paddle_ft.system.plugins import import_hint, module_names, user_plugins
 
 if TYPE_CHECKING:
     from paddle_ft.data.readers.base import Reader
@@ -42,6 +42,6 @@ def find_reader(path: str) -> Reader:
     if reader is None:
         raise UserError(
             f"{path}: unknown extension {extension(path) or '(none)'}; "
-            f"supported: {', '.join(sorted(readers()))}, each also with .gz"
+            f"supported: {', '.join(sorted(readers()))}, each also with .gz.{import_hint('a format')}"
         )
     return reader

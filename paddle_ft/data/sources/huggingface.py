@@ -13,6 +13,7 @@ from paddle_ft.data.sources.base import Source
 from paddle_ft.data.sources.builtin import builtin_names
 from paddle_ft.data.splits import choose_splits
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.plugins import import_hint
 from paddle_ft.system.progress import Progress
 
 
@@ -70,6 +71,9 @@ def _read_rows(dataset, file: str, columns: dict[str, str], fields: Fields) -> I
 @cache
 def _split_names(source: str, name: str | None) -> list[str]:
     """Return the splits of a data set. Cached, since the hub needs a second or two to answer."""
+    kind, colon, _ = source.partition(":")
+    if colon and not os.path.isdir(source):  # no id of the hub has a colon
+        raise UserError(f"data.source: {source}: there is no source {kind!r}.{import_hint('a source')}")
     from datasets import get_dataset_split_names
 
     _prefer_cache_when_offline(source)
@@ -110,7 +114,8 @@ def _call(source: str, function, *args, **kwargs):
             remedy = "its rows come from a script of its own; no code that comes with data is run. Give its files: data.train=FILE"
         else:
             remedy = f"{type(error).__name__}: {error}"
-        raise UserError(f"data.source: {source}: {remedy}{_suggest_builtin(source)}") from None
+        hint = "" if "/" in source else f".{import_hint('a source')}"
+        raise UserError(f"data.source: {source}: {remedy}{_suggest_builtin(source)}{hint}") from None
 
 
 def _suggest_builtin(source: str) -> str:

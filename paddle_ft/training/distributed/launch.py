@@ -75,6 +75,7 @@ def run(devices: str, command: list[str], logs: Path) -> int:
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(CODE_FOLDER), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            "PYTHONSAFEPATH": "1",  # -m must not search the working directory, which may hold somebody else's recipe
             "PADDLE_TRAINER_ID": str(rank),
             "PADDLE_TRAINERS_NUM": str(len(numbers)),
             "PADDLE_TRAINER_ENDPOINTS": ",".join(endpoints),
