@@ -19,7 +19,6 @@ KNOWN_IN_CIRCLES: set[tuple[str, str]] = set()
 PADDLENLP_ROOMS = ("paddle_ft/models/", "paddle_ft/tokenization/")
 PADDLENLP_FILES = {
     "paddle_ft/data/sources/builtin.py": "the data sets that PaddleNLP downloads are read through its own classes",
-    "paddle_ft/system/paddle_compat.py": "what is private to PaddleNLP is reached from here alone",
     "paddle_ft/system/runtime.py": "its logger is told to be quiet before anything else is imported",
 }
 

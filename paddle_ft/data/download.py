@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import requests
 
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.files import home
 from paddle_ft.system.progress import Progress
 
 CONNECT_TIMEOUT = 5  # seconds; also the limit for resolving a host name
@@ -53,10 +54,6 @@ class FetchError(UserError):
         super().__init__(message)
         self.offline = offline
 
-
-def home() -> Path:
-    """Return the folder for downloads and caches."""
-    return Path(os.environ.get("PADDLE_FT_HOME") or Path.home() / ".cache" / "paddle_ft")
 
 
 def data_home() -> Path:

@@ -1,13 +1,13 @@
-"""Values as texts for people, where every room writes them the same way."""
+"""Format values for people, so that every message and table writes them the same way."""
 
 from __future__ import annotations
 
 
 def format_duration(seconds: float) -> str:
-    """Return "8.3 s", "5 min 7 s" or "2 h 3 min"."""
+    """Return a duration in seconds as text: "8.3 s", "5 min 7 s" or "2 h 3 min"."""
     if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, remainder = divmod(round(seconds), 60)
     if minutes < 60:
-        return f"{minutes} min {rest} s"
+        return f"{minutes} min {remainder} s"
     return f"{minutes // 60:,} h {minutes % 60} min"
