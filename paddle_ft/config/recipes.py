@@ -1,4 +1,4 @@
-"""Find recipes: the YAML files in configs/, and those that a user names by path."""
+"""Find a recipe: a YAML file in configs/, or one that the user names by its path."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def recipe_names() -> list[str]:
 
 
 def find_recipe(name: str) -> Path:
-    """Return the YAML file of a recipe.
+    """Return the path of a recipe's YAML file.
 
     Args:
         name: a recipe in configs/, or the path of a YAML file.
 
     Raises:
-        UserError: there is no such recipe or file; the message suggests the nearest name.
+        UserError: there is no such recipe or file. The message suggests the most similar name.
     """
     path = Path(name)
     if path.suffix in (".yaml", ".yml") or path.is_file():
