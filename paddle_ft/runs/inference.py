@@ -104,18 +104,19 @@ def predict(path: str, input_name: str, output_name: str, overrides: list[str], 
     if "-" not in (input_name, output_name) and Path(output_name).resolve() == Path(input_name).resolve():
         raise UserError(f"--output {output_name}: this is the input file; it would be lost. Name another.")
     config = load_config(str(RunDirectory.open_existing(path) / "config.yaml"), overrides)
-    texts = inputs.texts(input_name, inputs.Columns.of(find_task(config.task.name).required_fields[0], config.data.columns or {}))
+    text_field = find_task(config.task.name).required_fields[0]
+    texts = inputs.read_texts(input_name, inputs.Columns.from_config(text_field, config.data.columns or {}))
     first = next(texts, None)  # before the model is loaded
     task = open_run(path, overrides)
     size = task.config.eval.eval_batch_size * chunk_batches
-    plain = input_name != "-" and inputs.is_plain(input_name)
+    plain = input_name != "-" and inputs.is_plain_text(input_name)
     wants_text = output_name.endswith(".txt") or (plain and not output_name.endswith((".json", ".jsonl")))
     part = output_name if output_name == "-" else f"{output_name}.part"  # gets its name when it is complete
     out, done = open_output(part, output_name), 0
     write = row_writer(out, output_name, task.prediction_line if wants_text else to_json)
     try:
         while first is not None:
-            chunk = [first, *(texts.waiting(size - 1) if input_name == "-" else islice(texts, size - 1))]
+            chunk = [first, *(texts.read_available(size - 1) if input_name == "-" else islice(texts, size - 1))]
             if not task.takes_pairs and (pair := next((one for one in chunk if not isinstance(one, str)), None)):
                 raise UserError(f'--input {input_name}: this run takes single texts, not pairs ("text_pair": {pair[1]!r}).')
             for row in task.predict(chunk, f"predict from row {done + 1}"):
