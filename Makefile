@@ -1,4 +1,4 @@
-# make demo   install what is needed and run the main recipe's sample        make test   install and run the tests
+# make demo   install everything and run the main recipe's sample        make test   install everything and run the tests
 .PHONY: help setup lock demo test test-slow lint docs gpu-check clean
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo $$p; break; }; done)
@@ -9,15 +9,16 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(basename $(REQUIREMENTS))
 
 help:
-	@echo "make setup      .venv with the locked dependencies (GPU: make setup REQUIREMENTS=requirements-gpu.txt, see README)"
-	@echo "                takes uv where it is installed; INSTALLER=pip takes pip all the same"
-	@echo "make lock       renew setup/*.lock after an edit of requirements*.txt; UPGRADE=1, or UPGRADE=pandas, takes newer versions"
-	@echo "make demo       the main recipe's sample: trains a small model on generated text, prints figures and the report"
-	@echo "make test       the tests (under 12 minutes on 2 cores)"
-	@echo "make test-slow  the long checks"
-	@echo "make lint       ruff"
-	@echo "make docs       the measured tables of docs/convert.md"
-	@echo "make gpu-check  what only a GPU can show; prints a table"
+	@echo "make setup      create .venv with the locked packages (GPU: make setup REQUIREMENTS=requirements-gpu.txt, see README)"
+	@echo "                with uv if it is installed; INSTALLER=pip uses pip anyway"
+	@echo "make lock       update setup/*.lock after an edit of requirements*.txt; UPGRADE=1 or UPGRADE=pandas for newer versions"
+	@echo "make demo       run the main recipe's sample: train a small model on generated text, print scores, write the report"
+	@echo "make test       run the tests (under 12 minutes on 2 cores)"
+	@echo "make test-slow  run the tests that take long"
+	@echo "make lint       run ruff"
+	@echo "make docs       measure the tables of docs/convert.md"
+	@echo "make gpu-check  check everything that needs a GPU, and print a table"
+	@echo "make clean      remove .venv and caches"
 
 setup: $(STAMP)
 
