@@ -1,5 +1,6 @@
-"""The commands of `python -m paddle_ft`. Each module in this folder is a command. It defines
+"""The commands of `python -m paddle_ft`. Each module in this folder is one command.
 
+A command defines
     HELP                         its line in the help, which starts with a verb
     add_arguments(parser)        adds its flags to the parser
     run(options) -> int          does the work by calling other packages, and returns the exit code
