@@ -8,13 +8,13 @@ needs it.
 from __future__ import annotations
 
 import argparse
-import difflib
 import errno
 import sys
 
 from paddle_ft import __version__
 from paddle_ft.commands import command_names, find_command
 from paddle_ft.system.errors import FTError, UserError
+from paddle_ft.system.formatting import did_you_mean
 from paddle_ft.system.plugins import import_user_modules
 from paddle_ft.system.runtime import prepare_cpu
 
@@ -80,9 +80,7 @@ def _run(argv: list[str], program: str) -> int:
         return 0
     names = command_names()
     if name not in names:
-        matches = difflib.get_close_matches(name, names, n=1)
-        hint = f" Did you mean {matches[0]}?" if matches else ""
-        raise UserError(f"{name}: there is no such command.{hint} Commands: {', '.join(names)}.")
+        raise UserError(f"{name}: there is no such command.{did_you_mean(name, names)} Commands: {', '.join(names)}.")
     command = find_command(name)
     program = program if program.endswith(".py") else f"{program} {name}"
     import_user_modules(_parse_imports(arguments, program))  # before the flags are parsed, because plugins may add flags

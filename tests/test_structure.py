@@ -24,8 +24,8 @@ PADDLENLP_FILES = {
 
 # In these rooms, an Args section lists all arguments.
 ALL_ARGUMENTS = ("paddle_ft/system/", "paddle_ft/config/", "paddle_ft/data/", "paddle_ft/metrics/", "paddle_ft/runs/",
-                 "paddle_ft/reporting/", "paddle_ft/commands/", "paddle_ft/cli.py", "paddle_ft/__init__.py", "paddle_ft/__main__.py", "train.py",
-                 "setup/")  # fmt: skip
+                 "paddle_ft/reporting/", "paddle_ft/commands/", "paddle_ft/cli.py", "paddle_ft/__init__.py",
+                 "paddle_ft/__main__.py", "train.py", "setup/")  # fmt: skip
 DOCUMENTED = (*ALL_ARGUMENTS, "paddle_ft/training/", "paddle_ft/tasks/base.py", "paddle_ft/tasks/shared/evaluate.py")
 # Functions that every module of a room defines. The docstring of the room describes them once.
 INTERFACES = {"paddle_ft/commands": ("add_arguments", "run")}

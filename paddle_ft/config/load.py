@@ -8,11 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError, create_model
 
-from paddle_ft.config.messages import describe_errors, did_you_mean
+from paddle_ft.config.messages import describe_errors
 from paddle_ft.config.recipes import find_recipe
 from paddle_ft.config.schema import BaseConfig
 from paddle_ft.config.yaml_text import parse_yaml
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.formatting import did_you_mean
 from paddle_ft.system.plugins import find_plugin, plugin_names
 
 # The tasks import config.schema, so this package must not import them. It looks them up by the name of their package.

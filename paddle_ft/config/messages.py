@@ -21,11 +21,6 @@ _TYPE_MESSAGES = {
 }
 
 
-def did_you_mean(word: str, names: list[str]) -> str:
-    """Return " Did you mean NAME?" for the most similar name, or "" if no name is similar."""
-    matches = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    return f" Did you mean {matches[0]}?" if matches else ""
-
 
 def describe_errors(error: ValidationError, schema: type[BaseModel], origins: dict[str, str]) -> list[str]:
     """Return one line for each wrong key: the key, its value, where it was set, and what is allowed.

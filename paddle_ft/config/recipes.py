@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from paddle_ft.config.messages import did_you_mean
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.formatting import did_you_mean
 
 CONFIG_FOLDER = Path(__file__).resolve().parents[2] / "configs"
 

@@ -158,8 +158,8 @@ def make_row_from_columns(values: dict[str, object], columns: dict[str, str], fi
     """
     for name in fields.required:
         if columns[name] not in values:
-            present = ", ".join(map(repr, values)) or "nothing"
-            return f"no column {columns[name]!r} (the row has {present}; columns are mapped with data.columns)"
+            names = ", ".join(map(repr, values)) or "nothing"
+            return f"no column {columns[name]!r} (the row has {names}; columns are mapped with data.columns)"
     return make_row({name: values[column] for name, column in columns.items() if column in values}, fields)
 
 

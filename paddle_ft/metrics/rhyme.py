@@ -42,7 +42,7 @@ def last_word(line: str) -> str:
     return line[slice(*spans[-1])].replace("’", "'").lower() if spans else ""
 
 
-def rhymes(line: str, before: str) -> bool:
+def rhymes(line: str, previous: str) -> bool:
     """Return whether the ends of two consecutive lines rhyme.
 
     A word does not rhyme with itself, and an English word does not rhyme with a Chinese character.
@@ -55,9 +55,9 @@ def rhymes(line: str, before: str) -> bool:
 
     Args:
         line: the second line.
-        before: the first line.
+        previous: the first line.
     """
-    first, second = last_word(line), last_word(before)
+    first, second = last_word(line), last_word(previous)
     if not first or not second or first == second:
         return False
     if _HAN.match(first) or _HAN.match(second):

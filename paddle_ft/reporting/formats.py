@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 
 from paddle_ft.metrics.registry import find_metric
-from paddle_ft.reporting.records import is_number
-from paddle_ft.system.formatting import format_duration
+from paddle_ft.system.formatting import format_duration, is_number
 
 DASH = "–"
 

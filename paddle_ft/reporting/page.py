@@ -14,8 +14,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from paddle_ft.metrics.registry import find_metric, known_metrics
 from paddle_ft.reporting.formats import DASH, format_fact, format_interval, format_number, format_score
 from paddle_ft.reporting.plots import plot_run
-from paddle_ft.reporting.records import Run, is_number, read_run, score_keys
+from paddle_ft.reporting.records import Run, read_run, score_keys
 from paddle_ft.system.files import write_atomically
+from paddle_ft.system.formatting import is_number
 
 NUM_EXAMPLES = 10  # number of best and of worst predictions that are shown for each split
 MAX_TEXT_LENGTH = 600  # characters of a source, target or prediction; longer texts are cut
@@ -143,8 +144,8 @@ def _data(run: Run) -> dict:
     for name in names:
         cells = [format_fact(name, facts[name])[1] if name in facts else DASH for facts in splits.values()]
         rows.append((format_fact(name, None)[0], cells))
-    others = [format_fact(name, value) for name, value in data.items() if name not in splits]
-    return {"splits": list(splits), "rows": rows, "others": others}
+    without_split = [format_fact(name, value) for name, value in data.items() if name not in splits]
+    return {"splits": list(splits), "rows": rows, "without_split": without_split}
 
 
 def _ranking_key(row: dict) -> str | None:

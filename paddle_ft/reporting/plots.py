@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from paddle_ft.metrics.registry import find_metric
-from paddle_ft.reporting.records import Run, is_number, read_run, score_keys
+from paddle_ft.reporting.records import Run, read_run, score_keys
+from paddle_ft.system.formatting import is_number
 
 # Okabe & Ito (2008), Color Universal Design: readers with colour blindness can distinguish these colours.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]

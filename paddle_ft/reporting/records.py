@@ -13,6 +13,7 @@ import yaml
 
 from paddle_ft.metrics.registry import known_metrics
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.formatting import is_number
 
 # Numbers in a logged evaluation that are not scores.
 EVENT_FIELDS = ("step", "epoch", "seconds", "examples", "rows", "samples_per_second", "target_tokens_per_second")
@@ -129,10 +130,6 @@ def _json_lines(file: Path, problems: list[str]) -> list[dict]:
         problems.append(f"{file.name}: {len(broken_lines)} unreadable line(s) left out (line {numbers}).")
     return rows
 
-
-def is_number(value: object) -> bool:
-    """Return whether a value is an int or a float. True and False do not count as numbers."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def score_keys(metrics: dict) -> list[str]:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from paddle_ft.reporting.formats import format_interval, format_score
-from paddle_ft.reporting.records import is_number
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.fill_mask import TextGuesses
+from paddle_ft.system.formatting import is_number
 
 
 def summary(run: Path, samples: int = 3) -> str:

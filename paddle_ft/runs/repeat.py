@@ -13,6 +13,7 @@ from paddle_ft.metrics.registry import find_metric
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import to_json, write_atomically
+from paddle_ft.system.formatting import is_number
 from paddle_ft.system.progress import print_info
 
 VARIANT = "variant"  # subfolder for the runs with the settings of --against
@@ -133,7 +134,7 @@ def differences(pairs: list[tuple[dict, dict]]) -> dict[str, dict[str, dict]]:
 
 
 def _numeric_metrics(metrics: dict) -> list[str]:
-    return [name for name, value in metrics.items() if isinstance(value, (int, float)) and not isinstance(value, bool)]
+    return [name for name, value in metrics.items() if is_number(value)]
 
 
 def _mean_baseline(results: list[dict], split: str, name: str) -> float | None:

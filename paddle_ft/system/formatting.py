@@ -1,6 +1,19 @@
-"""Format values for people, so that every message and table writes them the same way."""
+"""Helpers for messages and tables: durations, numbers, and suggestions for misspelt names."""
 
 from __future__ import annotations
+
+import difflib
+
+
+def is_number(value: object) -> bool:
+    """Return whether a value is an int or a float. True and False do not count as numbers."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def did_you_mean(word: str, names: list[str]) -> str:
+    """Return " Did you mean NAME?" for the most similar name, or "" if no name is similar."""
+    matches = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return f" Did you mean {matches[0]}?" if matches else ""
 
 
 def format_duration(seconds: float) -> str:
