@@ -1,9 +1,8 @@
-"""Find tasks, data sources, metrics and architectures: ours by looking into a package, a user's own by `--import`.
+"""Find plugins (tasks, data sources, metrics, architectures): those in paddle_ft, and a user's own named with `--import`.
 
-A plugin is a module with a constant such as TASK or SOURCE. Ours lie in one package a kind (paddle_ft/tasks, ...), one module a
-plugin. A user names modules with `--import my_module`; one such module may hold plugins of several kinds. Only the command line
-names modules to import, never a configuration: a recipe from somebody else must not be able to run code. docs/extend.md shows an
-example of each kind.
+A plugin is a constant of a module, such as TASK or SOURCE. paddle_ft has one package for each kind (paddle_ft/tasks, ...) with one
+module for each plugin. A user's module may define plugins of several kinds. Modules to import are named on the command line only,
+never in a recipe: a recipe from somebody else must not be able to run code. docs/extend.md shows an example of each kind.
 """
 
 from __future__ import annotations
@@ -40,10 +39,10 @@ _USER_MODULES: list[ModuleType] = []
 
 
 def import_user_modules(names: Iterable[str]) -> None:
-    """Import a user's own modules, from the working directory or wherever Python finds modules.
+    """Import a user's own modules, from the working directory or from anywhere that Python finds modules.
 
     Args:
-        names: dotted module names, as given with --import.
+        names: dotted module names, from --import.
 
     Raises:
         UserError: a module does not exist, fails while it is imported, or defines nothing that can be used.
@@ -91,7 +90,7 @@ def import_hint(kind: str) -> str:
 
 
 def user_plugins(constant: str) -> list[Any]:
-    """Return what the user's modules define under `constant`, in the order of their --import."""
+    """Return the value of `constant` in each of the user's modules that define it, in the order of --import."""
     return [getattr(module, constant) for module in _USER_MODULES if hasattr(module, constant)]
 
 
@@ -101,20 +100,26 @@ def user_module_names(constant: str) -> list[str]:
 
 
 def module_names(package: str, without: Iterable[str] = ()) -> list[str]:
-    """Return the names of a package's modules and subpackages, sorted, without importing them."""
+    """Return the sorted names of a package's modules and subpackages, except `without`. They are not imported."""
     path = importlib.import_module(package).__path__
     return sorted(module.name for module in pkgutil.iter_modules(path) if module.name not in set(without))
 
 
 def plugin_names(package: str, constant: str, without: Iterable[str] = ()) -> list[str]:
-    """Return the names of a package's plugins, one a module, and of the user's, which have an attribute `name`."""
+    """Return the sorted names of all plugins of a kind.
+
+    Args:
+        package: the package of our plugins, where each module is one plugin.
+        constant: what the user's modules call a plugin of this kind, such as TASK. Its attribute `name` is its name.
+        without: modules of the package that are not plugins.
+    """
     return sorted({*module_names(package, without), *(plugin.name for plugin in user_plugins(constant))})
 
 
 def find_plugin(package: str, constant: str, name: str) -> Any:
-    """Return the user's plugin of that name, else `constant` of the module package.name.
+    """Return the user's plugin of this name, or else `constant` of the module `package`.`name`.
 
-    A package is given by name, so that lower rooms can look up what higher rooms define without importing them.
+    `package` is a string so that lower layers can look up what higher layers define without importing them.
     """
     for plugin in user_plugins(constant):
         if plugin.name == name:
