@@ -29,8 +29,8 @@ _TIMES = r"\s*[\[(（]?\s*(?:x\s*\d+|\d+\s*x)\s*[\])）]?"
 _BRACKETS_ALONE = re.compile(r"^(?:[\[【][^\]】]*[\]】]\s*)+$")
 _BRACKETED = re.compile(r"^[\[【]([^\]】]*)[\]】]\s*(.*)$")
 _NAMED = re.compile(rf"^(?:{_NAME})(?![a-z])", re.IGNORECASE)
-_IN_PARENTHESES = re.compile(rf"^\((?:{_NAME})(?![a-z])[^()]*\)$", re.IGNORECASE)  # (Hook: somebody)
-_BARE = re.compile(  # Chorus, Verse 2, Hook (Somebody), Chorus x2; or the same with a colon or a dash and more text
+_IN_PARENTHESES = re.compile(rf"^\((?:{_NAME})(?![a-z])[^()]*\)$", re.IGNORECASE)  # (Hook: Singer)
+_BARE = re.compile(  # Chorus, Verse 2, Hook (Singer), Chorus x2; or the same with a colon or a dash and more text
     rf"^(?:repeat\s+)?(?:{_NAME})(?:{_NUMBER})?(?:{_TIMES}|\s*[\[(（][^\])）]*[\])）])*"
     r"\s*(?:\.?$|(?P<colon>[:：])\s*|(?:(?<=\d)-|(?<=\s)[-–—](?=\s|$))\s*)(?P<rest>.*)$",
     re.IGNORECASE,

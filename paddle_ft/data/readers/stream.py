@@ -35,7 +35,7 @@ class DataFile:
                 self._raw = raw
                 yield gzip.GzipFile(fileobj=raw) if self.path.lower().endswith(".gz") else raw
         except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-            raise UserError(f"{self.path}: the gzip data is damaged ({error}); fetch the file again") from None
+            raise UserError(f"{self.path}: the gzip data is damaged ({error}); download the file again") from None
         except OSError as error:
             raise UserError(f"{self.path}: cannot be read: {error.strerror or error}") from None
 
