@@ -1,4 +1,4 @@
-"""python train.py --config NAME [section.key=value ...]: from a recipe to a fine-tuned model. See --help."""
+"""Fine-tune a model with a recipe: `python train.py --config NAME [section.key=value ...]`. See --help."""
 
 import sys
 

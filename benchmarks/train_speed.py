@@ -23,7 +23,7 @@ import time
 
 from workloads import BART, BERT, WORKLOADS, Collate, make_rows, make_stepper, paddle_model
 
-from paddle_ft.system.runtime import mkl_path
+from paddle_ft.system.runtime import mkl_cpu_type
 
 WARMUP = 3  # steps that are not timed
 
@@ -144,7 +144,7 @@ def measure(trainer: str, name: str, grouped: bool, options, **settings: str) ->
                str(options.rows)] + (["--grouped"] if grouped else [])  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads), **settings}
     if trainer == "paddlenlp" and not options.slow_mkl:
-        environment.setdefault("MKL_DEBUG_CPU_TYPE", mkl_path() or "")
+        environment.setdefault("MKL_DEBUG_CPU_TYPE", mkl_cpu_type() or "")
     results = []
     for _ in range(options.repeats):
         completed = subprocess.run(command, capture_output=True, text=True, env=environment)

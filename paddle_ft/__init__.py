@@ -1,3 +1,3 @@
-"""paddle_ft: fine-tuning on PaddlePaddle, from one line to honest figures."""
+"""Fine-tune language models on PaddlePaddle with recipes that train, evaluate and report."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""python -m paddle_ft VERB"""
+"""Run `python -m paddle_ft COMMAND`."""
 
 import sys
 

@@ -1,28 +1,29 @@
 """The command line: find the command, parse its flags, and turn errors into messages and exit codes.
 
-Exit codes: 0 success; 1 a defect of ours, with a traceback; 2 a user's mistake, or an environment that does not allow what was
-asked, with one message; 130 and 143 stopped by Ctrl-C or SIGTERM after saving. Nothing heavy is imported before a command needs it.
+The exit code is 0 for success, 1 for a bug in paddle_ft (with a traceback), 2 for a user's mistake or an unsuitable machine (with
+one message), and 130 or 143 if Ctrl-C or SIGTERM stopped a training after it was saved. paddle is imported only when a command
+needs it.
 """
 
 from __future__ import annotations
 
 import argparse
-import difflib
 import errno
 import sys
 
 from paddle_ft import __version__
 from paddle_ft.commands import command_names, find_command
 from paddle_ft.system.errors import FTError, UserError
+from paddle_ft.system.formatting import did_you_mean
 from paddle_ft.system.plugins import import_user_modules
 from paddle_ft.system.runtime import prepare_cpu
 
-# OSErrors of disks and file systems, which are the user's to mend wherever they happen
+# Errors of disks and file systems. Only the user can fix these, wherever they happen.
 FILE_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG, errno.ENOENT, errno.EISDIR}
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse without abbreviated flags, and with one line for a wrong use."""
+    """An argument parser without abbreviated flags. Wrong usage raises a UserError instead of printing the usage and exiting."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, allow_abbrev=False, **kwargs)
@@ -35,8 +36,8 @@ def main(argv: list[str], program: str = "python -m paddle_ft") -> int:
     """Run a command.
 
     Args:
-        argv: its name and its flags.
-        program: what usage messages call the program.
+        argv: the name of the command and its flags.
+        program: the name of the program in usage messages.
 
     Returns:
         The exit code.
@@ -57,9 +58,9 @@ def main(argv: list[str], program: str = "python -m paddle_ft") -> int:
         )
         return 2
     except KeyboardInterrupt:
-        print("\nstopped; nothing was under way that could be lost", file=sys.stderr)
+        print("\nstopped; no training was running, so nothing is lost", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # whoever reads our output has closed it, as `| head` does
+    except BrokenPipeError:  # the reader of our output has closed it, as `| head` does
         sys.stderr.close()
         return 0
     except OSError as error:
@@ -70,39 +71,37 @@ def main(argv: list[str], program: str = "python -m paddle_ft") -> int:
 
 
 def _run(argv: list[str], program: str) -> int:
-    name, rest = (argv[0], argv[1:]) if argv else ("--help", [])
+    name, arguments = (argv[0], argv[1:]) if argv else ("--help", [])
     if name in ("-h", "--help"):
         print(_overview())
         return 0
     if name == "--version":
         print(f"paddle_ft {__version__}")
         return 0
-    known = command_names()
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise UserError(f"{name}: there is no such command.{hint} Commands: {', '.join(known)}.")
+    names = command_names()
+    if name not in names:
+        raise UserError(f"{name}: there is no such command.{did_you_mean(name, names)} Commands: {', '.join(names)}.")
     command = find_command(name)
     program = program if program.endswith(".py") else f"{program} {name}"
-    import_user_modules(_imports(rest, program))  # first of all: a command may offer what they define
+    import_user_modules(_parse_imports(arguments, program))  # before the flags are parsed, because plugins may add flags
     parser = Parser(prog=program, description=command.HELP)
     command.add_arguments(parser)
     _add_import_flag(parser)
-    return command.run(parser.parse_intermixed_args(rest))
+    return command.run(parser.parse_intermixed_args(arguments))
 
 
-def _imports(arguments: list[str], program: str) -> list[str]:
-    """Return the modules named with --import."""
+def _parse_imports(arguments: list[str], program: str) -> list[str]:
+    """Return the modules that are named with --import."""
     parser = Parser(prog=program, add_help=False)
     _add_import_flag(parser)
     return parser.parse_known_args(arguments)[0].imports
 
 
 def _add_import_flag(parser: argparse.ArgumentParser) -> None:
-    """Add --import, which every command has."""
+    """Add the flag --import, which every command has."""
     parser.add_argument(
         "--import", dest="imports", action="append", default=[], metavar="MODULE",
-        help="import a module of your own with tasks, sources, metrics or architectures; may be given several times",
+        help="a module with a task, source, format, metrics or architecture of your own (docs/extend.md); may be repeated",
     )  # fmt: skip
 
 
@@ -111,6 +110,6 @@ def _overview() -> str:
     commands = "\n".join(f"  {name:<10} {find_command(name).HELP}" for name in command_names())
     return (
         f"usage: python -m paddle_ft COMMAND ...\n\ncommands:\n{commands}\n\n"
-        "python -m paddle_ft COMMAND --help tells more. Training: python train.py --config NAME.\n"
-        "Checkpoints to and from Hugging Face: python -m convert --help."
+        "For the flags of a command: python -m paddle_ft COMMAND --help. For training: python train.py --config NAME.\n"
+        "To convert checkpoints from and to Hugging Face: python -m convert --help."
     )

@@ -1,1 +1,1 @@
-"""Make the environment: the lock files, `install.py` that installs them, `lock.py` that renews them."""
+"""Set up the environment: the lock files, install.py, which installs them, and lock.py, which updates them."""

@@ -1,6 +1,6 @@
-"""Make .venv and install the locked packages: `make setup`, or `python -m setup.install` where there is no make.
+"""Create .venv and install the locked packages: `make setup`, or `python -m setup.install` on systems without make.
 
-Shows one line of progress. All that pip or uv prints goes to .venv/setup.log. Standard library only.
+The terminal shows one line of progress, and the output of pip or uv goes to .venv/setup.log. Only the standard library is imported.
 """
 
 import argparse
@@ -20,13 +20,13 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 LOG = VENV / "setup.log"
 TAIL_LINES = 15
-# What pip repeats for every package. The message of a failure leaves it out.
-CHATTER = ("WARNING: Retrying", "WARNING: Location", "Requirement already satisfied", "Ignoring ")
+# Lines that pip repeats for every package. They are left out when a failed step is explained.
+REPEATED_LINES = ("WARNING: Retrying", "WARNING: Location", "Requirement already satisfied", "Ignoring ")
 
 AGAIN = "Then run `make setup` again: it keeps what is already downloaded."
-# What to do, by a pattern in the output of pip or uv. The first that matches is shown.
+# Pattern in the output of pip or uv -> what the user can do. The first one that matches is shown.
 REMEDIES = {
-    r"No space left on device|Errno 28": f"The disk is full: about 3 GB are needed for the downloads and .venv. {AGAIN}",
+    r"No space left on device|Errno 28": f"The disk is full: the downloads and .venv need about 3 GB. {AGAIN}",
     r"DO NOT MATCH THE HASHES|[Hh]ash mismatch": "The package index sent a file that differs from the one that was locked."
     f" Clear the download cache (pip cache purge, uv cache clean) or use another index. {AGAIN}",
     r"paddlepaddle-gpu": "paddlepaddle-gpu is only in Paddle's own index. Name the folder of your CUDA version, for example:\n"
@@ -36,7 +36,7 @@ REMEDIES = {
     r"from versions: none|name resolution|error sending request|tcp connect|timed out|[Ff]ailed to fetch": "The package index"
     " could not be reached. Check the connection; behind a proxy set HTTPS_PROXY; PIP_INDEX_URL names a mirror (uv gets it"
     f" too). {AGAIN}",
-    r"ensurepip|No module named venv": "This Python cannot make environments. On Debian and Ubuntu: apt install python3-venv."
+    r"ensurepip|No module named venv": "This Python cannot create environments. On Debian and Ubuntu: apt install python3-venv."
     " Or name another Python: make setup PYTHON=/path/to/python",
     r"No matching distribution|ResolutionImpossible|No solution found|not found in the package registry": "The package index"
     f" does not have a file that was locked. Use another index (PIP_INDEX_URL). {AGAIN}",
@@ -44,11 +44,12 @@ REMEDIES = {
 
 
 class StepFailed(Exception):
-    """A command of the set-up ended with an error. Its output is in the log."""
+    """A command of the setup failed. Its output is in the log."""
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m setup.install", description="Make .venv with the locked packages.")
+    """Set up .venv as the command line asks, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m setup.install", description="Create .venv with the locked packages.")
     parser.add_argument("requirements", nargs="?", default=CPU, choices=[CPU, GPU], help=f"the variant (default: {CPU})")
     parser.add_argument("--installer", default="auto", choices=["auto", "uv", "pip"], help="auto: uv if it is installed")
     arguments = parser.parse_args()
@@ -60,7 +61,7 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if not (usable := environment_is_usable()) and VENV.exists():
-        print("setup: .venv is not a Python 3.10 to 3.12 environment with pip; making it anew", flush=True)
+        print("setup: .venv is not a Python 3.10 to 3.12 environment with pip; creating it again", flush=True)
         shutil.rmtree(VENV)
     VENV.mkdir(exist_ok=True)
     for stamp in VENV.glob(".installed-*"):
@@ -70,8 +71,8 @@ def main() -> int:
     try:
         if not usable:
             version = ".".join(map(str, sys.version_info[:3]))
-            run([sys.executable, "-m", "venv", VENV], progress, f"making .venv with Python {version}")
-        remove_half_installed()
+            run([sys.executable, "-m", "venv", VENV], progress, f"creating .venv with Python {version}")
+        remove_incomplete_packages()
         uv = None if arguments.installer == "pip" else shutil.which("uv")
         install(uv, gpu, lock, progress)
     except StepFailed as failure:
@@ -80,7 +81,7 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         progress.end()
-        print("setup: stopped. `make setup` goes on; it keeps what is already downloaded.", file=sys.stderr)
+        print("setup: stopped. `make setup` continues; it keeps what is already downloaded.", file=sys.stderr)
         return 130
     (VENV / f".installed-{Path(arguments.requirements).stem}").touch()
     progress.end()
@@ -89,7 +90,12 @@ def main() -> int:
 
 
 def find_problem(lock: Path, installer: str) -> str | None:
-    """Return what makes a set-up impossible before it starts, None if nothing does."""
+    """Return why the setup cannot start, or None if it can.
+
+    Args:
+        lock: the lock file to install.
+        installer: "auto", "uv" or "pip".
+    """
     if not (3, 10) <= sys.version_info[:2] <= (3, 12):
         return f"Python 3.10, 3.11 or 3.12 is needed; this is {sys.version.split()[0]}: make setup PYTHON=/path/to/python"
     if recorded_digest(lock) != requirements_digest():
@@ -98,21 +104,21 @@ def find_problem(lock: Path, installer: str) -> str | None:
             " or install without the lock: pip install -r requirements.txt"
         )
     if installer == "uv" and not shutil.which("uv"):
-        return "uv is asked for but not on PATH"
+        return "--installer uv: uv is not on the PATH"
     return None
 
 
 def environment_is_usable() -> bool:
-    """Return whether .venv has a Python that fits, and pip. A half-made environment has not."""
+    """Return whether .venv has a supported Python and pip. An environment whose creation was stopped has not."""
     code = "import sys, pip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))"
     return PYTHON.exists() and subprocess.run([PYTHON, "-c", code], capture_output=True).returncode == 0
 
 
-def remove_half_installed() -> None:
-    """Remove the records of packages whose installation was broken off, so that they are installed again.
+def remove_incomplete_packages() -> None:
+    """Remove the records of packages whose installation was stopped, so that they are installed again.
 
-    Both pip and uv write INSTALLER after all files of a package. They believe a package complete as soon as its
-    METADATA is there.
+    pip and uv treat a package as installed as soon as its METADATA file exists. They write its INSTALLER file last, so a package
+    without that file is incomplete.
     """
     for record in site_packages().glob("*.dist-info"):
         if not (record / "INSTALLER").exists():
@@ -120,14 +126,24 @@ def remove_half_installed() -> None:
 
 
 def site_packages() -> Path:
-    """Return the folder of .venv that packages are installed into."""
+    """Return the folder in .venv where packages are installed."""
     if os.name == "nt":
         return VENV / "Lib" / "site-packages"
     return next(VENV.glob("lib/python3*/site-packages"))
 
 
 def install(uv: str | None, gpu: bool, lock: Path, progress: Progress) -> None:
-    """Install the build requirements, the lock, and for a GPU the wheel that cannot be locked."""
+    """Install the build requirements, the locked packages and, for a GPU, the wheel that cannot be locked.
+
+    Args:
+        uv: path of uv, or None to use pip.
+        gpu: install the GPU variant.
+        lock: the lock file.
+        progress: shows the progress.
+
+    Raises:
+        StepFailed: a command failed.
+    """
     environment = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
     command = [PYTHON, "-m", "pip", "install", "--progress-bar", "off"]
     if uv:
@@ -136,7 +152,7 @@ def install(uv: str | None, gpu: bool, lock: Path, progress: Progress) -> None:
     name = "uv" if uv else "pip"
     command.append("--require-hashes")
     if ("paddlepaddle" if gpu else "paddlepaddle-gpu") in installed_names(site_packages()):
-        # Both variants write into the same folder, so neither is left intact when the other goes.
+        # Both variants install files into the same folder, so removing one breaks the other. Therefore both are removed.
         uninstall = [PYTHON, "-m", "pip", "uninstall", "--yes", "paddlepaddle", "paddlepaddle-gpu"]
         run(uninstall, progress, "removing the other variant of paddlepaddle", environment)
     run([*command, "-r", LOCKS / "build.lock"], progress, f"installing build tools with {name}", environment)
@@ -144,7 +160,7 @@ def install(uv: str | None, gpu: bool, lock: Path, progress: Progress) -> None:
     run([*command, "--no-build-isolation", "-r", lock], progress, f"installing packages with {name}", environment)
     progress.count_packages([], None)
     if gpu:
-        # Always pip: Paddle documents its index for pip, and uv takes other rules to choose between two indexes.
+        # Always with pip: Paddle documents its index for pip, and uv has other rules for choosing between two indexes.
         constraints = VENV / "constraints.txt"
         constraints.write_text("".join(f"{pin}\n" for pin in pins(lock)), encoding="utf-8")
         command = [PYTHON, "-m", "pip", "install", "--progress-bar", "off", "-c", constraints]
@@ -152,26 +168,26 @@ def install(uv: str | None, gpu: bool, lock: Path, progress: Progress) -> None:
 
 
 def uv_index() -> dict[str, str]:
-    """Return the index that pip is configured for as uv's setting, {} if there is none or uv has its own setting."""
+    """Return the environment variable that makes uv use pip's index. It is {} if pip uses the default or uv has its own setting."""
     if {"UV_DEFAULT_INDEX", "UV_INDEX_URL"} & os.environ.keys():
         return {}
     config = subprocess.run([PYTHON, "-m", "pip", "config", "list"], capture_output=True, text=True).stdout
-    found = dict(re.findall(r"^(:env:|install|global)\.index-url='(.*)'$", config, re.MULTILINE))
+    index_urls = dict(re.findall(r"^(:env:|install|global)\.index-url='(.*)'$", config, re.MULTILINE))
     for scope in (":env:", "install", "global"):
-        if scope in found:
-            return {"UV_DEFAULT_INDEX": found[scope]}
+        if scope in index_urls:
+            return {"UV_DEFAULT_INDEX": index_urls[scope]}
     return {}
 
 
 def pins(lock: Path) -> list[str]:
-    """Return the "name==version ; marker" of each package in a lock and in the locks that it includes."""
+    """Return "name==version ; marker" for each package in a lock file and in the lock files that it includes."""
     return [line.removesuffix("\\").strip() for line in requirement_lines(lock) if not line.startswith("--hash")]
 
 
 def applicable_pins(lock: Path) -> list[str]:
-    """Return the names of the packages that a lock asks for on this Python and platform.
+    """Return the names of the packages in a lock file that apply to this Python and platform.
 
-    The environment's pip reads the markers, because the standard library cannot.
+    The markers are read by the pip of the environment, because the standard library cannot read them.
     """
     code = (
         "import sys; from pip._vendor.packaging.requirements import Requirement\n"
@@ -179,22 +195,28 @@ def applicable_pins(lock: Path) -> list[str]:
         "    requirement = Requirement(line)\n"
         "    if requirement.marker is None or requirement.marker.evaluate(): print(requirement.name)"
     )
-    done = subprocess.run([PYTHON, "-c", code], input="\n".join(pins(lock)), capture_output=True, text=True, check=True)
-    return done.stdout.split()
+    process = subprocess.run([PYTHON, "-c", code], input="\n".join(pins(lock)), capture_output=True, text=True, check=True)
+    return process.stdout.split()
 
 
-def run(command: list, progress: Progress, what: str, environment: dict[str, str] | None = None) -> None:
-    """Run one command, its output into the log.
+def run(command: list, progress: Progress, step: str, environment: dict[str, str] | None = None) -> None:
+    """Run a command and append its output to the log.
+
+    Args:
+        command: the program and its arguments.
+        progress: shows the progress.
+        step: what the command does, such as "installing packages".
+        environment: environment variables. None: those of this process.
 
     Raises:
-        StepFailed: the command ended with an error.
+        StepFailed: the command failed.
     """
     with LOG.open("ab") as log:
         log.write(f"\n$ {' '.join(map(str, command))}\n".encode())
         log.flush()
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment)
         try:
-            progress.start(what)
+            progress.start(step)
             while process.poll() is None:
                 progress.show()
                 time.sleep(0.2)
@@ -202,11 +224,14 @@ def run(command: list, progress: Progress, what: str, environment: dict[str, str
             stop(process)
             raise
     if process.returncode:
-        raise StepFailed(what)
+        raise StepFailed(step)
 
 
 def stop(process: subprocess.Popen) -> None:
-    """Wait until a command has cleaned up after Ctrl-C, which a terminal sends to it too. Terminate it if it has not had any."""
+    """Stop a command after Ctrl-C.
+
+    A terminal sends Ctrl-C to the command too, so it gets some time to clean up. If it does not end, it is terminated.
+    """
     try:
         process.wait(timeout=5)
     except subprocess.TimeoutExpired:
@@ -214,14 +239,14 @@ def stop(process: subprocess.Popen) -> None:
         process.wait()
 
 
-def explain_failure(what: str) -> str:
-    """Return the message for a failed step: the log's last lines, where it is, and what to do."""
+def explain_failure(step: str) -> str:
+    """Return the message for a failed step: the last lines of the log, the path of the log, and what the user can do."""
     text = LOG.read_text(encoding="utf-8", errors="replace")
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith(CHATTER)]
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith(REPEATED_LINES)]
     tail = "\n".join(f"  {line[:200]}" for line in lines[-TAIL_LINES:])
     output = text.rsplit("\n$ ", 1)[-1].partition("\n")[2]
     remedy = next((remedy for pattern, remedy in REMEDIES.items() if re.search(pattern, output)), f"See the log. {AGAIN}")
-    return f"{tail}\n\nerror: setup failed while {what}. The whole output is in {LOG.relative_to(ROOT)}.\n{remedy}"
+    return f"{tail}\n\nerror: setup failed while {step}. The complete output is in {LOG.relative_to(ROOT)}.\n{remedy}"
 
 
 if __name__ == "__main__":

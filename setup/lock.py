@@ -1,7 +1,7 @@
-"""Renew the lock files from the requirement files: `make lock`, or `make lock UPGRADE=1` for the newest versions.
+"""Update the lock files from the requirement files: `make lock`, or `make lock UPGRADE=1` for the newest versions.
 
-One resolution covers Python 3.10 to 3.12 on all platforms, with markers where they need different versions. uv resolves;
-where it is not installed, it is installed into a temporary environment.
+One resolution covers Python 3.10 to 3.12 on all platforms, with markers for packages that need different versions. It is done by
+uv, which is installed into a temporary environment if it is not installed yet.
 """
 
 import argparse
@@ -18,34 +18,35 @@ from setup.requirement_files import ALL_FILES, BUILD, CPU, DEV, GPU, LOCKS, ROOT
 UV_RELEASE = "uv==0.13.9"
 LOCK_NAMES = ("build.lock", "base.lock", "cpu.lock", "gpu.lock")
 
-# The bounds that pyproject.toml sets under [tool.uv]. uv repeats them at every package. They are left out of the files,
-# because pip would skip everything, without an error, on a Python outside the bounds.
+# The bounds that pyproject.toml sets under [tool.uv]. uv repeats them for every package. They are removed from the lock files,
+# because on a Python outside the bounds pip would skip every package without an error.
 BOUNDS = ("python_full_version < '3.13'", "sys_platform != 'emscripten'")
 
 BUILD_NOTE = """
-# What packages without wheels are built with. Installed first: requirements-build.txt says why."""
+# The tools that build packages without wheels. They are installed first: requirements-build.txt says why."""
 BASE_NOTE = """
-# What the CPU and the GPU variant share, tests and lint included."""
+# The packages that the CPU and the GPU variant share, including those for tests and lint."""
 CPU_NOTE = """
 # The CPU variant:
 #   pip install -r setup/build.lock
 #   pip install --no-build-isolation -r setup/cpu.lock"""
 GPU_NOTE = """
-# The GPU variant, except for {paddle} and the nvidia-* packages that it asks for. These are NOT locked: they come
+# The GPU variant, except for {paddle} and the nvidia-* packages that it requires. These are NOT locked: they come
 # from Paddle's own index, with another build for each CUDA version, so their hashes are not known here.
 #   pip install -r setup/build.lock
 #   pip install --no-build-isolation -r setup/gpu.lock
 #   pip install -r requirements-gpu.txt --extra-index-url ADDRESS      (requirements-gpu.txt has the address)
-# The last command keeps what the second one installed, unless {paddle} itself asks for another version."""
+# The last command keeps the packages of the second one, unless {paddle} itself requires another version."""
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m setup.lock", description="Renew setup/*.lock from the requirement files.")
+    """Update the lock files as the command line asks, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m setup.lock", description="Update setup/*.lock from the requirement files.")
     parser.add_argument(
         "--upgrade",
         nargs="*",
         metavar="PACKAGE",
-        help="take the newest versions of these packages (of all, if none is named); without it present pins are kept",
+        help="use the newest versions of these packages, or of all if none is named (default: keep the pins)",
     )
     upgrade = parser.parse_args().upgrade
     if upgrade is None:
@@ -60,16 +61,17 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except subprocess.CalledProcessError as error:
-        print(f"error: {Path(error.cmd[0]).name} failed (see above); the lock files are as they were", file=sys.stderr)
+        print(f"error: {Path(error.cmd[0]).name} failed (see above); the lock files are unchanged", file=sys.stderr)
         return 1
     print(f"lock: wrote {', '.join(f'setup/{name}' for name in LOCK_NAMES)}; `git diff setup` shows what changed")
     return 0
 
 
 def check_paddle_versions() -> None:
-    """Raise ValueError unless the CPU and the GPU variant differ in paddlepaddle's build alone.
+    """Raise ValueError unless the CPU and the GPU variant differ only in the build of paddlepaddle.
 
-    The dependencies of the GPU wheel cannot be read from the registry. Those of the CPU wheel of the same version stand in.
+    The default package index does not have the GPU wheel, so its dependencies are assumed to be those of the CPU wheel of the same
+    version.
     """
     cpu = requirement_lines(ROOT / CPU)
     gpu = [line.replace("paddlepaddle-gpu", "paddlepaddle") for line in requirement_lines(ROOT / GPU)]
@@ -78,10 +80,10 @@ def check_paddle_versions() -> None:
 
 
 def find_uv(directory: Path) -> str:
-    """Return uv's path, installing it into a temporary environment in `directory` if it is not on PATH."""
+    """Return the path of uv. If it is not on the PATH, install it into a temporary environment in `directory`."""
     if path := shutil.which("uv"):
         return path
-    print(f"lock: uv is not installed; taking {UV_RELEASE} for this once", flush=True)
+    print(f"lock: uv is not installed; using {UV_RELEASE} in a temporary environment", flush=True)
     venv.create(directory / "uv", with_pip=True)
     scripts = directory / "uv" / ("Scripts" if sys.platform == "win32" else "bin")
     subprocess.run([scripts / "python", "-m", "pip", "install", "--quiet", UV_RELEASE], check=True)
@@ -89,10 +91,16 @@ def find_uv(directory: Path) -> str:
 
 
 def write_locks(uv: str, directory: Path, options: list[str]) -> None:
-    """Resolve everything, then write the four lock files."""
+    """Resolve all requirements, and write the four lock files.
+
+    Args:
+        uv: path of uv.
+        directory: a temporary directory.
+        options: further options of uv.
+    """
     print(f"lock: resolving {', '.join(ALL_FILES)}", flush=True)
-    present = "".join(read_pins(LOCKS / name) for name in ("base.lock", "cpu.lock"))
-    everything = resolve(uv, directory, [CPU, DEV, BUILD], present, options)
+    current_pins = "".join(read_pins(LOCKS / name) for name in ("base.lock", "cpu.lock"))
+    everything = resolve(uv, directory, [CPU, DEV, BUILD], current_pins, options)
     build = resolve(uv, directory, [BUILD], everything, [])
     paddle_pin = re.compile(r"^paddlepaddle==.*\n(?:[ ].*\n)*", re.MULTILINE)
     paddle = paddle_pin.search(everything)[0]
@@ -104,19 +112,23 @@ def write_locks(uv: str, directory: Path, options: list[str]) -> None:
 
 
 def read_pins(lock: Path) -> str:
-    """Return the pins of a lock file without its header and includes, "" if the file does not exist."""
+    """Return the text of a lock file without its header and includes, or "" if the file does not exist."""
     text = lock.read_text(encoding="utf-8") if lock.exists() else ""
     return re.sub(r"^(#|-r ).*\n", "", text, flags=re.MULTILINE)
 
 
-def resolve(uv: str, directory: Path, inputs: list[str], present: str, options: list[str]) -> str:
-    """Return the locked text of requirement files, with hashes and without index addresses.
+def resolve(uv: str, directory: Path, inputs: list[str], current_pins: str, options: list[str]) -> str:
+    """Resolve requirement files, and return the pins with their hashes and without index addresses.
 
     Args:
-        present: pins that are kept where the requirements allow them.
+        uv: path of uv.
+        directory: a temporary directory.
+        inputs: names of the requirement files.
+        current_pins: text of the pins to keep if the requirements allow them.
+        options: further options of uv.
     """
     output = directory / "resolved.txt"
-    output.write_text(present, encoding="utf-8")
+    output.write_text(current_pins, encoding="utf-8")
     flags = ["--quiet", "--universal", "--python-version=3.10", "--generate-hashes", "--no-header"]
     no_hosts = ["--no-emit-index-url", "--no-emit-find-links", "--no-emit-index-annotation"]
     subprocess.run([uv, "pip", "compile", *flags, *no_hosts, *options, f"--output-file={output}", *inputs], cwd=ROOT, check=True)
@@ -127,7 +139,7 @@ def resolve(uv: str, directory: Path, inputs: list[str], present: str, options: 
 
 
 def write(name: str, note: str, pins: str) -> None:
-    """Write a lock file with its header."""
+    """Write the lock file `name` with its header, which contains `note` and the digest of the requirements."""
     header = f"# Written by `make lock`: do not edit.\n# requirements: sha256:{requirements_digest()}{note}\n"
     (LOCKS / name).write_text(header + pins, encoding="utf-8")
 

@@ -81,7 +81,7 @@ def test_set_up_broken_off_and_completed(project):
         os.killpg(process.pid, signal.SIGINT)
         code, _, errors = finish(process)
     assert code == 130
-    assert "setup: stopped. `make setup` goes on" in errors
+    assert "setup: stopped. `make setup` continues" in errors
     assert stamps(project) == []
 
     # A closed port: the log's end, its path and what to do.
@@ -146,7 +146,7 @@ def test_progress_counts_packages(tmp_path):
     (packages / "PyYAML-6.0.3.dist-info").mkdir(parents=True)
     progress = Progress(log)
     progress.count_packages(["pyyaml", "huggingface-hub", "tqdm", "numpy"], packages)
-    progress.what = "installing packages"
+    progress.step = "installing packages"
     log.write_text("\n$ pip install\nCollecting huggingface_hub==0.36.2 (from -r x)\n  Downloading huggingface_hub-0.36.2.whl\n")
     assert "installing packages: 2 of 4, " in progress.text()
     with log.open("a") as file:

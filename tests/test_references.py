@@ -87,8 +87,10 @@ def test_links_lead_somewhere(name):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_python_files_are_named_with_their_folder(name):
-    """A bare `lora.py` does not say where it is."""
-    assert [file for file in re.findall(r"`(\w+\.py)`", text_of(name)) if not (ROOT / file).is_file()] == []
+    """A bare `lora.py` does not say where it is. Bare names are those of the top folder, and of a user's own files."""
+    folders = (ROOT, ROOT / "docs" / "examples")
+    files = re.findall(r"`(\w+\.py)`", text_of(name))
+    assert [file for file in files if not any((folder / file).is_file() for folder in folders)] == []
 
 
 # ---------------------------------------------------------------------------------------------------- dotted names
@@ -158,7 +160,7 @@ def test_settings_exist(name):
     """A setting in code, such as `train.sharding` or `data.source=null`, is a key of some recipe."""
     named = {match[0] for code in re.findall(r"`([^`\n]+)`", without_code(read(name))) for match in SETTING.finditer(code)
              if code.startswith(match[0]) and match[0].rsplit(".", 1)[1] not in (*FILE_ENDINGS, "tsv", "txt", "jsonl")}  # fmt: skip
-    assert named - all_settings() == set()
+    assert {key for key in named if not key.startswith("model.config.")} - all_settings() == set()  # sizes: no fixed keys
 
 
 def test_the_readme_names_every_package():

@@ -1,15 +1,15 @@
 """An architecture of your own: PaddleNLP's ELECTRA as a classifier and as a masked language model.
 
-python train.py --import my_architecture --config distilbert_sst2 --sample "model.config.model_type=electra"
+python -m paddle_ft train --import my_architecture --config distilbert_sst2 --sample model.config.model_type=electra
 """
-
-import paddle
 
 from paddle_ft.models.architectures import Architecture
 
 
 def lm_head(model, hidden):
     """Return logits [n, v] of hidden states [n, d], through the word embeddings."""
+    import paddle  # here, so that --help and usage errors need not wait for it
+
     words = model.get_input_embeddings().weight
     return paddle.matmul(model.generator_predictions(hidden), words, transpose_y=True) + model.generator_lm_head_bias
 

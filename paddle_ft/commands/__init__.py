@@ -1,10 +1,11 @@
-"""The commands of `python -m paddle_ft`: one module each, found by looking at this folder.
+"""The commands of `python -m paddle_ft`. Each module in this folder is one command.
 
-A module defines
-    HELP                         one line that starts with a verb
-    add_arguments(parser)        adds its flags
-    run(options) -> int          calls the room that does the work, returns the exit code
-A name with a hyphen on the command line (fill-mask) has an underscore here. Nothing heavy is imported at module level.
+A command defines
+    HELP                         its line in the help, which starts with a verb
+    add_arguments(parser)        adds its flags to the parser
+    run(options) -> int          does the work by calling other packages, and returns the exit code
+
+A command with a hyphen (fill-mask) has an underscore in its module's name. The modules import paddle only inside functions.
 """
 
 from __future__ import annotations

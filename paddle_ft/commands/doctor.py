@@ -1,10 +1,10 @@
-"""python -m paddle_ft doctor"""
+"""The command `python -m paddle_ft doctor`."""
 
 from __future__ import annotations
 
 import argparse
 
-HELP = "check this machine and installation"
+HELP = "check this machine and the installation"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

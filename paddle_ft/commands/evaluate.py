@@ -1,18 +1,18 @@
-"""python -m paddle_ft evaluate RUN"""
+"""The command `python -m paddle_ft evaluate RUN`."""
 
 from __future__ import annotations
 
 import argparse
 import json
 
-HELP = "score a run's best model on a split or on new data"
+HELP = "evaluate a run's best model on a split or on new data"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="directory of a run, e.g. runs/bart_lcsts")
-    parser.add_argument("--split", choices=["train", "validation", "test"], help="split to score (default: test, else validation)")
-    parser.add_argument("--output", metavar="FILE", help="file for the predictions, one JSON object a line")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--split", choices=["train", "validation", "test"], help="which split (default: test, else validation)")
+    parser.add_argument("--output", metavar="FILE", help="file for the predictions, one JSON object per line")
+    parser.add_argument("--json", action="store_true", help="print the scores as JSON")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="e.g. data.test=new.tsv generation.num_beams=8")
 
 

@@ -1,4 +1,4 @@
-"""python -m paddle_ft fill-mask RUN TEXT ..."""
+"""The command `python -m paddle_ft fill-mask RUN TEXT ...`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 
 from paddle_ft.system.errors import UserError
 
-HELP = "guess masked words, before and after training"
+HELP = "predict masked words with the model before and after training"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     if options.top < 1:
-        raise UserError(f"--top {options.top}: at least one guess is needed.")
+        raise UserError(f"--top {options.top}: it must be at least 1.")
     from paddle_ft.reporting.tables import guess_table
     from paddle_ft.runs.fill_mask import fill_masks
 

@@ -1,4 +1,4 @@
-"""python -m paddle_ft generate RUN"""
+"""The command `python -m paddle_ft generate RUN`."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import argparse
 
 from paddle_ft.system.errors import UserError
 
-HELP = "write texts with a run's best model"
+HELP = "generate texts with a run's best model"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="directory of a run, e.g. runs/gpt2_booksum")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="e.g. eval.eval_batch_size=4")
     parser.add_argument("--num-return", type=int, default=1, metavar="N", help="number of texts for each prompt (default: 1)")
-    parser.add_argument("--beams", type=int, metavar="N", help="number of beams; without this and sampling: greedy search")
-    parser.add_argument("--top-k", type=int, metavar="K", help="sample among the K likeliest tokens; 0: among all")
-    parser.add_argument("--top-p", type=float, metavar="P", help="sample among the likeliest tokens that together reach P")
+    parser.add_argument("--beams", type=int, metavar="N", help="beam search with N beams (default: greedy search)")
+    parser.add_argument("--top-k", type=int, metavar="K", help="sample from the K likeliest tokens; 0: from all tokens")
+    parser.add_argument("--top-p", type=float, metavar="P", help="sample from the likeliest tokens whose probabilities sum to P")
     parser.add_argument("--temperature", type=float, metavar="T", help="sample with logits divided by T")
-    parser.add_argument("--repetition-penalty", type=float, metavar="R", help="above 1: make tokens already there less likely")
-    parser.add_argument("--no-repeat-ngram", type=int, metavar="N", help="write no N tokens twice in the same order")
-    parser.add_argument("--seed", type=int, metavar="S", help="seed of sampling (default: the run's)")
-    parser.add_argument("--stream", action="store_true", help="show the text as it is written")
-    parser.add_argument("--output", default="-", metavar="FILE", help=".jsonl: an object a line; else text")
-    parser.add_argument("--jsonl", action="store_true", help="write an object a line to standard output too")
+    parser.add_argument("--repetition-penalty", type=float, metavar="R", help="above 1: make tokens that were used less likely")
+    parser.add_argument("--no-repeat-ngram", type=int, metavar="N", help="do not repeat any sequence of N tokens in a text")
+    parser.add_argument("--seed", type=int, metavar="S", help="seed of the sampling (default: the run's)")
+    parser.add_argument("--stream", action="store_true", help="print the text while it is generated")
+    parser.add_argument("--output", default="-", metavar="FILE", help=".jsonl: one JSON object per line; else text")
+    parser.add_argument("--jsonl", action="store_true", help="write one JSON object per line, whatever --output is")
     _add_task_flags(parser)
 
 
 def _add_task_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the tasks' own flags, one group for each set of tasks that share a flag's name."""
+    """Add the flags that only some tasks have. Each flag is in a group that names its tasks."""
     from paddle_ft.runs.write_texts import generation_flags
 
     by_name: dict[str, dict] = {}
@@ -39,10 +39,10 @@ def _add_task_flags(parser: argparse.ArgumentParser) -> None:
         tasks = " and ".join(flags)
         if tasks not in groups:
             groups[tasks] = parser.add_argument_group(f"for runs of {tasks}")
-        first, option = next(iter(flags.values())), f"--{name.replace('_', '-')}"
+        flag, option = next(iter(flags.values())), f"--{name.replace('_', '-')}"
         text = ", or ".join(flag.help for flag in flags.values())
         try:
-            groups[tasks].add_argument(option, dest=name, type=first.type, metavar=first.metavar, help=text)
+            groups[tasks].add_argument(option, dest=name, type=flag.type, metavar=flag.metavar, help=text)
         except argparse.ArgumentError:
             raise UserError(f"task {tasks}: {option} is a flag of generate already; give the task's flag another name.") from None
 

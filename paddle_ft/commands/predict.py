@@ -1,12 +1,12 @@
-"""python -m paddle_ft predict RUN --input FILE"""
+"""The command `python -m paddle_ft predict RUN --input FILE`."""
 
 from __future__ import annotations
 
 import argparse
 
 HELP = "apply a run's best model to new texts"
-INPUT = "one text a line, or .jsonl, .csv, .tsv, .json, .parquet with the run's columns, each also .gz; - for standard input"
-OUTPUT = ".txt, .jsonl, .csv or .tsv, in the input's order; - (default): standard output"
+INPUT = "one text per line, or .jsonl, .csv, .tsv, .json, .parquet with the run's columns, each also .gz; - for standard input"
+OUTPUT = ".txt, .jsonl, .csv or .tsv, in the order of the input; - (default): standard output"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""python -m paddle_ft repeat --config NAME"""
+"""The command `python -m paddle_ft repeat --config NAME`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import sys
 
 from paddle_ft.system.errors import UserError
 
-HELP = "train a recipe with several seeds: mean and deviation"
+HELP = "train a recipe with several seeds, and show mean and deviation"
 EPILOG = """\
-Each seed's run goes to runs/NAME_seeds/seed-N (or to seed-N in the output_dir given here), the table to repeat.md and
-repeat.json beside them. The same command again goes on where it was stopped: finished seeds are not run again.
+The run of each seed is written to runs/NAME_seeds/seed-N (or to seed-N in the output_dir that you set), and the table to
+repeat.md and repeat.json next to them. If the command is stopped, run it again: it continues, and finished seeds are kept.
 
 examples:
   python -m paddle_ft repeat --config distilbert_sst2
@@ -22,11 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("--config", metavar="NAME", required=True, help="recipe in configs/, or the path of a YAML file")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="set any key, in all runs")
-    parser.add_argument("--seeds", type=int, default=8, metavar="N", help="number of seeds, from the recipe's own on (default: 8)")
-    parser.add_argument("--sample", action="store_true", help="train the recipe's sample: generated text, small model, minutes")
+    parser.add_argument("--seeds", type=int, default=8, metavar="N", help="number of seeds, the recipe's own first (default: 8)")
+    parser.add_argument("--sample", action="store_true", help="use the recipe's sample: generated text, small model, a few minutes")
     parser.add_argument(
         "--against", action="append", default=[], metavar="section.key=value",
-        help="setting of a variant, which is trained on the same data and seeds and compared; may be given several times",
+        help="compare with a variant that has this setting, trained on the same data and seeds; can be used several times",
     )  # fmt: skip
 
 
@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     from paddle_ft.system.runtime import import_frameworks_quietly
 
     if options.seeds < 1:
-        raise UserError(f"--seeds {options.seeds}: at least one seed is needed.")
+        raise UserError(f"--seeds {options.seeds}: it must be at least 1.")
     plans = repeat.make_plans(
         lambda overrides: load_config(options.config, overrides, options.sample), options.overrides, options.seeds, options.against
     )
@@ -48,6 +48,6 @@ def run(options: argparse.Namespace) -> int:
     try:
         print(repeat.run_plans(plans, train, refuse_other_config))
     except Interrupted as stop:
-        print(f"\nstopped by {stop}; the same command goes on from here", file=sys.stderr)
+        print(f"\nstopped by {stop}; the same command continues from here", file=sys.stderr)
         return stop.exit_code
     return 0

@@ -1,4 +1,4 @@
-"""python -m paddle_ft report RUN"""
+"""The command `python -m paddle_ft report RUN`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 
 from paddle_ft.runs.directory import RunDirectory
 
-HELP = "write a run's plots and report anew"
+HELP = "write a run's plots and report again"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

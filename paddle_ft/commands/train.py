@@ -1,4 +1,4 @@
-"""python train.py --config NAME, also python -m paddle_ft train"""
+"""The command `python train.py --config NAME`, which is also `python -m paddle_ft train --config NAME`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from paddle_ft.system.errors import UserError
 from paddle_ft.system.runtime import import_frameworks_quietly
 from paddle_ft.system.world import launched_processes
 
-HELP = "train a recipe, measure it, write a report"
+HELP = "train a recipe, evaluate the model and write a report"
 EPILOG = """\
 recipes: {recipes}
-every key with its meaning: --config NAME --print-config
+all keys with their descriptions: --config NAME --print-config
 
 examples:
   python train.py --config bart_lcsts --sample
@@ -26,12 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG.format(recipes=", ".join(recipe_names()))
     parser.add_argument("--config", metavar="NAME", help="recipe in configs/, or the path of a YAML file")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="set any key, e.g. train.learning_rate=3e-5")
-    parser.add_argument("--sample", action="store_true", help="train the recipe's sample: generated text, small model, minutes")
-    parser.add_argument("--check", action="store_true", help="load all, evaluate two batches, train a step, estimate, exit")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in output_dir")
+    parser.add_argument("--sample", action="store_true", help="use the recipe's sample: generated text, small model, a few minutes")
+    parser.add_argument(
+        "--check", action="store_true",
+        help="load everything, evaluate two batches, train one step, estimate time and memory, and exit",
+    )  # fmt: skip
+    parser.add_argument("--resume", action="store_true", help="continue the run in output_dir")
     parser.add_argument("--overwrite", action="store_true", help="replace the run in output_dir")
-    parser.add_argument("--devices", metavar="LIST", help="GPU numbers (0,1,2,3), a process each, or cpu:2")
-    parser.add_argument("--print-config", action="store_true", help="print the resolved configuration, explained, and exit")
+    parser.add_argument("--devices", metavar="LIST", help="GPU numbers (0,1,2,3) for one process each, or cpu:2 for two on the CPU")
+    parser.add_argument("--print-config", action="store_true", help="print the complete configuration with descriptions, and exit")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -45,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     if options.config is None:
         raise UserError(f"--config is missing: name a recipe ({', '.join(recipe_names())}) or a YAML file.")
     if options.resume and options.overwrite:
-        raise UserError("--resume and --overwrite exclude each other: go on with the run, or replace it.")
+        raise UserError("--resume and --overwrite exclude each other: continue the run, or replace it.")
     config = load_config(options.config, options.overrides, options.sample)
     if options.print_config:
         print(describe(config), end="")
@@ -55,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
         kind, numbers = parse_devices(options.devices)
         if len(numbers) > 1:
             if options.check:
-                raise UserError("--check runs in one process: leave --devices out.")
+                raise UserError("--check runs in a single process: leave --devices out.")
             return worker.start_workers(config, options.devices, _worker_command(options), options.resume, options.overwrite)
         config = worker.use_one_device(config, kind, numbers[0])
     import_frameworks_quietly()
@@ -68,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _worker_command(options: argparse.Namespace) -> list[str]:
-    """Return the command of one process of --devices: this one, without --devices."""
+    """Return the command of a single worker process: the user's command without --devices."""
     flags = [f"--{name}" for name in ("sample", "resume", "overwrite") if getattr(options, name)]
     imports = [f"--import={module}" for module in options.imports]
     return [sys.executable, "-m", "paddle_ft", "train", "--config", options.config, *flags, *imports, *options.overrides]

@@ -12,12 +12,12 @@ from paddle_ft.config.yaml_text import dump_yaml, dump_yaml_line
 
 
 def to_yaml(config: BaseConfig) -> str:
-    """Return the configuration as plain YAML, to be saved with a run."""
+    """Return the configuration as plain YAML, which is saved with a run."""
     return dump_yaml(config.model_dump())
 
 
 def describe(config: BaseConfig) -> str:
-    """Return the configuration as YAML that loads again, with the meaning of each field above it."""
+    """Return the configuration as YAML with the meaning of each field above it. It can be loaded as a recipe."""
     return "\n".join(_describe_section(config, "")) + "\n"
 
 
@@ -35,10 +35,15 @@ def _describe_section(section: BaseModel, indent: str) -> list[str]:
 
 
 def _describe_limits(info: FieldInfo) -> str:
-    """Return " [a | b]" for a choice, " [>= 1]" for a range, and an empty string if every value is allowed."""
+    """Return the allowed values: " [a | b]" for a choice, " [>= 1]" for a range, "" if every value is allowed."""
     if get_origin(info.annotation) is Literal:
         choices = get_args(info.annotation)
         return f" [{' | '.join(map(str, choices))}]" if len(choices) > 1 else ""
     signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-    limits = [f"{sign} {getattr(m, name)}" for m in info.metadata for name, sign in signs.items() if hasattr(m, name)]
+    limits = [
+        f"{sign} {getattr(constraint, name)}"
+        for constraint in info.metadata
+        for name, sign in signs.items()
+        if hasattr(constraint, name)
+    ]
     return f" [{', '.join(limits)}]" if limits else ""

@@ -1,4 +1,4 @@
-"""Load a recipe: its YAML and the command line's overrides become one checked configuration."""
+"""Load a recipe: combine its YAML file with the overrides of the command line, and check the result."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ from typing import Any
 
 from pydantic import ValidationError, create_model
 
-from paddle_ft.config.messages import describe_errors, did_you_mean
+from paddle_ft.config.messages import describe_errors
 from paddle_ft.config.recipes import find_recipe
 from paddle_ft.config.schema import BaseConfig
 from paddle_ft.config.yaml_text import parse_yaml
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.plugins import find_plugin, plugin_names
+from paddle_ft.system.formatting import did_you_mean
+from paddle_ft.system.plugins import find_plugin, import_hint, plugin_names
 
-# Tasks import config.schema for their options, so config must not import them. It looks them up by the name of their package.
+# The tasks import config.schema, so this package must not import them. It looks them up by the name of their package.
 TASK_PACKAGE = "paddle_ft.tasks"
 NO_TASKS = ("base", "shared")  # modules of that package that are not tasks
 
 
 def load_config(name: str, overrides: list[str] = (), sample: bool = False) -> BaseConfig:
-    """Load a recipe, apply its sample block if asked for, then the overrides, and check the result.
+    """Load a recipe, apply its sample block (if `sample` is set) and then the overrides, and check the result.
 
     Args:
         name: a recipe in configs/, or the path of a YAML file.
-        overrides: "section.key=value" strings, values in YAML.
-        sample: apply the recipe's `sample:` block (generated text, small model).
+        overrides: strings of the form section.key=value, with the value in YAML.
+        sample: apply the recipe's `sample:` block (generated text and a small model).
 
     Raises:
-        UserError: one message with every error of the file and the overrides.
+        UserError: the recipe or an override is wrong. One message lists all errors.
     """
     path = find_recipe(name)
     try:
@@ -39,7 +40,7 @@ def load_config(name: str, overrides: list[str] = (), sample: bool = False) -> B
     shown_path = _relative_path(path)
     data, lines = parse_yaml(text, shown_path)
     if not isinstance(data, dict):
-        raise UserError(f"{shown_path}: a recipe is a mapping of sections, this file holds a {type(data).__name__}.")
+        raise UserError(f"{shown_path}: a recipe is a mapping of sections, but this file contains a {type(data).__name__}.")
     origins = {key: f"{shown_path}:{line}" for key, line in lines.items()}
     _apply_sample(data, origins, sample, shown_path)
     data.setdefault("recipe", path.stem)
@@ -48,7 +49,7 @@ def load_config(name: str, overrides: list[str] = (), sample: bool = False) -> B
         data["output_dir"] = f"{data['output_dir']}_sample"
     for override in overrides:
         key, value = parse_override(override)
-        _set(data, key, value)
+        _set_key(data, key, value)
         origins[key] = f"command line: {override}"
     return check_config(data, origins, shown_path)
 
@@ -61,7 +62,10 @@ def _relative_path(path: Path) -> str:
 
 
 def _apply_sample(data: dict, origins: dict[str, str], sample: bool, shown_path: str) -> None:
-    """Remove the sample block, and if `sample` is set apply its keys. A saved configuration has true or false in its place."""
+    """Remove the sample block from the recipe, and apply its keys if `sample` is set.
+
+    The saved configuration of a run has true or false instead of a block.
+    """
     block = data.pop("sample", None)
     if isinstance(block, bool):
         data["sample"], block = block, None
@@ -71,22 +75,26 @@ def _apply_sample(data: dict, origins: dict[str, str], sample: bool, shown_path:
         raise UserError(f"{shown_path}: this recipe has no sample block, so --sample cannot be used with it.")
     for key, value in block.items():
         if not isinstance(key, str):
-            raise UserError(f"{shown_path}: sample: {key!r} is not a key; a sample block holds section.key: value.")
-        _set(data, key, value)
+            raise UserError(f"{shown_path}: sample: {key!r} is not a key; a sample block consists of section.key: value.")
+        _set_key(data, key, value)
         origins[key] = origins.get(f"sample.{key}", shown_path)
     data["sample"] = True
 
 
 def parse_override(text: str) -> tuple[str, Any]:
-    """Split "train.learning_rate=3e-5" into the key and the value, which is read as YAML."""
+    """Split an override such as "train.learning_rate=3e-5" into the key and the value, which is parsed as YAML.
+
+    Raises:
+        UserError: the text does not have this form, or the value is not valid YAML.
+    """
     key, equals, value = text.partition("=")
     if not equals or not re.fullmatch(r"[A-Za-z_][\w-]*(\.[\w-]+)*", key):
         raise UserError(f"{text!r}: an override looks like section.key=value, for example train.learning_rate=3e-5.")
     return key, parse_yaml(value, f"command line: {key}")[0] if value.strip() else None
 
 
-def _set(data: dict, key: str, value: Any) -> None:
-    """Set a dotted key. A mapping replaces an earlier mapping as a whole."""
+def _set_key(data: dict, key: str, value: Any) -> None:
+    """Set a dotted key in nested dictionaries. If the value is a mapping, it replaces the earlier one and is not merged with it."""
     *parents, last = key.split(".")
     for part in parents:
         if not isinstance(data.get(part), dict):
@@ -96,23 +104,25 @@ def _set(data: dict, key: str, value: Any) -> None:
 
 
 def check_config(data: dict, origins: dict[str, str], shown_path: str) -> BaseConfig:
-    """Check a mapping against the schema of its task.
+    """Check a recipe against the schema of its task.
 
     Args:
-        data: sections and keys.
-        origins: dotted key -> file:line or command line, for messages.
+        data: the recipe's sections and keys.
+        origins: dotted key -> where it was set (file:line or command line), for messages.
         shown_path: the recipe's file, for messages.
 
     Raises:
-        UserError: one message with every error.
+        UserError: a key or value is wrong. One message lists all errors.
     """
     task = data.get("task")
     name = task.get("name") if isinstance(task, dict) else task
     names = plugin_names(TASK_PACKAGE, "TASK", without=NO_TASKS)
     if name not in names:
-        where = origins.get("task.name") or origins.get("task") or shown_path
+        origin = origins.get("task.name") or origins.get("task") or shown_path
         hint = did_you_mean(str(name), names)
-        raise UserError(f"task.name: {name!r} is not a task ({where}).{hint} Tasks: {', '.join(names)}.")
+        raise UserError(
+            f"task.name: {name!r} is not a task ({origin}).{hint} Tasks: {', '.join(names)}.{import_hint('a task')}"
+        )
     schema = build_schema(name)
     try:
         return schema.model_validate(data)
@@ -123,7 +133,7 @@ def check_config(data: dict, origins: dict[str, str], shown_path: str) -> BaseCo
 
 
 def build_schema(task_name: str) -> type[BaseConfig]:
-    """Return the schema of a task's recipes: the common sections, the task's options and the sections that the task adds."""
+    """Return the schema for recipes of a task: the common sections, the task's options, and the sections that the task adds."""
     task = find_plugin(TASK_PACKAGE, "TASK", task_name)
     fields = {"task": (task.Options, ...), "model": (task.Model, ...)}
     fields.update({name: (section, section()) for name, section in task.sections.items()})

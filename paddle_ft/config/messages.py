@@ -1,4 +1,4 @@
-"""Turn pydantic's validation errors into one plain line each, and suggest the name that was probably meant."""
+"""Turn pydantic's validation errors into one line each, and suggest the name that the user probably meant."""
 
 from __future__ import annotations
 
@@ -21,19 +21,14 @@ _TYPE_MESSAGES = {
 }
 
 
-def did_you_mean(word: str, names: list[str]) -> str:
-    """Return " Did you mean NAME?" for the nearest name, or an empty string if none is near."""
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    return f" Did you mean {near[0]}?" if near else ""
-
 
 def describe_errors(error: ValidationError, schema: type[BaseModel], origins: dict[str, str]) -> list[str]:
-    """Return one line for each key with an error: the key, its value, what is allowed, and where it was set.
+    """Return one line for each wrong key: the key, its value, where it was set, and what is allowed.
 
     Args:
-        error: what pydantic raised.
-        schema: the schema that was checked against.
-        origins: dotted key -> file:line or command line.
+        error: pydantic's exception.
+        schema: the schema that the configuration was checked against.
+        origins: dotted key -> where it was set (file:line or command line).
     """
     errors_by_key: dict[str, list[dict]] = {}
     for item in error.errors():
@@ -41,20 +36,21 @@ def describe_errors(error: ValidationError, schema: type[BaseModel], origins: di
     lines = []
     for key, items in errors_by_key.items():
         item = items[0]
-        where = f" ({origins[key]})" if key in origins else ""
+        origin = f" ({origins[key]})" if key in origins else ""
         if item["type"] == "extra_forbidden":
-            lines.append(f"{key}: there is no such key{where}.{_suggest_key(key, schema)}")
+            lines.append(f"{key}: there is no such key{origin}.{_suggest_key(key, schema)}")
         elif item["type"] == "missing":
-            lines.append(f"{key}: is missing{where}.")
+            lines.append(f"{key}: is missing{origin}.")
         elif item["type"] == "value_error":
-            lines.append(f"{key}: {item['ctx']['error']}{where}.")
+            lines.append(f"{key}: {item['ctx']['error']}{origin}.")
         else:
-            allowed = " or ".join(dict.fromkeys(_describe_allowed(i) for i in items))
-            lines.append(f"{key}: {item['input']!r} is not allowed{where}: {allowed}.")
+            allowed = " or ".join(dict.fromkeys(_describe_allowed(item) for item in items))
+            lines.append(f"{key}: {item['input']!r} is not allowed{origin}: {allowed}.")
     return lines
 
 
 def _describe_allowed(item: dict) -> str:
+    """Return what is allowed instead of a wrong value, from one of pydantic's error items: "must be a whole number"."""
     if item["type"] in _TYPE_MESSAGES:
         return _TYPE_MESSAGES[item["type"]]
     message = item["msg"]
@@ -62,12 +58,12 @@ def _describe_allowed(item: dict) -> str:
 
 
 def _dotted_key(location: tuple, schema: type[BaseModel]) -> str:
-    """Return the key of an error, without the names of union members that pydantic appends."""
+    """Return the dotted key for pydantic's error location, which may end with names of union members that are not keys."""
     parts, current = [], schema
     for part in location:
         fields = getattr(current, "model_fields", None)
         if fields is None:
-            if get_origin(current) is dict:  # the key inside a mapping such as data.columns
+            if get_origin(current) is dict:  # a key inside a mapping such as data.columns
                 parts.append(str(part))
             break
         parts.append(str(part))
@@ -76,27 +72,30 @@ def _dotted_key(location: tuple, schema: type[BaseModel]) -> str:
 
 
 def _section_type(annotation: Any) -> Any:
-    """Return the section in the annotation of an optional section, else the annotation itself."""
-    return next((kind for kind in get_args(annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)), annotation)
+    """Return the section class in an annotation such as `LoRASection | None`, or the annotation itself if it has none."""
+    members = get_args(annotation)
+    return next((member for member in members if isinstance(member, type) and issubclass(member, BaseModel)), annotation)
 
 
 def _all_keys(schema: type[BaseModel], prefix: str = "") -> list[str]:
+    """Return the dotted keys of all fields, those of nested sections included."""
     keys = []
     for name, info in schema.model_fields.items():
-        kind = _section_type(info.annotation)
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            keys += _all_keys(kind, f"{prefix}{name}.")
+        field_type = _section_type(info.annotation)
+        if isinstance(field_type, type) and issubclass(field_type, BaseModel):
+            keys += _all_keys(field_type, f"{prefix}{name}.")
         else:
             keys.append(prefix + name)
     return keys
 
 
 def _suggest_key(key: str, schema: type[BaseModel]) -> str:
-    """Suggest the same name in another section, else the nearest dotted key, else the nearest name in any section."""
-    known = _all_keys(schema) + list(schema.model_fields)
+    """Suggest the same name in another section, else the most similar dotted key, else the most similar name in any section."""
+    known_keys = _all_keys(schema) + list(schema.model_fields)
     leaf = key.rsplit(".", 1)[-1]
-    near = [k for k in known if k.rsplit(".", 1)[-1] == leaf] or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    if not near:
-        leaves = {k.rsplit(".", 1)[-1]: k for k in known}
-        near = [leaves[k] for k in difflib.get_close_matches(leaf, list(leaves), n=1, cutoff=0.6)]
-    return f" Did you mean {near[0]}?" if near else " --print-config lists the keys."
+    matches = [known for known in known_keys if known.rsplit(".", 1)[-1] == leaf]
+    matches = matches or difflib.get_close_matches(key, known_keys, n=1, cutoff=0.6)
+    if not matches:
+        key_of_leaf = {known.rsplit(".", 1)[-1]: known for known in known_keys}
+        matches = [key_of_leaf[name] for name in difflib.get_close_matches(leaf, list(key_of_leaf), n=1, cutoff=0.6)]
+    return f" Did you mean {matches[0]}?" if matches else " --print-config lists the keys."

@@ -1,11 +1,11 @@
-"""Find recipes: the YAML files in configs/, and those that a user names by path."""
+"""Find a recipe: a YAML file in configs/, or one that the user names by its path."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from paddle_ft.config.messages import did_you_mean
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.formatting import did_you_mean
 
 CONFIG_FOLDER = Path(__file__).resolve().parents[2] / "configs"
 
@@ -16,13 +16,13 @@ def recipe_names() -> list[str]:
 
 
 def find_recipe(name: str) -> Path:
-    """Return the YAML file of a recipe.
+    """Return the path of a recipe's YAML file.
 
     Args:
         name: a recipe in configs/, or the path of a YAML file.
 
     Raises:
-        UserError: there is no such recipe or file; the message suggests the nearest name.
+        UserError: there is no such recipe or file. The message suggests the most similar name.
     """
     path = Path(name)
     if path.suffix in (".yaml", ".yml") or path.is_file():

@@ -1,8 +1,7 @@
-"""Sections of the configuration: each field with its type, default, allowed range and one-line meaning.
+"""The sections of the configuration. Each field has a type, a default, an allowed range and a one-line description.
 
-BaseConfig holds the sections that all recipes have. GenerationSection is added by the tasks that generate texts. The `task`
-section, and what else belongs to one task alone, is declared with that task in paddle_ft/tasks/. `--print-config` shows the
-meanings.
+BaseConfig contains the sections of all recipes. The tasks that generate text add GenerationSection. The `task` section, and
+everything else that only one task needs, is declared with that task in paddle_ft/tasks/. `--print-config` shows the descriptions.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Section(BaseModel):
-    """Base of all sections: types are strict ("18" is not 18, true is not 1) and unknown keys are errors."""
+    """Base class of all sections. Types are strict ("18" is not 18, true is not 1), and unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True, validate_default=False, allow_inf_nan=False)
 
@@ -23,10 +22,10 @@ class LoRASection(Section):
 
     rank: int = Field(8, ge=1, description="rank of each adapter")
     alpha: int = Field(16, ge=1, description="an adapter's output is scaled by alpha / rank")
-    dropout: float = Field(0.0, ge=0, lt=1, description="dropout on the input of adapters")
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout on the input of the adapters")
     targets: list[str] | None = Field(
         None, min_length=1,
-        description="names of the layers that get one, such as [q_proj, v_proj, linear1] (null: all of attention)",
+        description="names of the layers that get an adapter, such as [q_proj, v_proj, linear1] (null: all layers of attention)",
     )
 
 
@@ -36,50 +35,50 @@ class ModelSection(Section):
     pretrained: str | None = Field(
         None,
         description="a directory with a model, a PaddleNLP name (bart-base) or a Hugging Face id (fnlp/bart-base-chinese);"
-        " null: from scratch with model.config",
+        " null: a new model with the sizes in model.config",
     )
     config: dict[str, Any] | None = Field(
-        None, description="from scratch: the architecture's sizes, by PaddleNLP's configuration names (d_model, ...)"
+        None, description="for a new model: the architecture's sizes, by PaddleNLP's configuration names (d_model, ...)"
     )
     tokenizer: str | None = Field(
         None,
-        description="a directory or name for the tokenizer; null: the one of the model, or, from scratch, one of characters"
+        description="a directory or name for the tokenizer; null: the model's own or, for a new model, one of characters that is"
         " built from the training texts",
     )
     new_vocabulary: int | None = Field(
-        None, ge=50, description="from scratch without a tokenizer: builds one of words and pieces of words with this many"
-        " entries, for languages with spaces (null: of characters)",
+        None, ge=50, description="for a new model without a tokenizer: build one of words and parts of words with this many"
+        " entries, for languages with spaces (null: one of characters)",
     )
     attention: Literal["auto", "plain", "sdpa"] = Field(
         "auto",
-        description="plain: PaddleNLP's own; sdpa: scaled_dot_product_attention, the same results by flash or memory-efficient"
-        " kernels; auto: sdpa on a GPU, plain on a CPU (where it is as fast)",
+        description="plain: PaddleNLP's own code; sdpa: scaled_dot_product_attention, the same results with flash or"
+        " memory-efficient kernels; auto: sdpa on a GPU, plain on a CPU (where it is as fast)",
     )
     lora: LoRASection | None = Field(
-        None, description="train adapters of low rank: {rank: 8, alpha: 16, dropout: 0.0, targets: null}; merged into the"
-        " weights in best/ and last/ (null: train all weights)",
+        None, description="train low-rank adapters only: {rank: 8, alpha: 16, dropout: 0.0, targets: null}; they are merged into"
+        " the weights in best/ and last/ (null: train all weights)",
     )
 
     @model_validator(mode="after")
-    def _one_origin(self):
+    def _check_pretrained_or_config(self):
         if (self.pretrained is None) == (self.config is None):
-            which = "neither is" if self.pretrained is None else "both are"
+            number_set = "neither is" if self.pretrained is None else "both are"
             raise ValueError(
-                f"exactly one of pretrained and config must be set, {which}: a pretrained model, or the sizes of a new one"
+                f"exactly one of pretrained and config must be set, {number_set}: a pretrained model, or the sizes of a new one"
             )
         return self
 
 
 class DataSection(Section):
-    """Where rows come from and what the columns are called."""
+    """Where the rows come from and what the columns are called."""
 
     source: str | None = Field(
         None,
         description="a PaddleNLP built-in (lcsts_new, glue), a Hugging Face datasets id (org/name), a collection in its authors'"
         " layout (aclimdb, booksummaries, quora, treebank: downloaded, or with :PATH your copy), songs (your song texts),"
-        " sample:NAME (generated text); null: local files given as train, validation, test",
+        " sample:NAME (generated text); null: local files, named in train, validation, test",
     )
-    name: str | None = Field(None, description="subset of the source, where it has subsets")
+    name: str | None = Field(None, description="subset of the source, if it has subsets")
     data_files: dict[str, str] | None = Field(
         None, description="your own files in the layout of a PaddleNLP built-in: {train: ..., validation: ...}"
     )
@@ -88,22 +87,22 @@ class DataSection(Section):
     )
     validation: str | list[str] | dict[str, str] | None = Field(None, description="like train")
     test: str | list[str] | dict[str, str] | None = Field(
-        None, description="like train; none: no test split, though the source has one (GLUE's has no labels)"
+        None, description="like train; none: no test split, even if the source has one (GLUE's has no labels)"
     )
     columns: dict[str, str | int] = Field(
         default_factory=dict,
-        description="field -> column of the file, by name, or by number from 0 where the file has no header",
+        description="field -> column of the file, by name, or by number from 0 if the file has no header",
     )
     on_bad_row: Literal["error", "skip"] = Field(
-        "error", description="error: stop at a bad row, naming file and line; skip: leave it out, count and report it"
+        "error", description="error: stop at a bad row and name its file and line; skip: leave it out, count and report it"
     )
     limit_train: int | None = Field(None, ge=1, description="use only the first N rows (null: all)")
     limit_validation: int | None = Field(None, ge=1, description="use only the first N rows (null: all)")
     limit_test: int | None = Field(None, ge=1, description="use only the first N rows (null: all)")
-    cache: bool = Field(True, description="keep tokenised data on disk and reuse it while nothing has changed")
+    cache: bool = Field(True, description="keep tokenised data on disk and reuse it as long as nothing has changed")
 
     @model_validator(mode="after")
-    def _something_to_train_on(self):
+    def _check_training_data(self):
         if self.source is None and self.train is None:
             raise ValueError("no training data: set source, or train to a file")
         if self.data_files is not None and self.source is None:
@@ -112,42 +111,42 @@ class DataSection(Section):
 
 
 class TrainSection(Section):
-    """Optimisation: AdamW, linear warm-up and decay, gradient clipping."""
+    """Optimisation with AdamW, linear warm-up and decay, and gradient clipping."""
 
-    train_batch_size: int = Field(18, ge=1, description="rows a step and device")
-    gradient_accumulation_steps: int = Field(1, ge=1, description="batches whose gradients make one optimizer step")
+    train_batch_size: int = Field(18, ge=1, description="rows per batch and device")
+    gradient_accumulation_steps: int = Field(1, ge=1, description="batches whose gradients are summed for one optimizer step")
     num_train_epochs: float = Field(3, gt=0, description="passes over the training rows")
     max_steps: int = Field(-1, ge=-1, description="stop after this many optimizer steps; -1: num_train_epochs decides")
     learning_rate: float = Field(1e-5, gt=0, description="peak learning rate, reached after the warm-up")
     warmup_proportion: float = Field(0.1, ge=0, lt=1, description="share of all steps for the warm-up, if warmup_steps is 0")
-    warmup_steps: int = Field(0, ge=0, description="optimizer steps of linear warm-up; 0: warmup_proportion decides")
+    warmup_steps: int = Field(0, ge=0, description="optimizer steps of linear warm-up; 0: use warmup_proportion")
     adam_epsilon: float = Field(1e-6, gt=0, description="AdamW's epsilon")
     adam_beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's beta1")
     adam_beta2: float = Field(0.999, ge=0, lt=1, description="AdamW's beta2")
-    weight_decay: float = Field(0.01, ge=0, description="decay of weights, not of biases and layer norms")
+    weight_decay: float = Field(0.01, ge=0, description="decay of weights, except biases and layer norms")
     max_grad_norm: float = Field(1.0, ge=0, description="gradients are scaled down to this global norm; 0: no clipping")
     use_amp: bool = Field(False, description="mixed precision (GPU)")
-    amp_dtype: Literal["float16", "bfloat16"] = Field("float16", description="number format under use_amp")
+    amp_dtype: Literal["float16", "bfloat16"] = Field("float16", description="number format if use_amp is set")
     amp_level: Literal["O1", "O2"] = Field("O1", description="O1: fp32 weights; O2: weights in amp_dtype, fp32 masters")
-    scale_loss: float = Field(2.0**15, gt=0, description="initial loss scale for float16, adapted as training goes")
+    scale_loss: float = Field(2.0**15, gt=0, description="initial loss scale for float16, adapted during training")
     group_by_length: bool = Field(
-        False, description="batches of rows of similar length, shuffled in buckets of 100 batches: less padding, more speed"
+        False, description="make batches of rows of similar length, shuffled in buckets of 100 batches: less padding, more speed"
     )
     max_tokens_per_batch: int | None = Field(
-        None, ge=1, description="a batch holds as many rows of similar length as fit in this many tokens, padding included"
-        " (null: train_batch_size rows)",
+        None, ge=1, description="fill each batch with as many rows of similar length as fit in this many tokens, padding"
+        " included (null: train_batch_size rows)",
     )
-    pad_to_multiple_of: int = Field(1, ge=1, le=128, description="batches are padded to a multiple of this length (GPU: 8)")
+    pad_to_multiple_of: int = Field(1, ge=1, le=128, description="pad batches to a multiple of this length (GPU: 8)")
     recompute: bool = Field(
         False, description="keep only the inputs of each layer and compute the rest again in the backward pass: less memory, one"
         " more forward pass, the same gradients",
     )
     sharding: Literal["none", "stage1", "stage2", "stage3"] = Field(
-        "none", description="with several processes: each keeps for its share of the weights AdamW's states (stage1), also the"
-        " summed gradients (stage2), also the layers' weights, with recompute (stage3): the same training in less memory",
+        "none", description="with several processes, each keeps only its share of AdamW's states (stage1), also of the summed"
+        " gradients (stage2), also of the layers' weights, with recompute (stage3): the same training in less memory",
     )
     compile: bool = Field(
-        False, description="encoder and decoder as static programs (paddle.jit.to_static) in training: the same losses; meant for"
+        False, description="train with encoder and decoder as static programs (paddle.jit.to_static): the same losses; meant for"
         " GPUs that wait for Python, slower on a CPU (docs/speed.md)",
     )
     logging_steps: int = Field(200, ge=1, description="optimizer steps between two lines of the log")
@@ -155,21 +154,21 @@ class TrainSection(Section):
     keep_checkpoints: int = Field(1, ge=1, description="how many checkpoints to keep besides best/: last/ and the ones before it")
 
     @model_validator(mode="after")
-    def _steps_or_epochs(self):
+    def _check_combinations(self):
         if self.max_steps == 0:
             raise ValueError("max_steps is 0: use -1 (num_train_epochs decides) or at least 1")
         if self.compile and self.recompute:
-            raise ValueError("compile and recompute do not go together: a static program keeps its activations")
+            raise ValueError("compile and recompute cannot be combined: a static program keeps its activations")
         if self.compile and self.sharding == "stage3":
-            raise ValueError("compile and sharding=stage3 do not go together: a static program keeps its weights; use stage2")
+            raise ValueError("compile and sharding=stage3 cannot be combined: a static program keeps its weights; use stage2")
         return self
 
 
 class EvalSection(Section):
     """When and how the model is evaluated."""
 
-    eval_batch_size: int = Field(16, ge=1, description="rows a batch in evaluation and prediction")
-    eval_steps: int | None = Field(None, ge=1, description="optimizer steps between evaluations (null: each epoch only)")
+    eval_batch_size: int = Field(16, ge=1, description="rows per batch in evaluation and prediction")
+    eval_steps: int | None = Field(None, ge=1, description="optimizer steps between evaluations (null: after each epoch only)")
     before_training: bool = Field(True, description="also score the model before training, for comparison")
     best_metric: str | None = Field(
         None, description="the validation metric that decides which checkpoint becomes best/ (null: the task's own, e.g. rougeL)"
@@ -181,7 +180,7 @@ class EvalSection(Section):
 
 
 class TrackingSection(Section):
-    """Experiment trackers; a failing tracker never stops a run."""
+    """Experiment trackers. A tracker that fails never stops a run."""
 
     wandb: Literal["off", "offline", "online"] = Field("off", description="Weights & Biases")
     wandb_project: str = Field("paddle_ft", min_length=1, description="project in Weights & Biases")
@@ -189,12 +188,12 @@ class TrackingSection(Section):
 
 
 class BaseConfig(Section):
-    """A resolved recipe."""
+    """The complete configuration of a run: a recipe with its defaults and overrides."""
 
-    recipe: str = Field("custom", min_length=1, description="name of the recipe this run comes from")
+    recipe: str = Field("custom", min_length=1, description="name of the recipe that this run comes from")
     sample: bool = Field(False, description="true for a --sample run, on generated text with a small model")
     seed: int = Field(2022, ge=0, lt=2**32, description="fixes initial weights, shuffling, dropout and noise")
-    device: Literal["auto", "cpu", "gpu", "xpu", "npu"] = Field("auto", description="auto: a GPU where there is one")
+    device: Literal["auto", "cpu", "gpu", "xpu", "npu"] = Field("auto", description="auto: a GPU if there is one")
     output_dir: str = Field("runs/custom", min_length=1, description="the run's directory; never overwritten silently")
     model: ModelSection
     data: DataSection
@@ -206,7 +205,7 @@ class BaseConfig(Section):
 class GenerationSection(Section):
     """How text is generated in evaluation and prediction."""
 
-    num_beams: int = Field(4, ge=1, le=64, description="beams; 1: greedy")
+    num_beams: int = Field(4, ge=1, le=64, description="number of beams; 1: greedy search")
     length_penalty: float = Field(1.0, description="beam scores are divided by length ** length_penalty")
-    no_repeat_ngram_size: int = Field(0, ge=0, description="no n-gram of this size twice in one output; 0: off")
-    early_stopping: bool = Field(True, description="stop a row as soon as num_beams outputs are finished")
+    no_repeat_ngram_size: int = Field(0, ge=0, description="allow no n-gram of this size twice in one output; 0: off")
+    early_stopping: bool = Field(True, description="stop the search for a row as soon as num_beams outputs are finished")

@@ -1,4 +1,4 @@
-"""YAML as recipes use it: 1e-5 is a number, no key is given twice, and every key knows its line."""
+"""Read and write YAML for recipes: 1e-5 is a number, duplicate keys are errors, and the line of every key is known."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from paddle_ft.system.errors import UserError
 
 
 class _Loader(yaml.SafeLoader):
-    """Load safe YAML with exponents as numbers and duplicate keys as errors."""
+    """A safe YAML loader that reads 1e-5 as a number and rejects duplicate keys."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Write numbers so that _Loader and every other reader of YAML read them as numbers."""
+    """A safe YAML dumper whose numbers are read as numbers by _Loader and by every other YAML reader."""
 
 
-for _class in (_Loader, _Dumper):  # YAML 1.1 takes 1e-5 for text, because it has no dot
+for _class in (_Loader, _Dumper):  # in YAML 1.1, 1e-5 is text because it has no dot
     _class.add_implicit_resolver(
         "tag:yaml.org,2002:float",
         re.compile(r"^[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)$"),
@@ -27,7 +27,7 @@ for _class in (_Loader, _Dumper):  # YAML 1.1 takes 1e-5 for text, because it ha
 
 
 def _represent_float(dumper: _Dumper, value: float) -> yaml.Node:
-    """Write 1e-06 as 1.0e-06, which every reader of YAML takes for a number."""
+    """Write 1e-06 as 1.0e-06, which every YAML reader reads as a number."""
     text = repr(value)
     if "e" in text and "." not in text:
         text = text.replace("e", ".0e")
@@ -38,6 +38,7 @@ _Dumper.add_representer(float, _represent_float)
 
 
 def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
+    """Return the mapping of a YAML node. Raise UserError if it has a key twice."""
     lines: dict[Any, int] = {}
     for key_node, _ in node.value:
         key = loader.construct_object(key_node)
@@ -52,17 +53,17 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _constru
 
 
 def parse_yaml(text: str, name: str) -> tuple[Any, dict[str, int]]:
-    """Parse YAML.
+    """Parse YAML text.
 
     Args:
         text: the YAML.
-        name: the file, or what else the text comes from, for messages.
+        name: where the text comes from (a file or the command line), for messages.
 
     Returns:
-        The data, and the line of every key by its dotted path.
+        The data, and dotted key -> line of every key. Lines count from 1.
 
     Raises:
-        UserError: the text is not valid; the message gives name and line.
+        UserError: the text is not valid YAML. The message gives name and line.
     """
     loader = None
     try:
@@ -77,18 +78,19 @@ def parse_yaml(text: str, name: str) -> tuple[Any, dict[str, int]]:
     except (RecursionError, TypeError) as error:
         raise UserError(f"{name}: not a configuration: {error}") from None
     except yaml.reader.ReaderError as error:
-        where = f"{name}:{text.count(chr(10), 0, error.position) + 1}"
-        raise UserError(f"{where}: not valid YAML: the character {chr(error.character)!r} is not allowed") from None
+        line = text.count("\n", 0, error.position) + 1
+        raise UserError(f"{name}:{line}: not valid YAML: the character {chr(error.character)!r} is not allowed") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"{name}:{mark.line + 1}" if mark else name
-        raise UserError(f"{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
+        place = f"{name}:{mark.line + 1}" if mark else name
+        raise UserError(f"{place}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
     finally:
         if loader is not None:
             loader.dispose()
 
 
 def _collect_lines(node: yaml.Node, prefix: str, lines: dict[str, int]) -> None:
+    """Add dotted key -> line of all keys below a node to `lines`."""
     if isinstance(node, yaml.MappingNode):
         for key_node, value_node in node.value:
             path = f"{prefix}{key_node.value}"
@@ -97,7 +99,7 @@ def _collect_lines(node: yaml.Node, prefix: str, lines: dict[str, int]) -> None:
 
 
 def dump_yaml(data: Any) -> str:
-    """Return data as YAML of several lines."""
+    """Return data as YAML in block style, one key per line and in the order of the data."""
     return yaml.dump(data, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=120)
 
 

@@ -1,4 +1,4 @@
-"""The order in which rows become batches. It depends on (seed, epoch) alone, so a resumed run continues exactly."""
+"""Divide rows into batches. The order depends only on seed and epoch, so a resumed run continues with the same batches."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import numpy as np
 
 from paddle_ft.system.errors import UserError
 
-IGNORE_INDEX = -100  # the label of a position without a target
-BUCKET_SIZE = 100  # batches that are sorted by length together
+IGNORE_INDEX = -100  # label of a position that has no target
+BUCKET_SIZE = 100  # number of batches whose rows are sorted by length together
 
 
 class Batches:
-    """Divide n rows into batches.
+    """The batches of every epoch over n rows. `len()` is the number of batches in an epoch.
 
     Args:
-        lengths: [n] tokens of each row, used to group rows by length.
-        batch_size: rows in a batch; the last batch of an epoch may be smaller.
+        lengths: [n], number of tokens of each row.
+        batch_size: rows in a batch. The last batch of an epoch may be smaller.
         seed: fixes the order of every epoch.
-        group_by_length: put rows of similar length into one batch. Each epoch is shuffled and cut into buckets of 100 batches;
-            each bucket is sorted by length, and the batches are shuffled again.
-        max_tokens: replaces batch_size. A batch holds as many rows as fit, counted as the longest row times the number of rows.
-            All rows are sorted by length, rows of equal length are shuffled, and the batches are shuffled. So every epoch has
-            the same number of batches.
+        group_by_length: put rows of similar length into the same batch. Each epoch is shuffled and cut into buckets of 100
+            batches, each bucket is sorted by length, and then the batches are shuffled.
+        max_tokens: if set, replaces batch_size: a batch has as many rows as fit, counted as (longest row) * (number of rows).
+            All rows are sorted by length, rows of equal length in random order, and then the batches are shuffled. Every epoch
+            has the same number of batches.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Batches:
         return len(self.cuts) + 1 if self.cuts is not None else -(-len(self.lengths) // self.batch_size)
 
     def epoch(self, epoch: int) -> list[np.ndarray]:
-        """Return the row numbers of every batch of an epoch. Epochs count from 0."""
+        """Return the row numbers of each batch of an epoch. Epochs count from 0."""
         rng = np.random.default_rng([self.seed, epoch])
         order = rng.permutation(len(self.lengths))
         if self.cuts is not None:
@@ -52,16 +52,20 @@ class Batches:
         for start in range(0, len(order), size):
             bucket = order[start : start + size]
             batches += self._cut(bucket[np.argsort(-self.lengths[bucket], kind="stable")])
-        # The one batch that may be smaller than the others stays last.
-        full = [b for b in batches if len(b) == self.batch_size]
-        rest = [b for b in batches if len(b) < self.batch_size]
-        return [full[i] for i in rng.permutation(len(full))] + rest
+        # Only the full batches are shuffled. A smaller one stays last.
+        full = [batch for batch in batches if len(batch) == self.batch_size]
+        smaller = [batch for batch in batches if len(batch) < self.batch_size]
+        return [full[i] for i in rng.permutation(len(full))] + smaller
 
     def _cut(self, order: np.ndarray) -> list[np.ndarray]:
         return [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
 
     def _find_cuts(self, max_tokens: int) -> list[int]:
-        """Return where the rows, sorted from long to short, are cut. Raise UserError if one row exceeds max_tokens."""
+        """Return the positions at which the rows, sorted from long to short, are cut into batches.
+
+        Raises:
+            UserError: a single row has more than max_tokens tokens.
+        """
         lengths = -np.sort(-self.lengths)
         if lengths[0] > max_tokens:
             raise UserError(
@@ -77,9 +81,13 @@ class Batches:
 
 
 def longest_first(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Return batches for evaluation and prediction, longest rows first.
+    """Return the row numbers of each batch for evaluation and prediction, longest rows first.
 
-    So the largest batch comes first and shows at once if memory suffices, and padding is least.
+    This order needs the least padding. The largest batch comes first, so a lack of memory shows immediately.
+
+    Args:
+        lengths: [n], number of tokens of each row.
+        batch_size: rows in a batch.
     """
     order = np.argsort(-np.asarray(lengths), kind="stable")
     return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
@@ -89,19 +97,19 @@ def pad(rows: Sequence[np.ndarray], value: int, multiple: int = 1, max_length: i
     """Pad rows of different length on the right.
 
     Args:
-        rows: [b] arrays of token ids.
-        value: what to pad with.
-        multiple: s is rounded up to a multiple of this,
-        max_length: but not beyond this, the number of the model's positions.
+        rows: b arrays of token ids.
+        value: the id to pad with.
+        multiple: the padded length s is rounded up to a multiple of this.
+        max_length: the rounding stops at this length, which is the number of positions of the model.
 
     Returns:
-        int64 [b, s]
+        [b, s], int64.
     """
     longest = max(len(row) for row in rows)
     width = -(-longest // multiple) * multiple
     if max_length is not None and width > max_length:
         width = max(longest, max_length)
-    out = np.full((len(rows), width), value, dtype=np.int64)
+    padded = np.full((len(rows), width), value, dtype=np.int64)
     for i, row in enumerate(rows):
-        out[i, : len(row)] = row
-    return out
+        padded[i, : len(row)] = row
+    return padded

@@ -1,4 +1,4 @@
-"""Cut a stream of tokens into blocks of equal length, for language models."""
+"""Cut a stream of tokens into blocks of equal length, for training language models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class BlockRows(Sequence):
-    """The texts of blocks as rows {"text": ...}, decoded when a row is accessed."""
+    """Blocks of token ids as rows {"text": ...}. A row is decoded when it is accessed."""
 
     def __init__(self, tokenizer, blocks: list[np.ndarray]):
         self.tokenizer, self.blocks = tokenizer, blocks
@@ -23,7 +23,13 @@ class BlockRows(Sequence):
 
 
 def cut_blocks(flat: np.ndarray, size: int, keep_last: bool) -> list[np.ndarray]:
-    """Return views of `flat` with `size` tokens each. A shorter rest becomes the last block, or is dropped."""
+    """Cut a stream of tokens into blocks, which are views of it.
+
+    Args:
+        flat: [t], the ids of all tokens.
+        size: tokens in a block.
+        keep_last: keep a last block that has fewer tokens, instead of dropping it.
+    """
     blocks = [flat[start : start + size] for start in range(0, len(flat), size)]
     if blocks and len(blocks[-1]) < size and not keep_last:
         blocks.pop()
@@ -31,12 +37,12 @@ def cut_blocks(flat: np.ndarray, size: int, keep_last: bool) -> list[np.ndarray]
 
 
 def subsample(count: int, num_blocks: int | None, seed: int) -> np.ndarray:
-    """Return the numbers of the blocks to use, in rising order.
+    """Draw blocks at random and return their numbers in ascending order.
 
     Args:
-        count: number of blocks.
-        num_blocks: how many to draw without replacement; None uses all.
-        seed: fixes the draw.
+        count: number of blocks there are.
+        num_blocks: how many to draw, without replacement. None draws all.
+        seed: seed of the draw.
     """
     if num_blocks is None or num_blocks >= count:
         return np.arange(count)

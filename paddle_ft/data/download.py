@@ -1,8 +1,7 @@
-"""Download files once, verify them and resume broken downloads. One error lists every file that cannot be had.
+"""Download files once, verify their checksums, and resume broken downloads.
 
-PADDLE_FT_HOME    the folder for downloads and caches (default ~/.cache/paddle_ft)
-PADDLE_FT_MIRROR  replaces scheme and host of every URL, e.g. http://mirror.local:8000
-HTTP_PROXY, HTTPS_PROXY and NO_PROXY are respected.
+Files go below PADDLE_FT_HOME. PADDLE_FT_MIRROR (e.g. http://mirror.local:8000) replaces the scheme and host of every URL.
+HTTP_PROXY, HTTPS_PROXY and NO_PROXY are respected. If files cannot be downloaded, one error lists all of them.
 """
 
 from __future__ import annotations
@@ -18,12 +17,13 @@ from urllib.parse import urlsplit
 import requests
 
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.files import home
 from paddle_ft.system.progress import Progress
 
 CONNECT_TIMEOUT = 5  # seconds; also the limit for resolving a host name
-READ_TIMEOUT = 60  # seconds without a byte
-CHUNK_SIZE = 1 << 16  # bytes; a broken connection loses less than this
-MAX_IDLE_TRIES = 2  # tries in a row that receive nothing
+READ_TIMEOUT = 60  # seconds without receiving a byte
+CHUNK_SIZE = 1 << 16  # bytes; a broken connection loses less than one chunk
+MAX_IDLE_TRIES = 2  # give up after this many tries in a row that receive nothing
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class RemoteFile:
 
     Attributes:
         url: where it is downloaded from.
-        path: where it is kept.
-        md5, sha256: expected checksums in hexadecimal, where known.
-        description: what the file is, for people.
-        unpacked: if `path` is an archive, a file from it that makes the archive unnecessary once it exists.
+        path: where it is stored.
+        md5, sha256: expected checksums in hexadecimal, if known.
+        description: what the file is, for messages.
+        unpacked: if `path` is an archive, a file from it. Once that file exists, the archive is not needed.
     """
 
     url: str
@@ -47,16 +47,12 @@ class RemoteFile:
 
 
 class FetchError(UserError):
-    """One download failed. `offline` says that the host could not be reached, so its other files need not be tried."""
+    """A download failed. If `offline` is set, the host could not be reached, and its other files need not be tried."""
 
     def __init__(self, message: str, offline: bool = False):
         super().__init__(message)
         self.offline = offline
 
-
-def home() -> Path:
-    """Return the folder for downloads and caches."""
-    return Path(os.environ.get("PADDLE_FT_HOME") or Path.home() / ".cache" / "paddle_ft")
 
 
 def data_home() -> Path:
@@ -65,7 +61,7 @@ def data_home() -> Path:
 
 
 def mirrored_url(url: str) -> str:
-    """Return the URL that is really requested, with PADDLE_FT_MIRROR in place of scheme and host."""
+    """Return the URL to request: `url` with its scheme and host replaced by PADDLE_FT_MIRROR, if that is set."""
     mirror = os.environ.get("PADDLE_FT_MIRROR")
     if not mirror:
         return url
@@ -74,7 +70,7 @@ def mirrored_url(url: str) -> str:
 
 
 def checksum(path: str | Path, algorithm: str = "md5") -> str:
-    """Return the hexadecimal digest of a file."""
+    """Return the checksum of a file in hexadecimal. `algorithm` is a name that hashlib knows."""
     digest = hashlib.new(algorithm)
     with open(path, "rb") as file, Progress(os.path.getsize(path), f"check {Path(path).name}", unit="B") as progress:
         while chunk := file.read(CHUNK_SIZE):
@@ -84,7 +80,11 @@ def checksum(path: str | Path, algorithm: str = "md5") -> str:
 
 
 def checksum_error(path: str | Path, md5: str | None = None, sha256: str | None = None) -> str | None:
-    """Return what is wrong with a file's checksum, or None if it is right or unknown."""
+    """Compare a file with its expected checksums, if they are known.
+
+    Returns:
+        What is wrong, or None if nothing is.
+    """
     for algorithm, expected in (("md5", md5), ("sha256", sha256)):
         if expected and (actual := checksum(path, algorithm)) != expected.lower():
             return f"its {algorithm} is {actual}, expected {expected}"
@@ -94,21 +94,22 @@ def checksum_error(path: str | Path, md5: str | None = None, sha256: str | None 
 def fetch(
     url: str, path: str | Path, *, md5: str | None = None, sha256: str | None = None, label: str | None = None
 ) -> Path:
-    """Download a URL to `path`, by way of `path`.part, which a later call resumes and which is renamed at the end.
+    """Download a file.
 
-    A broken connection is retried as long as bytes arrive. When none arrive, there is one retry.
+    The data goes to `path`.part, which is renamed when it is complete. If the download is stopped, the next call resumes it.
+    A broken connection is retried as long as bytes arrive, and once if none arrive.
 
     Args:
         url: what to download; PADDLE_FT_MIRROR applies.
         path: the file to write. Its folder is created.
         md5, sha256: expected checksums in hexadecimal.
-        label: what the progress bar shows.
+        label: text in front of the progress bar.
 
     Returns:
         `path`.
 
     Raises:
-        FetchError: the download failed; the message names the URL and the cause.
+        FetchError: the download failed. The message names the URL and the cause.
         UserError: the folder cannot be written.
     """
     path = Path(path)
@@ -126,9 +127,9 @@ def fetch(
                 idle = idle + 1 if _size(part) <= size else 0
                 if idle >= MAX_IDLE_TRIES:
                     raise FetchError(f"{mirrored_url(url)}: {_cause(error)}", offline=_size(part) == 0) from None
-        if fault := checksum_error(part, md5, sha256):
+        if problem := checksum_error(part, md5, sha256):
             _remove_part(part)
-            raise FetchError(f"{mirrored_url(url)}: what was downloaded is not the file that was expected: {fault}")
+            raise FetchError(f"{mirrored_url(url)}: the downloaded file is not the one that was expected: {problem}")
         os.replace(part, path)
         _remove_part(part)
     except requests.RequestException as error:
@@ -139,9 +140,9 @@ def fetch(
 
 
 def _receive(url: str, part: Path, label: str, has_checksum: bool) -> None:
-    """Append to `part` what is missing.
+    """Download the missing bytes of `part` and append them.
 
-    Without a checksum that will show whether the pieces fit, only a file with a strong ETag is resumed.
+    A checksum would reveal that the two pieces do not belong together. Without one, only a file with a strong ETag is resumed.
     """
     tag_file = part.with_name(part.name + ".tag")
     tag = tag_file.read_text() if tag_file.exists() else ""
@@ -151,11 +152,11 @@ def _receive(url: str, part: Path, label: str, has_checksum: bool) -> None:
         headers |= {"Range": f"bytes={size}-"} | ({"If-Range": tag} if tag else {})
     _resolve(url)
     with requests.get(url, headers=headers, stream=True, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)) as response:
-        if response.status_code == 416:  # no bytes beyond what we have: it is complete, or of another version
+        if response.status_code == 416:  # the server has no bytes after ours: the file is complete, or another version
             if has_checksum and response.headers.get("Content-Range") == f"bytes */{size}":
                 return
             _remove_part(part)
-            raise requests.ConnectionError("the half-finished download does not fit the file; it starts again")
+            raise requests.ConnectionError("the unfinished download does not match the file; it starts again")
         if response.status_code >= 400:
             raise requests.HTTPError(f"HTTP {response.status_code} {response.reason}")
         if response.status_code != 206:
@@ -173,7 +174,7 @@ def _receive(url: str, part: Path, label: str, has_checksum: bool) -> None:
 
 
 def connection_error(url: str) -> str | None:
-    """Return within seconds why a host cannot be reached, or None if it gives any response."""
+    """Return why a host cannot be reached, or None if it responds. This takes a few seconds at most."""
     try:
         _resolve(url)
         requests.head(url, timeout=(CONNECT_TIMEOUT, CONNECT_TIMEOUT))
@@ -183,7 +184,7 @@ def connection_error(url: str) -> str | None:
 
 
 def _resolve(url: str) -> None:
-    """Raise requests.ConnectionError if the host name is not resolved in time. requests itself has no such limit."""
+    """Raise requests.ConnectionError if the host name is not resolved in time. The requests library has no limit for this."""
     host = urlsplit(url).hostname or ""
     if requests.utils.get_environ_proxies(url):
         return
@@ -204,7 +205,7 @@ def _resolve(url: str) -> None:
 
 
 def _cause(error: Exception) -> str:
-    """Return the cause in a few words. Exceptions of requests wrap it in several layers."""
+    """Return the cause of an error in a few words. The requests library wraps the cause in several exceptions."""
     if isinstance(error, requests.ConnectTimeout):
         return f"no answer within {CONNECT_TIMEOUT} s"
     if isinstance(error, requests.ReadTimeout):
@@ -226,19 +227,20 @@ def _remove_part(part: Path) -> None:
 def download_missing(files: list[RemoteFile]) -> None:
     """Download every file that does not exist yet.
 
-    An existing file with a wrong checksum is never replaced, because somebody may have put it there.
+    An existing file with a wrong checksum is not replaced, because the user may have put it there on purpose.
 
     Raises:
-        UserError: some files are missing or wrong. The one message gives description, URL, checksum and place of each.
+        UserError: some files are missing or wrong. One message gives the description, URL, checksum and path of each.
     """
     missing: list[tuple[RemoteFile, str]] = []
     unreachable_hosts: dict[str, str] = {}
     for file in files:
-        if (file.unpacked and os.path.exists(file.unpacked)) or any(file.path == other.path for other, _ in missing):
+        is_known_missing = any(file.path == missing_file.path for missing_file, _ in missing)
+        if (file.unpacked and os.path.exists(file.unpacked)) or is_known_missing:
             continue
         if os.path.exists(file.path):
-            if fault := checksum_error(file.path, file.md5, file.sha256):
-                missing.append((file, f"there is a file already, but {fault}; put the right one there, or delete it"))
+            if problem := checksum_error(file.path, file.md5, file.sha256):
+                missing.append((file, f"there is a file already, but {problem}; put the right one there, or delete it"))
             continue
         host = urlsplit(mirrored_url(file.url)).netloc
         if host in unreachable_hosts:
@@ -256,7 +258,7 @@ def download_missing(files: list[RemoteFile]) -> None:
 
 def _missing_files_message(missing: list[tuple[RemoteFile, str]]) -> str:
     count = "1 file is" if len(missing) == 1 else f"{len(missing)} files are"
-    lines = [f"{count} needed and not here. Fetch on a machine with network, put in place, start again:"]
+    lines = [f"{count} missing or wrong. Download on a machine with network access, put at the path below, and start again:"]
     for file, reason in missing:
         lines += [f"  {file.description}", f"    from    {file.url}"]
         lines += [f"    {name:7} {value}" for name, value in (("md5", file.md5), ("sha256", file.sha256)) if value]

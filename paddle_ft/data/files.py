@@ -1,4 +1,4 @@
-"""Read local files: a path or pattern becomes files, and each file becomes records. The formats are in readers/."""
+"""Read local files: expand paths and globs, and read each file with the reader for its format (see readers/)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ from paddle_ft.data.rows import Fields, Records, make_row
 from paddle_ft.system.errors import UserError
 
 Pattern = str | list[str] | dict[str, str]
-"""A path, a glob (** included), a list of them, or for .txt files that belong together field -> path."""
+"""A path, a glob (which may contain **), or a list of them. For parallel .txt files: field -> path."""
 
 
 def open_files(pattern: Pattern, fields: Fields) -> Iterator[tuple[str, Records]]:
-    """Yield (file, records) for each file of the pattern, the files of a glob sorted by name.
+    """Yield (file, records) for each file of a pattern. The files of a glob are sorted by name.
 
-    A file is only opened when its records are asked for.
+    A file is opened only when its records are read.
+
+    Args:
+        pattern: which files to read.
+        fields: the task's fields.
 
     Raises:
         UserError: a file is missing, empty or unreadable, its format is unknown, or it lacks a column.
@@ -34,14 +38,18 @@ def open_files(pattern: Pattern, fields: Fields) -> Iterator[tuple[str, Records]
 
 
 def expand(pattern: str | list[str]) -> list[str]:
-    """Return the files that a path, a glob or a list of them names. Raise UserError if one of them names none."""
+    """Return the paths of the files that a path, a glob or a list of them names.
+
+    Raises:
+        UserError: a path or glob names no file, or names a folder.
+    """
     patterns = pattern if isinstance(pattern, (list, tuple)) else [pattern]
     if not patterns:
         raise UserError("no data file given: the list of files is empty")
-    return [path for one in patterns for path in _expand_one(os.path.expanduser(str(one)))]
+    return [path for item in patterns for path in _expand_glob(os.path.expanduser(str(item)))]
 
 
-def _expand_one(pattern: str) -> list[str]:
+def _expand_glob(pattern: str) -> list[str]:
     if os.path.isdir(pattern):
         raise UserError(f"{pattern}: this is a folder; name its files, e.g. {os.path.join(pattern, '*.tsv')}")
     if os.path.exists(pattern):
@@ -58,19 +66,20 @@ def _not_found_message(pattern: str) -> str:
         missing = next(part for part in [folder, *folder.parents][::-1] if not glob.glob(str(part)))
         return f"{pattern}: no such file: the folder {missing} does not exist (working directory: {os.getcwd()})"
     names = sorted(entry.name for entry in folder.iterdir())
-    near = difflib.get_close_matches(Path(pattern).name, names, n=5, cutoff=0.4) or names[:5]
-    contents = f"the folder {folder} has {', '.join(near)}" if near else f"the folder {folder} is empty"
+    similar = difflib.get_close_matches(Path(pattern).name, names, n=5, cutoff=0.4) or names[:5]
+    contents = f"the folder {folder} has {', '.join(similar)}" if similar else f"the folder {folder} is empty"
     return f"{pattern}: no such file; {contents} (working directory: {os.getcwd()})"
 
 
 def _open_parallel_files(pattern: dict[str, str], fields: Fields) -> tuple[str, Records]:
-    """Return the names and the records of text files whose lines belong together."""
+    """Return the joined names and the records of parallel text files, where line n of each file belongs to row n."""
     unknown = [name for name in pattern if name not in fields.names]
     missing = [name for name in fields.required if name not in pattern]
     if unknown or missing:
         raise UserError(f"files by field: {dict(pattern)}: one file is needed for each of {', '.join(fields.required)}")
     files = {}
-    for name, paths in {name: expand(path) for name, path in pattern.items()}.items():
+    paths_by_field = {name: expand(path) for name, path in pattern.items()}
+    for name, paths in paths_by_field.items():
         if len(paths) != 1 or extension(paths[0]) != ".txt":
             raise UserError(f"{pattern[name]}: files by field must be one .txt file each, found {', '.join(paths)}")
         files[name] = paths[0]
@@ -78,17 +87,17 @@ def _open_parallel_files(pattern: dict[str, str], fields: Fields) -> tuple[str, 
 
 
 def _read_parallel_files(files: dict[str, str], fields: Fields) -> Records:
-    """Yield a record for each line; `files` maps a field to its file."""
-    lengths: dict[str, int] = {}  # of the files that have ended
+    """Yield a record for each line of parallel text files (field -> file)."""
+    lengths: dict[str, int] = {}  # number of lines of the files that have ended
     line = 0
     for line, texts in enumerate(zip_longest(*(DataFile(path).lines() for path in files.values())), start=1):
         for path, text in zip(files.values(), texts, strict=True):
             if text is None:
                 lengths.setdefault(path, line - 1)
         if not lengths:
-            faults = [f"{path}: {text[1]}" for path, text in zip(files.values(), texts, strict=True) if text[1]]
-            row = {name: text[0] for name, text in zip(files, texts, strict=True)}
-            yield line, faults[0] if faults else make_row(row, fields)
+            problems = [f"{path}: {reason}" for path, (_, reason) in zip(files.values(), texts, strict=True) if reason]
+            row = {name: text for name, (text, _) in zip(files, texts, strict=True)}
+            yield line, problems[0] if problems else make_row(row, fields)
     if lengths:
         counts = ", ".join(f"{path} has {lengths.get(path, line)}" for path in files.values())
-        raise UserError(f"text files that belong together need equally many lines: {counts}")
+        raise UserError(f"text files that belong together need the same number of lines: {counts}")

@@ -1,4 +1,4 @@
-"""Read new texts for a finished run: lines, JSON objects or tables, from a file or a pipe."""
+"""Read new texts for the predictions of a finished run: lines, JSON objects or tables, from a file or a pipe."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Text = str | tuple[str, str]
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns that may hold a row's text and, for pairs, its second text. The first one that the row has is used.
+    """Names of the columns that may contain a row's text and, for pairs, its second text.
 
     Attributes:
-        field: the task's field for texts.
-        text: column names for the text.
-        pair: column names for the second text.
-        numbers: field -> number of the column, if the run was trained on a table without a header.
+        field: the task's field for the text.
+        text: possible names for the text's column. The first one that a row has is used.
+        pair: possible names for the second text's column, in the same way.
+        numbers: field -> number of its column, if the run was trained on a table without a header.
     """
 
     field: str
@@ -35,20 +35,21 @@ class Columns:
     numbers: dict[str, int]
 
     @classmethod
-    def of(cls, field: str, mapped: dict[str, str | int | None]) -> Columns:
-        """Return the columns of a run: first those of its data.columns (`mapped`), then the usual names."""
-        own = {name: [mapped[name]] if isinstance(mapped.get(name), str) else [] for name in (field, PAIR)}
+    def from_config(cls, field: str, mapped: dict[str, str | int | None]) -> Columns:
+        """Return the columns of a run: those that its data.columns (`mapped`) names, then the usual names."""
+        configured = {name: [mapped[name]] if isinstance(mapped.get(name), str) else [] for name in (field, PAIR)}
         numbers = {name: mapped[name] for name in (field, PAIR) if isinstance(mapped.get(name), int)}
-        return cls(field, tuple(dict.fromkeys([*own[field], field, "source", "text"])), (*own[PAIR], PAIR), numbers)
+        names = tuple(dict.fromkeys([*configured[field], field, "source", "text"]))
+        return cls(field, names, (*configured[PAIR], PAIR), numbers)
 
     @property
     def fields(self) -> Fields:
-        """All columns as optional fields."""
+        """All columns, as optional fields."""
         return Fields({}, (), tuple(dict.fromkeys(self.text + self.pair)))
 
     @property
     def numbered(self) -> Fields:
-        """The fields by number for tables without a header, else `fields`."""
+        """The columns by number if the run was trained on a table without a header, else `fields`."""
         return Fields(self.numbers, (), tuple(self.numbers)) if self.numbers else self.fields
 
     def choose(self, row: dict[str, str]) -> Text | None:
@@ -58,23 +59,26 @@ class Columns:
         return text if text is None or pair is None else (text, pair)
 
 
-def is_plain(name: str) -> bool:
-    """Return whether each line of a file is a text."""
+def is_plain_text(name: str) -> bool:
+    """Return whether a file is read as one text per line. That is so for .txt and for every unknown extension."""
     return extension(name) == ".txt" or extension(name) not in readers()
 
 
-def texts(name: str, columns: Columns) -> Iterator[Text]:
-    """Yield the texts of --input in order. Raise UserError with file and line if one cannot be read.
+def read_texts(name: str, columns: Columns) -> Iterator[Text]:
+    """Yield the texts of --input in order.
 
     Args:
-        name: a file, or - for a pipe, which is read in the background.
-        columns: the columns that may hold texts.
+        name: a file, or "-" for standard input, which is read in the background.
+        columns: the columns that may contain the texts.
+
+    Raises:
+        UserError: a text cannot be read. The message names file and line.
     """
-    items = _read_texts(name, columns)
-    return BackgroundReader(items) if name == "-" else items
+    texts = _choose_texts(name, columns)
+    return BackgroundReader(texts) if name == "-" else texts
 
 
-def _read_texts(name: str, columns: Columns) -> Iterator[Text]:
+def _choose_texts(name: str, columns: Columns) -> Iterator[Text]:
     try:
         for line, row in _read_records(name, columns):
             if isinstance(row, str):
@@ -89,8 +93,8 @@ def _read_texts(name: str, columns: Columns) -> Iterator[Text]:
 
 
 def _read_records(name: str, columns: Columns) -> Records:
-    """Return (line, row or reason) for each line or record."""
-    if name != "-" and not is_plain(name):
+    """Return (line, row or reason) for each line or record of the input."""
+    if name != "-" and not is_plain_text(name):
         is_table = extension(name) in (".csv", ".tsv")
         return find_reader(name).read(DataFile(name), columns.numbered if is_table else columns.fields)
     lines = _read_stdin() if name == "-" else DataFile(name).lines()
@@ -98,17 +102,18 @@ def _read_records(name: str, columns: Columns) -> Records:
 
 
 def _parse_line(line: str, columns: Columns) -> dict[str, str] | str:
-    """Return the row of a line, which is a text or a JSON object with texts in it."""
+    """Return the row of a line, which is either a text or a JSON object with the columns."""
     try:
         row = json.loads(line) if line.startswith("{") else None
     except json.JSONDecodeError:
-        row = None  # a text that happens to begin with a brace
+        row = None  # a text that happens to start with a brace
     if row is None:
         return {columns.text[0]: line}
     return make_row({name: row[name] for name in columns.fields.optional if name in row}, columns.fields)
 
 
 def _read_stdin() -> Iterable[tuple[str, str | None]]:
+    """Yield (line, None) for each line, like DataFile.lines."""
     sys.stdin.reconfigure(encoding="utf-8-sig", errors="strict")
     number = 0
     try:
@@ -120,7 +125,7 @@ def _read_stdin() -> Iterable[tuple[str, str | None]]:
 
 
 class BackgroundReader:
-    """Read a pipe on a thread, so that texts can be used as soon as they arrive, without waiting for more."""
+    """Read texts in a background thread, so that each can be used as soon as it arrives."""
 
     END = object()
 
@@ -147,8 +152,8 @@ class BackgroundReader:
             raise StopIteration if item is self.END else item
         return item
 
-    def waiting(self, limit: int) -> list:
-        """Return up to `limit` texts that have arrived already."""
+    def read_available(self, limit: int) -> list:
+        """Return up to `limit` texts that have already arrived. This never waits."""
         texts = []
         while len(texts) < limit and not self.queue.empty():
             try:

@@ -1,4 +1,4 @@
-"""Load the rows that the data section of a configuration names. The kinds of source are in sources/, one module each."""
+"""Load the rows that the data section of a configuration names. sources/ has one module for each kind of source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from paddle_ft.system.errors import UserError
 def load_split(
     data, split: str, required: tuple[str, ...] = ("source", "target"), optional: tuple[str, ...] = ()
 ) -> Rows | None:
-    """Return the rows of one split, or None if the source has no such split and none was asked for.
+    """Return the rows of a split, or None if the configuration does not name the split and the source does not have it.
 
     Args:
         data: the data section: source, name, data_files, train, validation, test, columns, on_bad_row, limit_<split>.
@@ -24,7 +24,7 @@ def load_split(
         optional: the task's fields that a row may have.
 
     Raises:
-        UserError: something is missing, cannot be downloaded, or is wrong in the data.
+        UserError: a file or column is missing, a download failed, or the data has errors.
     """
     if getattr(data, split) == NO_SPLIT and split != "train":
         return None
@@ -37,10 +37,13 @@ def load_split(
 
 
 def check_local_files(data) -> None:
-    """Check that the user's own files exist, before anything is downloaded or loaded.
+    """Check that the user's own files exist. This is called before anything is downloaded or loaded.
+
+    Args:
+        data: the data section.
 
     Raises:
-        UserError: a file does not exist; the message names the first one and its key.
+        UserError: a file does not exist. The message names the first such file and its key.
     """
     reads_files = data.source is None or find_source(data.source).reads_files
     for split in SPLITS:
@@ -52,7 +55,7 @@ def check_local_files(data) -> None:
 
 
 def _check_pattern(key: str, pattern, folders_allowed: bool = False) -> None:
-    """Check a path, a glob, or several of them as a list or by field."""
+    """Check that a path or glob names files. `pattern` may also be a list of them, or field -> path."""
     patterns = pattern.values() if isinstance(pattern, dict) else [pattern] if isinstance(pattern, str) else pattern or []
     for path in patterns:
         if folders_allowed and os.path.isdir(os.path.expanduser(str(path))):
@@ -64,5 +67,5 @@ def _check_pattern(key: str, pattern, folders_allowed: bool = False) -> None:
 
 
 def list_remote_files(data) -> list[RemoteFile]:
-    """Return the files that the data section needs from the network, whether or not they were downloaded already."""
+    """Return the files that the data section needs from the network, including those that are already downloaded."""
     return find_source(data.source).remote_files(data)

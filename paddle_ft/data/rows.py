@@ -1,4 +1,4 @@
-"""Rows as every source delivers them, and the checks that decide whether a row can be used."""
+"""Rows and records, which every reader and source returns, and the checks that decide whether a row can be used."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from paddle_ft.system.errors import UserError
 
 Record = tuple[int, dict[str, str] | str]
-"""(line, row), or (line, reason) for a record that cannot be used. Lines count from 1."""
+"""(line, row), or (line, reason) for a record that cannot be used. A row is field -> text. Lines count from 1."""
 
 Records = Iterable[Record]
 
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that cannot be used. `line` counts from 1; formats without lines give the number of the row."""
+    """A row that cannot be used. `line` counts from 1. In formats without lines it is the number of the row."""
 
     file: str
     line: int
@@ -32,10 +32,10 @@ class Rows:
     """The rows of one split.
 
     Attributes:
-        rows: one dict a row, task field -> text.
+        rows: field of the task -> text, for each row.
         bad: rows that were skipped.
-        files: where the rows came from, for people.
-        info: what a task did to make the rows, for the report.
+        files: where the rows came from, for messages.
+        info: facts about how the task made the rows, for the report.
     """
 
     rows: list[dict[str, str]] = field(default_factory=list)
@@ -49,13 +49,13 @@ class Rows:
 
 @dataclass(frozen=True)
 class Fields:
-    """The fields of a task and the columns they are read from.
+    """The fields of a task, and the columns that they are read from.
 
     Attributes:
-        columns: field -> name of a column, or its number from 0 for a file without a header. A field that is not in here is read
-            from the column of its own name.
-        required: fields that must hold text in every row.
-        optional: fields that may be absent.
+        columns: field -> name of its column, or number of its column from 0 if the file has no header. A field that is not
+            listed is read from the column with its own name.
+        required: fields that must have a text in every row.
+        optional: fields that may be missing.
 
     Raises:
         UserError: a field is unknown, names and numbers are mixed, or a number is negative.
@@ -78,12 +78,12 @@ class Fields:
             self._check_all_numbered()
 
     def _check_all_numbered(self) -> None:
-        named = [name for name in self.required if not isinstance(self.columns.get(name), int)]
-        named += [name for name, column in self.mapped.items() if isinstance(column, str) and name not in named]
-        if named:
+        unnumbered = [name for name in self.required if not isinstance(self.columns.get(name), int)]
+        unnumbered += [name for name, column in self.mapped.items() if isinstance(column, str) and name not in unnumbered]
+        if unnumbered:
             raise UserError(
                 "data.columns: numbers mean a file without a header, so every field needs a number; "
-                f"without one: {', '.join(named)}"
+                f"without one: {', '.join(unnumbered)}"
             )
 
     @property
@@ -104,8 +104,11 @@ class Fields:
     def column_names(self, file: str) -> dict[str, str]:
         """Return field -> column name, for formats whose columns always have names.
 
+        Args:
+            file: the file's name, for messages.
+
         Raises:
-            UserError: data.columns gives numbers. `file` is named in the message.
+            UserError: data.columns has numbers.
         """
         if self.numbered:
             raise UserError(f"{file}: data.columns must give names here, not numbers: {self.mapped}")
@@ -117,13 +120,13 @@ _TYPE_NAMES = {dict: "an object", list: "a list", bool: "a boolean", type(None):
 
 
 def make_row(values: dict[str, object], fields: Fields) -> dict[str, str] | str:
-    """Return a row of texts, or the reason why the values do not make one.
+    """Return a row (field -> text), or the reason why it cannot be used.
 
-    Numbers (labels, years) become text. None, booleans, lists and objects are not accepted as text.
+    Numbers, such as labels and years, become text. None, booleans, lists and objects are errors.
 
     Args:
-        values: field -> value as read.
-        fields: the task's fields; a required one that is missing from `values` is reported.
+        values: field -> value, as it was read.
+        fields: the task's fields. A missing required field is an error.
     """
     row = {}
     for name, value in values.items():
@@ -134,7 +137,7 @@ def make_row(values: dict[str, object], fields: Fields) -> dict[str, str] | str:
                 return f"{name} is {_TYPE_NAMES.get(type(value), type(value).__name__)}, not text"
             value = str(value)
         elif _SURROGATE.search(value):
-            return f"{name} holds half a character (a lone surrogate), which is not text"
+            return f"{name} contains half a character (a lone surrogate), which is not text"
         row[name] = value
     for name in fields.required:
         text = row.get(name)
@@ -146,30 +149,30 @@ def make_row(values: dict[str, object], fields: Fields) -> dict[str, str] | str:
 
 
 def make_row_from_columns(values: dict[str, object], columns: dict[str, str], fields: Fields) -> dict[str, str] | str:
-    """Return a row of texts from a record with named columns, or the reason why there is none.
+    """Return a row from a record with named columns, or the reason why it cannot be used.
 
     Args:
-        values: column name -> value as read.
+        values: column name -> value, as it was read.
         columns: field -> column name, from Fields.column_names.
         fields: the task's fields.
     """
     for name in fields.required:
         if columns[name] not in values:
-            present = ", ".join(map(repr, values)) or "nothing"
-            return f"no column {columns[name]!r} (the row has {present}; columns are mapped with data.columns)"
+            names = ", ".join(map(repr, values)) or "nothing"
+            return f"no column {columns[name]!r} (the row has {names}; columns are mapped with data.columns)"
     return make_row({name: values[column] for name, column in columns.items() if column in values}, fields)
 
 
 def collect_rows(parts: Iterable[tuple[str, Records]], on_bad_row: str, limit: int | None = None) -> Rows:
-    """Read files until `limit` good rows are found.
+    """Read rows from files.
 
     Args:
-        parts: (file, records) pairs; a file is only opened when its turn comes.
-        on_bad_row: "error" reads to the end, counts the bad rows and raises; "skip" keeps them in `Rows.bad`.
-        limit: number of good rows to stop after; None reads all.
+        parts: (file, records) pairs. A file is opened only when its records are needed.
+        on_bad_row: "error" reads to the end, counts the bad rows and raises. "skip" puts them into `Rows.bad`.
+        limit: stop after this many good rows. None reads all.
 
     Raises:
-        UserError: a file holds nothing, a row is bad and must not be skipped, or no good row is left.
+        UserError: a file is empty, a row is bad and `on_bad_row` is "error", or all rows are bad.
     """
     result = Rows()
     for file, records in parts:
@@ -193,12 +196,12 @@ def _add_records(result: Rows, file: str, records: Records, limit: int | None) -
         if limit is not None and len(result.rows) >= limit:
             break
     if is_empty:
-        raise UserError(f"{file}: the file is empty (it holds no rows)")
+        raise UserError(f"{file}: the file is empty (it has no rows)")
 
 
 def _bad_rows_message(result: Rows) -> str:
     first, num_bad = result.bad[0], len(result.bad)
     count = f"{num_bad:,} of {num_bad + len(result.rows):,} rows {'is' if num_bad == 1 else 'are'} bad"
-    if not result.rows:  # skipping would not help
-        return f"{first}\n{count}: nothing is left to use. Mend the file, or data.columns if it names the wrong ones"
-    return f"{first}\n{count}. Mend the file, or leave such rows out with data.on_bad_row=skip"
+    if not result.rows:  # on_bad_row=skip would not help
+        return f"{first}\n{count}: no usable row remains. Correct the file, or data.columns if it names the wrong columns"
+    return f"{first}\n{count}. Correct the file, or leave such rows out with data.on_bad_row=skip"

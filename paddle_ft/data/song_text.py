@@ -1,6 +1,6 @@
-"""Split the text of a song into sections of lines, without page leftovers, section headers, ad-libs and repeated lines.
+"""Split the text of a song into sections of lines. Page remains, section headers, ad-libs and repeated lines are removed.
 
-Songs may be plain text or scraped from Genius, where parts of the page stick to the text ("HUMBLE. Lyrics[Intro]",
+Songs may be plain text, or scraped from Genius with parts of the web page in the text ("HUMBLE. Lyrics[Intro]",
 "You might also like[Verse 2]", "in the night123Embed").
 """
 
@@ -12,11 +12,11 @@ from itertools import pairwise
 
 from paddle_ft.data.text import CJK_CHARACTERS, CharacterWordTokenizer, regex_class
 
-# ---------------------------------------------------------------------------------------------------- leftovers of Genius
-# The first line holds the number of contributors, translations and the title, with the next words stuck to it.
+# ---------------------------------------------------------------------------------------------------- page remains
+# The first line has the number of contributors, translations and the title, directly followed by the text.
 _TITLE = re.compile(r'^.*?\bLyrics(?=$|[\[("“A-Z])(?:.*Read More)?')
 _PROMOTION = re.compile(r"(?:See .{1,80}? ?Live)?(?:Get tickets as low as \$[\d.,]+)?You might also like(?=\s*$|\s*\[|[(\"'“A-Z])")
-# The number before Embed cannot be told from figures that end the last line, so those are removed too.
+# The number before Embed looks like digits that end the last line, so such digits are removed too.
 _TAIL = re.compile(r"(?:\d[\d.,]*[KM]?|(?<!\s))Embed(?:Share URLCopyEmbedCopy)?$")
 
 # ---------------------------------------------------------------------------------------------------- section headers
@@ -29,13 +29,13 @@ _TIMES = r"\s*[\[(（]?\s*(?:x\s*\d+|\d+\s*x)\s*[\])）]?"
 _BRACKETS_ALONE = re.compile(r"^(?:[\[【][^\]】]*[\]】]\s*)+$")
 _BRACKETED = re.compile(r"^[\[【]([^\]】]*)[\]】]\s*(.*)$")
 _NAMED = re.compile(rf"^(?:{_NAME})(?![a-z])", re.IGNORECASE)
-_IN_PARENTHESES = re.compile(rf"^\((?:{_NAME})(?![a-z])[^()]*\)$", re.IGNORECASE)  # (Hook: somebody)
-_BARE = re.compile(  # Chorus, Verse 2, Hook (Somebody), Chorus x2; or the same with a colon or a dash and more text
+_IN_PARENTHESES = re.compile(rf"^\((?:{_NAME})(?![a-z])[^()]*\)$", re.IGNORECASE)  # (Hook: Singer)
+_BARE = re.compile(  # Chorus, Verse 2, Hook (Singer), Chorus x2; or the same with a colon or a dash and more text
     rf"^(?:repeat\s+)?(?:{_NAME})(?:{_NUMBER})?(?:{_TIMES}|\s*[\[(（][^\])）]*[\])）])*"
     r"\s*(?:\.?$|(?P<colon>[:：])\s*|(?:(?<=\d)-|(?<=\s)[-–—](?=\s|$))\s*)(?P<rest>.*)$",
     re.IGNORECASE,
 )
-_JOINING = {"and", "feat", "featuring", "ft", "with", "x", "of", "the", "da", "de", "la"}  # small words in the names of singers
+_SMALL_WORDS = {"and", "feat", "featuring", "ft", "with", "x", "of", "the", "da", "de", "la"}  # not capitalised in singers' names
 _HAN_RUN = re.compile(rf"[{regex_class(CJK_CHARACTERS)}]{{5,}}")
 
 # ---------------------------------------------------------------------------------------------------- ad-libs
@@ -51,25 +51,25 @@ _tokenize = CharacterWordTokenizer().tokenize
 
 
 def key(line: str) -> str:
-    """Return the words of a line without case and punctuation. Lines with the same key count as the same."""
+    """Return the words of a line without case and punctuation. Two lines with the same key count as equal."""
     return " ".join(_tokenize(line))
 
 
 def is_adlib(line: str) -> bool:
     """Return whether a line is an ad-lib or a backing vocal.
 
-    That is a line of nothing but calls ("Yeah, yeah", "Skrrt!"), or one that is wholly in parentheses.
+    This is a line that has only calls ("Yeah, yeah", "Skrrt!"), or one that is entirely in parentheses.
     """
     words = _tokenize(_ASIDE.sub(" ", line))
     return all(_DRAWN_OUT.sub(r"\1", word) in _ADLIBS for word in words)
 
 
 def split_header(line: str) -> tuple[bool, str]:
-    """Return whether a line begins a section, and the lyrics that follow on the same line.
+    """Return whether a line is a section header, and the lyrics that follow the header on the same line.
 
-    Anything alone in square brackets begins a section: [Verse 1: somebody], [Part II], [Somebody]. Brackets with lyrics behind
-    them do so only if they name a section. Without brackets the name of a section may be followed by its number, how often it
-    is sung and who sings it (Verse One, Chorus x2, Hook (Somebody), Intro: Somebody), or by a colon and lyrics.
+    A line that consists of square brackets is always a header: [Verse 1: Singer], [Part II], [Singer]. Brackets followed by lyrics
+    are a header only if they name a section. Without brackets, the name of a section may be followed by its number, by how often
+    it is sung and by who sings it (Verse One, Chorus x2, Hook (Singer), Intro: Singer), or by a colon and lyrics.
     """
     if _BRACKETS_ALONE.match(line) or _IN_PARENTHESES.match(line):
         return True, ""
@@ -83,29 +83,29 @@ def split_header(line: str) -> tuple[bool, str]:
 
 
 def _is_credit(text: str) -> bool:
-    """Return whether the text behind a section's name says who sings it or how often: few words, each with a capital letter."""
+    """Return whether the text after a section's name says who sings it or how often: a few words, most of them capitalised."""
     text = re.sub(f"{_TIMES}$", "", text, flags=re.IGNORECASE)
     words = re.findall(r"[^\W_]+(?:['’.-][^\W_]+)*", text)
     if len(words) > 6 or "I" in words or text.endswith(("!", "?", ",")) or _HAN_RUN.search(text):
         return False
-    return all(not word[0].islower() or word in _JOINING for word in words)
+    return all(not word[0].islower() or word in _SMALL_WORDS for word in words)
 
 
 def clean(text: str) -> tuple[list[list[str]], Counter]:
-    """Clean a song.
+    """Clean the text of one or more songs.
 
-    A section ends at a header, at a blank line (in a double-spaced song at two) and at the end of a song. Leftovers and ad-libs
-    are removed without ending it, so the lines around them become neighbours.
+    A section ends at a header, at a blank line (at two blank lines in a double-spaced song) and at the end of a song. Removing page
+    remains and ad-libs does not end a section, so the lines around them become neighbours.
 
     Returns:
-        The sections, each a list of lines, and counts: lines, sections, section_headers, leftovers, adlib_lines,
-        wordless_lines, repeated_lines.
+        The sections, each a list of lines, and counts: lines, sections, section_headers, leftovers (lines with page remains),
+        adlib_lines, wordless_lines, repeated_lines.
     """
     counts: Counter = Counter()
     sections: list[list[str]] = [[]]
-    at_start = True  # no line of the song was seen yet
+    at_start = True  # the next line is the first one of a song
     lines = text.replace("\ufeff", "").replace("\u200b", "").splitlines()
-    for line in _single_spaced([" ".join(raw.split()) for raw in lines]):
+    for line in _to_single_spaced([" ".join(raw.split()) for raw in lines]):
         if not line:
             sections.append([])
             continue
@@ -114,8 +114,8 @@ def clean(text: str) -> tuple[list[list[str]], Counter]:
         if at_start:
             bare = _TITLE.sub("", bare)
         at_start = False
-        untailed = _TAIL.sub("", bare)
-        ended, bare = untailed != bare, untailed.strip()
+        without_tail = _TAIL.sub("", bare)
+        is_song_end, bare = without_tail != bare, without_tail.strip()
         if bare != line:
             counts["leftovers"] += 1
         is_header, bare = split_header(bare) if bare else (False, bare)
@@ -124,7 +124,7 @@ def clean(text: str) -> tuple[list[list[str]], Counter]:
             sections.append([])
         if bare:
             _append(sections[-1], bare, counts)
-        if ended:  # a file may hold several songs one after the other
+        if is_song_end:  # a file may contain several songs
             sections.append([])
             at_start = True
     sections = [section for section in sections if section]
@@ -132,20 +132,21 @@ def clean(text: str) -> tuple[list[list[str]], Counter]:
     return sections, counts
 
 
-def _single_spaced(lines: list[str]) -> list[str]:
-    """Remove the blank line after every line of a double-spaced song, and leave other songs as they are.
+def _to_single_spaced(lines: list[str]) -> list[str]:
+    """Remove the blank line after every line of a double-spaced song, and return other songs unchanged.
 
-    In a double-spaced song a blank line follows every line except headers. Songs of less than four lines do not show this.
+    In a double-spaced song a blank line follows every line except headers. Songs of fewer than four lines are too short to tell.
     """
     filled = [i for i, line in enumerate(lines) if line]
     headers = [i for i in filled if lines[i][-1] in "]】" or split_header(lines[i]) == (True, "")]
-    gaps = [after - i > 1 for i, after in pairwise(filled) if i not in headers]
-    if len(gaps) < 3 or not all(gaps):
+    has_gap = [next_i - i > 1 for i, next_i in pairwise(filled) if i not in headers]
+    if len(has_gap) < 3 or not all(has_gap):
         return lines
     return [line for i, line in enumerate(lines) if line or i == 0 or not lines[i - 1]]
 
 
 def _append(section: list[str], line: str, counts: Counter) -> None:
+    """Append a line to a section, or count why it is left out."""
     if not _tokenize(line):
         counts["wordless_lines"] += 1
     elif is_adlib(line):

@@ -1,4 +1,4 @@
-"""Resolve data.train, data.validation and data.test to the split names of a source."""
+"""Find out which split of a source data.train, data.validation and data.test mean."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from paddle_ft.data.readers import extension, readers
 from paddle_ft.system.errors import UserError
 
 SPLITS = ("train", "validation", "test")
-NO_SPLIT = "none"  # the value of data.validation or data.test that leaves the split out
+NO_SPLIT = "none"  # value of data.validation or data.test for a run without this split
 USUAL_NAMES = {"train": ("train",), "validation": ("validation", "dev", "valid", "val"), "test": ("test",)}
 
 
 def names_files(value) -> bool:
-    """Return whether the value of data.<split> names files, not a split of the source."""
+    """Return whether a value of data.<split> names files. Otherwise it names a split of the source, or nothing."""
     if isinstance(value, str):
         return extension(value) in readers() or any(mark in value for mark in "*?") or os.path.isfile(os.path.expanduser(value))
     return value is not None
 
 
 def choose_split(data, split: str, available: list[str]) -> str | None:
-    """Return what the source calls a split: the value of data.<split>, else the usual names.
+    """Return the source's name for a split: the value of data.<split>, or the first of the usual names that the source has.
 
     Args:
         data: the data section.
@@ -28,10 +28,10 @@ def choose_split(data, split: str, available: list[str]) -> str | None:
         available: the splits that the source has.
 
     Returns:
-        None if the source has no such split, if data.<split> is "none", or if it names files, which are read instead.
+        The name. None if the source has no such split, if data.<split> is "none", or if data.<split> names files.
 
     Raises:
-        UserError: the split named in data.<split> does not exist, or the source has no training rows.
+        UserError: the split named in data.<split> does not exist, or the source has no training split.
     """
     value = getattr(data, split)
     if names_files(value) or (value == NO_SPLIT and split != "train"):
@@ -47,9 +47,9 @@ def choose_split(data, split: str, available: list[str]) -> str | None:
 
 
 def choose_splits(data, split: str, available: list[str]) -> list[str]:
-    """Return one or more split names, for sources that accept several joined with +, as in train+unsupervised.
+    """Return the source's names for a split, for sources where several splits can be joined with + (train+unsupervised).
 
-    Args and errors are those of `choose_split`. The list is empty where that returns None.
+    Arguments and errors are those of `choose_split`. The list is empty if `choose_split` returns None.
     """
     value = getattr(data, split)
     if isinstance(value, str) and "+" in value and not names_files(value):
@@ -59,6 +59,6 @@ def choose_splits(data, split: str, available: list[str]) -> list[str]:
 
 
 def _check_available(data, split: str, name: str, available: list[str]) -> str:
-    if name.partition("[")[0] not in available:  # Hugging Face's slices: train[:100]
+    if name.partition("[")[0] not in available:  # the name may be a slice, as in Hugging Face's train[:100]
         raise UserError(f"data.{split}: {data.source} has no split {name!r}; it has {', '.join(available)}")
     return name

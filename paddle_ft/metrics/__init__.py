@@ -1,1 +1,1 @@
-"""Scores, their confidence intervals and simple baselines, from texts and arrays. No module here imports paddle."""
+"""Scores, confidence intervals and simple baselines, computed from texts and arrays. No module here imports paddle."""

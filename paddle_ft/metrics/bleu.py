@@ -1,4 +1,4 @@
-"""Compute BLEU-4 over a corpus with nltk, on the same tokens as ROUGE."""
+"""Compute corpus BLEU-4 with nltk, on the same tokens as ROUGE."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ import numpy as np
 
 from paddle_ft.metrics.text import CharacterWordTokenizer, check_pairs
 
-EPSILON = 0.1
-SMOOTHING = "nltk method1: a precision without any match counts 0.1 matches"
+EPSILON = 0.1  # number of matches that a precision without matches counts (nltk's method1)
 
 
 def bleu4(predictions: Sequence[str], references: Sequence[str]) -> float:
-    """Return corpus BLEU-4 (0-100): uniform weights, brevity penalty, one reference each, smoothed as `SMOOTHING` says.
+    """Return corpus BLEU-4 (0-100) with uniform weights, brevity penalty and one reference for each prediction.
 
-    Where each n-gram order has a match, as in any corpus of some size, this is plain BLEU. nltk counts one missed n-gram for
-    every prediction of fewer than n tokens.
+    The score is smoothed with nltk's method1. This makes no difference if there is at least one match of every n-gram order, as in
+    any corpus that is not tiny. For a prediction of fewer than n tokens, nltk counts one n-gram without a match.
+
+    Args:
+        predictions: [examples], generated texts.
+        references: [examples], the text that each prediction is compared with.
 
     Raises:
         ValueError: the lists are empty or differ in length.
@@ -39,14 +42,17 @@ def bleu4(predictions: Sequence[str], references: Sequence[str]) -> float:
 def bleu4_interval(
     predictions: Sequence[str], references: Sequence[str], *, seed: int = 0, n: int = 1000, level: float = 0.95
 ) -> list[float]:
-    """Return the bootstrap interval [low, high] of bleu4 over the pairs.
+    """Return the bootstrap interval [low, high] of `bleu4` over pairs of prediction and reference.
 
-    Matches and lengths are counted once for each pair, and summed for each resample.
+    Matches and lengths are counted once for each pair and then summed for each resample, which is faster than scoring each
+    resample with nltk.
 
     Args:
-        seed: of the resampling.
+        predictions: [examples], generated texts.
+        references: [examples], the text that each prediction is compared with.
+        seed: seed of the resampling.
         n: number of resamples.
-        level: share of the resampled scores inside the interval.
+        level: share of the resampled scores that lie inside the interval.
 
     Source: Koehn (2004), Statistical Significance Tests for Machine Translation Evaluation.
     """
@@ -61,7 +67,7 @@ def bleu4_interval(
 
 
 def _counts(prediction: list[str], reference: list[str]) -> list[int]:
-    """Return 10 counts: matches of 1- to 4-grams, 1- to 4-grams of the prediction (at least 1, as in nltk), both lengths."""
+    """Return 10 counts for one pair: matches of 1- to 4-grams, number of 1- to 4-grams (at least 1, as in nltk), both lengths."""
     matches, totals = [], []
     for size in range(1, 5):
         predicted = Counter(zip(*(prediction[i:] for i in range(size)), strict=False))
@@ -72,7 +78,7 @@ def _counts(prediction: list[str], reference: list[str]) -> list[int]:
 
 
 def _scores(sums: np.ndarray) -> np.ndarray:
-    """Return BLEU-4 (0-100) from summed counts: [n, 10] -> [n]."""
+    """Return the BLEU-4 (0-100) of each resample: [n, 10] summed counts -> [n]."""
     matches, totals, length, reference_length = sums[:, :4].astype(float), sums[:, 4:8], sums[:, 8], sums[:, 9]
     logs = np.log(np.where(matches == 0, EPSILON, matches) / totals).mean(axis=1)
     brevity = np.where(length > reference_length, 0.0, 1 - reference_length / np.maximum(length, 1))

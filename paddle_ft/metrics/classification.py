@@ -1,4 +1,4 @@
-"""Score a classifier from its probabilities. All scores are in percent (0-100; Matthews -100 to 100)."""
+"""Score a classifier by its probabilities. All scores are in percent (0-100; Matthews -100 to 100)."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ ECE_BINS = 15
 
 
 def classification_scores(labels: Sequence[int], probabilities: np.ndarray, *, bootstrap: int = 1000, seed: int = 0) -> dict:
-    """Return accuracy, F1, Matthews correlation and calibration error of the likeliest class.
+    """Return accuracy, F1, Matthews correlation and calibration error. The likeliest class counts as the prediction.
 
     Args:
-        labels: [examples], the true classes from 0.
+        labels: [examples], the true classes, numbered from 0.
         probabilities: [examples, classes], rows sum to 1.
-        bootstrap: resamples for the 95 % intervals over examples; 0: no intervals.
-        seed: of the resampling.
+        bootstrap: number of resamples for the 95 % intervals over examples; 0: no intervals.
+        seed: seed of the resampling.
 
     Returns:
-        "accuracy", "f1_macro" and "matthews", each with its "_ci", "ece", and "confusion_matrix" (rows: true, columns:
-        predicted). With two classes also "f1", of class 1.
+        "accuracy", "f1_macro" and "matthews", each with its interval under NAME_ci; "ece"; and "confusion_matrix" (rows: true,
+        columns: predicted). With two classes also "f1" (of class 1) and its interval.
 
     Raises:
-        ValueError: shapes do not fit, a label is no class, or rows are no probabilities.
+        ValueError: the shapes do not match, a label is not the number of a class, or rows are not probabilities.
     """
-    labels, probabilities = _checked(labels, probabilities)
+    labels, probabilities = _check_arrays(labels, probabilities)
     examples, classes = probabilities.shape
     matrix = confusion_matrix(labels, probabilities.argmax(axis=1), classes)
     result = {name: round(float(value), 4) for name, value in matrix_scores(matrix).items()}
     if bootstrap:
-        # Examples in the same cell of the matrix are alike, so drawing examples with replacement is drawing cells.
+        # All examples in a cell of the matrix count the same, so drawing counts per cell equals drawing examples with replacement.
         cells = np.random.default_rng(seed).multinomial(examples, matrix.ravel() / examples, size=bootstrap)
         for name, values in matrix_scores(cells.reshape(bootstrap, classes, classes)).items():
             result[f"{name}_ci"] = [round(float(end), 4) for end in np.quantile(values, [0.025, 0.975])]
@@ -47,14 +47,14 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) 
 def matrix_scores(matrix: np.ndarray) -> dict[str, np.ndarray]:
     """Return accuracy, F1 and Matthews correlation of confusion matrices.
 
-    Macro F1 is the mean over the classes that occur, as label or as prediction. Matthews is 0 where only one class was
-    predicted or only one is true.
+    Macro F1 is the mean over the classes that occur as a label or as a prediction. Matthews is 0 if there is only one label or
+    only one prediction.
 
     Args:
-        matrix: [..., true, predicted].
+        matrix: [..., true, predicted], counts.
 
     Returns:
-        Each score as [...], in percent.
+        Name of the score -> [...], in percent.
 
     Source: Gorodkin (2004), Comparing two K-category assignments by a K-category correlation coefficient (Matthews).
     """
@@ -75,46 +75,51 @@ def matrix_scores(matrix: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def cross_entropy(labels: Sequence[int], probabilities: np.ndarray) -> float:
-    """Return the mean of -log(probability of the true class), in nats. Probabilities below 1e-15 count as 1e-15."""
+    """Return the mean of -log(probability of the true class), in nats. Probabilities below 1e-15 are raised to 1e-15."""
     true = np.asarray(probabilities)[np.arange(len(labels)), np.asarray(labels)]
     return float(-np.log(np.maximum(true, 1e-15)).mean())
 
 
 def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = ECE_BINS) -> float:
-    """Return the mean gap between confidence and accuracy, weighted by the sizes of the bins, in percent.
+    """Return the mean difference between confidence and accuracy over bins, weighted by the sizes of the bins, in percent.
 
-    The bins are equally wide parts of (0, 1], each closed at its upper end.
+    The bins divide (0, 1] into intervals of equal width. Each includes its upper end.
 
     Source: Guo et al. (2017), On Calibration of Modern Neural Networks.
     """
     confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
+    is_correct = probabilities.argmax(axis=1) == labels
     index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    gap = np.bincount(index, weights=right - confidence, minlength=bins)
+    gap = np.bincount(index, weights=is_correct - confidence, minlength=bins)
     return 100 * float(np.abs(gap).sum()) / len(labels)
 
 
 def majority_probabilities(train_labels: Sequence[int], examples: int, classes: int) -> np.ndarray:
-    """Return the predictions of a baseline that knows only how often each class occurs in training.
+    """Return the predictions of a baseline that knows only how often each class occurs in the training data.
+
+    Args:
+        train_labels: the classes of the training examples.
+        examples: number of examples to predict.
+        classes: number of classes.
 
     Returns:
-        [examples, classes]; every row holds the classes' shares among `train_labels`, so its argmax is the most frequent class
-        (of equal ones the first).
+        [examples, classes]. Every row is the shares of the classes in `train_labels`, so its argmax is the most frequent class
+        (the first of equally frequent ones).
 
     Raises:
         ValueError: there are no training labels.
     """
     if not len(train_labels):
-        raise ValueError("no training labels to take the commonest class from")
+        raise ValueError("there are no training labels, so there is no most frequent class")
     shares = np.bincount(np.asarray(train_labels), minlength=classes) / len(train_labels)
     return np.tile(shares, (examples, 1))
 
 
-def _checked(labels: Sequence[int], probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return both as arrays. Raise ValueError where they do not fit each other."""
+def _check_arrays(labels: Sequence[int], probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return both as arrays. Raise ValueError if they do not match each other or are not labels and probabilities."""
     labels, probabilities = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
     if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1] or not len(labels):
-        raise ValueError(f"labels {labels.shape} and probabilities {probabilities.shape} do not fit: [n] and [n, classes]")
+        raise ValueError(f"labels {labels.shape} and probabilities {probabilities.shape} do not match: [n] and [n, classes]")
     classes = probabilities.shape[1]
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(f"labels from {labels.min()} to {labels.max()}, but there are {classes} classes from 0")

@@ -1,6 +1,6 @@
-"""The lead baseline of summarization: the beginning of the source, as long as targets are on average.
+"""The lead baseline for summarization: the beginning of the source, cut to the mean length of the targets.
 
-It is a strong baseline for news, which begins with what matters most.
+It is a strong baseline for news, where the most important facts come first.
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ from paddle_ft.metrics.text import resolve_language
 
 
 def mean_length(texts: Sequence[str], language: str = "auto") -> int:
-    """Return the mean length of texts, at least 1: in characters for "zh", in words between spaces for "en".
+    """Return the mean length of texts, at least 1.
+
+    Args:
+        texts: the texts.
+        language: "zh" counts characters, "en" counts words between spaces, "auto" detects which to count.
 
     Raises:
         ValueError: there are no texts.
     """
     if not texts:
-        raise ValueError("no targets to take the length of the lead baseline from")
+        raise ValueError("there are no targets, so the lead baseline has no length")
     if resolve_language(language, texts) == "zh":
         total = sum(len(text.strip()) for text in texts)
     else:
@@ -26,16 +30,18 @@ def mean_length(texts: Sequence[str], language: str = "auto") -> int:
 
 
 def lead(sources: Sequence[str], length: int, language: str = "auto") -> list[str]:
-    """Return the first `length` characters ("zh") or words ("en") of each source, or all of a shorter one.
+    """Return the beginning of each source. A source that is shorter than `length` is returned completely.
 
     Args:
-        length: as mean_length counts it, in the same language.
+        sources: the texts to summarize.
+        length: number of characters ("zh") or words ("en"), as `mean_length` counts them.
+        language: "zh", "en" or "auto".
 
     Raises:
         ValueError: length is below 1.
     """
     if length < 1:
-        raise ValueError(f"length of the lead baseline is {length}: at least 1 expected")
+        raise ValueError(f"length of the lead baseline is {length}: it must be at least 1")
     if resolve_language(language, sources) == "zh":
         return [source.strip()[:length] for source in sources]
     return [" ".join(source.split()[:length]) for source in sources]

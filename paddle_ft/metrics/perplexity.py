@@ -1,4 +1,4 @@
-"""Perplexity of a language model, over tokens."""
+"""Compute the perplexity of a language model per token, and its confidence interval."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ def perplexity(total_nll: float, tokens: int) -> float:
     """Return exp(total negative log-likelihood / number of predicted tokens).
 
     Args:
-        total_nll: sum over all predicted tokens of the split, in nats (not a mean of batch means).
-        tokens: number of predicted tokens, without padding and unmasked positions.
+        total_nll: sum over all predicted tokens, in nats (not a mean of batch means).
+        tokens: number of predicted tokens, not counting padding or, for masked language models, unmasked positions.
 
     Returns:
-        The perplexity; the largest float where exp would overflow, since JSON has no infinity.
+        The perplexity. If exp would overflow, this is the largest float, because JSON has no infinity.
 
     Raises:
         ValueError: nothing was predicted.
     """
     if tokens < 1:
-        raise ValueError(f"perplexity over {tokens} tokens: nothing was predicted")
+        raise ValueError(f"perplexity over {tokens} tokens: no token was predicted")
     try:
         return math.exp(total_nll / tokens)
     except OverflowError:
@@ -35,9 +35,9 @@ def perplexity_interval(nll: np.ndarray, tokens: np.ndarray, *, seed: int, n: in
     Args:
         nll: [texts], negative log-likelihood of each text, summed over its predicted tokens, in nats.
         tokens: [texts], number of predicted tokens of each text.
-        seed: of the resampling.
+        seed: seed of the resampling.
         n: number of resamples.
-        level: share of the resampled perplexities inside the interval.
+        level: share of the resampled perplexities that lie inside the interval.
 
     Source: Efron & Tibshirani (1993), An Introduction to the Bootstrap, section 13.3, for a ratio of two sums.
     """

@@ -1,13 +1,15 @@
-"""What each figure of an evaluation is called, which direction is better, and how it is written. One entry a metric.
+"""The table of metrics: the name and unit of each, which direction is better, and how its values are written.
 
-The training loop, the tables, the plots and the report look a figure up here by its key in results.json and nowhere else. A
-user's module, named with --import, adds entries of its own as METRICS = (Metric(...), ...).
+The training loop, the tables, the plots and the report look up every metric here, by its key in results.json. A user's module that
+is named with --import can add metrics with METRICS = (Metric(...), ...): to describe what a task of their own reports or, with
+`compute`, to add a metric to a task that exists (user_metrics.py).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.plugins import user_plugins
@@ -15,16 +17,19 @@ from paddle_ft.system.plugins import user_plugins
 
 @dataclass(frozen=True)
 class Metric:
-    """One figure.
+    """One metric.
 
     Attributes:
         key: its name in results.json, metrics.jsonl and eval.best_metric.
-        label: its name in plots and the report. Default: the key with spaces for underscores.
-        unit: of the value, for the axis of a plot.
-        direction: which values are better; "none" for a count, which no run should be chosen by.
-        decimals: places shown. None: two, and none for a whole number.
-        in_report: whether tables of the report show it.
-        in_plot: whether the plot of scores, whose axis goes from 0 to 100, shows it.
+        label: its name in plots and the report. The default is the key with spaces instead of underscores.
+        unit: unit of the value, for the axis of a plot.
+        direction: which values are better. "none" is for counts, by which no checkpoint should be chosen.
+        decimals: number of decimal places. None: two, but none for a whole number.
+        in_report: whether the tables of the report show it.
+        in_plot: whether the plot of scores shows it. The axis of that plot goes from 0 to 100.
+        compute: for a metric that no task reports: (predictions [n], references [n]) -> one number, or a list with one number for
+            each row. The mean of such a list is reported, with a 95 % interval.
+        tasks: names of the tasks whose predictions `compute` is applied to.
     """
 
     key: str
@@ -34,19 +39,25 @@ class Metric:
     decimals: int | None = None
     in_report: bool = True
     in_plot: bool = False
+    compute: Callable[[list, list], Any] | None = None
+    tasks: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        if isinstance(self.tasks, str) or bool(self.compute) != bool(self.tasks):
+            raise ValueError(f'Metric {self.key!r}: compute goes with the tasks it is for, such as tasks=("summarization",)')
 
     @property
     def title(self) -> str:
-        """The label, or what stands for one."""
+        """The label, or its default."""
         return self.label or self.key.replace("_", " ")
 
     @property
     def lower_is_better(self) -> bool:
-        """Whether a lower value is better. A figure without a direction counts as one where higher is better."""
+        """Whether a lower value is better. Without a direction, higher counts as better."""
         return self.direction == "lower"
 
     def is_better(self, value: float, other: float) -> bool:
-        """Return whether `value` is better than `other`. Equal values and NaN are not."""
+        """Return whether `value` is better than `other`. This is False for equal values and for NaN."""
         return value < other if self.lower_is_better else value > other
 
 
@@ -81,20 +92,20 @@ METRICS = (
 
 
 def known_metrics() -> dict[str, Metric]:
-    """Return all metrics by key, ours first. A user's entry replaces ours of the same key.
+    """Return key -> metric for all metrics, ours first. A user's metric replaces ours with the same key.
 
     Raises:
-        UserError: METRICS of a user's module holds something else than Metric.
+        UserError: METRICS in a user's module contains something other than a Metric.
     """
     metrics = {metric.key: metric for metric in METRICS}
     for entries in user_plugins("METRICS"):
         for entry in entries:
             if not isinstance(entry, Metric):
-                raise UserError(f"METRICS of an --import module: {entry!r} is no Metric of paddle_ft.metrics.registry.")
+                raise UserError(f"METRICS of an --import module: {entry!r} is not a Metric of paddle_ft.metrics.registry.")
             metrics[entry.key] = entry
     return metrics
 
 
 def find_metric(key: str) -> Metric:
-    """Return the metric of that key. For an unknown key higher is better, and its label comes from the key."""
+    """Return the metric with this key. For an unknown key, return one with default values, where higher is better."""
     return known_metrics().get(key) or Metric(key)

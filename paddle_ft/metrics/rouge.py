@@ -1,6 +1,6 @@
-"""Compute ROUGE with the rouge_score library and a tokenizer that keeps Chinese.
+"""Compute ROUGE with the rouge_score library and a tokenizer that supports Chinese.
 
-rouge_score's own tokenizer keeps only [a-z0-9], so two identical Chinese texts score 0 with it.
+rouge_score's own tokenizer drops everything except [a-z0-9], so two identical Chinese texts score 0 with it.
 Source: Lin (2004), ROUGE: A Package for Automatic Evaluation of Summaries.
 """
 
@@ -25,16 +25,18 @@ def rouge(
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> dict:
-    """Return the mean F1 of ROUGE-1, ROUGE-2 and ROUGE-L over the pairs, for English also of ROUGE-Lsum.
+    """Return the mean F1 of ROUGE-1, ROUGE-2 and ROUGE-L over all pairs. For English, ROUGE-Lsum is added.
 
     Args:
-        language: "zh", "en", or "auto" (from the references). It only decides about ROUGE-Lsum.
-        bootstrap: resamples for the 95 % intervals over examples; 0: no intervals.
-        seed: of the resampling.
+        predictions: [examples], generated texts.
+        references: [examples], the text that each prediction is compared with.
+        language: "zh", "en", or "auto" to detect it from the references. It only decides whether there is a ROUGE-Lsum.
+        bootstrap: number of resamples for the 95 % intervals over examples; 0: no intervals.
+        seed: seed of the resampling.
 
     Returns:
-        {"rouge1": 0-100, "rouge1_ci": [low, high], ..., "tokenizer": its name}; with ROUGE-Lsum also "sentences", the name of
-        the sentence splitter.
+        {"rouge1": 0-100, "rouge1_ci": [low, high], ..., "tokenizer": its name}. With ROUGE-Lsum there is also "sentences", the
+        name of the sentence splitter.
 
     Raises:
         ValueError: the lists are empty or differ in length.
@@ -61,7 +63,7 @@ def rouge(
 
 
 def rouge_each(predictions: Sequence[str], references: Sequence[str]) -> list[float]:
-    """Return the ROUGE-L F1 (0-100) of each pair. Raises ValueError as rouge does."""
+    """Return the ROUGE-L F1 (0-100) of each pair. Raise ValueError if the lists are empty or differ in length."""
     check_pairs(predictions, references)
     return [round(float(score), 4) for score in _scores(predictions, references, ("rougeL",))[:, 0]]
 
@@ -72,7 +74,7 @@ def _scores(
     types: tuple[str, ...],
     split: Callable[[str], list[str]] | None = None,
 ) -> np.ndarray:
-    """Return the F1 of each pair, [examples, types], 0-100. `split` cuts a text into sentences, for rougeLsum."""
+    """Return the F1 of each pair as [examples, types], 0-100. `split` divides a text into sentences, for rougeLsum."""
     from rouge_score import rouge_scorer
 
     tokenizer = CharacterWordTokenizer()
@@ -89,10 +91,10 @@ def _scores(
 
 @lru_cache(maxsize=1)
 def sentence_splitter() -> tuple[str, Callable[[str], list[str]]]:
-    """Return the name of the splitter of English sentences and its function.
+    """Return the name of the sentence splitter for English, and its function.
 
-    It is nltk's trained Punkt where its data is installed, else the untrained one. That needs no download, but knows no
-    abbreviations: it cuts "Mr. Smith" in two. The end of a line always ends a sentence.
+    It is nltk's trained Punkt if its data is installed. Otherwise it is the untrained one, which needs no download but knows no
+    abbreviations and cuts "Mr. Smith" in two. The end of a line always ends a sentence.
     """
     from nltk.tokenize.punkt import PunktSentenceTokenizer, PunktTokenizer
 

@@ -1,4 +1,4 @@
-"""How scores split texts into words, detect their language, and check that predictions and references pair up."""
+"""Text functions for scores: find words, detect the language, and check that predictions and references match."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ TOKENIZER_NAME = "chinese-characters+words"
 
 _CJK = regex_class(CJK_CHARACTERS)
 _CHARACTER = re.compile(f"[{_CJK}]")
-# A chunk is a CJK character, or what stands between spaces, full-width punctuation and such characters.
+# A chunk is one CJK character, or a run of other characters between spaces, full-width punctuation and CJK characters.
 _CHUNK = re.compile(f"[{_CJK}]|[^\\s{_CJK}{regex_class(WIDE_PUNCTUATION)}]+")
-# The word inside a chunk. Signs that hide letters (f***, @#$!) count as letters, and an apostrophe is part of its word
-# (runnin', '99).
+# The word inside a chunk. Signs that hide letters (f***, @#$!) count as letters. An apostrophe belongs to its word (runnin', '99).
 _WORD = re.compile(r"['’]?(?:[^\W_]|[*#$@])(?:.*(?:[^\W_]|[*#$@]))?['’]?")
 
 
 def word_spans(line: str) -> list[tuple[int, int]]:
-    """Return (start, end) of each word of a line; in Chinese, Japanese and Korean each character is a word.
+    """Return (start, end) of each word of a line. In Chinese, Japanese and Korean, each character is a word.
 
-    Other words are what stands between spaces, without the punctuation around it: n***a, 24/7, A$AP and don't are one word each.
+    Other words are separated by spaces. Punctuation around them is left out: n***a, 24/7, A$AP and don't are one word each.
     """
     spans = []
     for chunk in _CHUNK.finditer(line):
@@ -44,7 +43,7 @@ def detect_language(texts: Sequence[str]) -> str:
 
 
 def resolve_language(language: str, texts: Sequence[str]) -> str:
-    """Return `language`, or the language of the texts for "auto". Raise ValueError unless it is zh, en or auto."""
+    """Return `language`, or the language of the texts if it is "auto". Raise ValueError unless it is zh, en or auto."""
     if language == "auto":
         return detect_language(texts)
     if language not in ("zh", "en"):
@@ -53,7 +52,7 @@ def resolve_language(language: str, texts: Sequence[str]) -> str:
 
 
 def check_pairs(predictions: Sequence[str], references: Sequence[str]) -> None:
-    """Raise ValueError if there are no predictions, or not as many as references."""
+    """Raise ValueError if there are no predictions, or if their number differs from that of the references."""
     if len(predictions) != len(references):
         raise ValueError(f"{len(predictions)} predictions but {len(references)} references: they must pair up")
     if not len(references):

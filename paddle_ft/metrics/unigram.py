@@ -1,4 +1,4 @@
-"""The unigram baseline of language models: a token is as likely as it is frequent in the training text."""
+"""The unigram baseline for language models: the probability of a token is its frequency in the training text."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 
 
 def unigram_nll(tokens: Iterable[np.ndarray], size: int) -> np.ndarray:
-    """Return the negative log-probability of every token by its frequency, with one added to each count.
+    """Return the negative log-probability of every token by its frequency. One is added to each count.
 
     Args:
         tokens: ids of the training text, in arrays of any length.
-        size: of the vocabulary (v).
+        size: size of the vocabulary (v).
 
     Returns:
         [v], in nats.

@@ -13,6 +13,7 @@ from convert.loading import model_from_weights, read_weights
 from paddle_ft.models.architectures import Architecture, architectures_for, import_by_name
 from paddle_ft.models.resolve import read_config
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.plugins import import_hint
 
 
 def load_pretrained(head_type: str, directory: Path, settings: dict[str, Any] | None = None, name: str | None = None):
@@ -33,7 +34,7 @@ def load_pretrained(head_type: str, directory: Path, settings: dict[str, Any] | 
     if record is None:
         raise UserError(
             f"{directory}: a model of type {config.get('model_type')!r} cannot be used here;"
-            f" {head_type} knows {_known_names(head_type)}."
+            f" {head_type} knows {_known_names(head_type)}." + import_hint("an architecture")
         )
     if problem := record.problem_of_checkpoint(config):
         raise UserError(f"model.pretrained: {name or directory}: {problem}")
@@ -91,7 +92,10 @@ def architecture_from_scratch(head_type: str, sizes: dict) -> Architecture:
         return architectures_for(head_type)[0]
     record = _find_architecture(head_type, sizes["model_type"])
     if record is None:
-        raise UserError(f"model.config.model_type: {sizes['model_type']!r}: {head_type} knows {_known_names(head_type)}.")
+        raise UserError(
+            f"model.config.model_type: {sizes['model_type']!r}: {head_type} knows {_known_names(head_type)}."
+            + import_hint("an architecture")
+        )
     return record
 
 

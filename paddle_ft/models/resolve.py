@@ -10,6 +10,7 @@ from pathlib import Path
 from paddle_ft.data.download import RemoteFile, download_missing, home
 from paddle_ft.models.architectures import Architecture, architectures_for, import_by_name
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.plugins import user_module_names
 
 WEIGHT_FILES = ("model.safetensors", "model_state.pdparams", "model.safetensors.index.json")
 PLAIN_HOST, HOST = "http://bj.bcebos.com/", "https://bj.bcebos.com/"  # PaddleNLP uses both for the same host
@@ -33,12 +34,7 @@ def resolve(name: str, head_type: str, weights: bool = True) -> Path:
         download_missing(files)
         return builtin_directory(name)
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
-        import convert
-
-        try:
-            return convert.cached(name, task=head_type) if weights else convert.resolve(name)
-        except convert.ConvertError as error:
-            raise UserError(f"model.pretrained: {name}: {error}") from None
+        return _convert(name, head_type, weights)
     raise UserError(
         f"model.pretrained: {name}: no such directory, and not the name of a model. Use a directory, a PaddleNLP name"
         f" ({_suggest_names(name, head_type)}) or a Hugging Face id (org/name)."
@@ -52,12 +48,19 @@ def _paddle_layout(path: Path, head_type: str) -> Path:
         if not any((path / name).exists() for name in WEIGHT_FILES):
             raise UserError(f"{path}: there are no weights in this directory (looked for {', '.join(WEIGHT_FILES)}).")
         return path
+    return _convert(str(path), head_type)
+
+
+def _convert(name: str, head_type: str, weights: bool = True) -> Path:
+    """Return the converted copy of a Hugging Face checkpoint, or with `weights` false the checkpoint itself."""
     import convert
 
     try:
-        return convert.cached(str(path), task=head_type)
+        if not weights:
+            return convert.resolve(name)
+        return convert.cached(name, task=head_type, imports=user_module_names("FAMILIES"))
     except convert.ConvertError as error:
-        raise UserError(f"model.pretrained: {path}: {error}") from None
+        raise UserError(f"model.pretrained: {name}: {error}") from None
 
 
 def read_config(directory: Path) -> dict:

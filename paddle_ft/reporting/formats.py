@@ -1,18 +1,22 @@
-"""Numbers and facts of a run as texts for tables and the report."""
+"""Format the numbers and facts of a run as text for tables and the report."""
 
 from __future__ import annotations
 
 import math
 
 from paddle_ft.metrics.registry import find_metric
-from paddle_ft.reporting.records import is_number
-from paddle_ft.system.formatting import format_duration
+from paddle_ft.system.formatting import format_duration, is_number
 
 DASH = "–"
 
 
 def format_number(value: object, decimals: int = 2) -> str:
-    """Return 12,345 for a whole number, else `decimals` places; 1.2e+09 for very large and small ones; a dash for no number."""
+    """Return a number as text: "12,345", "12.35" or, if very large or small, "1.2e+09".
+
+    Args:
+        value: a number. Anything else becomes a dash.
+        decimals: decimal places. They are not used for whole numbers.
+    """
     if not is_number(value):
         return DASH
     if isinstance(value, int):
@@ -25,7 +29,7 @@ def format_number(value: object, decimals: int = 2) -> str:
 
 
 def format_score(key: str, value: object) -> str:
-    """Return a metric's value with the places that the registry asks for, a dash for no number."""
+    """Return the value of the metric `key` with the decimal places that the registry asks for, or a dash if it is no number."""
     decimals = find_metric(key).decimals
     if decimals is None:
         if isinstance(value, int):
@@ -35,31 +39,31 @@ def format_score(key: str, value: object) -> str:
 
 
 def format_interval(ends: object) -> str:
-    """Return "[40.1, 42.3] (95 %)", "" where there is no interval."""
+    """Return "[40.1, 42.3] (95 %)" for a confidence interval, or "" if `ends` is not an interval."""
     if not (isinstance(ends, list) and len(ends) == 2 and all(map(is_number, ends))):
         return ""
     return f"[{ends[0]:,.1f}, {ends[1]:,.1f}] (95 %)"
 
 
 def format_memory(megabytes: object) -> str:
-    """Return "900 MB" or "1.5 GB", a dash for no number."""
+    """Return "900 MB" or "1.5 GB", or a dash if the value is not a number."""
     if not is_number(megabytes):
         return DASH
     return f"{megabytes / 1024:,.1f} GB" if megabytes >= 1024 else f"{megabytes:,.0f} MB"
 
 
 def format_seconds(seconds: object) -> str:
-    """Return a duration, a dash for no finite number."""
+    """Return a duration as text, or a dash if the value is not a finite number."""
     return format_duration(seconds) if is_number(seconds) and math.isfinite(seconds) else DASH
 
 
 def format_fact(key: str, value: object) -> tuple[str, str]:
-    """Return label and text of an entry of results.json. The end of its key tells the unit (_seconds, _mb, share)."""
+    """Return (label, text) for an entry of results.json. The end of the key (_seconds, _mb, share) is the unit of the value."""
     units = {"_seconds": format_seconds, "_mb": format_memory}
-    for ending, as_text in units.items():
-        if key.endswith(ending) or key == ending[1:]:
-            label = key.removesuffix(ending) if key.endswith(ending) else "time"
-            return label.replace("_", " "), as_text(value)
+    for suffix, format_value in units.items():
+        if key.endswith(suffix) or key == suffix[1:]:
+            label = key.removesuffix(suffix) if key.endswith(suffix) else "time"
+            return label.replace("_", " "), format_value(value)
     label = key.replace("_per_second", " per second").replace("_", " ")
     if key.endswith("share") and is_number(value):
         return label, f"{100 * value:.1f} %"

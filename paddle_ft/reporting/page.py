@@ -1,6 +1,6 @@
-"""Write a run's report: one HTML file that needs no other.
+"""Write the report of a run: a single, self-contained HTML file.
 
-It shows the scores beside their baselines, curves, predictions and the configuration.
+It shows the scores next to their baselines, curves, predictions and the configuration.
 """
 
 from __future__ import annotations
@@ -14,21 +14,25 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from paddle_ft.metrics.registry import find_metric, known_metrics
 from paddle_ft.reporting.formats import DASH, format_fact, format_interval, format_number, format_score
 from paddle_ft.reporting.plots import plot_run
-from paddle_ft.reporting.records import Run, is_number, read_run, score_keys
+from paddle_ft.reporting.records import Run, read_run, score_keys
 from paddle_ft.system.files import write_atomically
+from paddle_ft.system.formatting import is_number
 
-EXAMPLES = 10  # best and worst predictions shown of each split
-LONGEST_TEXT = 600  # characters of a source, target or prediction
+NUM_EXAMPLES = 10  # number of best and of worst predictions that are shown for each split
+MAX_TEXT_LENGTH = 600  # characters of a source, target or prediction; longer texts are cut
 
 
 def write_report(run_dir: str | Path) -> Path:
-    """Draw the plots and write run_dir/report.html. For an unfinished run the report says what is missing.
+    """Draw the plots and write the report. For an unfinished run the report says what is missing.
+
+    Args:
+        run_dir: the run's directory. The report is its file report.html.
 
     Returns:
         The path of the report.
 
     Raises:
-        UserError: `run_dir` holds no run.
+        UserError: the directory has no run.
     """
     plots = plot_run(run_dir)
     run = read_run(run_dir)
@@ -56,7 +60,7 @@ def write_report(run_dir: str | Path) -> Path:
         versions=list((run.results.get("versions") or {}).items()),
     )
     target = run.path / "report.html"
-    write_atomically(target, html.encode("utf-8", "replace").decode("utf-8"))  # lone surrogates of broken texts
+    write_atomically(target, html.encode("utf-8", "replace").decode("utf-8"))  # broken texts may have lone surrogates
     return target
 
 
@@ -72,13 +76,14 @@ def _task(run: Run) -> str:
 def _missing(run: Run, plots: list[Path]) -> list[str]:
     missing = []
     if not any(run.predictions.values()):
-        missing.append("There are no predictions (predictions-<split>.jsonl): they are written when training has ended.")
+        missing.append("There are no predictions (predictions-<split>.jsonl): they are written at the end of the training.")
     if not plots:
         missing.append("There are no curves: nothing has been logged yet.")
     return missing
 
 
 def _best(run: Run) -> str:
+    """Return the score and step of the best checkpoint, or "" if there is none yet."""
     best = run.results.get("best") or {}
     if not is_number(best.get("value")):
         return ""
@@ -87,26 +92,26 @@ def _best(run: Run) -> str:
 
 
 def _score_tables(run: Run) -> list[dict]:
-    """Return one table a split: a row a metric, columns for the model, for it before training and for each baseline."""
+    """Return one table per split. A table has a row per metric and columns for model, model before training and baselines."""
     final = run.results.get("metrics") or {}
-    before, baseline = run.results.get("before_training") or {}, run.results.get("baseline") or {}
-    others = run.results.get("other_baselines") or {}
+    before_training, baseline = run.results.get("before_training") or {}, run.results.get("baseline") or {}
+    other_baselines = run.results.get("other_baselines") or {}
     tables = []
     for split in final or run.evaluations:
         events = run.evaluations.get(split, [])
-        start = [event for event in events if event["step"] == 0]
+        first_events = [event for event in events if event["step"] == 0]
         columns = {
-            **({"model": final[split]} if final else _latest(events)),
-            "before training": before.get(split) or (start[0] if start else {}),
+            **({"model": final[split]} if final else _latest_column(events)),
+            "before training": before_training.get(split) or (first_events[0] if first_events else {}),
             f"{baseline.get('name', '')} baseline".strip(): baseline.get(split) or {},
         }
-        columns |= {f"{name} baseline": scores.get(split) or {} for name, scores in others.items()}
+        columns |= {f"{name} baseline": scores.get(split) or {} for name, scores in other_baselines.items()}
         tables.append(_score_table(split, columns))
     return tables
 
 
-def _latest(events: list[dict]) -> dict[str, dict]:
-    """Return the model's column of an unfinished run: its latest evaluation."""
+def _latest_column(events: list[dict]) -> dict[str, dict]:
+    """Return the model's column for an unfinished run, which is its latest evaluation."""
     latest = events[-1]
     if latest["step"] == 0:
         return {"model": {}}
@@ -114,6 +119,7 @@ def _latest(events: list[dict]) -> dict[str, dict]:
 
 
 def _score_table(split: str, columns: dict[str, dict]) -> dict:
+    """Return the table of a split for the template. `columns` is the title of each column -> its metrics."""
     keys = score_keys({name: value for metrics in reversed(columns.values()) for name, value in metrics.items()})
     rows = []
     for key in keys:
@@ -125,12 +131,12 @@ def _score_table(split: str, columns: dict[str, dict]) -> dict:
 
 
 def _is_note(name: str, value: object) -> bool:
-    """Return whether an entry says how something was measured, such as the name of a tokenizer."""
+    """Return whether an entry describes how a score was computed, such as the name of a tokenizer."""
     return isinstance(value, str) and name not in ("event", "split")
 
 
 def _data(run: Run) -> dict:
-    """Return the "data" of results.json as a table with a column a split, and a list of what belongs to no split."""
+    """Return "data" of results.json as a table with one column per split, and a list of the facts that belong to no split."""
     data = run.results.get("data") or {}
     splits = {name: facts for name, facts in data.items() if isinstance(facts, dict)}
     names = list(dict.fromkeys(name for facts in splits.values() for name in facts))
@@ -138,44 +144,45 @@ def _data(run: Run) -> dict:
     for name in names:
         cells = [format_fact(name, facts[name])[1] if name in facts else DASH for facts in splits.values()]
         rows.append((format_fact(name, None)[0], cells))
-    others = [format_fact(name, value) for name, value in data.items() if name not in splits]
-    return {"splits": list(splits), "rows": rows, "others": others}
+    without_split = [format_fact(name, value) for name, value in data.items() if name not in splits]
+    return {"splits": list(splits), "rows": rows, "without_split": without_split}
 
 
 def _ranking_key(row: dict) -> str | None:
-    """Return the number that predictions are ranked by: the first that is a known metric, else the first of all."""
+    """Return the key by which predictions are ranked: the first known metric, else the first number, else None."""
     numbers = [key for key, value in row.items() if is_number(value)]
-    known = known_metrics()
-    return next((key for key in numbers if key in known and known[key].in_report), next(iter(numbers), None))
+    metrics = known_metrics()
+    return next((key for key in numbers if key in metrics and metrics[key].in_report), next(iter(numbers), None))
 
 
 def _examples(split: str, rows: list[dict]) -> dict:
-    """Return the best and worst predictions by their score; all of them, best first, where there are few."""
-    score = _ranking_key(rows[0])
-    if score is None:
-        groups = [(f"The first {min(len(rows), EXAMPLES)} of {len(rows):,}", rows[:EXAMPLES])]
+    """Return the best and the worst predictions by their score, or all of them, best first, if there are few."""
+    key = _ranking_key(rows[0])
+    if key is None:
+        groups = [(f"The first {min(len(rows), NUM_EXAMPLES)} of {len(rows):,}", rows[:NUM_EXAMPLES])]
     else:
-        lower = find_metric(score).lower_is_better
-        ranked = sorted((row for row in rows if is_number(row.get(score))), key=lambda row: row[score] if lower else -row[score])
-        if len(ranked) <= 2 * EXAMPLES:
+        sign = 1 if find_metric(key).lower_is_better else -1
+        ranked = sorted((row for row in rows if is_number(row.get(key))), key=lambda row: sign * row[key])
+        if len(ranked) <= 2 * NUM_EXAMPLES:
             groups = [(f"All {len(ranked)}, best first", ranked)]
         else:
-            groups = [(f"Best {EXAMPLES} of {len(ranked):,}", ranked[:EXAMPLES])]
-            groups += [(f"Worst {EXAMPLES}, worst first", ranked[: -EXAMPLES - 1 : -1])]
+            groups = [(f"Best {NUM_EXAMPLES} of {len(ranked):,}", ranked[:NUM_EXAMPLES])]
+            groups += [(f"Worst {NUM_EXAMPLES}, worst first", ranked[: -NUM_EXAMPLES - 1 : -1])]
     return {
         "split": split,
-        "groups": [(title, [_card(row, score) for row in members]) for title, members in groups],
+        "groups": [(title, [_card(row, key) for row in group]) for title, group in groups],
     }
 
 
-def _card(row: dict, score: str | None) -> dict:
-    fields = [(name.replace("_", " "), _clip(value)) for name, value in row.items() if name != score]
-    headline = f"{find_metric(score).title} {format_score(score, row[score])}" if score else ""
+def _card(row: dict, key: str | None) -> dict:
+    """Return a prediction for the template: its score as the headline, and its other fields."""
+    fields = [(name.replace("_", " "), _shorten(value)) for name, value in row.items() if name != key]
+    headline = f"{find_metric(key).title} {format_score(key, row[key])}" if key else ""
     return {"headline": headline, "fields": fields}
 
 
-def _clip(value: object) -> str:
+def _shorten(value: object) -> str:
     text = format_number(value, 3) if is_number(value) else str(value)
-    if len(text) <= LONGEST_TEXT:
+    if len(text) <= MAX_TEXT_LENGTH:
         return text
-    return f"{text[:LONGEST_TEXT]}… ({len(text):,} characters)"
+    return f"{text[:MAX_TEXT_LENGTH]}… ({len(text):,} characters)"

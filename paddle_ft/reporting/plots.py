@@ -1,6 +1,6 @@
-"""Draw a run's plots: loss, learning rate, scores, perplexity, confusion matrices.
+"""Draw the plots of a run: loss, learning rate, scores, perplexity and confusion matrices.
 
-Matplotlib's figures are made without pyplot, so no display is needed and no state is kept.
+The figures are made without pyplot, which would need a display and keep state between figures.
 """
 
 from __future__ import annotations
@@ -13,23 +13,27 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from paddle_ft.metrics.registry import find_metric
-from paddle_ft.reporting.records import Run, is_number, read_run, score_keys
+from paddle_ft.reporting.records import Run, read_run, score_keys
+from paddle_ft.system.formatting import is_number
 
-# Okabe & Ito (2008), Color Universal Design: readers with colour blindness can tell them apart
+# Okabe & Ito (2008), Color Universal Design: readers with colour blindness can distinguish these colours.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 GREY = "#777777"
-MANY_POINTS = 60  # from here on a curve has no markers, and a smoothed line over the raw one
+MANY_POINTS = 60  # a curve with this many points has no markers, and a smoothed line is drawn over the training loss
 ROUGE = ("rouge1", "rouge2", "rougeL")
 
 
 def plot_run(run_dir: str | Path) -> list[Path]:
-    """Draw run_dir/plots/*.png from metrics.jsonl and results.json. A plot without data is left out.
+    """Draw the plots from metrics.jsonl and results.json. A plot without data is left out.
+
+    Args:
+        run_dir: the run's directory. The plots go into its folder plots/.
 
     Returns:
-        The paths of the plots, in reading order.
+        The paths of the plots, in the order of the report.
 
     Raises:
-        UserError: `run_dir` holds no run.
+        UserError: the directory has no run.
     """
     run = read_run(run_dir)
     figures = {
@@ -51,17 +55,17 @@ def plot_run(run_dir: str | Path) -> list[Path]:
 
 
 def _series(events: list[dict], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return steps and values of the events that have the value."""
+    """Return the steps and values of a metric, from the events that have it."""
     points = [(event["step"], event[name]) for event in events if is_number(event.get(name))]
     steps, values = zip(*points, strict=True) if points else ((), ())
     return np.array(steps), np.array(values, dtype=np.float64)
 
 
 def _curves(run: Run, name: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return the series of each split that has one. Beside real curves, a split with a single point is left out."""
-    found = {split: _series(events, name) for split, events in run.evaluations.items()}
-    fewest = 2 if any(len(steps) > 1 for steps, _ in found.values()) else 1
-    return {split: series for split, series in found.items() if len(series[0]) >= fewest}
+    """Return split -> (steps, values) of a metric. If some split has several points, splits with a single point are left out."""
+    curves = {split: _series(events, name) for split, events in run.evaluations.items()}
+    min_points = 2 if any(len(steps) > 1 for steps, _ in curves.values()) else 1
+    return {split: (steps, values) for split, (steps, values) in curves.items() if len(steps) >= min_points}
 
 
 def _axes(title: str, y_label: str) -> tuple[Figure, Axes]:
@@ -78,8 +82,8 @@ def _axes(title: str, y_label: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _number_steps(figure: Figure) -> Figure:
-    """Put whole numbers along the steps; where there is one step only, that one."""
+def _label_steps(figure: Figure) -> Figure:
+    """Label the axis of the steps with whole numbers. If there is a single step, label only that one."""
     axes = figure.axes[0]
     steps = {float(step) for line in axes.lines if line.get_marker() != "None" for step in line.get_xdata()}
     if len(steps) == 1:
@@ -91,12 +95,12 @@ def _number_steps(figure: Figure) -> Figure:
 
 
 def _line(axes: Axes, steps: np.ndarray, values: np.ndarray, colour: str, label: str, marker: str = "o") -> None:
-    few = len(steps) < MANY_POINTS
-    axes.plot(steps, values, color=colour, label=label, linewidth=1.6, marker=marker if few else None, markersize=4)
+    marker = marker if len(steps) < MANY_POINTS else None
+    axes.plot(steps, values, color=colour, label=label, linewidth=1.6, marker=marker, markersize=4)
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:
-    """Return the means over a centred window of a twentieth of the points. At both ends the window is shorter."""
+    """Return moving averages over a centred window of 5 % of the points. At both ends the window is shorter."""
     half = max(1, len(values) // 40)
     total = np.concatenate([[0.0], np.cumsum(values)])
     index = np.arange(len(values))
@@ -120,7 +124,7 @@ def _loss(run: Run) -> Figure | None:
     for colour, (split, (steps, values)) in zip(COLOURS[1:], evaluated.items(), strict=False):
         _line(axes, steps, values, colour, split, marker="s")
     axes.legend(frameon=False)
-    return _number_steps(figure)
+    return _label_steps(figure)
 
 
 def _learning_rate(run: Run) -> Figure | None:
@@ -131,7 +135,7 @@ def _learning_rate(run: Run) -> Figure | None:
     _line(axes, steps, values, COLOURS[2], "learning rate")
     axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 3), useMathText=True)
     axes.set_ylim(bottom=0)
-    return _number_steps(figure)
+    return _label_steps(figure)
 
 
 def _main_split(run: Run) -> str | None:
@@ -139,12 +143,13 @@ def _main_split(run: Run) -> str | None:
 
 
 def _scores(run: Run) -> Figure | None:
-    """Draw the scores over the steps, the baseline of each as a dotted line, and mark the best step."""
+    """Draw the scores over the steps, with their baselines as dotted lines and a mark at the best step."""
     split = _main_split(run)
     if split is None:
         return None
     keys = score_keys({key: value for event in run.evaluations[split] for key, value in event.items()})
     names = [key for key in ROUGE if key in keys] or [key for key in keys if find_metric(key).in_plot]
+    names += [key for key in keys if key not in names and find_metric(key).in_plot and find_metric(key).compute]  # a user's own
     if not names:
         return None
     figure, axes = _axes(f"Scores on {split}", "score (0-100)")
@@ -159,7 +164,7 @@ def _scores(run: Run) -> Figure | None:
         axes.plot([], [], color=GREY, linestyle=":", linewidth=1.2, label=f"{baseline.get('name', 'baseline')} baseline")
     _mark_best(run, axes, names)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    return _number_steps(figure)
+    return _label_steps(figure)
 
 
 def _mark_best(run: Run, axes: Axes, names: list[str]) -> None:
@@ -169,16 +174,16 @@ def _mark_best(run: Run, axes: Axes, names: list[str]) -> None:
 
 
 def _perplexity(run: Run) -> Figure | None:
-    found = _curves(run, "perplexity")
-    if not found:
+    curves = _curves(run, "perplexity")
+    if not curves:
         return None
     figure, axes = _axes("Perplexity (lower is better)", f"perplexity {find_metric('perplexity').unit}")
-    for colour, (split, (steps, values)) in zip(COLOURS, found.items(), strict=False):
+    for colour, (split, (steps, values)) in zip(COLOURS, curves.items(), strict=False):
         _line(axes, steps, values, colour, split)
-    if max(values.max() / max(values.min(), 1e-9) for _, values in found.values()) > 10:
+    if max(values.max() / max(values.min(), 1e-9) for _, values in curves.values()) > 10:
         axes.set_yscale("log")
     axes.legend(frameon=False)
-    return _number_steps(figure)
+    return _label_steps(figure)
 
 
 def _confusion_matrices(run: Run) -> dict[str, Figure]:
@@ -192,9 +197,9 @@ def _confusion_matrices(run: Run) -> dict[str, Figure]:
 
 
 def _confusion_matrix(matrix: np.ndarray, split: str, names: list[str] | None) -> Figure:
-    """Draw one matrix: colours are shares of a row (of a true class), numbers are counts.
+    """Draw one matrix. The colours are shares of the true class (a row), and the numbers are counts.
 
-    Class names beyond ASCII become numbers, because Matplotlib's own font has no Chinese characters.
+    Class names that are not ASCII are replaced by numbers, because Matplotlib's default font has no Chinese characters.
     """
     classes = len(matrix)
     if not names or len(names) != classes:
@@ -209,9 +214,9 @@ def _confusion_matrix(matrix: np.ndarray, split: str, names: list[str] | None) -
     axes.set_title(f"Confusion matrix on {split}", loc="left", fontsize=12, fontweight="bold")
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
-    turned = 45 if max(map(len, names)) > 4 else 0
+    rotation = 45 if max(map(len, names)) > 4 else 0
     if classes <= 30:
-        axes.set_xticks(range(classes), names, rotation=turned, ha="right" if turned else "center")
+        axes.set_xticks(range(classes), names, rotation=rotation, ha="right" if rotation else "center")
         axes.set_yticks(range(classes), names)
     if classes <= 12:
         for row, column in np.ndindex(matrix.shape):

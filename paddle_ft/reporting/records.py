@@ -1,6 +1,6 @@
-"""Read a run directory into one record.
+"""Read the directory of a run into one record.
 
-The run may be unfinished. A crash may have cut off a line, and after a resume steps may stand there twice.
+The run may be unfinished. A crash may have cut off a line of a log, and a resumed run may have logged steps twice.
 """
 
 from __future__ import annotations
@@ -13,23 +13,25 @@ import yaml
 
 from paddle_ft.metrics.registry import known_metrics
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.formatting import is_number
 
-# what a logged evaluation holds beside its scores
+# Numbers in a logged evaluation that are not scores.
 EVENT_FIELDS = ("step", "epoch", "seconds", "examples", "rows", "samples_per_second", "target_tokens_per_second")
+
 
 @dataclass
 class Run:
-    """The content of a run directory. What is missing is empty.
+    """The content of a run's directory. Attributes whose file is missing are empty.
 
     Attributes:
         path: the directory.
-        config_text: config.yaml as it is.
-        config: the same, parsed.
-        train: training events in the order of their steps, each step once (the last one logged counts).
-        evaluations: split -> events of its evaluations in the order of their steps; step 0 is before training.
-        results: results.json.
-        predictions: split -> rows of predictions-<split>.jsonl.
-        problems: what could not be read, one sentence each.
+        config_text: the text of config.yaml.
+        config: the content of config.yaml.
+        train: training events, sorted by step. If a step was logged twice, the last event counts.
+        evaluations: split -> its evaluation events, sorted by step. Step 0 is before training.
+        results: the content of results.json.
+        predictions: split -> the rows of predictions-<split>.jsonl.
+        problems: one sentence for each file or line that could not be read.
     """
 
     path: Path
@@ -43,16 +45,16 @@ class Run:
 
 
 def read_run(path: str | Path) -> Run:
-    """Return what the directory of a run holds.
+    """Return the content of a run's directory.
 
     Raises:
-        UserError: there is no such directory, or it holds neither config.yaml nor metrics.jsonl.
+        UserError: there is no such directory, or it has neither config.yaml nor metrics.jsonl.
     """
     run = Run(Path(path))
     if not run.path.is_dir():
         raise UserError(f"{path}: there is no such run directory.")
     if not (run.path / "config.yaml").exists() and not (run.path / "metrics.jsonl").exists():
-        raise UserError(f"{path}: holds no run (no config.yaml, no metrics.jsonl). Name the output_dir of a training.")
+        raise UserError(f"{path}: contains no run (no config.yaml, no metrics.jsonl). Name the output_dir of a training.")
     _read_config(run)
     _read_results(run)
     _read_events(run)
@@ -78,7 +80,7 @@ def _read_config(run: Run) -> None:
 def _read_results(run: Run) -> None:
     file = run.path / "results.json"
     if not file.exists():
-        run.problems.append("results.json is missing: the run has not finished, so there are no final figures.")
+        run.problems.append("results.json is missing: the run has not finished, so there are no final scores.")
         return
     try:
         run.results = json.loads(file.read_text(encoding="utf-8"))
@@ -86,11 +88,11 @@ def _read_results(run: Run) -> None:
         run.problems.append(f"results.json cannot be read: {error}")
         return
     if not run.results.get("metrics"):
-        run.problems.append("The run has not finished: the figures are those of the latest evaluation.")
+        run.problems.append("The run has not finished: the scores are those of the latest evaluation.")
 
 
 def _read_events(run: Run) -> None:
-    """Sort the events of metrics.jsonl by kind and step. Where a step stands there twice, the later line counts."""
+    """Sort the events of metrics.jsonl by kind and step. If a step was logged twice, the later line counts."""
     file = run.path / "metrics.jsonl"
     if not file.exists():
         run.problems.append("metrics.jsonl is missing: training has logged nothing.")
@@ -110,8 +112,8 @@ def _read_events(run: Run) -> None:
 
 
 def _json_lines(file: Path, problems: list[str]) -> list[dict]:
-    """Return the file's JSON objects. Lines that are none are left out and reported in `problems`."""
-    rows, broken = [], []
+    """Return the JSON objects in a file. Other lines are left out and reported in `problems`."""
+    rows, broken_lines = [], []
     for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").split("\n"), start=1):
         if not line.strip():
             continue
@@ -122,21 +124,17 @@ def _json_lines(file: Path, problems: list[str]) -> list[dict]:
         if isinstance(row, dict):
             rows.append(row)
         else:
-            broken.append(str(number))
-    if broken:
-        lines = ", ".join(broken[:5]) + (" ..." if len(broken) > 5 else "")
-        problems.append(f"{file.name}: {len(broken)} unreadable line(s) left out (line {lines}).")
+            broken_lines.append(str(number))
+    if broken_lines:
+        numbers = ", ".join(broken_lines[:5]) + (" ..." if len(broken_lines) > 5 else "")
+        problems.append(f"{file.name}: {len(broken_lines)} unreadable line(s) left out (line {numbers}).")
     return rows
 
 
-def is_number(value: object) -> bool:
-    """Return whether a value is an int or a float. True and False are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
 
 def score_keys(metrics: dict) -> list[str]:
-    """Return the keys of an evaluation's scores: known metrics in the registry's order, then others by name."""
+    """Return the keys of the scores in an evaluation: known metrics in the registry's order, then others in alphabetical order."""
     known = known_metrics()
-    present = [key for key, value in metrics.items() if is_number(value) and key not in EVENT_FIELDS]
-    shown = [key for key, metric in known.items() if key in present and metric.in_report]
-    return shown + sorted(key for key in present if key not in known)
+    keys = [key for key, value in metrics.items() if is_number(value) and key not in EVENT_FIELDS]
+    in_report = [key for key, metric in known.items() if key in keys and metric.in_report]
+    return in_report + sorted(key for key in keys if key not in known)

@@ -1,4 +1,4 @@
-"""Tables for the terminal: the scores of a run, and guesses of masked words."""
+"""Format tables for the terminal: the scores of a run, and the guesses for masked words."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 from paddle_ft.reporting.formats import format_interval, format_score
-from paddle_ft.reporting.records import is_number
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.fill_mask import TextGuesses
+from paddle_ft.system.formatting import is_number
 
 
 def summary(run: Path, samples: int = 3) -> str:
-    """Return what `train` prints at the end: final scores, a few predictions, the paths of model and report.
+    """Return the summary that `train` prints at the end: scores, a few predictions, and the paths of model and report.
 
     Args:
         run: directory of a finished run.
-        samples: number of predictions.
+        samples: number of predictions to show.
     """
     results = RunDirectory(run).results()
     lines = [""]
     if results.get("sample"):
-        lines += ["sample run: generated text, small model from scratch; the figures only show that everything works", ""]
+        lines += ["sample run: generated text and a small model from scratch; the scores only show that everything works", ""]
     for split, metrics in results.get("metrics", {}).items():
         lines += split_table(split, metrics, results)
-        last = run / f"predictions-{split}.jsonl"
+        predictions = run / f"predictions-{split}.jsonl"
     if results.get("metrics"):
-        with open(last, encoding="utf-8") as file:
+        with open(predictions, encoding="utf-8") as file:
             rows = [json.loads(line) for _, line in zip(range(samples), file, strict=False)]
         lines += ["predictions:"]
         for row in rows:
@@ -37,35 +37,38 @@ def summary(run: Path, samples: int = 3) -> str:
 
 
 def split_table(split: str, metrics: dict, results: dict) -> list[str]:
-    """Return the lines of one split's table, a row a metric.
+    """Return the lines of the table for a split, with one row per metric.
 
     Args:
-        metrics: the trained model's, with intervals under "<key>_ci".
-        results: as results.json; "before_training", "baseline" and "other_baselines" give further columns.
+        split: name of the split.
+        metrics: scores of the trained model, with intervals under "<key>_ci".
+        results: the content of results.json. "before_training", "baseline" and "other_baselines" become further columns.
     """
     names = [name for name, value in metrics.items() if is_number(value)]
-    before = results.get("before_training", {}).get(split, {})
+    before_training = results.get("before_training", {}).get(split, {})
     baseline = results.get("baseline", {})
-    columns = {"trained": metrics, "before": before, baseline.get("name", "baseline"): baseline.get(split, {})}
-    columns |= {name: scores.get(split, {}) for name, scores in results.get("other_baselines", {}).items()}
-    columns = {title: values for title, values in columns.items() if values}
-    parts = [_column([split, *(f"  {name}" for name in names)], str.ljust)]
-    for title, values in columns.items():
-        parts.append(_column([title, *(_cell(name, values.get(name)) for name in names)], str.rjust))
+    scores = {"trained": metrics, "before": before_training, baseline.get("name", "baseline"): baseline.get(split, {})}
+    scores |= {name: by_split.get(split, {}) for name, by_split in results.get("other_baselines", {}).items()}
+    columns = [_align([split, *(f"  {name}" for name in names)], str.ljust)]
+    for title, values in scores.items():
+        if not values:
+            continue
+        columns.append(_align([title, *(_cell(name, values.get(name)) for name in names)], str.rjust))
         if title == "trained":
-            parts[-1] = _beside(parts[-1], ["", *(format_interval(metrics.get(f"{name}_ci")) for name in names)])
-    return [*("  ".join(line).rstrip() for line in zip(*parts, strict=True)), ""]
+            intervals = ["", *(format_interval(metrics.get(f"{name}_ci")) for name in names)]
+            columns[-1] = _append_notes(columns[-1], intervals)
+    return [*("  ".join(line).rstrip() for line in zip(*columns, strict=True)), ""]
 
 
-def _column(texts: list[str], align: Callable[[str, int], str]) -> list[str]:
-    """Pad all texts to the widest."""
+def _align(texts: list[str], align: Callable[[str, int], str]) -> list[str]:
+    """Pad all texts to the width of the longest one, with str.ljust or str.rjust."""
     width = max(map(len, texts))
     return [align(text, width) for text in texts]
 
 
-def _beside(texts: list[str], notes: list[str]) -> list[str]:
-    """Append its note to each text. Without any note the texts stay as they are."""
-    return [f"{text} {note}" for text, note in zip(texts, _column(notes, str.ljust), strict=True)] if any(notes) else texts
+def _append_notes(texts: list[str], notes: list[str]) -> list[str]:
+    """Append a note to each text, all padded to the same width. If all notes are empty, the texts stay unchanged."""
+    return [f"{text} {note}" for text, note in zip(texts, _align(notes, str.ljust), strict=True)] if any(notes) else texts
 
 
 def _cell(name: str, value) -> str:
@@ -73,7 +76,7 @@ def _cell(name: str, value) -> str:
 
 
 def guess_table(guesses: TextGuesses, mask_token: str) -> str:
-    """Return the guesses for a text's masks, a row a guess, before and after training side by side."""
+    """Return a table of the guesses for each mask of a text, with columns for the model before and after training."""
     titles = {"before": "before training", "after": "after training"}
     lines = [guesses.text]
     if "before" not in guesses.by_model:

@@ -1,1 +1,1 @@
-"""The directory of a run, and what a finished run is used for."""
+"""The directory of a run, and the uses of a finished run: evaluation, prediction, generation, comparison over seeds."""

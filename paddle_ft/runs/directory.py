@@ -1,4 +1,4 @@
-"""The directory of a run: who may write into it, and what is in it."""
+"""Read and write the directory of a run, and lock it so that only one training writes into it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import WriteError, to_json, write_atomically
 
 LOCK = ".lock"
-# what a run writes, beside predictions-*.jsonl and checkpoint-*
+# Everything that a run writes, except predictions-*.jsonl and checkpoint-*.
 WRITTEN = (
     "config.yaml", "metrics.jsonl", "results.json", "report.html", "plots", "best", "last", ".best.old", ".last.old",
     "visualdl", "wandb", "bad-batch.jsonl", "texts",
@@ -20,13 +20,16 @@ WRITTEN = (
 
 
 class RunDirectory:
-    """Paths and files of one run.
+    """The directory of one run and its files.
 
-    config.yaml, metrics.jsonl, results.json, predictions-<split>.jsonl, best/, last/, plots/, report.html, texts/
+    These are config.yaml, metrics.jsonl, results.json, predictions-<split>.jsonl, best/, last/, plots/, report.html and texts/.
+
+    Args:
+        path: the directory. It need not exist yet.
+        silent: write nothing. This is for all ranks except rank 0 of a training with several processes.
     """
 
     def __init__(self, path: str | Path, silent: bool = False):
-        """silent: write nothing. This is for all ranks but rank 0 of a training in several processes."""
         self.path = Path(path).expanduser()
         self.silent = silent
         self.lock = None
@@ -36,39 +39,46 @@ class RunDirectory:
 
     @property
     def metrics(self) -> Path:
+        """The path of metrics.jsonl."""
         return self.path / "metrics.jsonl"
 
     @classmethod
     def open_for_training(cls, path: str, resume: bool, overwrite: bool) -> RunDirectory:
-        """Open the directory for a training, and lock it.
+        """Open a directory for a training, and lock it.
+
+        Args:
+            path: the directory. It is created if it does not exist.
+            resume: continue the run in it.
+            overwrite: replace the run in it.
 
         Raises:
-            UserError: the training would overwrite something, or the directory cannot be written.
+            UserError: the training would overwrite files, there is no run to resume, another process is training in the
+                directory, or the directory cannot be written.
         """
         run = cls(path)
         if run.path.exists() and not run.path.is_dir():
             raise UserError(f"output_dir: {path} is a file; name a directory.")
         occupied = run.path.is_dir() and any(entry.name not in ("logs", LOCK) for entry in run.path.iterdir())
         if occupied and not (resume or overwrite):
-            what = "a run" if run.is_run() else "files"
+            content = "a run" if run.is_run() else "files"
             raise UserError(
-                f"output_dir: {path} already holds {what}. Use --resume to go on with it, --overwrite to replace it,"
+                f"output_dir: {path} already contains {content}. Use --resume to continue it, --overwrite to replace it,"
                 " or output_dir=ANOTHER for a new run."
             )
         if occupied and overwrite and not run.is_run():
             raise UserError(
-                f"output_dir: {path} holds files but no run of paddle_ft (no config.yaml); --overwrite only replaces runs."
+                f"output_dir: {path} contains files but no run of paddle_ft (no config.yaml); --overwrite only replaces runs."
                 " Choose another output_dir."
             )
         if resume and not run.is_run():
-            raise UserError(f"--resume: {path} holds no run to go on with (no config.yaml there). Leave --resume out.")
+            raise UserError(f"--resume: {path} contains no run to continue (it has no config.yaml). Leave --resume out.")
         run.check_writable()
         run._take_lock()
         return run
 
     def _take_lock(self) -> None:
-        """Make sure that only one process trains in the directory. The lock ends with the process that holds it."""
-        self.lock = open(self.path / LOCK, "w")  # noqa: SIM115 held as long as the run
+        """Make sure that only one process trains in the directory. The system removes the lock when that process ends."""
+        self.lock = open(self.path / LOCK, "w")  # noqa: SIM115 the file stays open until release
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -76,7 +86,7 @@ class RunDirectory:
             raise UserError(f"output_dir: another process is training in {self.path} right now. Use another output_dir.") from None
 
     def release(self) -> None:
-        """Unlock the directory. Remove it if it is empty, as it is when the training did not start."""
+        """Unlock the directory. Remove it if it is empty, which means that the training did not start."""
         if self.lock is not None:
             (self.path / LOCK).unlink(missing_ok=True)
             self.lock.close()
@@ -85,7 +95,7 @@ class RunDirectory:
             self.path.rmdir()
 
     def is_run(self) -> bool:
-        """Tell whether the directory holds a run."""
+        """Return whether the directory contains a run."""
         return (self.path / "config.yaml").is_file()
 
     @classmethod
@@ -93,11 +103,11 @@ class RunDirectory:
         """Return the run in a directory. Raise UserError if there is none."""
         run = cls(path)
         if not run.is_run():
-            raise UserError(f"{path}: this is not a run's directory (no config.yaml in it).")
+            raise UserError(f"{path}: this is not the directory of a run (it has no config.yaml).")
         return run
 
     def check_writable(self) -> None:
-        """Make the directory. Raise UserError if it cannot be written."""
+        """Create the directory if it does not exist. Raise UserError if it cannot be written."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
@@ -108,7 +118,7 @@ class RunDirectory:
             ) from None
 
     def clear(self) -> None:
-        """Remove what an earlier run wrote, and nothing else. The lock stays."""
+        """Remove the files of an earlier run. The lock and the user's own files stay."""
         import shutil
 
         leftovers = [self.path / name for name in WRITTEN]
@@ -120,7 +130,7 @@ class RunDirectory:
                 path.unlink(missing_ok=True)
 
     def log(self, event: dict) -> None:
-        """Append one line to metrics.jsonl."""
+        """Append one event to metrics.jsonl, as a line of JSON."""
         if self.silent:
             return
         try:
@@ -130,23 +140,23 @@ class RunDirectory:
             raise WriteError.from_os_error(self.metrics, error) from None
 
     def metrics_size(self) -> int:
-        """Return the size of metrics.jsonl in bytes. A checkpoint stores it, so that a resumed run repeats no line."""
+        """Return the size of metrics.jsonl in bytes. Checkpoints store it, so that a resumed run does not log a step twice."""
         return self.metrics.stat().st_size if self.metrics.exists() else 0
 
     def cut_metrics(self, size: int) -> None:
-        """Cut metrics.jsonl back to `size` bytes."""
+        """Truncate metrics.jsonl to `size` bytes."""
         if not self.silent and self.metrics.exists() and self.metrics.stat().st_size > size:
             os.truncate(self.metrics, size)
 
     def events(self) -> list[dict]:
-        """Return all complete lines of metrics.jsonl."""
+        """Return the events in metrics.jsonl. A last line without a newline is left out, because a crash may have cut it off."""
         if not self.metrics.exists():
             return []
         lines = self.metrics.read_text(encoding="utf-8").split("\n")[:-1]
         return [json.loads(line) for line in lines if line]
 
     def results(self) -> dict:
-        """Return the content of results.json, {} where there is none. Raise UserError if it is damaged."""
+        """Return the content of results.json, or {} if it does not exist. Raise UserError if it is damaged."""
         path = self.path / "results.json"
         if not path.exists():
             return {}
@@ -161,7 +171,11 @@ class RunDirectory:
             write_atomically(self.path / "config.yaml", text)
 
     def write_texts(self, files: dict[str, str]) -> None:
-        """Write what a task keeps of its data into texts/: file name -> content."""
+        """Write text files into texts/, where a task keeps a copy of its data.
+
+        Args:
+            files: file name -> content.
+        """
         if files and not self.silent:
             (self.path / "texts").mkdir(exist_ok=True)
             for name, text in files.items():
@@ -174,7 +188,7 @@ class RunDirectory:
         write_atomically(self.path / "results.json", to_json(results, indent=2) + "\n")
 
     def write_predictions(self, split: str, rows: list[dict]) -> None:
-        """Write predictions-<split>.jsonl, one JSON object a line."""
+        """Write predictions-<split>.jsonl, with one JSON object per line."""
         if self.silent:
             return
         text = "".join(to_json(row) + "\n" for row in rows)

@@ -1,4 +1,4 @@
-"""Guess masked words with a run's model, and with the model that its training started from."""
+"""Predict masked words with a run's model, and with the model before training for comparison."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 from paddle_ft.runs.inference import open_run
 from paddle_ft.system.errors import UserError
 
-# the guesses for each mask of a text: (token, probability), the likeliest first
 MaskGuesses = list[list[tuple[str, float]]]
+"""For each mask of a text, the guesses (token, probability), likeliest first."""
 
 
 @dataclass(frozen=True)
@@ -19,15 +19,15 @@ class TextGuesses:
     """The guesses for one text.
 
     Attributes:
-        text: with its mask tokens.
-        by_model: "before" and "after" training -> guesses. A run from scratch has no "before".
+        text: the text with its mask tokens.
+        by_model: "before" (training) and "after" -> the model's guesses. A run that started from scratch has no "before".
     """
 
     text: str
     by_model: dict[str, MaskGuesses]
 
     def as_json(self) -> dict[str, Any]:
-        """Return {"text", "before", "after"}, each guess as {"token", "probability"}."""
+        """Return {"text", "before", "after"}, where each guess is {"token", "probability"}."""
         as_objects = {
             model: [[{"token": token, "probability": p} for token, p in guesses] for guesses in masks]
             for model, masks in self.by_model.items()
@@ -36,30 +36,31 @@ class TextGuesses:
 
 
 def fill_masks(path: str, texts: list[str], top: int) -> tuple[str, list[TextGuesses]]:
-    """Guess the masked words of texts.
+    """Predict the masked words of texts.
 
     Args:
         path: directory of a masked_lm run.
+        texts: texts with mask tokens.
         top: number of guesses for each mask.
 
     Returns:
         The tokenizer's mask token, and the guesses for each text.
 
     Raises:
-        UserError: the run is of another task, or a text has no mask or too many tokens.
+        UserError: the run has another task, or a text has no mask or too many tokens.
     """
     task = open_run(path)
     if task.name != "masked_lm":
-        raise UserError(f"fill-mask: {path} is a run of {task.name}; masked words are guessed by runs of masked_lm.")
+        raise UserError(f"fill-mask: {path} is a run of {task.name}; only runs of masked_lm can predict masked words.")
     guesses = {"after": task.fill(texts, top, "after")}
     if task.config.model.pretrained is not None:
-        guesses = {"before": _untrained(task).fill(texts, top, "before"), **guesses}
+        guesses = {"before": _task_before_training(task).fill(texts, top, "before"), **guesses}
     by_text = [TextGuesses(text, {model: masks[i] for model, masks in guesses.items()}) for i, text in enumerate(texts)]
     return task.tokenizer.mask_token, by_text
 
 
-def _untrained(task: Any) -> Any:
-    """Return the task with the model that the run started from."""
+def _task_before_training(task: Any) -> Any:
+    """Return the task with the pretrained model that the run started from."""
     from paddle_ft.models.bundle import load_bundle
 
     untrained = type(task)(task.config)

@@ -1,4 +1,4 @@
-"""Use a finished run: score it on any data, and predict for new texts."""
+"""Use the model of a finished run: evaluate it on any data, and predict for new texts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from typing import TextIO
 from paddle_ft.config.load import load_config
 from paddle_ft.data import inputs, load
 from paddle_ft.data.download import download_missing
+from paddle_ft.data.readers import extension, find_reader, readers
 from paddle_ft.data.rows import Rows
+from paddle_ft.data.splits import SPLITS
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import find_damage
 from paddle_ft.system.errors import UserError
@@ -23,11 +25,20 @@ from paddle_ft.system.runtime import import_frameworks_quietly, set_device
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Dataset, Task
 from paddle_ft.tasks.shared.evaluate import evaluate as evaluate_task
+from paddle_ft.tasks.shared.evaluate import score_baselines
 from paddle_ft.tasks.shared.rows import load_rows
 
 
 def open_run(path: str, overrides: list[str] = ()) -> Task:
-    """Return the task of a run with its best model loaded. Raise UserError if there is none."""
+    """Load the task of a run with its best model, or with its last model if there is no best one.
+
+    Args:
+        path: the run's directory.
+        overrides: "section.key=value" strings that change the run's configuration.
+
+    Raises:
+        UserError: the directory has no run, the run has no model, or the model is damaged.
+    """
     run = RunDirectory.open_existing(path)
     directory = next((run / name for name in ("best", "last") if (run / name).is_dir()), None)
     if directory is None:
@@ -46,114 +57,146 @@ def open_run(path: str, overrides: list[str] = ()) -> Task:
 
 
 def evaluate(path: str, split: str | None, overrides: list[str], output: str | None) -> tuple[str, dict, dict]:
-    """Score a run's best model.
+    """Evaluate a run's best model on a split.
 
     Args:
         path: the run's directory.
-        split: which split; None means test, or validation where there is no test split.
-        output: a file for the predictions, one JSON object a line.
+        split: train, validation or test. None means test, or validation if there is no test split.
+        overrides: "section.key=value" strings that change the run's configuration, for example its data.
+        output: a file for the predictions, with one JSON object per line. None writes none.
 
     Returns:
         The split, its metrics, and the baseline as {"name": ..., split: metrics}.
+
+    Raises:
+        UserError: the run or the data cannot be read, or the predictions cannot be written.
     """
     if output and not (Path(output).parent.is_dir() and os.access(Path(output).parent, os.W_OK)):
         raise UserError(f"--output {output}: there is no folder {Path(output).parent} that can be written to.")
     task = open_run(path, overrides)
     rows = _load_rows(task, split)
-    chosen = next((name for name in ([split] if split else ["test", "validation"]) if name in rows), None)
-    if chosen is None:
-        raise UserError(f"{path}: there is no data for {split or 'test or validation'}: give it, e.g. data.test=FILE.")
-    dataset = task.encode(rows[chosen], chosen)
-    scores = evaluate_task(task, dataset, f"evaluate {chosen}")
+    split_name = next((name for name in ([split] if split else ["test", "validation"]) if name in rows), None)
+    if split_name is None:
+        raise UserError(f"{path}: there is no data for {split or 'test or validation'}: name it, e.g. data.test=FILE.")
+    dataset = task.encode(rows[split_name], split_name)
+    scores = evaluate_task(task, dataset, f"evaluate {split_name}")
     baseline = _main_baseline(task, dataset, rows)
     if output:
         write_atomically(Path(output), "".join(to_json(row) + "\n" for row in scores.predictions))
-    return chosen, scores.metrics, baseline
+    return split_name, scores.metrics, baseline
 
 
 def _load_rows(task: Task, split: str | None) -> dict[str, Rows]:
-    """Return the rows by split, or only those of the wanted split where the others cannot be had any more."""
+    """Return the rows of all splits, or only of `split` if the others are no longer available."""
     data = task.config.data
     try:
         download_missing(load.list_remote_files(data))
         return load_rows(task.config, task)
     except UserError as error:
-        loaded = load.load_split(data, split, required=task.required_fields, optional=task.optional_fields) if split else None
-        if loaded is None:
+        rows = load.load_split(data, split, required=task.required_fields, optional=task.optional_fields) if split else None
+        if rows is None:
             raise
         print_info(f"only {split} is read, without a baseline: {str(error).splitlines()[0]}")
-        return {split: task.prepare_split(loaded, split)}
+        return {split: task.prepare_split(rows, split)}
 
 
 def _main_baseline(task: Task, dataset: Dataset, rows: dict[str, Rows]) -> dict:
+    """Return the task's first baseline as {"name": ..., split: metrics}, or {} without training rows, which it needs."""
     if "train" not in rows:
         return {}
     train = dataset if dataset.split == "train" else task.encode(rows["train"], "train")
-    name, scores = next(iter(task.baselines(dataset, train).items()))
+    name, scores = next(iter(score_baselines(task, dataset, train).items()))
     return {"name": name, dataset.split: scores.metrics}
 
 
 def predict(path: str, input_name: str, output_name: str, overrides: list[str], chunk_batches: int = 8) -> None:
-    """Read texts and write predictions in the same order, some batches at a time, so that the input may be endless.
+    """Read texts and write their predictions in the same order.
+
+    A few batches are processed at a time, so the input may be longer than memory and may come from a pipe that stays open.
 
     Args:
         path: the run's directory.
         input_name, output_name: files, or "-" for standard input and output.
+        overrides: "section.key=value" strings that change the run's configuration.
         chunk_batches: how many batches are read before their predictions are written.
+
+    Raises:
+        UserError: the run or a text cannot be read, or the output cannot be written.
     """
     if "-" not in (input_name, output_name) and Path(output_name).resolve() == Path(input_name).resolve():
-        raise UserError(f"--output {output_name}: this is the input file; it would be lost. Name another.")
+        raise UserError(f"--output {output_name}: this is the input file, which would be lost. Name another file.")
     config = load_config(str(RunDirectory.open_existing(path) / "config.yaml"), overrides)
-    texts = inputs.texts(input_name, inputs.Columns.of(find_task(config.task.name).required_fields[0], config.data.columns or {}))
-    first = next(texts, None)  # before the model is loaded
+    _refuse_unknown_format(input_name, config.data)
+    text_field = find_task(config.task.name).required_fields[0]
+    texts = inputs.read_texts(input_name, inputs.Columns.from_config(text_field, config.data.columns or {}))
+    first = next(texts, None)  # read before the model is loaded, so that a wrong input is reported at once
     task = open_run(path, overrides)
-    size = task.config.eval.eval_batch_size * chunk_batches
-    plain = input_name != "-" and inputs.is_plain(input_name)
-    wants_text = output_name.endswith(".txt") or (plain and not output_name.endswith((".json", ".jsonl")))
-    part = output_name if output_name == "-" else f"{output_name}.part"  # gets its name when it is complete
-    out, done = open_output(part, output_name), 0
-    write = row_writer(out, output_name, task.prediction_line if wants_text else to_json)
+    chunk_size = task.config.eval.eval_batch_size * chunk_batches
+    input_is_text = input_name != "-" and inputs.is_plain_text(input_name)
+    write_text = output_name.endswith(".txt") or (input_is_text and not output_name.endswith((".json", ".jsonl")))
+    temporary_name = output_name if output_name == "-" else f"{output_name}.part"  # renamed when it is complete
+    file, num_done = open_output(temporary_name, output_name), 0
+    write = row_writer(file, output_name, task.prediction_line if write_text else to_json)
     try:
         while first is not None:
-            chunk = [first, *(texts.waiting(size - 1) if input_name == "-" else islice(texts, size - 1))]
-            if not task.takes_pairs and (pair := next((one for one in chunk if not isinstance(one, str)), None)):
+            chunk = [first, *(texts.read_available(chunk_size - 1) if input_name == "-" else islice(texts, chunk_size - 1))]
+            if not task.takes_pairs and (pair := next((text for text in chunk if not isinstance(text, str)), None)):
                 raise UserError(f'--input {input_name}: this run takes single texts, not pairs ("text_pair": {pair[1]!r}).')
-            for row in task.predict(chunk, f"predict from row {done + 1}"):
+            for row in task.predict(chunk, f"predict from row {num_done + 1}"):
                 write(row)
-            out.flush()
-            done += len(chunk)
+            file.flush()
+            num_done += len(chunk)
             first = next(texts, None)
     finally:
-        if out is not sys.stdout:
-            out.close()
-    if part != output_name:
-        os.replace(part, output_name)
+        if file is not sys.stdout:
+            file.close()
+    if temporary_name != output_name:
+        os.replace(temporary_name, output_name)
 
 
-def row_writer(out: TextIO, name: str, line: Callable[[dict], str]) -> Callable[[dict], None]:
-    """Return a function that writes one prediction.
+def _refuse_unknown_format(name: str, data) -> None:
+    """Raise UserError for an input in the format of the run's own data, if nothing reads that format now.
 
-    In a .csv or .tsv file it writes a row of a table with a header, else the text that `line` returns.
+    Without this, a run trained with a format of the user's own would take each line of such a file for a text.
+    """
+    values = [getattr(data, split) for split in SPLITS]
+    patterns = [pattern for value in values for pattern in ([value] if isinstance(value, str) else value or [])]
+    if extension(name) not in readers() and extension(name) in {extension(pattern) for pattern in patterns} - {""}:
+        find_reader(name)
+
+
+def row_writer(file: TextIO, name: str, to_line: Callable[[dict], str]) -> Callable[[dict], None]:
+    """Return a function that writes one prediction into a file.
+
+    Args:
+        file: the open file.
+        name: its name. A .csv or .tsv file becomes a table with a header.
+        to_line: returns the line for a prediction, for all other files.
     """
     separator = {".csv": ",", ".tsv": "\t"}.get(Path(name).suffix)
     if separator is None:
-        return lambda row: out.write(line(row) + "\n")
-    table = csv.writer(out, delimiter=separator, lineterminator="\n")
+        return lambda row: file.write(to_line(row) + "\n")
+    table = csv.writer(file, delimiter=separator, lineterminator="\n")
     header: list[str] = []
 
     def write(row: dict) -> None:
         if not header:
             header.extend(row)
             table.writerow(header)
-        table.writerow([to_json(v) if isinstance(v := row[key], (dict, list)) else v for key in header])
+        table.writerow([to_json(row[key]) if isinstance(row[key], (dict, list)) else row[key] for key in header])
 
     return write
 
 
 def open_output(name: str, shown: str | None = None) -> TextIO:
-    """Open a file for writing; "-" is standard output.
+    """Open a file for writing.
 
-    shown: the name to use in error messages, where `name` is a temporary one.
+    Args:
+        name: the file, or "-" for standard output.
+        shown: the name for error messages, if `name` is temporary.
+
+    Raises:
+        UserError: the file cannot be written.
     """
     if name == "-":
         sys.stdout.reconfigure(encoding="utf-8")

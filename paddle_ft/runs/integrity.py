@@ -1,7 +1,7 @@
-"""Directories that are written whole or not at all, with a checksum for every file.
+"""Write directories atomically, and detect damaged ones by their checksums.
 
-A directory is filled under another name, flushed to disk, checksummed and renamed. What is damaged is recognised later by its
-checksums (sha256 of every file, in trainer/checksums.json).
+A directory is filled under a temporary name, flushed to disk and then renamed. The SHA-256 of every file is in
+trainer/checksums.json, so that damage is noticed when the directory is read.
 """
 
 from __future__ import annotations
@@ -22,16 +22,18 @@ CHECKSUMS = "checksums.json"
 
 
 def write_directory(directory: Path, fill: Callable[[Path], None]) -> None:
-    """Fill a temporary directory beside `directory`, checksum and flush its files, then rename it.
+    """Write a directory atomically. It replaces the previous version of the directory.
 
-    The previous directory is first moved to .NAME.old and removed last, so that one of the two is whole at every moment. If the
-    previous directory is damaged and .NAME.old exists, .NAME.old is kept instead.
+    The files are written into a temporary directory, checksummed and flushed to disk. Then the previous version is moved to
+    .NAME.old, the temporary directory is renamed, and .NAME.old is removed. So there is a complete version at every moment. If the
+    previous version is damaged and .NAME.old exists, .NAME.old is kept until the end instead.
 
     Args:
-        fill: writes the files into the directory it is given.
+        directory: the directory to write.
+        fill: writes the files into the directory that it is called with.
 
     Raises:
-        UserError: the disk does not allow it. The previous directory is then still there.
+        UserError: a file cannot be written. The previous version is still there.
     """
     temporary = directory.parent / f".{directory.name}.tmp-{os.getpid()}"
     old = directory.parent / f".{directory.name}.old"
@@ -48,17 +50,17 @@ def write_directory(directory: Path, fill: Callable[[Path], None]) -> None:
         os.rename(temporary, directory)
         _flush(directory.parent)
         shutil.rmtree(old, ignore_errors=True)
-    except (OSError, SafetensorError) as error:  # safetensors wraps what the disk says
+    except (OSError, SafetensorError) as error:  # safetensors raises its own error if the disk is full
         shutil.rmtree(temporary, ignore_errors=True)
         reason = getattr(error, "strerror", None) or str(error).strip()
         raise UserError(
             f"{directory}: the checkpoint could not be written: {reason}. The last good checkpoint is intact;"
-            " make room or mend the folder, then go on with --resume."
+            " free some space or repair the folder, then continue with --resume."
         ) from None
 
 
 def _seal(directory: Path) -> None:
-    """Flush every file to disk and write their checksums."""
+    """Flush all files of a directory to disk and write their checksums."""
     sums = {}
     for path in sorted(p for p in directory.rglob("*") if p.is_file()):
         _flush(path)
@@ -86,11 +88,11 @@ def _sha256(path: Path) -> str:
 
 
 def find_damage(directory: Path) -> str | None:
-    """Return what is wrong with a checkpoint, or None if it is whole."""
+    """Compare the files of a checkpoint with its checksums. Return what is wrong, or None if it is complete."""
     try:
         sums = json.loads((directory / "trainer" / CHECKSUMS).read_text())
     except (OSError, ValueError):
-        return "it has no readable checksums, so it was not written to the end"
+        return "it has no readable checksums, so it was not written completely"
     for name, expected in sums.items():
         path = directory / name
         if not path.is_file():

@@ -1,4 +1,4 @@
-"""The same training with several seeds: a run directory each, and one table with mean and deviation of all figures."""
+"""Train a recipe with several seeds, and summarize the runs in one table with the mean and deviation of each metric."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from paddle_ft.metrics.registry import find_metric
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import to_json, write_atomically
+from paddle_ft.system.formatting import is_number
 from paddle_ft.system.progress import print_info
 
-VARIANT = "variant"  # subfolder for the runs of --against
+VARIANT = "variant"  # subfolder for the runs with the settings of --against
 
 
 @dataclass
 class Plan:
-    """The runs of one recipe.
+    """The runs of a recipe, or of its variant, over all seeds.
 
     Attributes:
-        title: name of the recipe in the tables.
-        folder: where the seeds' run directories are.
-        configs: one configuration a seed.
+        title: the heading of its table.
+        folder: the folder with the run directories.
+        configs: one configuration for each seed.
     """
 
     title: str
@@ -36,21 +37,21 @@ class Plan:
 def make_plans(
     load_overrides: Callable[[list[str]], BaseConfig], overrides: Sequence[str], num_seeds: int, against: Sequence[str] = ()
 ) -> list[Plan]:
-    """Return what is to be trained: the recipe, and a variant of it where `against` is not empty.
+    """Return the plan for the recipe, and a second plan for its variant if `against` is not empty.
 
     Args:
-        load_overrides: overrides -> configuration.
+        load_overrides: returns the configuration for a list of overrides.
         overrides: settings of all runs.
-        num_seeds: number of seeds, counted up from the recipe's own.
-        against: the variant's further settings.
+        num_seeds: number of seeds. The first is the recipe's own, and the others count up from it.
+        against: additional settings of the variant.
 
     Raises:
-        UserError: the folder for the seeds is itself a run.
+        UserError: the folder for the seeds is itself the directory of a run.
     """
     first = load_overrides(list(overrides))
     folder = Path(first.output_dir)
     if not any(override.startswith("output_dir=") for override in overrides):
-        folder = folder.with_name(f"{folder.name}_seeds")  # beside the recipe's single run
+        folder = folder.with_name(f"{folder.name}_seeds")  # next to the single run of the recipe
     if RunDirectory(folder).is_run():
         raise UserError(f"output_dir: {folder} is a run itself; name a folder for all seeds with output_dir=ANOTHER.")
     plans = []
@@ -66,15 +67,17 @@ def make_plans(
 def run_plans(
     plans: list[Plan], train: Callable[[BaseConfig, bool], object], refuse_other_config: Callable[[BaseConfig, RunDirectory], None]
 ) -> str:
-    """Train what is not finished yet, one seed of each plan in turn, and write the tables after each seed.
+    """Train all runs that are not finished yet, and write the tables after each seed.
+
+    The plans take turns: each trains the first seed, then each trains the second, and so on.
 
     Args:
-        plans: as make_plans returns them.
-        train: (configuration, resume) -> trains a run.
-        refuse_other_config: raises UserError if a run directory was made with other settings than the configuration's.
+        plans: what make_plans returned.
+        train: trains a run, called with its configuration and whether to resume.
+        refuse_other_config: raises UserError if a run directory was made with other settings than the configuration.
 
     Returns:
-        The last tables as text.
+        The tables after the last seed, as text.
     """
     text = ""
     for index in range(len(plans[0].configs)):
@@ -85,60 +88,61 @@ def run_plans(
             if run.is_run():
                 refuse_other_config(config, run)
             if run.results().get("status") == "finished":
-                print_info("finished before")
+                print_info("already finished")
             else:
                 train(config, run.is_run())
         text = write_tables(plans)
     return text
 
 
-# ---------------------------------------------------------------------------------------------------- figures
+# ---------------------------------------------------------------------------------------------------- statistics
 def summarize(results: list[dict]) -> dict[str, dict[str, dict]]:
-    """Return the spread of each figure over runs.
+    """Return statistics of each metric over several runs.
 
     Args:
-        results: results.json of finished runs.
+        results: the results.json of each finished run.
 
     Returns:
-        Split -> figure -> {"mean", "deviation", "lowest", "highest", "values", "baseline"}. The deviation is that of a sample
-        (divided by n - 1), null for one run; the baseline is a mean too.
+        Split -> metric -> {"mean", "deviation", "lowest", "highest", "values", "baseline"}. The deviation is the sample standard
+        deviation (divided by n - 1), or None for a single run. The baseline is the mean over the runs.
     """
     summary: dict[str, dict[str, dict]] = {}
     for split, metrics in results[0]["metrics"].items():
-        for name in _figures(metrics):
+        for name in _numeric_metrics(metrics):
             values = [result["metrics"][split][name] for result in results]
-            summary.setdefault(split, {})[name] = {**_spread(values), "baseline": _baseline(results, split, name)}
+            summary.setdefault(split, {})[name] = {**_statistics(values), "baseline": _mean_baseline(results, split, name)}
     return summary
 
 
 def differences(pairs: list[tuple[dict, dict]]) -> dict[str, dict[str, dict]]:
-    """Return the spread of (second - first) over pairs of runs with the same seed, and how often the second is better.
+    """Return statistics of the difference (second - first) of each metric over pairs of runs with the same seed.
 
     Args:
-        pairs: results.json of a run of the recipe and of one of the variant.
+        pairs: the results.json of a run of the recipe (first) and of a run of its variant (second).
 
     Returns:
-        Split -> figure -> {"mean", "deviation", "lowest", "highest", "values", "better"}.
+        Split -> metric -> {"mean", "deviation", "lowest", "highest", "values", "better"}, where "better" is the number of pairs
+        whose second run is better.
     """
-    spreads: dict[str, dict[str, dict]] = {}
+    summary: dict[str, dict[str, dict]] = {}
     for split, metrics in pairs[0][0]["metrics"].items():
-        for name in _figures(metrics):
+        for name in _numeric_metrics(metrics):
             values = [second["metrics"][split][name] - first["metrics"][split][name] for first, second in pairs]
-            better = sum(find_metric(name).is_better(value, 0) for value in values)
-            spreads.setdefault(split, {})[name] = {**_spread(values), "better": better}
-    return spreads
+            num_better = sum(find_metric(name).is_better(value, 0) for value in values)
+            summary.setdefault(split, {})[name] = {**_statistics(values), "better": num_better}
+    return summary
 
 
-def _figures(metrics: dict) -> list[str]:
-    return [name for name, value in metrics.items() if isinstance(value, (int, float)) and not isinstance(value, bool)]
+def _numeric_metrics(metrics: dict) -> list[str]:
+    return [name for name, value in metrics.items() if is_number(value)]
 
 
-def _baseline(results: list[dict], split: str, name: str) -> float | None:
+def _mean_baseline(results: list[dict], split: str, name: str) -> float | None:
     values = [result.get("baseline", {}).get(split, {}).get(name) for result in results]
     return None if None in values else statistics.fmean(values)
 
 
-def _spread(values: list[float]) -> dict:
+def _statistics(values: list[float]) -> dict:
     return {
         "mean": statistics.fmean(values),
         "deviation": statistics.stdev(values) if len(values) > 1 else None,
@@ -150,7 +154,11 @@ def _spread(values: list[float]) -> dict:
 
 # ---------------------------------------------------------------------------------------------------- tables
 def write_tables(plans: list[Plan]) -> str:
-    """Write repeat.json and repeat.md beside the seeds' folders, and return the text of repeat.md."""
+    """Write repeat.json and repeat.md into the folder of the seeds, and return the text of repeat.md.
+
+    Args:
+        plans: what make_plans returned. Only finished runs are in the tables.
+    """
     finished = []
     for plan in plans:
         results = {config.seed: RunDirectory(config.output_dir).results() for config in plan.configs}
@@ -173,21 +181,21 @@ def write_tables(plans: list[Plan]) -> str:
 def _table(title: str, summary: dict, num_runs: int) -> str:
     lines = [f"{title}: {num_runs} run{'s' if num_runs > 1 else ''}", ""]
     columns = ("mean", "deviation", "lowest", "highest", "baseline")
-    for split, figures in summary.items():
+    for split, metrics in summary.items():
         lines += _header(split, columns)
-        lines += [_row(name, [figure[column] for column in columns]) for name, figure in figures.items()]
+        lines += [_row(name, [values[column] for column in columns]) for name, values in metrics.items()]
         lines.append("")
     return "\n".join(lines)
 
 
-def _difference_table(spreads: dict, num_pairs: int) -> str:
+def _difference_table(summary: dict, num_pairs: int) -> str:
     of_pairs = f"over {num_pairs} pair{'s' if num_pairs > 1 else ''} of runs with the same seed"
     lines = [f"difference, second minus first, {of_pairs}", ""]
-    for split, figures in spreads.items():
+    for split, metrics in summary.items():
         lines += _header(split, ("mean", "deviation", "error", "better"))
-        for name, figure in figures.items():
-            error = None if figure["deviation"] is None else figure["deviation"] / math.sqrt(num_pairs)
-            lines.append(_row(name, [figure["mean"], figure["deviation"], error, f"{figure['better']} of {num_pairs}"]))
+        for name, values in metrics.items():
+            error = None if values["deviation"] is None else values["deviation"] / math.sqrt(num_pairs)
+            lines.append(_row(name, [values["mean"], values["deviation"], error, f"{values['better']} of {num_pairs}"]))
         lines.append("")
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""Write texts with a run's best model: what `generate` does once its flags are read."""
+"""Generate texts with a run's best model. This is the work of the command `generate`."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ SAMPLING_FLAGS = ("top_k", "top_p", "temperature")
 def write_texts(
     path: str, overrides: list[str], flags: dict[str, Any], output: str = "-", as_json: bool = False, stream: bool = False
 ) -> None:
-    """Write texts to a file or standard output.
+    """Generate texts and write them to a file or to standard output.
 
     Args:
-        path: directory of a run.
-        overrides: settings of its configuration to change.
-        flags: the flags of `generate` by name; None for one that is not set.
+        path: the run's directory.
+        overrides: "section.key=value" strings that change the run's configuration.
+        flags: name -> value of the flags of `generate`. None means that a flag is not set.
         output: a file, or "-" for standard output.
-        as_json: write a JSON object a line; a file named .jsonl gets them anyway.
-        stream: write the text to standard output piece by piece as it is generated.
+        as_json: write one JSON object per line. For a file with the extension .jsonl this is always done.
+        stream: write the text to standard output piece by piece, as it is generated.
 
     Raises:
         UserError: flags exclude each other, or belong to runs of another task.
@@ -36,10 +36,11 @@ def write_texts(
     task = open_run(path, overrides)
     refuse_flags_of_other_tasks(flags, task.name, path)
     search = search_options(flags, task.config.seed, task.generates_by_chance)
-    own_flags = {flag.name: flags.get(flag.name) for flag in task.generation_flags}
+    task_flags = {flag.name: flags.get(flag.name) for flag in task.generation_flags}
     file = open_output(output)
     try:
-        rows = task.generate_texts({**own_flags, "run": path, "seed": flags.get("seed")}, search, _show if stream else None)
+        show = _print_piece if stream else None
+        rows = task.generate_texts({**task_flags, "run": path, "seed": flags.get("seed")}, search, show)
         for number, row in enumerate(rows):
             if stream:
                 file.write("\n")
@@ -52,24 +53,24 @@ def write_texts(
 
 
 def search_options(flags: dict[str, Any], seed: int, by_chance: bool = False) -> dict[str, Any]:
-    """Return the flags that choose tokens as keywords of GenerationOptions.
+    """Turn the flags for the search into keyword arguments of GenerationOptions.
 
     Args:
-        flags: num_return, beams, top_k, top_p, temperature, repetition_penalty, no_repeat_ngram and seed, None where not set.
-        seed: of sampling where --seed is not set.
-        by_chance: whether the task draws something even where tokens are not sampled, so that --seed has a meaning.
+        flags: num_return, beams, top_k, top_p, temperature, repetition_penalty, no_repeat_ngram and seed. None means not set.
+        seed: seed of the sampling if --seed is not set.
+        by_chance: whether the task makes other random draws, so that --seed has an effect even without sampling.
 
     Raises:
-        UserError: beam search is asked for together with sampling, or --seed where nothing is drawn.
+        UserError: both beam search and sampling are set, or --seed is set but nothing is random.
     """
     search: dict[str, Any] = {"num_return_sequences": flags["num_return"]}
     sampling = {name: flags[name] for name in SAMPLING_FLAGS if flags[name] is not None}
     if sampling and flags["beams"] is not None:
-        raise UserError(f"--beams and {_as_typed(next(iter(sampling)))}: choose beam search or sampling.")
+        raise UserError(f"--beams and {_option(next(iter(sampling)))}: choose beam search or sampling.")
     if sampling:
         search |= {"do_sample": True, "seed": seed if flags["seed"] is None else flags["seed"], **sampling}
     elif flags["seed"] is not None and not by_chance:
-        raise UserError("--seed: only sampling draws anything; add --top-k, --top-p or --temperature.")
+        raise UserError("--seed: it has an effect only with sampling; add --top-k, --top-p or --temperature.")
     if flags["beams"] is not None:
         search |= {"num_beams": flags["beams"], "early_stopping": True}
     if flags["repetition_penalty"] is not None:
@@ -80,25 +81,32 @@ def search_options(flags: dict[str, Any], seed: int, by_chance: bool = False) ->
 
 
 def generation_flags() -> dict[str, tuple[Flag, ...]]:
-    """Return the flags of `generate` by task, for the tasks that have some."""
+    """Return task -> its own flags of `generate`, for the tasks that have such flags."""
     flags = {name: find_task(name).generation_flags for name in task_names()}
     return {name: task_flags for name, task_flags in flags.items() if task_flags}
 
 
 def refuse_flags_of_other_tasks(flags: dict[str, Any], task_name: str, path: str) -> None:
-    """Raise UserError if a flag is set that runs of this task do not have."""
+    """Raise UserError if a flag is set that belongs to another task.
+
+    Args:
+        flags: name -> value of the flags. None means that a flag is not set.
+        task_name: the task of the run.
+        path: the run's directory, for the message.
+    """
     by_task = generation_flags()
-    own = {flag.name for flag in by_task.get(task_name, ())}
-    for other, task_flags in by_task.items():
+    allowed = {flag.name for flag in by_task.get(task_name, ())}
+    for other_task, task_flags in by_task.items():
         for flag in task_flags:
-            if flag.name not in own and flags.get(flag.name) is not None:
-                raise UserError(f"{_as_typed(flag.name)} is for runs of {other}; {path} is one of {task_name}.")
+            if flag.name not in allowed and flags.get(flag.name) is not None:
+                raise UserError(f"{_option(flag.name)} is for runs of {other_task}, but {path} is a run of {task_name}.")
 
 
-def _as_typed(name: str) -> str:
+def _option(name: str) -> str:
+    """Return a flag as it is typed on the command line: "--top-k" for top_k."""
     return f"--{name.replace('_', '-')}"
 
 
-def _show(piece: str) -> None:
+def _print_piece(piece: str) -> None:
     sys.stdout.write(piece)
     sys.stdout.flush()

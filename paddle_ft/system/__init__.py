@@ -1,1 +1,1 @@
-"""The lowest room: errors, processor set-up, progress, plugins, and the checks of the doctor. It imports no other room."""
+"""The lowest layer: errors, CPU settings, progress bars, plugins and the doctor. It imports no other package of paddle_ft."""

@@ -1,7 +1,7 @@
-"""Errors by whose fault they are: UserError is for what the user or the machine can mend, all else is a defect of ours.
+"""Exceptions that paddle_ft raises on purpose.
 
-The command line prints the message of a UserError and exits with 2. Anything else that escapes is shown with its traceback, and
-the exit code is 1.
+A UserError is something that the user can fix: wrong input, or a machine that does not fit. The command line prints its message
+and exits with 2. Any other exception is a bug in paddle_ft. It is shown with its traceback, and the exit code is 1.
 """
 
 
@@ -12,9 +12,9 @@ class FTError(Exception):
 
 
 class UserError(FTError):
-    """Wrong input, or an environment that does not allow what was asked.
+    """Wrong input, or a machine or installation that cannot do what was asked.
 
-    The message says what is wrong, where (file:line, configuration key, tensor name) and how to mend it.
+    The message says what is wrong, where (file:line, configuration key, tensor name) and how to fix it.
     """
 
     exit_code = 2

@@ -1,4 +1,4 @@
-"""Write files whole or not at all, and values as JSON."""
+"""Write files atomically, convert values to JSON, and name the folder of downloads."""
 
 from __future__ import annotations
 
@@ -12,26 +12,38 @@ from paddle_ft.system.errors import UserError
 
 
 class WriteError(UserError):
-    """A file could not be written: the disk is full, or the directory is gone."""
+    """A file could not be written, for example because the disk is full."""
 
     @classmethod
     def from_os_error(cls, path: Path, error: OSError) -> WriteError:
+        """Return the error for `path` with the operating system's reason."""
         return cls(f"{path}: cannot be written: {error.strerror or error}.")
 
 
+def home() -> Path:
+    """Return the folder for downloads and caches: PADDLE_FT_HOME, or ~/.cache/paddle_ft."""
+    return Path(os.environ.get("PADDLE_FT_HOME") or Path.home() / ".cache" / "paddle_ft")
+
+
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file under another name in the same folder, flush it to disk, and rename it.
+    """Write a text file so that other processes, and a crash, never see half of it.
+
+    The text goes to a temporary file in the same folder, which is flushed to disk and then renamed.
+
+    Args:
+        path: the file, in a folder that exists. An existing file is replaced.
+        text: its content, written as UTF-8.
 
     Raises:
-        WriteError: the disk does not allow it.
+        WriteError: the file cannot be written.
     """
     try:
-        _write(path, text)
+        _write_and_rename(path, text)
     except OSError as error:
         raise WriteError.from_os_error(path, error) from None
 
 
-def _write(path: Path, text: str) -> None:
+def _write_and_rename(path: Path, text: str) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.tmp-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -46,9 +58,14 @@ def _write(path: Path, text: str) -> None:
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
-    """Return a value as JSON with Chinese characters as they are. NumPy scalars become numbers, paths become text."""
-    return json.dumps(value, ensure_ascii=False, indent=indent, default=_to_plain)
+    """Return a value as JSON in which non-ASCII characters are not escaped.
+
+    Args:
+        value: may contain NumPy scalars, which become numbers. Other unknown types, such as paths, become text.
+        indent: spaces per level. None puts everything on one line.
+    """
+    return json.dumps(value, ensure_ascii=False, indent=indent, default=_to_json_type)
 
 
-def _to_plain(value: Any) -> Any:
+def _to_json_type(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else str(value)

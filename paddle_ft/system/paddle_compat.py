@@ -1,10 +1,10 @@
-"""Every private name of Paddle and PaddleNLP that this project uses, one function each.
+"""Wrap every private name of Paddle that this project uses, one function each.
 
-A private name may change with any release. tests/system/test_paddle_compat.py tries each function against the installed
-packages, and a failure there names what a release broke. Nothing heavy is imported here before a function is called.
+Any release may change a private name. tests/system/test_paddle_compat.py calls each function with the installed packages, so a
+failing test names what a release broke. Paddle is imported only when a function needs it.
 
-Where a public way exists, use it instead: `layer.add_parameter` and `layer.register_buffer` also replace what is registered,
-`layer.named_parameters(include_sublayers=False)` and `layer.named_children()` list what a layer itself holds.
+Use the public API where it suffices: `layer.add_parameter` and `layer.register_buffer` also replace what is registered, and
+`layer.named_parameters(include_sublayers=False)` and `layer.named_children()` list the direct contents of a layer.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from typing import Any
 
 # ---------------------------------------------------------------------------------------------------- layers
 def replace_forward(layer: Any, forward: Callable) -> None:
-    """Have `layer(...)` call `forward` from now on.
+    """Make `layer(...)` call `forward` from now on.
 
-    A plain assignment does not do: PaddleNLP patches `__setattr__` of Paddle's transformer layers and rewrites every function
-    that is assigned as `forward`. So the function is put into the instance's `__dict__`.
+    `layer.forward = forward` is not enough: PaddleNLP patches `__setattr__` of Paddle's transformer layers and rewrites every
+    function that is assigned as `forward`. Therefore the function goes directly into the instance's `__dict__`.
     """
     layer.__dict__["forward"] = forward
 
 
 def replaced_forward(layer: Any) -> Callable | None:
-    """Return the function that replace_forward gave to the layer, None if its class's forward is in place."""
+    """Return the function that replace_forward set on the layer, or None if the layer uses the forward of its class."""
     return layer.__dict__.get("forward")
 
 
 def restore_forward(layer: Any) -> None:
-    """Undo replace_forward."""
+    """Undo replace_forward, so that the layer uses the forward of its class again."""
     layer.__dict__.pop("forward", None)
 
 
@@ -45,10 +45,11 @@ def normalized_shape(layer: Any) -> list[int]:
 
 # ---------------------------------------------------------------------------------------------------- attention
 def additive_mask(mask: Any, dtype: Any) -> Any:
-    """Return an attention mask as numbers to add to the scores, as paddle.nn.MultiHeadAttention converts it.
+    """Convert an attention mask to numbers that are added to the scores, as paddle.nn.MultiHeadAttention does.
 
     Args:
-        mask: any shape; bool or int: False or 0 must not be seen. A float mask is only cast. None stays None.
+        mask: any shape. In a bool or int mask, False or 0 marks positions that must not be attended to. A float mask is only
+            cast. None stays None.
         dtype: number format of the scores.
     """
     from paddle.nn.layer.transformer import _convert_attention_mask
@@ -57,63 +58,46 @@ def additive_mask(mask: Any, dtype: Any) -> Any:
 
 
 def project_qkv(attention: Any, query: Any, key: Any, value: Any, cache: Any = None) -> tuple:
-    """Return queries, keys and values of a paddle.nn.MultiHeadAttention, and the new cache where one is passed.
+    """Return the projected queries, keys and values of a paddle.nn.MultiHeadAttention.
 
     Args:
-        attention: h heads of size d.
+        attention: the layer, with h heads of size d.
         query: [b, q, h * d].
         key, value: [b, k, h * d].
-        cache: MultiHeadAttention.Cache or StaticCache.
+        cache: MultiHeadAttention.Cache or StaticCache, or None.
 
     Returns:
-        (q [b, h, q, d], k [b, h, k, d], v [b, h, k, d]), with a cache as the fourth.
+        (q [b, h, q, d], k [b, h, k, d], v [b, h, k, d]), and the updated cache as a fourth item if a cache is passed.
     """
     return attention._prepare_qkv(query, key, value, cache)
 
 
-def override_core_attention(cls: type) -> type:
-    """Have a subclass of PaddleNLP's GPT attention compute softmax(q k') v by its own method `core_attention`.
-
-    Use as a class decorator. The method takes (q [b, q, h, d], k and v [b, k, h, d], attention_mask, output_attentions);
-    `plain_core_attention` is what it replaces.
-    """
-    cls._core_attention = cls.core_attention
-    return cls
-
-
-def plain_core_attention(attention: Any, q: Any, k: Any, v: Any, attention_mask: Any, output_attentions: bool) -> Any:
-    """Compute attention as PaddleNLP's GPT does: [b, q, h * d], with output_attentions (that, weights)."""
-    from paddlenlp.transformers.gpt.modeling import MultiHeadAttention
-
-    return MultiHeadAttention._core_attention(attention, q, k, v, attention_mask, output_attentions)
-
-
 # ---------------------------------------------------------------------------------------------------- tensors
 def is_initialized(tensor: Any) -> bool:
-    """Return whether a tensor has memory: an LSTM's dropout state has none before the first pass."""
+    """Return whether a tensor has memory. An LSTM's dropout state, for example, has none before the first forward pass."""
     return tensor._is_initialized()
 
 
 def share_buffer(source: Any, target: Any) -> None:
-    """Make `target` use the memory of `source`, without a copy. Shape and number format must be the same."""
+    """Make `target` use the memory of `source` without a copy. Both must have the same shape and number format."""
     source._share_buffer_to(target)
 
 
 def free_data(tensor: Any) -> None:
-    """Free the memory of a tensor. Its shape and name stay; share_buffer gives it memory again."""
+    """Free the memory of a tensor. It keeps its shape and name, and share_buffer can give it memory again."""
     tensor._clear_data()
 
 
 def on_gradient_ready(parameter: Any, callback: Callable) -> None:
     """Call `callback()` in every backward pass, as soon as the parameter's gradient of that pass is complete.
 
-    Public tensor hooks run too early: before the gradient has been added to `parameter.grad`.
+    The public tensor hooks run too early: the gradient has not been added to `parameter.grad` yet.
     """
     parameter._register_backward_hook(callback)
 
 
 def allocated_cpu_bytes() -> int:
-    """Return how many bytes Paddle's tensors occupy in main memory now."""
+    """Return how many bytes of main memory Paddle's tensors use now."""
     import paddle
 
     return paddle.base.core.host_memory_stat_current_value("Allocated", 0)
@@ -126,18 +110,18 @@ def optimizer_parameters(optimizer: Any) -> list:
 
 
 def found_overflow(scaler: Any) -> Any:
-    """Return whether the last `scaler.unscale_` met a gradient that is not finite: a bool tensor of one element."""
+    """Return whether the last `scaler.unscale_` found a gradient that is not finite, as a bool tensor with one element."""
     return scaler._found_inf
 
 
 def set_found_overflow(scaler: Any, value: Any) -> None:
-    """Decide by a bool tensor whether `scaler.step` leaves the coming update out."""
+    """Set whether the next `scaler.step` skips its update. `value` is a bool tensor with one element."""
     scaler._found_inf = value
 
 
 # ---------------------------------------------------------------------------------------------------- processes
 def global_tcp_store() -> Any:
-    """Return the key-value store that the processes of a training share; rank 0 hosts it."""
+    """Return the TCP key-value store that all ranks of a training share. Rank 0 hosts it."""
     import paddle
 
     return paddle.base.core.create_or_get_global_tcp_store()

@@ -1,4 +1,4 @@
-"""Progress bars with rate and time left, and messages between them. Both go to stderr, from the main process only."""
+"""Show progress bars with rate and remaining time, and print messages. Both go to stderr, from rank 0 only."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tqdm import tqdm
 
 from paddle_ft.system.world import is_main_process
 
-_ESCAPES = re.compile("\x1b\\[[0-9;]*[A-Za-z]")  # nested bars move the cursor
+_ESCAPES = re.compile("\x1b\\[[0-9;]*[A-Za-z]")  # tqdm moves the cursor with them when bars are nested
 
 
 class _LineWriter:
-    """File object that turns a redrawn bar into separate lines, for log files and pipes."""
+    """A file object that prints each redraw of a bar as a line of its own, for log files and pipes."""
 
     def write(self, text: str) -> None:
         text = _ESCAPES.sub("", text).strip("\r\n ")
@@ -28,15 +28,15 @@ _LINE = "{desc}: {n_fmt}/{total_fmt} {unit}, {percentage:.0f} %, {rate_fmt}, {re
 
 
 class Progress:
-    """A tqdm bar on stderr. Where stderr is no terminal, it prints a line every ten seconds instead.
+    """A tqdm bar on stderr. If stderr is not a terminal, it prints a line every ten seconds instead.
 
-    Use as a context manager. What ends within two seconds prints no line.
+    Use it as a context manager. Without a terminal, work that takes less than two seconds prints nothing.
 
     Args:
-        total: number of units, None if unknown.
-        label: what is done, in front of the bar.
-        unit: "B" for bytes, which are shown as kB, MB, ...
-        initial: units done before, by the run that is resumed.
+        total: number of units, or None if unknown.
+        label: the text in front of the bar.
+        unit: name of a unit; "B" stands for bytes, which are shown as kB, MB and so on.
+        initial: number of units that were done earlier, for example before a resumed run was stopped.
     """
 
     def __init__(self, total: int | None, label: str, unit: str = "it", initial: int = 0):
@@ -58,11 +58,11 @@ class Progress:
         )
 
     def update(self, n: int = 1) -> None:
-        """Count n more units as done."""
+        """Advance the bar by n units."""
         self.bar.update(n)
 
     def note(self, **figures) -> None:
-        """Show figures at the end of the bar from its next redrawing on."""
+        """Show these figures at the end of the bar, from its next redraw on."""
         self.bar.set_postfix(figures, refresh=False)
 
     def __enter__(self) -> Progress:
@@ -73,7 +73,7 @@ class Progress:
 
 
 def print_info(message: str) -> None:
-    """Print a line for the user on stderr, above a bar that is being drawn."""
+    """Print a message on stderr without breaking a progress bar on the terminal. Only rank 0 prints."""
     if not is_main_process():
         return
     if sys.stderr.isatty():

@@ -1,6 +1,6 @@
-"""Set up the processor before paddle is imported; devices, memory figures and seeds afterwards.
+"""Settings of the machine: CPU settings before paddle is imported, then devices, seeds and peak memory.
 
-This module imports nothing heavy: the command line and the benchmarks call `prepare_cpu()` before anything else.
+The command line and the benchmarks call `prepare_cpu()` first of all, so this module imports paddle only inside functions.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pathlib import Path
 from paddle_ft.system.errors import UserError
 
 CPU_VARIABLES = ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE", "FLAGS_use_stride_kernel")
-FREED_MEMORY = "PADDLE_FT_FREED_MEMORY"  # "kept" in the environment once prepare_cpu has told glibc so
+FREED_MEMORY = "PADDLE_FT_FREED_MEMORY"  # environment variable that prepare_cpu sets once glibc keeps freed memory
 
 
 def available_cpus() -> int:
-    """Return how many cores this process may use: those of its affinity mask, but no more than the control group's quota."""
+    """Return how many cores this process may use, by its affinity mask and by the CPU quota of its control group."""
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not on Linux
@@ -29,7 +29,7 @@ def available_cpus() -> int:
 
 
 def _cgroup_quota() -> float | None:
-    """Return the CPU quota of the control group (version 2, then 1) in cores, None where there is none."""
+    """Return the CPU quota of the control group in cores (version 2, else version 1), or None if there is no quota."""
     try:
         limit, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         return None if limit == "max" else int(limit) / int(period)
@@ -43,26 +43,26 @@ def _cgroup_quota() -> float | None:
         return None
 
 
-def mkl_path() -> str | None:
-    """Return the MKL_DEBUG_CPU_TYPE for this processor, None where MKL needs none (everywhere but on AMD).
+def mkl_cpu_type() -> str | None:
+    """Return the best value of MKL_DEBUG_CPU_TYPE for this processor, or None unless it is made by AMD.
 
-    Paddle's bundled MKL (2019) knows only Intel's processors and runs its slowest code on AMD's. The variable names the code to
-    run instead: 7 is AVX-512, 5 is AVX2. docs/speed.md has the speed of each.
+    The MKL in Paddle (from 2019) recognises only Intel processors and runs its slowest code on AMD's. The variable selects
+    other code: 7 is AVX-512, 5 is AVX2. docs/speed.md lists the speed of each.
     """
     try:
-        described = Path("/proc/cpuinfo").read_text()
+        cpuinfo = Path("/proc/cpuinfo").read_text()
     except OSError:
         return None
-    if "AuthenticAMD" not in described:
+    if "AuthenticAMD" not in cpuinfo:
         return None
-    flags = set(described.partition("flags")[2].partition("\n")[0].split())
+    flags = set(cpuinfo.partition("flags")[2].partition("\n")[0].split())
     if {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"} <= flags:
         return "7"
     return "5" if "avx2" in flags else None
 
 
 def has_gpu_build() -> bool:
-    """Return whether the installed Paddle is built for GPUs, without importing it."""
+    """Return whether the installed Paddle is the GPU build, without importing it."""
     try:
         importlib.metadata.version("paddlepaddle-gpu")
     except importlib.metadata.PackageNotFoundError:
@@ -71,47 +71,47 @@ def has_gpu_build() -> bool:
 
 
 def prepare_cpu() -> dict[str, str]:
-    """Set thread counts and MKL's fast path in the environment, except what the user has set.
+    """Set the environment variables that make Paddle fast on a CPU. Values that the user has set are kept.
 
-    Call it before paddle or numpy is imported: MKL and OpenMP read these variables once.
+    Call this before paddle or numpy is imported, because MKL and OpenMP read the variables only once.
 
     Returns:
-        Name -> value of the variables that matter on this machine, whoever set them.
+        Name -> value of the variables that matter on this machine, including values that the user has set.
     """
-    os.environ.pop(FREED_MEMORY, None)  # a parent process's
+    os.environ.pop(FREED_MEMORY, None)  # inherited from a parent process, but glibc's setting is not
     chosen = {"OMP_NUM_THREADS": str(available_cpus())}
-    if (path := mkl_path()) is not None:
-        chosen["MKL_DEBUG_CPU_TYPE"] = path
+    if (cpu_type := mkl_cpu_type()) is not None:
+        chosen["MKL_DEBUG_CPU_TYPE"] = cpu_type
     if not has_gpu_build():
-        chosen["FLAGS_use_stride_kernel"] = "0"  # strided views cost a CPU more than the copies they save
+        chosen["FLAGS_use_stride_kernel"] = "0"  # on a CPU, strided views cost more time than the copies they save
         if keep_freed_memory():
             os.environ[FREED_MEMORY] = "kept"
     for name, value in chosen.items():
         os.environ.setdefault(name, value)
-    # tokenizers switches its threads off after a fork and warns about it, unless this is set
+    # Unless this is set, the tokenizers package turns off its threads after a fork and prints a warning.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     return {name: os.environ[name] for name in chosen}
 
 
 def cpu_settings() -> list[str]:
-    """Return the CPU set-up as the first line of a training prints it: "OMP_NUM_THREADS=8", "freed memory is kept", ..."""
+    """Return the CPU settings for the first line of a training's output: "OMP_NUM_THREADS=8", "freed memory is kept", ..."""
     settings = [f"{name}={os.environ[name]}" for name in CPU_VARIABLES if name in os.environ]
-    return [*settings, "freed memory is kept"] if keeps_freed_memory() else settings
+    return [*settings, "freed memory is kept"] if is_freed_memory_kept() else settings
 
 
-def keeps_freed_memory() -> bool:
-    """Return whether prepare_cpu has had glibc keep freed memory."""
+def is_freed_memory_kept() -> bool:
+    """Return whether prepare_cpu has made glibc keep freed memory in this process."""
     return FREED_MEMORY in os.environ
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc to keep the memory of freed arrays for the next ones, unless the user has set its thresholds.
+    """Make glibc keep the memory of freed arrays for new ones, unless the user has set its thresholds.
 
-    By default glibc gives an array above 128 kB to 32 MB back to the system, and fetches the next one page by page.
-    docs/speed.md has the time that this costs a training step.
+    By default glibc returns large arrays to the system when they are freed (the limit is 128 kB at first and grows to 32 MB),
+    and each new array is then mapped in page by page. docs/speed.md says how much of a training step this costs.
 
     Returns:
-        Whether glibc took the settings.
+        Whether glibc accepted the settings.
     """
     import ctypes
 
@@ -120,9 +120,9 @@ def keep_freed_memory() -> bool:
     mmap_threshold, trim_threshold, top_pad = -3, -1, -2  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD of malloc.h
     try:
         mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # another C library, or another system
+    except (OSError, AttributeError):  # not glibc
         return False
-    # older versions accept no threshold above 32 MB
+    # Older versions of glibc accept at most 32 MB.
     accepted = mallopt(mmap_threshold, 1 << 30) or mallopt(mmap_threshold, 32 << 20)
     return bool(accepted and mallopt(trim_threshold, (1 << 31) - 1) and mallopt(top_pad, 64 << 20))
 
@@ -131,7 +131,7 @@ _USELESS_LINES = ("WARNING: OMP_NUM_THREADS set to", "PLEASE USE OMP_NUM_THREADS
 
 
 def import_frameworks_quietly() -> None:
-    """Import paddle and paddlenlp without the warnings that mean nothing to a user (ccache, setuptools, threads)."""
+    """Import paddle and paddlenlp without the warnings that do not help a user (ccache, setuptools, threads)."""
     import contextlib
     import io
     import logging
@@ -159,10 +159,10 @@ def set_device(device: str) -> str:
     """Set Paddle's device and return its name.
 
     Args:
-        device: "cpu", "gpu", "gpu:0", ... or "auto", a GPU if there is one.
+        device: "cpu", "gpu", "gpu:0", ..., or "auto" for a GPU if there is one.
 
     Raises:
-        UserError: this machine or this build of Paddle has no such device.
+        UserError: this machine or this build of Paddle does not have the device.
     """
     import paddle
 
@@ -181,14 +181,14 @@ def set_device(device: str) -> str:
 
 
 def on_cpu() -> bool:
-    """Return whether Paddle computes on the CPU now."""
+    """Return whether the CPU is Paddle's current device."""
     import paddle
 
     return paddle.get_device() == "cpu"
 
 
 def peak_memory_mb() -> float:
-    """Return peak memory in MB (10**6 bytes): allocated on the GPU where one is used, else resident in the process."""
+    """Return the peak memory of this process in MB (10**6 bytes): allocated on the GPU if that is in use, else resident."""
     import paddle
 
     if paddle.get_device().startswith("gpu"):
@@ -199,7 +199,7 @@ def peak_memory_mb() -> float:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed the generators of Python, NumPy and Paddle (all devices)."""
+    """Seed the random generators of Python, NumPy and Paddle (on all devices)."""
     import numpy as np
     import paddle
 

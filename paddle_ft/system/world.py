@@ -1,7 +1,7 @@
-"""The processes that train together, as one object. This is the world of one process, which shares nothing.
+"""The interface to the processes that train together, and its version for a single process.
 
-`paddle_ft/training/distributed/process_group.py` has the world of several. Callers use both in the same way and need not know
-how many processes there are.
+`paddle_ft/training/distributed/process_group.py` has the version for several processes. Callers use both in the same way and
+need not know how many processes there are.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import numpy as np
 
 
 class World:
-    """A world of one process.
+    """The world of a single process, which communicates with nobody.
 
     Attributes:
         rank: number of this process, from 0.
-        world_size: how many processes there are.
+        world_size: number of processes.
     """
 
     rank = 0
@@ -25,30 +25,38 @@ class World:
 
     @property
     def is_main(self) -> bool:
-        """Tell whether this is rank 0, the process that writes files and prints messages."""
+        """Whether this is rank 0, the process that writes files and prints messages."""
         return self.rank == 0
 
     def shard_indices(self, count: int) -> np.ndarray:
-        """Return the rows of `count` that this process works on: every world_size-th, from its rank on."""
+        """Return which of `count` rows this rank works on: every world_size-th row, starting with row `rank`."""
         return np.arange(self.rank, count, self.world_size)
 
     def all_gather(self, results: list[Any], count: int) -> list[Any]:
-        """Return the results of all ranks for their `shard_indices(count)`, in the order of the rows, on every rank."""
+        """Return the results of all ranks, on every rank.
+
+        Args:
+            results: this rank's results for the rows `shard_indices(count)`.
+            count: total number of rows.
+
+        Returns:
+            The results in the order of the rows.
+        """
         return results
 
     def all_reduce(self, values: list[float]) -> list[float]:
-        """Return the element-wise sums over all ranks."""
+        """Return the element-wise sums of `values` over all ranks."""
         return values
 
     def barrier(self) -> None:
-        """Return when all ranks have called this."""
+        """Wait until all ranks have called this."""
 
 
 def launched_processes() -> int:
-    """Return how many processes a launcher started together with this one, 1 without a launcher."""
+    """Return how many processes the launcher started, this one included. It is 1 without a launcher."""
     return int(os.environ.get("PADDLE_TRAINERS_NUM", "1") or 1)
 
 
 def is_main_process() -> bool:
-    """Tell whether this process is rank 0, by the launcher's environment: also before the processes are connected."""
+    """Return whether this process is rank 0. This reads the launcher's environment, so it works before the ranks are connected."""
     return int(os.environ.get("PADDLE_TRAINER_ID", "0") or 0) == 0

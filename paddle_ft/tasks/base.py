@@ -119,6 +119,7 @@ class Task:
         sections: further sections by name.
         required_fields, optional_fields: fields that a row must have, and fields that it may have.
         best_metric: the metric that decides which checkpoint becomes best/.
+        reference_field: the field of a prediction row with the correct "prediction", for the user's own metrics; None: it has none.
         generates_by_chance: whether `generate` draws random numbers even without sampling.
         generation_flags: flags that the command `generate` has for this task.
         takes_pairs: whether `predict` also takes (text, text_pair) tuples.
@@ -132,6 +133,7 @@ class Task:
     required_fields: ClassVar[tuple[str, ...]]
     optional_fields: ClassVar[tuple[str, ...]] = ()
     best_metric: ClassVar[str]
+    reference_field: ClassVar[str | None] = None
     generates_by_chance: ClassVar[bool] = False
     generation_flags: ClassVar[tuple[Flag, ...]] = ()
     takes_pairs: ClassVar[bool] = False

@@ -11,6 +11,7 @@ from paddle_ft.models.lora import count_parameters
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.formatting import format_duration
+from paddle_ft.system.plugins import import_hint
 from paddle_ft.system.runtime import on_cpu, peak_memory_mb
 from paddle_ft.system.world import World
 from paddle_ft.tasks.base import Dataset, Scores, Task
@@ -39,10 +40,13 @@ def try_out(task: Task, data: dict[str, Dataset], run: RunDirectory, world: Worl
         if split == "train":
             continue
         scores, seconds[split] = evaluate_two_batches(task, dataset, world)
-        wanted = config.eval.best_metric or task.best_metric
-        figures = [name for name, value in scores.metrics.items() if isinstance(value, (int, float))]
-        if split == "validation" and wanted not in figures:
-            raise UserError(f"eval.best_metric: {wanted!r} is no figure of {task.name}; it reports {', '.join(figures)}.")
+        best_metric = config.eval.best_metric or task.best_metric
+        metrics = [name for name, value in scores.metrics.items() if isinstance(value, (int, float))]
+        if split == "validation" and best_metric not in metrics:
+            raise UserError(
+                f"eval.best_metric: {best_metric!r} is not a metric of {task.name}; it reports {', '.join(metrics)}."
+                + import_hint("a metric")
+            )
     if "validation" not in data:
         needing = [n for n in ("best_metric", "early_stopping_patience") if getattr(config.eval, n) is not None]
         if needing:

@@ -17,7 +17,7 @@ from paddle_ft.system.errors import UserError
 from paddle_ft.system.runtime import peak_memory_mb
 from paddle_ft.system.world import World
 from paddle_ft.tasks.base import Dataset, Task
-from paddle_ft.tasks.shared.evaluate import evaluate
+from paddle_ft.tasks.shared.evaluate import evaluate, score_baselines
 from paddle_ft.training.loop import TrainLoop
 
 
@@ -38,7 +38,7 @@ def first_results(task: Task, data: dict[str, Dataset], run: RunDirectory, world
         "versions": versions(),
     }
     for split, dataset in _evaluation_splits(data).items():
-        (name, scores), *others = task.baselines(dataset, data["train"]).items()
+        (name, scores), *others = score_baselines(task, dataset, data["train"]).items()
         results["baseline"]["name"] = name
         results["baseline"][split] = scores.metrics
         for name, scores in others:

@@ -30,9 +30,9 @@ def run(*arguments: str, cwd=ROOT, environment=None, **kwargs) -> subprocess.Com
         (["train.py", "--config", "bart_lcsts", "--resume", "--overwrite"], "exclude each other"),
         (["train.py", "--config", "distilbert_sst2", "data.source=null", "data.train=no.tsv"], "data.train: no.tsv: no such file"),
         (["-m", "paddle_ft", "evaluat"], "Did you mean evaluate?"),
-        (["-m", "paddle_ft", "evaluate", "nowhere"], "nowhere: this is not a run's directory"),
-        (["-m", "paddle_ft", "report", "nowhere"], "nowhere: this is not a run's directory"),
-        (["-m", "paddle_ft", "predict", "nowhere", "--input", "a.txt"], "nowhere: this is not a run's directory"),
+        (["-m", "paddle_ft", "evaluate", "nowhere"], "nowhere: this is not the directory of a run"),
+        (["-m", "paddle_ft", "report", "nowhere"], "nowhere: this is not the directory of a run"),
+        (["-m", "paddle_ft", "predict", "nowhere", "--input", "a.txt"], "nowhere: this is not the directory of a run"),
     ],
 )
 def test_a_users_mistake_exits_with_2_and_one_message(arguments, message):

@@ -43,7 +43,7 @@ def test_several_greedy_texts_are_refused_by_generation():
 def test_a_flag_of_another_task_is_named():
     flags = parsed("--prompt", "x")
     refuse_flags_of_other_tasks(flags, "causal_lm", "runs/x")
-    with pytest.raises(UserError, match="--prompt is for runs of causal_lm; runs/x is one of lyrics"):
+    with pytest.raises(UserError, match="--prompt is for runs of causal_lm, but runs/x is a run of lyrics"):
         refuse_flags_of_other_tasks(flags, "lyrics", "runs/x")
 
 

@@ -88,7 +88,7 @@ def test_yaml_mistakes_name_file_and_line(tmp_path):
     path.write_text("seed: 1\ntrain: {}\nseed: 2\n")
     assert message(str(path)) == f"{path}:3: the key 'seed' is given twice (first on line 1): remove one."
     path.write_text("- a\n")
-    assert message(str(path)) == f"{path}: a recipe is a mapping of sections, this file holds a list."
+    assert message(str(path)) == f"{path}: a recipe is a mapping of sections, but this file contains a list."
 
 
 def test_a_malformed_override_is_refused():

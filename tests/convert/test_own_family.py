@@ -11,6 +11,7 @@ import pytest
 import convert
 from convert.tensors import open_weights
 from tests.support.checkpoints import change_config, change_tensors, read_config
+from tests.support.examples import FROM_CHECKPOINT, copy_examples, read_results, train_example, write_vocabulary
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "my_family.py"
@@ -75,6 +76,14 @@ def test_the_example_of_the_documentation_round_trips(checkpoints, renamed, tmp_
     assert tensor_bytes(back) == tensor_bytes(renamed) and read_config(back) == read_config(renamed)
     output = run(work, "inspect", renamed, "--import", "my_family").stdout
     assert "body.blocks.1.up.weight -> bert.encoder.layers.1.linear1.weight" in output
+
+
+def test_a_training_converts_by_it(renamed, tmp_path):
+    folder = copy_examples(tmp_path / "mine", "my_family.py", "my_reviews.yaml", "reviews.csv", "reviews-dev.csv")
+    write_vocabulary(renamed)
+    train_example(folder, "my_reviews.yaml", "--import", "my_family", *FROM_CHECKPOINT, f"model.pretrained={renamed}")
+    assert read_results(folder)["status"] == "finished"
+    assert read_config(folder / "run" / "best")["model_type"] == "bert"
 
 
 def test_without_import_both_directions_refuse(renamed, tmp_path, monkeypatch):

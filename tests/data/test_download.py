@@ -119,7 +119,7 @@ def test_a_wrong_checksum_is_never_kept(server, tmp_path):
     with pytest.raises(FetchError) as caught:
         fetch(server.url + "/a.bin", tmp_path / "a.bin", md5="0" * 32)
     assert str(caught.value) == (
-        f"{server.url}/a.bin: what was downloaded is not the file that was expected: "
+        f"{server.url}/a.bin: the downloaded file is not the one that was expected: "
         f"its md5 is {MD5}, expected {'0' * 32}"
     )
     assert list(tmp_path.iterdir()) == []
@@ -189,7 +189,7 @@ def test_download_missing_reports_all_files_in_one_error(server, tmp_path):
         )
     lines = str(caught.value).splitlines()
     assert lines[0] == (
-        "3 files are needed and not here. Fetch on a machine with network, put in place, start again:"
+        "3 files are missing or wrong. Download on a machine with network access, put at the path below, and start again:"
     )
     assert lines[1:5] == [
         "  training rows",

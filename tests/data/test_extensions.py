@@ -8,7 +8,7 @@ from paddle_ft.data.load import check_local_files, list_remote_files, load_split
 from paddle_ft.system import plugins
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.plugins import import_user_modules
-from tests.support.paths import ROOT
+from tests.support.examples import EXAMPLES
 
 RECIPE = "task: {{name: summarization}}\nmodel: {{pretrained: bart-base}}\ndata: {data}\n"
 PAIR = {"required": ("source", "target")}
@@ -17,7 +17,7 @@ PAIR = {"required": ("source", "target")}
 @pytest.fixture(autouse=True)
 def user_modules(monkeypatch):
     """The example modules can be imported, and what a test imports is forgotten after it."""
-    monkeypatch.syspath_prepend(str(ROOT / "tests" / "support" / "extensions"))
+    monkeypatch.syspath_prepend(str(EXAMPLES))
     monkeypatch.setattr(plugins, "_USER_MODULES", [])
 
 
@@ -90,7 +90,7 @@ def test_a_file_of_an_own_format_replaces_a_split_of_any_source(tmp_path):
 
 @pytest.mark.parametrize(("package", "constant", "example"), [(readers, "READER", "my_format"), (sources, "SOURCE", "my_source")])
 def test_a_module_put_into_our_package_is_found_without_being_listed(package, constant, example, tmp_path, monkeypatch):
-    text = (ROOT / "tests" / "support" / "extensions" / f"{example}.py").read_text(encoding="utf-8")
+    text = (EXAMPLES / f"{example}.py").read_text(encoding="utf-8")
     (tmp_path / f"new_{example}.py").write_text(text, encoding="utf-8")
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
     built_in = package._built_in_readers if constant == "READER" else package._built_in_sources

@@ -30,7 +30,7 @@ def test_the_first_bad_row_stops_with_a_count(folder):
     write("a.tsv", "source\ttarget\n甲\t乙\n甲\n甲\t \n甲\t乙\t丙\n")
     assert error("a.tsv") == (
         "a.tsv:3: 1 field where the header has 2\n3 of 4 rows are bad. "
-        "Mend the file, or leave such rows out with data.on_bad_row=skip"
+        "Correct the file, or leave such rows out with data.on_bad_row=skip"
     )
 
 
@@ -51,8 +51,8 @@ def test_skip_keeps_the_good_and_names_the_bad(folder):
 def test_where_all_rows_are_bad_skipping_is_not_suggested(folder, on_bad_row):
     write("a.tsv", "source\ttarget\n甲\n")
     assert error("a.tsv", on_bad_row=on_bad_row) == (
-        "a.tsv:2: 1 field where the header has 2\n1 of 1 rows is bad: nothing is left to use. "
-        "Mend the file, or data.columns if it names the wrong ones"
+        "a.tsv:2: 1 field where the header has 2\n1 of 1 rows is bad: no usable row remains. "
+        "Correct the file, or data.columns if it names the wrong columns"
     )
 
 
@@ -75,7 +75,7 @@ def test_text_files_are_read_in_parallel(folder):
     assert result.rows == [{"source": "甲", "target": "乙"}, {"source": "丙", "target": "丁"}]
     write("t.txt", "乙\n丁\n己\n")
     assert error({"source": "s.txt.gz", "target": "t.txt"}) == (
-        "text files that belong together need equally many lines: s.txt.gz has 2, t.txt has 3"
+        "text files that belong together need the same number of lines: s.txt.gz has 2, t.txt has 3"
     )
 
 
@@ -110,7 +110,8 @@ def test_a_missing_file_suggests_similar_names(folder):
 def test_unknown_extension_lists_the_formats(folder):
     write("a.docx", "x")
     assert error("a.docx") == (
-        "a.docx: unknown extension .docx; supported: .csv, .json, .jsonl, .parquet, .tsv, .txt, each also with .gz"
+        "a.docx: unknown extension .docx; supported: .csv, .json, .jsonl, .parquet, .tsv, .txt, each also with .gz."
+        " If this is a format of your own, name its module: --import MODULE."
     )
 
 
@@ -119,7 +120,7 @@ def test_unknown_extension_lists_the_formats(folder):
 def test_empty_files_are_errors(folder, name, content):
     write(name, content)
     message = error(name)
-    assert message == f"{name}: the file is empty (it holds no rows)"
+    assert message == f"{name}: the file is empty (it has no rows)"
 
 
 def test_truncated_gzip_is_reported_as_damaged(folder):

@@ -7,17 +7,17 @@ import sys
 
 import pytest
 
-from paddle_ft.data.inputs import Columns, texts
+from paddle_ft.data.inputs import Columns, read_texts
 from paddle_ft.system.errors import UserError
 
-PLAIN = Columns.of("source", {})
-NAMED = Columns.of("text", {"text": "sentence", "text_pair": "other", "label": "gold"})
-NUMBERED = Columns.of("source", {"source": 1, "target": 0})
+PLAIN = Columns.from_config("source", {})
+NAMED = Columns.from_config("text", {"text": "sentence", "text_pair": "other", "label": "gold"})
+NUMBERED = Columns.from_config("source", {"source": 1, "target": 0})
 
 
 def read(path, content, columns=PLAIN):
     path.write_bytes(content.encode())
-    return list(texts(str(path), columns))
+    return list(read_texts(str(path), columns))
 
 
 def test_plain_files_hold_one_text_a_line(tmp_path):
@@ -25,7 +25,7 @@ def test_plain_files_hold_one_text_a_line(tmp_path):
     assert read(tmp_path / "x.txt", content) == ["一", "", "{not JSON", "三"]
     assert read(tmp_path / "x", content, NAMED) == ["一", "", "{not JSON", "三"]
     (tmp_path / "x.txt.gz").write_bytes(gzip.compress(content.encode()))
-    assert list(texts(str(tmp_path / "x.txt.gz"), PLAIN)) == ["一", "", "{not JSON", "三"]
+    assert list(read_texts(str(tmp_path / "x.txt.gz"), PLAIN)) == ["一", "", "{not JSON", "三"]
 
 
 ROWS = [{"sentence": "a, b", "gold": "1", "text": "no"}, {"sentence": "c", "gold": None, "text": "no"}]
@@ -51,7 +51,7 @@ def test_the_usual_column_names_work_too(tmp_path):
 
 def test_pairs_under_the_runs_columns(tmp_path):
     assert read(tmp_path / "x.csv", "other,sentence\nb,a\n", NAMED) == [("a", "b")]
-    pairs = Columns.of("text", {"text": 3, "text_pair": 1})
+    pairs = Columns.from_config("text", {"text": 3, "text_pair": 1})
     assert read(tmp_path / "y.tsv", "0\tone\t2\tthree\n", pairs) == [("three", "one")]
 
 
@@ -80,9 +80,9 @@ def test_bad_records_are_named(tmp_path, name, content, message):
 def test_bytes_that_are_not_utf8_are_named(tmp_path):
     (tmp_path / "x.txt").write_bytes("今天\n".encode() + b"\xff\n")
     with pytest.raises(UserError, match=r"--input .*x.txt:2: invalid UTF-8 at byte 7"):
-        list(texts(str(tmp_path / "x.txt"), PLAIN))
+        list(read_texts(str(tmp_path / "x.txt"), PLAIN))
 
 
 def test_texts_from_a_pipe(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"sentence": "a"}\nb\n')))
-    assert list(texts("-", NAMED)) == ["a", "b"]
+    assert list(read_texts("-", NAMED)) == ["a", "b"]

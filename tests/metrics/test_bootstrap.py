@@ -30,7 +30,7 @@ def test_columns_share_their_resamples_and_chunks_change_nothing(monkeypatch):
     values = np.random.default_rng(0).random((40, 1))
     whole = confidence_intervals(np.hstack([values, 2 * values]), n=300)
     assert whole[1] == pytest.approx(2 * whole[0])
-    monkeypatch.setattr(bootstrap, "_CELLS", 400)  # 10 resamples at a time
+    monkeypatch.setattr(bootstrap, "_MAX_INDICES", 400)  # 10 resamples at a time
     assert confidence_intervals(values, n=300)[0] == pytest.approx(whole[0])
 
 

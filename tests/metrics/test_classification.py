@@ -88,8 +88,8 @@ def test_majority_baseline():
 @pytest.mark.parametrize(
     ("labels", "probabilities", "message"),
     [
-        ([0, 1], [[1.0, 0.0]], r"labels \(2,\) and probabilities \(1, 2\) do not fit"),
-        ([], np.zeros((0, 2)), "do not fit"),
+        ([0, 1], [[1.0, 0.0]], r"labels \(2,\) and probabilities \(1, 2\) do not match"),
+        ([], np.zeros((0, 2)), "do not match"),
         ([2], [[1.0, 0.0]], "labels from 2 to 2, but there are 2 classes from 0"),
         ([-1], [[1.0, 0.0]], "labels from -1 to -1"),
         ([0], [[2.3, -1.1]], "were logits passed"),

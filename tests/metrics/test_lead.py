@@ -22,5 +22,5 @@ def test_impossible_requests():
     assert mean_length([""]) == 1
     with pytest.raises(ValueError, match="no targets"):
         mean_length([])
-    with pytest.raises(ValueError, match="is 0: at least 1"):
+    with pytest.raises(ValueError, match="is 0: it must be at least 1"):
         lead(["a"], 0)

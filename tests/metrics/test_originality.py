@@ -91,7 +91,7 @@ def test_figures(index):
     assert figures["longest_copy"] == pytest.approx((2 + 0 + 3) / 3, abs=1e-4)
     assert figures["longest_copy_max"] == 3
     assert figures["max_bleu"] == pytest.approx(sum(origin.bleu for origin in origins) / 3, abs=1e-4)
-    with pytest.raises(ValueError, match="no lines"):
+    with pytest.raises(ValueError, match="no generated lines"):
         originality([], index)
 
 

@@ -56,5 +56,5 @@ def test_a_users_metrics_are_found_and_win(user_module):
 
 def test_something_else_in_a_users_metrics_is_refused(user_module):
     user_module('METRICS = ("word_error_rate",)')
-    with pytest.raises(UserError, match="'word_error_rate' is no Metric"):
+    with pytest.raises(UserError, match="'word_error_rate' is not a Metric"):
         find_metric("loss")

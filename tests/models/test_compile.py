@@ -148,5 +148,5 @@ def test_layers_that_cannot_be_traced_end_in_one_message():
 
 
 def test_recomputing_does_not_go_with_it(tmp_path):
-    with pytest.raises(UserError, match="compile and recompute do not go together"):
+    with pytest.raises(UserError, match="compile and recompute cannot be combined"):
         load_config("bart_lcsts", overrides(tmp_path, "train.compile=true", "train.recompute=true"))

@@ -168,7 +168,7 @@ def test_unfinished_run(run):
     partial = {"status": "training", "baseline": RESULTS["baseline"], "before_training": RESULTS["before_training"]}
     (run / "results.json").write_text(json.dumps(partial), encoding="utf-8")
     _, page = read(run)
-    assert "The run has not finished: the figures are those of the latest evaluation." in page.text
+    assert "The run has not finished: the scores are those of the latest evaluation." in page.text
     assert "ROUGE-1 21.50 3.10 20.50" in page.text
 
 
@@ -210,7 +210,7 @@ def test_other_task(run):
 
 
 def test_no_run(tmp_path):
-    with pytest.raises(UserError, match="holds no run"):
+    with pytest.raises(UserError, match="contains no run"):
         write_report(tmp_path)
 
 

@@ -122,5 +122,5 @@ def test_pictures_need_no_pyplot(tmp_path):
 def test_no_run(tmp_path):
     with pytest.raises(UserError, match="there is no such run directory"):
         plot_run(tmp_path / "missing")
-    with pytest.raises(UserError, match="holds no run"):
+    with pytest.raises(UserError, match="contains no run"):
         plot_run(tmp_path)

@@ -18,7 +18,7 @@ def test_a_run_is_refused_resumed_or_replaced(tmp_path):
     with pytest.raises(UserError) as caught:
         claim(tmp_path)
     assert str(caught.value) == (
-        f"output_dir: {tmp_path} already holds a run. Use --resume to go on with it, --overwrite to replace it,"
+        f"output_dir: {tmp_path} already contains a run. Use --resume to continue it, --overwrite to replace it,"
         " or output_dir=ANOTHER for a new run."
     )
     assert claim(tmp_path, resume=True).path == tmp_path
@@ -28,7 +28,7 @@ def test_a_run_is_refused_resumed_or_replaced(tmp_path):
 
 def test_overwrite_does_not_touch_a_folder_that_is_no_run(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(UserError, match="holds files but no run of paddle_ft"):
+    with pytest.raises(UserError, match="contains files but no run of paddle_ft"):
         claim(tmp_path, overwrite=True)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
@@ -42,7 +42,7 @@ def test_clear_removes_what_a_run_writes_and_nothing_else(tmp_path):
 
 
 def test_resume_needs_a_run(tmp_path):
-    with pytest.raises(UserError, match="holds no run to go on with"):
+    with pytest.raises(UserError, match="contains no run to continue"):
         claim(tmp_path / "new", resume=True)
     assert not (tmp_path / "new").exists()
 

@@ -70,7 +70,7 @@ def test_predict_does_not_destroy_its_input(run, tmp_path):
     for output in (tmp_path / "." / "texts.txt", tmp_path / "link.txt"):
         (tmp_path / "link.txt").unlink(missing_ok=True)
         (tmp_path / "link.txt").symlink_to(texts)
-        with pytest.raises(UserError, match="this is the input file; it would be lost"):
+        with pytest.raises(UserError, match="this is the input file, which would be lost"):
             inference.predict(str(run), str(texts), str(output), [])
     assert texts.read_text(encoding="utf-8") == "今天北京天气晴朗\n"
 

@@ -24,8 +24,12 @@ def without_code(text: str) -> str:
 
 
 def code_lines(text: str) -> Iterator[str]:
-    """Yield the lines of code of a page: those of blocks, with continued lines joined, and code within a sentence."""
-    blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    """Yield the lines of code of a page: those of blocks, with continued lines joined, and code within a sentence.
+
+    Blocks in Python or YAML are left out: the commands that they name stand in a docstring or comment.
+    """
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    blocks = [block for language, block in fenced if language not in ("python", "yaml")]
     blocks += re.findall(r"(?:^    .*\n)+", without_code(text), re.MULTILINE)
     for block in blocks:
         joined = re.sub(r'"[^"]*"', lambda quoted: re.sub(r"\s*\n\s*", " ", quoted[0]), block)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from paddle_ft.data import download
-from paddle_ft.system.doctor import facts, verdicts
+from paddle_ft.system.doctor import checks, facts, verdicts
 from paddle_ft.system.doctor.known_pairs import KNOWN_BAD, release
 from paddle_ft.system.doctor.verdicts import ERROR, GB, OK, WARNING
 from tests.support.paths import ROOT as PROJECT
@@ -75,10 +75,16 @@ def test_paddle_that_crashes_and_a_bad_pair_are_lines_of_the_report(tmp_path):
 
 
 def test_cache_folder_is_where_downloads_go(monkeypatch, tmp_path):
+    def checked_folder() -> str:
+        return next(check.text for check in checks() if check.name == "cache folder")
+
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("PADDLE_FT_HOME", raising=False)
-    assert facts.cache_folder() == download.home()
-    monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path))
-    assert facts.cache_folder() == download.home() == tmp_path
+    assert download.data_home().parent == tmp_path / ".cache" / "paddle_ft"
+    assert checked_folder() == f"{tmp_path / '.cache' / 'paddle_ft'} can be written"
+    monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path / "own"))
+    assert download.data_home().parent == tmp_path / "own"
+    assert checked_folder() == f"{tmp_path / 'own'} can be written"
 
 
 # ------------------------------------------------------------------------------------------------ version pairs

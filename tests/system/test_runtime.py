@@ -22,9 +22,9 @@ def settings(monkeypatch, **given) -> dict:
 def test_chosen_on_amd_and_elsewhere(monkeypatch):
     monkeypatch.setattr(runtime, "available_cpus", lambda: 3)
     monkeypatch.setattr(runtime, "has_gpu_build", lambda: False)
-    monkeypatch.setattr(runtime, "mkl_path", lambda: "5")
+    monkeypatch.setattr(runtime, "mkl_cpu_type", lambda: "5")
     assert settings(monkeypatch) == {"OMP_NUM_THREADS": "3", "MKL_DEBUG_CPU_TYPE": "5", "FLAGS_use_stride_kernel": "0"}
-    monkeypatch.setattr(runtime, "mkl_path", lambda: None)
+    monkeypatch.setattr(runtime, "mkl_cpu_type", lambda: None)
     monkeypatch.setattr(runtime, "has_gpu_build", lambda: True)
     assert settings(monkeypatch) == {"OMP_NUM_THREADS": "3"}
 
@@ -38,14 +38,14 @@ def test_chosen_on_amd_and_elsewhere(monkeypatch):
         ("GenuineIntel", "fpu avx avx2 avx512f avx512dq avx512cd avx512bw avx512vl", None),
     ],
 )
-def test_mkl_path_is_one_the_processor_has(monkeypatch, vendor, flags, expected):
+def test_mkl_cpu_type_is_one_the_processor_has(monkeypatch, vendor, flags, expected):
     text = f"processor\t: 0\nvendor_id\t: {vendor}\nflags\t\t: {flags}\nbugs\t\t: none avx512vl\n"
     monkeypatch.setattr(Path, "read_text", lambda self: text)
-    assert runtime.mkl_path() == expected
+    assert runtime.mkl_cpu_type() == expected
 
 
 def test_the_settings_are_listed(monkeypatch):
-    monkeypatch.setattr(runtime, "mkl_path", lambda: "7")
+    monkeypatch.setattr(runtime, "mkl_cpu_type", lambda: "7")
     monkeypatch.setattr(runtime, "available_cpus", lambda: 3)
     monkeypatch.setattr(runtime, "has_gpu_build", lambda: False)
     monkeypatch.setattr(runtime, "keep_freed_memory", lambda: True)
@@ -58,7 +58,7 @@ def test_the_settings_are_listed(monkeypatch):
 
 
 def test_the_users_own_settings_are_kept(monkeypatch):
-    monkeypatch.setattr(runtime, "mkl_path", lambda: "7")
+    monkeypatch.setattr(runtime, "mkl_cpu_type", lambda: "7")
     chosen = settings(monkeypatch, OMP_NUM_THREADS="7", MKL_DEBUG_CPU_TYPE="4")
     assert chosen["OMP_NUM_THREADS"] == os.environ["OMP_NUM_THREADS"] == "7"
     assert os.environ["MKL_DEBUG_CPU_TYPE"] == "4"

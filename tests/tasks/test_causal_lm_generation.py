@@ -123,7 +123,7 @@ def test_generate_several_to_a_file_and_as_a_stream(finished, capsys, tmp_path):
 
 @pytest.mark.parametrize(("flags", "message"), [
     (["--stop-token", "ab"], "the model reads this as 2 tokens"),
-    (["--seed", "1"], "--seed: only sampling draws anything"),
+    (["--seed", "1"], "--seed: it has an effect only with sampling"),
     (["--beams", "2", "--top-p", "0.9"], "choose beam search or sampling"),
     (["--stream", "--jsonl"], "--stream writes text to the terminal"),
     (["--length", "40"], "the model has 32 positions"),

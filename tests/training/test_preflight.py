@@ -48,7 +48,7 @@ def test_mixed_precision_on_a_cpu_is_refused_and_not_ignored(tmp_path):
 
 
 def test_a_metric_that_is_not_reported_is_refused_at_the_start(tmp_path):
-    with pytest.raises(UserError, match="eval.best_metric: 'accuracy' is no figure of summarization; it reports loss, rouge1"):
+    with pytest.raises(UserError, match="eval.best_metric: 'accuracy' is not a metric of summarization; it reports loss, rouge1"):
         train(tmp_path, "eval.best_metric=accuracy", "eval.early_stopping_patience=1")
     assert not (tmp_path / "run").exists()
 
@@ -108,7 +108,7 @@ def test_check_says_that_sharding_is_not_tried(tmp_path, capsys):
 
 
 def test_check_refuses_what_training_refuses(tmp_path):
-    with pytest.raises(UserError, match="eval.best_metric: 'accuracy' is no figure"):
+    with pytest.raises(UserError, match="eval.best_metric: 'accuracy' is not a metric"):
         training_run.check(load_config("bart_lcsts", overrides(tmp_path, "eval.best_metric=accuracy")))
     with pytest.raises(UserError, match="cannot be written"):
         training_run.check(load_config("bart_lcsts", overrides(tmp_path, "output_dir=/proc/nope")))

@@ -121,7 +121,7 @@ def test_predict_keeps_the_order(finished, tmp_path):
 
 def test_a_finished_run_is_not_overwritten_silently(finished):
     before = (finished / "results.json").read_bytes()
-    with pytest.raises(UserError, match="already holds a run. Use --resume"):
+    with pytest.raises(UserError, match="already contains a run. Use --resume"):
         training_run.train(load_config(str(finished / "config.yaml")))
     assert (finished / "results.json").read_bytes() == before
 

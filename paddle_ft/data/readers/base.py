@@ -1,4 +1,4 @@
-"""The interface of a file format."""
+"""The interface of a reader."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from paddle_ft.data.rows import Fields, Records
 
 @dataclass(frozen=True)
 class Reader:
-    """How files of one format are read. A module publishes it as READER.
+    """How to read files of one format. A module defines one as READER.
 
     Attributes:
-        extensions: file endings in small letters, each with its dot. Each also stands for the same ending with .gz.
+        extensions: extensions in lower case, each with its dot. They also apply with .gz appended.
         read: takes a file and the task's fields, and yields (line, row) or (line, reason) for each record. `make_row` and
-            `make_row_from_columns` in paddle_ft.data.rows give either.
+            `make_row_from_columns` in paddle_ft.data.rows return the row or the reason.
     """
 
     extensions: tuple[str, ...]

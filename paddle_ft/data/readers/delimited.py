@@ -1,7 +1,7 @@
-"""Tab- and comma-separated files.
+"""Read tab- and comma-separated files.
 
-.tsv: fields stand between tabs, and quotes are ordinary characters, as in GLUE, LCSTS and most corpora.
-.csv: quoting follows RFC 4180; a quoted field may span lines, and "" is a quote inside one.
+In .tsv files, fields are separated by tabs and quotes are ordinary characters, as in GLUE, LCSTS and most corpora. In .csv files,
+quoting follows RFC 4180: a quoted field may span several lines, and "" is a quote inside it.
 """
 
 from __future__ import annotations
@@ -17,19 +17,28 @@ from paddle_ft.data.readers.stream import DataFile
 from paddle_ft.data.rows import Fields, Record, make_row
 from paddle_ft.system.errors import UserError
 
-MAX_FIELD_LENGTH = 2**24  # characters; a longer field means that a quote was never closed
+MAX_FIELD_LENGTH = 2**24  # characters; if a field is longer, a quote was never closed
 
 Cells = tuple[int, list[str], str | None]
-"""Number of the first line, the fields, and what is wrong with the line, if anything."""
+"""(number of the first line, fields, reason). The reason is None unless the record cannot be used."""
 
 
 def read(file: DataFile, fields: Fields) -> Iterator[Record]:
-    """Yield (line, row or reason). Raise UserError if the header lacks a column, or if nothing follows the header."""
+    """Yield (line, row or reason) for each record. Raise UserError if the header lacks a column or no row follows it."""
     yield from _read_rows(file, fields, _split_tsv if extension(file.path) == ".tsv" else _split_csv)
 
 
 def read_quoted(file: DataFile, fields: Fields, delimiter: str) -> Iterator[Record]:
-    """Yield (line, row or reason) of a file with the quoting of .csv and any delimiter, whatever its extension is."""
+    """Yield (line, row or reason) for each record of a file that is quoted like .csv but has another delimiter.
+
+    Args:
+        file: the file. Its extension does not matter.
+        fields: the task's fields.
+        delimiter: the character between fields.
+
+    Raises:
+        UserError: the header lacks a column, or no row follows it.
+    """
     yield from _read_rows(file, fields, partial(_split_csv, delimiter=delimiter))
 
 
@@ -38,7 +47,12 @@ READER = Reader((".tsv", ".csv"), read)
 
 @dataclass
 class _Shape:
-    """The number of fields in a row (0 until it is known), and what it was learnt from."""
+    """The number of fields in a row.
+
+    Attributes:
+        width: the number, or 0 until it is known.
+        learnt_from: "the header" or a line, for messages.
+    """
 
     width: int = 0
     learnt_from: str | None = None
@@ -48,7 +62,7 @@ def _read_rows(file: DataFile, fields: Fields, split: Callable[[DataFile, _Shape
     positions = {name: int(column) for name, column in fields.mapped.items()} if fields.numbered else None
     shape = _Shape(learnt_from=None if fields.numbered else "the header")
     only_header = False
-    blank_lines: list[int] = []  # blank lines are bad rows unless they end the file
+    blank_lines: list[int] = []  # blank lines are bad rows, except at the end of the file
     for line, cells, reason in split(file, shape):
         if not reason and (not cells or (len(cells) == 1 and not cells[0].strip())):
             blank_lines.append(line)
@@ -69,7 +83,7 @@ def _read_rows(file: DataFile, fields: Fields, split: Callable[[DataFile, _Shape
 
 
 def _make_row(line: int, cells: list[str], positions: dict[str, int], shape: _Shape, fields: Fields) -> dict[str, str] | str:
-    """Return the row, or the reason why there is none. The first row that is wide enough sets an unknown width."""
+    """Return the row, or the reason why it cannot be used. Without a header, the first row with enough fields sets the width."""
     if not shape.width and len(cells) > max(positions.values()):
         shape.width, shape.learnt_from = len(cells), f"line {line}"
     if len(cells) != shape.width:
@@ -97,9 +111,9 @@ def _no_column_message(path: str, column: str, header: list[str], fields: Fields
     names = ", ".join(f"{name}: NAME" for name in fields.required)
     numbers = ", ".join(f"{name}: {number}" for number, name in enumerate(fields.required))
     return (
-        f"{path}: no column {column!r} in the first line, which reads\n{cells}\n"
-        f"If that is a header, name the columns: data.columns='{{{names}}}'; "
-        f"if the file has none, number them: data.columns='{{{numbers}}}' (in the order that is right)"
+        f"{path}: no column {column!r} in the first line, which has\n{cells}\n"
+        f"If this is a header, name the columns: data.columns='{{{names}}}'; "
+        f"if the file has no header, number them: data.columns='{{{numbers}}}' (with the right numbers)"
     )
 
 
@@ -114,11 +128,14 @@ def _split_tsv(file: DataFile, shape: _Shape) -> Iterator[Cells]:
 
 
 class _RewindableLines:
-    """Lines for csv.reader that can be read again: after a quote that never closes, reading resumes behind its line."""
+    """Lines for csv.reader that can be read a second time.
+
+    A quote that is never closed swallows all lines after it. `rewind` lets reading resume after the line with the quote.
+    """
 
     def __init__(self, file: DataFile):
         self.lines = enumerate(file.lines(), start=1)
-        self.pending: list[tuple[int, tuple[str, str | None]]] = []
+        self.pending: list[tuple[int, tuple[str, str | None]]] = []  # lines to read again, the next one last
         self.current: list[tuple[int, tuple[str, str | None]]] = []  # lines of the current record
 
     def __iter__(self):
@@ -140,16 +157,16 @@ def _split_csv(file: DataFile, shape: _Shape, delimiter: str = ",") -> Iterator[
     lines = _RewindableLines(file)
     while True:
         lines.current.clear()
-        # Each fault needs a new csv.reader: one that has failed keeps the half-read record.
+        # After an error a new csv.reader is needed, because the old one keeps the half-read record.
         for cells in _csv_records(lines, delimiter):
             current = lines.current
             if cells is None or (len(current) > 1 and shape.width and len(cells) != shape.width):
                 start, end = current[0][0], current[-1][0]
-                where = f"not closed properly up to line {end}" if end > start else "not closed, or text follows it"
+                problem = f"not closed properly up to line {end}" if end > start else "not closed, or text follows it"
                 lines.rewind()
-                yield start, [], f"lone quote: the quoted field that opens on this line is {where}"
+                yield start, [], f"lone quote: the quoted field that opens on this line is {problem}"
                 break
-            reason = next((problem for _, (_, problem) in current if problem), None)
+            reason = next((line_reason for _, (_, line_reason) in current if line_reason), None)
             yield current[0][0], cells, reason
             current.clear()
         else:
@@ -157,7 +174,7 @@ def _split_csv(file: DataFile, shape: _Shape, delimiter: str = ",") -> Iterator[
 
 
 def _csv_records(lines: _RewindableLines, delimiter: str) -> Iterator[list[str] | None]:
-    """Yield the records of csv.reader, and None for one that breaks the rules of quoting."""
+    """Yield the records of csv.reader, and None for a record whose quoting is wrong."""
     reader = csv.reader(lines, strict=True, delimiter=delimiter)
     while True:
         try:

@@ -1,6 +1,6 @@
-"""GLUE's tab-separated files, as in its archives. This is not a format of its own: sources/builtin.py calls `read_glue`.
+"""Read the tab-separated files in GLUE's archives. sources/builtin.py uses this; it is not a format with its own extension.
 
-A record that is broken is a bad row; older copies of QQP/train.tsv have questions that span two lines.
+Broken records become bad rows. Older copies of QQP/train.tsv have such records, with questions that span two lines.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from paddle_ft.data.rows import Fields, Record, make_row_from_columns
 def read_glue(
     file: DataFile, split: str, layout: tuple[tuple[int, ...], int], labels: list[str] | None, fields: Fields
 ) -> Iterator[Record]:
-    """Yield (line, row or reason) with the columns and values that PaddleNLP's own reader gives.
+    """Yield (line, row or reason) for each record, with the same columns and values as PaddleNLP's own reader.
 
-    The columns are sentence, or sentence1 and sentence2, and outside test splits labels.
+    The columns are sentence, or sentence1 and sentence2, and labels unless it is a test split.
 
     Args:
         file: the file to read.
-        split: GLUE's name of the split, such as dev_matched.
+        split: GLUE's name for the split, such as dev_matched.
         layout: the positions of the columns from 0, and the number of lines before the first record.
-        labels: names of the classes, which become their numbers; None if the labels are scores.
+        labels: names of the classes. A label is the position of its name in this list. None if the labels are scores.
         fields: the task's fields.
     """
     positions, num_skipped = layout
@@ -42,7 +42,7 @@ def read_glue(
         row = {name: cells[position] for name, position in zip(names, positions, strict=True)}
         if has_labels and labels:
             if row["labels"] not in labels:
-                yield line, f"the label {row['labels']!r} is none of {', '.join(labels)}"
+                yield line, f"the label {row['labels']!r} is not one of {', '.join(labels)}"
                 continue
             row["labels"] = str(labels.index(row["labels"]))
         yield line, make_row_from_columns(row, columns, fields)

@@ -1,4 +1,4 @@
-"""JSON: one object a line, or (in .json) one array of objects."""
+"""Read JSON files: one object per line, or one array of objects."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import Progress
 
 _SPACE = re.compile(r"[ \t\r\n]*")
-_UNDECODED = re.compile("[\udc80-\udcff]")  # what errors="surrogateescape" puts in place of bytes that are not UTF-8
+_UNDECODED = re.compile("[\udc80-\udcff]")  # errors="surrogateescape" puts these in place of bytes that are not UTF-8
 
 Value = tuple[int, object, str | None]
-"""Line, JSON value, and what is wrong with it, if anything."""
+"""(line, JSON value, reason). The reason is None unless the value cannot be used."""
 
 
 def read(file: DataFile, fields: Fields) -> Iterator[Record]:
-    """Yield (line, row or reason). Raise UserError for a broken array, whose remaining elements cannot be read."""
+    """Yield (line, row or reason) for each object.
+
+    Raises:
+        UserError: an array is not valid JSON. Its elements after the error cannot be read.
+    """
     columns = fields.column_names(file.path)
     for line, value, reason in _read_array(file) if _is_array(file) else read_json_lines(file):
         if not reason and not isinstance(value, dict):
@@ -38,7 +42,7 @@ def _is_array(file: DataFile) -> bool:
 
 
 def read_json_lines(file: DataFile) -> Iterator[Value]:
-    """Yield the JSON value of each line that is not blank."""
+    """Yield (line, JSON value, reason) for each line that is not blank."""
     decode = json.JSONDecoder().decode
     for line, (text, reason) in enumerate(file.lines(), start=1):
         if reason:
@@ -65,22 +69,22 @@ def _read_array(file: DataFile) -> Iterator[Value]:
 
 
 def _decode_element(path: str, text: str, position: int) -> tuple[object, int, int]:
-    """Return the element that starts at `position`, where it ends, and where the next one or the closing bracket starts."""
+    """Return the array element that starts at `position`, its end, and the start of the next element or closing bracket."""
     try:
         value, end = json.JSONDecoder().raw_decode(text, position)
-        after = _SPACE.match(text, end).end()
-        if text[after : after + 1] not in (",", "]"):
-            raise json.JSONDecodeError("',' or ']' expected", text, after)
+        separator = _SPACE.match(text, end).end()
+        if text[separator : separator + 1] not in (",", "]"):
+            raise json.JSONDecodeError("',' or ']' expected", text, separator)
     except json.JSONDecodeError as error:
         raise UserError(
             f"{path}:{error.lineno}: invalid JSON in the array at column {error.colno}: {error.msg}. "
-            "Nothing behind this place can be read; mend the file, or write one object a line (.jsonl)"
+            "Nothing after this place can be read; correct the file, or write one object per line (.jsonl)"
         ) from None
-    return value, end, after if text[after] == "]" else _SPACE.match(text, after + 1).end()
+    return value, end, separator if text[separator] == "]" else _SPACE.match(text, separator + 1).end()
 
 
 def _describe_bad_bytes(text: str, start: int, end: int) -> str | None:
-    """Return what is wrong with the encoding of an element, or None if it is UTF-8."""
+    """Return what is wrong with the encoding of text[start:end], or None if it is UTF-8."""
     match = _UNDECODED.search(text, start, end)
     if not match:
         return None

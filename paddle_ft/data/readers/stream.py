@@ -1,6 +1,6 @@
-"""Read the bytes or the decoded lines of a data file, plain or gzipped, with progress.
+"""Read the bytes or the lines of a data file, plain or gzipped, with a progress bar.
 
-What is wrong with an encoding is named to the byte.
+For text that is not UTF-8, the position of the first bad byte is reported.
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ _HAN = re.compile(f"[{regex_class(HAN_COMMON)}]")
 
 
 class DataFile:
-    """A file that is read once, from front to back. `path` is as the user gave it, for messages."""
+    """A file that is read once, from start to end. `path` is the path that the user gave, for messages."""
 
     def __init__(self, path: str):
         self.path = path
 
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
-        """Open the unpacked bytes. Raise UserError if the file cannot be read or its gzip data is damaged."""
+        """Open the file for its bytes, unpacked if it is gzipped. Raise UserError if it cannot be read or is damaged."""
         try:
             with open(self.path, "rb") as raw:
                 self._raw = raw
                 yield gzip.GzipFile(fileobj=raw) if self.path.lower().endswith(".gz") else raw
         except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-            raise UserError(f"{self.path}: the gzip data is damaged ({error}); fetch the file again") from None
+            raise UserError(f"{self.path}: the gzip data is damaged ({error}); download the file again") from None
         except OSError as error:
             raise UserError(f"{self.path}: cannot be read: {error.strerror or error}") from None
 
     def content(self) -> bytes:
-        """Return all bytes without a byte order mark, for formats that cannot be read line by line."""
+        """Return all bytes of the file without a byte order mark, for formats that cannot be read line by line."""
         with self.open() as stream:
             return check_utf16(stream.read(), self.path).removeprefix(BOM)
 
     def lines(self) -> Iterator[tuple[str, str | None]]:
-        """Yield (text, None) for each line, or (text with escapes, reason) for one that is not UTF-8.
+        """Yield (text, None) for each line, or (text with escapes, reason) for a line that is not UTF-8.
 
-        Lines end at \\n or \\r\\n and nowhere else. A byte order mark at the start is dropped. Progress counts bytes.
+        Lines end at \\n or \\r\\n only. A byte order mark at the start of the file is dropped.
         """
         size = os.path.getsize(self.path) if os.path.exists(self.path) else None
         with self.open() as stream, Progress(size, f"read {os.path.basename(self.path)}", unit="B") as progress:
-            offset = seen = 0
+            offset = shown_position = 0  # in the unpacked bytes, and in the file for the progress bar
             for number, raw in enumerate(stream):
                 if number == 0:
                     check_utf16(raw, self.path)
@@ -59,8 +59,8 @@ class DataFile:
                         raw, offset = raw[3:], 3
                 if not number % 4096:
                     position = self._raw.tell()
-                    progress.update(position - seen)
-                    seen = position
+                    progress.update(position - shown_position)
+                    shown_position = position
                 try:
                     text, reason = raw.decode(), None
                 except UnicodeDecodeError as error:
@@ -68,18 +68,18 @@ class DataFile:
                     reason = describe_bad_utf8(raw, offset + error.start)
                 offset += len(raw)
                 yield (text[:-2] if text.endswith("\r\n") else text.removesuffix("\n")), reason
-            progress.update(self._raw.tell() - seen)
+            progress.update(self._raw.tell() - shown_position)
 
 
 def check_utf16(head: bytes, path: str) -> bytes:
-    """Return `head`. Raise UserError if it starts with the byte order mark of UTF-16."""
+    """Return `head`, the first bytes of a file. Raise UserError if they start with the byte order mark of UTF-16."""
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise UserError(f"{path}: the file is UTF-16; convert it: iconv -f UTF-16 -t UTF-8 {path} > NEW")
     return head
 
 
 def describe_bad_utf8(raw: bytes, offset: int) -> str:
-    """Return where bytes stop being UTF-8, and whether they are likely to be GBK.
+    """Return a message about bytes that are not UTF-8. It says whether they are probably GBK.
 
     Args:
         raw: the bytes of the line or text.

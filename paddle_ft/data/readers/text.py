@@ -1,4 +1,4 @@
-"""Plain text: one text a line, for the only required field. files.py reads text files whose lines belong together."""
+"""Read plain text files: one text per line, for a task with one required field. files.py reads parallel text files."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ from paddle_ft.system.errors import UserError
 
 
 def read(file: DataFile, fields: Fields) -> Iterator[Record]:
-    """Yield (line, row or reason). Raise UserError if a row needs more than one text, or if columns are mapped."""
+    """Yield (line, row or reason) for each line.
+
+    Raises:
+        UserError: the task needs more than one text per row, or data.columns is set.
+    """
     if len(fields.required) != 1:
         example = ", ".join(f"{name}: {name}.txt" for name in fields.required)
         raise UserError(
-            f"{file.path}: a .txt file holds one text a line, but {' and '.join(fields.required)} are needed; "
+            f"{file.path}: a .txt file has one text per line, but {' and '.join(fields.required)} are needed; "
             f"give one file for each: {{{example}}}"
         )
     if fields.mapped:

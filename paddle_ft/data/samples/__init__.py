@@ -1,6 +1,6 @@
-"""Texts written by us, generated from templates, for `--sample` runs. One module a sample, found by its name.
+"""Texts for `--sample` runs, generated from our own templates. Each module is one sample and is found by its name.
 
-The rows of a sample are always the same. They depend on the order of random draws, which must not change.
+The rows of a sample are always the same. They depend on the order of the random draws, so that order must not change.
 """
 
 from __future__ import annotations
@@ -17,20 +17,27 @@ SHARES = {"validation": range(0, 8), "test": range(8, 16), "train": range(16, NU
 
 
 def find_sample(source: str) -> ModuleType:
-    """Return the module for "sample:NAME"; its rows(split, seed=2022) gives the rows. Raise UserError for an unknown name."""
+    """Return the module of a sample. Its function rows(split, seed=2022) returns the rows.
+
+    Args:
+        source: the value of data.source, "sample:NAME".
+
+    Raises:
+        UserError: there is no such sample.
+    """
     name = source.removeprefix("sample:")
     names = module_names(__name__)
     if name not in names:
-        raise UserError(f"data.source: there is no sample {name!r}; there is {', '.join(names)}")
+        raise UserError(f"data.source: there is no sample {name!r}; the samples are {', '.join(names)}")
     return importlib.import_module(f"{__name__}.{name}")
 
 
 def split_by_checksum(text: str) -> str:
-    """Return the one split that a text belongs to: 84 % of all texts to train, 8 % each to validation and test."""
+    """Return the split that a text belongs to, by its checksum: 84 % of all texts are in train, 8 % in validation, 8 % in test."""
     share = zlib.crc32(text.encode()) % NUM_SHARES
     return next(split for split, shares in SHARES.items() if share in shares)
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a text, for long lists of words in templates."""
+    """Split a text at spaces. The templates write long lists of words as one text."""
     return text.split()

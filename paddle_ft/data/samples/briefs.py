@@ -1,10 +1,11 @@
 """Short Chinese news briefs with headlines, generated from templates. All names and figures are made up.
 
-A brief opens with a phrase without content and states its facts in random order. One or two further sentences have nothing to
-do with the facts, and often name another place, team or firm. The headline combines the facts in another order and other words,
-so the first characters of the brief make a poor headline.
+A brief starts with an empty phrase and states its facts in random order. One or two more sentences have nothing to do with the
+facts, and often name another place, team or company. The headline gives the facts in another order and in other words, so the
+first characters of the brief are a poor headline.
 
-The splits share no combination of the two leading slots of a topic, such as city and weather. A checksum assigns each to a split.
+Each topic has two leading slots, such as city and weather. A checksum of their values assigns a brief to a split, so the splits
+have no combination in common.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ MIN_LENGTH = 40  # characters of a brief
 
 @dataclass(frozen=True)
 class Form:
-    """One way of reporting: the headline, and the sentences that hold its facts, in any order."""
+    """One way to report a topic: the headline, and the sentences with its facts, in any order."""
 
     headline: str
     facts: tuple[str, ...]
@@ -31,9 +32,9 @@ class Topic:
     """A topic with its templates.
 
     Attributes:
-        leading: the two slots whose combination decides the split.
-        slots: slot -> its possible values.
-        forms: ways of reporting.
+        leading: the two slots whose values decide the split.
+        slots: slot -> possible values.
+        forms: ways to report the topic.
         asides: sentences that have nothing to do with the facts.
     """
 
@@ -237,27 +238,27 @@ OPENINGS = ("本报讯", "记者今天获悉", "据最新消息", "昨天下午�
 
 
 def rows(split: str, seed: int = 2022) -> list[dict[str, str]]:
-    """Return the distinct rows {"source": brief, "target": headline} of a split."""
+    """Return the rows {"source": brief, "target": headline} of a split. No brief occurs twice."""
     return [{"source": source, "target": target} for source, target, _ in generate(split, seed)]
 
 
 def generate(split: str, seed: int = 2022) -> list[tuple[str, str, tuple[str, str, str]]]:
     """Return (brief, headline, (topic, first leading slot, second leading slot)) for each row of a split."""
     rng = random.Random(f"{seed} {split}")
-    made: dict[str, tuple[str, str, tuple[str, str, str]]] = {}
-    while len(made) < SIZES[split]:
+    by_brief: dict[str, tuple[str, str, tuple[str, str, str]]] = {}
+    while len(by_brief) < SIZES[split]:
         name = rng.choice(list(TOPICS))
-        values, key = _values(name, TOPICS[name], split, rng)
-        source, target = _write(TOPICS[name], values, rng)
+        values, key = _draw_values(name, TOPICS[name], split, rng)
+        source, target = _write_brief(TOPICS[name], values, rng)
         if len(source) >= MIN_LENGTH:
-            made.setdefault(source, (source, target, key))
-    return list(made.values())
+            by_brief.setdefault(source, (source, target, key))
+    return list(by_brief.values())
 
 
-def _values(
+def _draw_values(
     name: str, topic: Topic, split: str, rng: random.Random
 ) -> tuple[dict[str, str], tuple[str, str, str]]:
-    """Draw slot values whose leading pair belongs to the split; no value is in two slots."""
+    """Draw values for all slots. Their leading values belong to the split, and no value is used in two slots."""
     while True:
         values = {slot: rng.choice(choices) for slot, choices in topic.slots.items()}
         key = (name, values[topic.leading[0]], values[topic.leading[1]])
@@ -265,8 +266,8 @@ def _values(
             return values, key
 
 
-def _write(topic: Topic, values: dict[str, str], rng: random.Random) -> tuple[str, str]:
-    """Return brief and headline."""
+def _write_brief(topic: Topic, values: dict[str, str], rng: random.Random) -> tuple[str, str]:
+    """Return a brief and its headline."""
     form = rng.choice(topic.forms)
     sentences = list(form.facts)
     rng.shuffle(sentences)

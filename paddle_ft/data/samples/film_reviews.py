@@ -1,7 +1,7 @@
-"""English film reviews of several sentences with their verdict, built from the sentences of the sample `reviews`.
+"""English film reviews of several sentences with a verdict, made from the sentences of the sample `reviews`.
 
-Each review is about one film and has one verdict, so the context of a masked word helps to predict it. A quarter of the
-sentences only state a fact. The splits differ in their films.
+Each review is about one film and has one verdict, so the context of a masked word helps to predict the word. A quarter of the
+sentences only state a fact. Each split has its own films.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ PLACES = ("a village by the sea", "the capital", "a mountain hut", "her old scho
 
 
 def rows(split: str, seed: int = 2022) -> list[dict[str, str]]:
-    """Return [{"text", "label"}], label "negative" or "positive", half of each."""
+    """Return [{"text", "label"}]. Half of the labels are "negative", half are "positive"."""
     rng = random.Random(f"{seed} {split} film_reviews")
     titles = reviews.titles_of(split)
-    made = []
+    film_reviews = []
     for number in range(SIZES[split]):
         positive = number % 2 == 1
         title = rng.choice(titles)
@@ -37,8 +37,8 @@ def rows(split: str, seed: int = 2022) -> list[dict[str, str]]:
             _fact(rng, title, titles) if rng.random() < 0.25 else reviews.sentence(rng, positive, [title])
             for _ in range(rng.choice(SENTENCES))
         ]
-        made.append({"text": " ".join(sentences), "label": "positive" if positive else "negative"})
-    return made
+        film_reviews.append({"text": " ".join(sentences), "label": "positive" if positive else "negative"})
+    return film_reviews
 
 
 def _fact(rng: random.Random, title: str, titles: list[str]) -> str:

@@ -1,8 +1,8 @@
-"""English songs generated from templates, with section headers, ad-libs and page leftovers as scraped songs have them.
+"""English songs generated from templates, with the section headers, ad-libs and page remains of scraped songs.
 
-The lines of a section rhyme and are about the same person; the rest is drawn at random. So a model can learn that the next line
-ends on a word that rhymes, has the same subject and uses the words of its genre. A checksum assigns each line to one split, so
-no line of the test songs is in a training song.
+The lines of a section rhyme and are about the same person. Everything else is random. So a model can learn that the next line ends
+on a word that rhymes, has the same subject and uses the words of its genre. A checksum assigns each line to a split, so no line of
+the test songs is in a training song.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def rows(split: str, seed: int = 2022) -> list[dict[str, str]]:
 
 
 def _song(genre: str, title: str, split: str, rng: random.Random) -> str:
-    """Return two verses, each followed by the chorus, as lyrics pages print them."""
+    """Return two verses, each followed by the chorus, in the form of lyrics pages."""
     chorus = _section(genre, split, rng)
     parts = [
         ("[Verse 1]", _section(genre, split, rng)),

@@ -1,7 +1,7 @@
 """Pairs of English questions and whether they ask the same, generated from templates.
 
-Duplicates ask the same in other words. Different questions differ in the topic or in the thing and otherwise look alike. So
-neither the first question alone nor the number of shared words gives the label away. The splits differ in the combinations of
+Duplicates ask the same question in other words. Different questions have another topic or another thing and otherwise look alike.
+So neither the first question nor the number of shared words is enough to guess the label. Each split has its own combinations of
 topic and thing.
 """
 
@@ -29,25 +29,25 @@ ENDINGS = ("?", " ?", " these days ?", " in a small town ?", " as a beginner ?")
 
 
 def rows(split: str, seed: int = 2022) -> list[dict[str, str]]:
-    """Return [{"text", "text_pair", "label"}], label "duplicate" or "different"; a little less than half are duplicates."""
+    """Return [{"text", "text_pair", "label"}]. The label is "duplicate" (45 % of the pairs) or "different"."""
     rng = random.Random(f"{seed} {split}")
-    parts = [(topic, thing) for topic in TOPICS for thing in THINGS if split_by_checksum(f"{topic} {thing}") == split]
-    made = []
+    subjects = [(topic, thing) for topic in TOPICS for thing in THINGS if split_by_checksum(f"{topic} {thing}") == split]
+    pairs = []
     for _ in range(SIZES[split]):
-        topic, thing = rng.choice(parts)
-        same = rng.random() < DUPLICATE_SHARE
-        other = (topic, thing) if same else _other(rng, topic, thing)
-        forms = rng.sample((0, 1), 2) if same or rng.random() < 0.5 else [rng.randrange(2)] * 2
-        pair = [_question(rng, *what, form) for what, form in zip(((topic, thing), other), forms, strict=True)]
-        made.append({"text": pair[0], "text_pair": pair[1], "label": "duplicate" if same else "different"})
-    return made
+        first = rng.choice(subjects)
+        is_duplicate = rng.random() < DUPLICATE_SHARE
+        second = first if is_duplicate else _different_subject(rng, *first)
+        forms = rng.sample((0, 1), 2) if is_duplicate or rng.random() < 0.5 else [rng.randrange(2)] * 2
+        text, text_pair = [_question(rng, *subject, form) for subject, form in zip((first, second), forms, strict=True)]
+        pairs.append({"text": text, "text_pair": text_pair, "label": "duplicate" if is_duplicate else "different"})
+    return pairs
 
 
-def _other(rng: random.Random, topic: str, thing: str) -> tuple[str, str]:
-    """Return another topic about the same thing in most cases, else the same topic about another thing."""
+def _different_subject(rng: random.Random, topic: str, thing: str) -> tuple[str, str]:
+    """Return (topic, thing) with either another topic (in most cases) or another thing."""
     if rng.random() < 0.7:
-        return rng.choice([one for one in TOPICS if one != topic]), thing
-    return topic, rng.choice([one for one in THINGS if one != thing])
+        return rng.choice([other_topic for other_topic in TOPICS if other_topic != topic]), thing
+    return topic, rng.choice([other_thing for other_thing in THINGS if other_thing != thing])
 
 
 def _question(rng: random.Random, topic: str, thing: str, form: int) -> str:

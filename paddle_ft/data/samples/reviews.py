@@ -1,7 +1,7 @@
-"""Sentences of English film reviews with their verdict, generated from templates. Titles and names are made up.
+"""Sentences of English film reviews with a verdict, generated from templates. Titles and names are made up.
 
-No single word decides the verdict: praise is negated ("not a gripping story"), and many sentences say something good and
-something bad, of which the clause after "but" counts. The splits differ in their films and share all other words.
+No single word decides the verdict: praise may be negated ("not a gripping story"), and many sentences say something good and
+something bad, where the clause after "but" decides. Each split has its own films. All other words are the same.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ TURNED = (
 
 
 def rows(split: str, seed: int = 2022) -> list[dict[str, str]]:
-    """Return [{"text", "label"}], label "negative" or "positive", half of each; no sentence is there twice."""
+    """Return [{"text", "label"}]. Half of the labels are "negative", half are "positive". No sentence occurs twice."""
     rng = random.Random(f"{seed} {split}")
     titles = titles_of(split)
     labels: dict[str, str] = {}
@@ -66,20 +66,20 @@ def rows(split: str, seed: int = 2022) -> list[dict[str, str]]:
 
 
 def titles_of(split: str) -> list[str]:
-    """Return the films of a split. No title is in two splits."""
-    parts = {"train": range(8), "validation": range(8, 9), "test": range(9, 10)}
-    every = [f"{first} {last}" for first in FIRST for last in LAST]
-    return [title for number, title in enumerate(every) if number % 10 in parts[split]]
+    """Return the titles of the films of a split. No title is in two splits."""
+    shares = {"train": range(8), "validation": range(8, 9), "test": range(9, 10)}
+    titles = [f"{first} {last}" for first in FIRST for last in LAST]
+    return [title for number, title in enumerate(titles) if number % 10 in shares[split]]
 
 
 def sentence(rng: random.Random, positive: bool, titles: list[str]) -> str:
     """Return one sentence about one of the films, with a positive or negative verdict."""
-    own_words, others = (GOOD, BAD) if positive else (BAD, GOOD)
+    same, opposite = (GOOD, BAD) if positive else (BAD, GOOD)
     template = rng.choice(rng.choices((PLAIN, DENIED, TURNED), weights=(50, 20, 30))[0])
-    word, word2 = rng.sample(own_words, 2)
+    word, word2 = rng.sample(same, 2)
     noun, noun2 = rng.sample(NOUNS, 2)
     return template.format(
-        title=rng.choice(titles), word=word, word2=word2, other=rng.choice(others), noun=noun, noun2=noun2,
+        title=rng.choice(titles), word=word, word2=word2, other=rng.choice(opposite), noun=noun, noun2=noun2,
         person=rng.choice(PEOPLE), time=rng.choice(TIMES), neutral=rng.choice(NEUTRAL),
         verdict=rng.choice(PRAISE if positive else BLAME),
     )  # fmt: skip

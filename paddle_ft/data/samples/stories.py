@@ -1,7 +1,7 @@
 """Summaries of books that do not exist, with title, author and genres, generated from templates.
 
-Each book has one hero and one genre, from which places, things, enemies and endings are drawn. The title fits the summary. The
-splits differ in the heroes' full names and share everything else.
+Each book has one hero and one genre. The genre determines the possible places, things, enemies and endings. The title fits the
+summary. Each split has its own heroes, by their full names. Everything else is the same.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ SIZES = {"train": 1400, "validation": 200, "test": 200}
 
 @dataclass(frozen=True)
 class Genre:
-    """What the books of a genre are made of."""
+    """The words and sentences for the books of a genre."""
 
-    heroes: tuple[str, ...]  # what the hero is
+    heroes: tuple[str, ...]  # the hero's role
     places: tuple[str, ...]
-    things: tuple[str, ...]  # what the story is about
+    things: tuple[str, ...]  # the thing that the story is about
     enemies: tuple[str, ...]
     turns: tuple[str, ...]
     ends: tuple[str, ...]
@@ -94,12 +94,14 @@ TITLES = ("The {thing} of {place}", "{first} and the {thing}", "The Last {thing}
 def rows(split: str, seed: int = 2022) -> list[dict[str, str]]:
     """Return [{"text" (the summary), "title", "author", "genres"}]."""
     rng = random.Random(f"{seed} {split} stories")
-    parts = {"train": range(8), "validation": range(8, 9), "test": range(9, 10)}
-    every = [(first, last) for first in FIRST for last in LAST]
-    return [_book(rng, [hero for number, hero in enumerate(every) if number % 10 in parts[split]]) for _ in range(SIZES[split])]
+    shares = {"train": range(8), "validation": range(8, 9), "test": range(9, 10)}
+    all_heroes = [(first, last) for first in FIRST for last in LAST]
+    heroes = [hero for number, hero in enumerate(all_heroes) if number % 10 in shares[split]]
+    return [_book(rng, heroes) for _ in range(SIZES[split])]
 
 
 def _book(rng: random.Random, heroes: list[tuple[str, str]]) -> dict[str, str]:
+    """Return one row about one of the heroes (first name, last name)."""
     name = rng.choice(list(GENRES))
     genre = GENRES[name]
     first, last = rng.choice(heroes)
@@ -108,12 +110,13 @@ def _book(rng: random.Random, heroes: list[tuple[str, str]]) -> dict[str, str]:
         "first": first, "friend": friend, "hero": f"{first} {last}", "role": rng.choice(genre.heroes),
         "place": rng.choice(genre.places), "thing": rng.choice(genre.things), "enemy": rng.choice(genre.enemies),
     }  # fmt: skip
-    sentences = [rng.choice(part).format(**slots) for part in (OPENINGS, CALLS, ROADS)]
+    sentences = [rng.choice(templates).format(**slots) for templates in (OPENINGS, CALLS, ROADS)]
     if rng.random() < 0.7:
         sentences.append(f"Then {rng.choice(genre.turns)}.")
     sentences += [rng.choice(FIGHTS).format(**slots), rng.choice(genre.ends)]
-    named = {**slots, "thing": string.capwords(slots["thing"]), "place": slots["place"].removeprefix("a ")}
-    title = rng.choice(TITLES).format(**named)
+    title_slots = {**slots, "thing": string.capwords(slots["thing"]), "place": slots["place"].removeprefix("a ")}
+    title = rng.choice(TITLES).format(**title_slots)
     genres = name if rng.random() < 0.5 else f"{name}, Fiction"
     author = f"{rng.choice(FIRST)} {rng.choice(LAST)}"
-    return {"text": " ".join(one[0].upper() + one[1:] for one in sentences), "title": title, "author": author, "genres": genres}
+    text = " ".join(sentence[0].upper() + sentence[1:] for sentence in sentences)
+    return {"text": text, "title": title, "author": author, "genres": genres}

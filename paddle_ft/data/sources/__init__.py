@@ -1,7 +1,7 @@
-"""The kinds of data.source, one module each. A module that defines SOURCE is found without being listed.
+"""The kinds of data.source, one module for each. A module that defines SOURCE is found automatically.
 
-A user's own source is a module that defines SOURCE and is named with --import; it comes before ours. base.py has the classes
-to derive from.
+A user can add a source with a module that defines SOURCE and is named with --import. It takes precedence over ours. base.py has
+the base classes.
 """
 
 from __future__ import annotations
@@ -23,5 +23,5 @@ def _built_in_sources() -> list[Source]:
 
 
 def find_source(value: str | None) -> Source:
-    """Return the source that claims this value of data.source. One always does: huggingface claims whatever is left."""
+    """Return the source for a value of data.source. There is always one, because huggingface claims all other values."""
     return next(source for source in [*user_plugins("SOURCE"), *_built_in_sources()] if source.claims(value))

@@ -1,12 +1,12 @@
 """data.source aclimdb: the Large Movie Review Dataset as its authors publish it, for classification and language modelling.
 
-    aclimdb          aclImdb_v1.tar.gz from its own address, downloaded once
+    aclimdb          aclImdb_v1.tar.gz from the authors' site, downloaded once
     aclimdb:PATH     the archive, or the folder aclImdb unpacked from it
 
-The splits are train and test (25,000 each) and unsupervised (50,000, without labels). Several are joined with +, as in
-train+unsupervised. There is no validation split; data.validation=test is the usual choice. The fields are text (as it is, with
-its <br /> tags) and label (neg or pos). The rows come in a fixed shuffled order, the same for archive and folder, so the first N
-rows are a fair sample. In the order of the files, the reviews of a class and of a film stand together.
+The splits are train and test (25,000 reviews each) and unsupervised (50,000 without labels). They can be joined with +, as in
+train+unsupervised. There is no validation split; data.validation=test is the usual choice. The columns are text (unchanged, with
+its <br /> tags) and label (neg or pos). The rows are in a fixed random order, which is the same for archive and folder, so the
+first N rows are a fair sample. In the order of the files, reviews of the same class and of the same film follow each other.
 
 Source: Maas et al. (2011), Learning Word Vectors for Sentiment Analysis.
 """
@@ -55,7 +55,7 @@ class AclImdb(Collection):
         return [(f"{path} ({'+'.join(splits)})", _make_rows(reviews, columns, fields))]
 
     def _find_folder_or_archive(self, data) -> str:
-        """Return the folder that holds train/ and test/, or the archive."""
+        """Return the path of the folder with train/ and test/ in it, or of the archive."""
         path = self.find(data)
         if not self.local_path(data):
             return path
@@ -72,11 +72,11 @@ class AclImdb(Collection):
 
 def _read_folder(path: str, splits: list[str]) -> Reviews:
     names = []
-    for part in _folders_of(splits):
-        folder = os.path.join(path, part)
+    for split_folder in _folders_of(splits):
+        folder = os.path.join(path, split_folder)
         if not os.path.isdir(folder):
             raise UserError(f"{folder}: no such folder; unpack the whole archive, or name the archive itself")
-        names += [f"{part}/{name}" for name in os.listdir(folder) if name.endswith(".txt")]
+        names += [f"{split_folder}/{name}" for name in os.listdir(folder) if name.endswith(".txt")]
     reviews = {}
     with Progress(len(names), f"read {path} ({'+'.join(splits)})", unit="file") as progress:
         for name in names:
@@ -90,7 +90,7 @@ def _read_folder(path: str, splits: list[str]) -> Reviews:
 
 
 def _read_archive(path: str, splits: list[str]) -> Reviews:
-    """Read the archive once from front to back, without unpacking it to disk."""
+    """Read the archive once from start to end, without unpacking it to disk."""
     folders, reviews = set(_folders_of(splits)), {}
     with DataFile(path).open() as stream, Progress(None, f"read {path} ({'+'.join(splits)})", unit="file") as progress:
         try:
@@ -101,7 +101,7 @@ def _read_archive(path: str, splits: list[str]) -> Reviews:
                     if match and match[1] in folders and member.isfile():
                         reviews[f"{match[1]}/{match[2]}"] = archive.extractfile(member).read()
         except tarfile.TarError as error:
-            raise UserError(f"{path}: cannot be read as an archive ({error}); fetch it again") from None
+            raise UserError(f"{path}: cannot be read as an archive ({error}); download it again") from None
     return reviews
 
 

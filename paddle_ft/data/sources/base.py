@@ -1,4 +1,4 @@
-"""The interface of a source, and the base of collections that are downloaded or pointed at."""
+"""The interface of a source, and the base class of published collections."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from paddle_ft.data.rows import Fields, Records
 
 
 class Source:
-    """A kind of data.source. A module publishes an instance as SOURCE.
+    """A kind of data.source. A module defines an instance as SOURCE.
 
     Attributes:
         name: the value of data.source.
-        order: sources of a lower order are asked first whether they claim a value.
-        reads_files: whether data.train, data.validation and data.test name this source's own files, in its own layouts. Files
-            given for another source replace its split and are read as local files.
+        order: sources are asked in this order whether they claim a value, the lowest first.
+        reads_files: whether the source itself reads the files that data.train, data.validation and data.test name. For other
+            sources, such files are read as local files and replace the split.
     """
 
     name: ClassVar[str | None]
@@ -25,35 +25,35 @@ class Source:
     reads_files: ClassVar[bool] = False
 
     def claims(self, value: str | None) -> bool:
-        """Return whether this value of data.source means this source."""
+        """Return whether a value of data.source means this source."""
         return value == self.name
 
     def remote_files(self, data) -> list[RemoteFile]:
-        """Return the files that must be downloaded before rows can be read."""
+        """Return the files that must be downloaded before rows can be read. `data` is the configuration's data section."""
         return []
 
     def read(self, data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | None:
-        """Return (file, records) pairs of a split, or None if there is no such split and none was asked for.
+        """Return (file, records) pairs for a split, or None if data.<split> is not set and the source does not have the split.
 
         Args:
-            data: the data section of the configuration.
+            data: the configuration's data section.
             split: train, validation or test.
             fields: the task's fields.
 
         Raises:
-            UserError: the split does not exist, or its files cannot be downloaded or read.
+            UserError: the split named in data.<split> does not exist, or its files cannot be downloaded or read.
         """
         raise NotImplementedError
 
 
 class Collection(Source):
-    """A published collection: NAME downloads it, NAME:PATH reads the archive, file or folder at PATH.
+    """A published collection. data.source=NAME downloads it, and NAME:PATH reads the archive, file or folder at PATH.
 
     Attributes:
         url: where the collection is published.
-        file_name: what the downloaded file is called in the folder for data sets.
-        md5: checksum of that file, where known.
-        description: what it is, for people.
+        file_name: name of the downloaded file in the folder for data sets.
+        md5: checksum of that file, if known.
+        description: what the collection is, for messages.
     """
 
     url: ClassVar[str]
@@ -65,7 +65,7 @@ class Collection(Source):
         return value is not None and value.partition(":")[0] == self.name
 
     def local_path(self, data) -> str:
-        """Return PATH of NAME:PATH, or an empty string."""
+        """Return the PATH of data.source=NAME:PATH, or "" if there is none."""
         return os.path.expanduser(data.source.partition(":")[2])
 
     def remote_files(self, data) -> list[RemoteFile]:
@@ -74,7 +74,7 @@ class Collection(Source):
         return [RemoteFile(self.url, str(data_home() / self.file_name), md5=self.md5, description=self.description)]
 
     def find(self, data) -> str:
-        """Return PATH, or the path of the file that was downloaded, now or earlier."""
+        """Return the user's PATH, or the path of the downloaded file. The file is downloaded if it does not exist yet."""
         path = self.local_path(data)
         if path:
             return path

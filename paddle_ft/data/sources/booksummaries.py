@@ -1,11 +1,11 @@
 """data.source booksummaries: the CMU Book Summary Corpus as its authors publish it, for language modelling.
 
-    booksummaries          booksummaries.tar.gz from its own address, downloaded once
+    booksummaries          booksummaries.tar.gz from the authors' site, downloaded once
     booksummaries:PATH     the archive, or booksummaries.txt from it
 
-Each line is a book with seven fields between tabs: Wikipedia id, Freebase id, title, author, date, genres (JSON: id -> name) and
-summary. The columns are text (the summary), title, author, date and genres (names separated by commas). There is one set of rows
-and there are no splits.
+Each line is a book with seven fields separated by tabs: Wikipedia id, Freebase id, title, author, date, genres (JSON: id -> name)
+and summary. The columns are text (the summary), title, author, date and genres (names separated by commas). The corpus is not
+divided into splits.
 
 Source: Bamman & Smith (2013), New Alignment Methods for Discriminative Book Summarization.
 """
@@ -27,7 +27,7 @@ from paddle_ft.system.errors import UserError
 TEXT_FILE = "booksummaries.txt"
 
 Line = tuple[str, str | None]
-"""Text, and what is wrong with its encoding, if anything."""
+"""(text, reason). The reason is None unless the line is not UTF-8."""
 
 
 class BookSummaries(Collection):
@@ -41,8 +41,8 @@ class BookSummaries(Collection):
     def read(self, data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | None:
         if getattr(data, split) not in (None, NO_SPLIT):
             raise UserError(
-                f"data.{split}: {data.source} has one set of rows and no splits; the task splits it. A file of your own may stand"
-                " here."
+                f"data.{split}: {data.source} is not divided into splits; the task splits it. Leave this out, or name a file of"
+                " your own."
             )
         if split != "train":
             return None
@@ -57,25 +57,26 @@ def _read_archive(path: str) -> Iterator[Line]:
     with DataFile(path).open() as stream:
         try:
             with tarfile.open(fileobj=stream, mode="r|") as archive:
-                member = next((one for one in archive if os.path.basename(one.name) == TEXT_FILE and one.isfile()), None)
-                if member is None:
+                files = (member for member in archive if member.isfile())
+                text_file = next((file for file in files if os.path.basename(file.name) == TEXT_FILE), None)
+                if text_file is None:
                     raise UserError(f"{path}: there is no {TEXT_FILE} in this archive")
                 offset = 0
-                for raw in io.BufferedReader(archive.extractfile(member)):
+                for raw in io.BufferedReader(archive.extractfile(text_file)):
                     try:
                         yield raw.decode().rstrip("\r\n"), None
                     except UnicodeDecodeError as error:
                         yield "", describe_bad_utf8(raw, offset + error.start)
                     offset += len(raw)
         except tarfile.TarError as error:
-            raise UserError(f"{path}: cannot be read as an archive ({error}); fetch it again") from None
+            raise UserError(f"{path}: cannot be read as an archive ({error}); download it again") from None
 
 
 def _read_books(lines: Iterable[Line], columns: dict[str, str], fields: Fields) -> Iterator[Record]:
     for number, (line, reason) in enumerate(lines, start=1):
         cells = line.split("\t")
         if reason or len(cells) != 7:
-            yield number, reason or f"{len(cells)} fields between tabs where there should be 7"
+            yield number, reason or f"{len(cells)} fields separated by tabs, but there should be 7"
             continue
         _, _, title, author, date, genres, summary = cells
         try:

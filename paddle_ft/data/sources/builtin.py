@@ -1,8 +1,7 @@
-"""Data sets that PaddleNLP knows by name, such as lcsts_new, read through paddlenlp.datasets.load_dataset.
+"""Data sets that PaddleNLP knows by name, such as lcsts_new. They are read with paddlenlp.datasets.load_dataset.
 
-PaddleNLP's builders download their files themselves: one after the other, with retries, and again without a word when a
-checksum is wrong. So we find out which files a builder needs and download them to the place where it looks. Then the builder
-downloads nothing.
+PaddleNLP's builders would download their files themselves, and replace a file with a wrong checksum without a message. Therefore
+this module finds out which files a builder needs and downloads them to where the builder looks for them.
 """
 
 from __future__ import annotations
@@ -38,11 +37,11 @@ class BuiltIn(Source):
         return value in builtin_names()
 
     def remote_files(self, data) -> list[RemoteFile]:
-        """Return the files of all splits in use. Empty for data.data_files and for builders that do not list their files."""
+        """Return the files of all splits in use, or [] with data.data_files or a builder that does not list its files."""
         if data.data_files:
             return []
-        chosen = [choose_split(data, split, list(_split_table(data))) for split in SPLITS]
-        files = [file for split in chosen if split for file in _files_to_download(data, split)]
+        names = [choose_split(data, split, list(_split_table(data))) for split in SPLITS]
+        files = [file for name in names if name for file in _files_to_download(data, name)]
         return list(dict.fromkeys(files))
 
     def read(self, data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | None:
@@ -54,8 +53,8 @@ class BuiltIn(Source):
             return None
         download_missing(_files_to_download(data, name))
         for file in _unpacked_files(data, name):
-            if fault := checksum_error(file.path, file.md5):
-                raise UserError(f"{file.path}: not the file of {data.source}: {fault}; delete it to have it unpacked again")
+            if problem := checksum_error(file.path, file.md5):
+                raise UserError(f"{file.path}: not the file of {data.source}: {problem}; delete it, and it is unpacked again")
         if data.source == "glue":
             return [_read_glue(data, name, fields)]
         paths = [file.path for file in _files_to_download(data, name)]
@@ -64,7 +63,7 @@ class BuiltIn(Source):
 
 
 def builtin_names() -> list[str]:
-    """Return the data sets of the installed PaddleNLP, found without importing it."""
+    """Return the sorted names of the data sets in the installed PaddleNLP. This does not import PaddleNLP."""
     spec = importlib.util.find_spec("paddlenlp")
     folder = os.path.join(spec.submodule_search_locations[0], "datasets")
     return sorted({name.removesuffix(".py") for name in os.listdir(folder) if name.endswith(".py")} - NO_BUILDERS)
@@ -72,7 +71,7 @@ def builtin_names() -> list[str]:
 
 # ---------------------------------------------------------------------------------------------------- rows
 def _read_data_files(data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | None:
-    """Read the user's own files (data.data_files) in the layout of the built-in."""
+    """Return (file, records) pairs for the user's own files (data.data_files), which have the layout of the built-in."""
     unknown = [key for key in data.data_files if key not in SPLITS]
     if unknown:
         raise UserError(f"data.data_files: unknown key {', '.join(unknown)}; the keys are {', '.join(SPLITS)}")
@@ -88,7 +87,10 @@ def _read_data_files(data, split: str, fields: Fields) -> Iterable[tuple[str, Re
 
 
 def _read_glue(data, split: str, fields: Fields, own_file: str | None = None) -> tuple[str, Records]:
-    """Read a file of GLUE, or the user's `own_file` in its layout, without PaddleNLP, which does not report broken lines."""
+    """Return (file, records) for a split of GLUE, or for the user's `own_file` in the same layout.
+
+    PaddleNLP's own reader is not used, because it does not report broken lines.
+    """
     config = _builder(data).BUILDER_CONFIGS[data.name]
     layout = config["splits"][split]
     path = own_file or os.path.join(_download_folder(data), layout[0])
@@ -98,19 +100,19 @@ def _read_glue(data, split: str, fields: Fields, own_file: str | None = None) ->
 
 
 def _unpack(data, split: str) -> None:
-    """Let the builder unpack its archive, which was downloaded before."""
+    """Make the builder unpack its archive, which is already downloaded."""
     from paddlenlp.datasets import load_dataset
 
     try:
         load_dataset(data.source, data.name, lazy=True, splits=split)
-    except Exception as error:  # whatever a builder raises on an archive it cannot unpack
+    except Exception as error:  # a builder may raise anything for an archive that it cannot unpack
         raise UserError(f"data.source: {data.source}: its archive cannot be unpacked: {type(error).__name__}: {error}") from None
 
 
 def _read_with_builder(data, file: str, arguments: dict, fields: Fields) -> Iterator[Record]:
     from paddlenlp.datasets import load_dataset
 
-    # PaddleNLP says that a lazy data set can be iterated only once, which is all we do.
+    # The warning says that a lazy data set can be iterated only once. That is enough here.
     warnings.filterwarnings("ignore", message="Reciving generator as data source")
     columns = fields.column_names(data.source)
     number = 0
@@ -119,18 +121,18 @@ def _read_with_builder(data, file: str, arguments: dict, fields: Fields) -> Iter
             for number, example in enumerate(load_dataset(data.source, data.name, lazy=True, **arguments), start=1):
                 progress.update()
                 yield number, make_row_from_columns(example, columns, fields)
-        except Exception as error:  # whatever a builder raises on a file it cannot read
+        except Exception as error:  # a builder may raise anything for a file that it cannot read
             own_files = arguments.get("data_files")
-            place = f"after row {number} of {file}: {type(error).__name__}: {error}"
+            problem = f"after row {number} of {file}: {type(error).__name__}: {error}"
             raise UserError(
-                f"{_locate_fault(own_files[0], error) if own_files else place}\n"
+                f"{_locate_error(own_files[0], error) if own_files else problem}\n"
                 f"PaddleNLP's reader of {data.source} stops there. With data.source=null, data.train=FILE and "
                 "data.columns, bad rows can be skipped"
             ) from None
 
 
-def _locate_fault(path: str, error: Exception) -> str:
-    """Return file:line of what made a builder fail on JSON lines; for other formats what the builder said."""
+def _locate_error(path: str, error: Exception) -> str:
+    """Return a message with the line of a JSON file at which a builder failed. For other formats, repeat the builder's error."""
     for line, value, reason in read_json_lines(DataFile(path)):
         if reason:
             return f"{path}:{line}: {reason}"
@@ -139,7 +141,7 @@ def _locate_fault(path: str, error: Exception) -> str:
     return f"{path}: {type(error).__name__}: {error}"
 
 
-# ---------------------------------------------------------------------------------------------------- what builders download
+# ---------------------------------------------------------------------------------------------------- files of a builder
 def _builder(data):
     """Return the builder's class. Raise UserError if it does not have the subset data.name."""
     from paddlenlp.datasets.dataset import import_main_class
@@ -147,25 +149,28 @@ def _builder(data):
     builder = import_main_class(data.source)
     subsets = list(getattr(builder, "BUILDER_CONFIGS", {}))
     if (subsets and data.name not in subsets) or (not subsets and data.name is not None):
-        has = f"it has {', '.join(subsets)}" if subsets else "it has none"
-        raise UserError(f"data.name: {data.source} has no subset {data.name!r}; {has}")
+        available = f"it has {', '.join(subsets)}" if subsets else "it has none"
+        raise UserError(f"data.name: {data.source} has no subset {data.name!r}; {available}")
     return builder
 
 
 def _split_table(data) -> dict:
-    """Return split -> what the builder notes about its files."""
+    """Return split -> the builder's entries for its files. `_split_entries` reads them."""
     builder = _builder(data)
     configs = getattr(builder, "BUILDER_CONFIGS", None)
     return configs[data.name].get("splits", {}) if configs else getattr(builder, "SPLITS", {})
 
 
 def _split_entries(data, split: str) -> list[tuple[list[str], list[str], list[str]]]:
-    """Return (file names, md5 sums, URLs) of each entry. They are told apart by their form, since builders vary their order."""
-    noted = _split_table(data)[split]
-    entries = noted if isinstance(noted, list) and noted and isinstance(noted[0], tuple) else [noted]
+    """Return (file names, md5 sums, URLs) of each entry of a split.
+
+    Builders list them in different orders, so each text is recognised by its form.
+    """
+    value = _split_table(data)[split]
+    entries = value if isinstance(value, list) and value and isinstance(value[0], tuple) else [value]
     result = []
     for entry in entries:
-        texts = [value for value in (entry if isinstance(entry, (tuple, list)) else [entry]) if isinstance(value, str)]
+        texts = [item for item in (entry if isinstance(entry, (tuple, list)) else [entry]) if isinstance(item, str)]
         urls = [text for text in texts if text.startswith(("http://", "https://"))]
         sums = [text for text in texts if _MD5.fullmatch(text)]
         result.append(([text for text in texts if text not in urls and text not in sums], sums, urls))
@@ -178,7 +183,7 @@ def _download_folder(data) -> str:
 
 
 def _files_to_download(data, split: str) -> list[RemoteFile]:
-    """Return the files with a URL of their own, and for the others the archive that the builder unpacks."""
+    """Return the files to download for a split: each file that has its own URL, and the archive that contains the others."""
     folder, builder = _download_folder(data), _builder(data)
     description = f"{data.source}{f'/{data.name}' if data.name else ''}: {split}"
     config = getattr(builder, "BUILDER_CONFIGS", {}).get(data.name, {})
@@ -198,7 +203,7 @@ def _files_to_download(data, split: str) -> list[RemoteFile]:
 
 
 def _unpacked_files(data, split: str) -> list[RemoteFile]:
-    """Return the existing files from an archive, with the checksums that the builder compares."""
+    """Return the files of a split that the builder has unpacked from an archive, with the checksums that it expects."""
     folder = _download_folder(data)
     return [
         RemoteFile("", os.path.join(folder, path), md5=md5)

@@ -1,4 +1,4 @@
-"""Any other data.source: a data set of the Hugging Face hub, or a local folder that `datasets` can load."""
+"""Any other data.source: a data set on the Hugging Face Hub, or a local folder that the `datasets` package can load."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from paddle_ft.data.sources.base import Source
 from paddle_ft.data.sources.builtin import builtin_names
 from paddle_ft.data.splits import choose_splits
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.plugins import import_hint
 from paddle_ft.system.progress import Progress
 
 
 class HuggingFace(Source):
-    """Whatever `datasets` can load by name."""
+    """Everything that the `datasets` package can load by name."""
 
     name = "huggingface"
     order = 3
@@ -26,10 +27,10 @@ class HuggingFace(Source):
         return True
 
     def remote_files(self, data) -> list[RemoteFile]:
-        """Return an empty list: only the hub knows the files of a data set.
+        """Return an empty list, because only the Hub knows the files of a data set.
 
         Raises:
-            UserError: the data set cannot be had. Raised here so that one message reports it with all other missing files.
+            UserError: the data set is not available. It is checked here so that a run reports it together with all missing files.
         """
         if not data.data_files:
             _split_names(data.source, data.name)
@@ -42,7 +43,7 @@ class HuggingFace(Source):
         name = "+".join(choose_splits(data, split, _split_names(data.source, data.name)))
         if not name:
             return None
-        # Imported from its module: paddlenlp replaces datasets.load_dataset by a function that runs its own scripts.
+        # Imported from its module, because paddlenlp replaces datasets.load_dataset with a function that runs its own scripts.
         from datasets.load import load_dataset
 
         dataset = _call(data.source, load_dataset, data.source, data.name, split=name, trust_remote_code=False)
@@ -69,7 +70,10 @@ def _read_rows(dataset, file: str, columns: dict[str, str], fields: Fields) -> I
 
 @cache
 def _split_names(source: str, name: str | None) -> list[str]:
-    """Return the splits of a data set. Cached, since the hub needs a second or two to answer."""
+    """Return the split names of a data set. They are cached because the Hub takes a second or two to answer."""
+    kind, colon, _ = source.partition(":")
+    if colon and not os.path.isdir(source):  # no id of the hub has a colon
+        raise UserError(f"data.source: {source}: there is no source {kind!r}.{import_hint('a source')}")
     from datasets import get_dataset_split_names
 
     _prefer_cache_when_offline(source)
@@ -77,7 +81,7 @@ def _split_names(source: str, name: str | None) -> list[str]:
 
 
 def _prefer_cache_when_offline(source: str) -> None:
-    """Tell `datasets` when the hub is out of reach. Otherwise it retries for half a minute before it looks into its cache."""
+    """Switch `datasets` to offline mode if the Hub cannot be reached. Otherwise it retries for half a minute."""
     import datasets
     import huggingface_hub
 
@@ -95,27 +99,28 @@ def _call(source: str, function, *args, **kwargs):
 
     try:
         return function(*args, **kwargs)
-    except Exception as error:  # datasets raises everything from OSError to bare Exception
+    except Exception as error:  # datasets raises many types, from OSError to plain Exception
         endpoint = huggingface_hub.constants.ENDPOINT
         offline = huggingface_hub.constants.HF_HUB_OFFLINE or isinstance(error, ConnectionError)
         if offline and not os.path.isdir(source):
             remedy = (
-                f"{endpoint} cannot be reached and the dataset is not in the cache. Set HF_ENDPOINT to a mirror, "
-                "HTTPS_PROXY to a proxy, or fetch the dataset's files elsewhere and give them as data.train, "
+                f"{endpoint} cannot be reached and the dataset is not in the cache. Set HF_ENDPOINT to a mirror or "
+                "HTTPS_PROXY to a proxy, or download the dataset's files on another machine and name them in data.train, "
                 "data.validation, data.test"
             )
         elif isinstance(error, datasets.exceptions.DatasetNotFoundError):
-            remedy = f"{endpoint} has no such dataset, or not for you (log in with: huggingface-cli login)"
+            remedy = f"{endpoint} has no such dataset, or you have no access to it (log in with: huggingface-cli login)"
         elif "trust_remote_code" in str(error):
-            remedy = "its rows come from a script of its own; no code that comes with data is run. Give its files: data.train=FILE"
+            remedy = "its rows come from a script, and code that comes with data is never run. Name its files: data.train=FILE"
         else:
             remedy = f"{type(error).__name__}: {error}"
-        raise UserError(f"data.source: {source}: {remedy}{_suggest_builtin(source)}") from None
+        hint = "" if "/" in source else f".{import_hint('a source')}"
+        raise UserError(f"data.source: {source}: {remedy}{_suggest_builtin(source)}{hint}") from None
 
 
 def _suggest_builtin(source: str) -> str:
-    near = difflib.get_close_matches(source, builtin_names(), n=2, cutoff=0.7)
-    return f" (did you mean the PaddleNLP built-in {' or '.join(near)}?)" if near else ""
+    similar = difflib.get_close_matches(source, builtin_names(), n=2, cutoff=0.7)
+    return f" (did you mean the PaddleNLP built-in {' or '.join(similar)}?)" if similar else ""
 
 
 SOURCE = HuggingFace()

@@ -1,4 +1,4 @@
-"""data.source null: your own files, given as data.train, data.validation, data.test."""
+"""data.source null: your own files, named in data.train, data.validation and data.test."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from paddle_ft.data.sources.base import Source
 
 
 class LocalFiles(Source):
-    """Files in any of the formats in readers/."""
+    """Local files in any of the formats in readers/."""
 
     name = None
     order = 0

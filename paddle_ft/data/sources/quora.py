@@ -1,14 +1,14 @@
-"""data.source quora: the question pairs as Quora released them, quora_duplicate_questions.tsv.
+"""data.source quora: the question pairs in the file that Quora released, quora_duplicate_questions.tsv.
 
-    quora          the file from its own address, downloaded once
+    quora          the file from Quora's site, downloaded once
     quora:PATH     the file at PATH
 
-The fields are text and text_pair (the two questions) and label (1 if they ask the same). The file is tab-separated with quoted
-fields that may span lines, so it can be read neither as .tsv nor as .csv. It has no splits of its own: after a fixed shuffle
-validation and test get 10,000 pairs each (of fewer than 100,000 pairs a tenth each), and train gets the rest. GLUE's QQP is
-another split of the same data, whose test labels are secret: data.source=glue data.name=qqp.
+The columns are text and text_pair (the two questions) and label (1 if they ask the same). The file is tab-separated with quoted
+fields that may span several lines, so neither the .tsv nor the .csv reader can read it. It is not divided into splits: after a
+shuffle with a fixed seed, validation and test get 10,000 pairs each (or a tenth each of fewer than 100,000 pairs), and train gets
+the rest. GLUE's QQP divides the same data differently and keeps the test labels secret: data.source=glue data.name=qqp.
 
-One of the 404,290 pairs has no first question; data.on_bad_row=skip leaves it out.
+One of the 404,290 pairs has no first question. data.on_bad_row=skip leaves it out.
 
 Source: Iyer, Dandekar and Csernai (2017), First Quora Dataset Release: Question Pairs.
 """
@@ -27,7 +27,7 @@ from paddle_ft.data.splits import SPLITS, choose_split
 from paddle_ft.system.errors import UserError
 
 COLUMNS = {"text": "question1", "text_pair": "question2", "label": "is_duplicate"}
-MAX_HELD_OUT = 10_000  # pairs in validation, and as many in test
+MAX_HELD_OUT = 10_000  # pairs in validation and in test, at most
 SHUFFLE_SEED = 2022
 
 
@@ -56,8 +56,8 @@ def _read_split(path: str, split: str, fields: Fields) -> Iterator[Record]:
     order = list(range(len(records)))
     random.Random(SHUFFLE_SEED).shuffle(order)
     size = min(MAX_HELD_OUT, len(order) // 10)
-    parts = {"validation": order[:size], "test": order[size : 2 * size], "train": order[2 * size :]}
-    for index in parts[split]:
+    splits = {"validation": order[:size], "test": order[size : 2 * size], "train": order[2 * size :]}
+    for index in splits[split]:
         yield records[index]
 
 

@@ -1,10 +1,10 @@
-"""data.source songs: song texts in your own files, given as data.train, data.validation, data.test.
+"""data.source songs: song texts in your own files, named in data.train, data.validation and data.test.
 
-    a folder, or a glob of .txt files     each .txt (or .txt.gz) is one song. The columns are lyrics, title (the file's name), and
-                                          for the folders above the file folder1, folder2, ...: lyrics/rap/somebody/song.txt has
-                                          rap and somebody. genre is read from folder1 and artist from folder2 unless
-                                          data.columns says otherwise, e.g. {artist: folder1}
-    .csv .tsv .json .jsonl .parquet       a song a row, columns mapped with data.columns, e.g. {lyrics: Lyric, artist: Artist}
+    a folder, or a glob of .txt files     Each .txt or .txt.gz file is one song. The columns are lyrics, title (the file's name),
+                                          and folder1, folder2, ... for the folders below the named one: with data.train=lyrics/,
+                                          these are rap and mary for lyrics/rap/mary/song.txt. genre is read from folder1 and artist
+                                          from folder2, unless data.columns says otherwise, e.g. {artist: folder1}.
+    .csv .tsv .json .jsonl .parquet       Each row is one song. data.columns names the columns, e.g. {lyrics: Lyric}.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from paddle_ft.data.sources.base import Source
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import Progress
 
-DEFAULT_COLUMNS = {"genre": "folder1", "artist": "folder2"}  # where data.columns does not name one
+DEFAULT_COLUMNS = {"genre": "folder1", "artist": "folder2"}  # unless data.columns names another
 
 
 class Songs(Source):
@@ -35,14 +35,16 @@ class Songs(Source):
         pattern = getattr(data, split)
         if pattern is None:
             if split == "train":
-                raise UserError("data.train: name your songs: a folder of .txt files, or a csv or jsonl file with a song a row.")
+                raise UserError(
+                    "data.train: name your songs: a folder of .txt files, or a csv or jsonl file with one song per row."
+                )
             return None
         if isinstance(pattern, dict):
             raise UserError(
-                f"data.{split}: {pattern}: with data.source=songs this is a folder, a file, a glob or a list of them"
+                f"data.{split}: {pattern}: with data.source=songs this must be a folder, a file, a glob or a list of them"
             )
         patterns = [pattern] if isinstance(pattern, str) else pattern
-        return [part for one in patterns for part in _open_pattern(one, fields)]
+        return [file_records for item in patterns for file_records in _open_pattern(item, fields)]
 
 
 def _open_pattern(pattern: str, fields: Fields) -> Iterator[tuple[str, Records]]:
@@ -50,7 +52,7 @@ def _open_pattern(pattern: str, fields: Fields) -> Iterator[tuple[str, Records]]
     if os.path.isdir(pattern):
         root, paths = pattern, sorted(str(path) for path in Path(pattern).rglob("*") if path.is_file() and _is_text(str(path)))
         if not paths:
-            raise UserError(f"{pattern}: there are no .txt files in this folder or below it; other formats are named as files")
+            raise UserError(f"{pattern}: there are no .txt files in this folder or below it; for other formats, name the files")
     else:
         root, paths = _fixed_folder(pattern), expand(pattern)
     text_files = [path for path in paths if _is_text(path)]
@@ -66,7 +68,7 @@ def _is_text(path: str) -> bool:
 
 
 def _fixed_folder(pattern: str) -> str:
-    """Return the part of a glob without wildcards: folder1 is the first folder below it."""
+    """Return the longest folder of a glob that has no wildcards. folder1 is the first folder below it."""
     folder = os.path.dirname(pattern)
     while glob.has_magic(folder):
         folder = os.path.dirname(folder)
@@ -96,7 +98,7 @@ def _read_song(path: str, root: str, columns: dict[str, str], fields: Fields) ->
         if column in available:
             values[name] = available[column]
         elif name in fields.mapped:
-            return f"{path}: there is no {column!r} for {name} (data.columns); there is {', '.join(available)}"
+            return f"{path}: there is no column {column!r} for {name} (data.columns); the columns are {', '.join(available)}"
     row = make_row(values, fields)
     return f"{path}: {row}" if isinstance(row, str) else row
 

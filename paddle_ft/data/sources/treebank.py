@@ -1,17 +1,17 @@
 """data.source treebank: the sentences of the Stanford Sentiment Treebank as its authors publish it.
 
-    treebank         trainDevTestTrees_PTB.zip from its own address, downloaded once
+    treebank         trainDevTestTrees_PTB.zip from the authors' site, downloaded once
     treebank:PATH    the archive, or a folder with train.txt, dev.txt and test.txt
 
-The fields are text and label. Each line of these files is a tree such as (3 (2 The) (3 ...)). The text is its words, and the
-label is that of its root, in one of three forms:
+The columns are text and label. Each line of these files is a tree such as (3 (2 The) (3 ...)). The text is the words of the tree,
+and the label is that of its root, in one of three forms:
 
     data.name=null      0 to 4: very negative, negative, neutral, positive, very positive
     data.name=score     0, 0.25, 0.5, 0.75, 1, for task.round_labels (which makes neutral sentences negative)
     data.name=binary    negative or positive, without the neutral sentences: 6,920 / 872 / 1,821 as in GLUE's SST-2
 
-There are 8,544 / 1,101 / 2,210 sentences. Brackets, written -LRB- and -RRB-, are restored. The trees hold the score in five
-steps; the authors' finer scores are in Hugging Face's stanfordnlp/sst.
+There are 8,544 / 1,101 / 2,210 sentences. Brackets are written -LRB- and -RRB- in the files; the text has the brackets themselves.
+The trees have the score in five steps only. The authors' finer scores are in Hugging Face's stanfordnlp/sst.
 
 Source: Socher et al. (2013), Recursive Deep Models for Semantic Compositionality Over a Sentiment Treebank.
 """
@@ -32,7 +32,7 @@ from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import Progress
 
 FILES = {"train": "train.txt", "dev": "dev.txt", "test": "test.txt"}
-LABELS = {  # data.name -> the label of each class from very negative to very positive; None leaves the sentence out
+LABELS = {  # data.name -> label of each class, from very negative to very positive; None: the sentence is left out
     None: ("0", "1", "2", "3", "4"),
     "score": ("0", "0.25", "0.5", "0.75", "1"),
     "binary": ("negative", "negative", None, "positive", "positive"),
@@ -53,7 +53,7 @@ class Treebank(Collection):
 
     def read(self, data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | None:
         if data.name not in LABELS:
-            raise UserError(f"data.name: {data.source} has no form {data.name!r}; it has score, binary and (null) five classes")
+            raise UserError(f"data.name: {data.source} has no form {data.name!r}; use score, binary, or null for five classes")
         columns = fields.column_names(data.source)
         name = choose_split(data, split, list(FILES))
         if name is None:
@@ -63,7 +63,7 @@ class Treebank(Collection):
 
 
 def _read_file(path: str, name: str) -> tuple[str, bytes]:
-    """Return the path, for messages, and the content of a file in a folder or archive."""
+    """Return the full path, for messages, and the content of the file `name` in a folder or zip archive."""
     try:
         if os.path.isdir(path):
             folder = path if os.path.isfile(os.path.join(path, name)) else os.path.join(path, "trees")
@@ -71,16 +71,16 @@ def _read_file(path: str, name: str) -> tuple[str, bytes]:
                 return os.path.join(folder, name), file.read()
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-            member = next((one for one in names if one.endswith(f"/{name}") or one == name), None)
+            member = next((path_in_zip for path_in_zip in names if f"/{path_in_zip}".endswith(f"/{name}")), None)
             if member is None:
-                raise UserError(f"{path}: there is no {name} in this archive; it holds {', '.join(names[:5])}")
+                raise UserError(f"{path}: there is no {name} in this archive; it has {', '.join(names[:5])}")
             return f"{path}/{member}", archive.read(member)
     except zipfile.BadZipFile as error:
         raise UserError(f"{path}: not a zip archive, or a damaged one ({error})") from None
     except OSError as error:
         raise UserError(
-            f"{error.filename}: {error.strerror}: data.source=treebank:PATH takes the folder with train.txt, dev.txt and"
-            f" test.txt, or the .zip of it (working directory: {os.getcwd()})"
+            f"{error.filename}: {error.strerror}: the PATH of data.source=treebank:PATH must be the folder with train.txt,"
+            f" dev.txt and test.txt, or the .zip of it (working directory: {os.getcwd()})"
         ) from None
 
 
@@ -105,11 +105,11 @@ def _read_trees(
 
 
 def parse(tree: str) -> tuple[int, str] | str:
-    """Return (label of the root, sentence) of a tree, or what is wrong with it."""
+    """Return (label of the root, sentence) of a tree, or a message if the text is not a tree."""
     root = _ROOT.match(tree)
-    shape, before = _LEAF.sub("*", tree), None
-    while shape != before:
-        shape, before = _INNER.sub("*", shape), shape
+    shape, previous = _LEAF.sub("*", tree), None
+    while shape != previous:  # replaces subtrees with * from the leaves up, until only the root is left
+        shape, previous = _INNER.sub("*", shape), shape
     if root is None or shape != "*":
         return f"not a tree as in (3 (2 The) (3 end)): {tree[:60]!r}"
     words = [_BRACKETS.get(word, word).replace(r"\/", "/") for word in _LEAF.findall(tree)]

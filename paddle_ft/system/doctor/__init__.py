@@ -1,7 +1,7 @@
-"""`python -m paddle_ft doctor`: check this machine and installation, and name a remedy for each problem.
+"""The checks of `python -m paddle_ft doctor`: this machine, the installation, and a remedy for each problem.
 
-Only the standard library is imported here, so a broken installation is checked too. paddle and paddlenlp are imported last, in
-a process of their own: if they crash, that is one line of the report.
+Only the standard library is imported here, so that a broken installation can be checked too. paddle and paddlenlp are imported
+last and in a separate process, so a crash there becomes one line of the report.
 """
 
 from __future__ import annotations
@@ -16,17 +16,21 @@ from pathlib import Path
 
 from paddle_ft.system.doctor import facts, verdicts
 from paddle_ft.system.doctor.verdicts import ERROR, WARNING, Check
-from paddle_ft.system.runtime import available_cpus, keeps_freed_memory, mkl_path
+from paddle_ft.system.files import home
+from paddle_ft.system.runtime import available_cpus, is_freed_memory_kept, mkl_cpu_type
 
 AI_STUDIO = Path("/home/aistudio")  # the home folder of every AI Studio project
 PROJECT = Path(__file__).resolve().parents[3]
 
 
 def run(as_json: bool = False) -> int:
-    """Print each check as soon as it is known.
+    """Run all checks and print each result as soon as it is known.
+
+    Args:
+        as_json: print one JSON object after the last check instead.
 
     Returns:
-        The exit code: 1 if a check is an error, else 0.
+        The exit code: 1 if any check found an error, else 0.
     """
     results = []
     for check in checks():
@@ -45,13 +49,13 @@ def run(as_json: bool = False) -> int:
 
 
 def checks() -> Iterator[Check]:
-    """Yield all checks of this machine, the quick ones first."""
+    """Yield the results of all checks, the quick ones first."""
     yield verdicts.check_python(sys.version_info[:3], sys.executable)
     yield verdicts.check_threads(available_cpus(), os.environ.get("OMP_NUM_THREADS"))
-    yield verdicts.check_mkl(mkl_path(), os.environ.get("MKL_DEBUG_CPU_TYPE"))
-    yield verdicts.check_freed_memory(keeps_freed_memory())
+    yield verdicts.check_mkl(mkl_cpu_type(), os.environ.get("MKL_DEBUG_CPU_TYPE"))
+    yield verdicts.check_freed_memory(is_freed_memory_kept())
     yield verdicts.check_ai_studio(AI_STUDIO.is_dir(), Path.cwd(), AI_STUDIO)
-    for name, folder in (("working folder", Path.cwd()), ("cache folder", facts.cache_folder())):
+    for name, folder in (("working folder", Path.cwd()), ("cache folder", home())):
         yield verdicts.check_write(name, folder, facts.write_error(folder))
         disk = facts.existing_folder(folder)
         yield verdicts.check_disk(name, disk, shutil.disk_usage(disk).free)
@@ -61,5 +65,5 @@ def checks() -> Iterator[Check]:
     yield from verdicts.check_pairs(versions)
     cards = facts.nvidia_cards()
     yield verdicts.check_driver(cards)
-    imported, problem = facts.probe_import()
-    yield from verdicts.check_import(imported, problem, cards)
+    import_facts, problem = facts.probe_import()
+    yield from verdicts.check_import(import_facts, problem, cards)

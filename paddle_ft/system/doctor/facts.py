@@ -1,10 +1,9 @@
-"""Gather the facts about a machine and an installation. verdicts.py decides what they mean."""
+"""Collect facts about the machine and the installation. verdicts.py decides what they mean."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import re
 import shutil
 import signal
@@ -15,7 +14,7 @@ from pathlib import Path
 
 IMPORT_TIMEOUT = 180  # seconds
 
-# One line of JSON after each import, so that the first is known where the second crashes.
+# It prints one line of JSON after each import, so that the facts about paddle are known even if paddlenlp crashes.
 PROBE = """
 import json, sys, warnings
 warnings.filterwarnings("ignore")
@@ -37,23 +36,16 @@ print("@" + json.dumps({"paddlenlp": paddlenlp.__version__}), flush=True)
 """
 
 
-def cache_folder() -> Path:
-    """Return the folder of downloads and caches.
-
-    It repeats paddle_ft.data.download.home, which cannot be imported without installed packages.
-    """
-    return Path(os.environ.get("PADDLE_FT_HOME") or Path.home() / ".cache" / "paddle_ft")
-
 
 def existing_folder(folder: Path) -> Path:
-    """Return the folder, or the nearest one above it that exists."""
+    """Return the folder itself, or its nearest parent that exists."""
     while not folder.is_dir():
         folder = folder.parent
     return folder
 
 
 def write_error(folder: Path) -> str | None:
-    """Return why no file can be written into the folder, or into the one it would be made in. None: one can."""
+    """Return why no file can be written into the folder, or into its nearest existing parent. None means that it works."""
     try:
         with tempfile.TemporaryFile(dir=existing_folder(folder)):
             return None
@@ -62,15 +54,16 @@ def write_error(folder: Path) -> str | None:
 
 
 def shared_memory() -> int | None:
-    """Return the size of /dev/shm in bytes, None where there is no such folder."""
+    """Return the size of /dev/shm in bytes, or None if this system does not have it."""
     folder = Path("/dev/shm")
     return shutil.disk_usage(folder).total if folder.is_dir() else None
 
 
 def installed_versions() -> dict[str, str]:
-    """Return the version of every installed package by its name on the registry.
+    """Return package name -> version of everything that is installed.
 
-    Names are lower case with "-", except huggingface_hub. "paddle" stands for whichever build of Paddle is installed.
+    Names are in lower case with "-" between words, except huggingface_hub. The extra key "paddle" is the installed build of
+    Paddle, for the CPU or the GPU.
     """
     versions = {}
     for distribution in importlib.metadata.distributions():
@@ -87,7 +80,11 @@ def _normalized_name(name: str) -> str:
 
 
 def pinned_versions(project: Path) -> dict[str, str]:
-    """Return the versions pinned in requirements-base.txt by package name, {} where there is no such file."""
+    """Return package name -> version of the pins in requirements-base.txt, or {} if the file does not exist.
+
+    Args:
+        project: the top folder of the repository.
+    """
     file = project / "requirements-base.txt"
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     pins = (re.match(r"([\w.-]+)==([\w.]+)", line) for line in lines)
@@ -95,7 +92,7 @@ def pinned_versions(project: Path) -> dict[str, str]:
 
 
 def nvidia_cards() -> list[dict] | None:
-    """Return the cards that nvidia-smi shows, as parse_nvidia_smi does. None: it cannot be run."""
+    """Return what parse_nvidia_smi returns for this machine's GPUs, or None if nvidia-smi cannot be run."""
     query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total,memory.free", "--format=csv,noheader,nounits"]
     try:
         output = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout
@@ -105,10 +102,17 @@ def nvidia_cards() -> list[dict] | None:
 
 
 def parse_nvidia_smi(output: str) -> list[dict]:
-    """Return {"name", "driver", "total", "free"} of each card; memory in bytes, None where the driver does not tell it."""
+    """Parse the output of nvidia-smi.
+
+    Args:
+        output: lines of "name, driver version, total memory, free memory", the memory in MiB.
+
+    Returns:
+        {"name", "driver", "total", "free"} for each card. Memory is in bytes, or None if the driver does not report it.
+    """
     cards = []
     for line in output.strip().splitlines():
-        name, driver, total, free = (part.strip() for part in line.split(","))
+        name, driver, total, free = (cell.strip() for cell in line.split(","))
         megabyte = 1024**2
         sizes = [int(size) * megabyte if size.isdigit() else None for size in (total, free)]
         cards.append({"name": name, "driver": driver, "total": sizes[0], "free": sizes[1]})
@@ -116,14 +120,14 @@ def parse_nvidia_smi(output: str) -> list[dict]:
 
 
 def probe_import(code: str = PROBE, timeout: float = IMPORT_TIMEOUT) -> tuple[dict, str | None]:
-    """Run `code` in a new Python process.
+    """Import paddle and paddlenlp in a new Python process.
 
     Args:
-        code: prints facts as lines of "@" and a JSON object.
+        code: what the process runs. It prints facts as lines of "@" followed by a JSON object.
         timeout: in seconds.
 
     Returns:
-        The facts, and what stopped the process (None if nothing did).
+        The facts, merged into one dictionary, and why the process failed (None if it did not).
     """
     try:
         process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=timeout)
@@ -139,7 +143,7 @@ def probe_import(code: str = PROBE, timeout: float = IMPORT_TIMEOUT) -> tuple[di
 
 
 def failure_reason(returncode: int, stderr: str) -> str | None:
-    """Return what ended a failed process: its signal, or the last line it wrote. None: it did not fail."""
+    """Return why a process failed: the signal that killed it, or the last line on stderr. None means that it did not fail."""
     if returncode == 0:
         return None
     if returncode < 0:

@@ -1,4 +1,4 @@
-"""Pairs of package versions that do not work together, found by installing and importing them."""
+"""Pairs of package versions that do not work together. Each was tried by installing and importing them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ ERROR, WARNING = "error", "warning"
 
 @dataclass(frozen=True)
 class BadPair:
-    """Two packages whose versions fail together.
+    """Two packages with version ranges that fail together.
 
     Attributes:
-        first, second: names as on the registry; "paddle" is paddlepaddle or paddlepaddle-gpu.
-        first_range, second_range: versions [at_least, below); None leaves an end open.
-        level: ERROR, or WARNING for a pair that imports although one of the two declares that it does not fit.
+        first, second: package names as pip knows them; "paddle" stands for paddlepaddle or paddlepaddle-gpu.
+        first_range, second_range: (at_least, below), the lowest bad version and the first good one above; None: no limit.
+        level: ERROR, or WARNING for a pair that can be imported although one package declares that it needs another version
+            of the other.
         reason: why they fail.
-        remedy: the pip command that mends it.
+        remedy: the pip command that fixes it.
     """
 
     first: str
@@ -29,8 +30,8 @@ class BadPair:
     remedy: str
 
     def applies(self, versions: dict[str, str]) -> bool:
-        """Return whether both packages are installed in the bad versions."""
-        return _within(versions.get(self.first), self.first_range) and _within(versions.get(self.second), self.second_range)
+        """Return whether both packages are installed (`versions`: name -> version) in versions that fail together."""
+        return _is_within(versions.get(self.first), self.first_range) and _is_within(versions.get(self.second), self.second_range)
 
 
 ANY = (None, None)
@@ -109,7 +110,7 @@ KNOWN_BAD = [
 
 
 def release(version: str) -> tuple[int, ...]:
-    """Return the numbers of a release without zeros at the end, so that 3.0 equals 3.0.0: "3.0.0b4" -> (3,)."""
+    """Return the numbers of a version without trailing zeros, so that 3.0 equals 3.0.0. For "3.0.0b4" this is (3,)."""
     match = re.match(r"\d+(?:\.\d+)*", version)
     numbers = [int(part) for part in match.group().split(".")] if match else []
     while numbers and numbers[-1] == 0:
@@ -117,7 +118,7 @@ def release(version: str) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def _within(version: str | None, bounds: tuple[str | None, str | None]) -> bool:
+def _is_within(version: str | None, bounds: tuple[str | None, str | None]) -> bool:
     if version is None:
         return False
     at_least, below = bounds

@@ -1,4 +1,4 @@
-"""Judge the facts about a machine: one Check each, with a remedy. Pure functions."""
+"""Turn the facts about a machine into checks, each with a level and a remedy. All functions here are pure."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ OPTIONAL = ("visualdl", "wandb", "jieba")
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the report.
+    """The result of one check, which is one line of the report.
 
     Attributes:
         level: OK, WARNING or ERROR.
         name: what was checked.
-        text: what was found.
-        remedy: what to do where the level is not OK.
+        text: the result in words.
+        remedy: what the user can do if the level is not OK.
     """
 
     level: str
@@ -30,7 +30,7 @@ class Check:
 
 
 def check_python(version: tuple[int, int, int], executable: str) -> Check:
-    """Judge the version of Python."""
+    """Check that Python's version (major, minor, micro) is supported."""
     text = f"{'.'.join(map(str, version))} ({executable})"
     if (3, 10) <= version[:2] <= (3, 12):
         return Check(OK, "Python", text)
@@ -39,46 +39,58 @@ def check_python(version: tuple[int, int, int], executable: str) -> Check:
 
 
 def check_threads(cpus: int, setting: str | None) -> Check:
-    """Judge OMP_NUM_THREADS, `setting`, against the number of usable cores."""
+    """Check that OMP_NUM_THREADS (`setting`) matches the number of usable cores."""
     text = f"{cpus} usable, OMP_NUM_THREADS={setting}"
     if setting is None or setting == str(cpus):
         return Check(OK, "CPU threads", text)
     return Check(WARNING, "CPU threads", text, f"unset OMP_NUM_THREADS, or set it to {cpus}: training runs faster")
 
 
-def check_freed_memory(kept: bool) -> Check:
-    """Tell whether glibc keeps freed memory."""
-    return Check(OK, "freed memory", "kept for the next arrays" if kept else "given back to the system")
+def check_freed_memory(is_kept: bool) -> Check:
+    """Report whether glibc keeps freed memory. Both answers are OK."""
+    return Check(OK, "freed memory", "kept for the next arrays" if is_kept else "given back to the system")
 
 
-def check_mkl(wanted: str | None, setting: str | None) -> Check:
-    """Judge MKL_DEBUG_CPU_TYPE.
+def check_mkl(best: str | None, setting: str | None) -> Check:
+    """Check that MKL_DEBUG_CPU_TYPE makes MKL use its fast code.
 
     Args:
-        wanted: its best value on this processor, None if MKL needs none.
-        setting: its value now.
+        best: the best value on this processor, or None if MKL is fast without the variable.
+        setting: the value now.
     """
-    if wanted is None:
+    if best is None:
         return Check(OK, "MKL path", "nothing to set on this processor")
     text = f"AMD processor, MKL_DEBUG_CPU_TYPE={setting}"
-    if setting == wanted:
+    if setting == best:
         return Check(OK, "MKL path", f"{text}: MKL takes its fast path")
-    remedy = f"export MKL_DEBUG_CPU_TYPE={wanted}: matrix products run two to four times as fast"
+    remedy = f"export MKL_DEBUG_CPU_TYPE={best}: matrix products run two to four times as fast"
     return Check(WARNING, "MKL path", f"{text}: MKL takes a slow path", remedy)
 
 
-def check_ai_studio(present: bool, folder: Path, home: Path) -> Check:
-    """Judge the working folder of an AI Studio project."""
-    if not present:
+def check_ai_studio(is_ai_studio: bool, folder: Path, home: Path) -> Check:
+    """Check that the work in an AI Studio project is not lost when the project restarts.
+
+    Args:
+        is_ai_studio: whether this machine is an AI Studio project.
+        folder: the working folder.
+        home: AI Studio's home folder.
+    """
+    if not is_ai_studio:
         return Check(OK, "AI Studio", "no")
     if folder == home / "data" or home / "data" in folder.parents:
-        remedy = f"work in {home / 'work'}: what is changed in {home / 'data'} is gone after a restart"
+        remedy = f"work in {home / 'work'}: changes in {home / 'data'} are lost after a restart"
         return Check(WARNING, "AI Studio", f"yes, working in {folder}", remedy)
     return Check(OK, "AI Studio", f"yes, working in {folder}")
 
 
 def check_write(name: str, folder: Path, problem: str | None) -> Check:
-    """Judge whether a folder can be written, by what facts.write_error found."""
+    """Check that files can be written into a folder.
+
+    Args:
+        name: "working folder" or "cache folder".
+        folder: its path.
+        problem: what facts.write_error returns for it.
+    """
     if problem is None:
         return Check(OK, name, f"{folder} can be written")
     remedy = "export PADDLE_FT_HOME=/a/folder/of/yours" if name == "cache folder" else "change to a folder of your own"
@@ -86,7 +98,15 @@ def check_write(name: str, folder: Path, problem: str | None) -> Check:
 
 
 def check_disk(name: str, folder: Path, free: int) -> Check:
-    """Judge free space in bytes. A run of a base-size model keeps about 3 GB: best and last model, AdamW's two moments."""
+    """Check that a disk has room for a run.
+
+    A run of a base-size model keeps about 3 GB: the best and the last model, and AdamW's two moments.
+
+    Args:
+        name: "working folder" or "cache folder".
+        folder: a folder on the disk.
+        free: free space in bytes.
+    """
     text = f"{free / GB:,.1f} GB free on the disk of {folder}"
     if free >= 5 * GB:
         return Check(OK, name, text)
@@ -95,7 +115,7 @@ def check_disk(name: str, folder: Path, free: int) -> Check:
 
 
 def check_shared_memory(total: int | None) -> Check:
-    """Judge the size of /dev/shm in bytes, None where there is none."""
+    """Check the size of /dev/shm (`total` in bytes, None if it does not exist)."""
     if total is None:
         return Check(OK, "shared memory", "no /dev/shm on this system")
     text = f"/dev/shm holds {total / GB:,.2f} GB"
@@ -109,11 +129,11 @@ def check_shared_memory(total: int | None) -> Check:
 
 
 def check_packages(versions: dict[str, str], pins: dict[str, str]) -> list[Check]:
-    """Compare the installed packages with the versions tried together.
+    """Compare the installed packages with the pinned versions, which were tried together.
 
     Args:
-        versions: installed, by name.
-        pins: tried together, by name; {} where unknown.
+        versions: package name -> installed version.
+        pins: package name -> pinned version; {} if unknown.
     """
     install = "pip install -r requirements.txt (GPU: requirements-gpu.txt), or make setup"
     checks = []
@@ -129,18 +149,18 @@ def check_packages(versions: dict[str, str], pins: dict[str, str]) -> list[Check
     ):
         if names:
             checks.append(Check(level, "packages", f"not installed: {', '.join(names)}", install))
-    other = [f"{name} {versions[name]} (tried: {pin})" for name, pin in pins.items() if versions.get(name, pin) != pin]
-    if other:
-        checks.append(Check(WARNING, "packages", f"other versions than tried: {', '.join(other)}", install))
-    if pins and not missing and not other:
+    untried = [f"{name} {versions[name]} (tried: {pin})" for name, pin in pins.items() if versions.get(name, pin) != pin]
+    if untried:
+        checks.append(Check(WARNING, "packages", f"other versions than tried: {', '.join(untried)}", install))
+    if pins and not missing and not untried:
         checks.append(Check(OK, "packages", f"all {len(pins)} in the versions tried"))
     return checks
 
 
 def check_pairs(versions: dict[str, str]) -> list[Check]:
-    """Look for installed versions that are known to fail together."""
-    bad = [pair for pair in KNOWN_BAD if pair.applies(versions)]
-    if not bad:
+    """Check for installed versions (name -> version) that are known to fail together."""
+    bad_pairs = [pair for pair in KNOWN_BAD if pair.applies(versions)]
+    if not bad_pairs:
         return [Check(OK, "version pairs", "none that is known to fail")]
     return [
         Check(
@@ -149,33 +169,33 @@ def check_pairs(versions: dict[str, str]) -> list[Check]:
             f"{pair.first} {versions[pair.first]} with {pair.second} {versions[pair.second]}: {pair.reason}",
             pair.remedy,
         )
-        for pair in bad
+        for pair in bad_pairs
     ]
 
 
 def check_driver(cards: list[dict] | None) -> Check:
-    """Judge the cards that facts.nvidia_cards found."""
+    """Check that the GPUs (as facts.nvidia_cards returns them) have at least half of their memory free."""
     if not cards:
         return Check(OK, "GPU driver", "no NVIDIA GPU: training runs on the CPU")
-    shown, crowded = [], False
+    descriptions, is_crowded = [], False
     for card in cards:
         total, free = card["total"], card["free"]
         memory = f", {free / GB:.1f} of {total / GB:.1f} GB free" if total and free is not None else ""
-        crowded = crowded or bool(total and free is not None and free < total / 2)
-        shown.append(f"{card['name']}{memory}")
-    text = f"{'; '.join(shown)}; driver {cards[0]['driver']}"
-    if crowded:
+        is_crowded = is_crowded or bool(total and free is not None and free < total / 2)
+        descriptions.append(f"{card['name']}{memory}")
+    text = f"{'; '.join(descriptions)}; driver {cards[0]['driver']}"
+    if is_crowded:
         return Check(WARNING, "GPU driver", text, "other programs hold GPU memory: nvidia-smi lists them")
     return Check(OK, "GPU driver", text)
 
 
 def check_import(facts: dict, problem: str | None, cards: list[dict] | None) -> list[Check]:
-    """Judge what facts.probe_import found.
+    """Check that paddle and paddlenlp can be imported, and that paddle sees the GPUs.
 
     Args:
-        facts: what the imports printed.
-        problem: what stopped them, None if nothing did.
-        cards: as facts.nvidia_cards returns them.
+        facts: the facts that facts.probe_import returns.
+        problem: why the import failed, or None if it did not.
+        cards: what facts.nvidia_cards returns.
     """
     if "paddle" not in facts:
         remedy = "pip install --force-reinstall -r requirements.txt (GPU: requirements-gpu.txt); see the lines above"
@@ -190,6 +210,7 @@ def check_import(facts: dict, problem: str | None, cards: list[dict] | None) -> 
 
 
 def _check_cuda(facts: dict, driver_sees_gpu: bool) -> Check:
+    """Check that the build of Paddle fits the GPUs that the driver sees."""
     if not facts["cuda"]:
         text = f"paddle {facts['paddle']} is built for the CPU"
         if driver_sees_gpu:

@@ -81,6 +81,7 @@ class Classification(Task):
     required_fields = ("text", "label")
     optional_fields = ("text_pair",)
     best_metric = "accuracy"
+    reference_field = "label"
     takes_pairs = True
 
     # -------------------------------------------------------------------------------- model

@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 
 from paddle_ft.data.batches import longest_first
+from paddle_ft.metrics.user_metrics import compute_metrics, computed_metrics
+from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import Progress
 from paddle_ft.system.world import World
+from paddle_ft.tasks import task_names
 from paddle_ft.tasks.base import Dataset, EvalResult, Scores, Task
 
 
@@ -33,7 +36,37 @@ def evaluate(task: Task, dataset: Dataset, label: str, world: World | None = Non
     if inputs is not None:
         own_inputs = [inputs[i] for i in world.shard_indices(len(inputs))]
         result.texts = world.all_gather(task.generate(own_inputs, f"{label}: generate"), len(inputs))
-    return task.scores(dataset, result)
+    return add_user_metrics(task, task.scores(dataset, result))
+
+
+def score_baselines(task: Task, dataset: Dataset, train: Dataset) -> dict[str, Scores]:
+    """Return the scores of the task's baselines by name, with the same metrics as the model's."""
+    return {name: add_user_metrics(task, scores) for name, scores in task.baselines(dataset, train).items()}
+
+
+def add_user_metrics(task: Task, scores: Scores) -> Scores:
+    """Return the scores with the user's own metrics for this task. Without such metrics they are returned unchanged.
+
+    Args:
+        task: the task.
+        scores: its own metrics and the predictions.
+
+    Raises:
+        UserError: a metric cannot be computed for this task.
+    """
+    metrics = [metric for metric in computed_metrics(task_names()) if task.name in metric.tasks]
+    if not metrics or not scores.predictions:
+        return scores
+    for metric in metrics:
+        if task.reference_field is None:
+            raise UserError(f"METRICS: {metric.key!r} is for {task.name}, whose predictions have no references to compare with.")
+        if metric.key in scores.metrics:
+            raise UserError(f"METRICS: {metric.key!r} is already a metric of {task.name}: give yours another key.")
+    pairs = [(row["prediction"], row[task.reference_field]) for row in scores.predictions]
+    predictions, references = zip(*pairs, strict=True)
+    config = task.config
+    values = compute_metrics(metrics, predictions, references, config.seed, config.eval.bootstrap_samples)
+    return Scores({**scores.metrics, **values}, scores.predictions)
 
 
 def run_eval_steps(task: Task, dataset: Dataset, label: str, world: World | None = None) -> EvalResult:

@@ -50,6 +50,7 @@ class Seq2Seq(Task):
 
     head_type = "seq2seq"
     required_fields = ("source", "target")
+    reference_field = "target"
 
     def encode(self, rows: Rows, split: str) -> Dataset:
         limits = {"source": self.options.max_source_length, "target": self.options.max_target_length}

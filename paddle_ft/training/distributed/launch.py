@@ -79,6 +79,7 @@ def launch_processes(devices: str, command: list[str], logs: Path) -> int:
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(CODE_FOLDER), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            "PYTHONSAFEPATH": "1",  # -m must not import modules from the working directory
             "PADDLE_TRAINER_ID": str(rank),
             "PADDLE_TRAINERS_NUM": str(len(numbers)),
             "PADDLE_TRAINER_ENDPOINTS": ",".join(endpoints),

@@ -64,9 +64,9 @@ def test_csv_quotes_may_hold_newlines_quotes_and_commas(folder):
 def test_headerless_without_mapping_shows_the_first_row(folder):
     write("a.tsv", "题一\t正文一\n题二\t正文二\n")
     assert error("a.tsv") == (
-        "a.tsv: no column 'source' in the first line, which reads\n  0: 题一\n  1: 正文一\n"
-        "If that is a header, name the columns: data.columns='{source: NAME, target: NAME}'; "
-        "if the file has none, number them: data.columns='{source: 0, target: 1}' (in the order that is right)"
+        "a.tsv: no column 'source' in the first line, which has\n  0: 题一\n  1: 正文一\n"
+        "If this is a header, name the columns: data.columns='{source: NAME, target: NAME}'; "
+        "if the file has no header, number them: data.columns='{source: 0, target: 1}' (with the right numbers)"
     )
 
 
@@ -141,7 +141,7 @@ def test_bad_json_lines_are_named(folder):
 def test_a_broken_array_names_the_line(folder):
     write("a.json", '[\n {"source": "甲",\n  "target": "乙"},\n {"source": "甲" "target": "乙"}\n]')
     assert error("a.json", on_bad_row="skip").startswith(
-        "a.json:4: invalid JSON in the array at column 17: Expecting ',' delimiter. Nothing behind this place can be"
+        "a.json:4: invalid JSON in the array at column 17: Expecting ',' delimiter. Nothing after this place can be"
     )
     write("b.json", '[{"source": "甲", "target": "乙"}')
     assert "b.json:1: invalid JSON in the array at column 32: ',' or ']' expected" in error("b.json")
@@ -163,7 +163,7 @@ def test_text_files_hold_one_text_a_line(folder):
     assert result.rows == [{"text": "甲"}, {"text": "乙"}, {"text": "丙"}]
     assert [str(bad) for bad in result.bad] == ["a.txt:3: text is empty"]
     assert error("a.txt") == (
-        "a.txt: a .txt file holds one text a line, but source and target are needed; "
+        "a.txt: a .txt file has one text per line, but source and target are needed; "
         "give one file for each: {source: source.txt, target: target.txt}"
     )
 
@@ -176,4 +176,4 @@ def test_a_header_without_rows_is_an_error(folder, name):
 
 def test_an_empty_json_array_is_an_empty_file(folder):
     write("b.json", "[]")
-    assert error("b.json") == "b.json: the file is empty (it holds no rows)"
+    assert error("b.json") == "b.json: the file is empty (it has no rows)"

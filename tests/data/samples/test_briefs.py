@@ -79,7 +79,7 @@ def test_a_sample_is_read_through_data_source():
     )  # fmt: skip
     assert load_split(data, "train").rows == briefs.rows("train")[:10]
     assert load_split(data, "test").files == ["sample:briefs (test)"]
-    with pytest.raises(UserError, match=r"^data\.source: there is no sample 'brief'; there is briefs"):
+    with pytest.raises(UserError, match=r"^data\.source: there is no sample 'brief'; the samples are briefs"):
         find_sample("sample:brief")
 
 

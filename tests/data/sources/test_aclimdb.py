@@ -85,7 +85,7 @@ def test_missing_and_damaged_collections_are_named(folder, archive, tmp_path):
     with pytest.raises(UserError, match="absent is neither the folder aclImdb"):
         load_split(section(tmp_path / "absent"), "train", **FIELDS)
     archive.write_bytes(archive.read_bytes()[:-200])
-    with pytest.raises(UserError, match="the gzip data is damaged .*; fetch the file again"):
+    with pytest.raises(UserError, match="the gzip data is damaged .*; download the file again"):
         load_split(section(archive), "train", **FIELDS)
 
 

@@ -39,7 +39,7 @@ def test_there_are_only_training_rows(file):
 
 
 def test_a_split_is_not_ignored_silently(file):
-    with pytest.raises(UserError, match="data.test: booksummaries:.* has one set of rows and no splits"):
+    with pytest.raises(UserError, match="data.test: booksummaries:.* is not divided into splits"):
         load(file, "test", test="dev")
 
 
@@ -60,7 +60,7 @@ def test_an_archive_without_the_file_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize(("line", "reason"), [
-    ("1\t2\t3", "3 fields between tabs where there should be 7"),
+    ("1\t2\t3", "3 fields separated by tabs, but there should be 7"),
     ("1\t2\tT\tA\tD\tnot json\tS", "the genres (field 6) are not a JSON object of names: not json"),
     ('1\t2\tT\tA\tD\t["a"]\tS', 'the genres (field 6) are not a JSON object of names: ["a"]'),
     ("1\t2\tT\tA\tD\t\t ", "text is empty"),

@@ -81,7 +81,7 @@ def test_a_broken_record_is_named_or_skipped(glue, tmp_path, monkeypatch):
     with pytest.raises(UserError) as caught:
         load_split(recipe("distilbert_qqp"), "train", *PAIR)
     assert str(caught.value) == (
-        f"{path}:3: 4 fields where at least 6 are needed\n3 of 5 rows are bad. Mend the file, or leave such rows out with"
+        f"{path}:3: 4 fields where at least 6 are needed\n3 of 5 rows are bad. Correct the file, or leave such rows out with"
         " data.on_bad_row=skip"
     )
     found = load_split(recipe("distilbert_qqp", "data.on_bad_row=skip"), "train", *PAIR)
@@ -89,7 +89,7 @@ def test_a_broken_record_is_named_or_skipped(glue, tmp_path, monkeypatch):
     assert [(one.line, one.reason) for one in found.bad] == [
         (3, "4 fields where at least 6 are needed"),
         (4, "3 fields where at least 6 are needed"),
-        (5, "the label 'not?' is none of 0, 1"),
+        (5, "the label 'not?' is not one of 0, 1"),
     ]
 
 

@@ -60,7 +60,7 @@ def test_a_script_that_comes_with_a_dataset_is_not_run(tmp_path, monkeypatch):
     (tmp_path / "set" / "set.py").write_text(f"import os; os.mkdir({str(tmp_path / 'harmed')!r})")
     data = section(source=str(tmp_path / "set"), train="train")
     for function in (list_remote_files, lambda data: load_split(data, "train")):
-        assert "/set: its rows come from a script of its own; no code that comes with data is run" in error(function, data)
+        assert "/set: its rows come from a script, and code that comes with data is never run" in error(function, data)
     assert not (tmp_path / "harmed").exists()
 
 
@@ -79,7 +79,7 @@ def test_an_unreachable_hub_is_reported_with_a_remedy(monkeypatch, tmp_path):
     assert time.perf_counter() - start < 10
     assert message == (
         "data.source: hugcyp/LCSTS: http://127.0.0.1:9 cannot be reached and the dataset is not in the cache. Set "
-        "HF_ENDPOINT to a mirror, HTTPS_PROXY to a proxy, or fetch the dataset's files elsewhere and give them as "
+        "HF_ENDPOINT to a mirror or HTTPS_PROXY to a proxy, or download the dataset's files on another machine and name them in "
         "data.train, data.validation, data.test"
     )
     assert "(did you mean the PaddleNLP built-in lcsts_new?)" in error(load_split, section(source="lcst_new"), "train")

@@ -48,7 +48,8 @@ def test_folder_levels_can_be_mapped(folder):
     rows = load(str(folder), columns={"artist": "folder1", "genre": "folder1"}).rows
     assert [row["artist"] for row in rows] == ["punk", "punk", "rap"]
     message = error(str(folder), columns={"artist": "folder2"})
-    assert message.startswith(f"{folder}:1: {folder}/punk/Two Fish.txt: there is no 'folder2' for artist (data.columns); there is")
+    problem = "there is no column 'folder2' for artist (data.columns); the columns are lyrics, title, folder1"
+    assert message.startswith(f"{folder}:1: {folder}/punk/Two Fish.txt: {problem}")
 
 
 def test_globs_count_folders_from_their_part_without_wildcards(folder):
@@ -74,7 +75,7 @@ def test_several_folders_and_splits(folder, tmp_path):
 
 
 def test_wrong_songs_and_folders_are_named(folder, tmp_path):
-    assert error(None) == "data.train: name your songs: a folder of .txt files, or a csv or jsonl file with a song a row."
+    assert error(None) == "data.train: name your songs: a folder of .txt files, or a csv or jsonl file with one song per row."
     empty = tmp_path / "empty"
     empty.mkdir()
     assert error(str(empty)).startswith(f"{empty}: there are no .txt files in this folder or below it")
@@ -84,4 +85,4 @@ def test_wrong_songs_and_folders_are_named(folder, tmp_path):
     assert len(load(str(folder), on_bad_row="skip")) == 3
     (folder / "punk" / "Bad.txt").write_text(" \n")
     assert f"{folder}/punk/Bad.txt: lyrics is empty" in error(str(folder))
-    assert "this is a folder, a file, a glob or a list" in error({"source": "a.txt"})
+    assert "this must be a folder, a file, a glob or a list" in error({"source": "a.txt"})

@@ -73,7 +73,7 @@ def test_a_broken_line_is_named(folder):
 
 
 def test_missing_files_are_named(tmp_path):
-    with pytest.raises(UserError, match="treebank:PATH takes the folder with train.txt, dev.txt and test.txt, or the .zip"):
+    with pytest.raises(UserError, match="treebank:PATH must be the folder with train.txt, dev.txt and test.txt, or the .zip"):
         read(tmp_path / "absent")
     assert [file.url for file in list_remote_files(DataSection(source="treebank"))] == [
         "https://nlp.stanford.edu/sentiment/trainDevTestTrees_PTB.zip"

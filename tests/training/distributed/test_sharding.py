@@ -132,7 +132,7 @@ def test_one_process_is_refused(tmp_path):
 def test_stage3_does_not_go_with_compile(tmp_path):
     with pytest.raises(UserError) as error:
         load_config("bart_lcsts", overrides(tmp_path, "train.sharding=stage3", "train.compile=true"))
-    assert "compile and sharding=stage3 do not go together: a static program keeps its weights; use stage2" in str(error.value)
+    assert "compile and sharding=stage3 cannot be combined: a static program keeps its weights; use stage2" in str(error.value)
 
 
 def test_a_model_without_layers_to_shard_is_refused():
