@@ -1,4 +1,4 @@
-# make demo   install what is needed and run the main recipe's sample        make test   install and run the tests
+# `make help` lists the targets.
 .PHONY: help setup lock demo test test-slow lint docs gpu-check clean
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo $$p; break; }; done)
@@ -9,15 +9,18 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(basename $(REQUIREMENTS))
 
 help:
-	@echo "make setup      .venv with the locked dependencies (GPU: make setup REQUIREMENTS=requirements-gpu.txt, see README)"
-	@echo "                takes uv where it is installed; INSTALLER=pip takes pip all the same"
-	@echo "make lock       renew setup/*.lock after an edit of requirements*.txt; UPGRADE=1, or UPGRADE=pandas, takes newer versions"
-	@echo "make demo       the main recipe's sample: trains a small model on generated text, prints figures and the report"
-	@echo "make test       the tests (under 12 minutes on 2 cores)"
-	@echo "make test-slow  the long checks"
-	@echo "make lint       ruff"
-	@echo "make docs       the measured tables of docs/convert.md"
-	@echo "make gpu-check  what only a GPU can show; prints a table"
+	@echo "make setup      make .venv with the locked packages; for a GPU: REQUIREMENTS=requirements-gpu.txt (see README);"
+	@echo "                uv installs them if it is there, INSTALLER=pip uses pip in any case"
+	@echo "make demo       set up, then train a small model on generated text and print its figures and the path of the report"
+	@echo "make test       set up, then run the tests (under 12 minutes on 2 cores)"
+	@echo "make test-slow  set up, then run the long checks"
+	@echo "make lint       set up, then check the code with ruff"
+	@echo "make docs       set up, then measure the tables of docs/convert.md and write them into the page"
+	@echo "make gpu-check  set up, then check on a GPU what a CPU cannot show, and print a table"
+	@echo "make lock       write setup/*.lock after an edit of requirements*.txt; UPGRADE=pandas takes the newest pandas,"
+	@echo "                UPGRADE=1 the newest version of everything"
+	@echo "make clean      remove .venv and the caches of pytest and ruff"
+	@echo "make help       show this list"
 
 setup: $(STAMP)
 

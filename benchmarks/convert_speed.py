@@ -1,15 +1,16 @@
-"""Time and memory of a conversion beside a plain copy of the same bytes through NumPy.
+"""Measure time and memory of a conversion, beside a plain copy of the same bytes through NumPy.
 
     python benchmarks/convert_speed.py [bert|bart] [megabytes]
 
-Writes a random checkpoint of about that size (500 by default) into a temporary folder ($TMPDIR), then, each in a process of its
-own, copies its tensors one by one through NumPy, hashes the file, and converts it both ways; the best of five runs counts.
-BART's Paddle form is larger than the original: PaddleNLP stores the shared embedding under three names and the head apart.
-Prints one table.
+The script writes a random checkpoint of about that size into a temporary folder ($TMPDIR). Then it copies the tensors one by one
+through NumPy, hashes the file, and converts it in both directions. Each of these runs in its own process, five times, and the best
+run counts. It prints one table. BART's Paddle form is larger than the original, because PaddleNLP stores the shared embedding under
+three names and the head separately.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import resource
 import shutil
@@ -26,7 +27,7 @@ RUNS = 5
 
 
 def configuration(family: str, megabytes: int) -> dict:
-    """The base size of the architecture, with as many layers as make the size."""
+    """Return the configuration of the base size, with as many layers as give about that many megabytes."""
     if family == "bart":
         layers = max(1, round((megabytes - 157) / 66))  # an encoder's and a decoder's layer: 66 MB; embeddings: 157 MB
         return {
@@ -39,7 +40,7 @@ def configuration(family: str, megabytes: int) -> dict:
 
 
 def make(directory: Path, family_name: str, megabytes: int) -> None:
-    """A random checkpoint in Hugging Face's layout."""
+    """Write a random checkpoint in Hugging Face's layout."""
     from convert.config import complete
     from convert.families import load_families
     from convert.formats import safetensors
@@ -57,7 +58,7 @@ def make(directory: Path, family_name: str, megabytes: int) -> None:
 
 
 def copy(source: Path, target: Path) -> None:
-    """The yardstick: every tensor read into NumPy and written out again."""
+    """Read every tensor into NumPy and write it out again. The other times are compared with this one."""
     from convert.formats import safetensors
 
     target.mkdir()
@@ -67,7 +68,7 @@ def copy(source: Path, target: Path) -> None:
 
 
 def hashing(source: Path, target: Path) -> None:
-    """What the report's sha256 costs by itself."""
+    """Compute the sha256 that a conversion puts into its report."""
     from convert.files import sha256_in_background
 
     target.mkdir()
@@ -75,25 +76,25 @@ def hashing(source: Path, target: Path) -> None:
         future.result()
 
 
-def forward(source: Path, target: Path) -> None:
+def to_paddle(source: Path, target: Path) -> None:
     import convert
 
     convert.to_paddle(source, target, progress=False)
 
 
-def back(source: Path, target: Path) -> None:
+def to_hf(source: Path, target: Path) -> None:
     import convert
 
     convert.to_hf(source, target, progress=False)
 
 
-JOBS = {"copy through NumPy": copy, "sha256 alone": hashing, "to-paddle": forward, "to-hf": back}
+JOBS = {"copy through NumPy": copy, "sha256 alone": hashing, "to-paddle": to_paddle, "to-hf": to_hf}
 
 
-def child(job: str, source: Path, target: Path) -> None:
-    """Runs one job and prints its seconds, its seconds of processor, and its peak resident memory in MB."""
+def run_job(job: str, source: Path, target: Path) -> None:
+    """Run one job. Print its seconds, its processor seconds and its peak resident memory in MB."""
     import convert.write_hf
-    import convert.write_paddle  # noqa: F401  (imports are not what is measured)
+    import convert.write_paddle  # noqa: F401  (imported here, so that the time of imports is not measured)
 
     started, busy = time.perf_counter(), time.process_time()
     JOBS[job](source, target)
@@ -102,11 +103,11 @@ def child(job: str, source: Path, target: Path) -> None:
 
 
 def measure(job: str, source: Path, work: Path) -> tuple[float, float, float, float]:
-    """Best seconds, best seconds of processor, peak memory in MB, and MB written."""
+    """Run a job several times. Return the best seconds, the best processor seconds, the peak memory in MB, and the MB written."""
     results = []
     for _ in range(RUNS):
         shutil.rmtree(work / "target", ignore_errors=True)
-        command = [sys.executable, __file__, "--child", job, str(source), str(work / "target")]
+        command = [sys.executable, __file__, "--job", job, str(source), str(work / "target")]
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         results.append(json.loads(output.splitlines()[-1]))
     written = sum(path.stat().st_size for path in (work / "target").rglob("*") if path.is_file()) / 1e6
@@ -114,27 +115,36 @@ def measure(job: str, source: Path, work: Path) -> tuple[float, float, float, fl
     return min(seconds), min(busy), max(memory), written
 
 
-def main(family: str, megabytes: int) -> None:
+def compare(family: str, megabytes: int) -> None:
+    """Measure all jobs on one checkpoint and print the table."""
     work = Path(tempfile.mkdtemp())
     try:
         make(work / "source", family, megabytes)
         size = (work / "source" / "model.safetensors").stat().st_size / 1e6
-        forward(work / "source", work / "paddle")
+        to_paddle(work / "source", work / "paddle")
         print(f"{family} of {size:.0f} MB, best of {RUNS}, file cache warm\n")
         print("| what | seconds | times the copy | processor seconds | peak resident MB | MB written |")
         print("| --- | --- | --- | --- | --- | --- |")
-        yardstick = None
+        copy_seconds = None
         for job in JOBS:
             seconds, busy, memory, written = measure(job, work / ("paddle" if job == "to-hf" else "source"), work)
-            yardstick = yardstick or seconds
-            row = (job, f"{seconds:.2f}", f"{seconds / yardstick:.2f}", f"{busy:.2f}", f"{memory:.0f}", f"{written:.0f}")
+            copy_seconds = copy_seconds or seconds
+            row = (job, f"{seconds:.2f}", f"{seconds / copy_seconds:.2f}", f"{busy:.2f}", f"{memory:.0f}", f"{written:.0f}")
             print(f"| {' | '.join(row)} |", flush=True)
     finally:
         shutil.rmtree(work)
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("family", nargs="?", choices=("bert", "bart"), default="bert", help="architecture (default: bert)")
+    parser.add_argument("megabytes", nargs="?", type=int, default=500, help="about how large the checkpoint is (default: 500)")
+    options = parser.parse_args()
+    compare(options.family, options.megabytes)
+
+
 if __name__ == "__main__":
-    if "--child" in sys.argv:
-        child(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))
+    if sys.argv[1:2] == ["--job"]:  # one measurement, in a process that `measure` has started
+        run_job(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))
     else:
-        main(sys.argv[1] if len(sys.argv) > 1 else "bert", int(sys.argv[2]) if len(sys.argv) > 2 else 500)
+        main()

@@ -1,11 +1,10 @@
-"""Generation speed: paddle_ft against PaddleNLP's own `generate` and, with --peer-python, transformers on torch.
+"""Compare the speed of generation: paddle_ft, PaddleNLP's own `generate` and, with --peer-python, transformers on torch.
 
     python benchmarks/generate_speed.py [--peer-python /path/to/python-with-torch-and-transformers]
 
-Each library runs in a process of its own, one after the other, on random weights of the same size and the same random input;
-no row ends early, so that all generate the same number of tokens. Medians of --repeats, one table in Markdown on stdout.
-On a machine that others use at the same time wall-clock figures mean little: --cpu-time runs each library on one thread
-and takes the processor time it used.
+Each library runs in its own process, one after the other, with random weights of the same size and the same random input. No row
+ends early, so all generate the same number of tokens. The script prints one Markdown table of medians. Wall-clock times mean little
+on a machine that others use at the same time. There, --cpu-time runs each library on one thread and takes its processor time.
 """
 
 from __future__ import annotations
@@ -34,15 +33,15 @@ CASES = [  # model, input tokens, new tokens, beams
     ("gpt2", 64, 32, 1),
     ("gpt2", 64, 32, 4),
 ]
-NEVER = 3  # an end token that the options suppress by a minimal length
+END_TOKEN = 3  # never generated, because the minimal length is the maximal one
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer-python", help="interpreter with torch and transformers")
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--cpu-time", action="store_true", help="one thread, processor time instead of wall-clock time")
+    parser.add_argument("--peer-python", metavar="PYTHON", help="a python with torch and transformers (default: leave them out)")
+    parser.add_argument("--batch", type=int, default=8, metavar="N", help="rows a batch (default: 8)")
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="calls of each case; the median counts (default: 3)")
+    parser.add_argument("--cpu-time", action="store_true", help="measure processor time on one thread instead of wall-clock time")
     parser.add_argument("--worker", choices=list(WORKERS), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
@@ -58,18 +57,19 @@ def main() -> None:
 
 
 def run_worker(python: str, name: str, options) -> dict:
+    """Measure one library in a process of its own. Return its seconds by case, and its versions."""
     from paddle_ft.system.runtime import prepare_cpu
 
     prepare_cpu()
     print(f"{name} ...", file=sys.stderr)
     command = [python, __file__, "--worker", name, "--batch", str(options.batch), "--repeats", str(options.repeats)]
     command += ["--cpu-time"] * options.cpu_time
-    found = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(found.stdout.splitlines()[-1])
+    completed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(completed.stdout.splitlines()[-1])
 
 
 def measure(generate, options) -> float:
-    """Median seconds of a call, after one that warms up."""
+    """Return the median seconds of a call, after one call to warm up."""
     clock = time.process_time if options.cpu_time else time.perf_counter
     generate()
     seconds = []
@@ -81,12 +81,14 @@ def measure(generate, options) -> float:
 
 
 def batch(model: str, length: int, size: int):
+    """Return random input ids of shape [size, length]."""
     import numpy as np
 
     return np.random.default_rng(0).integers(10, MODELS[model]["vocabulary"], [size, length])
 
 
 def paddle_model(name: str):
+    """Return a PaddleNLP model with random weights."""
     import paddle
 
     from paddle_ft.system.runtime import import_frameworks_quietly
@@ -96,7 +98,7 @@ def paddle_model(name: str):
 
     paddle.seed(0)
     size = MODELS[name]
-    common = {"vocab_size": size["vocabulary"], "max_position_embeddings": size["positions"], "eos_token_id": NEVER}
+    common = {"vocab_size": size["vocabulary"], "max_position_embeddings": size["positions"], "eos_token_id": END_TOKEN}
     if name == "bart":
         model = BartForConditionalGeneration(BartConfig(forced_eos_token_id=None, **common))
     else:
@@ -128,7 +130,7 @@ def run_paddlenlp(options) -> dict:
     for name, length, new, beams in CASES:
         ids = paddle.to_tensor(batch(name, length, options.batch))
         strategy = {"decode_strategy": "beam_search", "num_beams": beams} if beams > 1 else {}
-        chosen = {"max_length": new, "min_length": new, "eos_token_id": NEVER, "pad_token_id": 1, **strategy}
+        chosen = {"max_length": new, "min_length": new, "eos_token_id": END_TOKEN, "pad_token_id": 1, **strategy}
         seconds[label(name, length, new, beams)] = measure(
             lambda m=models[name], i=ids, c=chosen: m.generate(i, **c), options
         )
@@ -153,7 +155,7 @@ def run_transformers(options) -> dict:
     for name, length, new, beams in CASES:
         ids = torch.tensor(batch(name, length, options.batch))
         chosen = {"max_new_tokens": new, "min_new_tokens": new, "num_beams": beams, "do_sample": False,
-                  "attention_mask": torch.ones_like(ids), "eos_token_id": NEVER, "pad_token_id": 1}  # fmt: skip
+                  "attention_mask": torch.ones_like(ids), "eos_token_id": END_TOKEN, "pad_token_id": 1}  # fmt: skip
         seconds[label(name, length, new, beams)] = measure(
             lambda m=models[name], i=ids, c=chosen: m.generate(i, **c), options
         )
@@ -177,6 +179,7 @@ def processor() -> str:
 
 
 def table(results: dict, options) -> str:
+    """Return the Markdown table: seconds of each library, and paddle_ft's seconds divided by each other library's."""
     names = list(results)
     others = [name for name in names if name != "paddle_ft"]
     kind = "processor" if options.cpu_time else "wall-clock"

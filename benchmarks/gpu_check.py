@@ -1,9 +1,9 @@
-"""What only a GPU can show: parity with the CPU, mixed precision, attention, sharing among GPUs, throughput, memory.
+"""Check on a GPU what a CPU cannot show: parity with the CPU, mixed precision, attention, several GPUs, throughput, memory.
 
     make gpu-check            (or: python benchmarks/gpu_check.py)
 
-Prints one table to send back. `--device cpu` runs the same checks on a CPU, small, to show that the script itself works; mixed
-precision, which Paddle has on no CPU, is then left out and said to be.
+The script prints one table to send back. The exit code is 1 if a check failed. `--device cpu` runs the same checks on a CPU with a
+small model, to show that the script itself works. Paddle has no mixed precision on a CPU, so that is then left out and listed so.
 """
 
 from __future__ import annotations
@@ -27,46 +27,16 @@ from paddle_ft.system.runtime import prepare_cpu  # noqa: E402
 prepare_cpu()
 
 import numpy as np  # noqa: E402
+from gpu_models import BASE, SMALL, make_batch, make_family, make_model  # noqa: E402
 
 from paddle_ft.system.runtime import import_frameworks_quietly, peak_memory_mb  # noqa: E402
 
-SMALL = {"d_model": 64, "encoder_layers": 2, "decoder_layers": 2, "heads": 4, "ffn": 128, "vocab": 300, "positions": 128}
-BASE = {"d_model": 768, "encoder_layers": 6, "decoder_layers": 6, "heads": 12, "ffn": 3072, "vocab": 21128, "positions": 512}
-PRECISIONS = (("fp32", None, 1e-4), ("bfloat16 O1", "bfloat16", 5e-2), ("float16 O1", "float16", 1e-2))  # tolerance
-
-
-def make_model(size: dict, dropout: float):
-    import paddle
-    from paddlenlp.transformers import BartConfig, BartForConditionalGeneration
-
-    from paddle_ft.models.vocabulary import tie_head
-
-    paddle.seed(1)
-    config = BartConfig(
-        vocab_size=size["vocab"], d_model=size["d_model"], encoder_layers=size["encoder_layers"],
-        decoder_layers=size["decoder_layers"], encoder_attention_heads=size["heads"], decoder_attention_heads=size["heads"],
-        encoder_ffn_dim=size["ffn"], decoder_ffn_dim=size["ffn"], max_position_embeddings=size["positions"], dropout=dropout,
-        attention_dropout=dropout, activation_dropout=0.0, pad_token_id=0, bos_token_id=2, eos_token_id=3,
-        decoder_start_token_id=3, forced_eos_token_id=3, init_std=0.05,
-    )  # fmt: skip
-    model = BartForConditionalGeneration(config)
-    tie_head(model, from_scratch=True)
-    return model
-
-
-def make_batch(size: dict, rows: int, source: int, target: int) -> dict[str, np.ndarray]:
-    """A padded batch: every second row is half as long."""
-    rng = np.random.default_rng(0)
-    ids = rng.integers(4, size["vocab"], (rows, source))
-    mask = np.ones_like(ids)
-    mask[1::2, source // 2 :] = 0
-    ids[mask == 0] = 0
-    labels = rng.integers(4, size["vocab"], (rows, target))
-    return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+# name, dtype of mixed precision, largest relative difference that is ok
+PRECISIONS = (("fp32", None, 1e-4), ("bfloat16 O1", "bfloat16", 5e-2), ("float16 O1", "float16", 1e-2))
 
 
 def loss_and_gradient(model, batch: dict, device: str, amp: str | None = None):
-    """(loss, gradient of the embedding as fp32 array) of one batch."""
+    """Return the loss of one batch, and the gradient of the embedding as an fp32 array."""
     import paddle
     import paddle.nn.functional as F
 
@@ -85,6 +55,7 @@ def loss_and_gradient(model, batch: dict, device: str, amp: str | None = None):
 
 
 def parity(device: str) -> list[tuple[str, str, str]]:
+    """Compare loss, gradient and generated ids with those on the CPU. Return rows of the table."""
     import paddle
 
     from paddle_ft.generation import GenerationOptions, generate
@@ -116,29 +87,8 @@ def parity(device: str) -> list[tuple[str, str, str]]:
     return rows
 
 
-def make_family(name: str):
-    """A small model without dropout, in training mode, and its inputs with padding on the right."""
-    import paddle
-    from paddlenlp.transformers import BertConfig, BertModel, GPTConfig, GPTModel
-
-    inputs = {key: paddle.to_tensor(value) for key, value in make_batch(SMALL, 6, 24, 16).items()}
-    labels = inputs.pop("labels")
-    paddle.seed(1)
-    if name == "bart":
-        model, inputs["decoder_input_ids"] = make_model(SMALL, 0.0).bart, labels
-    else:
-        config, cls = (BertConfig, BertModel) if name == "bert" else (GPTConfig, GPTModel)
-        model = cls(config(vocab_size=300, hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=128,
-                           max_position_embeddings=128, pad_token_id=0, initializer_range=0.05, hidden_dropout_prob=0.0,
-                           attention_probs_dropout_prob=0.0))  # fmt: skip
-    if name == "gpt, no mask":
-        del inputs["attention_mask"]
-    model.train()
-    return model, inputs
-
-
 def states_and_gradients(model, inputs: dict, amp: str | None) -> list[np.ndarray]:
-    """Last hidden states, and the gradient of every parameter, as fp32 arrays."""
+    """Return the last hidden states and the gradient of every parameter as fp32 arrays."""
     import paddle
 
     with paddle.amp.auto_cast(enable=amp is not None, level="O1", dtype=amp or "float16"):
@@ -152,7 +102,7 @@ def states_and_gradients(model, inputs: dict, amp: str | None) -> list[np.ndarra
 
 
 def kernels(device: str) -> list[tuple[str, str, str]]:
-    """model.attention=sdpa and train.compile against PaddleNLP's own layers, on the same device in the same precision."""
+    """Compare model.attention=sdpa and train.compile with PaddleNLP's own layers, on the same device in the same precision."""
     import paddle
 
     from paddle_ft.models.attention import use_attention
@@ -166,16 +116,16 @@ def kernels(device: str) -> list[tuple[str, str, str]]:
             plain = states_and_gradients(model, inputs, amp)
             for label, change in (("sdpa", lambda m: use_attention(m, "sdpa")), ("sdpa and compiled", compile_stacks)):
                 change(model)
-                found = states_and_gradients(model, inputs, amp)
+                changed = states_and_gradients(model, inputs, amp)
                 scale = [np.abs(plain[0]).max(), *[max(np.abs(x).max() for x in plain[1:])] * (len(plain) - 1)]
-                difference = max(float(np.abs(x - y).max() / z) for x, y, z in zip(found, plain, scale, strict=True))
+                difference = max(float(np.abs(x - y).max() / z) for x, y, z in zip(changed, plain, scale, strict=True))
                 verdict = "ok" if difference < tolerance else "FAILED"
                 what = f"{name}, {precision}: {label} against plain attention"
                 rows.append((what, f"largest relative difference {difference:.1e}", verdict))
     return rows
 
 
-# settings, and how many devices
+# name -> settings, and the number of devices
 LOOPS = {
     "fp32": ([], 1),
     "fp32, adapters (LoRA)": (["model.lora={rank: 8}"], 1),
@@ -193,7 +143,12 @@ LOOPS = {
 
 
 def loops(device: str, count: int) -> list[tuple[str, str, str]]:
-    """The real training on the sample, with every precision and way to train: the loss must fall. count: devices there are."""
+    """Train the sample with train.py in every precision and every way to train, and check that the loss falls.
+
+    Args:
+        device: "gpu:0" or "cpu".
+        count: number of devices that are there.
+    """
     rows = []
     for name, (settings, devices) in LOOPS.items():
         if device == "cpu" and "train.use_amp=true" in settings:
@@ -210,9 +165,9 @@ def loops(device: str, count: int) -> list[tuple[str, str, str]]:
                 f"output_dir={folder}/run", f"train.max_steps={steps}", f"train.logging_steps={steps // 2}",
                 "eval.before_training=false", "data.limit_validation=32", "data.limit_test=32", *settings,
             ]  # fmt: skip
-            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-            if done.returncode:
-                rows.append((label, done.stderr.strip().splitlines()[-1][:150], "FAILED"))
+            completed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+            if completed.returncode:
+                rows.append((label, completed.stderr.strip().splitlines()[-1][:150], "FAILED"))
                 continue
             events = [json.loads(line) for line in (Path(folder) / "run" / "metrics.jsonl").read_text().splitlines()]
             first, last = (event["loss"] for event in events if event["event"] == "train")
@@ -224,7 +179,7 @@ VARIANTS = (("plain attention", "plain", False), ("sdpa", "sdpa", False), ("sdpa
 
 
 def throughput(device: str, size: dict, rows: int, source: int, target: int) -> list[tuple[str, str, str]]:
-    """Training steps with dropout and AdamW, and generation, on a model of BART-base's size."""
+    """Time training steps with dropout and AdamW, and generation, on a BART of the given size."""
     import paddle
 
     from paddle_ft.generation import GenerationOptions, generate
@@ -275,7 +230,7 @@ def train_step(model, optimizer, scaler, batch: dict, amp: str | None) -> None:
 
 
 def timed(action, device: str, times: int) -> float:
-    """Seconds a call, the device's queue emptied before and after."""
+    """Return the seconds of a call. The device's queue is emptied before and after."""
     import paddle
 
     wait = paddle.device.synchronize if device != "cpu" else (lambda: None)
@@ -288,14 +243,15 @@ def timed(action, device: str, times: int) -> float:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="gpu", choices=["gpu", "cpu"])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="gpu", choices=["gpu", "cpu"], help="cpu: try the script itself, small (default: gpu)")
     options = parser.parse_args()
     import_frameworks_quietly()
     import paddle
 
     if options.device == "gpu" and not (paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count()):
-        print("error: no GPU that this Paddle can use (is requirements-gpu.txt installed?). --device cpu tries the script.")
+        message = "error: Paddle finds no GPU that it can use. Is requirements-gpu.txt installed? --device cpu tries the script."
+        print(message, file=sys.stderr)
         return 2
     device = "gpu:0" if options.device == "gpu" else "cpu"
     name = paddle.device.cuda.get_device_name(0) if options.device == "gpu" else platform.processor() or "CPU"

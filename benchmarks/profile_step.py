@@ -1,10 +1,9 @@
-"""Where a training step's time goes on this machine, operator by operator.
+"""Show where the time of a training step goes on this machine, operator by operator.
 
     python benchmarks/profile_step.py [--workload summarization] [--plain-layers]
 
-The workloads of train_speed.py. Prints Markdown tables: milliseconds of a step, and share, of the operators that take most,
-forward and backward apart, and of what is around them. --plain-layers: with Paddle's own layers instead of
-paddle_ft/models/cpu_layers.py.
+The workloads are those of benchmarks/train_speed.py. For each of them a Markdown table lists the operators that take most time:
+calls in a step, milliseconds in a step, and share. Forward and backward operators are listed separately.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from workloads import WORKLOADS, Collate, make_rows, make_stepper
 
 
 def profiled(name: str, steps: int, plain_layers: bool) -> tuple[float, dict[str, tuple[int, float]]]:
-    """(seconds a step without the profiler, operator -> calls a step, milliseconds a step)."""
+    """Return the seconds of a step without the profiler, and operator -> (calls in a step, milliseconds in a step)."""
     rows = make_rows(name, (2 * steps + 3) * WORKLOADS[name]["batch"])
     with tempfile.TemporaryDirectory() as folder:
         stepper = make_stepper(name, Collate(name), rows, 2 * steps + 3, folder, plain_layers=plain_layers)
@@ -47,9 +46,9 @@ def profiled(name: str, steps: int, plain_layers: bool) -> tuple[float, dict[str
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workload", choices=list(WORKLOADS))
-    parser.add_argument("--steps", type=int, default=8)
-    parser.add_argument("--plain-layers", action="store_true")
+    parser.add_argument("--workload", choices=list(WORKLOADS), help="only this workload (default: all)")
+    parser.add_argument("--steps", type=int, default=8, metavar="N", help="steps to average over (default: 8)")
+    parser.add_argument("--plain-layers", action="store_true", help="use Paddle's own layers, not paddle_ft/models/cpu_layers.py")
     options = parser.parse_args()
     for name in [options.workload] if options.workload else WORKLOADS:
         seconds, table = profiled(name, options.steps, options.plain_layers)

@@ -1,10 +1,10 @@
-"""A classifier's accuracy beside transformers' Trainer: the same checkpoint, rows and settings, one after the other.
+"""Compare a classifier's accuracy on SST-2 after training with paddle_ft and with transformers' Trainer.
 
     python benchmarks/sst2_accuracy.py --model DIRECTORY --data FOLDER --peer-python PYTHON
 
-DIRECTORY: a BERT checkpoint in Hugging Face's layout (all-MiniLM-L6-v2); FOLDER: GLUE's SST-2 (train.tsv, dev.tsv); PYTHON: one
-with torch, transformers and accelerate. One epoch, lr 2e-5, batch 32, 128 tokens, linear warm-up over a tenth, weight decay
-0.01, gradient norm 1, rows grouped by length, fp32. Prints a Markdown table: accuracy on dev.tsv, minutes, samples/s.
+Both train the same checkpoint on the same rows with the same settings, one after the other: one epoch, learning rate 2e-5, batch
+32, 128 tokens, linear warm-up over a tenth of the steps, weight decay 0.01, gradient norm 1, rows grouped by length, fp32. The
+script prints a Markdown table: accuracy on dev.tsv, minutes, samples/s.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def ours(options, folder: str) -> dict:
+def train_paddle_ft(options, folder: str) -> dict:
+    """Train with paddle_ft. Return accuracy in percent, seconds, and samples/s."""
     command = [
         sys.executable, str(ROOT / "train.py"), "--config", "distilbert_sst2", f"output_dir={folder}/run",
         f"model.pretrained={options.model}", "data.source=null", f"data.train={options.data}/train.tsv",
@@ -30,14 +31,15 @@ def ours(options, folder: str) -> dict:
         "train.num_train_epochs=1", "eval.before_training=false", f"seed={options.seed}",
         *([f"data.limit_train={options.rows}"] if options.rows else []),
     ]  # fmt: skip
-    subprocess.run(command, check=True)
+    if code := subprocess.run(command).returncode:
+        raise SystemExit(code)  # train.py has said what is wrong
     results = json.loads(Path(folder, "run", "results.json").read_text())
     return {"accuracy": results["metrics"]["validation"]["accuracy"], "seconds": results["train"]["seconds"],
             "samples_per_second": results["train"]["samples_per_second"]}  # fmt: skip
 
 
-def peer(options) -> dict:
-    """Runs in the other Python."""
+def train_transformers(options) -> dict:
+    """Train with transformers' Trainer, in the other Python. Return accuracy in percent, seconds, and samples/s."""
     import csv
 
     import numpy as np
@@ -81,28 +83,32 @@ def peer(options) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--peer-python")
-    parser.add_argument("--seed", type=int, default=2022)
-    parser.add_argument("--rows", type=int, default=0, help="only the first N training rows; 0: all")
+    parser.add_argument(
+        "--model", required=True, metavar="DIRECTORY", help="a BERT checkpoint in Hugging Face's layout, such as all-MiniLM-L6-v2"
+    )
+    parser.add_argument("--data", required=True, metavar="FOLDER", help="GLUE's SST-2: a folder with train.tsv and dev.tsv")
+    parser.add_argument(
+        "--peer-python", metavar="PYTHON", help="a python with torch, transformers and accelerate (default: leave them out)"
+    )
+    parser.add_argument("--seed", type=int, default=2022, metavar="N", help="seed of both trainers (default: 2022)")
+    parser.add_argument("--rows", type=int, default=0, metavar="N", help="only the first N training rows (default: 0, all)")
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.folder:
-        print("RESULT " + json.dumps(peer(options)))
+        print("RESULT " + json.dumps(train_transformers(options)))
         return
-    lines = {}
+    results = {}
     with tempfile.TemporaryDirectory() as folder:
-        lines["paddle_ft"] = ours(options, folder)
+        results["paddle_ft"] = train_paddle_ft(options, folder)
         if options.peer_python:
             command = [options.peer_python, __file__, *sys.argv[1:], "--folder", f"{folder}/peer"]
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-            result = next(line for line in done.stdout.splitlines() if line.startswith("RESULT "))
-            lines["transformers' Trainer"] = json.loads(result.removeprefix("RESULT "))
+            completed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+            line = next(line for line in completed.stdout.splitlines() if line.startswith("RESULT "))
+            results["transformers' Trainer"] = json.loads(line.removeprefix("RESULT "))
     print(f"\n{len(os.sched_getaffinity(0))} threads, fp32, seed {options.seed}, {datetime.date.today()}\n")
     print("| | dev accuracy | training, minutes | samples/s |\n| --- | ---: | ---: | ---: |")
-    for name, line in lines.items():
-        print(f"| {name} | {line['accuracy']:.2f} | {line['seconds'] / 60:.1f} | {line['samples_per_second']:.1f} |")
+    for name, result in results.items():
+        print(f"| {name} | {result['accuracy']:.2f} | {result['seconds'] / 60:.1f} | {result['samples_per_second']:.1f} |")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Training throughput beside the peers: transformers' Trainer on torch, and PaddleNLP's own Trainer.
+"""Compare the speed of training: paddle_ft, PaddleNLP's own Trainer and, with --peer-python, transformers' Trainer on torch.
 
     python benchmarks/train_speed.py --peer-python /path/to/python-with-torch-and-transformers
 
-The same model sizes (random weights), the same rows in the same batch size, dropout on, AdamW, one process after the other,
-medians of --repeats. Prints a Markdown table of samples/s, ratios, share of padding and peak memory; machine, versions and date
-stand above it. With and without grouping by length: padding is part of what a trainer is good or bad at.
+All train models of the same size with random weights, on the same rows, with the same batch size, dropout and AdamW. They run one
+after the other, each in its own process. The script prints Markdown tables of samples/s, ratios, share of padding and peak memory,
+all of them medians. Rows are batched at random and grouped by length, because a trainer also wins or loses time by its padding.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ from workloads import BART, BERT, WORKLOADS, Collate, make_rows, make_stepper, p
 
 from paddle_ft.system.runtime import mkl_path
 
-WARMUP = 3  # steps that are not counted
+WARMUP = 3  # steps that are not timed
 
 
 # ---------------------------------------------------------------------------------------------------- the trainers
-def ours(name: str, rows: list[dict], steps: int, grouped: bool, folder: str, collate: Collate, *settings: str) -> float:
+def paddle_ft(name: str, rows: list[dict], steps: int, grouped: bool, folder: str, collate: Collate, *settings: str) -> float:
     stepper = make_stepper(name, collate, rows, steps, folder, f"train.group_by_length={str(grouped).lower()}", *settings)
     samples = 0
     for step in range(steps):
         if step == WARMUP:
             began = time.perf_counter()
             samples = 0
-        done, _ = stepper.train_step(step)
-        samples += done.work.samples
+        result, _ = stepper.train_step(step)
+        samples += result.batches.samples
     seconds = time.perf_counter() - began
     stepper.close()
     return samples / seconds
 
 
 def compiled(*arguments) -> float:
-    return ours(*arguments, "train.compile=true")
+    return paddle_ft(*arguments, "train.compile=true")
 
 
 class Clock:
-    """Seconds and steps after the warm-up, for both libraries' callbacks."""
+    """Count steps, and note the time when the warm-up is over. The callbacks of both libraries call `tick`."""
 
     def __init__(self):
         self.began = None
@@ -71,7 +71,7 @@ def paddlenlp(name: str, rows: list[dict], steps: int, grouped: bool, folder: st
         def on_step_end(self, args, state, control, **kwargs):
             clock.tick()
 
-    class Own(Trainer):
+    class PlainTrainer(Trainer):
         def compute_loss(self, model, inputs, return_outputs=False):
             logits = model(**{key: value for key, value in inputs.items() if key != "labels"})
             return F.cross_entropy(logits.reshape([-1, logits.shape[-1]]), inputs["labels"].reshape([-1]))
@@ -86,7 +86,7 @@ def paddlenlp(name: str, rows: list[dict], steps: int, grouped: bool, folder: st
     arguments = TrainingArguments(output_dir=folder, per_device_train_batch_size=WORKLOADS[name]["batch"], max_steps=steps,
                                   learning_rate=1e-5, logging_steps=10**6, save_strategy="no",
                                   disable_tqdm=True, report_to=["none"], device="cpu")  # fmt: skip
-    trainer = Own(model=paddle_model(name), args=arguments, train_dataset=Data(), callbacks=[Tick()],
+    trainer = PlainTrainer(model=paddle_model(name), args=arguments, train_dataset=Data(), callbacks=[Tick()],
                   data_collator=lambda batch: {k: paddle.to_tensor(v) for k, v in collate(batch).items()})  # fmt: skip
     trainer.train()
     return (steps - WARMUP) * WORKLOADS[name]["batch"] / (time.perf_counter() - clock.began)
@@ -124,11 +124,12 @@ def transformers(name: str, rows: list[dict], steps: int, grouped: bool, folder:
     return (steps - WARMUP) * WORKLOADS[name]["batch"] / (time.perf_counter() - clock.began)
 
 
-TRAINERS = {"paddle_ft": ours, "compiled": compiled, "paddlenlp": paddlenlp, "transformers": transformers}
+TRAINERS = {"paddle_ft": paddle_ft, "compiled": compiled, "paddlenlp": paddlenlp, "transformers": transformers}
 
 
 # ---------------------------------------------------------------------------------------------------- measuring
 def worker(options) -> None:
+    """Train with one trainer in this process and print what was measured."""
     rows, collate = make_rows(options.workload, options.rows), Collate(options.workload)
     with tempfile.TemporaryDirectory() as folder:
         speed = TRAINERS[options.worker](options.workload, rows, options.steps, options.grouped, folder, collate)
@@ -137,56 +138,58 @@ def worker(options) -> None:
 
 
 def measure(trainer: str, name: str, grouped: bool, options, **settings: str) -> dict[str, float]:
-    """Medians over fresh processes: speed (samples/s), padding (share of the tokens), memory (peak, MB)."""
+    """Run a trainer in several processes. Return medians: speed (samples/s), padding (share of the tokens), memory (peak, MB)."""
     python = options.peer_python if trainer == "transformers" else sys.executable
     command = [python, __file__, "--worker", trainer, "--workload", name, "--steps", str(options.steps), "--rows",
                str(options.rows)] + (["--grouped"] if grouped else [])  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads), **settings}
     if trainer == "paddlenlp" and not options.slow_mkl:
         environment.setdefault("MKL_DEBUG_CPU_TYPE", mkl_path() or "")
-    found = []
+    results = []
     for _ in range(options.repeats):
-        done = subprocess.run(command, capture_output=True, text=True, env=environment)
-        line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), None)
+        completed = subprocess.run(command, capture_output=True, text=True, env=environment)
+        line = next((line for line in completed.stdout.splitlines() if line.startswith("RESULT ")), None)
         if line is None:
-            raise SystemExit(f"{trainer} failed:\n{done.stderr[-3000:]}")
-        found.append(json.loads(line.removeprefix("RESULT ")))
-    return {key: statistics.median(each[key] for each in found) for key in found[0]}
+            raise SystemExit(f"error: {trainer} failed:\n{completed.stderr[-3000:]}")
+        results.append(json.loads(line.removeprefix("RESULT ")))
+    return {key: statistics.median(result[key] for result in results) for key in results[0]}
 
 
 def compare_peers(options, name: str) -> None:
+    """Print the table of a workload: paddle_ft beside the other trainers."""
     columns = ["paddle_ft", "paddlenlp", *(["transformers"] if options.peer_python else [])]
     print(f"\n{WORKLOADS[name]['about']}\n\n| rows in a batch | trainer | samples/s | paddle_ft is | padding | peak memory, MB |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
     for grouped in (False, True):
-        fastest = None
+        own_speed = None
         for trainer in columns:
             if grouped and trainer == "paddlenlp":
                 continue  # it has no grouping by length
-            found = measure(trainer, name, grouped, options)
-            fastest = fastest or found["speed"]
-            ratio = "" if trainer == "paddle_ft" else f"{fastest / found['speed']:.2f} x"
-            print(f"| {'grouped by length' if grouped else 'random'} | {trainer} | {found['speed']:.1f} | {ratio} |"
-                  f" {found['padding']:.0%} | {found['memory']:,.0f} |", flush=True)  # fmt: skip
+            result = measure(trainer, name, grouped, options)
+            own_speed = own_speed or result["speed"]
+            ratio = "" if trainer == "paddle_ft" else f"{own_speed / result['speed']:.2f} x"
+            print(f"| {'grouped by length' if grouped else 'random'} | {trainer} | {result['speed']:.1f} | {ratio} |"
+                  f" {result['padding']:.0%} | {result['memory']:,.0f} |", flush=True)  # fmt: skip
 
 
 def compare_compiled(options, name: str) -> None:
+    """Print the row of a workload: paddle_ft with and without train.compile."""
     plain, fast = (measure(trainer, name, False, options)["speed"] for trainer in ("paddle_ft", "compiled"))
     print(f"| {WORKLOADS[name]['about']} | {plain:.1f} | {fast:.1f} | {fast / plain:.2f} |", flush=True)
 
 
 def compare_settings(options, name: str) -> None:
-    """What each setting that is made before paddle is imported brings: the chosen ones, then each of them taken back."""
-    taken_back = {
+    """Print the rows of a workload: the CPU settings that paddle_ft chooses, then each of them undone."""
+    undone = {
         "as chosen": {},
         "one thread": {"OMP_NUM_THREADS": "1"},
         "MKL as installed (0)": {"MKL_DEBUG_CPU_TYPE": "0"},
         "MKL's AVX2 code (5)": {"MKL_DEBUG_CPU_TYPE": "5"},
         "strided views": {"FLAGS_use_stride_kernel": "1"},
-        "freed memory as glibc does it": {"GLIBC_TUNABLES": ""},  # that it is there leaves glibc alone
+        "freed memory as glibc does it": {"GLIBC_TUNABLES": ""},  # paddle_ft leaves glibc alone where this variable exists
     }
     chosen = None
-    for label, settings in taken_back.items():
+    for label, settings in undone.items():
         speed = measure("paddle_ft", name, False, options, **settings)["speed"]
         chosen = chosen or speed
         print(f"| {WORKLOADS[name]['about']} | {label} | {speed:.1f} | {speed / chosen:.2f} |", flush=True)
@@ -194,15 +197,18 @@ def compare_settings(options, name: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer-python", help="a python with torch, transformers and accelerate; without: no such rows")
-    parser.add_argument("--steps", type=int, default=40)
-    parser.add_argument("--rows", type=int, default=3200)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--slow-mkl", action="store_true", help="PaddleNLP's Trainer as installed, with MKL's slow path on AMD")
-    parser.add_argument("--compile", action="store_true", help="instead of peers: paddle_ft with and without train.compile")
-    parser.add_argument("--settings", action="store_true", help="instead of peers: paddle_ft with each CPU setting taken back")
-    parser.add_argument("--workload", choices=list(WORKLOADS))
+    parser.add_argument(
+        "--peer-python", metavar="PYTHON", help="a python with torch, transformers and accelerate (default: leave them out)"
+    )
+    parser.add_argument("--steps", type=int, default=40, metavar="N", help="training steps, warm-up included (default: 40)")
+    parser.add_argument("--rows", type=int, default=3200, metavar="N", help="rows to train on (default: 3200)")
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="runs of each trainer; the median counts (default: 3)")
+    cores = len(os.sched_getaffinity(0))
+    parser.add_argument("--threads", type=int, default=cores, metavar="N", help="threads of each trainer (default: all cores)")
+    parser.add_argument("--slow-mkl", action="store_true", help="run PaddleNLP's Trainer as installed, with MKL's slow path on AMD")
+    parser.add_argument("--compile", action="store_true", help="no other trainer: paddle_ft with and without train.compile")
+    parser.add_argument("--settings", action="store_true", help="no other trainer: paddle_ft with each of its CPU settings undone")
+    parser.add_argument("--workload", choices=list(WORKLOADS), help="only this workload (default: all)")
     parser.add_argument("--worker", choices=list(TRAINERS), help=argparse.SUPPRESS)
     parser.add_argument("--grouped", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What the training benchmarks train: models of random weights, rows as long as those of SST-2 and of LCSTS."""
+"""The workloads of the training benchmarks: models with random weights, and rows as long as those of SST-2 and of LCSTS."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-# tokens a row, drawn once
+# mean, spread, low and high describe the number of tokens in a row
 WORKLOADS = {
     "classification": {"batch": 32, "vocab": 30522, "mean": 13, "spread": 9, "low": 4, "high": 60,
                        "about": "BERT 6 x 384 (MiniLM's size), batch 32, rows as long as SST-2's"},
@@ -25,6 +25,7 @@ BART = {"d_model": 256, "encoder_layers": 3, "decoder_layers": 3, "encoder_atten
 
 
 def make_rows(name: str, count: int) -> list[dict]:
+    """Return random rows of a workload. They are the same for every trainer."""
     work, rng = WORKLOADS[name], np.random.default_rng(0)
     lengths = np.clip(rng.gamma((work["mean"] / work["spread"]) ** 2, work["spread"] ** 2 / work["mean"], count),
                       work["low"], work["high"]).astype(int)  # fmt: skip
@@ -40,6 +41,7 @@ def make_rows(name: str, count: int) -> list[dict]:
 
 
 def pad(rows: list[list[int]], value: int) -> np.ndarray:
+    """Return rows of tokens as an array, filled up with a value."""
     out = np.full((len(rows), max(map(len, rows))), value, dtype=np.int64)
     for i, row in enumerate(rows):
         out[i, : len(row)] = row
@@ -47,7 +49,7 @@ def pad(rows: list[list[int]], value: int) -> np.ndarray:
 
 
 class Collate:
-    """Rows to a batch, the same for every trainer; counts how many of the batches' tokens are padding."""
+    """Make a batch of rows, for every trainer in the same way. Count the tokens of all batches and how many are padding."""
 
     def __init__(self, name: str):
         self.name, self.tokens, self.padding = name, 0, 0
@@ -65,6 +67,7 @@ class Collate:
 
 
 def paddle_model(name: str):
+    """Return the PaddleNLP model of a workload."""
     import paddle
     from paddlenlp.transformers import BartConfig, BartForConditionalGeneration, BertConfig, BertForSequenceClassification
 
@@ -76,7 +79,17 @@ def paddle_model(name: str):
 
 
 def make_stepper(name: str, collate: Collate, rows: list[dict], steps: int, folder: str, *settings: str, plain_layers=False):
-    """paddle_ft's own loop body on a workload: the task's own loss, model set up as a training sets it up."""
+    """Return paddle_ft's Stepper for a workload, with the model prepared as a training prepares it.
+
+    Args:
+        name: the workload.
+        collate: makes the batches.
+        rows: what to train on.
+        steps: number of steps of the learning rate's schedule.
+        folder: an empty folder for the run.
+        settings: configuration overrides such as "train.compile=true".
+        plain_layers: leave Paddle's own layers as they are.
+    """
     from paddle_ft.system.runtime import import_frameworks_quietly, prepare_cpu
 
     prepare_cpu()

@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.runtime import import_frameworks_quietly
 from paddle_ft.system.world import launched_processes
 
 HELP = "train a recipe, measure it, write a report"
@@ -57,10 +58,13 @@ def run(options: argparse.Namespace) -> int:
                 raise UserError("--check runs in one process: leave --devices out.")
             return worker.start_workers(config, options.devices, _worker_command(options), options.resume, options.overwrite)
         config = worker.use_one_device(config, kind, numbers[0])
+    import_frameworks_quietly()
+    from paddle_ft.training.run import check, run_training
+
     if options.check:
-        worker.run_check(config)
+        check(config)
         return 0
-    return worker.run_training(config, options.resume, options.overwrite, options.imports)
+    return run_training(config, options.resume, options.overwrite, options.imports)
 
 
 def _worker_command(options: argparse.Namespace) -> list[str]:

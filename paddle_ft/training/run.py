@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shlex
+import signal
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import paddle
@@ -15,19 +19,22 @@ from paddle_ft.data.rows import Rows
 from paddle_ft.models.adapt import adapt_model
 from paddle_ft.models.bundle import load_bundle, reload_bundle
 from paddle_ft.reporting.page import write_report
+from paddle_ft.reporting.tables import summary
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.progress import print_info
 from paddle_ft.system.runtime import cpu_settings, on_cpu, seed_everything, set_device
-from paddle_ft.system.world import World
+from paddle_ft.system.world import World, is_main_process, launched_processes
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Dataset, Task
 from paddle_ft.tasks.shared.rows import download_files, load_rows
 from paddle_ft.training import preflight, results
 from paddle_ft.training import resume as resuming
+from paddle_ft.training.distributed import worker
+from paddle_ft.training.distributed.launch import CODE_FOLDER, DEVICES
 from paddle_ft.training.distributed.process_group import init_world
 from paddle_ft.training.distributed.strategy import check_sharding, make_gradient_sync
 from paddle_ft.training.loop import TrainLoop
-from paddle_ft.training.signals import SignalHandler
+from paddle_ft.training.signals import Interrupted, SignalHandler
 from paddle_ft.training.step import Stepper
 from paddle_ft.training.trackers import Trackers
 
@@ -77,6 +84,43 @@ def check(config: BaseConfig) -> None:
         rows = load_rows(config, task)
         load_model(task, rows["train"])
         preflight.check(task, encode(task, rows))
+
+
+def run_training(config: BaseConfig, resume: bool, overwrite: bool, imports: Sequence[str] = ()) -> int:
+    """Train, and print the summary or how to go on after an interruption.
+
+    Args:
+        imports: the user's modules of --import, for the command that goes on.
+
+    Returns:
+        The exit code. A process started by a launcher does not return: it exits.
+    """
+    exit_code = 0
+    try:
+        run = train(config, resume, overwrite)
+    except Interrupted as stop:
+        if launched_processes() > 1:  # all is saved: a launcher that sends the signal again must not change the exit code
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print(f"\nstopped by {stop}; {resume_hint(config, imports)}", file=sys.stderr)
+        exit_code = stop.exit_code
+    else:
+        if is_main_process():
+            print(summary(run.path))
+    if launched_processes() > 1:
+        worker.exit_worker(exit_code)
+    return exit_code
+
+
+def resume_hint(config: BaseConfig, imports: Sequence[str]) -> str:
+    """Return the command that resumes an interrupted training."""
+    saved = Path(config.output_dir).expanduser() / "config.yaml"
+    if not saved.exists():
+        return "the training had not begun and nothing was written"
+    devices = f" --devices {os.environ[DEVICES]}" if DEVICES in os.environ else ""
+    modules = "".join(f" --import {module}" for module in imports)
+    script = CODE_FOLDER / "train.py"  # not in the working directory where the user's files lie in a folder of their own
+    program = f"python {shlex.quote(os.path.relpath(script))}" if script.is_file() else "python -m paddle_ft train"
+    return f"go on with:\n  {program} --config {shlex.quote(str(saved))} --resume{devices}{modules}"
 
 
 # ---------------------------------------------------------------------------------------------------- the parts

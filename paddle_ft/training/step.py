@@ -77,8 +77,9 @@ class Stepper:
         self.batches = Batches(
             train.lengths, section.train_batch_size, self.seed, section.group_by_length, section.max_tokens_per_batch
         )
+        self.batches_per_epoch = len(self.batches)
         self.accumulation = section.gradient_accumulation_steps
-        self.steps_per_epoch = -(-len(self.batches) // (self.accumulation * world.world_size))
+        self.steps_per_epoch = -(-self.batches_per_epoch // (self.accumulation * world.world_size))
         by_epochs = math.ceil(self.steps_per_epoch * section.num_train_epochs)
         self.num_steps = section.max_steps if section.max_steps > 0 else by_epochs
         self.warmup = optim.warmup_steps(section, self.num_steps)
@@ -106,7 +107,7 @@ class Stepper:
             self.epoch_order = (epoch, self.batches.epoch(epoch))
         rank, world_size = self.world.rank, self.world.world_size
         per_step = self.accumulation * world_size
-        numbers = range(step_of_epoch * per_step + rank, min((step_of_epoch + 1) * per_step, len(self.batches)), world_size)
+        numbers = range(step_of_epoch * per_step + rank, min((step_of_epoch + 1) * per_step, self.batches_per_epoch), world_size)
         indices = [self.epoch_order[1][number] for number in numbers]
         batches = [
             self.task.collate_fn(self.train, rows, np.random.default_rng([self.seed, epoch, number, 1]))
@@ -129,14 +130,14 @@ class Stepper:
     def _backward_passes(self, step: int) -> int:
         """Return how many backward passes a step takes on the rank that has most."""
         first = step % self.steps_per_epoch * self.accumulation * self.world.world_size
-        return min(self.accumulation, -(-(len(self.batches) - first) // self.world.world_size))
+        return min(self.accumulation, -(-(self.batches_per_epoch - first) // self.world.world_size))
 
     # -------------------------------------------------------------------------------- the step
     def train_step(self, step: int, stop: bool = False) -> tuple[StepResult, bool]:
         """Take step `step`, counted from 0. Return its result, and whether any rank asked to stop."""
         started = time.perf_counter()
         batches = self._batches_of(step)
-        targets, stops = self.world.all_reduce([batches.targets, float(stop)])
+        targets, stops = self.sync.sum_over_ranks([batches.targets, float(stop)])
         paddle.seed(step_seed(self.seed, step * self.world.world_size + self.world.rank))
         rate = optim.learning_rate(step, self.section.learning_rate, self.warmup, self.num_steps)
         self.optimizer.set_lr(rate)
@@ -151,7 +152,7 @@ class Stepper:
         if self.scaler.is_enable():  # after the sum, so that all ranks see a float16 overflow in one of them
             self.scaler.unscale_(self.optimizer)
             self.sync.agree_on_overflow(self.scaler)
-        grad_norm = optim.clip_gradients(self.sync.owned, self.section.max_grad_norm, self.sync.grad_norm())
+        grad_norm = optim.clip_gradients(self.sync.owned, self.section.max_grad_norm, self.sync.grad_norm(), self.on_cpu)
         result = StepResult(batches, loss, grad_norm, rate, 0.0)
         self.unchecked.append(result)
         self.check_finite(keep=0 if self.on_cpu else 1)

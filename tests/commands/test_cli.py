@@ -9,7 +9,7 @@ import pytest
 from paddle_ft import cli
 from paddle_ft.commands import command_names, train
 from paddle_ft.config.load import load_config
-from paddle_ft.training.distributed import worker
+from paddle_ft.training.run import resume_hint
 from tests.support.paths import ROOT
 
 
@@ -135,7 +135,7 @@ def test_a_process_of_a_device_gets_the_same_flags():
 def test_the_command_that_goes_on_names_the_modules(tmp_path, monkeypatch):
     monkeypatch.setenv("PADDLE_FT_DEVICES", "cpu:2")
     config = load_config("bart_lcsts", [f"output_dir={tmp_path}"])
-    assert "nothing was written" in worker._how_to_go_on(config, ["my_task"])
+    assert "nothing was written" in resume_hint(config, ["my_task"])
     (tmp_path / "config.yaml").write_text("")
     command = f"python train.py --config {tmp_path / 'config.yaml'} --resume --devices cpu:2 --import my_task"
-    assert worker._how_to_go_on(config, ["my_task"]) == f"go on with:\n  {command}"
+    assert resume_hint(config, ["my_task"]) == f"go on with:\n  {command}"

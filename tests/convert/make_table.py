@@ -76,7 +76,7 @@ def tokenizer_row(source: Path, work: Path) -> str:
 
 def main() -> None:
     """Measure every fixture and replace the tables in the document."""
-    from paddle_ft.runtime import prepare_cpu
+    from paddle_ft.system.runtime import prepare_cpu
 
     prepare_cpu()
     rows = ["| family | head | variant | PaddleNLP class | outputs, max abs | layers, max abs | round trip |"]

@@ -82,12 +82,6 @@ def train_losses(run):
     return [event["loss"] for event in run.events() if event["event"] == "train"]
 
 
-@pytest.fixture
-def paddles_own_layers(monkeypatch):
-    """The uncompiled training computes as the compiled one does; on a CPU it would take other numbers for dropout."""
-    monkeypatch.setattr("paddle_ft.models.cpu_layers.use_cpu_layers", lambda model: None)
-
-
 @pytest.mark.parametrize("kind", ["seq2seq", "classification"])
 def test_a_training_is_the_same_and_so_is_what_it_leaves(kind, tmp_path, paddles_own_layers):
     runs = []

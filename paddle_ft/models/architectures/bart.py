@@ -3,10 +3,18 @@
 from paddle_ft.models.architectures.record import Architecture, CausalDecoder
 
 
-def lm_head(model, hidden):
-    """Return logits [n, v] of hidden states [n, d]."""
+def seq2seq_logits(model, batch):
+    """Return the logits [n, v] of the targets alone: the product with the vocabulary is the largest of all.
+
+    Args:
+        batch: input_ids and attention_mask [b, s], decoder_input_ids [b, t], and target_positions [n], which are places in the
+            flattened decoder_input_ids.
+    """
     import paddle
 
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "decoder_input_ids")}
+    hidden = model.bart(**inputs)[0]
+    hidden = hidden.reshape([-1, hidden.shape[-1]]).index_select(batch["target_positions"])
     return paddle.matmul(hidden, model.lm_head_weight, transpose_y=True) + model.final_logits_bias
 
 
@@ -43,7 +51,7 @@ ARCHITECTURE = Architecture(
     config_class="BartConfig",
     model_classes={"seq2seq": "BartForConditionalGeneration"},
     tokenizer_classes=("BartTokenizer",),
-    lm_head=lm_head,
+    seq2seq_logits=seq2seq_logits,
     tie_head=tie_head,
     output_weights=("lm_head_weight",),
     output_biases=("final_logits_bias",),

@@ -66,7 +66,9 @@ class Architecture:
         order: architectures are listed by this number. The first that has a head type is its default from scratch.
 
         input_embedding: (model) -> the layer of word embeddings.
-        lm_head: (model, hidden [n, d]) -> logits [n, v].
+        lm_head: (model, hidden [n, d]) -> logits [n, v], of masked and causal language models.
+        seq2seq_logits: (model, batch) -> logits [n, v] at the batch's target_positions [n], places in the flattened
+            decoder_input_ids [b, t].
         tie_head: (model, from_scratch) -> whether input embedding and output head are one parameter now; None if the model has no
             head that PaddleNLP keeps apart. A loaded head that differs from the embedding must be left as it is.
         output_weights, output_biases: names of the model's own parameters [v, d] and buffers [1, v] of the output head, which
@@ -95,6 +97,7 @@ class Architecture:
 
     input_embedding: Callable[[Any], Any] = own_input_embedding
     lm_head: Callable[[Any, Any], Any] | None = None
+    seq2seq_logits: Callable[[Any, dict[str, Any]], Any] | None = None
     tie_head: Callable[[Any, bool], bool | None] | None = None
     output_weights: tuple[str, ...] = ()
     output_biases: tuple[str, ...] = ()
@@ -138,11 +141,6 @@ class Architecture:
     def causal_lm_logits(self, model, input_ids, positions):
         """Return logits [n, v] at positions [n] of the flattened input_ids [b, s]. Padding must stand on the right."""
         return self._logits(model, positions, input_ids=input_ids)
-
-    def seq2seq_logits(self, model, batch: dict[str, Any]):
-        """Return logits [n, v] at the batch's target_positions [n], places in the flattened decoder_input_ids."""
-        names = ("input_ids", "attention_mask", "decoder_input_ids")
-        return self._logits(model, batch["target_positions"], **{name: batch[name] for name in names})
 
     def _logits(self, model, positions, **inputs):
         """Compute the hidden states of all positions, and logits only where they are needed."""

@@ -30,6 +30,9 @@ class DataParallel(GradientSync):
         self.no_grad_parameters: list | None = None  # known after the first backward pass
         broadcast_parameters(world, model)
 
+    def sum_over_ranks(self, values: list[float]) -> list[float]:
+        return self.world.all_reduce(values)
+
     def reduce_gradients(self) -> None:
         self._leave_out_no_grad_parameters()
         with paddle.no_grad(), self.world.collective():

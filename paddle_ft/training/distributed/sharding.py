@@ -100,6 +100,9 @@ class ShardedStates(GradientSync):
     def _is_complete(self, bucket: list) -> bool:
         return all(p.name in self.with_gradient or p.name in self.no_grad_names for p in bucket)
 
+    def sum_over_ranks(self, values: list[float]) -> list[float]:
+        return self.world.all_reduce(values)
+
     def after_backward(self) -> None:
         if self.during_backward:
             self.finish_pass()

@@ -9,6 +9,7 @@ from paddlenlp.transformers import BertConfig, BertForSequenceClassification
 from paddle_ft.system.paddle_compat import allocated_cpu_bytes
 from paddle_ft.training.distributed.process_group import init_world
 from paddle_ft.training.distributed.sharded_layers import ShardedLayers
+from paddle_ft.training.distributed.worker import exit_worker
 
 SIZES = {"vocab_size": 20, "hidden_size": 64, "num_hidden_layers": 6, "num_attention_heads": 2, "intermediate_size": 256,
          "max_position_embeddings": 8, "num_labels": 2}  # fmt: skip
@@ -62,3 +63,4 @@ def main(target):
 
 if __name__ == "__main__":
     main(sys.argv[1])
+    exit_worker()

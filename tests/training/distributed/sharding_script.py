@@ -12,6 +12,7 @@ from paddle_ft.training import checkpoint
 from paddle_ft.training.distributed.data_parallel import DataParallel
 from paddle_ft.training.distributed.process_group import init_world
 from paddle_ft.training.distributed.sharding import ShardedStates
+from paddle_ft.training.distributed.worker import exit_worker
 
 SIZES = [(6, 8), (8, 8), (8, 8), (8, 3)]  # the third is never used, the first is used twice
 
@@ -78,3 +79,4 @@ def main(stage, target):
 
 if __name__ == "__main__":
     main(sys.argv[1], sys.argv[2])
+    exit_worker()

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import paddle
 import pytest
 from safetensors.numpy import load_file
 
@@ -16,6 +15,7 @@ from paddle_ft.training.distributed import launch
 from paddle_ft.training.distributed.sharded_layers import sharded_layers
 from paddle_ft.training.distributed.sharding import assign_owners
 from tests.support import tiny_classification
+from tests.support.model_families import make_model
 from tests.support.processes import read_events, start_training
 from tests.support.tiny_runs import PLAIN, overrides
 
@@ -135,11 +135,15 @@ def test_stage3_does_not_go_with_compile(tmp_path):
 
 
 def test_a_model_without_layers_to_share_is_refused():
+    model = make_model("bert")
+    assert len(sharded_layers(model)) == 2
+    for parameter in model.bert.encoder.parameters():
+        parameter.stop_gradient = True
     with pytest.raises(UserError) as error:
-        sharded_layers(paddle.nn.Linear(2, 2))
+        sharded_layers(model)
     assert str(error.value) == (
-        "train.sharding: stage3 shares the layers of encoder and decoder, and Linear has none that it knows and that are trained:"
-        " set it to stage2."
+        "train.sharding: stage3 shares the layers of encoder and decoder, and BertForSequenceClassification has none that it knows"
+        " and that are trained: set it to stage2."
     )
 
 

@@ -1,0 +1,107 @@
+"""The commands in pages, recipes and the Makefile are understood: each is parsed as its program parses it, and not run."""
+
+import functools
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from convert.__main__ import build_parser
+from paddle_ft import cli
+from paddle_ft.commands import find_command
+from paddle_ft.config.load import load_config
+from paddle_ft.config.recipes import recipe_names
+from paddle_ft.system.errors import UserError
+from tests.support.pages import FILES, PAGES, code_lines, read
+from tests.support.paths import ROOT
+
+COMMAND = re.compile(
+    r"(?:^|\s)(train\.py|benchmarks/\w+\.py|make|(?<=-m )(?:paddle_ft|convert|setup|tests)(?:\.\w+)*)(?:\s.*)?$"
+)
+
+
+def commands(name: str) -> list[str]:
+    """Return the commands of this project in a file, from the program on and without comments."""
+    if name.endswith(".md"):
+        lines = [re.sub(r"(^|\s)#\s.*|\s\$\w+$", "", line) for line in code_lines(read(name))]
+    else:  # one command a line, what it does after some spaces
+        lines = [re.split(r"\s{3,}", line.strip(" #\t"))[0] for line in read(name).splitlines()]
+        lines = [line for line in lines if "python" in line or name == ".ci/run"]
+    return list(dict.fromkeys(match[0].strip() for line in lines if (match := COMMAND.search(line))))
+
+
+def make_targets() -> set[str]:
+    return set(re.search(r"^\.PHONY: (.*)", read("Makefile"), re.MULTILINE)[1].split())
+
+
+def test_make_help_lists_every_target():
+    rules = set(re.findall(r"^([a-z][\w-]*):", read("Makefile"), re.MULTILINE))
+    listed = set(re.findall(r'@echo "make ([\w-]+)  ', read("Makefile")))
+    assert rules == listed == make_targets()
+
+
+@functools.cache
+def help_of(script: str) -> str:
+    """Return what a script prints for --help."""
+    done = subprocess.run([sys.executable, script, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def check_cli(arguments: list[str], monkeypatch) -> None:
+    """Parse a command of paddle_ft with its own parser, and load the recipe that it names with the settings that it names.
+
+    Modules of --import are left out: what they define would stay known to the tests that come after.
+    """
+    parsed, arguments = [], shlex.split(re.sub(r"--import \S+", "", shlex.join(arguments)))
+    monkeypatch.setattr(find_command(arguments[0]), "run", lambda options: parsed.append(options) or 0)
+    assert cli.main(arguments) == 0
+    [options] = parsed
+    if getattr(options, "config", None) in recipe_names():
+        load_config(options.config, [*options.overrides, *getattr(options, "against", [])], options.sample)
+
+
+SCRIPTED = [*PAGES, "Makefile", ".ci/run", *(name for name in FILES if name.startswith(("configs/", "benchmarks/")))]
+
+
+@pytest.mark.parametrize("command", [f"{name}: {command}" for name in SCRIPTED for command in commands(name)])
+def test_commands_are_understood(command, monkeypatch):
+    """Each is parsed as its program parses it, and not run."""
+    program, *arguments = shlex.split(command.partition(": ")[2])
+    if program == "make":
+        assert {word for word in arguments if "=" not in word} <= make_targets()
+    elif program == "train.py" and arguments:
+        check_cli(["train", *arguments], monkeypatch)
+    elif program == "paddle_ft" and arguments not in ([], ["--help"]):
+        check_cli(arguments, monkeypatch)
+    elif program == "convert" and arguments:
+        build_parser().parse_args(arguments)
+    elif program.startswith("benchmarks/"):
+        assert [word for word in arguments if word.startswith("--") and word not in help_of(program)] == []
+
+
+@pytest.mark.parametrize("command", [
+    "x: make nothing", "x: train.py --nothing", "x: train.py --config bart_lcsts train.nothing=1", "x: paddle_ft predict RUN",
+    "x: convert to-paddle SRC", "x: benchmarks/convert_speed.py --nothing",
+])  # fmt: skip
+def test_a_wrong_command_is_found(command, monkeypatch):
+    with pytest.raises((AssertionError, SystemExit, UserError)):
+        test_commands_are_understood(command, monkeypatch)
+
+
+def test_commands_are_found_in_pages(tmp_path, monkeypatch):
+    page = """See `python -m convert --help`.
+```
+python train.py --config x "data.columns={a: 1,
+    b: 2}" \\
+    task.y=1      # a comment
+OMP_NUM_THREADS=2 python benchmarks/x.py
+make demo     # more
+```
+"""
+    (tmp_path / "page.md").write_text(page)
+    assert commands(str(tmp_path / "page.md")) == [
+        'train.py --config x "data.columns={a: 1, b: 2}" task.y=1', "benchmarks/x.py", "make demo", "convert --help",
+    ]  # fmt: skip
