@@ -1,10 +1,10 @@
-"""Train every recipe's sample for 60 steps and print what its weights hash to, for this checkout or two of them.
+"""Train every recipe's sample for 60 steps and print hashes of the weights, for this checkout or two of them.
 
-    python benchmarks/compare_trees.py                              the hashes of this checkout
-    python benchmarks/compare_trees.py --against ../other-checkout  are the weights of both the same to the bit?
-    python benchmarks/compare_trees.py --against ../other --time    seconds a step of both as well
+    python benchmarks/compare_trees.py                              print the hashes of this checkout
+    python benchmarks/compare_trees.py --against ../other-checkout  compare the weights of two checkouts bit by bit
+    python benchmarks/compare_trees.py --against ../other --time    also compare the seconds of a step
 
-It shows that a change to the code changes no result. Everything goes through `python train.py` and the files of a run, so
+It shows whether a change to the code changes a result. The script uses only `python train.py` and the files of a run, so
 checkouts with different modules can be compared. Hashes depend on the processor and on Paddle's version: compare only those
 made on one machine. The exit code is 1 if the results of the two checkouts differ.
 """
@@ -29,10 +29,10 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = 60
-WARMUP = 10  # steps that are left out of the timing: Paddle chooses kernels and allocates memory in them
+WARMUP = 10  # steps that are not timed, because Paddle chooses kernels and allocates memory in them
 TIMEOUT = 1800  # seconds for one recipe
 
-# Fewer rows to evaluate on, and nothing else that is not needed. None of it changes the weights of a step.
+# These settings only save time. They do not change the weights of a step.
 SETTINGS = (
     "device=cpu",
     f"train.max_steps={STEPS}",
@@ -42,13 +42,13 @@ SETTINGS = (
     "data.limit_validation=4",
     "data.limit_test=4",
 )
-# What training computes in a step. Timings and memory are left out.
+# The fields of a step's event that training computes, without timings and memory.
 COMPUTED = ("step", "epoch", "loss", "learning_rate", "grad_norm", "padding_share")
 
 
 @dataclass
 class SampleResult:
-    """What one training of a recipe's sample gave."""
+    """The results of one training of a recipe's sample."""
 
     weights: str  # sha256 of the model's weights after the last step
     losses: str  # sha256 of the computed figures of every step
@@ -65,7 +65,7 @@ def sample_recipes(tree: Path) -> list[str]:
 
 
 def train_sample(tree: Path, recipe: str) -> SampleResult:
-    """Train a recipe's sample for STEPS steps by the command line of a checkout, in an empty folder with an empty cache."""
+    """Train a recipe's sample for STEPS steps with the train.py of a checkout, in an empty folder with an empty cache."""
     with tempfile.TemporaryDirectory(prefix="compare-trees-") as folder:
         run = Path(folder) / "run"
         command = [sys.executable, str(tree / "train.py"), "--config", recipe, "--sample", f"output_dir={run}", *SETTINGS]
@@ -104,8 +104,8 @@ def print_hashes(tree: Path, recipes: list[str]) -> None:
 def compare(tree: Path, other: Path, recipes: list[str], repeats: int) -> bool:
     """Print a table that compares two checkouts, with timings if `repeats` is above 0. Return whether all results are the same.
 
-    For timings each recipe runs several times in each checkout, in turn (A B A B), so that a machine that slows down or speeds up
-    does so for both. Beside the medians stands the ratio of the fastest tenths, which other work on the machine disturbs less.
+    For timings each recipe runs several times in each checkout in turn (A B A B), so that changes of the machine's speed affect
+    both. The table also has the ratio of the fastest tenths, which other processes on the machine disturb less than the medians.
     """
     timings = ["A, ms a step", "B, ms a step", "A / B", "A / B, fastest tenth"] if repeats else []
     head = ["recipe", "weights", "losses", *timings]
@@ -128,13 +128,14 @@ def compare(tree: Path, other: Path, recipes: list[str], repeats: int) -> bool:
 
 
 def describe(hashes: set[str]) -> str:
-    """Return the cell of the table that says whether all trainings gave one hash."""
+    """Return the table cell that tells whether the hashes of all trainings are equal."""
     if len(hashes) == 1:
         return f"equal ({next(iter(hashes))[:12]})"
-    return f"DIFFERENT ({', '.join(sorted(each[:12] for each in hashes))})"
+    return f"DIFFERENT ({', '.join(sorted(digest[:12] for digest in hashes))})"
 
 
 def main() -> int:
+    """Run the command line. Return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tree", type=Path, default=ROOT, metavar="DIR", help="the checkout to run (default: this one)")
     parser.add_argument("--against", type=Path, metavar="DIR", help="a second checkout to compare with")

@@ -27,7 +27,7 @@ RUNS = 5
 
 
 def configuration(family: str, megabytes: int) -> dict:
-    """Return the configuration of the base size, with as many layers as give about that many megabytes."""
+    """Return the configuration of the base size, with as many layers as make about so many megabytes."""
     if family == "bart":
         layers = max(1, round((megabytes - 157) / 66))  # an encoder's and a decoder's layer: 66 MB; embeddings: 157 MB
         return {
@@ -47,18 +47,18 @@ def make(directory: Path, family_name: str, megabytes: int) -> None:
 
     config, family = configuration(family_name, megabytes), load_families()[family_name]
     task = family.task("seq2seq" if family_name == "bart" else "base")
-    random = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     pairs = [pair for pair in family.pairs(task, complete(config, family.entries(task))) if not pair.tied_to]
     directory.mkdir()
     (directory / "config.json").write_text(json.dumps(config))
     tensors = [
-        (pair.hf, "float32", pair.shape, lambda shape=pair.shape: random.standard_normal(shape, dtype=np.float32)) for pair in pairs
+        (pair.hf, "float32", pair.shape, lambda shape=pair.shape: rng.standard_normal(shape, dtype=np.float32)) for pair in pairs
     ]
     safetensors.write(directory / "model.safetensors", tensors, {"format": "pt"})
 
 
 def copy(source: Path, target: Path) -> None:
-    """Read every tensor into NumPy and write it out again. The other times are compared with this one."""
+    """Read every tensor into NumPy and write it to a file. The other times are compared with the time of this job."""
     from convert.formats import safetensors
 
     target.mkdir()
@@ -68,7 +68,7 @@ def copy(source: Path, target: Path) -> None:
 
 
 def hashing(source: Path, target: Path) -> None:
-    """Compute the sha256 that a conversion puts into its report."""
+    """Compute the sha256 of the weights, as a conversion does for its report."""
     from convert.files import sha256_in_background
 
     target.mkdir()
@@ -77,12 +77,14 @@ def hashing(source: Path, target: Path) -> None:
 
 
 def to_paddle(source: Path, target: Path) -> None:
+    """Convert the checkpoint to Paddle."""
     import convert
 
     convert.to_paddle(source, target, progress=False)
 
 
 def to_hf(source: Path, target: Path) -> None:
+    """Convert the checkpoint back to Hugging Face."""
     import convert
 
     convert.to_hf(source, target, progress=False)
@@ -136,6 +138,7 @@ def compare(family: str, megabytes: int) -> None:
 
 
 def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("family", nargs="?", choices=("bert", "bart"), default="bert", help="architecture (default: bert)")
     parser.add_argument("megabytes", nargs="?", type=int, default=500, help="about how large the checkpoint is (default: 500)")

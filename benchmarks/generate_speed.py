@@ -37,6 +37,7 @@ END_TOKEN = 3  # never generated, because the minimal length is the maximal one
 
 
 def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer-python", metavar="PYTHON", help="a python with torch and transformers (default: leave them out)")
     parser.add_argument("--batch", type=int, default=8, metavar="N", help="rows a batch (default: 8)")
@@ -57,7 +58,7 @@ def main() -> None:
 
 
 def run_worker(python: str, name: str, options) -> dict:
-    """Measure one library in a process of its own. Return its seconds by case, and its versions."""
+    """Measure one library in its own process. Return its seconds by case, and its versions."""
     from paddle_ft.system.runtime import prepare_cpu
 
     prepare_cpu()
@@ -108,6 +109,7 @@ def paddle_model(name: str):
 
 
 def run_paddle_ft(options) -> dict:
+    """Measure all cases with paddle_ft."""
     from paddle_ft.generation import GenerationOptions, generate
 
     seconds = {}
@@ -115,14 +117,15 @@ def run_paddle_ft(options) -> dict:
     for name, length, new, beams in CASES:
         ids = batch(name, length, options.batch)
         total = new + (1 if name == "bart" else length)
-        chosen = GenerationOptions(max_length=total, min_length=total, num_beams=beams)
+        settings = GenerationOptions(max_length=total, min_length=total, num_beams=beams)
         seconds[label(name, length, new, beams)] = measure(
-            lambda m=models[name], i=ids, c=chosen: generate(m, i, None, c), options
+            lambda m=models[name], i=ids, s=settings: generate(m, i, None, s), options
         )
     return {"seconds": seconds, "versions": f"paddlepaddle {version('paddlepaddle')}"}
 
 
 def run_paddlenlp(options) -> dict:
+    """Measure all cases with PaddleNLP's own `generate`."""
     import paddle
 
     seconds = {}
@@ -130,14 +133,15 @@ def run_paddlenlp(options) -> dict:
     for name, length, new, beams in CASES:
         ids = paddle.to_tensor(batch(name, length, options.batch))
         strategy = {"decode_strategy": "beam_search", "num_beams": beams} if beams > 1 else {}
-        chosen = {"max_length": new, "min_length": new, "eos_token_id": END_TOKEN, "pad_token_id": 1, **strategy}
+        settings = {"max_length": new, "min_length": new, "eos_token_id": END_TOKEN, "pad_token_id": 1, **strategy}
         seconds[label(name, length, new, beams)] = measure(
-            lambda m=models[name], i=ids, c=chosen: m.generate(i, **c), options
+            lambda m=models[name], i=ids, s=settings: m.generate(i, **s), options
         )
     return {"seconds": seconds, "versions": f"paddlenlp {version('paddlenlp')}"}
 
 
 def run_transformers(options) -> dict:
+    """Measure all cases with transformers, in the other Python."""
     import torch
     import transformers
     from transformers import BartConfig, BartForConditionalGeneration, GPT2Config, GPT2LMHeadModel
@@ -154,10 +158,10 @@ def run_transformers(options) -> dict:
     seconds = {}
     for name, length, new, beams in CASES:
         ids = torch.tensor(batch(name, length, options.batch))
-        chosen = {"max_new_tokens": new, "min_new_tokens": new, "num_beams": beams, "do_sample": False,
-                  "attention_mask": torch.ones_like(ids), "eos_token_id": END_TOKEN, "pad_token_id": 1}  # fmt: skip
+        settings = {"max_new_tokens": new, "min_new_tokens": new, "num_beams": beams, "do_sample": False,
+                    "attention_mask": torch.ones_like(ids), "eos_token_id": END_TOKEN, "pad_token_id": 1}  # fmt: skip
         seconds[label(name, length, new, beams)] = measure(
-            lambda m=models[name], i=ids, c=chosen: m.generate(i, **c), options
+            lambda m=models[name], i=ids, s=settings: m.generate(i, **s), options
         )
     return {"seconds": seconds, "versions": f"transformers {transformers.__version__}, torch {torch.__version__}"}
 
@@ -166,12 +170,14 @@ WORKERS = {"paddle_ft": run_paddle_ft, "paddlenlp": run_paddlenlp, "transformers
 
 
 def label(model: str, length: int, new: int, beams: int) -> str:
+    """Return the name of a case in the table."""
     return f"{model}-base size, {length} -> {new} tokens, {'greedy' if beams == 1 else f'beam {beams}'}".replace(
         "gpt2-base", "gpt2"
     )
 
 
 def processor() -> str:
+    """Return the name of the processor."""
     for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
         if line.startswith("model name"):
             return line.split(":")[1].strip()

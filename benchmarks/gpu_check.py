@@ -1,9 +1,9 @@
-"""Check on a GPU what a CPU cannot show: parity with the CPU, mixed precision, attention, several GPUs, throughput, memory.
+"""Check what only a GPU can show: parity with the CPU, mixed precision, attention, several GPUs, throughput, memory.
 
     make gpu-check            (or: python benchmarks/gpu_check.py)
 
-The script prints one table to send back. The exit code is 1 if a check failed. `--device cpu` runs the same checks on a CPU with a
-small model, to show that the script itself works. Paddle has no mixed precision on a CPU, so that is then left out and listed so.
+The script prints one table. The exit code is 1 if a check failed. `--device cpu` runs the same checks on a CPU with a small model,
+to show that the script itself works. Paddle has no mixed precision on a CPU, so the table then says that it was not run.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from gpu_models import BASE, SMALL, make_batch, make_family, make_model  # noqa:
 
 from paddle_ft.system.runtime import import_frameworks_quietly, peak_memory_mb  # noqa: E402
 
-# name, dtype of mixed precision, largest relative difference that is ok
+# name, dtype of mixed precision, largest relative difference that passes
 PRECISIONS = (("fp32", None, 1e-4), ("bfloat16 O1", "bfloat16", 5e-2), ("float16 O1", "float16", 1e-2))
 
 
@@ -120,8 +120,8 @@ def kernels(device: str) -> list[tuple[str, str, str]]:
                 scale = [np.abs(plain[0]).max(), *[max(np.abs(x).max() for x in plain[1:])] * (len(plain) - 1)]
                 difference = max(float(np.abs(x - y).max() / z) for x, y, z in zip(changed, plain, scale, strict=True))
                 verdict = "ok" if difference < tolerance else "FAILED"
-                what = f"{name}, {precision}: {label} against plain attention"
-                rows.append((what, f"largest relative difference {difference:.1e}", verdict))
+                check = f"{name}, {precision}: {label} against plain attention"
+                rows.append((check, f"largest relative difference {difference:.1e}", verdict))
     return rows
 
 
@@ -143,11 +143,14 @@ LOOPS = {
 
 
 def loops(device: str, count: int) -> list[tuple[str, str, str]]:
-    """Train the sample with train.py in every precision and every way to train, and check that the loss falls.
+    """Train the sample with train.py for each entry of LOOPS, and check that the loss falls.
 
     Args:
         device: "gpu:0" or "cpu".
-        count: number of devices that are there.
+        count: number of available devices.
+
+    Returns:
+        Rows of the table.
     """
     rows = []
     for name, (settings, devices) in LOOPS.items():
@@ -213,6 +216,7 @@ def throughput(device: str, size: dict, rows: int, source: int, target: int) -> 
 
 
 def train_step(model, optimizer, scaler, batch: dict, amp: str | None) -> None:
+    """Do one training step."""
     import paddle
     import paddle.nn.functional as F
 
@@ -235,14 +239,15 @@ def timed(action, device: str, times: int) -> float:
 
     wait = paddle.device.synchronize if device != "cpu" else (lambda: None)
     wait()
-    began = time.perf_counter()
+    started = time.perf_counter()
     for _ in range(times):
         action()
     wait()
-    return (time.perf_counter() - began) / times
+    return (time.perf_counter() - started) / times
 
 
 def main() -> int:
+    """Run the command line. Return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="gpu", choices=["gpu", "cpu"], help="cpu: try the script itself, small (default: gpu)")
     options = parser.parse_args()

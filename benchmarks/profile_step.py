@@ -1,8 +1,8 @@
-"""Show where the time of a training step goes on this machine, operator by operator.
+"""Measure the time of each operator in a training step.
 
     python benchmarks/profile_step.py [--workload summarization] [--plain-layers]
 
-The workloads are those of benchmarks/train_speed.py. For each of them a Markdown table lists the operators that take most time:
+The workloads are those of benchmarks/train_speed.py. The script prints a Markdown table for each, with the slowest operators: their
 calls in a step, milliseconds in a step, and share. Forward and backward operators are listed separately.
 """
 
@@ -15,7 +15,7 @@ import time
 from workloads import WORKLOADS, Collate, make_rows, make_stepper
 
 
-def profiled(name: str, steps: int, plain_layers: bool) -> tuple[float, dict[str, tuple[int, float]]]:
+def profile_steps(name: str, steps: int, plain_layers: bool) -> tuple[float, dict[str, tuple[int, float]]]:
     """Return the seconds of a step without the profiler, and operator -> (calls in a step, milliseconds in a step)."""
     rows = make_rows(name, (2 * steps + 3) * WORKLOADS[name]["batch"])
     with tempfile.TemporaryDirectory() as folder:
@@ -25,33 +25,34 @@ def profiled(name: str, steps: int, plain_layers: bool) -> tuple[float, dict[str
 
         for step in range(3):
             stepper.train_step(step)
-        began = time.perf_counter()
+        started = time.perf_counter()
         for step in range(3, 3 + steps):
             stepper.train_step(step)
-        seconds = (time.perf_counter() - began) / steps
-        with profiler.Profiler(targets=[profiler.ProfilerTarget.CPU], on_trace_ready=lambda _: None) as watch:  # no file
+        seconds = (time.perf_counter() - started) / steps
+        with profiler.Profiler(targets=[profiler.ProfilerTarget.CPU], on_trace_ready=lambda _: None) as recording:  # no file
             for step in range(3 + steps, 3 + 2 * steps):
                 stepper.train_step(step)
         stepper.close()
-    result = watch.profiler_result
+    result = recording.profiler_result
     items = StatisticData(result.get_data(), result.get_extra_info()).event_summary.items
     table = {}
     for key, item in items.items():
         forward, backward = key.endswith(" dygraph"), key.startswith("Global_") and "PyLayer" not in key
-        if forward or backward:  # operators that a layer's own backward function calls are among the forward ones
+        if forward or backward:  # operators called by a PyLayer's backward function count as forward operators
             label = key.removesuffix(" dygraph") if forward else f"{key[7:].removesuffix('GradNode').lower()}, gradient"
             table[label] = (item.call // steps, item.cpu_time / 1e6 / steps)
     return seconds, table
 
 
 def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workload", choices=list(WORKLOADS), help="only this workload (default: all)")
     parser.add_argument("--steps", type=int, default=8, metavar="N", help="steps to average over (default: 8)")
     parser.add_argument("--plain-layers", action="store_true", help="use Paddle's own layers, not paddle_ft/models/cpu_layers.py")
     options = parser.parse_args()
     for name in [options.workload] if options.workload else WORKLOADS:
-        seconds, table = profiled(name, options.steps, options.plain_layers)
+        seconds, table = profile_steps(name, options.steps, options.plain_layers)
         total = sum(milliseconds for _, milliseconds in table.values())
         print(f"\n{WORKLOADS[name]['about']}: {seconds * 1e3:.0f} ms a step, {total:.0f} ms in operators under the profiler\n")
         print("| operator | calls | ms | share |\n| --- | ---: | ---: | ---: |")

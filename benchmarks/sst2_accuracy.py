@@ -32,7 +32,7 @@ def train_paddle_ft(options, folder: str) -> dict:
         *([f"data.limit_train={options.rows}"] if options.rows else []),
     ]  # fmt: skip
     if code := subprocess.run(command).returncode:
-        raise SystemExit(code)  # train.py has said what is wrong
+        raise SystemExit(code)  # train.py has already printed the error
     results = json.loads(Path(folder, "run", "results.json").read_text())
     return {"accuracy": results["metrics"]["validation"]["accuracy"], "seconds": results["train"]["seconds"],
             "samples_per_second": results["train"]["samples_per_second"]}  # fmt: skip
@@ -73,15 +73,16 @@ def train_transformers(options) -> dict:
     torch.manual_seed(options.seed)
     model = AutoModelForSequenceClassification.from_pretrained(options.model, num_labels=2)
     trainer = Trainer(model, arguments, DataCollatorWithPadding(tokenizer), train, dev)
-    began = time.perf_counter()
+    started = time.perf_counter()
     trainer.train()
-    seconds = time.perf_counter() - began
-    guesses = trainer.predict(dev)
-    accuracy = 100 * float(np.mean(guesses.predictions.argmax(-1) == guesses.label_ids))
+    seconds = time.perf_counter() - started
+    output = trainer.predict(dev)
+    accuracy = 100 * float(np.mean(output.predictions.argmax(-1) == output.label_ids))
     return {"accuracy": accuracy, "seconds": seconds, "samples_per_second": len(train) / seconds}
 
 
 def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--model", required=True, metavar="DIRECTORY", help="a BERT checkpoint in Hugging Face's layout, such as all-MiniLM-L6-v2"

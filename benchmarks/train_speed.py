@@ -30,37 +30,40 @@ WARMUP = 3  # steps that are not timed
 
 # ---------------------------------------------------------------------------------------------------- the trainers
 def paddle_ft(name: str, rows: list[dict], steps: int, grouped: bool, folder: str, collate: Collate, *settings: str) -> float:
+    """Train with paddle_ft. Return samples/s."""
     stepper = make_stepper(name, collate, rows, steps, folder, f"train.group_by_length={str(grouped).lower()}", *settings)
     samples = 0
     for step in range(steps):
         if step == WARMUP:
-            began = time.perf_counter()
+            started = time.perf_counter()
             samples = 0
         result, _ = stepper.train_step(step)
         samples += result.batches.samples
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - started
     stepper.close()
     return samples / seconds
 
 
 def compiled(*arguments) -> float:
+    """Train with paddle_ft and train.compile. Return samples/s."""
     return paddle_ft(*arguments, "train.compile=true")
 
 
 class Clock:
-    """Count steps, and note the time when the warm-up is over. The callbacks of both libraries call `tick`."""
+    """Count steps, and store the time at the end of the warm-up. The callbacks of both libraries call `tick`."""
 
     def __init__(self):
-        self.began = None
+        self.started = None
         self.steps = 0
 
     def tick(self):
         self.steps += 1
         if self.steps == WARMUP:
-            self.began = time.perf_counter()
+            self.started = time.perf_counter()
 
 
 def paddlenlp(name: str, rows: list[dict], steps: int, grouped: bool, folder: str, collate: Collate) -> float:
+    """Train with PaddleNLP's Trainer. Return samples/s."""
     import paddle
     import paddle.nn.functional as F
     from paddlenlp.trainer import Trainer, TrainerCallback, TrainingArguments
@@ -89,10 +92,11 @@ def paddlenlp(name: str, rows: list[dict], steps: int, grouped: bool, folder: st
     trainer = PlainTrainer(model=paddle_model(name), args=arguments, train_dataset=Data(), callbacks=[Tick()],
                   data_collator=lambda batch: {k: paddle.to_tensor(v) for k, v in collate(batch).items()})  # fmt: skip
     trainer.train()
-    return (steps - WARMUP) * WORKLOADS[name]["batch"] / (time.perf_counter() - clock.began)
+    return (steps - WARMUP) * WORKLOADS[name]["batch"] / (time.perf_counter() - clock.started)
 
 
 def transformers(name: str, rows: list[dict], steps: int, grouped: bool, folder: str, collate: Collate) -> float:
+    """Train with transformers' Trainer, in the other Python. Return samples/s."""
     import torch
     from transformers import (
         BartConfig,
@@ -121,7 +125,7 @@ def transformers(name: str, rows: list[dict], steps: int, grouped: bool, folder:
     trainer = Trainer(model=model, args=arguments, train_dataset=rows, callbacks=[Tick()],
                       data_collator=lambda batch: {k: torch.from_numpy(v) for k, v in collate(batch).items()})  # fmt: skip
     trainer.train()
-    return (steps - WARMUP) * WORKLOADS[name]["batch"] / (time.perf_counter() - clock.began)
+    return (steps - WARMUP) * WORKLOADS[name]["batch"] / (time.perf_counter() - clock.started)
 
 
 TRAINERS = {"paddle_ft": paddle_ft, "compiled": compiled, "paddlenlp": paddlenlp, "transformers": transformers}
@@ -129,7 +133,7 @@ TRAINERS = {"paddle_ft": paddle_ft, "compiled": compiled, "paddlenlp": paddlenlp
 
 # ---------------------------------------------------------------------------------------------------- measuring
 def worker(options) -> None:
-    """Train with one trainer in this process and print what was measured."""
+    """Train with one trainer in this process. Print its speed, padding and memory."""
     rows, collate = make_rows(options.workload, options.rows), Collate(options.workload)
     with tempfile.TemporaryDirectory() as folder:
         speed = TRAINERS[options.worker](options.workload, rows, options.steps, options.grouped, folder, collate)
@@ -181,21 +185,22 @@ def compare_compiled(options, name: str) -> None:
 def compare_settings(options, name: str) -> None:
     """Print the rows of a workload: the CPU settings that paddle_ft chooses, then each of them undone."""
     undone = {
-        "as chosen": {},
+        "as chosen": {},  # the first entry: the others are divided by its speed
         "one thread": {"OMP_NUM_THREADS": "1"},
         "MKL as installed (0)": {"MKL_DEBUG_CPU_TYPE": "0"},
         "MKL's AVX2 code (5)": {"MKL_DEBUG_CPU_TYPE": "5"},
         "strided views": {"FLAGS_use_stride_kernel": "1"},
         "freed memory as glibc does it": {"GLIBC_TUNABLES": ""},  # paddle_ft leaves glibc alone where this variable exists
     }
-    chosen = None
+    speed_as_chosen = None
     for label, settings in undone.items():
         speed = measure("paddle_ft", name, False, options, **settings)["speed"]
-        chosen = chosen or speed
-        print(f"| {WORKLOADS[name]['about']} | {label} | {speed:.1f} | {speed / chosen:.2f} |", flush=True)
+        speed_as_chosen = speed_as_chosen or speed
+        print(f"| {WORKLOADS[name]['about']} | {label} | {speed:.1f} | {speed / speed_as_chosen:.2f} |", flush=True)
 
 
 def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--peer-python", metavar="PYTHON", help="a python with torch, transformers and accelerate (default: leave them out)"

@@ -1,4 +1,4 @@
-"""The workloads of the training benchmarks: models with random weights, and rows as long as those of SST-2 and of LCSTS."""
+"""The workloads of the training benchmarks: models with random weights, and rows of the lengths in SST-2 and LCSTS."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def make_rows(name: str, count: int) -> list[dict]:
 
 
 def pad(rows: list[list[int]], value: int) -> np.ndarray:
-    """Return rows of tokens as an array, filled up with a value."""
+    """Return rows of tokens as an array, padded with a value."""
     out = np.full((len(rows), max(map(len, rows))), value, dtype=np.int64)
     for i, row in enumerate(rows):
         out[i, : len(row)] = row
@@ -49,7 +49,7 @@ def pad(rows: list[list[int]], value: int) -> np.ndarray:
 
 
 class Collate:
-    """Make a batch of rows, for every trainer in the same way. Count the tokens of all batches and how many are padding."""
+    """Make the batches of all trainers. Count the tokens of all batches, and the padding tokens among them."""
 
     def __init__(self, name: str):
         self.name, self.tokens, self.padding = name, 0, 0
@@ -79,16 +79,16 @@ def paddle_model(name: str):
 
 
 def make_stepper(name: str, collate: Collate, rows: list[dict], steps: int, folder: str, *settings: str, plain_layers=False):
-    """Return paddle_ft's Stepper for a workload, with the model prepared as a training prepares it.
+    """Return paddle_ft's Stepper for a workload, with a model that is adapted as in a training.
 
     Args:
         name: the workload.
         collate: makes the batches.
-        rows: what to train on.
-        steps: number of steps of the learning rate's schedule.
+        rows: the rows to train on.
+        steps: number of steps in the learning rate schedule.
         folder: an empty folder for the run.
         settings: configuration overrides such as "train.compile=true".
-        plain_layers: leave Paddle's own layers as they are.
+        plain_layers: whether to keep Paddle's own layers.
     """
     from paddle_ft.system.runtime import import_frameworks_quietly, prepare_cpu
 

@@ -1,13 +1,13 @@
-"""Convert checkpoints between Hugging Face's transformers and PaddleNLP, account for every tensor, and check that outputs agree.
+"""Convert checkpoints between Hugging Face's transformers and PaddleNLP, and compare their outputs. Every tensor is accounted for.
 
     import convert
     report = convert.to_paddle("facebook/bart-base", "bart-base-paddle")   # or a local directory
     report = convert.to_hf("bart-base-paddle", "bart-base-again")
     result = convert.verify("bart-base-paddle", "bart-base-again")
 
-On the command line: `python -m convert --help`. Nothing heavy is imported before it is needed.
+For the command line see `python -m convert --help`. Heavy libraries are imported only when they are needed.
 
-Every function takes `imports`: names of modules that define families of your own in `FAMILIES`, as `--import` does.
+Every function has an argument `imports` like the flag `--import`: names of modules that define families of your own in `FAMILIES`.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ def to_paddle(
     Args:
         src: A directory, or an id such as "facebook/bart-base".
         dst: A directory that does not exist yet.
-        task: "auto" for what the checkpoint is, or the head to convert to. A head that the checkpoint lacks is newly initialised.
+        task: "auto" for the checkpoint's own, or the task to convert to. A head that the checkpoint lacks is newly initialised.
         dtype: "keep", "float32", "float16" or "bfloat16".
         format: "safetensors", "pdparams" or "both".
         revision: Branch, tag or commit of the hub's repository.
         overwrite: Replace `dst` if it exists.
-        keep_fields: Unknown configuration fields that you know to change nothing.
+        keep_fields: Unknown configuration fields that do not change what the model computes.
         progress: Show a progress bar.
         imports: Modules with families of your own.
 
@@ -94,7 +94,7 @@ def verify(first: str | Path, second: str | Path, *, imports: Sequence[str] = ()
     """Run two checkpoints, each of either library, on the same padded batch and compare every layer and output.
 
     Raises:
-        ConvertError: One of them cannot be run here, or they are not the same model.
+        ConvertError: One of them cannot be run here, or they are of different families or sizes.
     """
     from convert.families import load_families
     from convert.parity import compare_checkpoints
@@ -103,10 +103,10 @@ def verify(first: str | Path, second: str | Path, *, imports: Sequence[str] = ()
 
 
 def inspect(src: str | Path, *, task: str = "auto", revision: str | None = None, imports: Sequence[str] = ()) -> Inspection:
-    """Describe a checkpoint of either library, and what would become of each tensor. No weights are loaded.
+    """Describe a checkpoint of either library, and what each tensor would become. No weights are loaded.
 
     Raises:
-        ConvertError: There is no checkpoint of a known family.
+        ConvertError: The directory has no checkpoint of a known family.
     """
     from convert.families import load_families
     from convert.inspection import inspect_checkpoint
@@ -128,7 +128,7 @@ def resolve(src: str | Path, revision: str | None = None) -> Path:
 def cached(src: str | Path, *, task: str = "auto", revision: str | None = None, imports: Sequence[str] = ()) -> Path:
     """Return the Paddle checkpoint of a Hugging Face checkpoint, converted on the first call and kept in the cache folder.
 
-    It is converted again when a file of the source changes or when another task is asked for.
+    It is converted again if a file of the source or the task changes.
 
     Raises:
         ConvertError: The checkpoint cannot be converted, or only to another class than the task's usual one.

@@ -1,4 +1,4 @@
-"""The command line: python -m convert to-paddle | to-hf | verify | inspect."""
+"""Run the command line: python -m convert to-paddle | to-hf | verify | inspect."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from convert.errors import ConvertError
 TASKS = (
     "masked_lm, sequence_classification, token_classification, question_answering, seq2seq, causal_lm, base, pretraining, "
     "multiple_choice"
-)  # of our families; which of them a family has is checked when it is known
+)  # tasks of our families; whether a family has one is checked later
 DTYPES = ("keep", "float32", "float16", "bfloat16")
 SRC_HELP = "a directory, or an id such as facebook/bart-base"
 
@@ -28,24 +28,24 @@ def build_parser() -> argparse.ArgumentParser:
     to_paddle = verbs.add_parser("to-paddle", help="Hugging Face -> Paddle; plain from_pretrained loads the result")
     to_paddle.add_argument("src", metavar="SRC", help=SRC_HELP)
     _add_destination(to_paddle)
-    to_paddle.add_argument("--task", default="auto", help=f"model class to convert to: auto (what the checkpoint is), {TASKS}. "
+    to_paddle.add_argument("--task", default="auto", help=f"task to convert to: auto (the checkpoint's own), {TASKS}. "
                            "A head that the checkpoint lacks is newly initialised")  # fmt: skip
     to_paddle.add_argument("--format", choices=("safetensors", "pdparams", "both"), default="safetensors",
                            help="files to write; plain PaddleNLP reads either")  # fmt: skip
     to_paddle.add_argument("--revision", help="branch, tag or commit of the hub's repository")
     to_paddle.add_argument("--keep-field", action="append", default=[], metavar="NAME", help="a field of config.json that "
-                           "the architecture does not know and that changes nothing in the model; may be repeated")  # fmt: skip
+                           "is unknown and does not change what the model computes; may be repeated")  # fmt: skip
 
     to_hf = verbs.add_parser("to-hf", help="Paddle -> Hugging Face; plain transformers loads the result")
     to_hf.add_argument("src", metavar="SRC", help="directory of a Paddle checkpoint")
     _add_destination(to_hf)
-    to_hf.add_argument("--task", default="auto", help="as for to-paddle; auto: what the checkpoint is")
+    to_hf.add_argument("--task", default="auto", help="as for to-paddle")
 
     verify = verbs.add_parser("verify", help="compare the outputs and every layer; exit code 1 if they differ")
     verify.add_argument("first", metavar="A", help="directory of a checkpoint of either library")
     verify.add_argument("second", metavar="B", help="directory of another one")
 
-    inspect = verbs.add_parser("inspect", help="show what a checkpoint is and what would become of it; loads no weights")
+    inspect = verbs.add_parser("inspect", help="describe a checkpoint and what its tensors would become; loads no weights")
     inspect.add_argument("src", metavar="SRC", help=SRC_HELP)
     inspect.add_argument("--task", default="auto", help="as for to-paddle")
     inspect.add_argument("--revision", help="branch, tag or commit of the hub's repository")
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
         inspection = convert.inspect(options.src, task=options.task, revision=options.revision, imports=options.imports)
         print(inspection.text())
     else:
-        warnings.simplefilter("ignore")  # the frameworks print warnings when they are imported
+        warnings.simplefilter("ignore")  # the frameworks give warnings when they are imported
         comparison = convert.verify(options.first, options.second, imports=options.imports)
         print(comparison.text())
         return 0 if comparison.equal else 1
@@ -91,8 +91,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        The exit code: 0 for success, 1 if verify found a difference, 2 for a ConvertError or a command line that is not understood,
-        130 for an interruption.
+        The exit code: 0 for success, 1 if verify found a difference, 2 for a ConvertError or an invalid command line, 130 after
+        Ctrl-C.
     """
     options = build_parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):  # escape characters that the terminal cannot show
@@ -102,7 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ConvertError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except BrokenPipeError:  # whoever reads our output has closed it
+    except BrokenPipeError:  # the reader of our output has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:

@@ -1,6 +1,6 @@
 """Open a checkpoint of either library for conversion: its family, its task, and its translated configuration.
 
-What becomes of each tensor is decided later, in convert.plan_to_paddle and convert.plan_to_hf.
+What each tensor becomes is decided later, in convert.plan_to_paddle and convert.plan_to_hf.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class HfCheckpoint:
         generation: Contents of generation_config.json, {} if there is none.
         family: Its architecture.
         task: The model class to convert to.
-        task_requested: The user named the task, so a head that the checkpoint lacks may be newly initialised.
+        task_requested: Whether the user named the task. Then a head that the checkpoint lacks may be newly initialised.
         weights: Its tensors, not loaded yet.
-        paddle_config: Its configuration in Paddle's terms.
+        paddle_config: Its configuration, translated to Paddle.
     """
 
     directory: Path
@@ -58,11 +58,11 @@ class PaddleCheckpoint:
         family: Its architecture.
         task: The model class to convert to.
         weights: Its tensors, not loaded yet.
-        converted: It was converted from Hugging Face once, so that config.json holds the original configuration.
-        original_names: Class name -> file name of the original's tensors, from the conversion's report; {} without one.
+        converted: Whether it was converted from Hugging Face before. Then config.json has the original configuration.
+        original_names: Class name -> file name of the original's tensors, from the conversion's report; {} without a report.
         kept_tensors: Tensors of the original that Paddle's class has no place for.
-        hf_config: Its configuration in Hugging Face's terms.
-        hf_generation: Hugging Face's generation_config.json, {} if there is none to write.
+        hf_config: Its configuration, translated to Hugging Face.
+        hf_generation: Contents of Hugging Face's generation_config.json, {} if there is none to write.
         sizes: `hf_config` with all defaults filled in.
     """
 
@@ -86,8 +86,8 @@ def open_hf(
     Args:
         directory: The checkpoint.
         families: The known families by model_type.
-        task: A task name, or "auto" for what the checkpoint is.
-        keep_fields: Unknown configuration fields that the user knows to change nothing.
+        task: A task name, or "auto" for the checkpoint's own.
+        keep_fields: Unknown configuration fields that do not change what the model computes.
 
     Raises:
         ConvertError: The checkpoint is damaged, or PaddleNLP cannot express its configuration.
@@ -96,7 +96,7 @@ def open_hf(
     where = str(directory / "config.json")
     config = read_json(directory / "config.json")
     if is_paddle(directory):
-        raise ConvertError(f"{directory}: already a Paddle checkpoint; to-hf leads the other way")
+        raise ConvertError(f"{directory}: already a Paddle checkpoint; use to-hf for the other direction")
     generation = read_optional_json(directory / "generation_config.json")
     family = family_of(config, where, families, paddle=False)
     weights = open_weights(directory)
@@ -133,7 +133,7 @@ def open_paddle(directory: Path, families: Mapping[str, Family], *, task: str = 
     Args:
         directory: The checkpoint.
         families: The known families by model_type.
-        task: A task name, or "auto" for what the checkpoint is.
+        task: A task name, or "auto" for the checkpoint's own.
 
     Raises:
         ConvertError: The checkpoint is damaged, or transformers cannot express its class or configuration.
@@ -142,12 +142,12 @@ def open_paddle(directory: Path, families: Mapping[str, Family], *, task: str = 
     where = str(directory / "config.json")
     config = read_json(directory / "config.json")
     if not is_paddle(directory):
-        raise ConvertError(f"{directory}: not a Paddle checkpoint; to-paddle leads the other way")
+        raise ConvertError(f"{directory}: not a Paddle checkpoint; use to-paddle for the other direction")
     family = paddle_family(config, where, families)
     chosen = family.task(task) if task != "auto" else paddle_task(config, family, where)
     if chosen is None:
         known = ", ".join(dict.fromkeys(task.paddle_class for task in family.tasks))
-        raise ConvertError(f"{where}: architectures names no class that transformers has too ({known}); say --task")
+        raise ConvertError(f"{where}: architectures names no class that transformers has too ({known}); choose one with --task")
     generation = read_optional_json(directory / "generation_config.json")
     entries = family.entries(chosen)
     hf_config, hf_generation = config_to_hf(config, generation, entries, where, has_labels=not chosen.num_labels)
@@ -190,4 +190,4 @@ def _original_names(directory: Path, task: Task) -> dict[str, str]:
     try:
         return {entry["name"]: file_name for file_name, entry in report["tensors"].items()}
     except (KeyError, TypeError, AttributeError):
-        raise ConvertError(f"{path}: damaged; remove it to convert without what it tells of the original") from None
+        raise ConvertError(f"{path}: damaged; remove it to convert without its information about the original") from None

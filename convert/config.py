@@ -1,7 +1,7 @@
 """Translate config.json and generation_config.json in both directions, with one table of fields per family and task.
 
-Fields that PaddleNLP does not know are not lost: the whole original is kept inside Paddle's config.json under `ORIGINAL_KEY`.
-It stays there when PaddleNLP trains and saves the model, and it is the starting point of the conversion back.
+The whole original is stored inside Paddle's config.json under `ORIGINAL_KEY`, so fields that PaddleNLP does not know are not lost.
+It stays there when PaddleNLP trains and saves the model, and the conversion back starts from it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class PaddleConfig:
         config: Fields of Paddle's config.json.
         generation: Contents of Paddle's generation_config.json.
         sizes: The complete Hugging Face configuration, from which the rules take their sizes.
-        kept_aside: Names of the fields that Paddle does not know.
+        kept_aside: Names of the fields that Paddle does not know. They are only stored.
         notes: What the user should know about the translation.
     """
 
@@ -54,11 +54,11 @@ def config_to_paddle(config: dict, generation: dict, entries: Sequence[Entry], h
         config: Contents of config.json.
         generation: Contents of generation_config.json, {} if there is none. It overrides config.json.
         entries: The table of the family and task.
-        harmless: Fields that the family or the user knows to change nothing.
+        harmless: Fields that do not change what the model computes, according to the family or the user.
         where: The file, for messages.
 
     Raises:
-        ConvertError: A value is of the wrong kind, or changes the computation in a way PaddleNLP cannot express.
+        ConvertError: A value has the wrong type, or changes the computation in a way that PaddleNLP cannot express.
     """
     check_types(config, entries, where)
     result = PaddleConfig({}, {}, sizes=complete(config, entries))
@@ -86,13 +86,13 @@ def _translate_entry(entry: Entry, config: dict, result: PaddleConfig, where: st
     elif isinstance(entry, Approximate) and result.sizes[entry.hf] != entry.paddle_computes:
         result.notes.append(f"{entry.hf} = {result.sizes[entry.hf]}: {entry.note}")
     elif isinstance(entry, MergedDropout):
-        own, used = result.sizes[entry.hf], result.sizes[entry.into]
-        if own != used:
-            result.notes.append(f"{entry.hf} = {own} is trained with {entry.into} = {used}: PaddleNLP has one for both")
+        value, paddle_value = result.sizes[entry.hf], result.sizes[entry.into]
+        if value != paddle_value:
+            result.notes.append(f"{entry.hf} = {value} is trained with {entry.into} = {paddle_value}: PaddleNLP has one for both")
 
 
 def complete(config: dict, entries: Sequence[Entry]) -> dict:
-    """Return a Hugging Face configuration with the defaults filled in that it leaves out."""
+    """Return a Hugging Face configuration with the defaults of all fields that it leaves out."""
     result = {entry.hf: entry.default for entry in entries if isinstance(entry, Field | MergedDropout | HfOnly)}
     result |= {entry.hf: entry.allowed[0] for entry in entries if isinstance(entry, Fixed)}
     result |= {**config, **labels(config, entries)}
@@ -117,7 +117,8 @@ def labels(config: dict, entries: Sequence[Entry] = ()) -> dict:
 def config_to_hf(config: dict, generation: dict, entries: Sequence[Entry], where: str, *, has_labels: bool) -> tuple[dict, dict]:
     """Translate a Paddle configuration to Hugging Face.
 
-    With a kept original, only the fields whose meaning has changed since are replaced in it. Without one, every field is written.
+    If the file has the original configuration, only fields whose meaning has changed since are replaced in it. Otherwise every
+    field is written.
 
     Args:
         config: Contents of Paddle's config.json.
@@ -127,10 +128,10 @@ def config_to_hf(config: dict, generation: dict, entries: Sequence[Entry], where
         has_labels: Whether Paddle's labels are labels for transformers too.
 
     Returns:
-        Hugging Face's config.json and generation_config.json. The latter is {} where there is none to write.
+        Contents of Hugging Face's config.json and generation_config.json. The latter is {} if there is none to write.
 
     Raises:
-        ConvertError: Paddle's file lacks a field, or has a value that Hugging Face's model cannot express.
+        ConvertError: A field is missing in Paddle's file, or has a value that Hugging Face's model cannot express.
     """
     kept = config.get(ORIGINAL_KEY, {})
     original, result = kept.get("config", {}), copy.deepcopy(kept.get("config", {}))
@@ -158,7 +159,7 @@ def config_to_hf(config: dict, generation: dict, entries: Sequence[Entry], where
 
 
 def _paddle_value(entry: Field, config: dict, where: str) -> object:
-    """Return the value that a field has for Paddle's model, whether the file states it or leaves it out."""
+    """Return the value of a field for Paddle's model, also if the file leaves it out."""
     if entry.paddle_name not in config and entry.paddle_name not in PADDLE_DEFAULTS:
         raise ConvertError(f"{where}: {entry.paddle_name} is missing, so the model's {entry.hf} is not known")
     value = config.get(entry.paddle_name, PADDLE_DEFAULTS.get(entry.paddle_name))
@@ -168,7 +169,7 @@ def _paddle_value(entry: Field, config: dict, where: str) -> object:
 
 
 def _generation_to_hf(config: dict, generation: dict, result: dict, translated: set[str]) -> dict:
-    """Return Hugging Face's generation_config.json, and write settings that have changed into `result` too.
+    """Return the contents of Hugging Face's generation_config.json, and write changed settings into `result` too.
 
     Args:
         config: Contents of Paddle's config.json.

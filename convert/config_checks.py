@@ -1,4 +1,4 @@
-"""Check a Hugging Face configuration before it is translated: kinds of values, sane sizes, and suspicious unknown fields."""
+"""Check a Hugging Face configuration before it is translated: types of values, plausible sizes, unknown fields."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import NoReturn
 from convert.errors import ConvertError
 from convert.fields import GENERATION, Entry, Field, MergedDropout
 
-MAX_SIZE, MAX_LAYERS, MAX_LABELS = 2**31, 1000, 10**6  # larger sizes come from damaged files, not from models
-MAX_EPSILON = 0.001  # of Paddle's layer norm
+MAX_SIZE, MAX_LAYERS, MAX_LABELS = 2**31, 1000, 10**6  # a file with larger sizes is damaged
+MAX_EPSILON = 0.001  # limit of Paddle's layer norm
 
 # An unknown field whose name has one of these words may change what the model computes.
 COMPUTATION_WORDS = re.compile(
@@ -18,7 +18,7 @@ COMPUTATION_WORDS = re.compile(
     r"|hidden|layers?|heads?|embed|embeddings?|ffn|mlp|experts?|moe|router|window|bias|conv|kernel|adapters?|lora|rank|softmax"
     r"|softcap|logits?|residual|sparse|dim|size)(_|$)"
 )
-# Fields that have such a word and change nothing.
+# Fields that have such a word and do not change the computation.
 HARMLESS = {
     "output_hidden_states", "output_attentions", "chunk_size_feed_forward", "attn_implementation", "_attn_implementation",
     "_attn_implementation_autoset", "_attn_implementation_internal", "pooler_fc_size", "pooler_num_attention_heads",
@@ -27,10 +27,10 @@ HARMLESS = {
 
 
 def check_types(config: dict, entries: Sequence[Entry], where: str) -> None:
-    """Check that numbers are numbers, sizes are sane, and lists are lists.
+    """Check the types of all values, and that sizes are plausible.
 
     Raises:
-        ConvertError: Names the first field whose value is of the wrong kind.
+        ConvertError: A value is wrong; the message names the first such field.
     """
     for entry in entries:
         if isinstance(entry, Field | MergedDropout):
@@ -46,7 +46,7 @@ def _refuse(where: str, name: str, value: object, expected: str) -> NoReturn:
 
 
 def _check_field(entry: Field | MergedDropout, value: object, where: str) -> None:
-    """Check one value. What is expected follows from the field's default and name."""
+    """Check one value. The expected type follows from the field's default and name."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if value is None:
         if _default_is_number(entry) and not (getattr(entry, "if_none", None) or getattr(entry, "none_is", None)):
@@ -66,7 +66,7 @@ def _check_field(entry: Field | MergedDropout, value: object, where: str) -> Non
         if not is_number:
             _refuse(where, entry.hf, value, "a number")
         if entry.hf == "layer_norm_eps" and not 0 <= value <= MAX_EPSILON:
-            _refuse(where, entry.hf, value, f"from 0 to {MAX_EPSILON}, which is what Paddle's layer norm takes")
+            _refuse(where, entry.hf, value, f"from 0 to {MAX_EPSILON}, the range of Paddle's layer norm")
     elif not isinstance(value, str | int | float):
         _refuse(where, entry.hf, value, "a text or a number")
 
@@ -96,11 +96,11 @@ def unknown_fields(config: dict, entries: Sequence[Entry], harmless: Sequence[st
     Args:
         config: Hugging Face's configuration.
         entries: The table of the family and task.
-        harmless: Fields that the family or the user knows to change nothing.
+        harmless: Fields that do not change what the model computes, according to the family or the user.
         where: The file, for messages.
 
     Raises:
-        ConvertError: Some of them are set, and their names suggest that they change what the model computes.
+        ConvertError: Some of them are set and, by their names, may change what the model computes.
     """
     known = {getattr(entry, "hf", None) for entry in entries} | set(GENERATION) | {"id2label", "label2id", "num_labels"}
     unknown = [name for name in config if name not in known]
@@ -110,9 +110,9 @@ def unknown_fields(config: dict, entries: Sequence[Entry], harmless: Sequence[st
         if COMPUTATION_WORDS.search(name) and name not in HARMLESS and name not in harmless and config[name]  # falsy: switched off
     ]
     if suspicious:
-        listed = ", ".join(f"{name} = {config[name]!r}" for name in suspicious)
+        fields_and_values = ", ".join(f"{name} = {config[name]!r}" for name in suspicious)
         raise ConvertError(
-            f"{where}: unknown to this architecture, and it may change what the model computes: {listed}. "
-            "If you know that it does not, say --keep-field NAME"
+            f"{where}: unknown to this architecture, and it may change what the model computes: {fields_and_values}. "
+            "If you know that it does not, use --keep-field NAME"
         )
     return sorted(unknown)

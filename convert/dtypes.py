@@ -1,6 +1,6 @@
-"""Element types by name, and the casts between them.
+"""Name the element types of tensors, and cast between them.
 
-NumPy has no bfloat16. An array of bfloat16 is a uint16 array of bit patterns, and its type is passed along as a name.
+NumPy has no bfloat16. An array of bfloat16 is a uint16 array of bit patterns, and the name of its type is passed along.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def item_size(name: str) -> int:
 
 
 def target_dtype(stored: str, requested: str) -> str:
-    """Return the element type to write. Only floating-point tensors are cast, and only unless `requested` is "keep"."""
+    """Return the element type to write. Only floating-point tensors are cast, and none if `requested` is "keep"."""
     return stored if requested == "keep" or stored not in FLOATS else requested
 
 
@@ -57,12 +57,12 @@ def cast(array: np.ndarray, source: str, target: str) -> np.ndarray:
     with np.errstate(over="ignore"):
         result = array.astype(numpy_dtype(target), copy=False)
     if target == "float16" and np.isinf(result).any() and not np.isinf(array).any():
-        raise ConvertError("a value is too large for float16; take bfloat16 or float32")
+        raise ConvertError("a value is too large for float16; use bfloat16 or float32")
     return result
 
 
 def contiguous(array: np.ndarray) -> np.ndarray:
-    """Return the array in row order. A transposed matrix is copied in strips, which is several times faster in NumPy."""
+    """Return the array in row order. A transposed matrix is copied in strips, which is several times faster than at once."""
     if array.ndim != 2 or array.flags.c_contiguous or not array.flags.f_contiguous:
         return np.asarray(array, order="C")
     result = np.empty(array.shape, array.dtype)

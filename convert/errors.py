@@ -1,4 +1,4 @@
-"""The error that this package raises on purpose."""
+"""Define the error for problems that the user can solve."""
 
 
 class ConvertError(Exception):

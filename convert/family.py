@@ -1,4 +1,4 @@
-"""What a family file states: `Family` describes an architecture, `Task` one of its model classes."""
+"""Define `Family`, the description of an architecture, and `Task`, the description of one of its model classes."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Task:
         paddle_class: Name of PaddleNLP's class.
         head: Rules of the layers on top of the base model.
         backbone: Rules of parts of the base model that only some classes have.
-        base: The class is the base model itself, whose tensor names carry no prefix.
-        spare_groups: Groups of tensors that only Paddle's class has, and that no output of the task depends on (BERT's pooler).
-        untied: This class replaces the one of the same name for a checkpoint whose head differs from its embedding, because
-            PaddleNLP's usual class cannot hold that.
-        note: What the user is told when this class is used.
-        num_labels: Name of the field that counts the labels of Paddle's class, where they are not labels for transformers.
+        base: Whether the class is the base model itself, whose tensor names have no prefix.
+        spare_groups: Groups of tensors that only Paddle's class has and that no output of the task depends on (BERT's pooler).
+        untied: Whether the class is for checkpoints whose head differs from the embedding, which PaddleNLP's usual class of this
+            task cannot represent.
+        note: A note for the user when this class is used.
+        num_labels: Name of the field with the number of labels of Paddle's class, if they are not labels for transformers.
         outputs: Names of transformers' outputs, in the order in which Paddle's class returns them.
-        refused: Why PaddleNLP's class computes something else whatever its weights; the task is then refused.
+        refused: Why PaddleNLP's class computes something else with any weights. The task is then refused.
         config: Configuration fields that only this task has.
     """
 
@@ -48,30 +48,30 @@ class Task:
 
     @property
     def head_group(self) -> str:
-        """The `group` of the head's tensors."""
+        """Return the `group` of the head's tensors."""
         return f"head of {self.name}"
 
 
 @dataclass(frozen=True)
 class Family:
-    """An architecture: everything the conversion knows about it.
+    """Everything that the conversion knows about one architecture.
 
     Attributes:
         model_type: Hugging Face's name, as in config.json.
-        paddle_type: PaddleNLP's name for it.
+        paddle_type: PaddleNLP's name.
         hf_prefix: Prefix of the base model's tensors in a Hugging Face model with a head.
         paddle_prefix: The same in a Paddle model.
-        config: How configuration fields correspond.
+        config: The table of configuration fields.
         backbone: Rules of the base model.
         tasks: Its model classes.
-        layers: (Hugging Face's name, Paddle's name, count) of the modules whose outputs `verify` compares. `{i}` in the names
-            runs over the value of the configuration field `count`; None means a single module.
+        layers: (Hugging Face's name, Paddle's name, count) of the modules whose outputs `verify` compares. `count` is the
+            configuration field with the number of modules, numbered by `{i}` in the names; None means a single module.
         tokenizer: How a tokenizer.json is built from vocabulary files: a key of convert.tokenizers.builders.BUILDERS, or
             "ready_made" if only an existing tokenizer.json can be used.
-        token_types: The model takes token_type_ids.
-        seq2seq: The model has a decoder with input ids of its own.
-        harmless: Configuration fields that change nothing in this architecture although their names suggest it.
-        sizes: Computes further sizes that the rules need from the configuration.
+        token_types: Whether the model takes token_type_ids.
+        seq2seq: Whether the model has a decoder with its own input ids.
+        harmless: Configuration fields that do not change what this architecture computes although their names suggest it.
+        sizes: (configuration) -> further sizes that the rules need.
         ignored: Pattern -> reason, for tensors in the file that are not needed. The pattern is searched in the name without
             prefix.
     """
@@ -92,7 +92,7 @@ class Family:
     ignored: Mapping[str, str] = field(default_factory=dict)
 
     def pairs(self, task: Task, sizes: dict) -> list[TensorPair]:
-        """Return every tensor of a task's class.
+        """Return the pairs of all tensors of a task's class.
 
         Args:
             task: One of `tasks`.
@@ -112,10 +112,10 @@ class Family:
 
         Args:
             name: A task name, as in `--task`.
-            untied: Prefer the class for checkpoints whose head differs from the embedding.
+            untied: Whether to prefer the class for checkpoints whose head differs from the embedding.
 
         Raises:
-            ConvertError: The family has no such task; the message names those it has.
+            ConvertError: The family has no such task; the message names its tasks.
         """
         candidates = [task for task in self.tasks if task.name == name]
         if not candidates:
@@ -124,6 +124,6 @@ class Family:
         return next((task for task in candidates if task.untied == untied), candidates[0])
 
     def task_of_class(self, class_name: str, *, paddle: bool) -> Task | None:
-        """Return the task whose class in Paddle's or Hugging Face's library has that name, or None. Untied classes come last."""
+        """Return the task whose class in Paddle's or Hugging Face's library has that name, or None. Untied classes are last."""
         tasks = sorted(self.tasks, key=lambda task: task.untied)
         return next((task for task in tasks if (task.paddle_class if paddle else task.hf_class) == class_name), None)

@@ -1,7 +1,7 @@
-"""The kinds of configuration fields that a family lists, and the fields that all families share.
+"""Define the kinds of entries in a family's table of configuration fields, and the entries that all families share.
 
-A family gives each field's Hugging Face name, its Paddle name, and Hugging Face's default. The default is needed because files
-leave defaults out and Paddle's defaults differ. convert.config translates a configuration with such a table, in both directions.
+An entry has Hugging Face's name of the field, Paddle's name, and Hugging Face's default. The default is needed because files leave
+defaults out and Paddle's defaults differ. convert.config translates a configuration in both directions with such a table.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ class Field:
     Attributes:
         hf: Hugging Face's name.
         paddle: Paddle's name; None means the same name.
-        default: Hugging Face's value where the file has none.
-        values: Hugging Face's value -> Paddle's value, where the two differ or only some values can be expressed. If several
+        default: Hugging Face's value if the file has none.
+        values: Hugging Face's value -> Paddle's value, if they differ or only some values can be expressed. If several values
             mean the same, the conversion to Hugging Face writes the first one.
-        if_none: Computes the value from the configuration where Hugging Face's value is null.
-        none_is: Another field of Paddle's whose value applies where this one is null in Paddle's file.
+        if_none: (configuration) -> the value, if Hugging Face's value is null.
+        none_is: Paddle's name of another field whose value is used if this one is null in Paddle's file.
     """
 
     hf: str
@@ -35,6 +35,7 @@ class Field:
 
     @property
     def paddle_name(self) -> str:
+        """Return Paddle's name of the field."""
         return self.paddle or self.hf
 
     def to_paddle(self, config: dict, where: str) -> object:
@@ -50,11 +51,11 @@ class Field:
             return value
         if value not in self.values:
             known = ", ".join(repr(key) for key in self.values)
-            raise ConvertError(f"{where}: {self.hf} = {value!r} cannot be expressed in PaddleNLP; what can: {known}")
+            raise ConvertError(f"{where}: {self.hf} = {value!r} cannot be expressed in PaddleNLP; possible values: {known}")
         return self.values[value]
 
     def to_hf(self, value: object) -> object:
-        """Return Hugging Face's value for a value of Paddle's."""
+        """Return Hugging Face's value for Paddle's value."""
         if self.values is None:
             return value
         return next((key for key, translated in self.values.items() if translated == value), value)
@@ -62,7 +63,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Fixed:
-    """A field of Hugging Face's that changes the computation, with the only values PaddleNLP can compute; first the default."""
+    """A Hugging Face field that changes the computation, with the values that PaddleNLP can compute, the default first."""
 
     hf: str
     allowed: tuple
@@ -70,7 +71,7 @@ class Fixed:
 
 @dataclass(frozen=True)
 class PaddleConstant:
-    """A field of Paddle's that must have this value for the two models to compute the same."""
+    """A Paddle field that must have this value for both models to compute the same."""
 
     paddle: str
     value: object
@@ -78,7 +79,7 @@ class PaddleConstant:
 
 @dataclass(frozen=True)
 class Approximate:
-    """A field that PaddleNLP fixes at a nearby value. The checkpoint is converted, with a note that states the difference."""
+    """A field for which PaddleNLP always uses a similar value. The checkpoint is converted, with a note about the difference."""
 
     hf: str
     paddle_computes: float
@@ -88,7 +89,7 @@ class Approximate:
 
 @dataclass(frozen=True)
 class MergedDropout:
-    """A dropout of Hugging Face's for which Paddle uses the value of the field `into`. It matters in training only."""
+    """A Hugging Face dropout for which Paddle uses the value of the field `into`. It matters in training only."""
 
     hf: str
     into: str
@@ -97,7 +98,7 @@ class MergedDropout:
 
 @dataclass(frozen=True)
 class HfOnly:
-    """A field that Hugging Face's model has and Paddle's does not need."""
+    """A Hugging Face field that Paddle's model does not need."""
 
     hf: str
     default: object = None
@@ -119,11 +120,11 @@ COMMON: tuple[Entry, ...] = (
     Fixed("auto_map", (None,)),
 )
 
-# PaddleNLP's save_pretrained leaves these out of config.json when they have the value of its base class.
+# PaddleNLP's save_pretrained leaves these out of config.json if they have the default of its base class.
 PADDLE_DEFAULTS = {entry.hf: entry.default for entry in COMMON if isinstance(entry, Field)}
 PADDLE_DEFAULTS |= {"classifier_dropout": None, "num_choices": None}
 
-# Settings of generation, with the defaults of both libraries.
+# Generation settings with their defaults, which are the same in both libraries.
 GENERATION = {
     "max_length": 20,
     "min_length": 0,
@@ -148,13 +149,13 @@ GENERATION_IDS = ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start
 
 
 def merge_entries(*tables: Sequence[Entry]) -> list[Entry]:
-    """Return the entries of all tables. A later entry replaces an earlier one of the same Hugging Face name."""
+    """Return the entries of all tables. A later entry replaces an earlier one with the same Hugging Face name."""
     merged: dict[str, Entry] = {}
     for entry in (entry for table in tables for entry in table):
         if isinstance(entry, PaddleConstant):
             key = f"paddle:{entry.paddle}"
         elif isinstance(entry, Approximate):
-            key = f"approximate:{entry.hf}"  # stands beside the Field of the same name
+            key = f"approximate:{entry.hf}"  # does not replace the Field of the same name
         else:
             key = entry.hf
         merged[key] = entry

@@ -1,4 +1,4 @@
-"""Read and write small files safely: JSON objects, checksums, and directories that appear whole or not at all."""
+"""Read and write JSON objects, compute checksums, and create directories that are complete or do not exist."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from pathlib import Path
 
 from convert.errors import ConvertError
 
-SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")  # valid text only as one of a pair
+SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")  # half a surrogate pair, valid only together with the other half
 
 
 def read_json(path: Path) -> dict:
     """Read a JSON object from a file.
 
     Raises:
-        ConvertError: The file is missing, is not JSON, or holds something else than an object.
+        ConvertError: The file is missing, is not JSON, or is not a JSON object.
     """
     try:
         text = path.read_text(encoding="utf-8")
         value = json.loads(text)
         if SURROGATE_ESCAPE.search(text):
-            json.dumps(value, ensure_ascii=False).encode()  # fails for half a surrogate pair, which we could not write again
+            json.dumps(value, ensure_ascii=False).encode()  # fails for half a surrogate pair, which could not be written
     except FileNotFoundError:
         raise ConvertError(f"{path}: not found") from None
     except OSError as error:
@@ -41,12 +41,12 @@ def read_json(path: Path) -> dict:
 
 
 def read_optional_json(path: Path) -> dict:
-    """Read a JSON object, or return {} when there is no such file."""
+    """Read a JSON object, or return {} if the file does not exist."""
     return read_json(path) if path.is_file() else {}
 
 
 def write_json(path: Path, value: dict) -> None:
-    """Write a JSON object the way both libraries format their files."""
+    """Write a JSON object in the format of both libraries."""
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -60,7 +60,7 @@ def sha256(path: Path) -> str:
 
 
 def sha256_in_background(paths: Sequence[Path]) -> dict[str, Future]:
-    """Start hashing files in one thread beside the conversion.
+    """Start hashing files in a thread, at the same time as the conversion.
 
     Returns:
         File name -> future of its hex digest.
@@ -72,15 +72,15 @@ def sha256_in_background(paths: Sequence[Path]) -> dict[str, Future]:
 
 
 @contextlib.contextmanager
-def whole_directory(target: Path, source: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Create a directory that appears complete or not at all.
+def atomic_directory(target: Path, source: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Create a directory that is complete or does not exist.
 
-    Yields an empty directory next to `target`. It is renamed to `target` when the block succeeds and removed when it fails.
+    Yields an empty directory next to `target`. It is renamed to `target` if the block succeeds and removed if it fails.
 
     Args:
         target: The directory to create.
-        source: The directory that is converted; `target` must not be inside it, nor the other way round.
-        overwrite: Replace a `target` that has contents.
+        source: The directory that is converted. Neither of the two may be inside the other.
+        overwrite: Whether to replace a `target` that has contents.
 
     Raises:
         ConvertError: `target` has contents and `overwrite` is off, `target` and `source` overlap, or writing failed.
@@ -88,7 +88,7 @@ def whole_directory(target: Path, source: Path, *, overwrite: bool = False) -> I
     target = Path(os.path.abspath(target))
     source_path, target_path = source.resolve(), target.resolve()
     if source_path == target_path or source_path in target_path.parents or target_path in source_path.parents:
-        raise ConvertError(f"{target}: source and destination must be apart from each other (source: {source})")
+        raise ConvertError(f"{target}: source and destination must be separate directories (source: {source})")
     _refuse_contents(target, overwrite)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def whole_directory(target: Path, source: Path, *, overwrite: bool = False) -> I
         _refuse_contents(target, overwrite)  # another process may have finished first
         if overwrite and target.exists():
             shutil.rmtree(target) if target.is_dir() else target.unlink()
-        work.rename(target)  # replaces an empty directory; fails if another process has filled it meanwhile
+        work.rename(target)  # replaces an empty directory, and fails if another process has written to it
     except OSError as error:
         raise ConvertError(f"{target}: cannot be written ({error.strerror or error})") from None
     finally:
@@ -110,4 +110,4 @@ def whole_directory(target: Path, source: Path, *, overwrite: bool = False) -> I
 
 def _refuse_contents(target: Path, overwrite: bool) -> None:
     if target.exists() and (not target.is_dir() or any(target.iterdir())) and not overwrite:
-        raise ConvertError(f"{target}: already exists; choose another destination, or say --overwrite")
+        raise ConvertError(f"{target}: already exists; choose another destination, or use --overwrite")

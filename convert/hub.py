@@ -1,7 +1,7 @@
-"""Find the directory of a checkpoint, downloading it from the Hugging Face hub if needed, and keep converted checkpoints.
+"""Find a checkpoint, download it from the Hugging Face hub if needed, and cache converted checkpoints.
 
-Downloads go to <cache>/hub/<org>--<name>/, where <cache> is $PADDLE_FT_HOME or ~/.cache/paddle_ft. A revision other than the
-default has a folder of its own. Files that are already there are used, so they can also be copied there by hand.
+Downloads go to <cache>/hub/<org>--<name>/, where <cache> is $PADDLE_FT_HOME or ~/.cache/paddle_ft. Each revision other than the
+default has its own folder. Existing files are used, so they can also be copied there by hand.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from convert.write_paddle import write_paddle
 ENDPOINT = "https://huggingface.co"
 ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
 SMALL_FILES = ("generation_config.json", *VOCABULARIES, *SETTINGS)
-TIMEOUT = 10  # seconds after which a server that does not answer counts as unreachable
+TIMEOUT = 10  # seconds to wait for an answer of the server
 
 
 def cache_folder() -> Path:
@@ -34,9 +34,10 @@ def cache_folder() -> Path:
 
 
 def resolve_checkpoint(src: str | Path, revision: str | None = None) -> Path:
-    """Return `src` if it is a directory, else the folder with a complete download of the hub's repository of that id.
+    """Return `src` if it is a directory, else the folder with a complete download of the hub's repository.
 
-    Interrupted downloads resume. HF_ENDPOINT names a mirror, and HF_TOKEN (or HUGGING_FACE_HUB_TOKEN) opens private repositories.
+    Interrupted downloads resume. HF_ENDPOINT sets a mirror, and HF_TOKEN (or HUGGING_FACE_HUB_TOKEN) is used for private
+    repositories.
 
     Args:
         src: A directory or a hub id.
@@ -47,7 +48,7 @@ def resolve_checkpoint(src: str | Path, revision: str | None = None) -> Path:
     """
     if str(src) and Path(src).expanduser().is_dir():
         if revision:
-            raise ConvertError(f"{src} is a directory here; a revision belongs to a repository of the hub")
+            raise ConvertError(f"{src} is a directory; only a repository of the hub has revisions")
         return Path(src).expanduser()
     name = str(src)
     if not ID.match(name) or ".." in name:
@@ -59,7 +60,7 @@ def resolve_checkpoint(src: str | Path, revision: str | None = None) -> Path:
 
 
 def _complete(folder: Path) -> bool:
-    """Tell whether a folder holds a configuration and all weights, and no download into it was interrupted."""
+    """Return whether a folder has a configuration and all weights, and no download into it was interrupted."""
     if not (folder / "config.json").is_file() or (folder / ".incomplete").exists():
         return False
     return any((folder / name).is_file() for name in (SAFETENSORS, TORCH_BIN)) or any(
@@ -70,7 +71,7 @@ def _complete(folder: Path) -> bool:
 
 
 def _download(name: str, revision: str, folder: Path) -> None:
-    """Download what is needed of a repository into a folder."""
+    """Download the needed files of a repository into a folder."""
     endpoint = os.environ.get("HF_ENDPOINT", ENDPOINT).rstrip("/")
     token = os.environ.get("HF_TOKEN") or os.environ.get("HUGGING_FACE_HUB_TOKEN")
     os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", str(TIMEOUT))
@@ -109,7 +110,7 @@ def _failure_reason(error: Exception, endpoint: str) -> str:
 
 
 def _needed_files(repository: Sequence[str], name: str) -> list[str]:
-    """Return which of a repository's files are needed: configuration, tokenizer, and the weights in one format."""
+    """Return the needed files of a repository: configuration, tokenizer, and the weights in one format."""
     for weights in (SAFETENSORS, f"{SAFETENSORS}.index.json", TORCH_BIN, f"{TORCH_BIN}.index.json"):
         if weights in repository:
             stem, ending = weights.removesuffix(".index.json").rsplit(".", 1)
@@ -130,21 +131,21 @@ def _check_download(path: Path, checksum: str) -> None:
 def _manual_instructions(
     name: str, revision: str, folder: Path, endpoint: str, files: Iterable[str], checksums: dict[str, str], reason: str
 ) -> str:
-    """Return the message that says which files to download by hand and where to put them."""
+    """Return a message that lists the files to download by hand and the folder for them."""
     lines = [f"{name} is neither a directory here nor could it be downloaded ({reason}).", f"Put these files into {folder}:"]
     for file in files:
         checksum = f"  (sha256 {checksums[file]})" if file in checksums else ""
         lines.append(f"  {endpoint}/{name}/resolve/{revision}/{file}{checksum}")
     if not checksums:
-        lines.append(f"  (or {TORCH_BIN} in place of {SAFETENSORS})")
-        lines.append("and, for the tokenizer and for generation, those of these that the repository has:")
+        lines.append(f"  (or {TORCH_BIN} instead of {SAFETENSORS})")
+        lines.append("and, for tokenizer and generation, those of the following files that the repository has:")
         lines += [f"  {endpoint}/{name}/resolve/{revision}/{file}" for file in SMALL_FILES]
-    lines.append("HF_ENDPOINT names a mirror, HF_TOKEN opens private repositories, PADDLE_FT_HOME moves the cache.")
+    lines.append("Set HF_ENDPOINT for a mirror, HF_TOKEN for private repositories, PADDLE_FT_HOME for another cache folder.")
     return "\n".join(lines)
 
 
 def cached_conversion(src: str | Path, *, task: str = "auto", revision: str | None = None, imports: Sequence[str] = ()) -> Path:
-    """Return the conversion of `src` to Paddle in the cache folder, made on the first call; see convert.cached."""
+    """Return the cached conversion of `src` to Paddle, converted on the first call; see convert.cached."""
     families = load_families(imports)
     directory = resolve_checkpoint(src, revision)
     name = re.sub(r"[^\w.-]+", "--", str(src)).strip("-")[-60:]

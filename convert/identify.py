@@ -1,4 +1,4 @@
-"""Find out what a checkpoint directory holds: which library's layout, which family, which task."""
+"""Find out the library, the family and the task of a checkpoint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ from convert.tensors import PDPARAMS, name_variants
 
 @dataclass(frozen=True)
 class CheckpointInfo:
-    """What config.json says about a checkpoint of either library. `task` is None if its class is unknown."""
+    """What config.json says about a checkpoint of either library.
+
+    Attributes:
+        directory: Where it is.
+        config: Contents of config.json.
+        paddle: Whether it is a Paddle checkpoint.
+        family: Its architecture.
+        task: Its model class, None if that is unknown.
+    """
 
     directory: Path
     config: dict
@@ -26,7 +34,7 @@ class CheckpointInfo:
 
 
 def is_paddle(directory: Path) -> bool:
-    """Tell whether a directory holds a Paddle checkpoint; otherwise it has Hugging Face's layout."""
+    """Return whether a directory has a Paddle checkpoint. Otherwise it is one of Hugging Face."""
     if (directory / PDPARAMS).is_file() or (directory / f"{PDPARAMS}.index.json").is_file():
         return True
     config = read_json(directory / "config.json")
@@ -34,10 +42,10 @@ def is_paddle(directory: Path) -> bool:
 
 
 def identify(directory: Path, families: Mapping[str, Family]) -> CheckpointInfo:
-    """Read what a checkpoint of either library is.
+    """Return what config.json says about a checkpoint of either library.
 
     Raises:
-        ConvertError: There is no such directory, or it is no checkpoint of a known family.
+        ConvertError: The directory does not exist, or has no checkpoint of a known family.
     """
     require_directory(directory)
     config = read_json(directory / "config.json")
@@ -51,13 +59,13 @@ def identify(directory: Path, families: Mapping[str, Family]) -> CheckpointInfo:
 
 
 def require_directory(directory: Path) -> None:
-    """Raise a ConvertError if there is no such directory."""
+    """Raise a ConvertError if the directory does not exist."""
     if not directory.is_dir():
         raise ConvertError(f"{directory}: no such directory")
 
 
 def detect_task(family: Family, config: dict, names: Iterable[str], sizes: dict, where: str) -> Task:
-    """Return the task that config.json names, or else the one whose head's tensors are all there.
+    """Return the task that config.json names. If it names none, return the task whose head's tensors are all present.
 
     Raises:
         ConvertError: PaddleNLP has no such class, or the tensors fit several tasks.
@@ -69,7 +77,7 @@ def detect_task(family: Family, config: dict, names: Iterable[str], sizes: dict,
             known = ", ".join(task.hf_class for task in family.tasks)
             raise ConvertError(
                 f"{where}: architecture {architectures[0]} has no counterpart in PaddleNLP; those that have: {known}. "
-                "Say which one you want with --task"
+                "Choose one with --task"
             )
         return task
     present = {form for name in names for form in name_variants(name, family.hf_prefix)}
@@ -81,7 +89,7 @@ def detect_task(family: Family, config: dict, names: Iterable[str], sizes: dict,
     if len({task.name for task in fitting}) > 1:
         raise ConvertError(
             f"{where}: config.json names no architecture and the tensors fit several tasks: "
-            f"{', '.join(dict.fromkeys(task.name for task in fitting))}. Say which one with --task"
+            f"{', '.join(dict.fromkeys(task.name for task in fitting))}. Choose one with --task"
         )
     return fitting[0] if fitting else family.task("base")
 
@@ -92,21 +100,21 @@ def _task_of_class(config: dict, family: Family, *, paddle: bool) -> Task | None
 
 
 def _original(config: dict, where: str) -> dict:
-    """Return what to-paddle recorded of the original inside Paddle's config.json, {} if there is no record.
+    """Return what to-paddle recorded about the original inside Paddle's config.json, {} if there is no record.
 
     Raises:
         ConvertError: The record is damaged.
     """
     original = config.get(ORIGINAL_KEY, {})
     if not isinstance(original, dict) or not all(isinstance(original.get(part, {}), dict) for part in ("config", "generation")):
-        raise ConvertError(f"{where}: {ORIGINAL_KEY} must hold what to-paddle kept of the original; remove it if it is damaged")
+        raise ConvertError(f"{where}: {ORIGINAL_KEY} must be what to-paddle stored about the original; remove it if it is damaged")
     return original
 
 
 def paddle_family(config: dict, where: str, families: Mapping[str, Family]) -> Family:
     """Return the family of a Paddle checkpoint.
 
-    Several families may share a Paddle architecture, so the original's model_type decides where it was recorded.
+    Several families may have the same Paddle architecture, so the original's model_type decides if it is recorded.
     """
     original = _original(config, where).get("config", {})
     if original.get("model_type"):

@@ -1,4 +1,4 @@
-"""Describe a checkpoint and what its conversion would do. Only headers are read, except where tied tensors must be compared."""
+"""Describe a checkpoint and what its conversion would do. Only headers are read, unless tied tensors must be compared."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from convert.tokenizers.files import tokenizer_kind
 
 @dataclass
 class Inspection:
-    """What `inspect` shows.
+    """The description that `inspect` shows.
 
     Attributes:
         source: The directory.
-        facts: Label -> text, in reading order.
-        lists: Label -> lines, one per tensor.
+        facts: Label -> text, in the order in which they are shown.
+        lists: Label -> lines, one for each tensor.
         problem: Why the checkpoint cannot be converted, or None.
     """
 
@@ -47,7 +47,7 @@ def inspect_checkpoint(directory: Path, families: Mapping[str, Family], *, task:
     """Describe a checkpoint of either library. If its tensors do not fit, the description says why.
 
     Raises:
-        ConvertError: The directory is no checkpoint of a known family, or its configuration cannot be translated.
+        ConvertError: The directory has no checkpoint of a known family, or its configuration cannot be translated.
     """
     require_directory(directory)
     result = Inspection(str(directory))
@@ -85,7 +85,7 @@ def _weight_facts(weights: Weights) -> dict[str, str]:
 
 
 def _add_plan(result: Inspection, plan: Plan) -> None:
-    """List what becomes of the tensors. Source tensors that become the same target tensor share a line."""
+    """List what the tensors become. Source tensors that become the same target tensor share a line."""
     sources: dict[tuple[str, ...], list[str]] = {}
     for name, use in plan.uses.items():
         if use.becomes:
@@ -94,4 +94,4 @@ def _add_plan(result: Inspection, plan: Plan) -> None:
     result.lists["mapped"] = [f"{', '.join(names)} -> {', '.join(becomes)}" for becomes, names in sources.items()]
     result.lists["ignored"] = [f"{name}: {reason}" for name, reason in plan.ignored.items()]
     result.lists["tied"] = [f"{name} = {original}" for name, original in plan.tied.items()]
-    result.lists["missing"] = [f"{name} {shapes[name]}: starts anew" for name in plan.initialised if name in shapes]
+    result.lists["missing"] = [f"{name} {shapes[name]}: newly initialised" for name in plan.initialised if name in shapes]

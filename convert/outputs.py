@@ -12,10 +12,10 @@ from convert.errors import ConvertError
 from convert.family import Family, Task
 from convert.formats import safetensors
 from convert.identify import CheckpointInfo
-from convert.loading import read_weights, with_weights
+from convert.loading import model_from_weights, read_weights
 
 REFERENCE = "reference_outputs.safetensors"
-INPUT_PREFIX = "input."  # of the inputs' names in that file
+INPUT_PREFIX = "input."  # prefix of the inputs' names in that file
 
 
 def hf_config_of(checkpoint: CheckpointInfo, task: Task) -> dict:
@@ -29,7 +29,7 @@ def hf_config_of(checkpoint: CheckpointInfo, task: Task) -> dict:
 
 
 def example_inputs(family: Family, config: dict, task: Task) -> dict[str, np.ndarray]:
-    """Return a batch of two texts of different length, the shorter one padded at its end. The ids come from a fixed seed.
+    """Return a batch of two texts of different length, the shorter one padded at its end. The ids are random with a fixed seed.
 
     Args:
         family: The architecture.
@@ -37,18 +37,18 @@ def example_inputs(family: Family, config: dict, task: Task) -> dict[str, np.nda
         task: The model class.
 
     Returns:
-        input_ids [b, s] and attention_mask [b, s]; token_type_ids [b, s] and decoder_input_ids [b, s] if the model takes them. For
+        input_ids [b, s] and attention_mask [b, s]; token_type_ids [b, s] and decoder_input_ids [b, t] if the model takes them. For
         multiple choice the batch is one question with b choices: [1, b, s].
     """
-    random = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     length = min(14, next((int(config[key]) for key in ("max_position_embeddings", "n_positions") if config.get(key)), 14))
     lengths = [length, max(2, length // 2)]
     pad, eos = config.get("pad_token_id"), config.get("eos_token_id")
-    pad = None if pad == -1 else pad  # Paddle's configuration says -1 where there is none
+    pad = None if pad == -1 else pad  # Paddle's configuration has -1 for a missing id
     if pad is None and task.name == "sequence_classification" and family.model_type == "gpt2":
-        lengths = [length]  # transformers takes one text at a time if there is no padding id
+        lengths = [length]  # without a padding id transformers takes one text at a time
     ordinary_ids = [number for number in range(config["vocab_size"]) if number not in (pad, eos)] or [0]
-    ids = random.choice(ordinary_ids, (len(lengths), length))
+    ids = rng.choice(ordinary_ids, (len(lengths), length))
     mask = (np.arange(length) < np.array(lengths)[:, None]).astype(np.int64)
     if family.seq2seq and isinstance(eos, int):
         ids[np.arange(len(lengths)), np.array(lengths) - 1] = eos
@@ -57,7 +57,7 @@ def example_inputs(family: Family, config: dict, task: Task) -> dict[str, np.nda
         second_half = np.arange(length)[None, :] >= np.array(lengths)[:, None] // 2
         inputs["token_type_ids"] = (second_half * mask * (config.get("type_vocab_size", 2) > 1)).astype(np.int64)
     if family.seq2seq:
-        decoder_ids = random.choice(ordinary_ids, (len(lengths), min(9, length)))
+        decoder_ids = rng.choice(ordinary_ids, (len(lengths), min(9, length)))
         decoder_ids[:, 0] = config.get("decoder_start_token_id") or pad or 0
         inputs["decoder_input_ids"] = decoder_ids.astype(np.int64)
         if task.name == "sequence_classification":  # both libraries classify at the last </s> of the decoder's input
@@ -74,7 +74,7 @@ def layer_names(family: Family, task: Task, config: dict, *, paddle: bool) -> di
         family: The architecture.
         task: The model class.
         config: A complete Hugging Face configuration.
-        paddle: Return the names in Paddle's model, else in transformers'.
+        paddle: Whether to return the names in Paddle's model instead of those in transformers'.
     """
     prefix = "" if task.base else family.paddle_prefix if paddle else family.hf_prefix
     names = {}
@@ -85,7 +85,7 @@ def layer_names(family: Family, task: Task, config: dict, *, paddle: bool) -> di
 
 
 def _record_output(module, label: str, outputs: dict[str, np.ndarray], register: str) -> None:
-    """Make a module store its output under `label`; `register` is the library's method that adds a forward hook."""
+    """Make a module store its output under `label`. `register` is the name of the method that adds a forward hook."""
 
     def hook(_module, _inputs, output):
         outputs[label] = np.asarray((output[0] if isinstance(output, tuple | list) else output).detach().numpy(), np.float32)
@@ -103,7 +103,7 @@ def run_paddle(checkpoint: CheckpointInfo, task: Task, hf_config: dict, inputs: 
 
     logger.set_level("WARNING")
     model_class = getattr(paddlenlp.transformers, task.paddle_class)
-    model = with_weights(model_class, checkpoint.directory, read_weights(checkpoint.directory), dtype="float32")
+    model = model_from_weights(model_class, checkpoint.directory, read_weights(checkpoint.directory), dtype="float32")
     model.eval()
     recorded: dict[str, np.ndarray] = {}
     modules = dict(model.named_sublayers())
@@ -132,12 +132,12 @@ def run_hf(checkpoint: CheckpointInfo, task: Task, hf_config: dict, inputs: dict
 
 
 def torch_is_installed() -> bool:
-    """Tell whether torch and transformers are installed, without importing them."""
+    """Return whether torch and transformers are installed, without importing them."""
     return all(importlib.util.find_spec(name) for name in ("torch", "transformers"))
 
 
 def save_reference(directory: Path, inputs: dict[str, np.ndarray], outputs: dict[str, np.ndarray]) -> Path:
-    """Write inputs and outputs beside a checkpoint, so that it can be compared on machines without torch."""
+    """Write inputs and outputs next to a checkpoint, so that it can be compared on machines without torch."""
     arrays = {f"{INPUT_PREFIX}{name}": value for name, value in inputs.items()} | outputs
     tensors = [
         (name, "int64" if value.dtype == np.int64 else "float32", value.shape, lambda value=value: value)

@@ -1,4 +1,4 @@
-"""A tensor of Hugging Face's model and what holds it in Paddle's model."""
+"""Define the correspondence between a tensor of Hugging Face's model and the parameters of Paddle's model."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import numpy as np
 
 @dataclass(frozen=True)
 class TensorPair:
-    """A tensor of Hugging Face's model and the parameter, or the several parameters, of Paddle's model that hold it.
+    """A tensor of Hugging Face's model, and the parameter or parameters of Paddle's model with the same values.
 
     Attributes:
         hf: Its name in Hugging Face's model.
         paddle: The names of Paddle's parameters. If there are several, the tensor is their concatenation along the last axis.
         shape: The tensor's shape in Hugging Face's model.
-        transpose: Paddle stores the transpose.
-        tied_to: Name of the tensor that this one repeats in Hugging Face's model when tie_word_embeddings is on. Paddle has a
-            parameter of its own for it.
-        init: How a new parameter starts: "normal", "zeros", "ones", or "positions" (the integers from 0).
-        optional: A file may leave the tensor out, which means the value of `init`.
-        paddle_only: Hugging Face's model has no such tensor, and its value must be the one of `init`.
-        group: Name of the part that a checkpoint has completely or not at all; None for what every checkpoint has.
+        transpose: Whether Paddle stores the transpose.
+        tied_to: Name of the tensor that this one equals in Hugging Face's model if tie_word_embeddings is on. Paddle has a
+            separate parameter for it.
+        init: Initial value of a new parameter: "normal", "zeros", "ones", or "positions" (the integers from 0).
+        optional: Whether a file may leave the tensor out. Its value is then that of `init`.
+        paddle_only: Whether only Paddle's model has the tensor. Its value must then be that of `init`.
+        group: Name of a part that a checkpoint has completely or not at all; None for tensors that every checkpoint has.
         hf_aliases: Other names of the same tensor in Hugging Face's model (tied parameters).
         paddle_aliases: Other names of the same parameter in Paddle's state dict.
         layer: Kind of layer, for reports.
@@ -44,15 +44,17 @@ class TensorPair:
 
     @property
     def hf_names(self) -> tuple[str, ...]:
+        """Return all names of the tensor in Hugging Face's model."""
         return (self.hf, *self.hf_aliases)
 
     @property
     def paddle_names(self) -> tuple[str, ...]:
+        """Return all names of the parameters in Paddle's state dict."""
         return (*self.paddle, *self.paddle_aliases)
 
     @property
     def paddle_shape(self) -> tuple[int, ...]:
-        """Shape of each of Paddle's parameters."""
+        """Return the shape of each of Paddle's parameters."""
         if self.transpose:
             return self.shape[::-1]
         return (*self.shape[:-1], self.shape[-1] // len(self.paddle)) if len(self.paddle) > 1 else self.shape
@@ -70,16 +72,16 @@ class TensorPair:
         return np.concatenate(parameters, axis=-1) if len(parameters) > 1 else parameters[0]
 
     def initial_value(self, std: float) -> np.ndarray:
-        """Return the value that a new tensor starts with, in Hugging Face's layout.
+        """Return the initial value of a new tensor, in Hugging Face's layout.
 
-        Normal values are drawn with a seed made from the tensor's name, so that a conversion can be repeated.
+        Normal values are drawn with a seed made from the tensor's name, so that every conversion gives the same values.
 
         Args:
             std: Standard deviation of normal values.
         """
         if self.init == "normal":
-            random = np.random.default_rng(zlib.crc32(self.hf.encode()))
-            return random.normal(0, std, self.shape).astype(np.float32)
+            rng = np.random.default_rng(zlib.crc32(self.hf.encode()))
+            return rng.normal(0, std, self.shape).astype(np.float32)
         if self.init == "positions":
             return np.arange(self.shape[-1], dtype=np.int64).reshape(self.shape)
         return np.full(self.shape, {"zeros": 0, "ones": 1}[self.init], np.float32)

@@ -1,4 +1,4 @@
-"""Compare what two checkpoints compute: their outputs and every layer, on a padded batch, in single precision."""
+"""Compare the outputs of two checkpoints and of all their layers, on a padded batch, in single precision."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from convert.outputs import (
 )
 from convert.report import JSON_NAME, Report
 
-TOLERANCE = 5e-5  # largest absolute difference that counts as equal
+TOLERANCE = 5e-5  # outputs are equal up to this absolute difference
 
 
 @dataclass
@@ -47,11 +47,12 @@ class Comparison:
 
     @property
     def diverging(self) -> str | None:
-        """The first layer or output that differs by more than TOLERANCE, or that is NaN on one side; None if all are equal."""
+        """Return the first layer or output that differs by more than TOLERANCE or is NaN, None if all are equal."""
         return next((name for name, d in self.differences.items() if not d["max_abs"] <= TOLERANCE), None)
 
     @property
     def equal(self) -> bool:
+        """Return whether all layers and outputs are equal."""
         return self.diverging is None
 
     def text(self) -> str:
@@ -69,7 +70,7 @@ def compare_checkpoints(first: Path, second: Path, families: Mapping[str, Family
     """Compare two checkpoints, each of either library, and add the differences to the report of the converted one.
 
     Raises:
-        ConvertError: They are of different families or sizes, or what is needed to run one of them is missing.
+        ConvertError: They are of different families or sizes, or a library for running one of them is missing.
     """
     sides = [identify(first, families), identify(second, families)]
     task = next((side.task for side in sides if side.paddle and side.task), None) or sides[0].task or sides[1].task
@@ -101,7 +102,7 @@ def _check_sizes(sides: list[CheckpointInfo], task: Task) -> None:
     )
     for name in {**first, **second}:
         if first.get(name) != second.get(name):
-            shapes = [f"{shape} in" if shape else "not there in" for shape in (first.get(name), second.get(name))]
+            shapes = [f"{shape} in" if shape else "missing in" for shape in (first.get(name), second.get(name))]
             raise ConvertError(
                 f"the checkpoints are of different sizes, so there is nothing to compare: {name} is {shapes[0]} "
                 f"{sides[0].directory}, {shapes[1]} {sides[1].directory}"
@@ -115,12 +116,12 @@ def _run(side: CheckpointInfo, task: Task, config: dict, inputs: dict) -> dict[s
         return run_hf(side, task, config, inputs)
     raise ConvertError(
         f"{side.directory}: running it needs torch and transformers: pip install -e '.[verify]'. Without them a file "
-        f"{REFERENCE} next to the checkpoint would do, and there is none"
+        f"{REFERENCE} next to the checkpoint can be used, but there is none"
     )
 
 
 def _has_new_head(side: CheckpointInfo) -> bool:
-    """Tell whether the conversion newly initialised the head, so that there is nothing to compare it with."""
+    """Return whether the conversion newly initialised the head. There is then nothing to compare it with."""
     if side.task is None or side.task.base:
         return False
     initialised = read_optional_json(side.directory / JSON_NAME).get("initialised", [])
@@ -128,10 +129,10 @@ def _has_new_head(side: CheckpointInfo) -> bool:
 
 
 def difference(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> dict[str, float]:
-    """Return the largest absolute difference of two outputs, also relative to the largest value, leaving out padding.
+    """Return the largest absolute difference of two outputs, also relative to the largest value, without padding.
 
     Args:
-        a: First output, [b, ...]. The second axis is s if there is one entry per position.
+        a: First output, [b, ...]. The second axis is s if there is an entry for each position.
         b: Second output, of the same shape.
         mask: Attention mask, [b, s] or [1, b, s].
 
@@ -143,28 +144,28 @@ def difference(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> dict[str, floa
     mask = mask.reshape(-1, mask.shape[-1])  # the choices of a question are rows inside the model
     if a.shape[:2] == mask.shape:
         a, b = a[mask == 1], b[mask == 1]
-    gap = float(np.max(np.abs(a.astype(np.float64) - b), initial=0.0))
-    return {"max_abs": gap, "max_rel": gap / max(float(np.max(np.abs(a), initial=0.0)), 1e-12)}
+    max_abs = float(np.max(np.abs(a.astype(np.float64) - b), initial=0.0))
+    return {"max_abs": max_abs, "max_rel": max_abs / max(float(np.max(np.abs(a), initial=0.0)), 1e-12)}
 
 
 def _record(comparison: Comparison, sides: list[CheckpointInfo]) -> None:
     """Write the differences into the report of every side that is the result of a conversion."""
     for side in sides:
-        kept = read_optional_json(side.directory / JSON_NAME)
-        if set(kept) == {item.name for item in fields(Report)}:
-            report = Report(**{**kept, "parity": comparison.differences})
-            with contextlib.suppress(OSError):  # a read-only checkpoint can be compared too
+        report_fields = read_optional_json(side.directory / JSON_NAME)
+        if set(report_fields) == {item.name for item in fields(Report)}:
+            report = Report(**{**report_fields, "parity": comparison.differences})
+            with contextlib.suppress(OSError):  # so that a read-only checkpoint can be compared
                 report.write(side.directory)
 
 
 def write_reference(directory: Path, task_name: str | None = None) -> Path:
-    """Run transformers on the example batch and write inputs and outputs beside the checkpoint.
+    """Run transformers on the example batch, and write inputs and outputs next to the checkpoint.
 
     With this file `verify` can compare the checkpoint on machines without torch.
 
     Args:
         directory: A Hugging Face checkpoint.
-        task_name: Its task; None for what config.json says.
+        task_name: Its task; None for the one that config.json names.
     """
     checkpoint = identify(directory, load_families())
     task = checkpoint.family.task(task_name) if task_name else checkpoint.task

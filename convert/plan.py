@@ -1,7 +1,7 @@
-"""The plan of a conversion, the same for both directions.
+"""Define the plan of a conversion, which is the same for both directions.
 
-It is complete before anything is written: what every tensor becomes, what is tied, left out or newly initialised, and what the
-user should know. The report and `inspect` show it, and writing a checkpoint is a loop over its `writes`.
+The plan is complete before anything is written: what every tensor becomes, which tensors are tied, left out or newly initialised,
+and notes for the user. The report and `inspect` show it, and a checkpoint is written by a loop over its `writes`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from convert.pairs import TensorPair
 
 @dataclass(frozen=True)
 class TensorUse:
-    """What becomes of a tensor of the source. The fields are those of a tensor in conversion.json.
+    """What a tensor of the source becomes. The fields are those of a tensor in conversion.json.
 
     Attributes:
         becomes: Names of the target's tensors; empty if the target leaves it out because it is tied.
-        how: Kind of layer and what is done with the values.
+        how: Kind of layer, and what is done with the values.
         shape: Its shape in the source.
         dtype: Its element type in the source.
         name: Its name in the source library's model class, which may differ from the one in the file.
@@ -35,12 +35,12 @@ class TensorUse:
 
 @dataclass
 class Plan:
-    """What a conversion does.
+    """What a conversion will do.
 
     Attributes:
         writes: The tensors of the target, in the order in which they are written.
-        uses: Source tensor -> what becomes of it.
-        tied: Target tensor (to Paddle) or source tensor (to Hugging Face) -> the tensor whose value it repeats.
+        uses: Source tensor -> what it becomes.
+        tied: Target tensor (to Paddle) or source tensor (to Hugging Face) -> the tensor that it is tied to.
         filled_otherwise: Target tensor -> where its value comes from, if not from a source tensor of its own.
         initialised: Target tensors that are newly initialised.
         ignored: Source tensor -> why the target has no place for it.
@@ -58,9 +58,9 @@ class Plan:
     notes: list[str] = field(default_factory=list)
 
 
-def describe(pair: TensorPair, joined: str) -> str:
-    """Return the kind of layer and what is done with its values; `joined` says it for a tensor that is several parameters."""
-    how = "transposed" if pair.transpose else joined if len(pair.paddle) > 1 else "copied"
+def describe(pair: TensorPair, split_or_joined: str) -> str:
+    """Return the kind of layer and what is done with the values. `split_or_joined` is used if there are several parameters."""
+    how = "transposed" if pair.transpose else split_or_joined if len(pair.paddle) > 1 else "copied"
     return f"{pair.layer}, {how}"
 
 

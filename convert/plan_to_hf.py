@@ -15,16 +15,16 @@ from convert.tensors import name_variants, same_bits
 
 
 def plan_to_hf(checkpoint: PaddleCheckpoint, dtype: str = "keep") -> Plan:
-    """Decide which tensors the Hugging Face file holds, and under which names.
+    """Decide which tensors the Hugging Face file will have, and under which names.
 
-    If the conversion's report about the original is there, the file gets the original's names and its choice of tied tensors back.
+    If there is a report of the conversion from the original, the file gets the original's names and its choice of tied tensors.
 
     Args:
         checkpoint: The opened checkpoint.
         dtype: Element type that floating-point tensors are cast to, or "keep".
 
     Raises:
-        ConvertError: Lists every tensor without a place, every parameter without a tensor, and every wrong shape.
+        ConvertError: Tensors do not fit. The message lists every unexpected tensor, missing tensor and wrong shape.
     """
     pairs = checkpoint.family.pairs(checkpoint.task, checkpoint.sizes)
     tensors = _match_tensors(checkpoint, pairs)
@@ -53,7 +53,7 @@ def _match_tensors(checkpoint: PaddleCheckpoint, pairs: list[TensorPair]) -> dic
     """Return class name -> tensor for every parameter of Paddle's class.
 
     Raises:
-        ConvertError: A tensor has no place, is missing, has the wrong shape, differs from another name of the same parameter,
+        ConvertError: A tensor is unexpected, is missing, has the wrong shape, differs from another name of the same parameter,
             or was trained although transformers' class has no such tensor.
     """
     hf_class = checkpoint.task.hf_class
@@ -76,7 +76,7 @@ def _match_tensors(checkpoint: PaddleCheckpoint, pairs: list[TensorPair]) -> dic
 
 
 def _problems_of_pair(pair: TensorPair, same_parameter: list[str], tensors: dict[str, StoredTensor], hf_class: str) -> list[str]:
-    """Return what is wrong with the tensors of one pair; `same_parameter` lists the names under which the first one is stored."""
+    """Return what is wrong with the tensors of one pair. `same_parameter` has the names under which the first one is stored."""
     problems = [f"{name} {pair.paddle_shape}: missing" for name in pair.paddle if name not in tensors]
     problems += [
         f"{name}: shape {tensors[name].shape}, the configuration makes it {pair.paddle_shape}"
@@ -108,7 +108,7 @@ def _drifted_heads(checkpoint: PaddleCheckpoint, pairs: list[TensorPair], tensor
 def _config_changes(checkpoint: PaddleCheckpoint, *, untie: bool) -> dict[str, object]:
     """Return the fields of config.json that follow from the tensors."""
     changes: dict[str, object] = {"tie_word_embeddings": False} if untie else {}
-    # the kept tensors make the original complete again, other heads included, so its class stays what it was
+    # the kept tensors complete the original, other heads included, so its class does not change
     is_original = bool(checkpoint.kept_tensors) and not untie
     architecture = (checkpoint.hf_config.get("architectures") or [None])[0]
     if not is_original and architecture != checkpoint.task.hf_class:
@@ -117,18 +117,18 @@ def _config_changes(checkpoint: PaddleCheckpoint, *, untie: bool) -> dict[str, o
 
 
 def _is_left_out(pair: TensorPair, checkpoint: PaddleCheckpoint, tensors: dict[str, StoredTensor]) -> bool:
-    """Tell whether Hugging Face's file does without a pair."""
+    """Return whether a pair is left out of Hugging Face's file."""
     if pair.paddle_only:
         return True
     if any(name in checkpoint.original_names for name in pair.hf_names):
         return False
     if pair.optional and np.array_equal(tensors[pair.paddle[0]].read(), pair.initial_value(0.0)):
-        return True  # its absence means the same
+        return True  # without it transformers uses the same value
     return pair.group in checkpoint.task.spare_groups
 
 
 def _names_to_write(pair: TensorPair, original_names: dict[str, str], *, tie: bool, drifted: bool) -> list[str]:
-    """Return the class names under which a pair is written; none if transformers restores it by tying."""
+    """Return the class names under which a pair is written, none if transformers restores it by tying."""
     if not tie and (drifted or not original_names) and (pair.hf_aliases or pair.tied_to):
         return list(pair.hf_names)  # without tying, transformers expects a tensor under every name
     names = [name for name in pair.hf_names if name in original_names]
@@ -138,7 +138,7 @@ def _names_to_write(pair: TensorPair, original_names: dict[str, str], *, tie: bo
 
 
 def _new_tensor(pair: TensorPair, names: Sequence[str], stored: Sequence[StoredTensor], requested_dtype: str) -> NewTensor:
-    """Return the tensor of one pair as it is written; `stored` are the Paddle parameters that hold it."""
+    """Return the tensor of one pair in the form in which it is written. `stored` are its Paddle parameters."""
     source_dtype = stored[0].dtype
     dtype = target_dtype(source_dtype, requested_dtype)
 
@@ -149,7 +149,7 @@ def _new_tensor(pair: TensorPair, names: Sequence[str], stored: Sequence[StoredT
 
 
 def _add_uses(plan: Plan, pair: TensorPair, names: list[str], stored: Sequence[StoredTensor]) -> None:
-    """Record what the Paddle parameters of one pair become; `names` is empty if transformers restores the tensor by tying."""
+    """Record what the Paddle parameters of one pair become. `names` is empty if transformers restores the tensor by tying."""
     how = describe(pair, "joined") if names else f"tied to {pair.tied_to}"
     for name, tensor in zip(pair.paddle, stored, strict=True):
         plan.uses[name] = TensorUse(names, how, list(tensor.shape), tensor.dtype, name)
@@ -158,7 +158,7 @@ def _add_uses(plan: Plan, pair: TensorPair, names: list[str], stored: Sequence[S
 
 
 def _add_kept_tensors(plan: Plan, checkpoint: PaddleCheckpoint) -> None:
-    """Add the tensors of the original that Paddle's class had no place for."""
+    """Add the tensors of the original that Paddle's class has no place for."""
     written = {name for tensor in plan.writes for name in tensor.names}
     for name, tensor in checkpoint.kept_tensors.items():
         if name not in written:

@@ -23,8 +23,8 @@ class _Match:
 
     Attributes:
         names: Class name -> name in the file.
-        sources: Pair -> names in the file of the tensors that hold it; empty if its value comes from elsewhere.
-        tied: Pair -> the pair whose value it repeats.
+        sources: Pair -> names in the file of its tensors; empty if its value comes from elsewhere.
+        tied: Pair -> the pair that it is tied to.
         misshapen: Pairs with a tensor of the wrong shape.
         ignored: Name in the file -> why the tensor is not needed.
         notes: What the user should know.
@@ -41,14 +41,14 @@ class _Match:
 
 
 def plan_to_paddle(checkpoint: HfCheckpoint, dtype: str = "keep") -> Plan:
-    """Decide what every parameter of Paddle's class is made of.
+    """Decide where the value of every parameter of Paddle's class comes from.
 
     Args:
         checkpoint: The opened checkpoint.
         dtype: Element type that floating-point tensors are cast to, or "keep".
 
     Raises:
-        ConvertError: Lists every tensor without a place, every parameter without a tensor, and every wrong shape.
+        ConvertError: Tensors do not fit. The message lists every unexpected tensor, missing tensor and wrong shape.
     """
     family, task, sizes = checkpoint.family, checkpoint.task, checkpoint.paddle_config.sizes
     tensors, pairs = checkpoint.weights.tensors, family.pairs(task, sizes)
@@ -73,7 +73,7 @@ def plan_to_paddle(checkpoint: HfCheckpoint, dtype: str = "keep") -> Plan:
 
 
 def _match_names(match: _Match, pairs: list[TensorPair], checkpoint: HfCheckpoint) -> None:
-    """Find the class name of every tensor of the file; note those that are not needed and those that have no place."""
+    """Find the class name of every tensor of the file, and record those that are not needed or unexpected."""
     family, task = checkpoint.family, checkpoint.task
     known = {name for pair in pairs for name in pair.hf_names if not pair.paddle_only}
     other_heads = _names_of_other_heads(family, task, checkpoint.paddle_config.sizes)
@@ -90,7 +90,7 @@ def _match_names(match: _Match, pairs: list[TensorPair], checkpoint: HfCheckpoin
 
 
 def _names_of_other_heads(family: Family, task: Task, sizes: dict) -> dict[str, str]:
-    """Return the tensors of the family's other heads -> which head it is."""
+    """Return tensor name -> head, for the tensors of the family's other heads."""
     heads = {}
     for other in family.tasks:
         pairs = family.pairs(other, sizes)
@@ -113,15 +113,15 @@ def _reason_to_ignore(name: str, family: Family, other_heads: dict[str, str]) ->
 def _find_sources(
     match: _Match, pair: TensorPair, original: TensorPair | None, tensors: dict[str, StoredTensor], *, tie: bool
 ) -> None:
-    """Decide which tensors of the file fill one pair.
+    """Decide which tensors of the file give the value of one pair.
 
-    Several names of a pair must hold the same values. If the configuration ties them, transformers overwrites all but one when it
-    loads the checkpoint, so a differing copy has no effect and is set aside.
+    All names of a pair must have the same values. If the configuration ties them, transformers overwrites all but one when it
+    loads the checkpoint, so a copy that differs has no effect and is ignored.
 
     Args:
         match: Where the decision is recorded.
         pair: The pair to fill.
-        original: The pair it is tied to, if there is one.
+        original: The pair that it is tied to, or None.
         tensors: The file's tensors.
         tie: Whether the configuration ties the head to the embedding.
     """
@@ -137,7 +137,7 @@ def _find_sources(
     for name in present[1:]:
         if not same_bits(tensors[present[0]], tensors[name]):
             if tie:
-                _set_aside(match, name, present[0])
+                _ignore_copy(match, name, present[0])
                 present.remove(name)
             else:
                 match.problems.append(f"{name}: differs from {present[0]}, and PaddleNLP's model has one parameter for both")
@@ -145,13 +145,13 @@ def _find_sources(
         match.tied[pair] = original
         source = match.sources[original][0]
         if present and not same_bits(tensors[present[0]], tensors[source]):
-            _set_aside(match, present[0], source)
+            _ignore_copy(match, present[0], source)
             present = []
     match.sources[pair] = present
 
 
-def _set_aside(match: _Match, name: str, winner: str) -> None:
-    """Ignore a tensor that transformers would overwrite with the tensor `winner`, and note it for the user."""
+def _ignore_copy(match: _Match, name: str, winner: str) -> None:
+    """Ignore a tensor that transformers would overwrite with the tensor `winner`, and add a note for the user."""
     match.ignored[name] = f"transformers overwrites it with {winner}, as the configuration ties the two"
     match.notes.append(f"{name} differs from {winner}; {match.ignored[name]}")
 
@@ -159,8 +159,8 @@ def _set_aside(match: _Match, name: str, winner: str) -> None:
 def _find_initialised(match: _Match, pairs: list[TensorPair], checkpoint: HfCheckpoint) -> list[TensorPair]:
     """Return the pairs that are newly initialised.
 
-    A group that is completely absent may be initialised if the user named the task or if no output depends on it. Everything
-    else that is missing is a problem.
+    A group that is completely missing may be initialised if the user named the task or if no output depends on it. Any other
+    missing tensor is a problem.
     """
     may_be_empty = {pair for pair in pairs if pair in match.tied or pair.optional or pair.paddle_only or pair in match.misshapen}
     filled_groups = {pair.group for pair in pairs if pair.group and match.sources[pair] and not pair.optional}
@@ -168,21 +168,21 @@ def _find_initialised(match: _Match, pairs: list[TensorPair], checkpoint: HfChec
     for pair in pairs:
         if match.sources[pair] or pair in may_be_empty:
             continue
-        whole_group = pair.group and pair.group not in filled_groups
-        if whole_group and (checkpoint.task_requested or pair.group in checkpoint.task.spare_groups):
+        group_is_missing = pair.group and pair.group not in filled_groups
+        if group_is_missing and (checkpoint.task_requested or pair.group in checkpoint.task.spare_groups):
             initialised.append(pair)
         else:
-            hint = f" (the whole {pair.group} is missing: name the task with --task to start it anew)" if whole_group else ""
+            hint = f" (the whole {pair.group} is missing: name the task with --task to initialise it)" if group_is_missing else ""
             match.problems.append(f"{', '.join(pair.paddle)} {pair.paddle_shape}: the checkpoint has no {pair.hf}{hint}")
     return initialised
 
 
 def _add_writes(plan: Plan, match: _Match, checkpoint: HfCheckpoint, requested_dtype: str) -> None:
-    """List every parameter of Paddle's state dict, with the function that computes its value."""
+    """Add every parameter of Paddle's state dict to the plan, with the function that computes its value."""
     tensors, sizes = checkpoint.weights.tensors, checkpoint.paddle_config.sizes
     std = sizes.get("initializer_range", sizes.get("init_std", 0.02))
     dtypes = {tensor.dtype for tensor in tensors.values()}
-    widest = next((name for name in FLOATS if name in dtypes), "float32")  # for parameters that no tensor gives a type
+    widest = next((name for name in FLOATS if name in dtypes), "float32")  # type of parameters without a source tensor
     for pair, names in match.sources.items():
         original = match.tied.get(pair)
         source_name = names[0] if names else match.sources[original][0] if original else None
@@ -195,7 +195,7 @@ def _add_writes(plan: Plan, match: _Match, checkpoint: HfCheckpoint, requested_d
 
 
 def _reader(pair: TensorPair, part: int, stored: StoredTensor | None, dtype: str, std: float) -> Callable[[], np.ndarray]:
-    """Return a function that computes one parameter. It reads the source again, so that few tensors are in memory."""
+    """Return a function that computes one parameter. It reads the source at each call, so that few tensors are in memory."""
 
     def read() -> np.ndarray:
         if stored is not None:
@@ -207,7 +207,7 @@ def _reader(pair: TensorPair, part: int, stored: StoredTensor | None, dtype: str
 
 
 def _add_uses(plan: Plan, match: _Match, tensors: dict[str, StoredTensor], initialised: list[TensorPair]) -> None:
-    """Record what becomes of every source tensor, and where the values of the other parameters come from."""
+    """Record what every source tensor becomes, and where the values of the other parameters come from."""
     class_names = {file_name: class_name for class_name, file_name in match.names.items()}
     for pair, names in match.sources.items():
         becomes = list(pair.paddle_names)

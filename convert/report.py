@@ -1,4 +1,4 @@
-"""The report of a conversion: an object for callers, conversion.json for programs, conversion.md for people."""
+"""Define the report of a conversion, and write it as conversion.json for programs and conversion.md for people."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Report:
         initialised: Target tensors that are newly initialised.
         ignored: Source tensor -> why the target has no place for it.
         tokenizer: {"kind", "files"}.
-        config_kept_aside: Configuration fields that Paddle does not know.
+        config_kept_aside: Configuration fields that Paddle does not know and that are only stored.
         notes: What the user should know.
-        parity: Output or layer -> {"max_abs", "max_rel"}, once `verify` has run.
+        parity: Output or layer -> {"max_abs", "max_rel"}, after `verify` has run.
         seconds: Duration of the conversion.
-        versions: Versions of the libraries involved.
+        versions: Versions of the installed libraries.
     """
 
     direction: str
@@ -59,7 +59,7 @@ class Report:
 
     @classmethod
     def of_plan(cls, plan: Plan, **facts: str) -> Report:
-        """Return the report of a conversion that follows the plan; `facts` are the fields without defaults."""
+        """Return the report of a conversion that follows the plan. `facts` are the fields without defaults."""
         return cls(
             **facts,
             tensors={name: asdict(use) for name, use in plan.uses.items()},
@@ -101,7 +101,7 @@ class Report:
         ]
         for title, table in (("Filled otherwise", self.filled_otherwise), ("Ignored", self.ignored)):
             if table:
-                lines += ["", f"## {title}", "", *(f"- {name}: {what}" for name, what in table.items())]
+                lines += ["", f"## {title}", "", *(f"- {name}: {entry}" for name, entry in table.items())]
         if self.parity:
             lines += ["", "## Parity", "", "| output | max abs | max rel |", "| --- | --- | --- |"]
             lines += [f"| {name} | {p['max_abs']:.2e} | {p['max_rel']:.2e} |" for name, p in self.parity.items()]
@@ -112,7 +112,7 @@ class Report:
 
 
 def installed_versions() -> dict[str, str]:
-    """Return the versions of the libraries involved, without importing them."""
+    """Return the versions of the installed libraries, without importing them."""
     versions = {"python": platform.python_version()}
     for name in ("paddlepaddle", "paddlenlp", "numpy", "tokenizers", "torch", "transformers"):
         try:

@@ -1,12 +1,12 @@
-"""The rules in which a family describes how its tensors correspond.
+"""Define the rules with which a family describes how its tensors correspond.
 
-A rule is one layer: its name in Hugging Face's model, its name in Paddle's, and its sizes, given as numbers or as names of
+A rule is one layer: its name in Hugging Face's model, its name in Paddle's, and its sizes, which are numbers or names of
 configuration fields. The kind of layer decides whether a weight is transposed, never its name or shape: Paddle's Linear stores
-[in, out] and torch's stores [out, in], and a forgotten transpose of a square matrix would pass every shape check.
+[in, out] and torch's stores [out, in], and a square matrix that is not transposed by mistake would pass every shape check.
 
-`expand` turns the rules of a family into one `TensorPair` per tensor. Each pair converts in both directions, so the conversion
-back is never written down separately. Rules name the base model's tensors without its prefix ("bert.", "model.", ...); `expand`
-adds it for models with a head.
+`expand` turns the rules of a family into a `TensorPair` for each tensor. A pair converts in both directions, so the conversion back
+needs no rules of its own. Rules name the base model's tensors without its prefix ("bert.", "model.", ...); `expand` adds the prefix
+for models with a head.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Rule:
     """Base class of the rules."""
 
     def pairs(self, config: dict) -> Iterator[TensorPair]:
-        """Yield the tensors that the rule describes under a configuration."""
+        """Yield the tensors that the rule describes for a configuration."""
         raise NotImplementedError
 
 
@@ -34,9 +34,9 @@ def _resolve(size: Size, config: dict) -> int:
 
 @dataclass(frozen=True)
 class Linear(Rule):
-    """nn.Linear in both libraries; the weight is transposed.
+    """nn.Linear in both libraries. The weight is transposed.
 
-    `bias="paddle"` means that only Paddle's layer has a bias. For `tied_to` see TensorPair.
+    With `bias="paddle"` only Paddle's layer has a bias. For `tied_to` see TensorPair.
     """
 
     hf: str
@@ -57,7 +57,7 @@ class Linear(Rule):
 
 @dataclass(frozen=True)
 class Conv1D(Rule):
-    """transformers' Conv1D, which stores [in, out] like Paddle's Linear. It becomes one Linear, or is split evenly into several."""
+    """transformers' Conv1D, which stores [in, out] like Paddle's Linear. It becomes one or several Linear layers of equal size."""
 
     hf: str
     paddle: tuple[str, ...]
@@ -73,7 +73,7 @@ class Conv1D(Rule):
 
 @dataclass(frozen=True)
 class Embedding(Rule):
-    """A table of rows, the same in both libraries. `extra_rows` come first and no id reaches them (BART's position offset)."""
+    """An embedding, the same in both libraries. It begins with `extra_rows` that no id uses (BART's position offset)."""
 
     hf: str
     paddle: str
@@ -88,7 +88,7 @@ class Embedding(Rule):
 
 @dataclass(frozen=True)
 class LayerNorm(Rule):
-    """Weight and bias of one size, the same in both libraries. T5's norm has no bias: `bias=False`."""
+    """A layer norm, the same in both libraries. T5's has no bias: `bias=False`."""
 
     hf: str
     paddle: str
@@ -104,7 +104,7 @@ class LayerNorm(Rule):
 
 @dataclass(frozen=True)
 class Parameter(Rule):
-    """A single tensor, the same in both libraries, given by its full name. For `tied_to` and `optional` see TensorPair."""
+    """A single tensor with its full name, the same in both libraries. For `tied_to` and `optional` see TensorPair."""
 
     hf: str
     paddle: str
@@ -120,7 +120,7 @@ class Parameter(Rule):
 
 @dataclass(frozen=True)
 class Alias(Rule):
-    """Other names of the tensor `of`, which both libraries' models tie. None: that library's model does not list the name."""
+    """Other names of the tensor `of`, which both libraries tie. None means that a library's model does not list the name."""
 
     of: str
     hf: str | None = None
@@ -157,7 +157,7 @@ class If(Rule):
 
 @dataclass(frozen=True)
 class Repeat(Rule):
-    """Rules with `{i}` in their names, applied for every i from `first` up to a configured count."""
+    """Rules with `{i}` in their names, applied for every i from `first` to the configured count - 1."""
 
     count: Size
     rules: tuple[Rule, ...]
@@ -187,11 +187,11 @@ def expand(
         head: Rules of the head.
         config: Sizes by field name: a complete Hugging Face configuration.
         head_group: The `group` that the head's tensors get.
-        hf_prefix: Goes in front of every name of the base model in Hugging Face's model.
+        hf_prefix: Prefix of the base model's names in Hugging Face's model.
         paddle_prefix: The same for Paddle's model.
 
     Raises:
-        AssertionError: The rules name one tensor twice, which is a mistake in the family.
+        AssertionError: The rules name a tensor twice, which is a mistake in the family.
     """
     pairs = [_with_prefixes(pair, hf_prefix, paddle_prefix) for rule in backbone for pair in rule.pairs(config)]
     pairs += [

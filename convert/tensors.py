@@ -1,4 +1,4 @@
-"""Read and write the weights of a checkpoint directory, whatever file format they are in."""
+"""Read and write the weights of a checkpoint directory in all supported file formats."""
 
 from __future__ import annotations
 
@@ -33,7 +33,12 @@ UNSUPPORTED = {
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights of a directory: the files they are in, in reading order, and every tensor by name."""
+    """The weights of a directory.
+
+    Attributes:
+        files: The files with the weights, in the order in which they are read.
+        tensors: The tensors by name.
+    """
 
     files: list[Path]
     tensors: dict[str, StoredTensor]
@@ -44,10 +49,10 @@ def open_weights(directory: Path, formats: Iterable[str] = READERS) -> Weights:
 
     Args:
         directory: A checkpoint of either library.
-        formats: File names to look for. The first one found wins, as in the libraries themselves.
+        formats: File names to look for. The first one that exists is used, as in both libraries.
 
     Raises:
-        ConvertError: There are no weights, their format is not supported, or a file is damaged.
+        ConvertError: The directory has no weights, their format is not supported, or a file is damaged.
     """
     for name in formats:
         if (directory / name).is_file():
@@ -95,7 +100,7 @@ def write_weights(
     Args:
         directory: Where to write model.safetensors or model_state.pdparams.
         tensors: The tensors, in the order in which they are written.
-        made_by: The library named in the safetensors metadata: "np" or "pt".
+        made_by: The value of "format" in the safetensors metadata: "np" or "pt".
         format: "safetensors", "pdparams" or "both".
         progress: Show a progress bar.
     """
@@ -111,7 +116,7 @@ def write_weights(
 
 
 def name_variants(name: str, prefix: str) -> Iterable[str]:
-    """Yield the names a tensor may have in other files: with and without the prefix, with gamma/beta renamed to weight/bias."""
+    """Yield possible names of a tensor in other files: with and without the prefix, with gamma/beta as weight/bias."""
     modern = re.sub(r"\.gamma$", ".weight", re.sub(r"\.beta$", ".bias", name))
     for form in dict.fromkeys((name, modern)):
         yield form
@@ -121,7 +126,7 @@ def name_variants(name: str, prefix: str) -> Iterable[str]:
 
 
 def same_bits(first: StoredTensor, second: StoredTensor, *, transpose: bool = False) -> bool:
-    """Tell whether two tensors are equal bit for bit (a NaN equals itself), optionally after transposing the first one."""
+    """Return whether two tensors are equal to the bit (NaN equals NaN), optionally after transposing the first one."""
     if first.dtype != second.dtype or first.shape != (second.shape[::-1] if transpose else second.shape):
         return False
     if not transpose and first.offset is not None and second.offset is not None:
@@ -132,7 +137,7 @@ def same_bits(first: StoredTensor, second: StoredTensor, *, transpose: bool = Fa
 
 
 def _same_file_bytes(first: StoredTensor, second: StoredTensor) -> bool:
-    """Compare the files' bytes block by block, so that no whole tensor is in memory."""
+    """Compare the bytes in the files block by block, so that no complete tensor is in memory."""
     remaining, block = first.size * item_size(first.dtype), 1 << 20
     with open(first.file, "rb", buffering=0) as a, open(second.file, "rb", buffering=0) as b:
         a.seek(first.offset)

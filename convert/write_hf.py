@@ -1,4 +1,4 @@
-"""Convert a Paddle checkpoint to Hugging Face: open it, plan, and write what the plan says."""
+"""Convert a Paddle checkpoint to Hugging Face: open it, make the plan, and write the files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from convert.checkpoint import KEPT_FOLDER, PaddleCheckpoint, open_paddle
 from convert.family import Family
-from convert.files import sha256_in_background, whole_directory, write_json
+from convert.files import atomic_directory, sha256_in_background, write_json
 from convert.plan import Plan
 from convert.plan_to_hf import plan_to_hf
 from convert.report import Report
@@ -26,10 +26,9 @@ def write_hf(
     overwrite: bool = False,
     progress: bool = True,
 ) -> Report:
-    """Convert a directory; see convert.to_hf for the arguments.
+    """Convert a directory to Hugging Face.
 
-    Args:
-        families: The known families by model_type.
+    `families` are the known families by model_type. The other arguments are those of convert.to_hf.
     """
     started = time.perf_counter()
     checkpoint = open_paddle(source, families, task=task)
@@ -44,7 +43,7 @@ def write_hf(
         target_class=checkpoint.task.hf_class,
         dtype=dtype,
     )
-    with whole_directory(destination, source, overwrite=overwrite) as work:
+    with atomic_directory(destination, source, overwrite=overwrite) as work:
         digests = sha256_in_background(checkpoint.weights.files)
         write_weights(work, plan.writes, made_by="pt", progress=progress)
         _write_config(checkpoint, plan, work, dtype)
@@ -56,7 +55,7 @@ def write_hf(
 
 
 def _write_config(checkpoint: PaddleCheckpoint, plan: Plan, work: Path, dtype: str) -> None:
-    """Write config.json and generation_config.json. Fields stay in the original's order."""
+    """Write config.json and generation_config.json. The fields keep the original's order."""
     config = {**checkpoint.hf_config, **plan.config_changes, "model_type": checkpoint.family.model_type}
     if not checkpoint.converted or dtype != "keep":
         config["torch_dtype"] = dtype if dtype != "keep" else next(iter(checkpoint.weights.tensors.values())).dtype

@@ -1,4 +1,4 @@
-"""Convert a Hugging Face checkpoint to Paddle: open it, plan, and write what the plan says."""
+"""Convert a Hugging Face checkpoint to Paddle: open it, make the plan, and write the files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from convert.checkpoint import KEPT_FOLDER, KEPT_TENSORS, HfCheckpoint, open_hf
 from convert.config import ORIGINAL_KEY
 from convert.family import Family
-from convert.files import sha256_in_background, whole_directory, write_json
+from convert.files import atomic_directory, sha256_in_background, write_json
 from convert.formats import safetensors
 from convert.plan_to_paddle import plan_to_paddle
 from convert.report import Report, installed_versions
@@ -30,11 +30,10 @@ def write_paddle(
     progress: bool = True,
     source_name: str | None = None,
 ) -> Report:
-    """Convert a directory; see convert.to_paddle for the arguments.
+    """Convert a directory to Paddle.
 
-    Args:
-        families: The known families by model_type.
-        source_name: What the report calls the source, if not by its path.
+    `families` are the known families by model_type, and `source_name` is the name of the source in the report (default: its path).
+    The other arguments are those of convert.to_paddle.
     """
     started = time.perf_counter()
     checkpoint = open_hf(source, families, task=task, keep_fields=keep_fields)
@@ -50,7 +49,7 @@ def write_paddle(
         dtype=dtype,
     )
     report.config_kept_aside = checkpoint.paddle_config.kept_aside
-    with whole_directory(destination, source, overwrite=overwrite) as work:
+    with atomic_directory(destination, source, overwrite=overwrite) as work:
         digests = sha256_in_background(checkpoint.weights.files)
         write_weights(work, plan.writes, made_by="np", format=format, progress=progress)
         _write_config(checkpoint, work, dtype)
@@ -71,7 +70,7 @@ def _write_config(checkpoint: HfCheckpoint, work: Path, dtype: str) -> None:
     config = {"model_type": checkpoint.family.paddle_type, "architectures": [task.paddle_class], **translated.config}
     if task.num_labels:
         config.update({"num_labels": translated.sizes[task.num_labels], "id2label": None, "label2id": None})
-    # what a plain from_pretrained computes in: single precision unless another type was asked for, as in transformers
+    # the type that from_pretrained computes in: single precision unless the user chose another one, as in transformers
     config["dtype"] = "float32" if dtype == "keep" else dtype
     config["paddlenlp_version"] = installed_versions().get("paddlenlp")
     config[ORIGINAL_KEY] = {"task": task.name, "untied": task.untied, "config": checkpoint.config}
@@ -83,7 +82,7 @@ def _write_config(checkpoint: HfCheckpoint, work: Path, dtype: str) -> None:
 
 
 def _keep_ignored_tensors(checkpoint: HfCheckpoint, names: Sequence[str], folder: Path) -> None:
-    """Copy the tensors that Paddle's class has no place for, so that the conversion back is complete."""
+    """Store the tensors that Paddle's class has no place for, so that the conversion back is complete."""
     if names:
         tensors = [checkpoint.weights.tensors[name] for name in names]
         entries = [(tensor.name, tensor.dtype, tensor.shape, tensor.read) for tensor in tensors]

@@ -9,5 +9,5 @@ prepare_cpu()
 
 @pytest.fixture
 def paddles_own_layers(monkeypatch):
-    """Leave the layers of a model on a CPU as Paddle has them, as they are on a GPU. Ours draw other numbers for dropout."""
+    """Turn our CPU layers off, as on a GPU, because they draw other dropout masks than Paddle's layers."""
     monkeypatch.setattr("paddle_ft.models.cpu_layers.use_cpu_layers", lambda model: None)

@@ -1,6 +1,6 @@
-"""One file per family, each with a `FAMILIES` tuple. Every module in this folder is found by itself; no list is kept.
+"""Find families. Every module in this folder defines a tuple `FAMILIES`; there is no list of modules.
 
-Users add families of their own without editing this folder: a module that defines `FAMILIES` and is named with `--import`.
+Users add families of their own without editing this folder, with a module that defines `FAMILIES` and is named with `--import`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _import_families(name: str) -> Sequence[Family]:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise ConvertError(f"--import {name}: {error}; the module must be in the current directory or on PYTHONPATH") from None
-    except Exception as error:  # the module is the user's: anything can go wrong in it
+    except Exception as error:  # a user's module can raise anything
         raise ConvertError(f"--import {name}: the module cannot be imported ({type(error).__name__}: {error})") from None
     families = getattr(module, "FAMILIES", ())
     if not families or not all(isinstance(family, Family) for family in families):
@@ -49,10 +49,10 @@ def family_of(config: dict, where: str, families: Mapping[str, Family], *, paddl
         config: Contents of config.json.
         where: The file, for messages.
         families: The known families by model_type.
-        paddle: The configuration is Paddle's.
+        paddle: Whether the configuration is Paddle's.
 
     Raises:
-        ConvertError: The model_type is missing or not supported; the message names the supported ones.
+        ConvertError: The model_type is missing or not supported. The message names the supported ones.
     """
     name = config.get("model_type")
     for family in families.values():
@@ -60,4 +60,4 @@ def family_of(config: dict, where: str, families: Mapping[str, Family], *, paddl
             return family
     known = ", ".join(sorted(families))
     problem = f"model_type {name!r} is not supported" if name else "no model_type, so the architecture is unknown"
-    raise ConvertError(f"{where}: {problem}; supported are: {known}. A family of your own is added with --import MODULE")
+    raise ConvertError(f"{where}: {problem}; supported are: {known}. Add a family of your own with --import MODULE")

@@ -18,14 +18,14 @@ TIED = Alias("embeddings.word_embeddings.weight", "predictions.decoder.weight", 
 KEPT_APART = Parameter("predictions.decoder.weight", "predictions.decoder.weight", (V, E),
                        tied_to="embeddings.word_embeddings.weight")  # fmt: skip
 POOLER = ("pooler",)
-# PaddleNLP's prediction head always uses 1e-5; a checkpoint with 1e-12 gives nearly the same model
+# PaddleNLP's prediction head always uses 1e-5, which is nearly the same model for a checkpoint with 1e-12
 HEAD_EPSILON = (
     Field("layer_norm_eps", default=1e-12, values={1e-12: 1e-12, 1e-5: 1e-5}),
     Approximate("layer_norm_eps", 1e-5, 1e-12,
-                "PaddleNLP's prediction head normalises with 1e-5 all the same; its logits differ by about 5e-6 over the variance "
-                "of what it normalises, and verify shows by how much"),
+                "PaddleNLP's prediction head normalises with 1e-5 anyway; its logits differ by about 5e-6 over the variance "
+                "of its input, and verify shows by how much"),
 )  # fmt: skip
-QA_REFUSED = "PaddleNLP's AlbertForQuestionAnswering returns its start logits as end logits too; take --task base"
+QA_REFUSED = "PaddleNLP's AlbertForQuestionAnswering returns its start logits as end logits too; use --task base"
 
 FAMILIES = (
     Family(

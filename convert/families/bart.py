@@ -1,4 +1,4 @@
-"""BART, English and Chinese."""
+"""BART, both the English and the Chinese one."""
 
 from convert.family import Family, Task
 from convert.fields import Field, Fixed, HfOnly
@@ -28,7 +28,7 @@ CONFIG = (
     Field("decoder_start_token_id", default=2),
     Field("forced_eos_token_id", default=2),
     HfOnly("num_labels", 3),
-    # variants that today's transformers no longer computes; older files still name them
+    # variants that transformers no longer supports but older files still have
     Fixed("normalize_before", (False,)),
     Fixed("normalize_embedding", (True,)),
     Fixed("add_final_layer_norm", (False,)),
@@ -39,10 +39,19 @@ CONFIG = (
 
 
 def attention(hf: str, paddle: str) -> tuple:
+    """Return the rules of an attention layer, given its names in both models."""
     return tuple(Linear(f"{hf}.{name}_proj", f"{paddle}.{name}_proj", D, D) for name in ("q", "k", "v", "out"))
 
 
 def feed_forward(hf: str, paddle: str, size: str, norm: str) -> tuple:
+    """Return the rules of a feed-forward block and its layer norm.
+
+    Args:
+        hf: Name of the layer in Hugging Face's model.
+        paddle: Name of the layer in Paddle's model.
+        size: Configuration field with the inner size.
+        norm: Name of the layer norm within Paddle's layer.
+    """
     return (
         Linear(f"{hf}.fc1", f"{paddle}.linear1", D, size),
         Linear(f"{hf}.fc2", f"{paddle}.linear2", size, D),
@@ -51,10 +60,12 @@ def feed_forward(hf: str, paddle: str, size: str, norm: str) -> tuple:
 
 
 def positions(name: str, extra_rows: int = 2) -> Embedding:
+    """Return the rule of the position embedding of the encoder or the decoder, whose first `extra_rows` rows are not used."""
     return Embedding(f"{name}.embed_positions", f"{name}.{name}_embed_positions", "max_position_embeddings", D, extra_rows)
 
 
 def embedding_norm(name: str) -> LayerNorm:
+    """Return the rule of the layer norm after the embeddings of the encoder or the decoder."""
     return LayerNorm(f"{name}.layernorm_embedding", f"{name}.{name}_layernorm_embedding", D)
 
 
@@ -65,7 +76,7 @@ def backbone(encoder: tuple, decoder: tuple) -> tuple:
     """Return the rules of the base model, which mBART and Pegasus share.
 
     Args:
-        encoder: Rules of what the encoder has besides its layers.
+        encoder: Rules of the encoder's parts besides its layers.
         decoder: The same for the decoder.
     """
     return (

@@ -1,4 +1,4 @@
-"""BERT: also MiniLM and every other checkpoint whose model_type is "bert", of any size."""
+"""BERT, and every other checkpoint whose model_type is "bert", such as MiniLM."""
 
 from convert.family import Family, Task
 from convert.fields import Field, Fixed, PaddleConstant
@@ -66,7 +66,7 @@ POSITION_IDS = {r"^embeddings\.position_ids$": "a buffer of consecutive numbers"
 def tasks(stem: str) -> tuple[Task, ...]:
     """Return the tasks of an architecture with BERT's heads, whose class names start with `stem`.
 
-    PaddleNLP's classes all have a pooler, even where no output depends on it.
+    All of PaddleNLP's classes have a pooler, even if no output depends on it.
     """
     pooler = ("pooler",)
     relationship = Linear("cls.seq_relationship", "cls.seq_relationship", H, 2)

@@ -1,4 +1,4 @@
-"""DistilBERT. transformers ties its masked-LM head to the embedding; PaddleNLP's head is a Linear of its own."""
+"""DistilBERT. transformers ties its masked-LM head to the embedding; PaddleNLP's head is a separate Linear."""
 
 from convert.family import Family, Task
 from convert.fields import Field, MergedDropout, PaddleConstant

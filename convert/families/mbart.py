@@ -1,4 +1,4 @@
-"""mBART: BART with layer norms before each sublayer and one more at the end of the encoder and of the decoder."""
+"""mBART, which is BART with layer norms before each sublayer and one more at the end of encoder and decoder."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from convert.rules import LayerNorm
 
 
 def side(name: str) -> tuple:
-    """Return what the encoder or the decoder has besides its layers."""
+    """Return the rules of the encoder's or the decoder's parts besides its layers."""
     return positions(name), embedding_norm(name), LayerNorm(f"{name}.layer_norm", f"{name}.{name}.norm", D)
 
 
@@ -18,7 +18,7 @@ FAMILIES = (
         model_type="mbart",
         paddle_type="mbart",
         paddle_prefix="mbart.",
-        # PaddleNLP's model finds the language code at the end of the source by itself, so this field is only carried along
+        # PaddleNLP's model takes the language code from the end of the source, so this field is only stored
         config=(*(entry for entry in CONFIG if getattr(entry, "hf", "") not in ("normalize_before", "add_final_layer_norm")),
                 Field("decoder_start_token_id")),
         backbone=backbone(side("encoder"), side("decoder")),

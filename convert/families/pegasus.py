@@ -1,4 +1,4 @@
-"""Pegasus: BART with layer norms before each sublayer, and fixed position embeddings."""
+"""Pegasus, which is BART with layer norms before each sublayer and fixed position embeddings."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from convert.rules import LayerNorm
 
 
 def side(name: str) -> tuple:
-    """Return what the encoder or the decoder has besides its layers."""
+    """Return the rules of the encoder's or the decoder's parts besides its layers."""
     return positions(name, extra_rows=0), LayerNorm(f"{name}.layer_norm", f"{name}.{name}_layernorm", D)
 
 

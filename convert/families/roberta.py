@@ -1,4 +1,4 @@
-"""RoBERTa: BERT's layers with other heads. Its position ids start after the padding id."""
+"""RoBERTa, which has BERT's layers with other heads. Its position ids start after the padding id."""
 
 from convert.families.bert import BACKBONE, CHOICE, CLASSIFIER, FIELDS, POOLED, POSITION_IDS, QA, SPANS, H, V
 from convert.family import Family, Task
@@ -38,6 +38,6 @@ FAMILIES = (
         ),
         layers=(("embeddings", "embeddings", None), ("encoder.layer.{i}", "encoder.layers.{i}", "num_hidden_layers")),
         tokenizer="byte_bpe_with_ends",
-        ignored={**POSITION_IDS, r"^pooler\.": "the pooler, which this class has not"},
+        ignored={**POSITION_IDS, r"^pooler\.": "the pooler, which this class does not have"},
     ),
 )  # fmt: skip

@@ -9,6 +9,7 @@ FEED_FORWARD = {name: name for name in ("relu", "gated-gelu", "gated-silu")}  # 
 
 
 def attention(name: str) -> tuple:
+    """Return the rules of an attention layer."""
     return (
         *(Linear(f"{name}.{x}", f"{name}.{x}", D, "inner", bias=False) for x in "qkv"),
         Linear(f"{name}.o", f"{name}.o", "inner", D, bias=False),
@@ -54,7 +55,14 @@ HEAD = (
 
 
 def family(name: str, stem: str, feed_forward: str, tied: bool) -> Family:
-    """Return T5 or mT5 with its defaults; `stem` starts the class names, `tied` is the default of tie_word_embeddings."""
+    """Return the family of T5 or mT5.
+
+    Args:
+        name: Its model_type.
+        stem: Beginning of the class names.
+        feed_forward: Default of feed_forward_proj.
+        tied: Default of tie_word_embeddings.
+    """
     return Family(
         model_type=name,
         paddle_type=name,

@@ -1,4 +1,4 @@
-"""File formats of weights. Each module turns a file into `StoredTensor`s without running anything found in it."""
+"""Read and write file formats of weights. Each module reads a file as `StoredTensor`s without running code from it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class StoredTensor:
 
     Attributes:
         name: Its name in the file.
-        dtype: Element type, a name of convert.dtypes. Arrays of "bfloat16" hold uint16 bit patterns.
+        dtype: Element type, a name of convert.dtypes. Arrays of "bfloat16" are uint16 bit patterns.
         shape: Its shape.
-        file: The file it is in.
-        read: Loads and returns the array; every call reads the file again.
+        file: The file that it is in.
+        read: Loads and returns the array. Every call reads the file again.
         offset: Position of its bytes in the file if they are contiguous and in row order, else None.
     """
 
@@ -32,7 +32,7 @@ class StoredTensor:
 
     @property
     def size(self) -> int:
-        """Number of elements."""
+        """Return the number of elements."""
         return int(np.prod(self.shape, dtype=np.int64))
 
 
@@ -41,7 +41,7 @@ class NewTensor:
     """A tensor to be written.
 
     Attributes:
-        names: Its names in the target file; several where the target's model ties parameters.
+        names: Its names in the target file. There are several if the target's model ties parameters.
         dtype: Element type to write.
         shape: Its shape in the target file.
         read: Computes and returns the array, of that type and shape.
@@ -54,5 +54,5 @@ class NewTensor:
 
 
 def fits_numpy(shape: Sequence[int]) -> bool:
-    """Tell whether NumPy can make an array of this shape. NumPy limits dimensions and bytes even for arrays without elements."""
+    """Return whether NumPy can make an array of this shape. It limits dimensions and bytes even for arrays without elements."""
     return len(shape) <= 32 and math.prod(max(length, 1) for length in shape) < 2**59

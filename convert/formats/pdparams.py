@@ -1,4 +1,4 @@
-"""Read and write Paddle's .pdparams files: a pickled dictionary of NumPy arrays, read without running the pickle.
+"""Read and write Paddle's .pdparams files, which are pickled dictionaries of NumPy arrays, without running the pickle.
 
 bfloat16 parameters are stored as uint16 bit patterns, as `paddle.save` does.
 """
@@ -16,7 +16,7 @@ from convert.errors import ConvertError
 from convert.formats import StoredTensor
 from convert.formats.unpickler import StateUnpickler
 
-NAME_TABLE = "StructuredToParameterName@@"  # an entry of paddle.save that is no tensor: structured name -> internal name
+NAME_TABLE = "StructuredToParameterName@@"  # an entry of paddle.save that is not a tensor: structured name -> internal name
 
 
 def _reconstruct(kind, shape, code):
@@ -44,7 +44,7 @@ ARRAY_MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "nu
 
 
 class _ArrayUnpickler(StateUnpickler):
-    """Builds dictionaries of NumPy arrays and refuses every other name."""
+    """Build dictionaries of NumPy arrays. Raise ConvertError for every other name in the pickle."""
 
     def __init__(self, file, path: Path):
         super().__init__(file)
@@ -76,7 +76,7 @@ def read(path: Path) -> dict[str, StoredTensor]:
     """Return all arrays of the file by name. Unlike the other formats, the whole file is loaded at once.
 
     Raises:
-        ConvertError: The file is damaged, or holds anything but arrays.
+        ConvertError: The file is damaged, or has something other than arrays.
     """
     try:
         with open(path, "rb") as file:
@@ -86,7 +86,7 @@ def read(path: Path) -> dict[str, StoredTensor]:
     except Exception as error:  # a damaged pickle can fail in any way
         raise ConvertError(f"{path}: damaged or not a .pdparams file ({type(error).__name__}: {error})") from None
     if not isinstance(tree, dict):
-        raise ConvertError(f"{path}: holds a {type(tree).__name__}, not a dictionary of arrays")
+        raise ConvertError(f"{path}: contains a {type(tree).__name__}, not a dictionary of arrays")
     tree.pop(NAME_TABLE, None)
     return {name: _tensor(path, name, value) for name, value in tree.items()}
 
@@ -96,7 +96,7 @@ def _tensor(path: Path, name: object, value: object) -> StoredTensor:
         value = value[1]
     known = {np.dtype(code): key for key, code in NUMPY.items() if key != "bfloat16"}
     if not isinstance(name, str) or not isinstance(value, np.ndarray) or value.dtype not in known:
-        raise ConvertError(f"{path}: arrays only, please; the entry {name!r} is something else")
+        raise ConvertError(f"{path}: only arrays are supported; the entry {name!r} is something else")
     dtype = known[value.dtype]
     return StoredTensor(name, "bfloat16" if dtype == "uint16" else dtype, value.shape, path, lambda: value)
 

@@ -1,6 +1,6 @@
-"""Read and write safetensors files, and check the format's rules (https://github.com/huggingface/safetensors).
+"""Read and write safetensors files, and check the rules of the format (https://github.com/huggingface/safetensors).
 
-A file is an 8-byte little-endian length n, a JSON header of n bytes, and the bytes of all tensors without gaps.
+A file has an 8-byte little-endian length n, a JSON header of n bytes, and the bytes of all tensors without gaps.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ NAMES = {
     "BOOL": "bool",
 }
 CODES = {name: code for code, name in NAMES.items()}
-MAX_HEADER = 100_000_000  # the reference implementation's own limit
+MAX_HEADER = 100_000_000  # the limit of the reference implementation
 
 
 def read_header(path: Path) -> tuple[dict, int]:
     """Return the header's JSON object and the offset at which the tensors' bytes begin.
 
     Raises:
-        ConvertError: This is not a well-formed safetensors file.
+        ConvertError: The file is not a valid safetensors file.
     """
     size = path.stat().st_size
     with open(path, "rb") as file:
@@ -75,7 +75,7 @@ def read(path: Path) -> dict[str, StoredTensor]:
     """Return all tensors of the file by name, in the file's order. Their bytes are not loaded yet.
 
     Raises:
-        ConvertError: Names the tensor whose type, shape or offsets are wrong.
+        ConvertError: The type, shape or offsets of a tensor are wrong; the message names the tensor.
     """
     header, start = read_header(path)
     header.pop("__metadata__", None)
@@ -110,7 +110,7 @@ def _checked_entry(path: Path, name: str, entry: object) -> tuple[str, tuple[int
     if last - first != needed:
         raise ConvertError(f"{where}: shape {shape} of {code} needs {needed} bytes, its offsets give {last - first}")
     if not fits_numpy(shape):
-        raise ConvertError(f"{where}: shape {shape} is none that an array can have")
+        raise ConvertError(f"{where}: an array cannot have the shape {shape}")
     return NAMES[code], tuple(shape), first, last
 
 
@@ -160,7 +160,7 @@ def write(
 def _prefetch(tensors: list[tuple]) -> Iterator[np.ndarray]:
     """Yield the arrays in order. Two threads compute the next ones while earlier ones are written.
 
-    Neighbours with the same function share one array, which is then computed only once.
+    Consecutive tensors with the same function share one array, which is computed once.
     """
     with ThreadPoolExecutor(2, thread_name_prefix="tensors") as pool:
         waiting: deque[Future] = deque()

@@ -1,4 +1,4 @@
-"""Read what a tokenizer.json needs from a sentencepiece model file, which is a protobuf message.
+"""Read the parts of a sentencepiece model file, a protobuf message, that a tokenizer.json needs.
 
 The field numbers are those of https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.proto.
 """
@@ -18,7 +18,7 @@ MODEL_KINDS = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
 
 @dataclass(frozen=True)
 class Piece:
-    """An entry of the vocabulary; `kind` is a value of PIECE_KINDS."""
+    """An entry of the vocabulary. `kind` is a value of PIECE_KINDS."""
 
     text: str
     score: float

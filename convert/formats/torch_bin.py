@@ -1,6 +1,6 @@
-"""Read torch.save files (the zip form and the form before torch 1.6) without torch and without running their pickle.
+"""Read torch.save files (the zip format and the format before torch 1.6) without torch and without running their pickle.
 
-The unpickler knows the few names that a file of tensors needs. It refuses every other name before anything is called.
+The unpickler knows the few names that a file of tensors needs. For any other name it raises an error before calling anything.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ STORAGES = {
     "ByteStorage": "uint8",
     "BoolStorage": "bool",
 }
-MAX_PICKLE_BYTES = 200_000_000  # descriptions of tensors are small; a larger one is a decompression bomb
-MAX_EXPANDED = 2**24  # elements of a tensor that repeats the numbers of its storage (torch's expand)
+MAX_PICKLE_BYTES = 200_000_000  # descriptions of tensors are small, so a larger pickle is a decompression bomb
+MAX_EXPANDED = 2**24  # maximum elements of a tensor that repeats the numbers of its storage (torch's expand)
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
 
 class _Dict(dict):
-    """Replaces OrderedDict, and drops the `_metadata` attribute that a state dict carries."""
+    """A replacement of OrderedDict that drops the `_metadata` attribute of a state dict."""
 
     def __setstate__(self, state):
         pass
 
 
 class _Sealed:
-    """An object whose attributes the pickle cannot change once it is made."""
+    """An object whose attributes the pickle cannot change."""
 
     def __setstate__(self, state):
         raise ValueError("a tensor is given attributes of its own")
 
 
 class _Storage(_Sealed):
-    """A block of numbers in the file. Its `offset` is set once it is known, in the old form only after the pickle."""
+    """A block of numbers in the file. Its `offset` is set when it is known, in the old format only after the pickle."""
 
     def __init__(self, dtype: str, key: str, count: int):
         self.dtype, self.key, self.count, self.offset = dtype, key, count, None
@@ -73,7 +73,7 @@ ALLOWED = {
 
 
 class _TensorUnpickler(StateUnpickler):
-    """Builds dictionaries of tensors and refuses every other name."""
+    """Build dictionaries of tensors. Raise ConvertError for every other name in the pickle."""
 
     def __init__(self, file, path: Path):
         super().__init__(file, encoding="utf-8")
@@ -115,7 +115,7 @@ def read(path: Path) -> dict[str, StoredTensor]:
     """Return all tensors of the file by name.
 
     Raises:
-        ConvertError: The file is damaged, holds anything but tensors, or has a pickle that would run code.
+        ConvertError: The file is damaged, has something other than tensors, or has a pickle that would run code.
     """
     if path.stat().st_size == 0:
         raise ConvertError(f"{path}: the file is empty; is the download complete?")
@@ -123,7 +123,7 @@ def read(path: Path) -> dict[str, StoredTensor]:
 
 
 def _read_zip(path: Path) -> dict[str, StoredTensor]:
-    """Read the form of today's torch.save: a zip archive with one pickle and an uncompressed member per storage."""
+    """Read the current format of torch.save: a zip archive with one pickle and an uncompressed member for each storage."""
     with zipfile.ZipFile(path) as archive:
         members = {info.filename: info for info in archive.infolist()}
         pickles = [name for name in members if name.rsplit("/", 1)[-1] == "data.pkl"]
@@ -147,7 +147,7 @@ def _read_zip(path: Path) -> dict[str, StoredTensor]:
 
 
 def _data_offset(path: Path, info: zipfile.ZipInfo) -> int:
-    """Return where the bytes of a member begin: after its local header, whose lengths may differ from the directory's."""
+    """Return where the bytes of a member begin: after its local header, whose length may differ from the directory's."""
     with open(path, "rb") as file:
         file.seek(info.header_offset)
         header = file.read(30)
@@ -161,9 +161,9 @@ def _data_offset(path: Path, info: zipfile.ZipInfo) -> int:
 
 
 def _read_legacy(path: Path) -> dict[str, StoredTensor]:
-    """Read the form before torch 1.6.
+    """Read the format before torch 1.6.
 
-    It is five pickles (magic, version, machine, tensors, storage keys), then an int64 count and the bytes of each storage.
+    The file has five pickles (magic, version, machine, tensors, storage keys), then an int64 count and the bytes of each storage.
     """
     with open(path, "rb") as file:
         if _load(_TensorUnpickler(file, path), path) != LEGACY_MAGIC:
@@ -192,19 +192,19 @@ def _read_legacy(path: Path) -> dict[str, StoredTensor]:
 def _tensors(path: Path, tree: object) -> dict[str, StoredTensor]:
     """Check that the unpickled object is a dictionary of tensors, and return them."""
     if not isinstance(tree, dict):
-        raise ConvertError(f"{path}: holds a {type(tree).__name__}, not a dictionary of tensors")
+        raise ConvertError(f"{path}: contains a {type(tree).__name__}, not a dictionary of tensors")
     other_entries = [
         f"{name} ({type(value).__name__.lstrip('_')})"
         for name, value in tree.items()
         if not isinstance(value, _View) or not isinstance(name, str)
     ]
     if other_entries:
-        raise ConvertError(f"{path}: tensors only, please; these entries are something else: {', '.join(other_entries)}")
+        raise ConvertError(f"{path}: only tensors are supported; these entries are something else: {', '.join(other_entries)}")
     return {name: _tensor(path, name, view) for name, view in tree.items()}
 
 
 def _tensor(path: Path, name: str, view: _View) -> StoredTensor:
-    """Check that a tensor lies within its storage, and return it."""
+    """Check that a tensor is within its storage, and return it."""
     storage, shape, stride = view.storage, view.shape, view.stride
     numbers = (view.offset, *shape, *stride)
     if not isinstance(storage, _Storage) or not all(isinstance(number, int) and number >= 0 for number in numbers):

@@ -1,4 +1,4 @@
-"""The unpickler that the readers of pickled files share. It can only build what a state dict is made of."""
+"""Define the unpickler for readers of pickled files. It can build only the parts of a state dict."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import pickle
 
 
 class StateUnpickler(pickle._Unpickler):
-    """Python's own unpickler in its Python version, whose opcodes can be replaced.
+    """An unpickler based on Python's implementation in Python, whose opcodes can be replaced.
 
-    Dictionary keys must be strings or integers, and there are no sets, because hashing a tuple nested a million levels deep would
-    crash the interpreter. Subclasses decide in `find_class` which names a file may use.
+    Dictionary keys must be strings or integers, and sets are not supported, because hashing a tuple nested a million levels deep
+    would crash the interpreter. Subclasses decide in `find_class` which names a file may use.
     """
 
     dispatch = dict(pickle._Unpickler.dispatch)

@@ -27,7 +27,7 @@ DEFAULT_SPECIAL_TOKENS = {
 
 
 class Unsuitable(Exception):
-    """The vocabulary files exist, but they are not of the kind that the family's tokenizer is made of."""
+    """The vocabulary files are not of the kind that the family's tokenizer needs."""
 
 
 def token_text(token: object) -> str | None:
@@ -87,7 +87,7 @@ def _byte_bpe(source: Path, config: dict, special: dict[str, str]):
 
 
 def _byte_bpe_with_ends(source: Path, config: dict, special: dict[str, str]):
-    """Build the tokenizer of RoBERTa and BART: GPT-2's, with a token at either end of the text."""
+    """Build the tokenizer of RoBERTa and BART: GPT-2's, with a special token at each end of the text."""
     from tokenizers import processors
 
     tokenizer = _byte_bpe(source, config, special)
@@ -149,7 +149,7 @@ def _albert_unigram(source: Path, config: dict, special: dict[str, str]):
     from tokenizers import Regex, normalizers, processors
 
     model = sentencepiece.read(source / SENTENCEPIECE)
-    # transformers splits the comma off pieces such as "9,"; a low score keeps them from being used
+    # transformers splits the comma off pieces such as "9,", so a low score prevents their use
     scores = [(p.text, p.score - 100 if len(p.text) > 1 and p.text[-1] == "," and p.text[-2].isdigit() else p.score)
               for p in model.pieces]  # fmt: skip
     steps = [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]

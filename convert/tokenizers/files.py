@@ -1,4 +1,4 @@
-"""The tokenizer files of a checkpoint, and what kind of tokenizer they make."""
+"""List the tokenizer files of a checkpoint, and find out the kind of its tokenizer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PADDLE_CLASS, HF_CLASS = "PretrainedTokenizerFast", "PreTrainedTokenizerFast"
 
 
 def tokenizer_files(directory: Path) -> list[Path]:
-    """Return the tokenizer files that a directory has."""
+    """Return the tokenizer files in a directory."""
     return [directory / name for name in (*VOCABULARIES, *SETTINGS) if (directory / name).is_file()]
 
 

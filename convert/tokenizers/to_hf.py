@@ -10,15 +10,15 @@ from convert.tokenizers.files import HF_CLASS, PADDLE_CLASS, SETTINGS, VOCABULAR
 
 
 def write_hf_tokenizer(source: Path, target: Path, kept: Path) -> dict:
-    """Write the tokenizer's files: the originals if the conversion to Paddle kept them, else Paddle's with the class renamed.
+    """Write the tokenizer's files: the originals if the conversion to Paddle stored them, else Paddle's with the class renamed.
 
     Args:
         source: The Paddle checkpoint.
         target: Where the files are written.
-        kept: Where the conversion to Paddle kept the originals. May not exist.
+        kept: Where the conversion to Paddle stored the originals. May not exist.
 
     Returns:
-        What the report says: {"kind", "files"}.
+        The report's entry: {"kind", "files"}.
     """
     files = {path.name: path for path in tokenizer_files(source)}
     originals = {path.name: path for path in tokenizer_files(kept)} if kept.is_dir() else {}

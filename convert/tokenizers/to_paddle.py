@@ -22,11 +22,11 @@ def write_paddle_tokenizer(source: Path, target: Path, kept: Path, family: Famil
     Args:
         source: The Hugging Face checkpoint.
         target: Where Paddle's files and the unchanged vocabulary files are written.
-        kept: Where the originals of the changed files are kept for the conversion back.
+        kept: Where the originals of the changed files are stored for the conversion back.
         family: The architecture.
 
     Returns:
-        What the report says, {"kind", "files"}, and notes for the user.
+        The report's entry {"kind", "files"}, and notes for the user.
 
     Raises:
         ConvertError: A tokenizer file is damaged.
@@ -41,8 +41,8 @@ def write_paddle_tokenizer(source: Path, target: Path, kept: Path, family: Famil
         _add_tokens(tokenizer, config, added, special, special_map)
     except ConvertError:
         raise
-    except (TypeError, ValueError, KeyError, AttributeError) as error:  # values of the wrong kind inside valid JSON
-        raise ConvertError(f"{source}: the tokenizer's files do not make sense ({type(error).__name__}: {error})") from None
+    except (TypeError, ValueError, KeyError, AttributeError) as error:  # values of the wrong type inside valid JSON
+        raise ConvertError(f"{source}: the tokenizer's files are not valid ({type(error).__name__}: {error})") from None
     except Unsuitable as problem:
         return {"kind": "none", "files": {}}, [f"tokenizer not converted: {problem}"]
     files = tokenizer_files(source)
@@ -67,9 +67,9 @@ def _load_tokenizer(source: Path, kind: str, config: dict, special: dict):
     path = source / "tokenizer.json"
     if not path.is_file():
         if kind not in BUILDERS:
-            raise Unsuitable("for this architecture only a tokenizer.json can be taken over, and there is none")
+            raise Unsuitable("for this architecture only a tokenizer.json can be used, and there is none")
         return BUILDERS[kind](source, config, {key: token_text(value) for key, value in special.items()})
-    read_json(path)  # for its clearer error messages
+    read_json(path)  # because its error messages are clearer
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises bare Exception
@@ -99,7 +99,7 @@ def _add_tokens(tokenizer, config: dict, added: dict, special: dict, special_map
     """Add the special and added tokens that the vocabulary would otherwise treat as ordinary text.
 
     Raises:
-        ConvertError: An added token cannot get the id that the files give it.
+        ConvertError: An added token cannot get the id that it has in the files.
     """
     from tokenizers import AddedToken
     from tokenizers.pre_tokenizers import ByteLevel
@@ -116,7 +116,7 @@ def _add_tokens(tokenizer, config: dict, added: dict, special: dict, special_map
         token.pop("__type", None)
         _add_token(tokenizer, AddedToken(**token))
         if tokenizer.token_to_id(token["content"]) != number:
-            raise ConvertError(f"added token {token['content']!r} should have id {number}; the vocabulary has another one there")
+            raise ConvertError(f"added token {token['content']!r} should have id {number}; the vocabulary has another token there")
     for token in _additional_special_tokens(config, special_map):
         _add_token(tokenizer, AddedToken(token_text(token), special=True, normalized=False))
 
@@ -148,7 +148,7 @@ def _paddle_settings(tokenizer, config: dict, special: dict, special_map: dict, 
 
 
 def _paddle_token(tokenizer, content: str) -> str | dict:
-    """Return a special token as PaddleNLP's settings spell it: with its properties if it takes in a neighbouring space."""
+    """Return a special token in the form of PaddleNLP's settings: with its properties if it strips neighbouring spaces."""
     token = {token.content: token for token in tokenizer.get_added_tokens_decoder().values()}.get(content)
     if token is None or not (token.lstrip or token.rstrip):
         return content

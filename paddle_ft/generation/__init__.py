@@ -1,8 +1,8 @@
-"""Text generation: greedy, beam search and sampling over a key/value cache, for BART and GPT-2.
+"""Generate text by greedy search, beam search or sampling, with a key/value cache.
 
-The ids are those of transformers' `generate` on the same weights. `search`, `sampling` and `constraints` choose tokens and know no
-architecture. `adapters` turn a model's weights into one-token steps and know no search; `layers` and `cache` are what they are
-made of. An architecture's record names its adapter.
+The generated ids equal those of transformers' `generate` on the same weights. `search`, `sampling` and `constraints` choose the
+tokens and work with any architecture. `adapters` has one module for each architecture, which computes the logits of one step from
+the model's weights; `layers` and `cache` are its building blocks. The architecture's record names the adapter.
 """
 
 from paddle_ft.generation.options import GenerationOptions
@@ -11,7 +11,7 @@ __all__ = ["GenerationOptions", "generate", "generate_all", "stream"]
 
 
 def __getattr__(name: str):
-    """Import the functions, and Paddle with them, only when one is used: checking a configuration needs the options alone."""
+    """Import the functions when they are first used, because they import Paddle and checking a configuration does not need it."""
     if name in ("generate", "generate_all", "stream"):
         from paddle_ft.generation import run
 

@@ -1,4 +1,4 @@
-"""What the search needs of a model."""
+"""Declare the protocols between the search and the models."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ import numpy as np
 
 
 class Adapter(Protocol):
-    """One architecture's weights as one-token steps. Rows are item-major: row = item * group + place in the group.
+    """Compute the logits of one generation step after another with the weights of one architecture.
 
-    Shapes: i items, p tokens, g rows of a group.
+    Every item of the batch has a group of g rows: its beams or its samples. Rows are sorted by item: row = item * g + number in
+    the group. Shapes: i items, p tokens, g rows of a group, v vocabulary.
+
+    Attributes:
+        encoder_decoder: whether the input is read by an encoder. Such inputs are padded on the right, prompts on the left.
+        eos_token_id: the token that ends a sequence.
+        pad_token_id: the token that fills up shorter inputs.
     """
 
     encoder_decoder: bool
@@ -18,23 +24,23 @@ class Adapter(Protocol):
     pad_token_id: int
 
     def first_ids(self, input_ids: np.ndarray) -> np.ndarray:
-        """Return the ids [i, p] that the decoder starts from, which count in max_length."""
+        """Return the ids [i, p] that the decoder starts with: the start token or the prompt. They count towards max_length."""
 
     def check_lengths(self, attention_mask: np.ndarray, max_length: int) -> None:
-        """Raise UserError if the model has too few positions."""
+        """Raise UserError if the model has too few positions for the input or for max_length."""
 
     def prepare(self, input_ids: np.ndarray, attention_mask: np.ndarray, group: int) -> State:
-        """Read the whole input but the last of `first_ids`, for `group` continuations of each row."""
+        """Read the input up to, and without, the last token of `first_ids`. Return the state of `group` rows for each item."""
 
     def step(self, tokens: np.ndarray, state: State):
-        """Feed one token a row ([i * g]) and return float32 logits [i * g, vocabulary]."""
+        """Read one token for each row [i * g] and return the float32 logits of the next token [i * g, v]."""
 
 
 class State(Protocol):
-    """What an adapter keeps between the steps of one batch."""
+    """What an adapter remembers between the steps of one batch."""
 
     def reorder(self, parents: np.ndarray) -> None:
-        """Let place b of item i go on from place parents[i, b]; parents is [i, g]."""
+        """Continue row b of item i from that item's row parents[i, b]. `parents` is [i, g]."""
 
     def keep(self, items: np.ndarray) -> None:
-        """Drop all items but these, given by their places among the current ones."""
+        """Keep only these items, numbered among the current ones, and drop the others."""

@@ -1,6 +1,6 @@
-"""Changes to the scores before a token is chosen: repetition penalty, forbidden n-grams, minimum length, forced tokens.
+"""Apply repetition penalty, banned n-grams, minimum length and forced tokens to the scores of a step.
 
-In the order of transformers 4.x, on logits when one path is followed and on log probabilities in beam search.
+The order is that of transformers 4.x. Greedy search and sampling apply them to logits, beam search to log probabilities.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ class Constraints:
         self.ngram = options.no_repeat_ngram_size
         self.min_length = options.min_length if eos_token_id is not None else 0
         self.eos = eos_token_id
-        self.forced = {}  # length so far -> the token that must follow
+        self.forced = {}  # length so far -> the next token
         if options.forced_bos_token_id is not None:
             self.forced[1] = options.forced_bos_token_id
         if options.forced_eos_token_id is not None:
             self.forced[max_length - 1] = options.forced_eos_token_id
 
     def apply(self, scores, ids: np.ndarray):
-        """Return the scores under all constraints.
+        """Return the scores with all constraints applied.
 
         Args:
-            scores: float32 [r, vocabulary], may be changed in place.
-            ids: [r, n], everything the decoder has so far, a prompt's padding included (as in transformers).
+            scores: [r, v] float32, may be changed in place.
+            ids: [r, n], everything the decoder has read so far, a prompt's padding included (as in transformers).
 
         Returns:
-            [r, vocabulary]
+            [r, v]
         """
         length = ids.shape[1]
         if length in self.forced:
@@ -41,8 +41,8 @@ class Constraints:
             scores[:, self.forced[length]] = 0.0
             return scores
         if self.penalty != 1.0:
-            scores = penalise(scores, ids, self.penalty)
-        rows, tokens = repeated_ngrams(ids, self.ngram)
+            scores = penalize_repetition(scores, ids, self.penalty)
+        rows, tokens = banned_ngram_tokens(ids, self.ngram)
         if length < self.min_length:
             rows = np.concatenate([rows, np.arange(len(ids))])
             tokens = np.concatenate([tokens, np.full(len(ids), self.eos)])
@@ -52,14 +52,18 @@ class Constraints:
         return scores
 
 
-def penalise(scores, ids: np.ndarray, penalty: float):
-    """Divide the scores of the tokens in `ids` by the penalty if they are positive, multiply them if not.
+def penalize_repetition(scores, ids: np.ndarray, penalty: float):
+    """Lower the scores of tokens that a row already has: divide positive scores by the penalty, multiply negative ones.
 
     Source: Keskar et al. (2019), CTRL: A Conditional Transformer Language Model for Controllable Generation.
 
     Args:
-        scores: [r, vocabulary].
-        ids: [r, n].
+        scores: [r, v].
+        ids: [r, n], the tokens so far.
+        penalty: above 1 makes repetition less likely.
+
+    Returns:
+        [r, v]
     """
     index = paddle.to_tensor(ids)
     present = paddle.take_along_axis(scores, index, axis=1)
@@ -67,10 +71,15 @@ def penalise(scores, ids: np.ndarray, penalty: float):
     return paddle.put_along_axis(scores, index, present, axis=1)
 
 
-def repeated_ngrams(ids: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return (rows, tokens): which token would complete, in which row of ids [r, n], an n-gram that the row already has.
+def banned_ngram_tokens(ids: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the tokens that would complete an n-gram that their row already has.
 
-    A size of 0 forbids nothing.
+    Args:
+        ids: [r, n], the tokens so far.
+        size: length of the n-grams; 0 bans nothing.
+
+    Returns:
+        (rows, tokens), two arrays of the same length: token tokens[k] is banned in row rows[k].
     """
     length = ids.shape[1]
     if size == 0 or length < size:

@@ -1,6 +1,6 @@
-"""Layers reduced to their weights, and the few operations that one-token steps are made of.
+"""Hold the weights of layers, and compute the operations that generation steps consist of.
 
-Shapes: i items, t tokens, h heads, d size of a head, r rows, v vocabulary; for vocabulary_scores d is the hidden size.
+Shapes: i items, t tokens, h heads, d size of a head, r rows, v vocabulary. In vocabulary_scores d is the hidden size.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import paddle.nn.functional as F
 
 from paddle_ft.system.paddle_compat import layer_norm_epsilon
 
-FEW_ROWS = 32  # up to here the vocabulary product is faster with the head on the left
+FEW_ROWS = 32  # up to so many rows the product with the vocabulary is faster with the head on the left
 
 
 class Linear(NamedTuple):
@@ -36,27 +36,27 @@ class Norm(NamedTuple):
         return F.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.epsilon)
 
 
-def linear(layer, scale: float = 1.0) -> Linear:
-    """Return a layer's weight and bias, times `scale`. A low-rank adapter that is not merged is added to the weight."""
+def linear_from(layer, scale: float = 1.0) -> Linear:
+    """Return a layer's weight and bias, times `scale`. A LoRA adapter that is not merged yet is added to the weight."""
     weight = layer.weight
     if hasattr(layer, "lora_A") and not layer.merged and not layer.disable_lora:
         weight = weight + layer.get_delta_weight()
     return Linear(weight, layer.bias) if scale == 1.0 else Linear(weight * scale, layer.bias * scale)
 
 
-def joined(*layers: Linear) -> Linear:
-    """Join layers of the same input into one with their outputs side by side: one product instead of several."""
+def concat_outputs(*layers: Linear) -> Linear:
+    """Combine layers with the same input into one layer that concatenates their outputs. One matrix product is faster."""
     return Linear(paddle.concat([x.weight for x in layers], axis=1), paddle.concat([x.bias for x in layers]))
 
 
-def norm(layer) -> Norm:
+def norm_from(layer) -> Norm:
     """Return the weights of a paddle.nn.LayerNorm."""
     return Norm(layer.weight, layer.bias, layer_norm_epsilon(layer))
 
 
-def residual(x, norm: Norm, before: bool, sublayer):
-    """Return x plus the sublayer's output, normalised before the sublayer or after the sum."""
-    return x + sublayer(norm(x)) if before else norm(x + sublayer(x))
+def residual(x, norm: Norm, norm_first: bool, sublayer):
+    """Return x plus the sublayer's output, with the norm before the sublayer or after the sum."""
+    return x + sublayer(norm(x)) if norm_first else norm(x + sublayer(x))
 
 
 def split_heads(x, parts: int, items: int, heads: int):
@@ -66,9 +66,9 @@ def split_heads(x, parts: int, items: int, heads: int):
 
 
 def vocabulary_scores(x, head):
-    """Return float32 scores [r, v] of hidden states x [r, d] under the head [v, d].
+    """Return the float32 scores [r, v] of hidden states x [r, d] for the head [v, d].
 
-    For few rows the head stands on the left: CPU kernels then take 0.55 to 0.75 of the time, the transposition included.
+    With few rows the product is computed as (head x')'. CPU kernels then take 0.55 to 0.75 of the time, with both transpositions.
     """
     if x.shape[0] <= FEW_ROWS:
         return paddle.matmul(head, x.t().contiguous()).t().contiguous().astype("float32")

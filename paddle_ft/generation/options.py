@@ -1,4 +1,4 @@
-"""The options of a generation. Paddle is not imported here."""
+"""Define and check the options of a generation. Paddle is not imported here."""
 
 from __future__ import annotations
 
@@ -9,32 +9,33 @@ from paddle_ft.system.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationOptions:
-    """Settings of one generation, with the meanings they have in transformers 4.x.
+    """Settings of one generation, with the same meanings as in transformers 4.x.
 
-    Lengths count what the decoder reads and writes: for BART the start token and what follows it, for GPT-2 the (padded) prompt
-    and what follows it. Give `max_length`, or `max_new_tokens` to count only what is generated.
+    Lengths include the tokens that the decoder starts with: the start token of an encoder-decoder model, or the (padded) prompt of
+    a decoder-only model. Set either `max_length` or `max_new_tokens`.
 
     Raises:
-        UserError: a value out of range, or two that do not go together; the message names the field.
+        UserError: a value is out of range, or two values contradict each other; the message names the field.
     """
 
-    max_length: int | None = None  # tokens, start token or prompt included
-    max_new_tokens: int | None = None  # tokens, start token or prompt not included
+    max_length: int | None = None  # tokens, with start token or prompt
+    max_new_tokens: int | None = None  # tokens, without start token or prompt
     min_length: int = 0  # no end token before this many tokens (counted like max_length)
     num_beams: int = 1  # 1: greedy or sampling
     length_penalty: float = 1.0  # a beam's score is its log probability / length ** length_penalty
-    early_stopping: bool | str = False  # True: stop at num_beams finished; False: a guess; "never": when sure
+    # True: stop at num_beams finished beams; False: when a better one is unlikely; "never": when a better one is impossible
+    early_stopping: bool | str = False
     no_repeat_ngram_size: int = 0  # 0: off
-    repetition_penalty: float = 1.0  # 1: off; above 1 tokens already present become less likely
+    repetition_penalty: float = 1.0  # 1: off; above 1: tokens that are already there become less likely
     forced_bos_token_id: int | None = None  # the first token after the start token
-    forced_eos_token_id: int | None = None  # the last token, where max_length is reached
+    forced_eos_token_id: int | None = None  # the last token if max_length is reached
     eos_token_id: int | None = None  # None: the model's own
     do_sample: bool = False
-    top_k: int = 0  # sample among the k likeliest; 0: all
-    top_p: float = 1.0  # sample among the likeliest that together reach this probability; 1: all
+    top_k: int = 0  # sample among the k most likely tokens; 0: all
+    top_p: float = 1.0  # sample among the most likely tokens that together reach this probability; 1: all
     temperature: float = 1.0
     num_return_sequences: int = 1
-    seed: int | None = None  # of sampling; None: drawn from NumPy's global generator
+    seed: int | None = None  # for sampling; None: drawn from NumPy's global generator
 
     def __post_init__(self):
         if (self.max_length is None) == (self.max_new_tokens is None):
@@ -50,9 +51,7 @@ class GenerationOptions:
 
     def _check_combinations(self) -> None:
         if self.do_sample and self.num_beams > 1:
-            raise UserError(
-                f"generation: do_sample is set and num_beams is {self.num_beams}; choose sampling or beam search"
-            )
+            raise UserError(f"generation: do_sample is set and num_beams is {self.num_beams}; choose sampling or beam search")
         if not self.do_sample:
             for field in fields(self):
                 if field.name in ("top_k", "top_p", "temperature") and getattr(self, field.name) != field.default:

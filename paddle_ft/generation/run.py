@@ -1,4 +1,4 @@
-"""The three ways to call generation: one batch, many inputs with progress, one input token by token."""
+"""Generate for one batch, for many inputs with a progress bar, or for one input token by token."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from paddle_ft.generation.adapters import make_adapter
 from paddle_ft.generation.constraints import Constraints
 from paddle_ft.generation.options import GenerationOptions
 from paddle_ft.generation.sampling import Sampler
-from paddle_ft.generation.search import beam_search, follow, likeliest
+from paddle_ft.generation.search import beam_search, choose_greedy, decode_steps
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import Progress
 
@@ -20,37 +20,41 @@ def generate(model, input_ids, attention_mask, options: GenerationOptions) -> li
     """Generate for one padded batch.
 
     Args:
-        model: of an architecture with an adapter. It runs without dropout and without gradients, and is left in the mode
-            (train or eval) it was in.
-        input_ids: [b, s], NumPy array or Paddle tensor; BART's input is padded on the right, GPT-2's prompts on the
-            left.
-        attention_mask: [b, s] of 1 (token) and 0 (padding), or None where nothing is padded.
+        model: a model whose architecture has an adapter. It runs without dropout and gradients, and stays in its mode (train or
+            eval).
+        input_ids: [b, s], NumPy array or Paddle tensor. The input of an encoder is padded on the right, prompts on the left.
+        attention_mask: [b, s], 1 for a token and 0 for padding; None if nothing is padded.
+        options: how to generate.
 
     Returns:
-        [b][num_return_sequences] lists of token ids, special ids included as transformers returns them (BART: the decoder's
-        start token first; GPT-2: the prompt first), padding removed.
+        [b][num_return_sequences] lists of token ids without padding. As in transformers they begin with the decoder's start token
+        or the prompt, and include special tokens.
 
     Raises:
-        UserError: lengths beyond the model's positions, a wrong shape, a model that cannot generate.
+        UserError: the lengths exceed the model's positions, a shape is wrong, or the model cannot generate.
     """
-    input_ids = _host(input_ids)
-    attention_mask = np.ones_like(input_ids) if attention_mask is None else _host(attention_mask)
+    input_ids = _to_int64(input_ids)
+    attention_mask = np.ones_like(input_ids) if attention_mask is None else _to_int64(attention_mask)
     return _generate(make_adapter(model), input_ids, attention_mask, options, np.arange(len(input_ids)))
 
 
 def generate_all(
     model, inputs: Sequence[Sequence[int]], options: GenerationOptions, batch_size: int, label: str = "generate"
 ) -> list[list[list[int]]]:
-    """Generate for any number of inputs: longest first, in batches of similar length, with progress.
+    """Generate for any number of inputs, longest first, in batches of similar length, with a progress bar.
 
     Args:
+        model: as for `generate`.
         inputs: token ids of each input, without padding.
+        options: how to generate.
+        batch_size: inputs in a batch.
+        label: name of the progress bar.
 
     Returns:
         As `generate`, in the order of the inputs. Samples do not depend on batch_size.
 
     Raises:
-        UserError: as `generate`; an empty input; max_length for GPT-2, where it would count the padding.
+        UserError: as for `generate`; an input is empty; max_length is set for a decoder-only model, where it would count padding.
     """
     adapter = make_adapter(model)
     if not adapter.encoder_decoder and options.max_new_tokens is None:
@@ -71,22 +75,22 @@ def generate_all(
 
 
 def stream(model, input_ids: Sequence[int], options: GenerationOptions) -> Iterator[int]:
-    """Yield one generated token id at a time (the end token included) for one input, by greedy search or sampling.
+    """Yield the generated token ids of one input one by one, the end token included, by greedy search or sampling.
 
-    The ids are those that `generate` gives for the same input and options.
+    The ids equal those of `generate` for the same input and options.
 
     Raises:
-        UserError: as `generate`; beam search or several sequences, which cannot be shown before they are complete.
+        UserError: as for `generate`; beam search or several sequences, which cannot be shown before they are complete.
     """
     if options.num_beams > 1 or options.num_return_sequences > 1:
         raise UserError("generation: streaming works for one sequence by greedy search or sampling; set num_beams to 1")
     ids = np.asarray(input_ids, dtype="int64").reshape(1, -1)
-    for _, tokens in _paths(make_adapter(model), ids, np.ones_like(ids), options, np.zeros(1, dtype="int64")):
+    for _, tokens in _decode_steps(make_adapter(model), ids, np.ones_like(ids), options, np.zeros(1, dtype="int64")):
         yield int(tokens[0])
 
 
-def _host(array) -> np.ndarray:
-    """Return ids or a mask as an int64 array on the host. Raise UserError unless it is [batch, tokens]."""
+def _to_int64(array) -> np.ndarray:
+    """Return ids or a mask as an int64 NumPy array. Raise UserError unless it is [batch, tokens]."""
     array = array.numpy() if hasattr(array, "numpy") else np.asarray(array)
     if array.ndim != 2 or 0 in array.shape:
         raise UserError(f"generation: ids and mask must be [batch, tokens] and not empty, got {list(array.shape)}")
@@ -104,9 +108,9 @@ def _pad(inputs: list, adapter: Adapter) -> tuple[np.ndarray, np.ndarray]:
     return ids, mask
 
 
-def _max_length(adapter: Adapter, first: np.ndarray, attention_mask: np.ndarray, options: GenerationOptions) -> int:
-    """Return max_length for this batch. Raise UserError if it leaves no room or is beyond the model's positions."""
-    length = first.shape[1]
+def _max_length(adapter: Adapter, first_ids: np.ndarray, attention_mask: np.ndarray, options: GenerationOptions) -> int:
+    """Return max_length for this batch. Raise UserError if it allows no new token or exceeds the model's positions."""
+    length = first_ids.shape[1]
     limit = options.max_length or length + options.max_new_tokens
     if limit <= length:
         raise UserError(
@@ -117,43 +121,42 @@ def _max_length(adapter: Adapter, first: np.ndarray, attention_mask: np.ndarray,
     return limit
 
 
-def _end(adapter: Adapter, options: GenerationOptions) -> int | None:
+def _eos_token_id(adapter: Adapter, options: GenerationOptions) -> int | None:
     return adapter.eos_token_id if options.eos_token_id is None else options.eos_token_id
 
 
-def _generate(adapter: Adapter, input_ids, attention_mask, options: GenerationOptions, numbers: np.ndarray):
-    first = adapter.first_ids(input_ids)
+def _generate(adapter: Adapter, input_ids, attention_mask, options: GenerationOptions, row_numbers: np.ndarray):
+    first_ids = adapter.first_ids(input_ids)
     if options.num_beams > 1:
-        limit = _max_length(adapter, first, attention_mask, options)
+        limit = _max_length(adapter, first_ids, attention_mask, options)
         state = adapter.prepare(input_ids, attention_mask, options.num_beams)
-        results = beam_search(adapter, state, first, limit, options, _end(adapter, options))
+        results = beam_search(adapter, state, first_ids, limit, options, _eos_token_id(adapter, options))
     else:
         count = options.num_return_sequences
-        rows = [ids.tolist() for ids in np.repeat(first, count, axis=0)]
-        for places, tokens in _paths(adapter, input_ids, attention_mask, options, numbers):
+        rows = [ids.tolist() for ids in np.repeat(first_ids, count, axis=0)]
+        for places, tokens in _decode_steps(adapter, input_ids, attention_mask, options, row_numbers):
             for place, token in zip(places, tokens, strict=True):
                 rows[place].append(int(token))
         results = [rows[start : start + count] for start in range(0, len(rows), count)]
     if adapter.encoder_decoder:
         return results
-    padding = attention_mask.argmax(axis=1)  # tokens before the first real one
-    return [[ids[skip:] for ids in sequences] for sequences, skip in zip(results, padding, strict=True)]
+    padding = attention_mask.argmax(axis=1)  # number of padding tokens on the left
+    return [[ids[count:] for ids in sequences] for sequences, count in zip(results, padding, strict=True)]
 
 
-def _paths(adapter: Adapter, input_ids, attention_mask, options: GenerationOptions, numbers: np.ndarray):
-    """Return the steps of greedy search or sampling, as `search.follow` yields them.
+def _decode_steps(adapter: Adapter, input_ids, attention_mask, options: GenerationOptions, row_numbers: np.ndarray):
+    """Return the steps of greedy search or sampling, as `search.decode_steps` yields them.
 
-    Args:
-        numbers: [b], the rows' numbers, from which the seeds of sampling are made.
+    The arguments are those of generate. Row i is sampled with a random seed that is made of row_numbers[i].
     """
-    first = adapter.first_ids(input_ids)
-    limit = _max_length(adapter, first, attention_mask, options)
-    eos = _end(adapter, options)
+    first_ids = adapter.first_ids(input_ids)
+    limit = _max_length(adapter, first_ids, attention_mask, options)
+    eos = _eos_token_id(adapter, options)
     count = options.num_return_sequences
     if options.do_sample:
-        choose = Sampler(options, (numbers[:, None] * count + np.arange(count)).reshape(-1))
+        choose = Sampler(options, (row_numbers[:, None] * count + np.arange(count)).reshape(-1))
     else:
-        choose = likeliest
+        choose = choose_greedy
     state = adapter.prepare(input_ids, attention_mask, count)
-    first = np.repeat(first, count, axis=0)
-    return follow(adapter, state, first, count, limit, Constraints(options, eos, limit), choose, eos)
+    first_ids = np.repeat(first_ids, count, axis=0)
+    return decode_steps(adapter, state, first_ids, count, limit, Constraints(options, eos, limit), choose, eos)

@@ -1,4 +1,4 @@
-"""Choosing a token at random: temperature, top-k, top-p."""
+"""Choose tokens at random, with temperature, top-k and top-p."""
 
 from __future__ import annotations
 
@@ -8,37 +8,38 @@ import paddle.nn.functional as F
 
 from paddle_ft.generation.options import GenerationOptions
 
-FIRST_LOOK = 256  # tokens sorted at first for top-p; all of them only where these do not reach the mass
+TOP_P_CANDIDATES = 256  # top-p sorts so many tokens first, and the whole vocabulary only if they do not reach top_p
 
 
 class Sampler:
-    """Chooses tokens at random, as the `choose` of search.follow.
+    """Choose tokens at random. An instance is the `choose` argument of search.decode_steps.
 
-    Every row has a random stream of its own, seeded by the seed and the row's number. So what a row draws depends neither on
-    the batch it is in nor on rows that finish before it.
+    Every row has its own random generator, seeded by the seed and the row's number. So the tokens of a row depend neither on the
+    batch nor on other rows that finish earlier.
     """
 
     def __init__(self, options: GenerationOptions, row_numbers: np.ndarray):
         seed = int(np.random.randint(2**31)) if options.seed is None else options.seed
         self.options = options
-        self.streams = [np.random.default_rng([seed, int(number)]) for number in row_numbers]
+        self.generators = [np.random.default_rng([seed, int(number)]) for number in row_numbers]
 
     def __call__(self, scores, rows: np.ndarray) -> np.ndarray:
-        uniform = np.array([self.streams[row].random() for row in rows], dtype="float32")
-        return draw(scores, uniform, self.options)
+        uniform = np.array([self.generators[row].random() for row in rows], dtype="float32")
+        return sample_tokens(scores, uniform, self.options)
 
 
 @paddle.no_grad()
-def draw(scores, uniform: np.ndarray, options: GenerationOptions) -> np.ndarray:
-    """Choose one token a row by inverting the distribution function.
+def sample_tokens(scores, uniform: np.ndarray, options: GenerationOptions) -> np.ndarray:
+    """Sample one token for each row by inverting the cumulative distribution.
 
-    The distribution is softmax(scores / temperature), cut to the top_k likeliest tokens and then to the smallest set of
-    likeliest tokens whose probability reaches top_p, renormalised.
+    The distribution is softmax(scores / temperature). It is cut to the top_k most likely tokens, then to the smallest set of most
+    likely tokens whose probability reaches top_p, and renormalised.
     Source: Holtzman et al. (2020), The Curious Case of Neural Text Degeneration.
 
     Args:
-        scores: [r, vocabulary].
+        scores: [r, v].
         uniform: [r], random numbers in [0, 1).
+        options: temperature, top_k and top_p are used.
 
     Returns:
         [r] token ids.
@@ -46,17 +47,17 @@ def draw(scores, uniform: np.ndarray, options: GenerationOptions) -> np.ndarray:
     vocabulary = scores.shape[-1]
     if options.temperature != 1.0:
         scores = scores / options.temperature
-    point = paddle.to_tensor(uniform).unsqueeze(-1)
+    uniform = paddle.to_tensor(uniform).unsqueeze(-1)
     if options.top_k:
         scores, tokens = paddle.topk(scores, min(options.top_k, vocabulary))
-        place = _invert(_nucleus(F.softmax(scores), options.top_p), point)
-        return paddle.take_along_axis(tokens, place, axis=1).numpy()[:, 0]
+        index = _invert_cdf(_keep_nucleus(F.softmax(scores), options.top_p), uniform)
+        return paddle.take_along_axis(tokens, index, axis=1).numpy()[:, 0]
     probabilities = F.softmax(scores)
     if options.top_p == 1.0:
-        return _invert(probabilities, point).numpy()[:, 0]
-    for count in (min(FIRST_LOOK, vocabulary), vocabulary):
+        return _invert_cdf(probabilities, uniform).numpy()[:, 0]
+    for count in (min(TOP_P_CANDIDATES, vocabulary), vocabulary):
         values, tokens = paddle.topk(probabilities, count)
-        chosen = paddle.take_along_axis(tokens, _invert(_nucleus(values, options.top_p), point), axis=1)
+        chosen = paddle.take_along_axis(tokens, _invert_cdf(_keep_nucleus(values, options.top_p), uniform), axis=1)
         reached = (values.sum(axis=1, keepdim=True) >= options.top_p).astype("int64")
         chosen, reached = paddle.concat([chosen, reached], axis=1).numpy().T
         if reached.all():
@@ -64,14 +65,14 @@ def draw(scores, uniform: np.ndarray, options: GenerationOptions) -> np.ndarray:
     return chosen
 
 
-def _nucleus(probabilities, mass: float):
-    """Set to 0 what is not needed to reach the mass; probabilities [r, n] are sorted, likeliest first."""
+def _keep_nucleus(probabilities, mass: float):
+    """Set the probabilities that are not needed to reach `mass` to 0. They are [r, n], sorted from high to low."""
     before = probabilities.cumsum(axis=-1) - probabilities
     return paddle.where(before < mass, probabilities, paddle.zeros_like(probabilities))
 
 
-def _invert(probabilities, point):
-    """Return the first place [r, 1] where the cumulative probability exceeds point ([r, 1]) times the total."""
+def _invert_cdf(probabilities, uniform):
+    """Return the first index [r, 1] where the cumulative probability exceeds `uniform` [r, 1] times the total."""
     cumulative = probabilities.cumsum(axis=-1)
-    below = (cumulative <= point * cumulative[:, -1:]).astype("int64").sum(axis=-1, keepdim=True)
+    below = (cumulative <= uniform * cumulative[:, -1:]).astype("int64").sum(axis=-1, keepdim=True)
     return paddle.clip(below, max=probabilities.shape[-1] - 1)

@@ -1,7 +1,7 @@
-"""Greedy search, sampling and beam search. What a step computes is known by the adapter alone.
+"""Run greedy search, sampling and beam search over an adapter's steps.
 
-Beam search is that of transformers 4.57 (`GenerationMixin._beam_search`), whose sequences of float32 operations on
-scores are kept; the bookkeeping runs on the host, with one transfer from the device a step.
+Beam search follows transformers 4.57 (`GenerationMixin._beam_search`) with the same order of float32 operations on the scores. The
+bookkeeping runs in NumPy on the host, with one transfer from the device for each step.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from paddle_ft.generation.adapter import Adapter, State
 from paddle_ft.generation.constraints import Constraints
 from paddle_ft.generation.options import GenerationOptions
 
-LOW = np.float32(-1e9)  # the score of what must not be chosen
-DROP_SHARE = 0.25  # finished items leave the batch once they are this share of it
+MIN_SCORE = np.float32(-1e9)  # added to the scores of beams that must not be chosen
+DROP_SHARE = 0.25  # finished items are removed from the batch when they are at least this share of it
 
 
-def follow(
+def decode_steps(
     adapter: Adapter,
     state: State,
-    first: np.ndarray,
+    first_ids: np.ndarray,
     group: int,
     max_length: int,
     constraints: Constraints,
@@ -33,17 +33,22 @@ def follow(
     """Extend every row token by token.
 
     Args:
-        first: [r, p], the ids that the decoder starts from; `group` neighbours belong to one item.
-        choose: (scores [r', vocabulary], rows [r']) -> token ids [r'] on the host, where rows says which of the r rows
-            these are.
+        adapter: computes the logits.
+        state: what adapter.prepare returned.
+        first_ids: [r, p], the ids that the decoder starts with. Each item has `group` consecutive rows.
+        group: rows of an item.
+        max_length: tokens of a row, first_ids included.
+        constraints: applied to the scores before `choose`.
+        choose: (scores [n, v], rows [n]) -> token ids [n] as a NumPy array. `rows` has the numbers of these rows among the r.
+        eos: the token that ends a row; None ends rows at max_length only.
 
     Yields:
-        (rows, tokens) of each step, for the rows not finished before it.
+        (rows, tokens) of each step, for the rows that were not finished before it.
     """
-    ids = np.concatenate([first, np.zeros([len(first), max_length - first.shape[1]], first.dtype)], axis=1)
-    active = np.arange(len(first))  # rows that the state computes
-    running = np.ones(len(first), dtype=bool)
-    for length in range(first.shape[1], max_length):
+    ids = np.concatenate([first_ids, np.zeros([len(first_ids), max_length - first_ids.shape[1]], first_ids.dtype)], axis=1)
+    active = np.arange(len(first_ids))  # rows that are still in the batch
+    running = np.ones(len(first_ids), dtype=bool)
+    for length in range(first_ids.shape[1], max_length):
         scores = constraints.apply(adapter.step(ids[active, length - 1], state), ids[active, :length])
         tokens = choose(scores, active)
         ids[active, length] = tokens
@@ -60,17 +65,17 @@ def follow(
             active = active.reshape(-1, group)[keep].reshape(-1)
 
 
-def likeliest(scores, rows: np.ndarray) -> np.ndarray:
-    """Choose the likeliest token, as greedy search does."""
+def choose_greedy(scores, rows: np.ndarray) -> np.ndarray:
+    """Choose the most likely token of each row. This is the `choose` argument of decode_steps for greedy search."""
     return paddle.argmax(scores, axis=-1).numpy()
 
 
 @paddle.no_grad()
 def log_softmax(logits):
-    """Return log_softmax over the last axis, as x - max(x) + log(max(softmax(x))).
+    """Return log_softmax over the last axis, computed as x - (max(x) - log(max(softmax(x)))).
 
-    softmax and max have fast CPU kernels: for 32 x 50,265 logits this takes 4 ms, paddle.logsumexp 27 ms and F.log_softmax
-    4,900 ms.
+    Paddle's softmax and max have fast CPU kernels: for 32 x 50,265 logits this takes 4 ms, with paddle.logsumexp 27 ms, with
+    F.log_softmax 4,900 ms.
     """
     highest = paddle.max(F.softmax(logits), axis=-1, keepdim=True)
     return logits - (paddle.max(logits, axis=-1, keepdim=True) - paddle.log(highest))
@@ -78,13 +83,14 @@ def log_softmax(logits):
 
 @paddle.no_grad()
 def best_continuations(scores, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the `count` best (score, beam, token) of each item, best first, in one transfer from the device.
+    """Return the `count` best continuations of each item, best first, with one transfer from the device.
 
     Args:
-        scores: [i, g, vocabulary].
+        scores: [i, g, v].
+        count: continuations of an item.
 
     Returns:
-        Three arrays [i, count].
+        Three arrays [i, count]: score, beam and token.
     """
     items, beams, vocabulary = scores.shape
     values, tokens = paddle.topk(scores.reshape([items * beams, vocabulary]), min(count, vocabulary))
@@ -97,120 +103,133 @@ def best_continuations(scores, count: int) -> tuple[np.ndarray, np.ndarray, np.n
 
 
 class Beams:
-    """The running and the finished beams of every item, on the host. Shapes: i items, g beams, n tokens."""
+    """The running and the finished beams of every item, in NumPy arrays. Shapes: i items, g beams, n tokens."""
 
-    def __init__(self, first: np.ndarray, beams: int, max_length: int, options: GenerationOptions, eos: int | None):
-        items, self.prompt = first.shape
+    def __init__(self, first_ids: np.ndarray, beams: int, max_length: int, options: GenerationOptions, eos: int | None):
+        items, self.prompt = first_ids.shape
         self.beams, self.max_length, self.eos = beams, max_length, eos
-        self.penalty, self.early = options.length_penalty, options.early_stopping
+        self.length_penalty, self.early_stopping = options.length_penalty, options.early_stopping
         self.length = self.prompt
         self.ids = np.zeros([items, beams, max_length], dtype="int64")
-        self.ids[:, :, : self.prompt] = first[:, None]
-        self.scores = np.full([items, beams], LOW)
-        self.scores[:, 0] = 0.0  # all beams start alike: only the first counts
-        self.done_ids = self.ids.copy()
-        self.done_lengths = np.full([items, beams], self.prompt)
-        self.done_scores = np.full([items, beams], LOW)
-        self.done = np.zeros([items, beams], dtype=bool)
+        self.ids[:, :, : self.prompt] = first_ids[:, None]
+        self.scores = np.full([items, beams], MIN_SCORE)
+        self.scores[:, 0] = 0.0  # all beams of an item start equal, so only the first may be extended
+        self.finished_ids = self.ids.copy()
+        self.finished_lengths = np.full([items, beams], self.prompt)
+        self.finished_scores = np.full([items, beams], MIN_SCORE)
+        self.finished = np.zeros([items, beams], dtype=bool)
         self.improvable = np.ones([items, 1], dtype=bool)
 
     @property
-    def settled(self) -> np.ndarray:
-        """[i, 1]: items that take no finished beam any more."""
-        full = self.done.all(axis=1, keepdims=True) & (self.early is True)
+    def closed(self) -> np.ndarray:
+        """Return whether each item [i, 1] accepts no more finished beams."""
+        full = self.finished.all(axis=1, keepdims=True) & (self.early_stopping is True)
         return ~self.improvable | full
 
     @property
-    def over(self) -> np.ndarray:
-        """[i]: items whose result cannot change any more."""
-        return self.settled[:, 0] | (self.length >= self.max_length)
+    def items_done(self) -> np.ndarray:
+        """Return whether the result of each item [i] is final."""
+        return self.closed[:, 0] | (self.length >= self.max_length)
 
     def advance(self, scores: np.ndarray, beam: np.ndarray, token: np.ndarray) -> np.ndarray:
         """Choose the next beams among the best continuations of each item.
 
         Args:
-            scores, beam, token: [i, 2 g] each.
+            scores, beam, token: [i, 2 * g] each, from best_continuations.
 
         Returns:
-            The parents [i, g] of the new beams.
+            [i, g], the beam that each new beam continues.
         """
         ends = (token == self.eos) | (self.length + 1 >= self.max_length)
-        running = scores + ends * LOW
-        order = best_first(running)[:, : self.beams]
-        self._finish(scores, beam, token, ends)
-        parents = take_beams(beam, order)
-        self.ids = take_beams(self.ids, parents)
-        self.ids[:, :, self.length] = take_beams(token, order)
-        self.scores = take_beams(running, order)
+        running = scores + ends * MIN_SCORE
+        order = argsort_descending(running)[:, : self.beams]
+        self._collect_finished(scores, beam, token, ends)
+        parents = gather_beams(beam, order)
+        self.ids = gather_beams(self.ids, parents)
+        self.ids[:, :, self.length] = gather_beams(token, order)
+        self.scores = gather_beams(running, order)
         self.length += 1
-        self._check_improvable()
+        self._update_improvable()
         return parents
 
-    def _finish(self, scores, beam, token, ends) -> None:
-        """Keep the g best among the finished beams and those of the g best continuations that end here."""
-        just_done = ends & (np.arange(ends.shape[1]) < self.beams)
-        scores = scores / np.float32((self.length + 1 - self.prompt) ** self.penalty)
-        scores = scores + self.settled * LOW + ~just_done * LOW
-        scores = np.concatenate([self.done_scores, scores], axis=1)
-        order = best_first(scores)[:, : self.beams]
-        grown = take_beams(self.ids, beam)
-        grown[:, :, self.length] = token
+    def _collect_finished(self, scores, beam, token, ends) -> None:
+        """Add those of the g best continuations that end at this token, and keep the g best of all finished beams."""
+        just_finished = ends & (np.arange(ends.shape[1]) < self.beams)
+        scores = scores / np.float32((self.length + 1 - self.prompt) ** self.length_penalty)
+        scores = scores + self.closed * MIN_SCORE + ~just_finished * MIN_SCORE
+        scores = np.concatenate([self.finished_scores, scores], axis=1)
+        order = argsort_descending(scores)[:, : self.beams]
+        extended_ids = gather_beams(self.ids, beam)
+        extended_ids[:, :, self.length] = token
         lengths = np.full(beam.shape, self.length + 1)
-        self.done_ids = take_beams(np.concatenate([self.done_ids, grown], axis=1), order)
-        self.done_lengths = take_beams(np.concatenate([self.done_lengths, lengths], axis=1), order)
-        self.done_scores = take_beams(scores, order)
-        self.done = take_beams(np.concatenate([self.done, just_done], axis=1), order)
+        self.finished_ids = gather_beams(np.concatenate([self.finished_ids, extended_ids], axis=1), order)
+        self.finished_lengths = gather_beams(np.concatenate([self.finished_lengths, lengths], axis=1), order)
+        self.finished_scores = gather_beams(scores, order)
+        self.finished = gather_beams(np.concatenate([self.finished, just_finished], axis=1), order)
 
-    def _check_improvable(self) -> None:
-        """Note whether the best running beam may still beat the worst finished one: a guess unless early_stopping is "never"."""
-        to_end = self.early == "never" and self.penalty > 0.0
+    def _update_improvable(self) -> None:
+        """Update whether the best running beam can still beat the worst finished one.
+
+        With early_stopping="never" and a positive length penalty this is a bound at max_length, otherwise an estimate at the
+        current length.
+        """
+        to_end = self.early_stopping == "never" and self.length_penalty > 0.0
         length = (self.max_length if to_end else self.length) - self.prompt
-        possible = self.scores[:, :1] / np.float32(length**self.penalty)
-        worst = np.where(self.done, self.done_scores.min(axis=1, keepdims=True), LOW)
+        possible = self.scores[:, :1] / np.float32(length**self.length_penalty)
+        worst = np.where(self.finished, self.finished_scores.min(axis=1, keepdims=True), MIN_SCORE)
         self.improvable = self.improvable & (possible > worst).any(axis=1, keepdims=True)
 
     def keep(self, items: np.ndarray) -> None:
-        """Drop all items but these."""
-        for name in ("ids", "scores", "done_ids", "done_lengths", "done_scores", "done", "improvable"):
+        """Keep only these items, numbered among the current ones."""
+        for name in ("ids", "scores", "finished_ids", "finished_lengths", "finished_scores", "finished", "improvable"):
             setattr(self, name, getattr(self, name)[items])
 
     def results(self, item: int, count: int) -> list[list[int]]:
-        """Return the best finished sequences of an item."""
-        return [self.done_ids[item, b, : self.done_lengths[item, b]].tolist() for b in range(count)]
+        """Return the `count` best finished sequences of an item, best first."""
+        return [self.finished_ids[item, b, : self.finished_lengths[item, b]].tolist() for b in range(count)]
 
 
-def best_first(scores: np.ndarray) -> np.ndarray:
-    """Return the order of each row's scores, best first, equal ones as they stand."""
+def argsort_descending(scores: np.ndarray) -> np.ndarray:
+    """Return the indices that sort each row from high to low. Equal scores stay in their order."""
     return np.argsort(-scores, axis=1, kind="stable")
 
 
-def take_beams(array: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Return array[i, places[i, k]] of an array [i, g] or [i, g, n]."""
+def gather_beams(array: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return array[i, places[i, k]] for an array of shape [i, g] or [i, g, n]."""
     return np.take_along_axis(array, places if array.ndim == 2 else places[:, :, None], axis=1)
 
 
 def beam_search(
-    adapter: Adapter, state: State, first: np.ndarray, max_length: int, options: GenerationOptions, eos: int | None
+    adapter: Adapter, state: State, first_ids: np.ndarray, max_length: int, options: GenerationOptions, eos: int | None
 ) -> list[list[list[int]]]:
-    """Return the num_return_sequences best sequences for each row of first [i, p], best first, with start token or prompt."""
-    beams = Beams(first, options.num_beams, max_length, options, eos)
+    """Return the num_return_sequences best sequences of each item, best first.
+
+    Args:
+        adapter: computes the logits.
+        state: what adapter.prepare returned for num_beams rows of each item.
+        first_ids: [i, p], the ids that the decoder starts with. They are part of the sequences.
+        max_length: tokens of a sequence, first_ids included.
+        options: how to search.
+        eos: the token that ends a sequence, or None.
+    """
+    beams = Beams(first_ids, options.num_beams, max_length, options, eos)
     constraints = Constraints(options, eos, max_length)
-    active = np.arange(len(first))
-    results: list = [None] * len(first)
+    active = np.arange(len(first_ids))
+    results: list = [None] * len(first_ids)
     while True:
         tokens = beams.ids[:, :, beams.length - 1].reshape(-1)
         scores = log_softmax(adapter.step(tokens, state))
         scores = constraints.apply(scores, beams.ids[:, :, : beams.length].reshape([len(tokens), -1]))
         scores = scores.reshape([len(active), options.num_beams, -1]) + paddle.to_tensor(beams.scores[:, :, None])
         parents = beams.advance(*best_continuations(scores, 2 * options.num_beams))
-        over = beams.over
-        if over.mean() >= DROP_SHARE or over.all():
-            for item in np.flatnonzero(over):
+        items_done = beams.items_done
+        if items_done.mean() >= DROP_SHARE or items_done.all():
+            for item in np.flatnonzero(items_done):
                 results[active[item]] = beams.results(item, options.num_return_sequences)
-            if over.all():
+            if items_done.all():
                 return results
-            left = np.flatnonzero(~over)
-            active, parents = active[left], parents[left]
-            beams.keep(left)
-            state.keep(left)
+            remaining = np.flatnonzero(~items_done)
+            active, parents = active[remaining], parents[remaining]
+            beams.keep(remaining)
+            state.keep(remaining)
         state.reorder(parents)

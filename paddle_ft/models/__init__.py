@@ -1,1 +1,1 @@
-"""Models and their tokenizers, and every change made to a model after it is loaded."""
+"""Load and build models with their tokenizers, and change loaded models (LoRA, attention, recompute, compile)."""

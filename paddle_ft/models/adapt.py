@@ -1,14 +1,14 @@
-"""Every change that is made to a model after it is loaded, in one order.
+"""Make all changes to a loaded model, in the one order in which they work together.
 
-Each change replaces layers or their forward (paddle_compat.replace_forward). The order matters in four places:
+Each change replaces layers or their forward (paddle_compat.replace_forward):
 
-1. LoRA puts other layers in place of linear ones, so it comes before anything looks for layers.
-2. Attention: sdpa replaces the forward of attention layers.
-3. CPU layers replace the forward of linear layers, layer norms, dropouts, and of those attention layers that 2 left alone.
-4. Recompute wraps the forward of each layer of encoder and decoder, in which the layers of 1 to 3 run.
-   train.sharding=stage3 (training/distributed/sharded_layers.py) takes that wrapper off and puts its own on, which recomputes too.
-5. Compile traces whole stacks of layers as they are by then. It goes neither with recompute, which the configuration refuses,
-   nor with CPU layers, which cannot be traced and are left out.
+1. LoRA replaces linear layers. It comes first because the other changes look for layers by their type.
+2. Attention (sdpa) replaces the forward of attention layers.
+3. CPU layers replace the forward of linear layers, layer norms and dropouts, and of attention layers that step 2 did not change.
+4. Recompute wraps the forward of each encoder and decoder layer, which contain the layers of steps 1 to 3. With
+   train.sharding=stage3, training/distributed/sharded_layers.py later replaces this wrapper by its own, which recomputes too.
+5. Compile traces whole stacks of layers as they are then. It excludes recompute (the configuration refuses both together) and CPU
+   layers, which cannot be traced.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ from paddle_ft.system.runtime import on_cpu
 
 
 def adapt_model(bundle: ModelBundle, config, *, for_training: bool = False) -> ModelBundle:
-    """Prepare a loaded model for training and evaluation by the settings of a configuration.
+    """Change a loaded model as the configuration says, for training and evaluation.
 
     Args:
-        for_training: also make the changes that a finished model does not need: new adapters, compiled layers.
+        bundle: the model; it is changed in place.
+        config: the whole configuration.
+        for_training: also make the changes that only training needs: new LoRA adapters, compiled layers.
 
     Returns:
-        The bundle, its model changed in place.
+        The bundle.
 
     Raises:
         UserError: a setting does not fit the model.
@@ -38,8 +40,8 @@ def adapt_model(bundle: ModelBundle, config, *, for_training: bool = False) -> M
     model, record = bundle.model, bundle.architecture
     if problem := record.problem_of_config(model.config):
         raise UserError(problem)
-    if for_training and config.model.lora is not None and not lora.adapted(model):
-        lora.add(model, config.model.lora, new_tokens=bundle.has_new_tokens)
+    if for_training and config.model.lora is not None and not lora.adapted_layers(model):
+        lora.add_adapters(model, config.model.lora, new_tokens=bundle.has_new_tokens)
     use_attention(model, config.model.attention)
     if on_cpu() and not config.train.compile:
         from paddle_ft.models.cpu_layers import use_cpu_layers

@@ -1,8 +1,8 @@
-"""Attention of PaddleNLP's models through scaled_dot_product_attention: flash or memory-efficient kernels on a GPU.
+"""Compute attention through scaled_dot_product_attention, which has flash and memory-efficient kernels on a GPU.
 
-PaddleNLP's models compute softmax(QK') as a tensor of [b, h, q, k]. Here the forward of a model's attention layers is replaced by
-one with the same results. Parameters and their names stay, so what is saved stays what it was. A call that asks for attention
-weights or comes with a cache is computed plainly.
+PaddleNLP's models compute softmax(QK') as a tensor [b, h, q, k]. Here the forward of their attention layers is replaced by one that
+gives the same results. Parameters and their names do not change, so checkpoints do not either. Calls that ask for attention
+weights or use a cache still run PaddleNLP's own forward.
 
 Shapes: b batch, q queries, k keys, h heads, d size of a head.
 """
@@ -18,16 +18,20 @@ from paddle.nn.functional import scaled_dot_product_attention
 from paddle_ft.models.architectures import architectures, find_architecture, import_by_name
 from paddle_ft.models.architectures.record import Architecture, CausalDecoder
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.paddle_compat import additive_mask, replace_forward, replaced_forward
+from paddle_ft.system.paddle_compat import additive_mask, replace_forward
 
 
 def sdpa_forward(layer, query, key=None, value=None, attn_mask=None, cache=None):
-    """Compute what paddle.nn.MultiHeadAttention computes. Its projections are called as layers, whatever stands in their place.
+    """Compute what the forward of paddle.nn.MultiHeadAttention computes.
+
+    The projections are called as layers because they may have been replaced by others, for example by LoRA.
 
     Args:
+        layer: the attention layer, h heads of size d.
         query: [b, q, h * d].
         key, value: [b, k, h * d]; default: the query.
-        attn_mask: broadcast to [b, h, q, k], added to the scores; bool or int: False or 0 must not be seen.
+        attn_mask: broadcast to [b, h, q, k] and added to the scores. In a bool or int mask False and 0 hide a key.
+        cache: as in Paddle.
 
     Returns:
         [b, q, h * d]
@@ -42,48 +46,19 @@ def sdpa_forward(layer, query, key=None, value=None, attn_mask=None, cache=None)
     return layer.out_proj(out.reshape([0, 0, layer.embed_dim]))
 
 
-def gpt_sdpa_forward(
-    layer, query, key, value, attention_mask=None, use_cache=False, past_key_value=None, output_attentions=False
-):  # fmt: skip
-    """Compute what the attention of PaddleNLP's GPT computes. Its use_flash_attention must stay off: that path ignores the mask.
-
-    Args:
-        query, key, value: [b, s, h * d], all the same.
-        attention_mask: [b, 1, q, k], added to the scores.
-
-    Returns:
-        [b, s, h * d]
-    """
-    config = layer.config
-    if output_attentions or use_cache or attention_mask is None or config.sequence_parallel:
-        plain = type(layer).forward
-        return plain(layer, query, key, value, attention_mask, use_cache, past_key_value, output_attentions)
-    heads, size = layer.num_attention_heads, layer.head_dim
-    if config.fuse_attention_qkv:
-        q, k, v = paddle.split(layer.qkv_proj(query).reshape([0, 0, heads, 3 * size]), 3, axis=-1)
-    else:
-        key = query if key is None else key
-        value = query if value is None else value
-        projected = (layer.q_proj(query), layer.k_proj(key), layer.v_proj(value))
-        q, k, v = (x.reshape([0, 0, heads, size]) for x in projected)
-    if past_key_value is not None:
-        k, v = (paddle.concat([past, new], axis=1) for past, new in zip(past_key_value, (k, v), strict=True))
-    if config.scale_qk_coeff != 1.0:
-        q = q * config.scale_qk_coeff**0.5
-    out = attend(q, k, v, attention_mask, config.attention_probs_dropout_prob, layer.training, layer.causal)
-    return layer.out_proj(out.reshape([0, 0, heads * size]))
-
-
 def attend(q, k, v, mask, dropout: float, training: bool, causal: bool):
     """Compute softmax(q k' / sqrt(d) + mask) v.
 
-    The kernels take a causal mask as a flag, and then no other. Any other mask must be expanded to all rows of the batch and all
-    queries: the flash kernel reads rows of the batch that are not there, the memory-efficient one refuses a mask without q rows.
+    A causal mask is passed to the kernels as a flag, which excludes any other mask. Other masks are expanded to the whole batch and
+    all queries: with a smaller mask the flash kernel reads beyond its end, and the memory-efficient kernel refuses it.
 
     Args:
         q: [b, q, h, d].
         k, v: [b, k, h, d].
         mask: broadcast to [b, h, q, k], or None.
+        dropout: share of the attention weights that are dropped in training.
+        training: whether to drop any.
+        causal: whether each query sees only keys up to its own position. The mask is then ignored.
 
     Returns:
         [b, q, h, d]
@@ -94,27 +69,28 @@ def attend(q, k, v, mask, dropout: float, training: bool, causal: bool):
         mask = additive_mask(mask, q.dtype)
         while mask.ndim < 4:
             mask = mask.unsqueeze(0)
-        mask = mask.expand([_size(q, 0), mask.shape[1], _size(q, 1), _size(k, 1)])
+        mask = mask.expand([_dimension(q, 0), mask.shape[1], _dimension(q, 1), _dimension(k, 1)])
     return scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, training=training)
 
 
-def _size(x, axis: int):
-    """Return a number, or a tensor where the size is open (train.compile)."""
+def _dimension(x, axis: int):
+    """Return the size of an axis as a number, or as a tensor if it is unknown while train.compile traces."""
     return x.shape[axis] if x.shape[axis] >= 0 else paddle.shape(x)[axis]
 
 
 # ---------------------------------------------------------------------------------------------------- a model's layers
 def use_attention(model, choice: str) -> bool:
-    """Make a model's attention what model.attention asks for.
+    """Replace the forward of a model's attention layers as model.attention says.
 
     Args:
-        choice: "sdpa"; "plain", PaddleNLP's own; "auto": sdpa on a GPU where the model's layers are known, else plain.
+        model: the model; it is changed in place.
+        choice: "sdpa", "plain" (PaddleNLP's own), or "auto": sdpa on a GPU if the architecture's layers are known, else plain.
 
     Returns:
-        Whether it is computed by scaled_dot_product_attention.
+        Whether the model now uses scaled_dot_product_attention.
 
     Raises:
-        UserError: sdpa is asked for and the model has no attention layer known here.
+        UserError: the choice is "sdpa" and the model has no attention layer that is known here.
     """
     if choice == "plain" or (choice == "auto" and not paddle.get_device().startswith("gpu")):
         return False
@@ -129,33 +105,28 @@ def use_attention(model, choice: str) -> bool:
             f" (it is for {', '.join(names)} and {last}). Set it to auto or plain."
         )
     for layer, forward in layers:
-        layer.causal = False  # whether this call's mask lets a token see itself and those before it, and nothing else
+        layer.causal = False  # set before each call: whether its mask is causal and hides nothing else
         replace_forward(layer, MethodType(forward, layer))
     if record.causal_decoder:
         _mark_causal_calls(model, record.causal_decoder)
     return True
 
 
-def uses_sdpa(layer) -> bool:
-    """Return whether use_attention has replaced the layer's forward."""
-    return getattr(replaced_forward(layer), "__func__", None) in (sdpa_forward, gpt_sdpa_forward)
-
-
 def _attention_layers(model, record: Architecture) -> list[tuple]:
-    """Return (layer, forward) of each attention layer."""
+    """Return each attention layer with the forward that it gets."""
     forwards = {import_by_name(layer): import_by_name(forward) for layer, forward in record.attention.items()}
     return [(layer, forwards[type(layer)]) for layer in model.sublayers() if type(layer) in forwards]
 
 
-def _mark_causal_calls(model, place: CausalDecoder) -> None:
-    """Have the decoder mark its self-attention layers, call by call, whether their mask is a causal one and nothing else."""
-    decoder = place.find(model)
+def _mark_causal_calls(model, causal_decoder: CausalDecoder) -> None:
+    """Before each call of the decoder, tell its self-attention layers whether the mask is causal and hides nothing else."""
+    decoder = causal_decoder.find(model)
     layers = [layer.self_attn for layer in decoder.decoder.layers]
     signature = inspect.signature(type(decoder).forward)
 
     def mark(decoder, args, kwargs):
         arguments = signature.bind(decoder, *args, **kwargs).arguments
-        causal = all(arguments.get(name) is None for name in place.absent)
+        causal = all(arguments.get(name) is None for name in causal_decoder.absent)
         for layer in layers:
             layer.causal = causal
 

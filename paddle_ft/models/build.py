@@ -1,4 +1,4 @@
-"""Build a model: from a directory in Paddle layout, or from sizes."""
+"""Load a model from a directory in Paddle layout, or build a new one from sizes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from convert.errors import ConvertError
-from convert.loading import read_weights, with_weights
+from convert.loading import model_from_weights, read_weights
 from paddle_ft.models.architectures import Architecture, architectures_for, import_by_name
 from paddle_ft.models.resolve import read_config
 from paddle_ft.system.errors import UserError
@@ -20,26 +20,28 @@ def load_pretrained(head_type: str, directory: Path, settings: dict[str, Any] | 
     """Load the model in a directory in Paddle layout.
 
     Args:
-        settings: what the task changes in the model's configuration; None takes the directory as it is.
-        name: what model.pretrained calls it, for messages (default: the directory).
+        head_type: which of the architecture's model classes to load.
+        directory: the checkpoint.
+        settings: what the task sets in the model's configuration. None loads the checkpoint as it is.
+        name: the model's name in model.pretrained, for messages (default: the directory).
 
     Raises:
-        UserError: the model does not fit the task, or is damaged.
+        UserError: the model does not fit the task, or the checkpoint is damaged.
     """
     directory = Path(directory)
     config = read_config(directory)
-    record = _find(head_type, config.get("model_type"))
+    record = _find_architecture(head_type, config.get("model_type"))
     if record is None:
         raise UserError(
-            f"{directory}: a model of type {config.get('model_type')!r} cannot be used here; {head_type} knows {_known(head_type)}."
-            + import_hint("an architecture")
+            f"{directory}: a model of type {config.get('model_type')!r} cannot be used here;"
+            f" {head_type} knows {_known_names(head_type)}." + import_hint("an architecture")
         )
     if problem := record.problem_of_checkpoint(config):
         raise UserError(f"model.pretrained: {name or directory}: {problem}")
     cls = _model_class(record, head_type, {**config, **(settings or {})})
     try:
         if settings is None:
-            return with_weights(cls, directory, read_weights(directory))
+            return model_from_weights(cls, directory, read_weights(directory))
         from paddle_ft.models.heads import load_with_head
 
         return load_with_head(cls, directory, config, settings)
@@ -49,21 +51,23 @@ def load_pretrained(head_type: str, directory: Path, settings: dict[str, Any] | 
         raise UserError(f"{directory}: the model cannot be loaded: {error}") from None
 
 
-def from_scratch(head_type: str, sizes: dict, tokenizer, settings: dict[str, Any] | None = None):
+def build_model(head_type: str, sizes: dict, tokenizer, settings: dict[str, Any] | None = None):
     """Build a new model with random weights.
 
     Args:
-        sizes: the section model.config: PaddleNLP's names, and model_type. Vocabulary and special ids come from the tokenizer.
+        head_type: which of the architecture's model classes to build.
+        sizes: the section model.config: settings of PaddleNLP's configuration class, and model_type.
+        tokenizer: gives the size of the vocabulary and the special ids.
         settings: what the task sets in the model's configuration.
 
     Raises:
-        UserError: there is no such setting, or the sizes do not make a model.
+        UserError: a setting does not exist, or the sizes do not make a model.
     """
     record = architecture_from_scratch(head_type, sizes)
     sizes = {key: value for key, value in sizes.items() if key != "model_type"}
     config_class = import_by_name(record.config_class)
     _check_sizes(sizes, config_class)
-    sizes = {config_class.attribute_map.get(key, key): value for key, value in sizes.items()}  # PaddleNLP passes aliases over
+    sizes = {config_class.attribute_map.get(key, key): value for key, value in sizes.items()}  # PaddleNLP ignores aliases
     sizes.setdefault("vocab_size", len(tokenizer))
     if sizes["vocab_size"] < len(tokenizer):
         raise UserError(
@@ -78,33 +82,33 @@ def from_scratch(head_type: str, sizes: dict, tokenizer, settings: dict[str, Any
         return _model_class(record, head_type, settings or {})(config)
     except MemoryError:
         raise UserError("model.config: there is not enough memory for a model of these sizes.") from None
-    except Exception as error:  # whatever PaddleNLP's classes raise about sizes they cannot use
+    except Exception as error:  # PaddleNLP's classes raise many types for sizes that they cannot use
         raise UserError(f"model.config: these sizes do not make a model: {error}") from None
 
 
 def architecture_from_scratch(head_type: str, sizes: dict) -> Architecture:
-    """Return the architecture that model.config names, by default the head type's first. Raise UserError if there is none."""
+    """Return the architecture that model.config names (default: the head type's first). Raise UserError if it is unknown."""
     if "model_type" not in sizes:
         return architectures_for(head_type)[0]
-    record = _find(head_type, sizes["model_type"])
+    record = _find_architecture(head_type, sizes["model_type"])
     if record is None:
         raise UserError(
-            f"model.config.model_type: {sizes['model_type']!r}: {head_type} knows {_known(head_type)}."
+            f"model.config.model_type: {sizes['model_type']!r}: {head_type} knows {_known_names(head_type)}."
             + import_hint("an architecture")
         )
     return record
 
 
-def _find(head_type: str, model_type: str | None) -> Architecture | None:
+def _find_architecture(head_type: str, model_type: str | None) -> Architecture | None:
     return next((record for record in architectures_for(head_type) if record.name == model_type), None)
 
 
-def _known(head_type: str) -> str:
+def _known_names(head_type: str) -> str:
     return ", ".join(record.name for record in architectures_for(head_type))
 
 
 def _model_class(record: Architecture, head_type: str, settings: dict) -> type:
-    """Return the architecture's class, with our own head on it where the configuration asks for that."""
+    """Return the architecture's class for a head type, with the LSTM attention head if the configuration asks for it."""
     cls = import_by_name(record.model_classes[head_type])
     if settings.get("classifier_head") == "lstm_attention":
         from paddle_ft.models.heads import with_lstm_attention
@@ -113,11 +117,11 @@ def _model_class(record: Architecture, head_type: str, settings: dict) -> type:
     return cls
 
 
-_SIZE = re.compile("size|layers|heads|dim|d_model|position_embeddings|dropout")  # what of a configuration people set
+_SIZE = re.compile("size|layers|heads|dim|d_model|position_embeddings|dropout")  # settings that people change most
 
 
 def _check_sizes(sizes: dict, config_class) -> None:
-    """Raise UserError for a setting that the configuration class does not have, and for values out of range."""
+    """Raise UserError for settings that the configuration class does not have, and for values out of range."""
     own = [name for name in inspect.signature(config_class.__init__).parameters if name not in ("self", "kwargs")]
     known = {*own, *config_class().to_dict(), *config_class.attribute_map}
     for key, value in sizes.items():

@@ -1,8 +1,8 @@
-"""A model together with its tokenizer: load it by name, build it from sizes, load it back from a run, save it.
+"""Load, build and save a model together with its tokenizer.
 
-Names are resolved in this order: a directory, a PaddleNLP built-in name (bart-base), a Hugging Face id (org/name), which the
-converter turns into a Paddle checkpoint once. A model from scratch takes its sizes from `model.config` and its vocabulary from the
-tokenizer.
+A name can be a directory, one of PaddleNLP's built-in names, or a Hugging Face id (org/name), and is tried in this order. A
+checkpoint in Hugging Face's format is converted once. A model from scratch takes its sizes from `model.config` and its vocabulary
+from the tokenizer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from paddle_ft.models.architectures import Architecture, architecture_of
-from paddle_ft.models.build import architecture_from_scratch, from_scratch, load_pretrained
+from paddle_ft.models.build import architecture_from_scratch, build_model, load_pretrained
 from paddle_ft.models.request import ModelRequest
 from paddle_ft.models.resolve import resolve
 from paddle_ft.models.vocabulary import check_vocabulary, resize_vocabulary, tie_head
@@ -30,10 +30,10 @@ class ModelBundle:
         model: the PaddleNLP model.
         tokenizer: its PaddleNLP tokenizer.
         fast_tokenizer: the same tokenizer in Rust, for whole data sets.
-        tokenizer_files: the tokenizer's files, name -> bytes. They are kept in memory because PaddleNLP's own save copies them
-            from where they were loaded, which fails hours later if that folder is gone.
-        frozen_rows: (parameter, row) pairs that training leaves as they are.
-        has_new_tokens: whether some rows of the embedding stand for tokens that the model has not been trained on.
+        tokenizer_files: the tokenizer's files, name -> bytes. They are kept in memory because PaddleNLP saves a tokenizer by
+            copying the files that it was loaded from, which fails hours later if they are gone.
+        frozen_rows: (parameter, row) pairs that training must not change.
+        has_new_tokens: whether the vocabulary has tokens that the model has not been trained on.
     """
 
     model: Any
@@ -45,11 +45,11 @@ class ModelBundle:
 
     @cached_property
     def architecture(self) -> Architecture:
-        """What is known of the model's architecture."""
+        """Return the record of the model's architecture."""
         return architecture_of(self.model)
 
     def save(self, directory: Path) -> None:
-        """Write a directory that plain PaddleNLP loads: weights as safetensors (adapters merged), configuration, tokenizer."""
+        """Write weights (safetensors, LoRA merged), configuration and tokenizer, so that plain PaddleNLP loads the directory."""
         from paddle_ft.models import lora
 
         state = lora.merged_state(self.model)
@@ -59,7 +59,7 @@ class ModelBundle:
 
 
 def download_model_files(section, head_type: str) -> None:
-    """Fetch the files that the `model` section needs. Raise UserError naming those that cannot be had."""
+    """Download the files that the `model` section needs. Raise UserError with the names of those that are not available."""
     if section.pretrained is not None:
         resolve(section.pretrained, head_type)
     if section.tokenizer is not None:
@@ -67,15 +67,15 @@ def download_model_files(section, head_type: str) -> None:
 
 
 def load_bundle(section, request: ModelRequest, folder: Path) -> ModelBundle:
-    """Load or build what the `model` section names.
+    """Load or build the model and the tokenizer of the `model` section.
 
     Args:
         section: the configuration's model section.
-        request: what the task needs.
+        request: what the task needs of the model.
         folder: a temporary directory for the tokenizer's files.
 
     Raises:
-        UserError: there is no such model, or it does not fit the task.
+        UserError: the model does not exist, or does not fit the task.
     """
     head_type, known_tokens = request.head_type, 0
     if section.pretrained is not None:
@@ -97,14 +97,14 @@ def load_bundle(section, request: ModelRequest, folder: Path) -> ModelBundle:
             tokenizer = new_tokenizer(algorithm, request.texts, folder, section.new_vocabulary)
         if request.special_tokens:
             tokenizer.add_special_tokens(request.special_tokens)
-        model = from_scratch(head_type, section.config, tokenizer, request.settings)
+        model = build_model(head_type, section.config, tokenizer, request.settings)
         tie_head(model, from_scratch=True)
     _set_special_ids(model, tokenizer, request.special_tokens)
-    return _with_fast_tokenizer(model, tokenizer, folder, has_new_tokens=len(tokenizer) > known_tokens)
+    return make_bundle(model, tokenizer, folder, has_new_tokens=len(tokenizer) > known_tokens)
 
 
 def _set_special_ids(model, tokenizer, special_tokens: dict[str, Any]) -> None:
-    """Write the ids of the roles that the task gave to new tokens into the model's configuration."""
+    """Set the ids of the task's bos, eos and pad tokens in the model's configuration."""
     for role in ("bos_token", "eos_token", "pad_token"):
         if role in special_tokens:
             for settings in (model.config, model.generation_config):
@@ -112,23 +112,23 @@ def _set_special_ids(model, tokenizer, special_tokens: dict[str, Any]) -> None:
 
 
 def reload_bundle(head_type: str, directory: Path) -> ModelBundle:
-    """Load what ModelBundle.save wrote, with its adapters where the directory is a checkpoint to train on from.
+    """Load what ModelBundle.save wrote. A training checkpoint also gets its LoRA adapters back.
 
     Raises:
-        UserError: there is no model.
+        UserError: the directory has no model.
     """
     from paddle_ft.models import lora
 
     model = load_pretrained(head_type, directory)
     tie_head(model)
-    if (adapters := directory / "trainer" / lora.FILE).is_file():
-        lora.restore(model, adapters)
+    if (adapters := directory / "trainer" / lora.ADAPTERS_FILE).is_file():
+        lora.restore_adapters(model, adapters)
     with tempfile.TemporaryDirectory() as folder:
-        return _with_fast_tokenizer(model, load_tokenizer(directory), Path(folder))
+        return make_bundle(model, load_tokenizer(directory), Path(folder))
 
 
-def _with_fast_tokenizer(model, tokenizer, folder: Path, has_new_tokens: bool = False) -> ModelBundle:
-    """Return the bundle of a model and its tokenizer, whose files are written to `folder` and read from there."""
+def make_bundle(model, tokenizer, folder: Path, has_new_tokens: bool = False) -> ModelBundle:
+    """Return the bundle of a model and its tokenizer. The fast tokenizer is built from the files written to `folder`."""
     from paddle_ft.tokenization.encode import fast_tokenizer
 
     folder.mkdir(parents=True, exist_ok=True)

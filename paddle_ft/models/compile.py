@@ -1,7 +1,7 @@
-"""train.compile: the layers of encoder and decoder as one static program each (paddle.jit.to_static), in training only.
+"""Implement train.compile: run the encoder's and the decoder's layers as static programs (paddle.jit.to_static) in training.
 
-Only the stack of layers is traced: embeddings, heads and losses stay as they are, and so do the parameters and their names.
-Batch size and lengths are left open in the program, so that it is made once and not for each shape of a batch.
+Only the stacks of layers are traced. Embeddings, heads, losses, and the parameters with their names do not change. Batch size and
+lengths are variable in the program, so it is compiled once and not for each batch shape.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from paddle_ft.system.runtime import on_cpu
 
 
 def compile_stacks(model) -> None:
-    """Run the model's stacks of layers as static programs in training mode from now on, and as before in any other.
+    """Make the model run its stacks of layers as static programs in training mode. Other modes do not change.
 
     Raises:
-        UserError: the model has no such stack; at the first step: to_static cannot trace it.
+        UserError: the model has no such stack. The first step raises it if to_static cannot trace the stack.
     """
     record = find_architecture(model.config.model_type)
     names = {import_by_name(cls): names for cls, names in record.stacks.items()} if record else {}
@@ -34,14 +34,14 @@ def compile_stacks(model) -> None:
             f"train.compile: a model of type {model.config.model_type!r} cannot be compiled here"
             f" ({', '.join(others)} and {last} can). Set it to false."
         )
-    if on_cpu():  # threads that pass small operators to each other cost more than they bring
+    if on_cpu():  # running small operators on several threads costs more time than it saves
         paddle.set_flags({"FLAGS_new_executor_serial_run": True})
     for stack in stacks:
         replace_forward(stack, CompiledStack(stack, names[type(stack)]))
 
 
 class _Program(paddle.nn.Layer):
-    """A stack as a layer that takes tensors alone, which is what to_static asks for. It has the stack's own parameters."""
+    """A stack of layers behind a forward that takes only a list of tensors, as to_static requires."""
 
     def __init__(self, stack, plain, names: tuple[str, ...]):
         super().__init__()
@@ -49,15 +49,15 @@ class _Program(paddle.nn.Layer):
         self._plain, self._names = plain, names
 
     def forward(self, tensors: list):
-        return self._plain(**{name: tensors[place] for place, name in enumerate(self._names)})
+        return self._plain(**{name: tensors[number] for number, name in enumerate(self._names)})
 
 
 class CompiledStack:
-    """A stack's forward: a program for each kind of input (a training has one), the stack's own forward for all else.
+    """The forward of a compiled stack. It falls back to the stack's own forward for calls that cannot be compiled.
 
     Attributes:
-        names: the arguments that are tensors and go into a program.
-        programs: by number formats, fixed sizes and gradients of the tensors.
+        names: the arguments that are tensors and are passed to a program.
+        programs: compiled programs by the dtypes, fixed sizes and gradient flags of the tensors. A training needs one.
     """
 
     def __init__(self, stack, names: tuple[str, ...]):
@@ -68,7 +68,7 @@ class CompiledStack:
     def __call__(self, *inputs, **named_inputs):
         arguments = self.signature.bind(*inputs, **named_inputs).arguments
         tensors = [arguments.pop(name, None) for name in self.names]
-        if not self.stack.training or any(x is None for x in tensors) or any(map(_is_request, arguments.values())):
+        if not self.stack.training or any(x is None for x in tensors) or any(map(_asks_for_more, arguments.values())):
             return self.plain(*inputs, **named_inputs)
         causal = getattr(self.stack.layers[0].self_attn, "causal", False)
         key = (causal, *((*_open_shape(x), x.dtype, x.stop_gradient) for x in tensors))
@@ -77,7 +77,7 @@ class CompiledStack:
         return self._compile(key, tensors)
 
     def _compile(self, key: tuple, tensors: list):
-        """Make the program for inputs like these, run it and keep it."""
+        """Compile the program for inputs like these, store it under the key, and return its result."""
         specs = [InputSpec(_open_shape(x), x.dtype, stop_gradient=x.stop_gradient) for x in tensors]
         try:
             with warnings.catch_warnings():
@@ -86,7 +86,7 @@ class CompiledStack:
                 result = program(tensors)
         except MemoryError:
             raise
-        except Exception as error:  # whatever to_static meets in layers it was not tried on
+        except Exception as error:  # to_static raises many types for layers that it cannot trace
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             reason = next((line for line in lines if re.match(r"\w*Error: .", line)), lines[-1] if lines else type(error).__name__)
             name = type(self.stack).__name__
@@ -96,13 +96,13 @@ class CompiledStack:
 
 
 def _open_shape(tensor) -> list[int | None]:
-    """Return the shape with batch and lengths left open: hidden states [b, s, d], masks [s, s] or [b, 1 or h, s, s]."""
+    """Return the shape with None for batch and lengths. Hidden states are [b, s, d], masks [s, s] or [b, 1 or h, s, s]."""
     fixed = {3: 2, 4: 1}.get(tensor.ndim)
     return [size if axis == fixed else None for axis, size in enumerate(tensor.shape)]
 
 
-def _is_request(value) -> bool:
-    """Return whether an argument asks for more than the last hidden states: a cache, attention weights, all states."""
+def _asks_for_more(value) -> bool:
+    """Return whether an argument asks for more than the last hidden states: a cache, attention weights or all states."""
     if isinstance(value, tuple | list):
         return any(item is not None for item in value)
     return value is not None and value is not False

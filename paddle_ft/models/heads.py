@@ -1,4 +1,4 @@
-"""Heads of classifiers: one that PaddleNLP does not have, and loading a checkpoint for other classes than its own.
+"""Add a head that pools with an LSTM to classifiers, and load checkpoints whose head is for other classes.
 
 Shapes: b batch, s sequence, d hidden size of the encoder.
 """
@@ -12,17 +12,17 @@ from pathlib import Path
 import paddle
 from paddle import nn
 
-from convert.loading import read_weights, with_weights
+from convert.loading import model_from_weights, read_weights
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info
 
 
 class LSTMAttention(nn.Layer):
-    """A bidirectional LSTM over the encoder's states, pooled by attention. Padding is neither read nor attended to.
+    """Pool the encoder's states with a bidirectional LSTM and attention. Padding is not read.
 
-    score_t = w . tanh(h_t), weights = softmax over the real tokens, result = tanh(sum of weight_t h_t).
-    Source: Zhou et al. (2016), Attention-Based Bidirectional Long Short-Term Memory Networks for Relation Classification
-    (there the two directions are added; here they stand side by side, of half the size each).
+    score_t = w . tanh(h_t), weights = softmax of the scores of real tokens, result = tanh(sum of weight_t h_t).
+    Source: Zhou et al. (2016), Attention-Based Bidirectional Long Short-Term Memory Networks for Relation Classification. There
+    the two directions are added; here each has half the size and they are concatenated.
     """
 
     def __init__(self, size: int):
@@ -31,7 +31,7 @@ class LSTMAttention(nn.Layer):
         self.score = nn.Linear(size // 2 * 2, 1, bias_attr=False)
 
     def forward(self, states, mask):
-        """Return [b, d] of states [b, s, d] and mask [b, s] (1 token, 0 padding)."""
+        """Return the pooled states [b, d] of `states` [b, s, d] and `mask` [b, s], 1 for a token and 0 for padding."""
         outputs, _ = self.lstm(states, sequence_length=mask.sum(axis=1).astype("int64"))
         scores = self.score(paddle.tanh(outputs)).squeeze(-1).astype("float32")
         weights = nn.functional.softmax(scores + (mask.astype("float32") - 1) * 1e9, axis=-1).astype(outputs.dtype)
@@ -40,10 +40,11 @@ class LSTMAttention(nn.Layer):
 
 @cache
 def with_lstm_attention(base: type, pooled_layers: tuple[str, ...] = ()) -> type:
-    """Return a subclass of a sequence classifier that pools by LSTMAttention. from_pretrained and save_pretrained work as usual.
+    """Return a subclass of a sequence classifier that pools with LSTMAttention. from_pretrained and save_pretrained work as usual.
 
     Args:
-        pooled_layers: layers of `base` that the new head replaces (Architecture.pooled_layers).
+        base: PaddleNLP's class.
+        pooled_layers: names of layers of `base` that the new head replaces (Architecture.pooled_layers).
     """
 
     class Model(base):
@@ -56,7 +57,7 @@ def with_lstm_attention(base: type, pooled_layers: tuple[str, ...] = ()) -> type
             self.classifier = nn.Linear(config.hidden_size // 2 * 2, config.num_labels)
 
         def forward(self, input_ids, attention_mask=None, **inputs):
-            """Return logits [b, classes] of input_ids and attention_mask [b, s]."""
+            """Return the logits [b, classes] of input_ids [b, s] and attention_mask [b, s]."""
             if attention_mask is None:
                 attention_mask = (input_ids != self.config.pad_token_id).astype("int64")
             encoder = getattr(self, self.base_model_prefix)
@@ -69,7 +70,7 @@ def with_lstm_attention(base: type, pooled_layers: tuple[str, ...] = ()) -> type
 
 
 def takes_token_types(model) -> bool:
-    """Return whether the model tells the first text of a pair from the second by token types, as BERT does."""
+    """Return whether the model distinguishes the two texts of a pair by token_type_ids."""
     encoder = getattr(model, model.base_model_prefix)
     accepted = "token_type_ids" in inspect.signature(encoder.forward).parameters
     return accepted and getattr(model.config, "type_vocab_size", 1) > 1
@@ -77,30 +78,31 @@ def takes_token_types(model) -> bool:
 
 # ---------------------------------------------------------------------------------------------------- loading
 def load_with_head(cls, directory: Path, saved: dict, settings: dict):
-    """Load a classifier from a checkpoint of any task: its encoder, and its head if it was trained for the same classes.
+    """Load a classifier from a checkpoint of any task. The head is loaded only if it was trained for the same classes.
 
     Args:
-        cls: the class to make.
-        saved: the directory's config.json.
-        settings: id2label, label2id, classifier_head.
+        cls: the model class.
+        directory: the checkpoint.
+        saved: contents of the checkpoint's config.json.
+        settings: what the task sets in the configuration: id2label, label2id, classifier_head.
 
     Raises:
-        UserError: the checkpoint lacks weights of the encoder.
+        UserError: weights of the encoder are missing in the checkpoint.
     """
     config = cls.config_class.from_pretrained(str(directory))
     for name, value in settings.items():
         setattr(config, name, value)
     weights = read_weights(directory)
     shapes = {name: array.shape for name, array in weights.items()}
-    model = with_weights(cls, directory, weights, config, ignore_mismatched_sizes=True)
+    model = model_from_weights(cls, directory, weights, config, ignore_mismatched_sizes=True)
     _check_encoder(model, directory, shapes)
-    if not _same_head(cls, saved, settings):
+    if not _head_fits(cls, saved, settings):
         renew_head(model)
     return model
 
 
-def _same_head(cls, saved: dict, settings: dict) -> bool:
-    """Return whether the checkpoint's head was trained for these classes. Default names (LABEL_0) fit any of that number."""
+def _head_fits(cls, saved: dict, settings: dict) -> bool:
+    """Return whether the checkpoint's head was trained for these classes. Default names (LABEL_0, ...) fit any class names."""
     original = saved.get("huggingface", {}).get("config", saved)
     if cls.__name__ not in (original.get("architectures") or []):
         return False
@@ -110,20 +112,20 @@ def _same_head(cls, saved: dict, settings: dict) -> bool:
 
 
 def renew_head(model) -> None:
-    """Give the linear layers behind the encoder new weights, as PaddleNLP initialises them."""
-    spread = model.config.initializer_range
+    """Initialise the linear layers after the encoder anew, as PaddleNLP does."""
+    std = model.config.initializer_range
     for name, child in model.named_children():
         if name == model.base_model_prefix:
             continue
         for layer in child.sublayers(include_self=True):
             if isinstance(layer, nn.Linear):
-                layer.weight.set_value(paddle.normal(0.0, spread, layer.weight.shape).astype(layer.weight.dtype))
+                layer.weight.set_value(paddle.normal(0.0, std, layer.weight.shape).astype(layer.weight.dtype))
                 if layer.bias is not None:
                     layer.bias.set_value(paddle.zeros_like(layer.bias))
 
 
 def _check_encoder(model, directory: Path, shapes: dict[str, tuple[int, ...]]) -> None:
-    """Raise UserError unless every weight of the encoder is in the checkpoint. A pooler may be new: language models have none."""
+    """Raise UserError if a weight of the encoder is not in the checkpoint. A pooler may be: language models have none."""
     prefix = f"{model.base_model_prefix}."
     stored = {name.removeprefix(prefix): shape for name, shape in shapes.items()}
     encoder = {name.removeprefix(prefix): tuple(p.shape) for name, p in model.named_parameters() if name.startswith(prefix)}
@@ -135,4 +137,4 @@ def _check_encoder(model, directory: Path, shapes: dict[str, tuple[int, ...]]) -
             f" shape there: {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}"
         )
     if wrong:
-        print_info(f"{directory}: the checkpoint has no pooler, so it starts anew, as the classifier does")
+        print_info(f"{directory}: the checkpoint has no pooler, so pooler and classifier start from random weights")

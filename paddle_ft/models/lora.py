@@ -1,8 +1,8 @@
-"""Adapters of low rank (LoRA): trained beside frozen layers, merged into the weights when a model is saved.
+"""Train low-rank adapters (LoRA) next to frozen layers, and merge them into the weights when a model is saved.
 
-Source: Hu et al. (2021), LoRA: Low-Rank Adaptation of Large Language Models: y = x W + (alpha / rank) x A B, A random, B 0 at
-the start. The layers are PaddleNLP's (paddlenlp.peft) and replace the model's own; the class of the model stays.
-Shapes: A [in, rank], B [rank, out], W [in, out].
+Source: Hu et al. (2021), LoRA: Low-Rank Adaptation of Large Language Models. A layer computes y = x W + (alpha / rank) x A B, with
+A random and B zero at the start. The adapter layers are PaddleNLP's (paddlenlp.peft). They replace layers of the model, whose
+class does not change. Shapes: A [in, rank], B [rank, out], W [in, out].
 """
 
 from __future__ import annotations
@@ -17,33 +17,34 @@ from paddle_ft.models.vocabulary import input_embedding
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info
 
-ATTENTION = ("q_proj", "k_proj", "v_proj", "qkv_proj", "out_proj")  # what PaddleNLP calls them in every family here
-FILE = "adapters.safetensors"  # in the folder trainer/ of a checkpoint
+ATTENTION = ("q_proj", "k_proj", "v_proj", "qkv_proj", "out_proj")  # their names in all of PaddleNLP's models here
+ADAPTERS_FILE = "adapters.safetensors"  # in the folder trainer/ of a checkpoint
 
 
-def adapted(model) -> dict:
-    """Return the layers that have an adapter, by their names in the model."""
+def adapted_layers(model) -> dict:
+    """Return the layers that have an adapter: name in the model -> layer."""
     return {name: layer for name, layer in model.named_sublayers() if hasattr(layer, "lora_A")}
 
 
-def add(model, section, new_tokens: bool) -> None:
-    """Put adapters on the encoder's and decoder's layers named in model.lora.targets, and freeze all else but the heads.
+def add_adapters(model, section, new_tokens: bool) -> None:
+    """Add adapters to the encoder's and decoder's layers named in model.lora.targets, and freeze their other parameters.
 
-    What stands outside of encoder and decoder (classifier, pooling, the layers of a language model's head) stays trainable, as
-    does the pooler that a classifier reads.
+    Parameters outside encoder and decoder (classifier, pooling, the layers of a language model's head) stay trainable, as does a
+    pooler that the classifier reads.
 
     Args:
+        model: the model; it is changed in place.
         section: the configuration's model.lora.
-        new_tokens: whether the vocabulary has tokens that the model has not been trained on. Then matrices as large as the
-            vocabulary are trained whole, because their new rows have to be learned; otherwise they are frozen.
+        new_tokens: whether the vocabulary has tokens that the model has not been trained on. Then the embedding and the output
+            matrix are trained, because their new rows must be learned; otherwise they are frozen.
 
     Raises:
-        UserError: a target is the name of no layer.
+        UserError: no layer has the name of a target.
     """
-    names = _targets(model, section.targets)
-    _replace(model, names, section.rank, section.alpha, section.dropout)
+    names = _target_names(model, section.targets)
+    _wrap_layers(model, names, section.rank, section.alpha, section.dropout)
     embedding, prefix = input_embedding(model).weight, f"{model.base_model_prefix}."
-    pooled = hasattr(model, "classifier") and not hasattr(model, "pooling")  # else nothing reads PaddleNLP's pooler
+    pooled = hasattr(model, "classifier") and not hasattr(model, "pooling")  # otherwise nothing reads PaddleNLP's pooler
     for name, parameter in model.named_parameters():
         if parameter is embedding or (embedding.shape[0] in parameter.shape and len(parameter.shape) == 2):
             trained = new_tokens
@@ -55,29 +56,29 @@ def add(model, section, new_tokens: bool) -> None:
     _print_summary(model)
 
 
-def _targets(model, names: list[str] | None) -> list[str]:
-    """Return the full names of the layers that get an adapter. Raise UserError for a target that matches none."""
+def _target_names(model, names: list[str] | None) -> list[str]:
+    """Return the full names of the layers that get an adapter. Raise UserError for a target that matches no layer."""
     base = getattr(model, model.base_model_prefix)
     linear = [name for name, layer in base.named_sublayers() if isinstance(layer, paddle.nn.Linear) and "pooler." not in name]
-    known = sorted({_last(name) for name in linear})
+    known = sorted({_own_name(name) for name in linear})
     for target in names or []:
         if target not in known:
             raise UserError(
                 f"model.lora.targets: {target!r} is no layer of this model ({type(model).__name__}); it has {', '.join(known)}."
             )
-    return [f"{model.base_model_prefix}.{name}" for name in linear if _last(name) in (names or ATTENTION)]
+    return [f"{model.base_model_prefix}.{name}" for name in linear if _own_name(name) in (names or ATTENTION)]
 
 
-def _last(name: str) -> str:
+def _own_name(name: str) -> str:
     return name.rsplit(".", 1)[-1]
 
 
 def _is_adapter(name: str) -> bool:
-    return _last(name) in ("lora_A", "lora_B")
+    return _own_name(name) in ("lora_A", "lora_B")
 
 
-def _replace(model, names: list[str], rank: int, alpha: int, dropout: float) -> None:
-    """Replace plain layers by layers with an adapter, around the same weights."""
+def _wrap_layers(model, names: list[str], rank: int, alpha: int, dropout: float) -> None:
+    """Replace the named layers by layers with an adapter that keep the same weights."""
     from paddlenlp.peft import LoRAConfig, LoRAModel
 
     pattern = "|".join(re.escape(name) for name in names)
@@ -86,9 +87,9 @@ def _replace(model, names: list[str], rank: int, alpha: int, dropout: float) -> 
 
 
 def _print_summary(model) -> None:
-    layers = adapted(model)
+    layers = adapted_layers(model)
     rank = next(iter(layers.values())).r
-    names = ", ".join(sorted({_last(name) for name in layers}))
+    names = ", ".join(sorted({_own_name(name) for name in layers}))
     total, trained = count_parameters(model)
     print_info(
         f"LoRA: adapters of rank {rank} on {len(layers)} layers ({names}); {trained:,} of {total:,} parameters are trained"
@@ -97,7 +98,7 @@ def _print_summary(model) -> None:
 
 
 def count_parameters(model) -> tuple[int, int]:
-    """Return how many parameters the model has, and how many of them are trained."""
+    """Return the number of the model's parameters, and how many of them are trained."""
     sizes = [(parameter.size, parameter.stop_gradient) for parameter in model.parameters()]
     return sum(size for size, _ in sizes), sum(size for size, frozen in sizes if not frozen)
 
@@ -105,26 +106,26 @@ def count_parameters(model) -> tuple[int, int]:
 # ---------------------------------------------------------------------------------------------------- saving
 @paddle.no_grad()
 def merged_state(model) -> dict:
-    """Return the model's state with each adapter added to its layer's weight, under the names of a model without adapters.
+    """Return the state dict of the model without adapters, with each adapter added to its layer's weight.
 
     The model itself does not change.
     """
     state = {name: value for name, value in model.state_dict().items() if not _is_adapter(name)}
-    for name, layer in adapted(model).items():
+    for name, layer in adapted_layers(model).items():
         a, b, weight = (value.astype("float32") for value in (layer.lora_A, layer.lora_B, layer.weight))
         state[f"{name}.weight"] = (weight + paddle.matmul(a, b) * layer.scaling).astype(layer.weight.dtype)
     return state
 
 
-def save(model, folder: Path) -> None:
-    """Write each adapted layer's own weight and its adapter, which cannot be told from the merged weights.
+def save_adapters(model, folder: Path) -> None:
+    """Write the adapters and the weights of their layers, which cannot be recovered from the merged weights.
 
-    A model without adapters writes nothing.
+    Nothing is written for a model without adapters.
     """
     import numpy as np
     from safetensors.numpy import save_file
 
-    layers = adapted(model)
+    layers = adapted_layers(model)
     if not layers:
         return
     first = next(iter(layers.values()))
@@ -137,17 +138,17 @@ def save(model, folder: Path) -> None:
         for name, layer in layers.items()
         for part in ("weight", "lora_A", "lora_B")
     }
-    save_file(arrays, str(folder / FILE), metadata={"lora": json.dumps(settings)})
+    save_file(arrays, str(folder / ADAPTERS_FILE), metadata={"lora": json.dumps(settings)})
 
 
-def restore(model, path: Path) -> None:
-    """Turn a model loaded from a checkpoint's merged weights back into the one with adapters that was saved."""
+def restore_adapters(model, path: Path) -> None:
+    """Add the adapters that save_adapters wrote to a model that was loaded from the checkpoint's merged weights."""
     from safetensors import safe_open
 
     with safe_open(str(path), framework="numpy") as file:
         settings = json.loads(file.metadata()["lora"])
-        _replace(model, settings["layers"], settings["rank"], settings["alpha"], settings["dropout"])
-        for name, layer in adapted(model).items():
+        _wrap_layers(model, settings["layers"], settings["rank"], settings["alpha"], settings["dropout"])
+        for name, layer in adapted_layers(model).items():
             for part in ("weight", "lora_A", "lora_B"):
                 parameter = getattr(layer, part)
                 parameter.set_value(paddle.to_tensor(file.get_tensor(f"{name}.{part}")).astype(parameter.dtype))

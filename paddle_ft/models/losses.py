@@ -1,6 +1,6 @@
-"""Losses of classifiers, one value a row. The task sums or weights them.
+"""Compute the losses of classifiers, one value for each row. The task weights and sums them.
 
-Shapes: b rows, c classes. `smoothing` moves that share of each row's target to the uniform distribution over the classes.
+Shapes: b rows, c classes. `smoothing` is the share of each row's target that is spread evenly over all classes.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import paddle.nn.functional as F
 def cross_entropy(logits, labels, smoothing: float = 0.0):
     """Return minus the sum over the classes of target * log probability.
 
-    log_softmax is avoided: on a CPU its values are never below -64.
+    log_softmax is not used because Paddle cuts its values at -64 on a CPU.
 
     Args:
         logits: [b, c].
         labels: [b] class numbers.
+        smoothing: label smoothing, 0 to 1.
 
     Returns:
         [b]
@@ -26,16 +27,15 @@ def cross_entropy(logits, labels, smoothing: float = 0.0):
 
 
 def binary_cross_entropy_over_softmax(logits, labels, smoothing: float = 0.0):
-    """Return the binary cross-entropy of each class's softmax probability p, as BCELoss on a softmax and one-hot labels:
+    """Return the binary cross-entropy of each class's softmax probability, as BCELoss gives for a softmax and one-hot labels.
 
-        mean over the classes of -(target * log p + (1 - target) * log(1 - p)).
-
-    For two classes this is the cross-entropy itself. log p and log(1 - p) are computed from the logits, never from p, so that
-    no logarithm of 0 can arise.
+    With the softmax probability p this is the mean over the classes of -(target * log p + (1 - target) * log(1 - p)). For two
+    classes it equals the cross-entropy. log p and log(1 - p) are computed from the logits, so that no logarithm of 0 occurs.
 
     Args:
         logits: [b, c].
         labels: [b] class numbers.
+        smoothing: label smoothing, 0 to 1.
 
     Returns:
         [b]
@@ -43,8 +43,8 @@ def binary_cross_entropy_over_softmax(logits, labels, smoothing: float = 0.0):
     targets = _targets(logits, labels, smoothing)
     classes = logits.shape[-1]
     total = paddle.logsumexp(logits, axis=-1, keepdim=True)
-    itself = paddle.eye(classes, dtype=logits.dtype) * -1e30
-    others = paddle.logsumexp(logits.unsqueeze(1) + itself, axis=-1)
+    own_class = paddle.eye(classes, dtype=logits.dtype) * -1e30
+    others = paddle.logsumexp(logits.unsqueeze(1) + own_class, axis=-1)
     return -(targets * (logits - total) + (1 - targets) * (others - total)).mean(axis=-1)
 
 

@@ -1,7 +1,7 @@
-"""Activations computed again in the backward pass instead of being kept: less memory, for the time of a second forward pass.
+"""Recompute activations in the backward pass instead of storing them: less memory, at the cost of a second forward pass.
 
-Source: Chen et al. (2016), Training Deep Nets with Sublinear Memory Cost. PaddleNLP's own switches cover some of the families,
-and change the order in which BART's gradients are summed; here all are treated alike, and gradients stay the same to the bit.
+Source: Chen et al. (2016), Training Deep Nets with Sublinear Memory Cost. PaddleNLP's own switches support only some architectures,
+and with some they change the order in which gradients are summed. This works for all of them and gives bit-identical gradients.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from paddle_ft.system.paddle_compat import replace_forward
 
 
 def recompute_activations(model) -> None:
-    """Keep only the inputs of each layer of encoder and decoder in training, and run its forward pass twice.
+    """Make each encoder and decoder layer store only its inputs in training, and run its forward again in the backward pass.
 
-    Dropout draws the same numbers in both. Evaluation and generation are as before, and so is a first layer whose input
-    needs no gradient (frozen embeddings).
+    Dropout uses the same masks in both passes. Evaluation and generation do not change, and neither does a first layer whose
+    input needs no gradient (frozen embeddings).
     """
     for layer in transformer_layers(model):
         replace_forward(layer, _recomputed(layer))
 
 
 def transformer_layers(model) -> list:
-    """Return the layers of encoder and decoder, in the order in which they run."""
+    """Return the encoder's and the decoder's layers, in the order in which they run."""
     return architecture_of(model).layers_of(model)
 
 

@@ -1,4 +1,4 @@
-"""What a task asks of a model."""
+"""Define what a task asks of a model."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """What a task needs of a model that is loaded or built for it.
+    """What a task needs of the model that is loaded or built for it.
 
     Attributes:
-        head_type: which of an architecture's model classes; a key of Architecture.model_classes.
-        texts: training texts, which a new tokenizer is built from where there is none.
-        special_tokens: tokens added to the vocabulary, as the tokenizer's add_special_tokens takes them:
+        head_type: which of the architecture's model classes to use, a key of Architecture.model_classes.
+        texts: the training texts, for building a new tokenizer if none is loaded.
+        special_tokens: tokens to add to the vocabulary, in the form of the tokenizer's add_special_tokens:
             {"bos_token": "<BOS>", "additional_special_tokens": [...]}.
-        settings: what the task sets in the model's configuration (classes, head of a classifier); None changes nothing.
+        settings: what to set in the model's configuration (classes and head of a classifier); None changes nothing.
     """
 
     head_type: str

@@ -1,4 +1,4 @@
-"""Find the directory in Paddle layout that a model's name stands for: a directory, a PaddleNLP built-in, a Hugging Face id."""
+"""Find the checkpoint that a model's name stands for: a directory, one of PaddleNLP's built-ins, or a Hugging Face id."""
 
 from __future__ import annotations
 
@@ -13,34 +13,36 @@ from paddle_ft.system.errors import UserError
 from paddle_ft.system.plugins import user_module_names
 
 WEIGHT_FILES = ("model.safetensors", "model_state.pdparams", "model.safetensors.index.json")
-PLAIN_HOST, HOST = "http://bj.bcebos.com/", "https://bj.bcebos.com/"  # PaddleNLP names the same host in both ways
+PLAIN_HOST, HOST = "http://bj.bcebos.com/", "https://bj.bcebos.com/"  # PaddleNLP uses both for the same host
 
 
 def resolve(name: str, head_type: str, weights: bool = True) -> Path:
-    """Return the directory of a model in Paddle layout. Download and convert where needed.
+    """Return the directory of a model in Paddle layout. Download and convert it if necessary.
 
     Args:
-        weights: False where the tokenizer alone is needed.
+        name: what model.pretrained or model.tokenizer says.
+        head_type: the model class that a checkpoint in Hugging Face's format is converted to.
+        weights: False if only the tokenizer is needed.
 
     Raises:
-        UserError: there is no such model, or it cannot be had.
+        UserError: the model does not exist, or cannot be downloaded or converted.
     """
     path = Path(os.path.expanduser(name))
     if path.is_dir():
         return _paddle_layout(path, head_type) if weights else path
-    if wanted := builtin_files(name, head_type):
-        download_missing(wanted)
+    if files := builtin_files(name, head_type):
+        download_missing(files)
         return builtin_directory(name)
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
         return _convert(name, head_type, weights)
     raise UserError(
         f"model.pretrained: {name}: no such directory, and not the name of a model. Use a directory, a PaddleNLP name"
-        f" ({_some_names(name, head_type)}) or a Hugging Face id (org/name)."
+        f" ({_suggest_names(name, head_type)}) or a Hugging Face id (org/name)."
     )
 
 
 def _paddle_layout(path: Path, head_type: str) -> Path:
-    """Return the directory itself, or a converted copy if it is in Hugging Face's layout."""
+    """Return the directory itself, or the directory of its converted copy if it is in Hugging Face's format."""
     config = read_config(path)
     if "paddlenlp_version" in config or (path / "model_state.pdparams").exists():
         if not any((path / name).exists() for name in WEIGHT_FILES):
@@ -50,7 +52,7 @@ def _paddle_layout(path: Path, head_type: str) -> Path:
 
 
 def _convert(name: str, head_type: str, weights: bool = True) -> Path:
-    """Return the converted copy of a Hugging Face checkpoint, by our families and the user's; without weights, the original."""
+    """Return the converted copy of a Hugging Face checkpoint, or with `weights` false the checkpoint itself."""
     import convert
 
     try:
@@ -75,46 +77,46 @@ def read_config(directory: Path) -> dict:
     return config
 
 
-# ---------------------------------------------------------------------------------------------------- PaddleNLP's own names
-def _classes(head_type: str) -> list[tuple[Architecture, type]]:
-    """Return the architectures that have a head type, each with its class."""
+# ---------------------------------------------------------------------------------------------------- PaddleNLP's built-ins
+def _candidates(head_type: str) -> list[tuple[Architecture, type]]:
+    """Return the architectures that have a class for a head type, each with that class."""
     return [(record, import_by_name(record.model_classes[head_type])) for record in architectures_for(head_type)]
 
 
 def _tokenizer_class(record: Architecture, name: str) -> type | None:
-    """Return the class that has the files of a built-in's tokenizer, None if none has."""
-    classes = [import_by_name(one) for one in record.tokenizer_classes]
+    """Return the tokenizer class that has the files of a built-in, or None."""
+    classes = [import_by_name(class_name) for class_name in record.tokenizer_classes]
     return next((cls for cls in classes if all(name in files for files in cls.pretrained_resource_files_map.values())), None)
 
 
-def _names_of(record: Architecture, cls: type) -> list[str]:
-    """Return the built-ins of which PaddleNLP knows the sizes, the weights and a tokenizer; of some it lacks one of the three."""
+def _usable_builtins(record: Architecture, cls: type) -> list[str]:
+    """Return the built-ins for which PaddleNLP has sizes, weights and a tokenizer. For some it lacks one of the three."""
     names = set(cls.pretrained_init_configuration) & set(cls.pretrained_resource_files_map.get("model_state", {}))
     return [name for name in names if _tokenizer_class(record, name)]
 
 
 def builtin_names(head_type: str) -> list[str]:
-    """Return the names of PaddleNLP's built-ins that have a head type, sorted."""
-    return sorted({name for record, cls in _classes(head_type) for name in _names_of(record, cls)})
+    """Return the names of PaddleNLP's built-ins for a head type, sorted."""
+    return sorted({name for record, cls in _candidates(head_type) for name in _usable_builtins(record, cls)})
 
 
-def _some_names(name: str, head_type: str, most: int = 12) -> str:
-    """Return all built-in names where they are few, else those like `name`, else the first."""
+def _suggest_names(name: str, head_type: str, limit: int = 12) -> str:
+    """Return names for a message: all of them if there are few, else those similar to `name`, else the first ones."""
     names = builtin_names(head_type)
-    if len(names) <= most:
+    if len(names) <= limit:
         return ", ".join(names)
-    return ", ".join(difflib.get_close_matches(name, names, n=most) or names[:most]) + ", ..."
+    return ", ".join(difflib.get_close_matches(name, names, n=limit) or names[:limit]) + ", ..."
 
 
 def builtin_directory(name: str) -> Path:
-    """Return where the files of a built-in are kept."""
+    """Return the folder for the files of a built-in."""
     return home() / "models" / name
 
 
 def builtin_files(name: str, head_type: str) -> list[RemoteFile]:
-    """Return the files of a PaddleNLP built-in and where they are kept; an empty list if the name is none of theirs."""
-    for record, cls in _classes(head_type):
-        if name not in _names_of(record, cls):
+    """Return the files of a PaddleNLP built-in with URL and path, or an empty list if PaddleNLP does not know the name."""
+    for record, cls in _candidates(head_type):
+        if name not in _usable_builtins(record, cls):
             continue
         directory = builtin_directory(name)
         urls = {"model_state.pdparams": cls.pretrained_resource_files_map["model_state"][name]}
@@ -129,7 +131,7 @@ def builtin_files(name: str, head_type: str) -> list[RemoteFile]:
 
 
 def _write_builtin_config(cls, tokenizer_class, name: str, directory: Path) -> None:
-    """Write what PaddleNLP knows about a built-in beside its files: the sizes, and whether capitals count."""
+    """Write config.json and tokenizer_config.json of a built-in from what PaddleNLP knows about it."""
     if (directory / "config.json").exists() and (directory / "tokenizer_config.json").exists():
         return
     config = cls.config_class(**cls.pretrained_init_configuration[name])

@@ -1,4 +1,4 @@
-"""An output projection that shares its weight with the input embedding, saved as PaddleNLP's separate one.
+"""Share the weight of the input embedding with an output projection that PaddleNLP keeps and saves separately.
 
 Shapes: d hidden size, v vocabulary, n positions.
 """
@@ -9,26 +9,29 @@ import paddle
 
 
 class TiedProjector(paddle.nn.Layer):
-    """[n, d] -> [n, v] through the embedding's own weight, with a bias of its own."""
+    """Project [n, d] to [n, v] with the embedding's weight and a separate bias."""
 
     def __init__(self, embedding: paddle.nn.Embedding, bias):
         super().__init__()
         self.bias = bias
-        self._shared = [embedding]  # in a list: it is registered where it belongs, not here
+        self._shared = [embedding]  # in a list, so that it is not registered as a sublayer here a second time
 
     def forward(self, x):
         return paddle.matmul(x, self._shared[0].weight, transpose_y=True) + self.bias
 
 
 def tie_projector(model, name: str, embedding: paddle.nn.Embedding, from_scratch: bool) -> bool:
-    """Replace the model's projection by a TiedProjector. save_pretrained still writes it as plain PaddleNLP reads it.
+    """Replace the model's projection by a TiedProjector. save_pretrained still writes the weight that plain PaddleNLP expects.
 
     Args:
-        name: the model's attribute, a Linear [d, v].
-        from_scratch: False leaves a loaded projection alone that differs from the embedding: it was trained apart.
+        model: the model; it is changed in place.
+        name: the attribute of the model that holds the projection, a Linear [d, v].
+        embedding: the input embedding.
+        from_scratch: whether the model is new. In a loaded model a projection that differs from the embedding was trained
+            separately and is not replaced.
 
     Returns:
-        Whether they are tied now.
+        Whether projection and embedding are tied now.
     """
     projector = getattr(model, name)
     if isinstance(projector, TiedProjector):

@@ -1,4 +1,4 @@
-"""Word embeddings and output heads: tied, enlarged for new tokens, checked against a tokenizer, single rows kept as they are.
+"""Work on word embeddings and output heads: tie them, resize them for new tokens, check them, freeze single rows.
 
 Shapes: d hidden size, v vocabulary.
 """
@@ -13,12 +13,12 @@ from paddle_ft.system.progress import print_info
 
 
 def input_embedding(model):
-    """Return the layer of word embeddings."""
+    """Return the model's word embedding layer."""
     return architecture_of(model).input_embedding(model)
 
 
 def check_vocabulary(model, tokenizer, name: str) -> None:
-    """Raise UserError if the tokenizer has more tokens than the model has embeddings. `name`: model.pretrained."""
+    """Raise UserError if the tokenizer has more tokens than the model has embeddings. The message has the model's `name`."""
     size = input_embedding(model).weight.shape[0]
     if len(tokenizer) > size:
         raise UserError(
@@ -28,12 +28,16 @@ def check_vocabulary(model, tokenizer, name: str) -> None:
 
 
 def tie_head(model, from_scratch: bool = False) -> bool:
-    """Make the language model head and the input embedding one parameter, where the original has it so and PaddleNLP does not.
+    """Make output head and input embedding one parameter if the original model ties them and PaddleNLP does not.
 
-    A loaded head that differs from the embedding was trained apart and is left as it is.
+    In a loaded model a head that differs from the embedding was trained separately and is left as it is.
+
+    Args:
+        model: the model; it is changed in place.
+        from_scratch: whether the model is new.
 
     Returns:
-        Whether they are tied.
+        Whether they are tied now.
     """
     tie = architecture_of(model).tie_head
     tied = tie(model, from_scratch) if tie else None
@@ -44,16 +48,17 @@ def tie_head(model, from_scratch: bool = False) -> bool:
 
 # ---------------------------------------------------------------------------------------------------- new tokens
 def resize_vocabulary(model, size: int, known: int | None = None) -> None:
-    """Give the model rows for tokens added to its tokenizer. A tied head stays tied.
+    """Add rows for new tokens to the embedding and the output head. A tied head stays tied.
 
-    New rows of the embedding, and of a head of its own, are the mean of the old ones; new entries of the logits' bias are 0.
-    Source: Hewitt (2021), Initializing New Word Embeddings for Pretrained Language Models: random rows can get almost all of
-    the probability, the mean of the old ones cannot.
+    New rows are the mean of the old ones, and new entries of the output bias are 0.
+    Source: Hewitt (2021), Initializing New Word Embeddings for Pretrained Language Models. Random rows can get almost all of the
+    probability; the mean of the old rows cannot.
 
     Args:
-        size: rows in all.
-        known: rows that stand for tokens so far (default: all). A vocabulary padded to a multiple has spare ones behind, random
-            or never trained: they are used first.
+        model: the model; it is changed in place.
+        size: number of tokens with the new ones.
+        known: number of rows that have a token so far (default: all). A vocabulary that was padded to a multiple has more rows at
+            the end, random or never trained, which are used first.
     """
     record = architecture_of(model)
     embedding = record.input_embedding(model).weight
@@ -77,7 +82,7 @@ def resize_vocabulary(model, size: int, known: int | None = None) -> None:
 
 
 def _with_mean_rows(weight, known: int, size: int):
-    """Return a parameter of at least `size` rows from one of [v, d]: rows known to size are the mean of those before them."""
+    """Return a copy of a parameter [v, d] with at least `size` rows. Rows known to size - 1 are the mean of those before."""
     mean = weight[:known].detach().astype("float64").mean(axis=0, keepdim=True).astype(weight.dtype)
     rows = paddle.concat([weight[:known].detach(), mean.expand([size - known, weight.shape[1]]), weight[size:].detach()])
     return paddle.create_parameter(rows.shape, rows.dtype, default_initializer=paddle.nn.initializer.Assign(rows))
@@ -85,19 +90,19 @@ def _with_mean_rows(weight, known: int, size: int):
 
 # ---------------------------------------------------------------------------------------------------- frozen rows
 def freeze_row(parameter, row: int) -> list[tuple]:
-    """Stop the gradient of row `row` of a [v, d] parameter, whichever way the parameter is used.
+    """Set the gradient of one row of a [v, d] parameter to zero in every backward pass, wherever the parameter is used.
 
     Returns:
-        [(parameter, row)] for training.optim.FrozenRows, which undoes AdamW's weight decay of the row. Empty where the whole
-        parameter is frozen.
+        [(parameter, row)] for training.optim.FrozenRows, which undoes AdamW's weight decay of the row. The list is empty if the
+        whole parameter is frozen.
     """
     if parameter.stop_gradient:
         return []
     index = paddle.to_tensor([row])
 
     @paddle.no_grad()
-    def without_row(gradient):
+    def zero_row(gradient):
         return paddle.index_fill(gradient, index, 0, 0.0)
 
-    parameter.register_hook(without_row)
+    parameter.register_hook(zero_row)
     return [(parameter, row)]

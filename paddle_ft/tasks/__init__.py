@@ -1,6 +1,6 @@
-"""The tasks: one module or folder each, which defines TASK. Importing a task must not import paddle.
+"""Find tasks. Each task is a module or folder here that defines TASK, or a user's own module named with --import.
 
-A user's own task is a class like those here, published as TASK by a module that is named with --import.
+Importing a task must not import Paddle.
 """
 
 from __future__ import annotations
@@ -16,5 +16,5 @@ def task_names() -> list[str]:
 
 
 def find_task(name: str):
-    """Return the task class of that name; a user's own comes before ours."""
+    """Return the task class of that name. A user's own class replaces ours of the same name."""
     return find_plugin(__name__, "TASK", name)

@@ -1,5 +1,6 @@
-"""What the rest of the program asks of a task: rows, features, batches, loss, scores. A task knows nothing of how models are
-loaded or saved, of devices, of processes, or of the command line.
+"""Define the interface of a task: rows, features, batches, loss and scores.
+
+A task does not load or save models, and knows nothing about devices, processes or the command line.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ class Dataset:
     """The encoded rows of one split.
 
     Attributes:
-        rows: the texts as read.
-        columns: encoded features by name, each indexable by row number.
-        lengths: [n] tokens of each row, for grouping rows of similar length.
-        info: facts to report (rows, truncated, bad rows).
+        split: its name.
+        rows: the rows as they were read.
+        columns: features by name, each indexable by row number.
+        lengths: [n] number of tokens of each row, for grouping rows of similar length.
+        info: facts for the report (number of rows, truncated rows, bad rows).
     """
 
     split: str
@@ -37,14 +39,19 @@ class Dataset:
         return len(self.rows)
 
     def head(self, n: int) -> Dataset:
-        """Return the first n rows."""
+        """Return a data set of the first n rows."""
         columns = {name: [column[i] for i in range(min(n, len(self)))] for name, column in self.columns.items()}
         return Dataset(self.split, self.rows[:n], columns, self.lengths[:n], self.info)
 
 
 @dataclass
 class Scores:
-    """The result of an evaluation: figures by name ("loss", "rougeL", "rougeL_ci", ...) and one dictionary a prediction."""
+    """The result of an evaluation.
+
+    Attributes:
+        metrics: figures by name ("loss", "rougeL", "rougeL_ci", ...).
+        predictions: a dictionary for each prediction that is written to a file.
+    """
 
     metrics: dict[str, Any]
     predictions: list[dict[str, Any]] = field(default_factory=list)
@@ -52,11 +59,12 @@ class Scores:
 
 @dataclass
 class EvalStep:
-    """What one batch of an evaluation gives.
+    """The result of one evaluation batch.
 
     Attributes:
-        rows: one result a row of the batch, or None for a task that needs sums alone.
-        loss: the loss summed over the batch's targets; targets: how many there are. Both 0 where `rows` says it all.
+        rows: a result for each row of the batch, or None for a task that needs only the sums.
+        loss: the loss summed over the batch's targets; 0 if the task computes it from `rows`.
+        targets: number of the batch's targets; 0 if the task computes the loss from `rows`.
     """
 
     rows: list[Any] | None = None
@@ -66,7 +74,13 @@ class EvalStep:
 
 @dataclass
 class EvalResult:
-    """What a whole evaluation gives: the results of all rows in order, the mean loss a target, the generated texts."""
+    """The result of all evaluation batches.
+
+    Attributes:
+        rows: the results of all rows, in order.
+        loss: mean loss of a target.
+        texts: the generated texts, [] for a task that does not generate.
+    """
 
     rows: list[Any]
     loss: float
@@ -75,13 +89,13 @@ class EvalResult:
 
 @dataclass(frozen=True)
 class Flag:
-    """A flag of `generate` that runs of one task have. It is None where it is not set.
+    """A flag of the command `generate` for runs of one task. Its value is None if it is not set.
 
     Attributes:
-        name: with "_" where the command line has "-".
-        type: of its value.
-        metavar: what --help calls the value.
-        help: its line in --help.
+        name: the flag's name, with "_" instead of the command line's "-".
+        type: type of the value.
+        metavar: name of the value in --help.
+        help: description in --help.
     """
 
     name: str
@@ -91,21 +105,23 @@ class Flag:
 
 
 class TaskOptions(Section):
-    """What this task alone can set."""
+    """Settings that only this task has."""
 
 
 class Task:
-    """One kind of training. A subclass lies in a module of this folder, or of a user's own, and is published there as TASK.
+    """Base class of all tasks. A module publishes its subclass as TASK.
 
     Attributes:
-        name: what `task.name` calls it.
-        head_type: which of an architecture's model classes it trains; a key of Architecture.model_classes.
-        Options, Model, sections: its sections of the configuration.
-        required_fields, optional_fields: what a row must and may have.
-        best_metric: the metric that decides which checkpoint is kept as best/.
-        reference_field: the field of a prediction's row that holds what "prediction" should be, for metrics of a user's own.
-        generates_by_chance: whether `generate` draws random numbers even where it does not sample.
-        generation_flags: this task's own flags of `generate`.
+        name: the task's name in `task.name`.
+        head_type: which of an architecture's model classes it trains, a key of Architecture.model_classes.
+        Options: its `task` section of the configuration.
+        Model: its `model` section.
+        sections: further sections by name.
+        required_fields, optional_fields: fields that a row must have, and fields that it may have.
+        best_metric: the metric that decides which checkpoint becomes best/.
+        reference_field: the field of a prediction row with the correct "prediction", for the user's own metrics; None: it has none.
+        generates_by_chance: whether `generate` draws random numbers even without sampling.
+        generation_flags: flags that the command `generate` has for this task.
         takes_pairs: whether `predict` also takes (text, text_pair) tuples.
     """
 
@@ -128,34 +144,34 @@ class Task:
 
     # -------------------------------------------------------------------------------- rows and model
     def prepare_rows(self, rows: dict[str, Rows]) -> dict[str, Rows]:
-        """Turn the rows of all splits as read into those that are encoded: split, clean, pair. Facts go into Rows.info."""
+        """Return the rows to encode, made from the rows as read: split, cleaned, paired. Facts about this go into Rows.info."""
         return rows
 
     def prepare_split(self, rows: Rows, split: str) -> Rows:
-        """Do the same for one split alone, for an evaluation where the others cannot be had. Nothing is split."""
+        """Do the same for one split whose other splits are not available, as when a finished run is evaluated."""
         return rows
 
     def model_request(self, train: Rows | None) -> ModelRequest:
-        """Return what the task needs of a new model. `train`: rows that a new tokenizer may be built from."""
+        """Return what the task needs of its model. A new tokenizer is built from the training rows `train`."""
         texts = [text for row in (train.rows if train else []) for text in row.values()]
         return ModelRequest(self.head_type, texts=texts)
 
     def set_model(self, bundle) -> None:
-        """Use a model (models.bundle.ModelBundle) from now on. Raise UserError where it does not fit the task's options."""
+        """Use this model (a models.bundle.ModelBundle). Raise UserError if it does not fit the task's options."""
         self.bundle = bundle
         self.model, self.tokenizer, self.fast_tokenizer = bundle.model, bundle.tokenizer, bundle.fast_tokenizer
 
     # -------------------------------------------------------------------------------- features and batches
     def encode(self, rows: Rows, split: str) -> Dataset:
-        """Turn texts into token ids."""
+        """Return the rows of a split as token ids and other features."""
         raise NotImplementedError
 
     def collate_fn(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Return some rows as one padded batch of arrays. `rng` is the only source of randomness."""
+        """Return some rows as one padded batch of arrays. All randomness must come from `rng`."""
         raise NotImplementedError
 
     def count_targets(self, batch: dict[str, np.ndarray]) -> int:
-        """Return how many predictions the loss of this batch sums over. The loop divides by their number in the whole step."""
+        """Return the number of targets in the batch. The training step divides the summed loss by their number in all batches."""
         raise NotImplementedError
 
     # -------------------------------------------------------------------------------- training and measuring
@@ -164,43 +180,45 @@ class Task:
         raise NotImplementedError
 
     def eval_dataset(self, dataset: Dataset) -> Dataset:
-        """Return the data set as it is scored: without noise, with fixed masks."""
+        """Return the data set in the form that is evaluated, for example without noise or with fixed masks."""
         return dataset
 
     def eval_step(self, batch: dict[str, Any], indices: np.ndarray) -> EvalStep:
-        """Return what `scores` needs of one batch of tensors. The model is in eval mode and no gradient is kept.
+        """Return what `scores` needs of one batch. The model is in eval mode, without gradients.
 
-        indices: [b] the batch's rows in the data set.
+        Args:
+            batch: what collate_fn returned, as tensors.
+            indices: [b], numbers of the batch's rows in the data set.
         """
         raise NotImplementedError
 
     def eval_inputs(self, dataset: Dataset) -> list | None:
-        """Return the inputs to generate from in an evaluation, or None for a task that does not generate."""
+        """Return the inputs that an evaluation generates from, or None for a task that does not generate."""
         return None
 
     def scores(self, dataset: Dataset, result: EvalResult) -> Scores:
-        """Return all figures of an evaluation, and predictions for people to read."""
+        """Return the metrics and the predictions of an evaluation."""
         raise NotImplementedError
 
     def baselines(self, dataset: Dataset, train: Dataset) -> dict[str, Scores]:
-        """Return the scores of what needs no model, by name, the main one first."""
+        """Return the scores of baselines without a model by name, the main baseline first."""
         raise NotImplementedError
 
     def facts(self) -> dict[str, Any]:
-        """Return what results.json tells under "data" beside the facts of each split."""
+        """Return entries for "data" in results.json, besides the facts about each split."""
         return {}
 
     def run_files(self) -> dict[str, str]:
-        """Return what the run keeps of its data in the folder texts/: file name -> content. Called after `encode`."""
+        """Return files for the run's folder texts/: file name -> content. Called after `encode`."""
         return {}
 
     # -------------------------------------------------------------------------------- for people
     def preview(self, dataset: Dataset, count: int = 2) -> str:
-        """Return rows as the model sees them, for people."""
+        """Return the first rows as the model sees them, as text for people."""
         raise NotImplementedError
 
     def predict(self, texts: list, label: str) -> list[dict[str, Any]]:
-        """Return predictions for new inputs, in order. `texts`: strings, with takes_pairs also (text, text_pair)."""
+        """Return a prediction for each input, in order. Inputs are texts, or with takes_pairs also (text, text_pair) tuples."""
         raise NotImplementedError
 
     def prediction_line(self, row: dict[str, Any]) -> str:
@@ -208,18 +226,21 @@ class Task:
         return str(row["prediction"]).replace("\n", " ")
 
     def generate(self, inputs: list, label: str) -> list[str]:
-        """Return a generated text for each of `eval_inputs`, in order."""
+        """Return a generated text for each input of `eval_inputs`, in order."""
         raise NotImplementedError
 
     # -------------------------------------------------------------------------------- python -m paddle_ft generate
     def generate_texts(
         self, flags: dict[str, Any], search: dict[str, Any], show: Callable[[str], None] | None
     ) -> Iterator[dict[str, Any]]:
-        """Yield what `generate` writes: a row a text, with the text under "text".
+        """Yield a row for each text that the command `generate` writes. The row has the text under "text".
 
         Args:
-            flags: values of generation_flags by name; beside them "run", the run's path, and "seed", None where not set.
+            flags: values of generation_flags by name, and "run" (the run's path) and "seed". A flag that is not set is None.
             search: how tokens are chosen, as keywords of GenerationOptions (num_beams, do_sample, top_k, seed, ...).
-            show: with --stream: takes the text piece by piece as it is generated.
+            show: called with each piece of the text as it is generated (--stream), or None.
+
+        Raises:
+            UserError: the task cannot do this, or the flags contradict each other.
         """
         raise UserError(f"generate: a run of {self.name} does not write texts from prompts; use predict for new inputs.")

@@ -1,4 +1,4 @@
-"""Causal language modelling: predict each next token of a text. GPT-2 learns to write texts of one kind.
+"""Train a causal language model such as GPT-2: predict each next token of a text, and write new texts of the same kind.
 
 Source: the tutorial on fine-tuning GPT-2 on book summaries (PaddleNLP); Radford et al. (2019), Language Models are
 Unsupervised Multitask Learners.
@@ -22,10 +22,10 @@ from paddle_ft.tasks.base import Dataset, Flag, TaskOptions
 from paddle_ft.tasks.shared.language_modeling import LanguageModel
 
 BOS, EOS, PAD = "<BOS>", "<EOS>", "<PAD>"
-SPLIT_SEED = 2022  # for splitting one set of texts, so that runs with different seeds have the same splits
+SPLIT_SEED = 2022  # seed for splitting the texts, so that runs with different seeds have the same splits
 HEADINGS = {"genres": "Genres", "title": "Title", "author": "Author"}
-LENGTH = 300  # tokens that `generate` writes at most, as in the tutorial
-CONTINUATION_LENGTH = 60  # tokens that `predict` adds to a text
+LENGTH = 300  # maximum number of tokens that `generate` writes, as in the tutorial
+CONTINUATION_LENGTH = 60  # number of tokens that `predict` adds to a text
 
 
 class Options(TaskOptions):
@@ -33,10 +33,10 @@ class Options(TaskOptions):
 
     name: Literal["causal_lm"] = Field(description="the task")
     max_text_length: int = Field(
-        1024, ge=4, description="tokens an example or packed block has at most; longer texts are cut and counted"
+        1024, ge=4, description="maximum tokens of an example or packed block; longer texts are cut and counted"
     )
     packed: bool = Field(
-        False, description="false: each text is an example; true: texts are joined and cut into blocks, so that nothing is lost"
+        False, description="false: each text is an example; true: texts are joined and cut into blocks, so that no text is lost"
     )
     metadata: list[Literal["genres", "title", "author"]] = Field(
         default_factory=list, description="put these before each text ('Title: ...'), so that generate --title etc. can be used"
@@ -53,7 +53,7 @@ class CausalLM(LanguageModel):
     """Predict the next token of texts.
 
     Attributes:
-        examples: the texts of each encoded split as they are trained on.
+        examples: split -> the texts of its examples, as they are trained on.
     """
 
     name = "causal_lm"
@@ -63,7 +63,7 @@ class CausalLM(LanguageModel):
     generation_flags = (
         Flag("prompt", str, "TEXT", f'beginning of the text (default: "{BOS}"), also after --title etc.'),
         Flag("stop_token", str, "TOKEN", f'token that ends a text (default: "{EOS}")'),
-        Flag("length", int, "N", f"number of tokens at most (default: {LENGTH} if they fit)"),
+        Flag("length", int, "N", f"maximum number of tokens (default: {LENGTH} if they fit)"),
         Flag("genre", str, "NAMES", "genres to prompt with; for runs trained with task.metadata"),
         Flag("title", str, "TITLE", "title to prompt with; for runs trained with task.metadata"),
         Flag("author", str, "NAME", "author to prompt with; for runs trained with task.metadata"),
@@ -82,7 +82,7 @@ class CausalLM(LanguageModel):
 
     # -------------------------------------------------------------------------------- data
     def prepare_rows(self, rows: dict[str, Rows]) -> dict[str, Rows]:
-        """Split the training texts at random, with a fixed seed, if no other split is set."""
+        """Split the training texts at random with a fixed seed if no other split is set."""
         if list(rows) != ["train"]:
             return rows
         all_rows, options = rows["train"], self.options
@@ -100,7 +100,7 @@ class CausalLM(LanguageModel):
         }
 
     def example(self, row: dict[str, str]) -> str:
-        """Return a row's text as it is trained on. A <BOS> or <EOS> that the text already has is not doubled."""
+        """Return a row's text with <BOS>, headings and <EOS>. A <BOS> or <EOS> that the text already has is not repeated."""
         text = row["text"].strip().removeprefix(BOS).removesuffix(EOS).strip()
         headings = "".join(f"{HEADINGS[name]}: {row[name]}. " for name in self.options.metadata if row.get(name))
         return f"{BOS}{headings}{'Summary: ' if self.options.metadata else ''}{text}{EOS}"
@@ -126,7 +126,7 @@ class CausalLM(LanguageModel):
         return Dataset(split, BlockRows(self.fast_tokenizer, blocks), {"ids": blocks}, lengths, {**info, "rows": len(blocks)})
 
     def run_files(self) -> dict[str, str]:
-        """Return the texts of each split as they are trained on, one per line."""
+        """Return the examples of each split, one on each line."""
         names = {"train": "train", "validation": "valid", "test": "test"}
         return {
             f"{names[split]}.txt": "".join(" ".join(text.splitlines()) + "\n" for text in texts)
@@ -138,11 +138,11 @@ class CausalLM(LanguageModel):
 
         Returns:
             input_ids: [b, s]
-            positions: [n] positions in the flattened batch that a token other than padding follows.
-            target_ids: [n] the tokens that follow.
+            positions: [n], indices into the flattened batch of tokens that are followed by another token.
+            target_ids: [n], the tokens that follow.
         """
-        multiple, most = self.config.train.pad_to_multiple_of, self.model.config.max_position_embeddings
-        ids = pad([dataset.columns["ids"][i] for i in indices], self.tokenizer.pad_token_id, multiple, most)
+        multiple, max_length = self.config.train.pad_to_multiple_of, self.model.config.max_position_embeddings
+        ids = pad([dataset.columns["ids"][i] for i in indices], self.tokenizer.pad_token_id, multiple, max_length)
         labels = np.full_like(ids, IGNORE_INDEX)
         labels[:, :-1] = ids[:, 1:]
         labels[labels == self.tokenizer.pad_token_id] = IGNORE_INDEX
@@ -153,8 +153,8 @@ class CausalLM(LanguageModel):
         return [train.columns["ids"][i][1:] for i in range(len(train))]
 
     # -------------------------------------------------------------------------------- for people
-    def prediction_row(self, dataset: Dataset, row: int, guesses: np.ndarray, perplexity: float) -> dict[str, Any]:
-        return {"source": dataset.rows[row]["text"], "tokens": len(guesses), "perplexity": round(perplexity, 2)}
+    def prediction_row(self, dataset: Dataset, row: int, predicted: np.ndarray, perplexity: float) -> dict[str, Any]:
+        return {"source": dataset.rows[row]["text"], "tokens": len(predicted), "perplexity": round(perplexity, 2)}
 
     def preview(self, dataset: Dataset, count: int = 2) -> str:
         blocks = []
@@ -168,7 +168,7 @@ class CausalLM(LanguageModel):
         return f"{tokens} ..." if len(ids) > limit else tokens
 
     def predict(self, texts: list[str], label: str) -> list[dict[str, Any]]:
-        """Return each text with its greedy continuation. If a text leaves no room for it, only the end of the text is read."""
+        """Return each text with its greedy continuation. If text and continuation are too long, the text's beginning is cut."""
         from paddle_ft.generation import GenerationOptions, generate_all
 
         positions = self.model.config.max_position_embeddings
@@ -184,10 +184,10 @@ class CausalLM(LanguageModel):
 
     # -------------------------------------------------------------------------------- python -m paddle_ft generate
     def prompt(self, flags: dict[str, Any]) -> str:
-        """Return the prompt in the form in which training texts begin: the metadata, then the text of --prompt.
+        """Return the prompt in the form of a training text: the metadata, then the text of --prompt.
 
         Args:
-            flags: values of generation_flags by name, None where not set.
+            flags: values of generation_flags by name, None if not set.
 
         Raises:
             UserError: metadata is empty, or the run was not trained with it.
@@ -218,12 +218,12 @@ class CausalLM(LanguageModel):
         if show and max(search["num_return_sequences"], search.get("num_beams", 1)) > 1:
             raise UserError(
                 "--stream shows one text as it is written, token by token: leave out --num-return and --beams (--top-k, --top-p and"
-                " --temperature go with it), or leave out --stream."
+                " --temperature can be used), or leave out --stream."
             )
         prompt, stop_token = self.prompt(flags), EOS if flags["stop_token"] is None else flags["stop_token"]
         stop = self.fast_tokenizer.encode(stop_token).ids
         if len(stop) != 1:
-            raise UserError(f"--stop-token {stop_token!r}: this is {len(stop)} tokens for the model; name one, such as {EOS}.")
+            raise UserError(f"--stop-token {stop_token!r}: the model reads this as {len(stop)} tokens; use one, such as {EOS}.")
         ids = self.fast_tokenizer.encode(prompt).ids
         room = self.model.config.max_position_embeddings - len(ids)
         length = max(1, min(LENGTH, room)) if flags["length"] is None else flags["length"]
@@ -237,7 +237,7 @@ class CausalLM(LanguageModel):
             yield {"prompt": prompt, "text": self._text(output), "tokens": len(output) - len(ids), "stopped": stopped}
 
     def _show(self, prompt: list[int], tokens: Iterator[int], show: Callable[[str], None]) -> list[int]:
-        """Show the text as its tokens come, and return the tokens. A character of several tokens is shown with its last one."""
+        """Show the text while its tokens are generated, and return them. A character of several tokens is shown with the last."""
         ids, shown = [], ""
         for token in tokens:
             ids.append(token)

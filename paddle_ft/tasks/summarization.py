@@ -1,4 +1,4 @@
-"""Summarisation with BART: a text -> its summary, scored by ROUGE and BLEU against the lead baseline.
+"""Summarise texts with an encoder-decoder model such as BART, scored with ROUGE and BLEU against the lead baseline.
 
 Source: the tutorial on BART for LCSTS (PaddleNLP on AI Studio); Lewis et al. (2020), BART; Hu et al. (2015), LCSTS.
 """
@@ -19,9 +19,9 @@ class Options(TaskOptions):
     """Summarisation: a text -> its summary. Lengths are in tokens and include special tokens."""
 
     name: Literal["summarization"] = Field(description="the task")
-    max_source_length: int = Field(512, ge=4, description="tokens a source has at most; longer ones are cut and counted")
-    max_target_length: int = Field(128, ge=4, description="tokens a target has at most, in training and in generation")
-    min_target_length: int = Field(0, ge=0, description="tokens that generation writes at least")
+    max_source_length: int = Field(512, ge=4, description="maximum tokens of a source; longer ones are cut and counted")
+    max_target_length: int = Field(128, ge=4, description="maximum tokens of a target, in training and in generation")
+    min_target_length: int = Field(0, ge=0, description="minimum number of tokens that generation writes")
     ignore_pad_token_for_loss: bool = Field(True, description="leave padding out of the loss (label -100)")
     language: Literal["auto", "zh", "en"] = Field(
         "auto", description="language of the texts, for rougeLsum (en only) and the lead baseline; auto: taken from the texts"
@@ -30,9 +30,7 @@ class Options(TaskOptions):
     @model_validator(mode="after")
     def _check_lengths(self):
         if self.min_target_length > self.max_target_length:
-            raise ValueError(
-                f"min_target_length ({self.min_target_length}) is above max_target_length ({self.max_target_length})"
-            )
+            raise ValueError(f"min_target_length ({self.min_target_length}) is above max_target_length ({self.max_target_length})")
         return self
 
 
@@ -50,7 +48,7 @@ class Summarization(Seq2Seq):
         return scores
 
     def score(self, texts: list[str], dataset: Dataset) -> Scores:
-        """Return ROUGE and BLEU of predicted texts, one for each row, against the targets."""
+        """Return ROUGE and BLEU of the predicted texts against the targets. There is one text for each row."""
         from paddle_ft.metrics.bleu import bleu4, bleu4_interval
         from paddle_ft.metrics.rouge import rouge, rouge_each
 
@@ -68,7 +66,7 @@ class Summarization(Seq2Seq):
         return Scores(metrics, predictions)
 
     def baselines(self, dataset: Dataset, train: Dataset) -> dict[str, Scores]:
-        """Return the scores of the lead: the first N units of the source, where N is the mean length of the training targets."""
+        """Return the scores of the lead baseline: the first N units of the source, with N the mean length of training targets."""
         from paddle_ft.metrics.lead import lead, mean_length
 
         language = self.options.language

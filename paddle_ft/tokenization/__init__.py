@@ -1,1 +1,1 @@
-"""Tokenizers: loading them, building new ones, and encoding whole data sets."""
+"""Load tokenizers, build new ones from texts, and encode whole data sets."""

@@ -1,4 +1,4 @@
-"""Build new tokenizers from the training texts of a model that starts from scratch."""
+"""Build new tokenizers from the training texts, for models that are trained from scratch."""
 
 from __future__ import annotations
 
@@ -16,9 +16,14 @@ def new_tokenizer(algorithm: str, texts: Iterable[str], folder: Path, size: int 
     """Build a tokenizer from texts and write its files.
 
     Args:
-        algorithm: "wordpiece", BERT's: characters, or with `size` words and pieces of words. "byte_level", GPT-2's: bytes, or
-            with `size` bytes and pieces.
-        size: how many entries the vocabulary has, about.
+        algorithm: "wordpiece" for BERT's tokenizer, "byte_level" for GPT-2's.
+        texts: the training texts.
+        folder: where the tokenizer's files are written.
+        size: approximate number of entries in the vocabulary. None builds the smallest vocabulary: single characters for
+            "wordpiece", single bytes for "byte_level".
+
+    Returns:
+        A PaddleNLP tokenizer.
     """
     if algorithm == "byte_level":
         return byte_level_tokenizer(texts, folder, size or 0)
@@ -26,16 +31,18 @@ def new_tokenizer(algorithm: str, texts: Iterable[str], folder: Path, size: int 
 
 
 def wordpiece_tokenizer(texts: Iterable[str], folder: Path, size: int):
-    """Build a lower-case BERT tokenizer with a WordPiece vocabulary of about `size` entries, written to folder/vocab.txt.
+    """Build a lower-case BERT tokenizer with about `size` WordPiece entries, and write its folder/vocab.txt.
 
-    Every character of the texts is in the vocabulary, so nothing of them becomes [UNK]. The same texts give the same vocabulary.
+    The vocabulary has every character of the texts, so no part of them becomes [UNK]. The same texts always give the same
+    vocabulary.
     """
     from paddlenlp.transformers import BertTokenizer
     from tokenizers import BertWordPieceTokenizer
 
     trainer = BertWordPieceTokenizer(lowercase=True)
     texts = list(texts)
-    # numbered beforehand: the trainer meets the ##characters in random order, and breaks ties between merges by their numbers
+    # Pass the characters in a fixed order. The trainer would number the ## forms in random order, and it breaks ties between
+    # merges by these numbers.
     base = character_vocab(trainer.normalizer.normalize_str(text) for text in texts)
     trainer.train_from_iterator(texts, vocab_size=size, min_frequency=2, special_tokens=base, show_progress=False)
     entries = sorted(trainer.get_vocab().items(), key=lambda entry: entry[1])
@@ -46,9 +53,9 @@ def wordpiece_tokenizer(texts: Iterable[str], folder: Path, size: int):
 
 
 def byte_level_tokenizer(texts: Iterable[str], folder: Path, size: int):
-    """Build a GPT-2 tokenizer: the 256 bytes, <|endoftext|>, and pieces made from the texts up to `size` entries in all.
+    """Build a GPT-2 tokenizer, and write its folder/vocab.json and folder/merges.txt.
 
-    Written to folder/vocab.json and folder/merges.txt.
+    The vocabulary has the 256 bytes, <|endoftext|>, and merges learned from the texts, up to `size` entries in all.
     """
     from paddlenlp.transformers import GPTTokenizer
     from tokenizers import ByteLevelBPETokenizer
@@ -62,7 +69,7 @@ def byte_level_tokenizer(texts: Iterable[str], folder: Path, size: int):
 
 
 def character_tokenizer(texts: Iterable[str], folder: Path):
-    """Build a BERT tokenizer whose vocabulary is the characters of the texts, written to folder/vocab.txt."""
+    """Build a BERT tokenizer whose vocabulary is the characters of the texts, and write its folder/vocab.txt."""
     from paddlenlp.transformers import BertTokenizer
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,11 +79,11 @@ def character_tokenizer(texts: Iterable[str], folder: Path):
 
 
 def character_vocab(texts: Iterable[str]) -> list[str]:
-    """Return the lines of a vocab.txt with which BertTokenizer splits words into characters and none of `texts` becomes [UNK].
+    """Return the lines of a vocab.txt with which BertTokenizer splits `texts` into single characters, without any [UNK].
 
-    Chinese characters stand alone; every other character also has the ##form that continues a word. Letters are entered as they
-    are and in lower case, so that the vocabulary can be used with and without do_lower_case.
+    Every character except Chinese ones also gets the ## form that continues a word. Letters are included as written and in
+    lower case, so the vocabulary works with and without do_lower_case.
     """
     characters = {character for text in texts for character in text + text.lower() if not character.isspace()}
     ordered = sorted(characters)
-    return SPECIAL_TOKENS + ordered + [f"##{one}" for one in ordered if not _HAN.match(one)]
+    return SPECIAL_TOKENS + ordered + [f"##{character}" for character in ordered if not _HAN.match(character)]

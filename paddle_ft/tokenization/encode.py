@@ -1,4 +1,4 @@
-"""Turn the texts of whole data sets into token ids: in batches, as compact arrays, kept on disk for the next run."""
+"""Encode all texts of a data set as token ids in compact arrays, and cache the arrays on disk for the next run."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from paddle_ft.tokenization.fast import fast_tokenizer
 
 __all__ = ["Encoded", "cached", "encode_texts", "fast_tokenizer"]
 
-BATCH = 1000  # texts
-FORMAT = 1  # of the cache's files; a new number makes all old ones unused
+BATCH = 1000  # texts that the tokenizer encodes at once
+FORMAT = 1  # version of the cache files: files of another version are not read
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids of many texts, one after the other. `encoded[i]` are those of text i, an int32 view.
+    """Token ids of many texts in one array. `encoded[i]` is an int32 view of the ids of text i.
 
     Attributes:
-        flat: [number of tokens] int32.
+        flat: [number of tokens] int32, the ids of all texts.
         offsets: [texts + 1] int64, where each text begins in `flat`.
-        truncated: how many texts were cut to max_length.
-        seconds: [texts] int32, for pairs of texts: where in each the second one begins; None for single texts.
+        truncated: number of texts that were cut to max_length.
+        second_starts: [texts] int32, where the second text of each pair begins in its ids; None for single texts.
     """
 
     flat: np.ndarray
     offsets: np.ndarray
     truncated: int
-    seconds: np.ndarray | None = None
+    second_starts: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -52,7 +52,7 @@ class Encoded:
 
     @property
     def lengths(self) -> np.ndarray:
-        """Number of tokens of each text [texts], special tokens included."""
+        """Return the number of tokens of each text [texts], special tokens included."""
         return np.diff(self.offsets)
 
 
@@ -68,12 +68,14 @@ def encode_texts(
     """Encode all texts, with the special tokens that the tokenizer adds.
 
     Args:
-        texts: single texts, or pairs of them.
-        max_length: longer texts lose tokens at their end; the special tokens around them stay. Of a pair the longer text
-            loses tokens first.
-        label: for the progress bar.
-        cache: read and write the result on disk, in `folder` (default: tokenised/ in PADDLE_FT_HOME), under a key of the
-            texts, the tokenizer and max_length.
+        tokenizer: the fast tokenizer.
+        texts: single texts, or pairs of texts.
+        max_length: maximum number of tokens, special tokens included. Longer texts are cut at their end and keep their special
+            tokens. In a pair the longer text is cut first.
+        label: name of the progress bar.
+        cache: read the result from disk if it is there, else write it. Its key is made of the texts, the tokenizer and
+            max_length.
+        folder: the cache's folder (default: tokenised/ in PADDLE_FT_HOME).
     """
     if not cache:
         return _encode(tokenizer, texts, max_length, label)
@@ -83,7 +85,7 @@ def encode_texts(
         "library": tokenizers.__version__,
         "max_length": max_length,
     }
-    arrays = cached(key, folder or home() / "tokenised", lambda: _arrays(_encode(tokenizer, texts, max_length, label)))
+    arrays = cached(key, folder or home() / "tokenised", lambda: _to_arrays(_encode(tokenizer, texts, max_length, label)))
     return Encoded(arrays["flat"], arrays["offsets"], int(arrays["truncated"]), arrays.get("seconds"))
 
 
@@ -94,7 +96,7 @@ def _encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str], max_length: i
     lengths = np.zeros(len(texts) + 1, dtype=np.int64)
     truncated = 0
     pairs = bool(texts) and not isinstance(texts[0], str)
-    seconds = np.zeros(len(texts), dtype=np.int32) if pairs else None
+    second_starts = np.zeros(len(texts), dtype=np.int32) if pairs else None
     try:
         with Progress(len(texts), label, unit="text") as progress:
             for start in range(0, len(texts), BATCH):
@@ -103,40 +105,46 @@ def _encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str], max_length: i
                     lengths[number] = len(encoding)
                     truncated += bool(encoding.overflowing)
                     if pairs:
-                        seconds[number - 1] = _second_text(encoding)
+                        second_starts[number - 1] = _second_start(encoding)
                 pieces.append(np.fromiter((i for encoding in batch for i in encoding.ids), dtype=np.int32))
                 progress.update(len(batch))
     finally:
         tokenizer.no_truncation()
     flat = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int32)
-    return Encoded(flat, np.cumsum(lengths), truncated, seconds)
+    return Encoded(flat, np.cumsum(lengths), truncated, second_starts)
 
 
-def _second_text(encoding: tokenizers.Encoding) -> int:
-    """Return where the second text begins; for an empty one, the place of its closing token."""
+def _second_start(encoding: tokenizers.Encoding) -> int:
+    """Return where the second text of a pair begins. For an empty text this is the position of its closing token."""
     return next((i for i in range(len(encoding)) if encoding.token_to_sequence(i) == 1), len(encoding) - 1)
 
 
 def _digest(texts: Sequence[str] | Sequence[tuple[str, str]]) -> str:
     pairs = bool(texts) and not isinstance(texts[0], str)
     digest = hashlib.sha256(b"pairs" if pairs else b"")
-    for text in (one for pair in texts for one in pair) if pairs else texts:
+    for text in (text for pair in texts for text in pair) if pairs else texts:
         data = text.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "little"))  # so that no two lists of texts look alike
+        digest.update(len(data).to_bytes(8, "little"))  # with lengths ["ab", "c"] and ["a", "bc"] differ
         digest.update(data)
     return digest.hexdigest()
 
 
-def _arrays(encoded: Encoded) -> dict[str, np.ndarray]:
+def _to_arrays(encoded: Encoded) -> dict[str, np.ndarray]:
+    """Return the arrays of a cache file. Their names are part of the file format."""
     arrays = {"flat": encoded.flat, "offsets": encoded.offsets, "truncated": np.array(encoded.truncated)}
-    return arrays if encoded.seconds is None else {**arrays, "seconds": encoded.seconds}
+    return arrays if encoded.second_starts is None else {**arrays, "seconds": encoded.second_starts}
 
 
 def cached(key: dict, folder: str | Path, build: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return arrays by name: from disk if they were built before under the same key, else built now and written.
+    """Return arrays by name from the cache, or build them and write them to the cache.
 
-    The file holds plain arrays with checksums (an .npz without pickled objects) and appears under its name when it is
-    complete. A damaged file is built anew. Where the folder cannot be written, the arrays are returned all the same.
+    The file is an .npz of plain arrays with checksums, without pickled objects. It gets its name only when it is complete. A
+    damaged file is built anew. If the folder cannot be written, the arrays are still returned and a warning is printed.
+
+    Args:
+        key: everything that the arrays depend on; must be serialisable as JSON.
+        folder: where the cache files are.
+        build: computes the arrays.
     """
     name = hashlib.sha256(json.dumps([FORMAT, key], sort_keys=True).encode()).hexdigest()
     path = Path(folder) / f"{name}.npz"

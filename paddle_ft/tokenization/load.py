@@ -8,23 +8,27 @@ from pathlib import Path
 from paddle_ft.system.errors import UserError
 
 
+def read_json(path: Path) -> dict:
+    """Read one of a tokenizer's JSON files. Return {} if it does not exist, raise UserError if it is not JSON."""
+    if not path.exists():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: not valid JSON: {error}") from None
+
+
 def load_tokenizer(directory: Path):
     """Load PaddleNLP's tokenizer from a directory.
 
-    Its class is the one that tokenizer_config.json names, else the one that the files are for.
+    tokenizer_config.json names the class. Without that, vocab.txt means BertTokenizer and merges.txt BartTokenizer.
 
     Raises:
         UserError: there is no tokenizer, or its files do not fit its class.
     """
     directory = Path(directory)
-    settings = {}
     path = directory / "tokenizer_config.json"
-    if path.exists():
-        try:
-            settings = json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}: not valid JSON: {error}") from None
-    name = str(settings.get("tokenizer_class") or "")
+    name = str(read_json(path).get("tokenizer_class") or "")
     if not name:
         if (directory / "vocab.txt").exists():
             name = "BertTokenizer"
@@ -34,15 +38,16 @@ def load_tokenizer(directory: Path):
             raise UserError(f"{directory}: there is no tokenizer here (no vocab.txt, no vocab.json with merges.txt).")
     try:
         return _tokenizer_class(name, path).from_pretrained(str(directory))
-    except (TypeError, AttributeError, ValueError, OSError) as error:  # PaddleNLP's ways to say that files do not fit the class
+    except (TypeError, AttributeError, ValueError, OSError) as error:  # what PaddleNLP raises if files do not fit the class
         raise UserError(f"{directory}: {name} (tokenizer_class) cannot be made of the files here: {error}") from None
 
 
 def _tokenizer_class(name: str, path: Path):
-    """Return PaddleNLP's class. Raise UserError if it is no tokenizer, or reads a pickle, which could run anything.
+    """Return PaddleNLP's class of this name. Raise UserError if it is not a tokenizer, or reads a pickle.
 
     Args:
-        path: where the name stands, for the message.
+        name: the name of the class.
+        path: the file that has the name, for the message.
     """
     import paddlenlp.transformers as library
     from paddlenlp.transformers.tokenizer_utils_base import PretrainedTokenizerBase
@@ -52,5 +57,5 @@ def _tokenizer_class(name: str, path: Path):
     if not is_tokenizer:
         raise UserError(f"{path}: PaddleNLP has no tokenizer class {name}.")
     if pickled := [file for file in getattr(cls, "resource_files_names", {}).values() if file.endswith(".pickle")]:
-        raise UserError(f"{path}: a {name} is not allowed: its {pickled[0]} is a pickle, which can run anything. Name another.")
+        raise UserError(f"{path}: a {name} is not allowed: its {pickled[0]} is a pickle, which can run any code. Name another.")
     return cls

@@ -1,1 +1,1 @@
-"""From a checked configuration to a trained, measured model."""
+"""Train a model as a configuration says: setup, steps, evaluation, checkpoints, and several processes."""

@@ -1,7 +1,7 @@
-"""Checkpoints of a training: which of them are kept, which one a run is resumed from, and the state they hold.
+"""Write, find, read and remove the checkpoints of a training.
 
-A checkpoint is a directory that plain PaddleNLP loads. Its folder trainer/ holds what a resumed training needs:
-optimizer.safetensors (states by parameter name), state.json, and checksums.json (sha256 of every file).
+A checkpoint is a directory that plain PaddleNLP loads. Its folder trainer/ has what a resumed training needs:
+optimizer.safetensors (optimizer states by parameter name), state.json, and checksums.json (sha256 of every file).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from paddle_ft.system.progress import print_info
 
 
 def recover(run: Path) -> None:
-    """Tidy up after a process that was killed: remove half-written files, and move a directory back that was moved aside."""
+    """Clean up after a killed process: remove incomplete files, and restore best/ and last/ if they were being replaced."""
     for leftover in run.glob(".*.tmp-*"):
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
@@ -35,12 +35,13 @@ def recover(run: Path) -> None:
 
 
 def write_last(run: Path, count: int, fill: Callable[[Path], None]) -> None:
-    """Write last/. Rename the previous one to checkpoint-STEP where more than one checkpoint is kept.
+    """Write last/. If more than one checkpoint is kept, the previous last/ is renamed to checkpoint-STEP.
 
-    The oldest are removed after the new one is in place: until then one of them may be the only whole checkpoint.
+    Old checkpoints are removed only after the new one is complete, because until then one of them may be the only intact one.
 
     Args:
-        count: how many checkpoints are kept.
+        run: the run's directory.
+        count: number of checkpoints to keep.
         fill: writes the files of the checkpoint into a directory.
     """
     last = run / "last"
@@ -58,33 +59,35 @@ def _older_checkpoints(run: Path) -> list[Path]:
     return sorted(run.glob("checkpoint-*"), reverse=True)
 
 
-def newest(run: Path) -> Path | None:
-    """Return the newest whole checkpoint: last/, or an older one where last/ is damaged. Return None if there is none.
+def newest_checkpoint(run: Path) -> Path | None:
+    """Return the newest intact checkpoint: last/, or an older one if last/ is damaged. Return None without any checkpoint.
 
     Raises:
-        UserError: there are checkpoints, but all are damaged.
+        UserError: all checkpoints are damaged.
     """
     candidates = [path for path in (run / "last", run / ".last.old", *_older_checkpoints(run)) if path.is_dir()]
     for path in candidates:
         problem = find_damage(path)
         if problem is None:
             return path
-        print_info(f"warning: checkpoint {path} is damaged ({problem}) and is passed over")
+        print_info(f"warning: checkpoint {path} is damaged ({problem}) and is skipped")
     if candidates:
-        raise UserError(f"--resume: no checkpoint in {run} is whole. Start again with --overwrite.")
+        raise UserError(f"--resume: all checkpoints in {run} are damaged. Start again with --overwrite.")
     return None
 
 
 def check_space(run: Path, parameters: int, keep: int, trained: int | None = None) -> None:
     """Raise UserError if the checkpoints will not fit on the disk.
 
-    A training checkpoint takes 12 bytes a parameter: weights and AdamW's two moments in fp32. best/ takes 4. While one
-    checkpoint is written, the previous one still exists. Parameters that are not trained have no moments, but layers with an
-    adapter are stored twice: merged and as they are.
+    A training checkpoint takes 12 bytes for each parameter (weights and AdamW's two moments in float32), best/ takes 4. While a
+    checkpoint is written, the previous one still exists. Frozen parameters have no moments, but with LoRA the weights are stored
+    twice: merged and not merged.
 
     Args:
-        parameters: how many the model has; trained: how many of them are trained (default: all).
-        keep: how many checkpoints are kept.
+        run: the run's directory.
+        parameters: number of the model's parameters.
+        keep: number of checkpoints to keep.
+        trained: number of parameters that are trained; default: all.
     """
     trained = parameters if trained is None else trained
     checkpoint = parameters * 4 + trained * 8 + (parameters * 4 if trained < parameters else 0)
@@ -100,7 +103,7 @@ def check_space(run: Path, parameters: int, keep: int, trained: int | None = Non
 
 # ---------------------------------------------------------------------------------------------------- training state
 def save_trainer(directory: Path, arrays: dict, state: dict) -> None:
-    """Write optimizer.safetensors (arrays: from `optimizer_arrays`) and state.json into directory/trainer."""
+    """Write `arrays` (from optimizer_arrays) and `state` (a TrainState as a dictionary) into directory/trainer."""
     from safetensors.numpy import save_file
 
     folder = directory / "trainer"
@@ -110,25 +113,25 @@ def save_trainer(directory: Path, arrays: dict, state: dict) -> None:
 
 
 def read_state(directory: Path) -> dict:
-    """Return the training state of a checkpoint (loop.TrainState as a dictionary)."""
+    """Return the training state of a checkpoint, a loop.TrainState as a dictionary."""
     return json.loads((directory / "trainer" / "state.json").read_text())
 
 
-def _names(model) -> dict[str, str]:
-    """Map Paddle's name of a parameter, which depends on the order of creation, to its name in the model, which does not."""
+def _model_names(model) -> dict[str, str]:
+    """Return Paddle's name -> name in the model of each parameter. Paddle's names depend on the order of creation."""
     return {parameter.name: name for name, parameter in model.named_parameters()}
 
 
 def optimizer_arrays(model, optimizer) -> dict:
-    """Return the optimizer's states as NumPy arrays, by "parameter::state"."""
+    """Return the optimizer's states: "parameter::state" -> NumPy array."""
     import numpy as np
     import paddle
 
-    names = sorted(_names(model).items(), key=lambda item: -len(item[0]))
+    names = sorted(_model_names(model).items(), key=lambda item: -len(item[0]))
     arrays = {}
     for key, value in optimizer.state_dict().items():
         if key == "master_weights":
-            arrays.update({f"{_names(model)[n]}::master": np.ascontiguousarray(v.numpy()) for n, v in value.items()})
+            arrays.update({f"{_model_names(model)[n]}::master": np.ascontiguousarray(v.numpy()) for n, v in value.items()})
         elif isinstance(value, paddle.Tensor):
             paddle_name, name = next(item for item in names if key.startswith(item[0] + "_"))
             arrays[f"{name}::{key[len(paddle_name) + 1 :]}"] = np.ascontiguousarray(value.numpy())
@@ -136,12 +139,12 @@ def optimizer_arrays(model, optimizer) -> dict:
 
 
 def load_optimizer(directory: Path, model, optimizer) -> None:
-    """Load a checkpoint's states into a new optimizer of the same model, for the parameters that it updates."""
+    """Load a checkpoint's optimizer states into a new optimizer, for the parameters that the optimizer updates."""
     import paddle
     from safetensors.numpy import load_file
 
     updated = {parameter.name for parameter in paddle_compat.optimizer_parameters(optimizer)}
-    paddle_names = {name: paddle_name for paddle_name, name in _names(model).items() if paddle_name in updated}
+    paddle_names = {name: paddle_name for paddle_name, name in _model_names(model).items() if paddle_name in updated}
     states: dict = {}
     for key, array in load_file(str(directory / "trainer" / "optimizer.safetensors")).items():
         name, state = key.split("::")

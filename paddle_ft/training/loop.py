@@ -1,4 +1,4 @@
-"""The training loop: optimizer steps, and what is due between them. It knows nothing of what a task is about."""
+"""Run the training loop: optimizer steps, and between them evaluation, logging and checkpoints."""
 
 from __future__ import annotations
 
@@ -26,17 +26,23 @@ WINDOW = ("loss", "targets", "samples", "tokens", "padding")
 
 @dataclass
 class TrainState:
-    """Everything that changes during training beside weights and optimizer. It is saved with every checkpoint.
+    """The state of a training besides weights and optimizer. It is saved with every checkpoint.
 
     Attributes:
-        step: finished optimizer steps. Epoch, place in it, shuffling and dropout all follow from it.
-        evaluated_step: the step of the last evaluation.
+        step: number of finished optimizer steps. Epoch, batch order and dropout follow from it.
+        evaluated_step: step of the last evaluation.
         best: {"metric", "value", "loss", "step"} of the best evaluation so far.
         seconds: time spent in training steps.
-        skipped: steps left out under float16 because the gradient was not finite.
+        samples: rows trained on.
+        targets: targets trained on.
+        skipped: steps that float16 skipped because a gradient was not finite.
         patience_used: evaluations since the best one.
+        stopped_early: whether early stopping has ended the training.
+        world_size: number of processes.
         window: sums since the last log line.
-        metrics_size: bytes of metrics.jsonl, so that a resumed run repeats no line.
+        metrics_size: size of metrics.jsonl in bytes, so that a resumed run repeats no line.
+        tracker_ids: the trackers' run ids.
+        scaler: state of the float16 loss scaling.
     """
 
     step: int = 0
@@ -56,7 +62,7 @@ class TrainState:
 
 
 class TrainLoop:
-    """The loop over the steps of `stepper`: evaluate on `validation`, log, save, and stop when a signal asks for it."""
+    """Run the steps of `stepper`, evaluate on `validation`, log, save, and stop after a signal."""
 
     def __init__(
         self, task: Task, stepper: Stepper, validation: Dataset | None, run: RunDirectory, trackers: Trackers,
@@ -80,7 +86,7 @@ class TrainLoop:
         self.run.cut_metrics(self.state.metrics_size)
 
     def fit(self) -> TrainState:
-        """Train to the last step. Raise Interrupted, after saving, if a signal comes."""
+        """Train to the last step. After a signal, save a checkpoint and raise Interrupted."""
         self.task.model.train()
         state, num_steps = self.state, self.stepper.num_steps
         saved_step = state.step if state.step else -1
@@ -108,9 +114,9 @@ class TrainLoop:
                     if stop and self.world.world_size > 1:
                         self.signals.stop_now()
             except (Interrupted, WriteError) as error:
-                # a save needs every rank; after a write error of one rank the others would not take part in it
-                alone = isinstance(error, WriteError) and self.world.world_size > 1
-                if saved_step < state.step and not alone:
+                # all ranks must take part in saving, which they do not after a write error of one rank
+                without_other_ranks = isinstance(error, WriteError) and self.world.world_size > 1
+                if saved_step < state.step and not without_other_ranks:
                     self.save_last()
                 raise
             finally:
@@ -119,6 +125,7 @@ class TrainLoop:
 
     @property
     def epoch(self) -> float:
+        """Return the number of epochs trained so far."""
         return self.state.step / self.stepper.steps_per_epoch
 
     def _evaluation_due(self) -> bool:
@@ -153,7 +160,7 @@ class TrainLoop:
         return sums
 
     def _log(self, result: StepResult, bar: Progress) -> None:
-        """Write a line of figures for the steps since the last one."""
+        """Log the figures of the steps since the last log line."""
         state = self.state
         sums = self._close_window()
         figures = {
@@ -182,18 +189,18 @@ class TrainLoop:
             self.trackers.log_scalars("validation", self.state.step, scores.metrics)
             self.trackers.log_samples("validation", self.state.step, scores.predictions[:8])
             self.state.evaluated_step = self.state.step
-            self._keep_if_best(scores.metrics)
+            self._update_best(scores.metrics)
 
-    def _keep_if_best(self, metrics: dict) -> None:
-        """Save best/ if these are the best scores so far, else use up patience. A tie is decided by the loss."""
+    def _update_best(self, metrics: dict) -> None:
+        """Save best/ if these are the best scores so far, else count towards early stopping. The loss decides ties."""
         name, value = self.best_metric, metrics[self.best_metric]
         state = self.state
         if state.best and state.best["metric"] != name:
-            print_info(f"eval.best_metric is {name} now and was {state.best['metric']}: the best so far is forgotten")
+            print_info(f"eval.best_metric is {name} now and was {state.best['metric']}: the previous best is not compared")
             state.best, state.patience_used = None, 0
         best = state.best
         better = best is None or find_metric(name).is_better(value, best["value"])
-        better = better or (value == best["value"] and metrics["loss"] < best.get("loss", 0))  # a tie: the loss decides
+        better = better or (value == best["value"] and metrics["loss"] < best.get("loss", 0))
         print_info(
             f"step {state.step}, epoch {self.epoch:.2f}: loss {metrics['loss']:.4f}, {name} {value:.4g}"
             + (" (best so far)" if better else f" (best {best['value']:.4g} at step {best['step']})")
@@ -211,17 +218,17 @@ class TrainLoop:
 
     # -------------------------------------------------------------------------------- saving
     def save_best(self) -> None:
-        """Write best/: the model and the tokenizer as they are now."""
+        """Write the current model and tokenizer to best/."""
         if self.world.is_main:
             write_directory(self.run / "best", self.task.bundle.save)
         self.world.barrier()
 
     def save_last(self) -> None:
-        """Write last/: model, tokenizer and all that a resumed run needs."""
+        """Write last/: model, tokenizer, and everything else that a resumed run needs."""
         with self.signals.deferred():
             self.stepper.check_finite()
             self.stepper.sync.gather_weights()
-            self.state.skipped += self.stepper.take_skipped_steps()
+            self.state.skipped += self.stepper.pop_skipped_steps()
             self.state.metrics_size = self.run.metrics_size()
             self.state.tracker_ids = self.trackers.ids
             self.state.scaler = self.stepper.scaler.state_dict() if self.stepper.scaler.is_enable() else {}
@@ -237,4 +244,4 @@ class TrainLoop:
     def _fill_checkpoint(self, directory: Path, arrays: dict) -> None:
         self.task.bundle.save(directory)
         checkpoint.save_trainer(directory, arrays, asdict(self.state))
-        lora.save(self.task.model, directory / "trainer")
+        lora.save_adapters(self.task.model, directory / "trainer")

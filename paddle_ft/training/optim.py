@@ -1,4 +1,4 @@
-"""Optimizer, learning rate schedule, gradient clipping, and what several processes do with gradients (here: nothing)."""
+"""Make the optimizer, compute the learning rate, clip gradients, and define how processes synchronise gradients."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from paddle_ft.config.schema import TrainSection
 
 
 def warmup_steps(section: TrainSection, num_steps: int) -> int:
-    """Return warmup_steps if it is set, else warmup_proportion of all steps."""
+    """Return train.warmup_steps if it is set, else the share train.warmup_proportion of all steps."""
     return section.warmup_steps or int(num_steps * section.warmup_proportion)
 
 
 def learning_rate(step: int, peak: float, warmup: int, num_steps: int) -> float:
     """Return the learning rate of a step: linear from 0 to `peak` over `warmup` steps, then linear to 0 at `num_steps`.
 
-    step: how many optimizer steps are finished.
+    Args:
+        step: number of finished optimizer steps.
+        peak: train.learning_rate.
+        warmup: number of warmup steps.
+        num_steps: number of steps of the whole training.
     """
     if step < warmup:
         return peak * step / warmup
@@ -23,30 +27,30 @@ def learning_rate(step: int, peak: float, warmup: int, num_steps: int) -> float:
 
 
 def decayed_names(model) -> set[str]:
-    """Return Paddle's names of the parameters with weight decay: all but biases and the weights of layer norms."""
+    """Return Paddle's names of the parameters that have weight decay: all except biases and layer norms."""
     import paddle
 
     norms = (paddle.nn.LayerNorm, paddle.nn.GroupNorm)
     exempt = {id(p) for layer in model.sublayers(include_self=True) if isinstance(layer, norms) for p in layer.parameters()}
     return {
-        parameter.name
-        for name, parameter in model.named_parameters()
-        if id(parameter) not in exempt and not name.endswith("bias")
+        parameter.name for name, parameter in model.named_parameters() if id(parameter) not in exempt and not name.endswith("bias")
     }
 
 
 def trained_parameters(model) -> list:
-    """Return the parameters that are trained, in the model's order."""
+    """Return the parameters that are not frozen, in the model's order."""
     return [p for p in model.parameters() if not p.stop_gradient]
 
 
 def make_optimizer(model, section: TrainSection, parameters: list | None = None):
-    """Make AdamW (Loshchilov and Hutter, 2019). The learning rate is set before every step, so it holds no schedule.
+    """Make an AdamW optimizer (Loshchilov and Hutter, 2019). It has no schedule: each step sets its learning rate.
 
-    Paddle fuses AdamW's arithmetic into one kernel a parameter. Its kernel for many parameters at once exists for Adam only.
+    Paddle runs one fused kernel for each parameter. Its kernel for many parameters at once exists for Adam only.
 
     Args:
-        parameters: those to update, where this process does not update all that are trained.
+        model: the model to train.
+        section: the configuration's train section.
+        parameters: the parameters to update; default: all that are not frozen.
     """
     import paddle
 
@@ -64,17 +68,17 @@ def make_optimizer(model, section: TrainSection, parameters: list | None = None)
 
 
 class FrozenRows:
-    """Rows of parameters that training leaves as they are, such as the embedding of the padding token.
+    """Rows of parameters that training must not change, such as the embedding of the padding token.
 
-    They take no gradient (models.vocabulary.freeze_row), but AdamW's weight decay works on whole parameters.
+    Their gradient is zero (models.vocabulary.freeze_row), but AdamW's weight decay applies to whole parameters.
     """
 
     def __init__(self, rows: Iterable[tuple]):
-        """rows: (parameter, row number) pairs."""
+        """Store the current values of (parameter, row number) pairs."""
         self.rows = [(parameter, row, parameter[row].detach().clone()) for parameter, row in rows]
 
     def restore(self) -> None:
-        """Give the rows their values back after an optimizer step."""
+        """Set the rows back to their stored values after an optimizer step."""
         import paddle
 
         with paddle.no_grad():
@@ -83,14 +87,17 @@ class FrozenRows:
 
 
 def clip_gradients(parameters: Iterable, max_norm: float, norm=None, on_cpu: bool = False):
-    """Scale all gradients down so that their joint L2 norm is at most max_norm (0 turns this off).
+    """Scale all gradients down so that their joint L2 norm is at most max_norm.
 
     Args:
-        norm: the norm, where other processes hold gradients that count too.
-        on_cpu: leave gradients alone that are small enough. Reading the norm to know this costs nothing on a CPU.
+        parameters: the parameters whose gradients are scaled.
+        max_norm: the limit; 0 turns clipping off.
+        norm: the norm if it includes gradients of other processes; default: computed here.
+        on_cpu: whether the gradients are on the CPU. Reading the norm is free there, but multiplying all gradients by 1 is not, so
+            gradients within the limit are not touched.
 
     Returns:
-        The norm before scaling, an fp32 scalar tensor.
+        The norm before scaling, a float32 scalar tensor.
     """
     import paddle
 
@@ -107,10 +114,10 @@ def clip_gradients(parameters: Iterable, max_norm: float, norm=None, on_cpu: boo
 
 
 class GradientSync:
-    """What happens to gradients and weights around an optimizer step, besides the step. In one process this is nothing.
+    """Synchronise gradients and weights of several processes around an optimizer step. This class does nothing: one process.
 
-    The strategies for several processes (data parallel, ZeRO stages 1 to 3) are subclasses in training/distributed/. The step
-    calls all of them alike, in the order of the methods below.
+    The strategies for several processes (data parallel, ZeRO stages 1 to 3) are subclasses in training/distributed/. The training
+    step calls the methods in the order in which they are defined here.
 
     Attributes:
         owned: the parameters that this process clips and updates.
@@ -120,34 +127,35 @@ class GradientSync:
         self.owned = trained_parameters(model)
 
     def sum_over_ranks(self, values: list[float]) -> list[float]:
-        """Return the sums of each rank's numbers."""
+        """Return the sum over all ranks of each of the values."""
         return values
 
     def before_step(self) -> None:
         """Prepare the weights for the forward and backward passes of a step."""
 
     def after_backward(self) -> None:
-        """Take the gradients of one backward pass. Every rank calls this equally often; one without a batch does too."""
+        """Process the gradients of one backward pass. Every rank calls this equally often, even without a batch."""
 
     def reduce_gradients(self) -> None:
-        """Put the step's gradients, summed over all ranks, into `owned`."""
+        """Set the gradients of `owned` to the sums over all ranks."""
 
     def agree_on_overflow(self, scaler) -> None:
-        """float16: make all ranks skip the step if a gradient of any rank is not finite."""
+        """Make all ranks skip the step if a gradient of any rank is not finite (float16 only)."""
 
     def grad_norm(self):
-        """Return the L2 norm of the gradients of all ranks' parameters, or None where `owned` is all there is."""
+        """Return the L2 norm of all ranks' gradients, or None if this rank has all of them in `owned`."""
         return None
 
     def after_step(self) -> None:
-        """Give all ranks the updated weights."""
+        """Send the updated weights to all ranks."""
 
     def gather_weights(self) -> None:
-        """Put all weights into this process, to evaluate or save the model. Every rank must call this."""
+        """Make all weights available on every rank, for evaluating and saving. Every rank must call this."""
 
     def gather_optimizer_states(self, collect: Callable[[], dict]) -> dict:
         """Return the optimizer states of all ranks on rank 0. Every rank must call this.
 
-        collect: returns this rank's own states, NumPy arrays by name.
+        Args:
+            collect: returns this rank's own states, NumPy arrays by name.
         """
         return collect()

@@ -1,4 +1,4 @@
-"""What can be known to fail before hours are spent on it: the checks before every training, and --check."""
+"""Find problems before a long training starts: the checks before every training, and --check."""
 
 from __future__ import annotations
 
@@ -21,10 +21,16 @@ from paddle_ft.training.step import Stepper
 
 
 def try_out(task: Task, data: dict[str, Dataset], run: RunDirectory, world: World) -> dict[str, float]:
-    """Evaluate two batches of each split, and check the metric to choose by and the disk space.
+    """Evaluate two batches of each split, and check eval.best_metric and the disk space.
+
+    Args:
+        task: a task with a model.
+        data: the data set of each split.
+        run: the run's directory.
+        world: the processes that train together.
 
     Returns:
-        The seconds that two batches of each split took.
+        Split -> seconds for its two batches.
 
     Raises:
         UserError: eval.best_metric is not computed, or the checkpoints do not fit on the disk.
@@ -34,11 +40,11 @@ def try_out(task: Task, data: dict[str, Dataset], run: RunDirectory, world: Worl
         if split == "train":
             continue
         scores, seconds[split] = evaluate_two_batches(task, dataset, world)
-        wanted = config.eval.best_metric or task.best_metric
-        figures = [name for name, value in scores.metrics.items() if isinstance(value, (int, float))]
-        if split == "validation" and wanted not in figures:
+        best_metric = config.eval.best_metric or task.best_metric
+        metrics = [name for name, value in scores.metrics.items() if isinstance(value, (int, float))]
+        if split == "validation" and best_metric not in metrics:
             raise UserError(
-                f"eval.best_metric: {wanted!r} is no figure of {task.name}; it reports {', '.join(figures)}."
+                f"eval.best_metric: {best_metric!r} is not a metric of {task.name}; it reports {', '.join(metrics)}."
                 + import_hint("a metric")
             )
     if "validation" not in data:
@@ -52,7 +58,7 @@ def try_out(task: Task, data: dict[str, Dataset], run: RunDirectory, world: Worl
 
 
 def evaluate_two_batches(task: Task, dataset: Dataset, world: World) -> tuple[Scores, float]:
-    """Evaluate two batches, so that a broken evaluation fails now and not after the first epoch. Return also the seconds."""
+    """Evaluate two batches, so that a broken evaluation fails now and not after the first epoch. Return scores and seconds."""
     started = time.perf_counter()
     rows = dataset.head(2 * task.config.eval.eval_batch_size)
     scores = evaluate(task, rows, f"try two batches of {dataset.split}", world)
@@ -66,7 +72,7 @@ def check_precision(config: BaseConfig) -> None:
 
 
 def check(task: Task, data: dict[str, Dataset]) -> None:
-    """Evaluate two batches, train two steps, and print what the model sees and what a training will cost."""
+    """Evaluate two batches, train two steps, and print examples and an estimate of time and memory."""
     config, train = task.config, data["train"]
     print(f"\nexamples as the model sees them\n\n{task.preview(train)}\n")
     count, trained = count_parameters(task.model)
@@ -92,8 +98,10 @@ def check(task: Task, data: dict[str, Dataset]) -> None:
     print(f"steps               {stepper.num_steps:,} ({stepper.steps_per_epoch:,} an epoch)")
     training, evaluation = format_duration(second.seconds * stepper.num_steps), format_duration(evaluation_seconds)
     print(f"estimated training  {training}, and {evaluation} an evaluation")
-    print(f"memory              {peak_memory_mb():,.0f} MB used so far; weights, gradients and AdamW's states"
-          f" take {(count * 4 + trained * 12) / 1e6:,.0f} MB of it")
+    print(
+        f"memory              {peak_memory_mb():,.0f} MB used so far; weights, gradients and AdamW's states"
+        f" take {(count * 4 + trained * 12) / 1e6:,.0f} MB of it"
+    )
     if config.train.sharding != "none":
         print(f"sharding            {config.train.sharding} is not tried: --check runs in one process")
     print("\ncheck passed: everything loads, evaluates and trains")
@@ -101,7 +109,7 @@ def check(task: Task, data: dict[str, Dataset]) -> None:
 
 @contextlib.contextmanager
 def explained_memory_errors():
-    """Turn "out of memory" of the device or the host into advice."""
+    """Turn an out-of-memory error of the device or the host into a UserError with advice."""
     try:
         yield
     except (MemoryError, RuntimeError, SystemError, OSError) as error:

@@ -1,4 +1,4 @@
-"""What a run is measured by: baseline and model before training first, the best checkpoint at the end."""
+"""Evaluate a run: baselines and the untrained model before training, the best checkpoint after it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from paddle_ft.training.loop import TrainLoop
 
 
 def first_results(task: Task, data: dict[str, Dataset], run: RunDirectory, world: World) -> dict:
-    """Score the baselines and the model before training. Return what results.json holds so far, and write it."""
+    """Evaluate the baselines and the model before training, write results.json, and return its contents."""
     config = task.config
     parameters, trained = count_parameters(task.model)
     results = {
@@ -37,7 +37,7 @@ def first_results(task: Task, data: dict[str, Dataset], run: RunDirectory, world
         "baseline": {},
         "versions": versions(),
     }
-    for split, dataset in _scored(data).items():
+    for split, dataset in _evaluation_splits(data).items():
         (name, scores), *others = score_baselines(task, dataset, data["train"]).items()
         results["baseline"]["name"] = name
         results["baseline"][split] = scores.metrics
@@ -52,14 +52,20 @@ def first_results(task: Task, data: dict[str, Dataset], run: RunDirectory, world
 
 
 def final_results(results: dict, loop: TrainLoop, data: dict[str, Dataset]) -> None:
-    """Score the best checkpoint on every split, and write results and predictions."""
+    """Evaluate the best checkpoint on every split, and write results.json and the predictions.
+
+    Args:
+        results: what first_results returned; it is extended.
+        loop: the finished training loop.
+        data: the data set of each split.
+    """
     state, task, run = loop.state, loop.task, loop.run
-    if state.best is None:  # nothing to choose by: the last weights are the result
+    if state.best is None:  # without a validation split the last weights are the best
         loop.save_best()
-    if task.config.model.lora or (state.best and state.best["step"] != state.step):  # adapters: what is measured is merged
+    if task.config.model.lora or (state.best and state.best["step"] != state.step):  # with LoRA the merged model is evaluated
         load_best(task, run)
     results["metrics"] = {}
-    for split, dataset in _scored(data).items():
+    for split, dataset in _evaluation_splits(data).items():
         scores = evaluate(task, dataset, f"final: {split}", loop.world)
         results["metrics"][split] = scores.metrics
         run.write_predictions(split, scores.predictions)
@@ -82,14 +88,14 @@ def final_results(results: dict, loop: TrainLoop, data: dict[str, Dataset]) -> N
 
 
 def load_best(task: Task, run: RunDirectory) -> None:
-    """Give the task the model of best/. Raise UserError if it is damaged."""
+    """Load the model of best/ into the task. Raise UserError if it is damaged."""
     if problem := find_damage(run / "best"):
         raise UserError(f"{run / 'best'}: the best checkpoint is damaged: {problem}. Train again with --overwrite.")
     task.set_model(adapt_model(reload_bundle(task.head_type, run / "best"), task.config))
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of the packages that decide about results."""
+    """Return the versions of the packages that can change results."""
     versions = {"paddle_ft": __version__, "python": platform.python_version()}
     for package in ("paddlepaddle", "paddlepaddle-gpu", "paddlenlp", "numpy", "rouge_score", "tokenizers"):
         try:
@@ -99,6 +105,6 @@ def versions() -> dict[str, str]:
     return versions
 
 
-def _scored(data: dict[str, Dataset]) -> dict[str, Dataset]:
-    """Return the splits that are scored: all but the training split."""
+def _evaluation_splits(data: dict[str, Dataset]) -> dict[str, Dataset]:
+    """Return the splits that are evaluated: all except the training split."""
     return {split: dataset for split, dataset in data.items() if split != "train"}

@@ -1,4 +1,4 @@
-"""Go on with a run: find its newest whole checkpoint, refuse settings that would compute something else, restore the state."""
+"""Resume a run: find its newest intact checkpoint, check that the settings still fit, and restore the state."""
 
 from __future__ import annotations
 
@@ -14,14 +14,19 @@ from paddle_ft.system.world import World
 from paddle_ft.training import checkpoint as checkpoints
 from paddle_ft.training.loop import TrainLoop
 
-# Settings that may change when a run is resumed, because they do not change what is computed.
+# Settings that may change when a run is resumed, because they do not change the results.
 FREE_SETTINGS = ("output_dir", "device", "tracking.", "eval.", "train.save_steps", "train.logging_steps",
                  "train.keep_checkpoints", "train.recompute", "data.cache", "recipe")  # fmt: skip
 
 
 @dataclass
 class Start:
-    """Where a training starts: from a checkpoint, or from the beginning."""
+    """Where a training starts: at a checkpoint, or at the beginning if it is None.
+
+    Attributes:
+        checkpoint: the checkpoint's directory.
+        tracker_ids: the trackers' run ids of the earlier part.
+    """
 
     checkpoint: Path | None = None
     tracker_ids: dict = field(default_factory=dict)
@@ -31,12 +36,12 @@ def find_start(config: BaseConfig, run: RunDirectory, world: World) -> Start:
     """Find the checkpoint that a run is resumed from. Every rank must call this.
 
     Raises:
-        UserError: all checkpoints are damaged, or settings or number of processes differ from the run's.
+        UserError: all checkpoints are damaged, or the settings or the number of processes have changed.
     """
     if world.is_main:
         checkpoints.recover(run.path)
     world.barrier()
-    checkpoint = checkpoints.newest(run.path)
+    checkpoint = checkpoints.newest_checkpoint(run.path)
     state = checkpoints.read_state(checkpoint) if checkpoint else {}
     refuse_other_config(config, run)
     refuse_other_world_size(state, world)
@@ -44,16 +49,16 @@ def find_start(config: BaseConfig, run: RunDirectory, world: World) -> Start:
 
 
 def restore(loop: TrainLoop, checkpoint: Path) -> None:
-    """Restore the state of a training, and say where it goes on."""
+    """Restore the state of a training, and print where it continues."""
     loop.resume(checkpoint)
     print_info(f"resuming at step {loop.state.step} of {loop.stepper.num_steps} from {checkpoint}")
     if loop.state.step >= loop.stepper.num_steps or loop.state.stopped_early:
-        print_info("this training has finished; only its scores are computed again")
+        print_info("this training is finished already; only its scores are computed again")
 
 
 def refuse_other_config(config: BaseConfig, run: RunDirectory) -> None:
-    """Raise UserError if the settings differ from the run's in what is computed."""
-    try:  # a setting that the run did not have yet gets its default
+    """Raise UserError if a setting that changes the results differs from the run's."""
+    try:  # a setting that did not exist yet gets its default
         before = flatten(load_config(str(run / "config.yaml")).model_dump())
     except UserError as error:
         raise UserError(f"--resume: {run / 'config.yaml'} cannot be used: {error}\nStart again with --overwrite.") from None
@@ -63,22 +68,22 @@ def refuse_other_config(config: BaseConfig, run: RunDirectory) -> None:
         lines = "\n".join(f"  {k}: {before.get(k)!r} then, {now.get(k)!r} now" for k in changed)
         raise UserError(
             f"--resume: the run in {run.path} was started with other settings:\n{lines}\n"
-            f"Go on with its own: --config {run / 'config.yaml'} --resume; or start a new run with another output_dir."
+            f"Resume with its own settings: --config {run / 'config.yaml'} --resume; or start a new run with another output_dir."
         )
 
 
 def refuse_other_world_size(state: dict, world: World) -> None:
-    """Raise UserError if the run was trained by another number of processes, whose steps take other rows."""
+    """Raise UserError if the run was trained by another number of processes, because its steps would use other rows."""
     before, now = state.get("world_size", world.world_size), world.world_size
     if before != now:
         raise UserError(
             f"--resume: the run was trained by {before} process{'es' if before > 1 else ''}, now there"
-            f" {'are' if now > 1 else 'is'} {now}. Its steps would take other rows; use the same number of devices."
+            f" {'are' if now > 1 else 'is'} {now}. Its steps would use other rows; use the same number of devices."
         )
 
 
 def flatten(data: dict, prefix: str = "") -> dict:
-    """Turn a nested mapping into one of dotted keys."""
+    """Return a nested mapping as one with dotted keys."""
     out = {}
     for key, value in data.items():
         if isinstance(value, dict) and value:

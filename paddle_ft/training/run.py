@@ -1,4 +1,4 @@
-"""A training from the configuration to the report. `train` reads from top to bottom what happens in which order."""
+"""Run a whole training, from the configuration to the report. `train` has all parts in their order."""
 
 from __future__ import annotations
 
@@ -40,14 +40,26 @@ from paddle_ft.training.trackers import Trackers
 
 
 def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> RunDirectory:
-    """Train, score the best checkpoint and write the report. Return the run's directory.
+    """Train, evaluate the best checkpoint, and write the report.
+
+    Args:
+        config: the configuration.
+        resume: whether to continue the run in output_dir.
+        overwrite: whether to replace the run in output_dir.
+
+    Returns:
+        The run's directory.
 
     Raises:
-        UserError: something is wrong with configuration, data, machine or directory.
-        Interrupted: a signal came; a checkpoint has been saved.
+        UserError: the configuration, the data, the machine or the directory has a problem.
+        Interrupted: a signal has stopped the training, after a checkpoint was saved.
     """
     world = init_world()
-    with opened_run(config, resume, overwrite, world) as run, SignalHandler() as signals, preflight.explained_memory_errors():
+    with (
+        open_run_directory(config, resume, overwrite, world) as run,
+        SignalHandler() as signals,
+        preflight.explained_memory_errors(),
+    ):
         start = resuming.find_start(config, run, world) if resume else resuming.Start()
         check_sharding(config.train.sharding, world)
         task = make_task(config, world)
@@ -56,7 +68,7 @@ def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> 
         data = encode(task, rows)
         sync = make_gradient_sync(world, task.model, config.train.sharding)
         preflight.try_out(task, data, run, world)
-        stepper = Stepper(task, data["train"], run, world, sync)  # may refuse settings: so before an old run is cleared
+        stepper = Stepper(task, data["train"], run, world, sync)  # before an old run is cleared, because this may raise
         if start.checkpoint is None:
             start_directory(run, config, world)
         run.write_texts(task.run_files())
@@ -75,7 +87,7 @@ def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> 
 
 
 def check(config: BaseConfig) -> None:
-    """--check: load everything, try it out, and print what the model sees and what a training will cost."""
+    """Run --check: load everything, try two batches and two steps, and print examples and an estimate of the cost."""
     run = RunDirectory(config.output_dir)
     run.check_writable()
     run.release()
@@ -87,22 +99,25 @@ def check(config: BaseConfig) -> None:
 
 
 def run_training(config: BaseConfig, resume: bool, overwrite: bool, imports: Sequence[str] = ()) -> int:
-    """Train, and print the summary or how to go on after an interruption.
+    """Train, and print the summary, or after an interruption the command that resumes the training.
 
     Args:
-        imports: the user's modules of --import, for the command that goes on.
+        config: the configuration.
+        resume: whether to continue the run in output_dir.
+        overwrite: whether to replace the run in output_dir.
+        imports: the user's modules of --import, for the command that resumes.
 
     Returns:
-        The exit code. A process started by a launcher does not return: it exits.
+        The exit code. A process that a launcher started exits instead of returning.
     """
     exit_code = 0
     try:
         run = train(config, resume, overwrite)
-    except Interrupted as stop:
-        if launched_processes() > 1:  # all is saved: a launcher that sends the signal again must not change the exit code
+    except Interrupted as interruption:
+        if launched_processes() > 1:  # everything is saved; a repeated signal must not change the exit code
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        print(f"\nstopped by {stop}; {resume_hint(config, imports)}", file=sys.stderr)
-        exit_code = stop.exit_code
+        print(f"\nstopped by {interruption}; {resume_hint(config, imports)}", file=sys.stderr)
+        exit_code = interruption.exit_code
     else:
         if is_main_process():
             print(summary(run.path))
@@ -112,21 +127,21 @@ def run_training(config: BaseConfig, resume: bool, overwrite: bool, imports: Seq
 
 
 def resume_hint(config: BaseConfig, imports: Sequence[str]) -> str:
-    """Return the command that resumes an interrupted training."""
-    saved = Path(config.output_dir).expanduser() / "config.yaml"
-    if not saved.exists():
-        return "the training had not begun and nothing was written"
+    """Return the part of a message that says how to resume an interrupted training."""
+    config_file = Path(config.output_dir).expanduser() / "config.yaml"
+    if not config_file.exists():
+        return "the training had not started and nothing was written"
     devices = f" --devices {os.environ[DEVICES]}" if DEVICES in os.environ else ""
     modules = "".join(f" --import {module}" for module in imports)
-    script = CODE_FOLDER / "train.py"  # not in the working directory where the user's files lie in a folder of their own
+    script = CODE_FOLDER / "train.py"  # relative to the working directory, which may be a folder of the user's own
     program = f"python {shlex.quote(os.path.relpath(script))}" if script.is_file() else "python -m paddle_ft train"
-    return f"go on with:\n  {program} --config {shlex.quote(str(saved))} --resume{devices}{modules}"
+    return f"resume with:\n  {program} --config {shlex.quote(str(config_file))} --resume{devices}{modules}"
 
 
-# ---------------------------------------------------------------------------------------------------- the parts
+# ---------------------------------------------------------------------------------------------------- parts
 def make_task(config: BaseConfig, world: World) -> Task:
-    """Choose the device, make the task, and fetch the files that data and model need."""
-    device = paddle.get_device() if world.world_size > 1 else set_device(config.device)  # a process group has chosen it
+    """Set the device, make the task, and download the files that data and model need."""
+    device = paddle.get_device() if world.world_size > 1 else set_device(config.device)  # a process group has set it already
     processes = [f"{world.world_size} processes"] if world.world_size > 1 else []
     print_info(", ".join([f"device: {device}", *processes, *(cpu_settings() if on_cpu() else [])]))
     preflight.check_precision(config)
@@ -138,7 +153,7 @@ def make_task(config: BaseConfig, world: World) -> Task:
 
 
 def load_model(task: Task, train_rows: Rows, checkpoint: Path | None = None) -> None:
-    """Load or build the task's model and prepare it for training. `checkpoint`: where to load it from to go on with a run."""
+    """Load or build the task's model, and prepare it for training. A resumed run loads it from `checkpoint`."""
     seed_everything(task.config.seed)
     with tempfile.TemporaryDirectory(prefix="paddle_ft-") as folder:
         if checkpoint is not None:
@@ -149,7 +164,7 @@ def load_model(task: Task, train_rows: Rows, checkpoint: Path | None = None) -> 
 
 
 def encode(task: Task, rows: dict[str, Rows]) -> dict[str, Dataset]:
-    """Encode the rows of every split, and print their facts."""
+    """Encode the rows of every split, and print how many there are."""
     data = {split: task.encode(loaded, split) for split, loaded in rows.items()}
     for split, dataset in data.items():
         print_info(f"{split}: {describe_data(dataset)}")
@@ -157,7 +172,7 @@ def encode(task: Task, rows: dict[str, Rows]) -> dict[str, Dataset]:
 
 
 def describe_data(dataset: Dataset) -> str:
-    """Return a split's facts in one line: rows, rows that were cut, bad rows."""
+    """Return one line about a split: rows, truncated rows, bad rows."""
     info = dict(dataset.info)
     parts = [f"{info.pop('rows'):,} rows"]
     for name in [n for n in info if n.startswith("truncated_") and not n.endswith("_share")]:
@@ -169,8 +184,8 @@ def describe_data(dataset: Dataset) -> str:
 
 
 @contextlib.contextmanager
-def opened_run(config: BaseConfig, resume: bool, overwrite: bool, world: World) -> Iterator[RunDirectory]:
-    """Hold the run's directory while the block runs; only rank 0 writes into it."""
+def open_run_directory(config: BaseConfig, resume: bool, overwrite: bool, world: World) -> Iterator[RunDirectory]:
+    """Lock the run's directory while the block runs. Only rank 0 writes into it."""
     if world.is_main:
         run = RunDirectory.open_for_training(config.output_dir, resume, overwrite)
     else:
@@ -182,7 +197,7 @@ def opened_run(config: BaseConfig, resume: bool, overwrite: bool, world: World) 
 
 
 def start_directory(run: RunDirectory, config: BaseConfig, world: World) -> None:
-    """Remove an old run from the directory and write the configuration of this one."""
+    """Remove an old run from the directory, and write the configuration of the new one."""
     if world.is_main:
         run.clear()
     run.write_config(to_yaml(config))

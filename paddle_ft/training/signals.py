@@ -1,7 +1,7 @@
-"""Ctrl-C and SIGTERM: the first lets the step or save in progress finish, the second ends the process at once.
+"""Handle Ctrl-C and SIGTERM: finish the running step or save after the first signal, exit immediately after a second one.
 
-Launchers repeat SIGTERM: Paddle's sends it three times, 0.2 s apart. So a SIGTERM within REPEAT_SECONDS of the first signal is
-ignored. A second Ctrl-C always comes from a person who does not want to wait.
+Launchers repeat SIGTERM; Paddle's sends it three times within 0.4 s. So a SIGTERM within REPEAT_SECONDS of the first signal is
+ignored. A second Ctrl-C is never ignored, because it comes from a person who does not want to wait.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ REPEAT_SECONDS = 2.0
 
 
 class Interrupted(BaseException):
-    """A signal asked the training to stop. The exit code is 128 + the signal's number (130 for Ctrl-C, 143 for SIGTERM)."""
+    """A signal has stopped the training. The exit code is 128 + the signal's number (130 for Ctrl-C, 143 for SIGTERM)."""
 
     def __init__(self, number: int):
         super().__init__(signal.Signals(number).name)
@@ -24,12 +24,12 @@ class Interrupted(BaseException):
 
 
 class SignalHandler:
-    """Handlers of SIGINT and SIGTERM, in place while it is entered. `with handler.deferred():` protects a step or a save.
+    """A context manager that handles SIGINT and SIGTERM. Inside `with handler.deferred():` a signal is held back.
 
     Attributes:
-        pending: the number of a signal that has come, else None.
-        wait_for_all_ranks: set while several processes train together. A signal then waits until all ranks call `stop_now`
-            after the same step.
+        pending: number of the signal that has arrived, else None.
+        wait_for_all_ranks: True while several processes train together. A signal is then held back until all ranks call
+            `stop_now` after the same step.
     """
 
     def __init__(self):
@@ -52,20 +52,20 @@ class SignalHandler:
         if self.pending is not None:
             if number == signal.SIGTERM and time.monotonic() - self._received_at < REPEAT_SECONDS:
                 return
-            os.write(sys.stderr.fileno(), b"\nstopped at once; the files written so far are whole\n")
+            os.write(sys.stderr.fileno(), b"\nstopped immediately; all files written so far are complete\n")
             os._exit(128 + number)
         self.pending, self._received_at = number, time.monotonic()
-        os.write(sys.stderr.fileno(), b"\nstopping: saving first (once more to stop at once)\n")
+        os.write(sys.stderr.fileno(), b"\nstopping: saving a checkpoint first (repeat to stop immediately)\n")
         if self._depth == 0 and not self.wait_for_all_ranks:
             raise Interrupted(number)
 
     def stop_now(self) -> None:
-        """Raise Interrupted. All ranks call this after the same step, whichever of them received the signal."""
+        """Raise Interrupted. All ranks call this after the same step, also those that did not receive the signal."""
         raise Interrupted(self.pending or signal.SIGTERM)
 
     @contextlib.contextmanager
     def deferred(self):
-        """Hold a signal back until the block is left."""
+        """Hold a signal back until the end of the block."""
         self._depth += 1
         try:
             yield

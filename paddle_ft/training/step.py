@@ -1,4 +1,4 @@
-"""One optimizer step: the rows it takes, their batches, forward and backward passes, clipping, update."""
+"""Run one optimizer step: collate its batches, forward and backward passes, gradient clipping, update."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ from paddle_ft.training.optim import GradientSync
 
 @dataclass
 class StepBatches:
-    """What one optimizer step of this process computes on.
+    """The batches of one optimizer step on this process.
 
     Attributes:
         step: number of the step, from 0.
-        indices: the rows of each batch, one array for each backward pass.
+        indices: the row numbers of each batch. There is one batch for each backward pass.
         batches: the collated batches, in the same order.
-        targets: predictions that the losses sum over.
-        tokens, padding: input tokens of all batches with padding, and how many of them are padding.
+        targets: number of targets in all batches.
+        tokens: number of input tokens in all batches, padding included.
+        padding: how many of them are padding.
     """
 
     step: int
@@ -44,12 +45,21 @@ class StepBatches:
 
     @property
     def samples(self) -> int:
+        """Return the number of rows in all batches."""
         return sum(map(len, self.indices))
 
 
 @dataclass
 class StepResult:
-    """What an optimizer step gave: the loss summed over this process's targets (not yet read from the device), and figures."""
+    """The result of an optimizer step.
+
+    Attributes:
+        batches: the step's batches.
+        loss: the loss summed over this process's targets, a scalar that has not been read from the device yet.
+        grad_norm: norm of the gradients before clipping, a scalar on the device.
+        learning_rate: of this step.
+        seconds: duration of the step.
+    """
 
     batches: StepBatches
     loss: paddle.Tensor
@@ -59,10 +69,11 @@ class StepResult:
 
 
 class Stepper:
-    """The optimizer steps of a training, by number. Only weights, optimizer and loss scale depend on the steps before.
+    """Run the optimizer steps of a training by their number.
 
-    Dropout of step n depends on (seed, n) alone, order and noise of a batch on (seed, epoch, batch) alone. So a resumed run
-    restores no random state and still computes what a run that was never stopped computes.
+    Only weights, optimizer states and loss scale carry over from step to step. Dropout depends only on the seed and the step, the
+    order and the noise of a batch only on the seed, the epoch and the batch. So a resumed run needs no random state to compute
+    exactly what an uninterrupted run computes.
 
     Attributes:
         num_steps: optimizer steps of the whole training.
@@ -70,7 +81,15 @@ class Stepper:
     """
 
     def __init__(self, task: Task, train: Dataset, run: RunDirectory, world: World, sync: GradientSync | None = None):
-        """Make the optimizer. `sync`: what several processes do with gradients; by default there is one process."""
+        """Make the optimizer and the thread that collates batches.
+
+        Args:
+            task: a task with a model.
+            train: the training split.
+            run: the run's directory, for the rows of a step whose loss is not finite.
+            world: the processes that train together.
+            sync: how they synchronise gradients; default: there is one process.
+        """
         self.task, self.train, self.run, self.world = task, train, run, world
         self.section, self.seed = task.config.train, task.config.seed
         section = self.section
@@ -95,13 +114,13 @@ class Stepper:
         self.epoch_order: tuple[int, list] = (-1, [])
         self.on_cpu = on_cpu()
         self.unchecked: deque[StepResult] = deque()
-        self.skipped_steps = 0  # steps that float16 left out because the gradient was not finite
+        self.skipped_steps = 0  # steps that float16 skipped because a gradient was not finite
         self.collating = ThreadPoolExecutor(1, thread_name_prefix="batches")
         self.next_batches: Future[StepBatches] | None = None
 
-    # -------------------------------------------------------------------------------- the rows of a step
+    # -------------------------------------------------------------------------------- batches
     def _collate(self, step: int) -> StepBatches:
-        """Collate this process's batches of a step. Runs on a thread, one step ahead."""
+        """Collate this process's batches of a step. This runs in a thread, one step ahead."""
         epoch, step_of_epoch = divmod(step, self.steps_per_epoch)
         if self.epoch_order[0] != epoch:
             self.epoch_order = (epoch, self.batches.epoch(epoch))
@@ -120,7 +139,7 @@ class Stepper:
         return StepBatches(step, indices, batches, targets, tokens, padding)
 
     def _batches_of(self, step: int) -> StepBatches:
-        """Return the batches of a step, and start to collate those of the next."""
+        """Return the batches of a step, and start collating those of the next step."""
         batches = self.next_batches.result() if self.next_batches else None
         if batches is None or batches.step != step:
             batches = self._collate(step)
@@ -128,13 +147,21 @@ class Stepper:
         return batches
 
     def _backward_passes(self, step: int) -> int:
-        """Return how many backward passes a step takes on the rank that has most."""
+        """Return the number of backward passes of a step on the rank that has most."""
         first = step % self.steps_per_epoch * self.accumulation * self.world.world_size
         return min(self.accumulation, -(-(self.batches_per_epoch - first) // self.world.world_size))
 
     # -------------------------------------------------------------------------------- the step
     def train_step(self, step: int, stop: bool = False) -> tuple[StepResult, bool]:
-        """Take step `step`, counted from 0. Return its result, and whether any rank asked to stop."""
+        """Run one optimizer step.
+
+        Args:
+            step: number of the step, from 0.
+            stop: whether this rank wants to stop after the step.
+
+        Returns:
+            The result, and whether any rank wants to stop.
+        """
         started = time.perf_counter()
         batches = self._batches_of(step)
         targets, stops = self.sync.sum_over_ranks([batches.targets, float(stop)])
@@ -144,12 +171,12 @@ class Stepper:
 
         self.sync.before_step()
         loss = paddle.zeros([], dtype="float32")
-        for number in range(self._backward_passes(step)):  # a rank may have a batch less than others
+        for number in range(self._backward_passes(step)):  # a rank may have one batch less than others
             if number < len(batches.batches):
                 loss = self._forward_backward(batches.batches[number], targets) + loss
             self.sync.after_backward()
         self.sync.reduce_gradients()
-        if self.scaler.is_enable():  # after the sum, so that all ranks see a float16 overflow in one of them
+        if self.scaler.is_enable():  # after the reduction, so that all ranks see the overflow of one of them
             self.scaler.unscale_(self.optimizer)
             self.sync.agree_on_overflow(self.scaler)
         grad_norm = optim.clip_gradients(self.sync.owned, self.section.max_grad_norm, self.sync.grad_norm(), self.on_cpu)
@@ -165,7 +192,7 @@ class Stepper:
         return result, stops > 0
 
     def _forward_backward(self, batch: dict, targets: float):
-        """Add the gradient of (this batch's loss / all targets of the step). Return the batch's summed loss, detached."""
+        """Add the gradient of this batch's loss, divided by the step's targets. Return the summed loss, detached."""
         tensors = {name: paddle.to_tensor(value) for name, value in batch.items()}
         with self._autocast():
             loss = self.task.loss(tensors)
@@ -178,12 +205,12 @@ class Stepper:
         return paddle.amp.auto_cast(level=self.section.amp_level, dtype=self.amp_dtype)
 
     def check_finite(self, keep: int = 0) -> None:
-        """Raise UserError if the loss or gradient of an unchecked step is not finite. Its rows are written to a file first.
+        """Raise UserError if the loss or gradient of a step is not finite. The step's rows are written to a file first.
 
-        float16 is not checked: its loss scaling skips such a step and counts it.
+        With float16 no error is raised: its loss scaling skips such a step, which is counted.
 
         Args:
-            keep: how many of the latest steps to leave for later, so that nobody waits for the GPU.
+            keep: how many of the latest steps to check later, so that this does not wait for the GPU.
         """
         while len(self.unchecked) > keep:
             result = self.unchecked.popleft()
@@ -198,16 +225,16 @@ class Stepper:
         path = self.run / "bad-batch.jsonl"
         rows = [self.train.rows[i] for indices in batches.indices for i in indices]
         write_atomically(path, "".join(to_json(row) + "\n" for row in rows))
-        what = f"norm of the gradient of step {batches.step + 1} is {grad_norm}, though its loss is finite"
+        problem = f"norm of the gradient of step {batches.step + 1} is {grad_norm}, though its loss is finite"
         if not math.isfinite(loss):
-            what = f"loss of step {batches.step + 1} is {loss}"
+            problem = f"loss of step {batches.step + 1} is {loss}"
         raise UserError(
-            f"The {what}. Its rows are in {path}. Look at them; lower train.learning_rate or raise train.warmup_steps;"
+            f"The {problem}. Its rows are in {path}. Look at them; lower train.learning_rate or raise train.warmup_steps;"
             " with train.use_amp try train.amp_dtype=bfloat16."
         )
 
-    def take_skipped_steps(self) -> int:
-        """Return how many steps were skipped since the last call."""
+    def pop_skipped_steps(self) -> int:
+        """Return the number of steps skipped since the last call."""
         count, self.skipped_steps = int(self.skipped_steps), 0
         return count
 
@@ -217,5 +244,5 @@ class Stepper:
 
 
 def step_seed(seed: int, number: int) -> int:
-    """Return the seed of a step's dropout: far apart for neighbouring steps, the same in every run."""
+    """Return the random seed of a step's dropout: unrelated for neighbouring steps, the same in every run."""
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])

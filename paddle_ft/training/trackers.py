@@ -1,6 +1,6 @@
-"""Experiment trackers: Weights & Biases and VisualDL.
+"""Log figures to experiment trackers: Weights & Biases and VisualDL.
 
-A tracker may fail at its start or later. The run then goes on without it, and one warning says so.
+If a tracker fails, a warning is printed and the run continues without it.
 """
 
 from __future__ import annotations
@@ -16,23 +16,28 @@ from paddle_ft.system.progress import print_info
 
 
 class Tracker(Protocol):
-    """What the trackers have in common. `id` names the run at the tracker's service, None without one."""
+    """The interface of a tracker.
+
+    Attributes:
+        name: the tracker's name in messages.
+        id: the run's id at the tracker's service, or None.
+    """
 
     name: str
     id: str | None
 
     def log_scalars(self, prefix: str, step: int, figures: dict[str, float]) -> None:
-        """Log figures of a step as "prefix/name"."""
+        """Log the figures of a step under the names "prefix/name"."""
 
     def log_samples(self, split: str, step: int, rows: list[dict]) -> None:
         """Log a few predictions of an evaluation."""
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write what is not written yet, and end the tracker's run."""
 
 
 class Wandb:
-    """Figures and samples in a run of Weights & Biases, online or offline."""
+    """Log to a run of Weights & Biases, online or offline."""
 
     name = "wandb"
 
@@ -66,7 +71,7 @@ class Wandb:
 
 
 class VisualDL:
-    """Figures and samples in a VisualDL log in the run directory."""
+    """Log to a VisualDL log in the run directory."""
 
     name = "VisualDL"
 
@@ -91,13 +96,13 @@ class VisualDL:
 
 
 class Trackers:
-    """All trackers that are switched on, as one. With none it does nothing, so the loop needs no `if`.
+    """All enabled trackers as one. Without any it does nothing, so the loop needs no `if`.
 
     Args:
-        config: its section `tracking` says which are on.
+        config: the configuration; its section `tracking` enables trackers.
         folder: the run's directory.
-        ids: run ids of an earlier part of this training by tracker, which are continued.
-        enabled: False on every rank but the first.
+        ids: tracker -> run id of the earlier part of a resumed training, to be continued.
+        enabled: False on all ranks except rank 0.
     """
 
     def __init__(self, config: BaseConfig, folder: Path, ids: dict[str, str] | None = None, enabled: bool = True):
@@ -121,21 +126,21 @@ class Trackers:
         """Run an action of a tracker. If it fails, switch the tracker off and warn."""
         try:
             action()
-        except Exception as error:  # whatever a tracker raises, the run must go on
+        except Exception as error:  # the run must continue whatever a tracker raises
             failed = [tracker for tracker in self.active if tracker.name == name]
             self.active = [tracker for tracker in self.active if tracker.name != name]
             for tracker in failed:
-                with contextlib.suppress(Exception):  # keeps what it has logged so far, if it still can
+                with contextlib.suppress(Exception):  # so that it writes what it has logged so far, if it still can
                     tracker.close()
             print_info(f"warning: {name} failed and is switched off for this run: {type(error).__name__}: {error}")
 
     @property
     def ids(self) -> dict[str, str]:
-        """Run ids by tracker, which a checkpoint keeps so that a resumed training continues them."""
+        """Return tracker -> run id. Checkpoints store these so that a resumed training continues the same runs."""
         return {tracker.name: tracker.id for tracker in self.active if tracker.id}
 
     def log_scalars(self, prefix: str, step: int, figures: dict) -> None:
-        """Log the numbers among the figures of a step."""
+        """Log those figures of a step that are numbers."""
         for tracker in list(self.active):
             self._guard(tracker.name, lambda tracker=tracker: tracker.log_scalars(prefix, step, _numbers(figures)))
 

@@ -138,4 +138,4 @@ def test_the_command_that_goes_on_names_the_modules(tmp_path, monkeypatch):
     assert "nothing was written" in resume_hint(config, ["my_task"])
     (tmp_path / "config.yaml").write_text("")
     command = f"python train.py --config {tmp_path / 'config.yaml'} --resume --devices cpu:2 --import my_task"
-    assert resume_hint(config, ["my_task"]) == f"go on with:\n  {command}"
+    assert resume_hint(config, ["my_task"]) == f"resume with:\n  {command}"

@@ -1,6 +1,6 @@
-"""The runs that the compatibility test goes on with, and what it asks of each: shared by the maker and the test.
+"""The runs of the compatibility test and the commands that it compares, for make_runs.py and the test.
 
-All paths are relative to one folder, the working directory of every command.
+All paths are relative to the working directory of the commands.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ENCODER = (
     "hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 32, max_position_embeddings: 32,"
     " hidden_dropout_prob: 0.1, attention_probs_dropout_prob: 0.0, initializer_range: 0.1"
 )
-HUB_ID = "invented/tiny-distilbert"  # a model that lies in the cache as if it had been downloaded
+HUB_ID = "invented/tiny-distilbert"  # a model that is in the cache as if it had been downloaded
 TRAINING = (
     "device=cpu", "data.source=null", "train.logging_steps=1", "train.save_steps=5", "train.learning_rate=0.02",
     "eval.eval_steps=8", "eval.bootstrap_samples=100",
@@ -30,19 +30,19 @@ CLASSIFICATION = (
 
 @dataclass(frozen=True)
 class Case:
-    """A run.
+    """One run of the compatibility test.
 
     Attributes:
-        recipe: its recipe in configs/.
-        settings: what is overridden.
-        questions: name -> arguments of `python -m paddle_ft`; what they print is compared.
-        hf: whether its model can be converted to Hugging Face's layout.
-        finished: false: the training was stopped by SIGTERM; true: it ran to its end.
+        recipe: name of the recipe in configs/.
+        settings: overrides of the recipe.
+        commands: name -> arguments of `python -m paddle_ft`. The outputs of these commands are compared.
+        hf: whether the model can be converted to Hugging Face's layout.
+        finished: whether the training ran to its end. Otherwise SIGTERM stopped it.
     """
 
     recipe: str
     settings: tuple[str, ...]
-    questions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    commands: dict[str, tuple[str, ...]] = field(default_factory=dict)
     hf: bool = True
     finished: bool = False
 
@@ -117,17 +117,17 @@ CASES = {
 STOPPED = [name for name, case in CASES.items() if not case.finished]
 STOP_AFTER = 19  # steps after which a training is sent SIGTERM
 
-# checkpoints of tests/fixtures that were converted to Paddle, and are compared with what they were made from
+# checkpoints of tests/fixtures that were converted to Paddle and are compared with their sources
 CONVERTED = ("bart/seq2seq", "bert/sequence_classification", "distilbert/masked_lm", "gpt2/causal_lm")
 
-# figures of metrics.jsonl and results.json that no two trainings have in common, and what depends on the installation
+# values in metrics.jsonl and results.json that differ between trainings or between installations
 MEASURED = {
     "samples_per_second", "target_tokens_per_second", "memory_mb", "peak_memory_mb", "seconds", "versions",
 }  # fmt: skip
 
 
-def computed(value):
-    """Return a JSON value without what is measured: times, speed, memory, versions."""
+def without_measured(value):
+    """Return a JSON value without the keys of MEASURED, at all levels."""
     if isinstance(value, dict):
-        return {key: computed(each) for key, each in value.items() if key not in MEASURED}
-    return [computed(each) for each in value] if isinstance(value, list) else value
+        return {key: without_measured(item) for key, item in value.items() if key not in MEASURED}
+    return [without_measured(item) for item in value] if isinstance(value, list) else value

@@ -1,17 +1,17 @@
-"""Make runs.tar.xz: runs as an earlier version of this project left them, and what that version made of them.
+"""Make runs.tar.xz: runs of an earlier version of this project, and what that version's commands give for them.
 
     git worktree add ../earlier 7070f49
     python -m tests.compatibility.make_runs ../earlier
 
-Every command runs in the checkout that is named, in a new folder with relative paths, so that the runs can be unpacked anywhere.
-The archive holds
+The commands are those of the given checkout. They run in a new folder with relative paths, so that the runs can be unpacked
+anywhere. The archive contains
 
     data/            the invented rows that the runs train on
     home/            PADDLE_FT_HOME: a downloaded model, its conversions, tokenised data
-    hf/, converted/  Hugging Face checkpoints from tests/fixtures and what `convert to-paddle` made of them
-    NAME/            a run of cases.py as it was when SIGTERM had stopped it, or finished
-    expected.json    for each run what its questions print, what --resume makes of it, what they print then, and the tensors
-                     that `convert to-hf` makes of its model
+    hf/, converted/  Hugging Face checkpoints from tests/fixtures, and the same after `convert to-paddle`
+    NAME/            a run of cases.py, stopped by SIGTERM or finished
+    expected.json    for each run the outputs of its commands, the files after --resume, the outputs after that, and the tensors
+                     that `convert to-hf` writes for its model
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ import time
 from itertools import product
 from pathlib import Path
 
-from tests.compatibility.cases import CASES, CONVERTED, HUB_ID, STOP_AFTER, TRAINING, computed
-from tests.compatibility.reading import files_of, jsonl, tensor_hashes
+from tests.compatibility.cases import CASES, CONVERTED, HUB_ID, STOP_AFTER, TRAINING, without_measured
+from tests.compatibility.reading import list_files, read_jsonl, tensor_hashes
 
 HERE = Path(__file__).resolve().parent
 ARCHIVE = HERE / "runs.tar.xz"
-MODIFIED = 1_700_000_000  # modification time of the hub's files, of which the name of their conversion is made
+MODIFIED = 1_700_000_000  # modification time of the hub's files, because the name of their conversion depends on it
 TIMEOUT = 300  # seconds for one command
 
 
 # ---------------------------------------------------------------------------------------------------- data
 def write_data(folder: Path) -> None:
-    """Write the invented rows that all runs use."""
+    """Write the invented rows of all runs."""
     folder.mkdir()
     write_news(folder)
     write_songs(folder)
@@ -70,10 +70,10 @@ def write_songs(folder: Path) -> None:
             ("the wind blew the leaves from the tree", "the rain fell into the sea"),
         ],
     }
-    for name, chosen in (("songs", slice(None)), ("songs_dev", slice(1, 3))):
+    for name, part in (("songs", slice(None)), ("songs_dev", slice(1, 3))):
         for genre, songs in pairs.items():
             (folder / name / genre).mkdir(parents=True)
-            for number, lines in enumerate(songs[chosen]):
+            for number, lines in enumerate(songs[part]):
                 text = "[Verse 1]\n" + "\n".join([*lines, f"and {lines[0]}"]) + "\n"
                 (folder / name / genre / f"song{number}.txt").write_text(text)
     lines = ["<style:rap>the red fox ran over the hill", "<style:country>a bird sat high in a tree"]
@@ -86,11 +86,11 @@ def write_reviews(folder: Path) -> None:
     rows = [
         {"text": frame.format(first, second), "label": label}
         for frame in frames
-        for label, found in words.items()
-        for first, second in zip(found, found[1:] + found[:1], strict=True)
+        for label, adjectives in words.items()
+        for first, second in zip(adjectives, adjectives[1:] + adjectives[:1], strict=True)
     ]
-    for name, chosen in (("reviews", rows), ("reviews_dev", rows[::3])):
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in chosen))
+    for name, split in (("reviews", rows), ("reviews_dev", rows[::3])):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in split))
     with open(folder / "reviews_test.csv", "w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, ["text", "label"], lineterminator="\n")
         table.writeheader()
@@ -114,7 +114,7 @@ def write_books(folder: Path) -> None:
 
 # ---------------------------------------------------------------------------------------------------- commands
 class Checkout:
-    """One checkout, whose commands are run in a folder."""
+    """A checkout of the project. Its commands run in `folder`."""
 
     def __init__(self, tree: Path, folder: Path):
         self.tree, self.folder = tree, folder
@@ -130,7 +130,7 @@ class Checkout:
         )  # fmt: skip
 
     def run(self, *command: str) -> str:
-        """Run a command to its end. Return what it printed."""
+        """Run a command to its end. Return its output. Raise SystemExit if it fails."""
         process = self.start(*command)
         output, errors = process.communicate(timeout=TIMEOUT)
         if process.returncode != 0:
@@ -140,19 +140,19 @@ class Checkout:
     def train(self, *arguments: str) -> str:
         return self.run(str(self.tree / "train.py"), *arguments)
 
-    def ask(self, arguments: tuple[str, ...]) -> str:
-        """Return what a question prints, or writes into the file that stands for OUTPUT."""
-        given = [argument.replace("OUTPUT", "output") for argument in arguments]
-        printed = self.run("-m", "paddle_ft", *given)
-        written = [self.folder / name for name in given if name.startswith("output.")]
-        if not written:
-            return printed
-        text = written[0].read_text(encoding="utf-8")
-        written[0].unlink()
+    def output_of(self, arguments: tuple[str, ...]) -> str:
+        """Run `python -m paddle_ft`. Return its output, or the contents of the file that --output OUTPUT.* names."""
+        arguments = tuple(argument.replace("OUTPUT", "output") for argument in arguments)
+        output = self.run("-m", "paddle_ft", *arguments)
+        files = [self.folder / name for name in arguments if name.startswith("output.")]
+        if not files:
+            return output
+        text = files[0].read_text(encoding="utf-8")
+        files[0].unlink()
         return text
 
     def train_until_stopped(self, name: str, arguments: list[str]) -> int:
-        """Start a training and stop it by SIGTERM after some steps. Return the step it stopped at."""
+        """Start a training and stop it with SIGTERM after STOP_AFTER steps. Return the step of its last checkpoint."""
         process = self.start(str(self.tree / "train.py"), *arguments)
         metrics = self.folder / name / "metrics.jsonl"
         while process.poll() is None:
@@ -169,7 +169,7 @@ class Checkout:
 
 
 def make_hub_model(checkout: Checkout) -> None:
-    """Put a tiny model in Hugging Face's layout where a download from the hub would be."""
+    """Make a tiny model in Hugging Face's layout, in the directory of a download from the hub."""
     model = CASES["finished"].settings[1]
     checkout.train(
         "--config", "distilbert_imdb_mlm", *TRAINING, "output_dir=base", "model.pretrained=null", model, "model.new_vocabulary=80",
@@ -185,7 +185,7 @@ def make_hub_model(checkout: Checkout) -> None:
 
 
 def convert_fixtures(checkout: Checkout) -> None:
-    """Convert checkpoints of tests/fixtures to Paddle, and keep both sides."""
+    """Convert checkpoints of tests/fixtures to Paddle, and keep both versions."""
     for name in CONVERTED:
         family, task = name.split("/")
         with tarfile.open(HERE.parent / "fixtures" / f"{family}.tar.xz") as archive:
@@ -195,7 +195,7 @@ def convert_fixtures(checkout: Checkout) -> None:
 
 
 def make_run(checkout: Checkout, name: str) -> int:
-    """Make one run. Return the step at which it stands."""
+    """Make one run. Return the step of its last checkpoint."""
     case = CASES[name]
     arguments = ["--config", case.recipe, f"output_dir={name}", *TRAINING, *case.settings]
     if not case.finished:
@@ -204,47 +204,48 @@ def make_run(checkout: Checkout, name: str) -> int:
     return json.loads((checkout.folder / name / "last/trainer/state.json").read_text())["step"]
 
 
-def expect(checkout: Checkout, name: str, step: int) -> dict:
-    """Return what the checkout makes of a run. The run is finished afterwards."""
+def expected_results(checkout: Checkout, name: str, step: int) -> dict:
+    """Return the entry of expected.json for a run: outputs and files before and after --resume. This finishes the run."""
     case, run = CASES[name], checkout.folder / name
-    expected = {"step": step, "answers": answers(checkout, name)}
+    expected = {"step": step, "answers": command_outputs(checkout, name)}
     if case.hf:
         checkout.run("-m", "convert", "to-hf", f"{name}/best", "back")
         expected["hf_tensors"] = tensor_hashes(checkout.folder / "back")
         expected["hf_config"] = json.loads((checkout.folder / "back" / "config.json").read_text())
         shutil.rmtree(checkout.folder / "back")
     checkout.train("--config", f"{name}/config.yaml", "--resume")
-    expected["metrics"] = computed(jsonl(run / "metrics.jsonl"))
-    expected["results"] = computed(json.loads((run / "results.json").read_text(encoding="utf-8")))
-    expected["predictions"] = {path.name: jsonl(path) for path in sorted(run.glob("predictions-*.jsonl"))}
-    expected["files"] = files_of(run)
-    expected["answers_after_resume"] = answers(checkout, name)
+    expected["metrics"] = without_measured(read_jsonl(run / "metrics.jsonl"))
+    expected["results"] = without_measured(json.loads((run / "results.json").read_text(encoding="utf-8")))
+    expected["predictions"] = {path.name: read_jsonl(path) for path in sorted(run.glob("predictions-*.jsonl"))}
+    expected["files"] = list_files(run)
+    expected["answers_after_resume"] = command_outputs(checkout, name)
     return expected
 
 
-def answers(checkout: Checkout, name: str) -> dict[str, str]:
-    """Return what each question about a run prints, by the question's name."""
-    return {label: checkout.ask(arguments) for label, arguments in CASES[name].questions.items()}
+def command_outputs(checkout: Checkout, name: str) -> dict[str, str]:
+    """Return the output of each command of a case, by the command's name."""
+    return {label: checkout.output_of(arguments) for label, arguments in CASES[name].commands.items()}
 
 
 def main(tree: Path) -> None:
+    """Make the archive with the commands of a checkout."""
     with tempfile.TemporaryDirectory() as name:
-        folder, packed = Path(name) / "work", Path(name) / "packed"
+        folder, archived = Path(name) / "work", Path(name) / "archived"
         folder.mkdir()
         checkout = Checkout(tree.resolve(), folder)
         write_data(folder / "data")
         make_hub_model(checkout)
         convert_fixtures(checkout)
         steps = {case: make_run(checkout, case) for case in CASES}
-        shutil.copytree(folder, packed)
-        for case in CASES:  # both are written anew from the other files of a run
-            shutil.rmtree(packed / case / "plots", ignore_errors=True)
-            (packed / case / "report.html").unlink(missing_ok=True)
-        expected = {case: expect(checkout, case, steps[case]) for case in CASES}
+        shutil.copytree(folder, archived)
+        for case in CASES:  # plots and report can be made again from the other files of a run
+            shutil.rmtree(archived / case / "plots", ignore_errors=True)
+            (archived / case / "report.html").unlink(missing_ok=True)
+        expected = {case: expected_results(checkout, case, steps[case]) for case in CASES}
         expected["commit"] = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=tree, text=True).strip()
-        (packed / "expected.json").write_text(json.dumps(expected, ensure_ascii=False, indent=1), encoding="utf-8")
+        (archived / "expected.json").write_text(json.dumps(expected, ensure_ascii=False, indent=1), encoding="utf-8")
         with tarfile.open(ARCHIVE, "w:xz", preset=9) as archive:
-            for path in sorted(packed.iterdir()):
+            for path in sorted(archived.iterdir()):
                 archive.add(path, path.name, filter=without_owner)
     print(f"{ARCHIVE}: {ARCHIVE.stat().st_size:,} bytes, made by {expected['commit']}")
 

@@ -1,7 +1,7 @@
-"""Runs, caches and converted checkpoints of an earlier version go on working, and give what they gave then.
+"""Test that runs, caches and converted checkpoints of an earlier version still work and give the same results.
 
-Everything is done by the commands that users type and looked at in the files that they get, so nothing here depends on how the
-code is arranged. make_runs.py made the archive, with commit 7070f49. Figures may differ by 1e-4: processors round differently.
+The tests use only the commands and files of users, so they do not depend on the structure of the code. make_runs.py made the
+archive with commit 7070f49. Numbers may differ by 1e-4, because processors round differently.
 """
 
 import csv
@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 import tokenizers
 
-from tests.compatibility.cases import CASES, CONVERTED, STOPPED, computed
-from tests.compatibility.reading import files_of, jsonl, tensor_hashes
+from tests.compatibility.cases import CASES, CONVERTED, STOPPED, without_measured
+from tests.compatibility.reading import list_files, read_jsonl, tensor_hashes
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -26,6 +26,7 @@ TOLERANCE = 1e-4
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory) -> Path:
+    """Unpack the archive once. Tests must not change it."""
     folder = tmp_path_factory.mktemp("runs")
     with tarfile.open(HERE / "runs.tar.xz") as archive:
         archive.extractall(folder, filter="data")
@@ -39,7 +40,7 @@ def expected(unpacked) -> dict:
 
 @pytest.fixture
 def folder(unpacked, tmp_path, monkeypatch) -> Path:
-    """A copy of the archive as the working directory, its cache as the user's, and no way to download anything."""
+    """Make a copy of the archive the working directory, use its cache, and prevent downloads."""
     copy = tmp_path / "work"
     shutil.copytree(unpacked, copy)
     monkeypatch.chdir(copy)
@@ -51,7 +52,7 @@ def folder(unpacked, tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def command(capsys, monkeypatch):
-    """command("train.py" or a package, arguments ...) -> what `python train.py` or `python -m PACKAGE` prints."""
+    """Return a function (program, arguments ...) -> output. A program is "train.py", or a package for `python -m PACKAGE`."""
 
     def run(program: str, *arguments: str) -> str:
         monkeypatch.setattr(sys, "argv", [program, *map(str, arguments)])
@@ -61,29 +62,29 @@ def command(capsys, monkeypatch):
                 runpy.run_path(str(ROOT / program), run_name="__main__")
             else:
                 runpy.run_module(program, run_name="__main__", alter_sys=True)
-        printed = capsys.readouterr()
-        assert not stop.value.code, f"exit code {stop.value.code}: {printed.err}"
-        return printed.out
+        captured = capsys.readouterr()
+        assert not stop.value.code, f"exit code {stop.value.code}: {captured.err}"
+        return captured.out
 
     return run
 
 
 @pytest.fixture
-def ask(command, folder):
-    """ask(arguments) -> what `python -m paddle_ft` prints, or writes into the file that stands for OUTPUT."""
+def output_of(command, folder):
+    """Return a function (arguments of `python -m paddle_ft`) -> its output, or the contents of the file --output OUTPUT.*."""
 
-    def question(arguments: tuple[str, ...]) -> str:
-        given = [argument.replace("OUTPUT", "output") for argument in arguments]
-        printed = command("paddle_ft", *given)
-        written = [folder / name for name in given if name.startswith("output.")]
-        return written[0].read_text(encoding="utf-8") if written else printed
+    def run(arguments: tuple[str, ...]) -> str:
+        arguments = tuple(argument.replace("OUTPUT", "output") for argument in arguments)
+        output = command("paddle_ft", *arguments)
+        files = [folder / name for name in arguments if name.startswith("output.")]
+        return files[0].read_text(encoding="utf-8") if files else output
 
-    return question
+    return run
 
 
 # ---------------------------------------------------------------------------------------------------- comparing
-def parsed(text: str):
-    """Return what a command printed as values: JSON, JSON lines, a CSV table, or the text's words."""
+def parse_output(text: str):
+    """Parse the output of a command: JSON, JSON lines, a CSV table, or else lines of words."""
     try:
         return json.loads(text)
     except ValueError:
@@ -94,75 +95,77 @@ def parsed(text: str):
     except ValueError:
         pass
     if lines and lines[0].startswith("text,"):
-        return [[number(cell) for cell in row] for row in csv.reader(io.StringIO(text))]
-    return [[number(word) for word in line.replace("=", " = ").split(" ")] for line in lines]
+        return [[parse_word(cell) for cell in row] for row in csv.reader(io.StringIO(text))]
+    return [[parse_word(word) for word in line.replace("=", " = ").split(" ")] for line in lines]
 
 
-def number(word: str):
-    """Return a cell or word as the JSON value it is, else as it stands."""
+def parse_word(word: str):
+    """Return the value of a cell or word if it is JSON, else the word."""
     try:
         return json.loads(word)
     except ValueError:
         return word
 
 
-def assert_same(found, wanted, place: str = "") -> None:
-    """Compare JSON values: texts, whole numbers and keys exactly, other numbers within TOLERANCE."""
-    if isinstance(wanted, dict):
-        assert isinstance(found, dict) and list(found) == list(wanted), place
-        for key, value in wanted.items():
-            assert_same(found[key], value, f"{place}.{key}")
-    elif isinstance(wanted, list):
-        assert isinstance(found, list) and len(found) == len(wanted), place
-        for index, value in enumerate(wanted):
-            assert_same(found[index], value, f"{place}[{index}]")
-    elif isinstance(wanted, float):
-        assert found == pytest.approx(wanted, rel=TOLERANCE, abs=TOLERANCE), place
+def assert_same(value, expected, path: str = "") -> None:
+    """Compare JSON values: strings, integers and keys exactly, floats within TOLERANCE."""
+    if isinstance(expected, dict):
+        assert isinstance(value, dict) and list(value) == list(expected), path
+        for key, expected_item in expected.items():
+            assert_same(value[key], expected_item, f"{path}.{key}")
+    elif isinstance(expected, list):
+        assert isinstance(value, list) and len(value) == len(expected), path
+        for index, expected_item in enumerate(expected):
+            assert_same(value[index], expected_item, f"{path}[{index}]")
+    elif isinstance(expected, float):
+        assert value == pytest.approx(expected, rel=TOLERANCE, abs=TOLERANCE), path
     else:
-        assert found == wanted, place
+        assert value == expected, path
 
 
 # ---------------------------------------------------------------------------------------------------- runs
 @pytest.mark.parametrize("name", CASES)
-def test_a_run_answers_as_before(name, expected, ask):
-    for label, arguments in CASES[name].questions.items():
-        assert_same(parsed(ask(arguments)), parsed(expected[name]["answers"][label]), label)
+def test_the_commands_of_a_run_give_the_same_output(name, expected, output_of):
+    for label, arguments in CASES[name].commands.items():
+        assert_same(parse_output(output_of(arguments)), parse_output(expected[name]["answers"][label]), label)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_run_is_resumed_to_the_same_end(name, expected, folder, command, ask):
-    wanted, run = expected[name], folder / name
+def test_a_resumed_run_ends_with_the_same_results(name, expected, folder, command, output_of):
+    case, run = expected[name], folder / name
     before = (run / "metrics.jsonl").read_bytes()
-    caches = stamps(folder / "home")
+    cached_files = file_stamps(folder / "home")
     tokenizers_version = json.loads((run / "results.json").read_text(encoding="utf-8"))["versions"]["tokenizers"]
-    assert json.loads((run / "last/trainer/state.json").read_text())["step"] == wanted["step"]
+    assert json.loads((run / "last/trainer/state.json").read_text())["step"] == case["step"]
 
     command("train.py", "--config", f"{name}/config.yaml", "--resume")
-    # the steps before the stop were not repeated: their lines still have the times of the machine that made the archive
+    # the old lines are unchanged, times included: no step before the stop was repeated
     assert (run / "metrics.jsonl").read_bytes().startswith(before)
-    events = jsonl(run / "metrics.jsonl")
-    assert_same(computed(events), wanted["metrics"], "metrics")
+    events = read_jsonl(run / "metrics.jsonl")
+    assert_same(without_measured(events), case["metrics"], "metrics")
     if name in STOPPED:
         first = before.count(b"\n")
-        assert next(event["step"] for event in events[first:] if event["event"] == "train") == wanted["step"] + 1
-    assert_same(computed(json.loads((run / "results.json").read_text(encoding="utf-8"))), wanted["results"], "results")
-    assert_same({path.name: jsonl(path) for path in sorted(run.glob("predictions-*.jsonl"))}, wanted["predictions"])
-    assert files_of(run) == wanted["files"]
-    assert_caches_were_used(folder / "home", caches, tokenizers_version)
-    for label, arguments in CASES[name].questions.items():
-        assert_same(parsed(ask(arguments)), parsed(wanted["answers_after_resume"][label]), label)
+        assert next(event["step"] for event in events[first:] if event["event"] == "train") == case["step"] + 1
+    assert_same(without_measured(json.loads((run / "results.json").read_text(encoding="utf-8"))), case["results"], "results")
+    assert_same({path.name: read_jsonl(path) for path in sorted(run.glob("predictions-*.jsonl"))}, case["predictions"])
+    assert list_files(run) == case["files"]
+    assert_caches_were_used(folder / "home", cached_files, tokenizers_version)
+    for label, arguments in CASES[name].commands.items():
+        assert_same(parse_output(output_of(arguments)), parse_output(case["answers_after_resume"][label]), label)
 
 
-def stamps(home: Path) -> dict[str, tuple[int, int]]:
-    """Return when and where on the disk each file of the cache was written: a file that is written anew has another stamp."""
-    return {name: ((home / name).stat().st_mtime_ns, (home / name).stat().st_ino) for name in files_of(home)}
+def file_stamps(home: Path) -> dict[str, tuple[int, int]]:
+    """Return modification time and inode of each file in the cache. They change when a file is written again."""
+    return {name: ((home / name).stat().st_mtime_ns, (home / name).stat().st_ino) for name in list_files(home)}
 
 
 def assert_caches_were_used(home: Path, before: dict, tokenizers_version: str) -> None:
-    """Nothing was converted or tokenised again. Tokenised data counts for the version of tokenizers that made it alone."""
-    after = stamps(home)
+    """Assert that nothing was converted or tokenised again. Another version of tokenizers must tokenise again."""
+    after = file_stamps(home)
     if tokenizers.__version__ != tokenizers_version:
-        before, after = ({k: v for k, v in each.items() if not k.startswith("tokenised")} for each in (before, after))
+        before, after = (
+            {name: stamp for name, stamp in stamps.items() if not name.startswith("tokenised")} for stamps in (before, after)
+        )
     assert after == before
 
 
@@ -176,24 +179,24 @@ def test_a_report_is_written_for_a_finished_run(folder, command):
 
 # ---------------------------------------------------------------------------------------------------- the converter
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.hf])
-def test_a_trained_model_becomes_the_same_hugging_face_checkpoint(name, expected, folder, command):
+def test_to_hf_writes_the_same_checkpoint_for_a_trained_model(name, expected, folder, command):
     command("convert", "to-hf", f"{name}/best", "back")
     assert tensor_hashes(folder / "back") == expected[name]["hf_tensors"]
     assert json.loads((folder / "back/config.json").read_text()) == expected[name]["hf_config"]
 
 
 @pytest.mark.parametrize("name", CONVERTED)
-def test_a_converted_checkpoint_is_equal_to_its_source_and_goes_back(name, folder, command):
-    command("convert", "verify", f"hf/{name}", f"converted/{name}")  # the exit code is 1 where they differ
+def test_a_converted_checkpoint_equals_its_source_and_converts_back(name, folder, command):
+    command("convert", "verify", f"hf/{name}", f"converted/{name}")  # exit code 1 if they differ
     command("convert", "to-hf", f"converted/{name}", "back")
     assert tensor_hashes(folder / "back") == tensor_hashes(folder / "hf" / name)
     command("convert", "to-paddle", f"hf/{name}", "again")
     assert tensor_hashes(folder / "again") == tensor_hashes(folder / "converted" / name)
 
 
-def test_the_conversion_in_the_cache_is_used(folder, ask):
-    """fill-mask loads the hub's model from before the training too, and finds its conversion in the cache."""
-    caches = stamps(folder / "home")
-    assert any(name.startswith("converted/invented--tiny-distilbert-masked_lm-") for name in caches)
-    ask(CASES["masked_lm"].questions["fill_mask"])
-    assert stamps(folder / "home") == caches
+def test_the_conversion_in_the_cache_is_used(folder, output_of):
+    """Run fill-mask, which also loads the model from before the training. Its conversion is in the cache."""
+    cached_files = file_stamps(folder / "home")
+    assert any(name.startswith("converted/invented--tiny-distilbert-masked_lm-") for name in cached_files)
+    output_of(CASES["masked_lm"].commands["fill_mask"])
+    assert file_stamps(folder / "home") == cached_files

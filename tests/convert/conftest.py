@@ -10,7 +10,7 @@ from tests.support.checkpoints import unpack
 
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory):
-    """checkpoints("bert/masked_lm") -> the directory, unpacked once a session. Do not write to it."""
+    """Return a function name -> directory, such as checkpoints("bert/masked_lm"). It unpacks once a session; do not write to it."""
     root = tmp_path_factory.mktemp("fixtures")
 
     def directory(name: str) -> Path:
@@ -24,7 +24,7 @@ def checkpoints(tmp_path_factory):
 
 @pytest.fixture
 def checkpoint_copy(checkpoints, tmp_path):
-    """checkpoint_copy("bert/masked_lm") -> a copy that a test may change. Copying another one adds to and replaces its files."""
+    """Return a function name -> a copy that the test may change. A second copy is merged into the first one's directory."""
 
     def copy(name: str) -> Path:
         return Path(shutil.copytree(checkpoints(name), tmp_path / "source", dirs_exist_ok=True))
@@ -34,6 +34,7 @@ def checkpoint_copy(checkpoints, tmp_path):
 
 @pytest.fixture(autouse=True, scope="session")
 def quiet():
+    """Import Paddle and PaddleNLP without their banners before any test runs."""
     from paddle_ft.system.runtime import import_frameworks_quietly
 
     import_frameworks_quietly()

@@ -1,6 +1,6 @@
-"""Write the tables of docs/convert.md from the fixtures: python -m tests.convert.make_table
+"""Write the tables of docs/convert.md from the fixtures: `python -m tests.convert.make_table`.
 
-Every row is measured when the command runs: the fixture is converted, compared with what transformers computed, and converted back.
+Each row is measured: the script converts the fixture, compares its outputs with those of transformers, and converts it back.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def unpack_all(folder: Path) -> list[Path]:
 
 
 def same_tensors(first: Path, second: Path) -> bool:
-    """Tell whether two checkpoints have the same tensors: names, types and bits."""
+    """Return whether two checkpoints have the same tensors: names, types and bits."""
     from convert.tensors import open_weights
 
     before, after = open_weights(first).tensors, open_weights(second).tensors
@@ -37,7 +37,7 @@ def same_tensors(first: Path, second: Path) -> bool:
 
 
 def checkpoint_row(source: Path, work: Path) -> str:
-    """Convert one checkpoint both ways and return its row."""
+    """Convert one checkpoint in both directions and return its row of the table."""
     import convert
 
     report = convert.to_paddle(source, work / "paddle", progress=False)
@@ -52,7 +52,7 @@ def checkpoint_row(source: Path, work: Path) -> str:
 
 
 def tokenizer_row(source: Path, work: Path) -> str:
-    """Convert one tokenizer both ways and return its row."""
+    """Convert one tokenizer in both directions and return its row of the table."""
     from paddlenlp.transformers import AutoTokenizer
 
     from convert.families import load_families
@@ -75,7 +75,7 @@ def tokenizer_row(source: Path, work: Path) -> str:
 
 
 def main() -> None:
-    """Measure every fixture and replace the tables in the document."""
+    """Measure all fixtures and replace the tables in the document."""
     from paddle_ft.system.runtime import prepare_cpu
 
     prepare_cpu()

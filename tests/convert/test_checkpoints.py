@@ -1,4 +1,4 @@
-"""Every fixture loads with plain PaddleNLP, computes what transformers computed, and comes back bit for bit."""
+"""Test that every fixture loads with plain PaddleNLP, gives the outputs of transformers, and converts back bit for bit."""
 
 import json
 
@@ -23,20 +23,20 @@ def test_every_family_has_a_fixture_and_its_recipe():
 
 @pytest.fixture(scope="module")
 def converted(checkpoints, tmp_path_factory):
-    """converted(name) -> (source, Paddle directory, report), each made once."""
-    made = {}
+    """Return a function name -> (source, Paddle directory, report). Each fixture is converted once."""
+    conversions = {}
 
-    def make(name):
-        if name not in made:
+    def convert_once(name):
+        if name not in conversions:
             target = tmp_path_factory.mktemp("paddle") / "checkpoint"
-            made[name] = (checkpoints(name), target, convert.to_paddle(checkpoints(name), target, progress=False))
-        return made[name]
+            conversions[name] = (checkpoints(name), target, convert.to_paddle(checkpoints(name), target, progress=False))
+        return conversions[name]
 
-    return make
+    return convert_once
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_computes_what_transformers_computes(name, converted):
+def test_outputs_equal_those_of_transformers(name, converted):
     source, target, report = converted(name)
     comparison = convert.verify(source, target)
     assert comparison.equal, comparison.text()
@@ -47,7 +47,7 @@ def test_computes_what_transformers_computes(name, converted):
 
 
 def _sizes(source):
-    """Return the complete Hugging Face configuration."""
+    """Return the complete Hugging Face configuration of a checkpoint."""
     info = identify(source, load_families())
     return hf_config_of(info, info.task)
 
@@ -89,7 +89,7 @@ def test_comes_back_bit_for_bit(name, converted, tmp_path):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "-" not in name])
 def test_trains_with_the_same_gradients(name, converted):
-    """Compare the loss and the gradients of the word embedding and of the whole first layer, with dropout off."""
+    """Compare the loss and the gradients of the word embedding and of the first layer, with dropout off."""
     import paddle
     import paddlenlp.transformers as library
 
@@ -123,10 +123,10 @@ def test_trains_with_the_same_gradients(name, converted):
     assert len(expected) > 8
     for key, gradient in expected.items():
         pair = by_name[key.removeprefix("gradient.")]
-        # what transformers ties and Paddle keeps apart gets one gradient there and two here
+        # transformers ties some tensors that Paddle stores twice: its one gradient is the sum of Paddle's two
         parts = [pair, *(other for other in pairs if other.tied_to == pair.hf)]
         ours = sum(part.to_hf([gradients[name].numpy() for name in part.paddle]) for part in parts)
         if pair.layer == "Embedding" and family.model_type == "pegasus":
-            # its decoder starts with the padding id, whose row transformers never trains and PaddleNLP does
+            # Pegasus' decoder starts with the padding id. transformers never trains that row, PaddleNLP does.
             ours, gradient = np.delete(ours, [0], 0), np.delete(gradient, [0], 0)
         np.testing.assert_allclose(ours, gradient, atol=1e-5 * max(1, np.abs(gradient).max()), err_msg=key)

@@ -1,4 +1,4 @@
-"""python -m convert: exit codes, messages, and that help imports nothing heavy."""
+"""Test the exit codes and messages of `python -m convert`, and that its help imports nothing heavy."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ def test_every_verb_has_help(verb, capsys):
     assert stop.value.code == 0 and verb in capsys.readouterr().out
 
 
-def test_there_and_back_and_compared(checkpoints, tmp_path, capsys):
+def test_convert_inspect_verify_and_convert_back(checkpoints, tmp_path, capsys):
     source, paddle, back = str(checkpoints("gpt2/causal_lm")), str(tmp_path / "paddle"), str(tmp_path / "back")
     assert main(["to-paddle", source, paddle]) == 0
     assert "load it with GPTForCausalLM.from_pretrained" in capsys.readouterr().out
@@ -58,8 +58,8 @@ def test_an_error_is_exit_code_2_and_one_message(checkpoints, tmp_path, capsys):
 
 def test_a_terminal_that_cannot_show_a_name_gets_its_escapes(checkpoints, tmp_path):
     command = [sys.executable, "-m", "convert", "to-paddle", str(checkpoints("distilbert/base")), str(tmp_path / "目标")]
-    done = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=False)
-    assert done.returncode == 0 and b"\\u76ee\\u6807" in done.stdout and (tmp_path / "目标").is_dir()
+    result = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=False)
+    assert result.returncode == 0 and b"\\u76ee\\u6807" in result.stdout and (tmp_path / "目标").is_dir()
 
 
 def test_verify_without_torch_says_what_to_install(checkpoints, tmp_path, capsys, monkeypatch):

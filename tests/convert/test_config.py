@@ -1,4 +1,4 @@
-"""config.json and generation_config.json are translated in both directions; what cannot be expressed is refused by name."""
+"""Test the translation of config.json and generation_config.json in both directions, and which fields are refused."""
 
 import json
 
@@ -11,8 +11,8 @@ from convert.families import load_families
 
 def to_paddle(model_type, config, task="base", generation=None, keep=()):
     family = load_families()[model_type]
-    chosen = family.task(task)
-    return config_to_paddle(config, generation or {}, family.entries(chosen), (*family.harmless, *keep), "config.json")
+    entries = family.entries(family.task(task))
+    return config_to_paddle(config, generation or {}, entries, (*family.harmless, *keep), "config.json")
 
 
 def to_hf(model_type, config, task="base", generation=None):
@@ -20,7 +20,7 @@ def to_hf(model_type, config, task="base", generation=None):
     return config_to_hf(config, generation or {}, family.entries(family.task(task)), "config.json", has_labels=True)
 
 
-def test_sizes_rates_and_names_of_gpt2():
+def test_sizes_dropouts_and_names_of_gpt2():
     config = {"n_embd": 64, "n_layer": 3, "n_head": 4, "n_inner": None, "n_positions": 99, "vocab_size": 50, "resid_pdrop": 0.2,
               "attn_pdrop": 0.3, "embd_pdrop": 0.2, "eos_token_id": 7, "activation_function": "gelu_new"}  # fmt: skip
     result = to_paddle("gpt2", config).config
@@ -34,7 +34,7 @@ def test_sizes_rates_and_names_of_gpt2():
     }  # fmt: skip
 
 
-def test_defaults_that_a_file_leaves_out_are_hugging_faces_not_paddles():
+def test_a_missing_field_gets_the_default_of_transformers_not_of_paddlenlp():
     result = to_paddle("bert", {"model_type": "bert"}).config
     assert result["type_vocab_size"] == 2 and result["layer_norm_eps"] == 1e-12  # PaddleNLP's own default is 16
     assert to_paddle("gpt2", {}).config["pad_token_id"] is None
@@ -56,7 +56,7 @@ def test_defaults_that_a_file_leaves_out_are_hugging_faces_not_paddles():
         ("bert", "auto_map", {"AutoModel": "remote--code"}),
     ],
 )
-def test_what_changes_the_computation_and_paddle_lacks_is_refused(model_type, field, value):
+def test_a_setting_that_changes_the_computation_and_paddle_lacks_is_refused(model_type, field, value):
     with pytest.raises(ConvertError, match=f"config.json: {field} = .*changes what the model computes"):
         to_paddle(model_type, {field: value})
 
@@ -72,18 +72,18 @@ def test_what_changes_the_computation_and_paddle_lacks_is_refused(model_type, fi
     ],
 )
 def test_a_value_that_paddle_cannot_express_is_refused(model_type, field, value, task):
-    with pytest.raises(ConvertError, match=f"{field} = {value!r} cannot be expressed in PaddleNLP; what can: "):
+    with pytest.raises(ConvertError, match=f"{field} = {value!r} cannot be expressed in PaddleNLP; possible values: "):
         to_paddle(model_type, {field: value}, task)
 
 
-def test_an_unknown_field_that_sounds_like_computation_is_refused_until_vouched_for():
+def test_an_unknown_field_that_may_change_the_computation_needs_keep_field():
     config = {"use_rotary_embedding": True, "attention_sink": 4}
     with pytest.raises(ConvertError, match="use_rotary_embedding = True, attention_sink = 4.*--keep-field"):
         to_paddle("bert", config)
     assert to_paddle("bert", config, keep=("use_rotary_embedding", "attention_sink")).kept_aside == sorted(config)
 
 
-def test_other_unknown_fields_travel_along():
+def test_other_unknown_fields_are_kept():
     config = {"phoneme_chars": "abc", "my_note": {"deep": [1]}, "use_alibi": False, "transformers_version": "9"}
     assert to_paddle("bert", config).kept_aside == sorted(config)
 
@@ -95,11 +95,11 @@ def test_labels():
     assert to_paddle("bart", {}).sizes["num_labels"] == 3 and to_paddle("bert", {}).sizes["num_labels"] == 2
 
 
-def test_settings_of_generation():
+def test_generation_settings():
     config = {"num_beams": 4, "no_repeat_ngram_size": 3, "forced_bos_token_id": 0, "decoder_start_token_id": 2, "max_length": 142}
     result = to_paddle("bart", config, "seq2seq", {"num_beams": 6, "early_stopping": True})
-    wanted = {**config, "num_beams": 6, "early_stopping": True, "forced_eos_token_id": 2}
-    assert {key: result.config[key] for key in wanted} == wanted
+    expected = {**config, "num_beams": 6, "early_stopping": True, "forced_eos_token_id": 2}
+    assert {key: result.config[key] for key in expected} == expected
     assert result.generation["num_beams"] == 6 and result.generation["max_length"] == 142
 
 
@@ -108,19 +108,19 @@ def test_differing_dropouts_are_noted():
     assert note == "embd_pdrop = 0.0 is trained with resid_pdrop = 0.1: PaddleNLP has one for both"
 
 
-def test_a_value_that_paddle_only_comes_near_to_is_noted():
+def test_a_value_that_paddle_only_approximates_is_noted():
     (note,) = to_paddle("albert", {}, "masked_lm").notes
-    assert note.startswith("layer_norm_eps = 1e-12: PaddleNLP's prediction head normalises with 1e-5 all the same")
+    assert note.startswith("layer_norm_eps = 1e-12: PaddleNLP's prediction head normalises with 1e-5 anyway")
     assert to_paddle("albert", {"layer_norm_eps": 1e-5}, "masked_lm").notes == []
 
 
-def test_a_dropout_that_paddle_leaves_to_another_field():
+def test_a_dropout_of_none_in_paddle_takes_the_value_of_another_field():
     paddle = {**to_paddle("bart", {}).config, "classifier_dropout": None, "dropout": 0.3}
     assert to_hf("bart", paddle)[0]["classifier_dropout"] == 0.3
 
 
 @pytest.mark.parametrize("model_type", sorted(load_families()))
-def test_there_and_back_again_is_the_same_file(model_type):
+def test_a_round_trip_gives_the_same_file(model_type):
     family = load_families()[model_type]
     for task in family.tasks:
         if task.untied:
@@ -147,7 +147,7 @@ def test_there_and_back_again_is_the_same_file(model_type):
         ("albert", {"layer_norm_eps": 1e-12, "hidden_act": "gelu_new", "pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}),
     ],
 )  # fmt: skip
-def test_what_is_left_out_has_the_value_of_transformers(model_type, expected):
+def test_an_empty_file_gets_the_defaults_of_transformers(model_type, expected):
     config = to_paddle(model_type, {}).config
     assert {key: config[key] for key in expected} == expected
 
@@ -158,22 +158,22 @@ def test_the_dropouts_of_distilbert():
 
 
 @pytest.mark.parametrize("value", ["x", [3], -1, 10**12])
-def test_a_size_that_may_be_left_out_is_a_number_where_it_is_given(value):
+def test_an_optional_size_must_be_a_number(value):
     with pytest.raises(ConvertError, match="n_inner = .* must be a number from 0"):
         to_paddle("gpt2", {"n_inner": value})
     with pytest.raises(ConvertError, match="num_decoder_layers = .* must be"):
         to_paddle("t5", {"num_decoder_layers": value})
 
 
-def test_a_setting_that_generation_config_overrules_comes_back_in_its_own_file():
-    """Today's transformers writes null into config.json and the value into generation_config.json."""
+def test_a_setting_of_generation_config_comes_back_in_its_own_file():
+    """Recent versions of transformers write null into config.json and the value into generation_config.json."""
     original, generation = {"model_type": "bart", "forced_eos_token_id": None}, {"forced_eos_token_id": 12}
     paddle = to_paddle("bart", original, generation=generation).config
     assert paddle["forced_eos_token_id"] == 12
     assert to_hf("bart", {**paddle, ORIGINAL_KEY: {"config": original, "generation": generation}}) == (original, generation)
 
 
-def test_what_was_changed_in_between_is_changed_in_the_result():
+def test_changes_made_to_the_paddle_config_appear_in_the_result():
     original = {"model_type": "bert", "hidden_dropout_prob": 0.1, "num_beams": 3}
     paddle = {**to_paddle("bert", original).config, ORIGINAL_KEY: {"config": original}}
     paddle.update({"hidden_dropout_prob": 0.5, "id2label": {"0": "a", "1": "b"}, "num_beams": 7})
@@ -182,7 +182,7 @@ def test_what_was_changed_in_between_is_changed_in_the_result():
                       "label2id": {"LABEL_0": 0, "LABEL_1": 1}, "num_beams": 7}  # fmt: skip
 
 
-def test_a_file_born_in_paddle_gets_every_field():
+def test_a_config_made_by_paddlenlp_gets_every_field():
     paddle = dict(to_paddle("gpt2", {"n_inner": 100}).config)
     config, _ = to_hf("gpt2", paddle)
     assert config["n_inner"] == 100 and config["activation_function"] == "gelu_new" and config["embd_pdrop"] == 0.1
@@ -191,7 +191,7 @@ def test_a_file_born_in_paddle_gets_every_field():
         to_hf("gpt2", paddle)
 
 
-def test_a_setting_of_paddles_that_transformers_lacks_is_refused():
+def test_a_paddle_setting_that_transformers_lacks_is_refused():
     paddle = {**to_paddle("bert", {}).config, "pool_act": "relu"}
     with pytest.raises(ConvertError, match="pool_act = 'relu' has no counterpart in transformers, which computes 'tanh'"):
         to_hf("bert", paddle)
@@ -217,15 +217,15 @@ def test_a_setting_of_paddles_that_transformers_lacks_is_refused():
         ({"hidden_act": ["gelu"]}, r"hidden_act = \['gelu'\] must be a text or a number"),
         ({"pad_token_id": "x"}, "pad_token_id = 'x' must be a number"),
         ({"classifier_dropout": "x"}, "classifier_dropout = 'x' must be a number"),
-        ({"layer_norm_eps": 0.1}, "layer_norm_eps = 0.1 must be from 0 to 0.001, which is what Paddle's layer norm takes"),
+        ({"layer_norm_eps": 0.1}, "layer_norm_eps = 0.1 must be from 0 to 0.001, the range of Paddle's layer norm"),
     ],
 )
-def test_values_of_the_wrong_kind_are_named(config, message):
+def test_values_of_the_wrong_type_are_named(config, message):
     with pytest.raises(ConvertError, match=message):
         to_paddle("bert", config)
 
 
-# What the configuration files of released checkpoints say beyond sizes.
+# The fields of released checkpoints' configuration files other than sizes.
 RELEASED = {
     "bert-base-chinese": {
         "model_type": "bert", "directionality": "bidi", "pooler_fc_size": 768, "pooler_num_attention_heads": 12,
@@ -278,7 +278,7 @@ RELEASED = {
 
 
 @pytest.mark.parametrize("name", sorted(RELEASED))
-def test_the_files_of_released_checkpoints_are_taken(name):
+def test_the_files_of_released_checkpoints_are_accepted(name):
     config = RELEASED[name]
     result = to_paddle(config["model_type"], config)
     for field in ("decoder_start_token_id", "forced_bos_token_id", "num_beams", "length_penalty"):

@@ -1,4 +1,4 @@
-"""Converted models generate the token ids that transformers generated from the originals: greedy, and with four beams."""
+"""Test that converted models generate the token ids that transformers generated: greedily and with four beams."""
 
 import json
 
@@ -22,9 +22,9 @@ def test_generates_the_ids_of_transformers(checkpoints, tmp_path, name, search):
     width = max(map(len, rows))
     ids = np.array([row + [pad] * (width - len(row)) for row in rows])
     mask = np.array([[1] * len(row) + [0] * (width - len(row)) for row in rows])
-    # what the checkpoint itself says about the first and the last token holds too
+    # transformers also applies the checkpoint's own forced tokens
     forced = {key: getattr(model.config, key, None) for key in ("forced_bos_token_id", "forced_eos_token_id")}
-    found = generate(model, ids, mask, GenerationOptions(**expected[search]["options"], **forced))
-    wanted = [row[: len(row) - row[::-1].index(next(t for t in row[::-1] if t != pad))] for row in expected[search]["ids"]]
-    assert [sequences[0] for sequences in found] == wanted
-    assert len({tuple(row) for row in wanted}) == 2 and all(len(row) > 4 for row in wanted), "the fixture shows nothing"
+    generated = generate(model, ids, mask, GenerationOptions(**expected[search]["options"], **forced))
+    unpadded = [row[: len(row) - row[::-1].index(next(t for t in row[::-1] if t != pad))] for row in expected[search]["ids"]]
+    assert [sequences[0] for sequences in generated] == unpadded
+    assert len({tuple(row) for row in unpadded}) == 2 and all(len(row) > 4 for row in unpadded), "the fixture shows nothing"

@@ -1,4 +1,4 @@
-"""Damaged configurations, tokenizers and directories, and conversions that fail half-way."""
+"""Test damaged configurations, tokenizers and directories, and conversions that fail half-way."""
 
 import json
 import signal
@@ -10,12 +10,12 @@ import pytest
 
 import convert
 from convert.formats import sentencepiece
-from tests.support.refusals import refused
+from tests.support.refusals import assert_refused
 
 
 @pytest.fixture
 def source(checkpoint_copy):
-    """A copy of a good checkpoint, to be damaged."""
+    """Return a copy of a good checkpoint for a test to damage."""
     return checkpoint_copy("distilbert/sequence_classification")
 
 
@@ -46,28 +46,28 @@ def test_sentencepiece_files_cut_at_every_length(checkpoints, tmp_path):
         ("[" * 100_000, "config.json: not valid JSON"),
     ],
 )
-def test_config_that_is_no_config(source, text, message):
+def test_a_damaged_or_foreign_config(source, text, message):
     (source / "config.json").write_text(text)
-    refused(source, message)
+    assert_refused(source, message)
 
 
-def test_half_a_character(source):
+def test_an_unpaired_surrogate(source):
     config = json.loads((source / "config.json").read_text())
-    (source / "config.json").write_text(json.dumps({**config, "odd": "\U0001f600"}))  # a whole one, as a pair of escapes
-    convert.to_paddle(source, source.parent / "whole", progress=False)
+    (source / "config.json").write_text(json.dumps({**config, "odd": "\U0001f600"}))  # a valid pair
+    convert.to_paddle(source, source.parent / "paired", progress=False)
     (source / "config.json").write_text(json.dumps({**config, "odd": "\ud800"}))
-    refused(source, "config.json: not valid JSON")
+    assert_refused(source, "config.json: not valid JSON")
 
 
 def test_a_config_that_is_a_directory(source):
     (source / "config.json").unlink()
     (source / "config.json").mkdir()
-    refused(source, "config.json: cannot be read (Is a directory)")
+    assert_refused(source, "config.json: cannot be read (Is a directory)")
 
 
 def test_a_missing_config(source):
     (source / "config.json").unlink()
-    refused(source, "config.json: not found")
+    assert_refused(source, "config.json: not found")
 
 
 @pytest.mark.parametrize(
@@ -81,36 +81,36 @@ def test_a_missing_config(source):
 )
 def test_formats_that_are_not_supported(source, name, message):
     (source / "model.safetensors").rename(source / name)
-    refused(source, message)
+    assert_refused(source, message)
 
 
 def test_an_empty_directory(tmp_path):
     (tmp_path / "source").mkdir()
-    refused(tmp_path / "source", "config.json: not found")
+    assert_refused(tmp_path / "source", "config.json: not found")
 
 
 def test_no_weights(source):
     (source / "model.safetensors").unlink()
-    refused(source, "no weights found; supported are")
+    assert_refused(source, "no weights found; supported are")
 
 
 def test_a_damaged_tokenizer(source):
     (source / "tokenizer.json").write_text('{"version": "1.0"}')
-    refused(source, "tokenizer.json: not a tokenizer.json that this version of tokenizers reads")
+    assert_refused(source, "tokenizer.json: not a tokenizer.json that this version of tokenizers reads")
 
 
 def test_a_vocabulary_that_is_not_text(source):
     (source / "vocab.txt").write_bytes(b"\xff\xfe\x00bad")
-    refused(source, "vocab.txt: not UTF-8 text")
+    assert_refused(source, "vocab.txt: not UTF-8 text")
 
 
 def test_the_source_is_never_written_to(source):
     before = {path.name: path.read_bytes() for path in source.iterdir()}
-    with pytest.raises(convert.ConvertError, match="must be apart from each other"):
+    with pytest.raises(convert.ConvertError, match="must be separate directories"):
         convert.to_paddle(source, source, overwrite=True, progress=False)
-    with pytest.raises(convert.ConvertError, match="must be apart from each other"):
+    with pytest.raises(convert.ConvertError, match="must be separate directories"):
         convert.to_paddle(source, source / "inside", progress=False)
-    with pytest.raises(convert.ConvertError, match="must be apart from each other"):
+    with pytest.raises(convert.ConvertError, match="must be separate directories"):
         convert.to_paddle(source, source.parent, overwrite=True, progress=False)
     assert {path.name: path.read_bytes() for path in source.iterdir()} == before
 
@@ -120,7 +120,7 @@ def test_a_failure_while_writing_leaves_nothing(source, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("convert.write_paddle.write_paddle_tokenizer", full_disk)
-    refused(source, "cannot be written (No space left on device)")
+    assert_refused(source, "cannot be written (No space left on device)")
 
 
 def test_a_process_killed_in_the_middle_leaves_no_destination(source):
@@ -131,8 +131,8 @@ def test_a_process_killed_in_the_middle_leaves_no_destination(source):
         "convert.to_paddle(sys.argv[1], sys.argv[2], progress=False)"
     )
     destination = source.parent / "destination"
-    done = subprocess.run([sys.executable, "-c", program, str(source), str(destination)], cwd=ROOT, check=False)
-    assert done.returncode == -signal.SIGKILL
-    left = [path.name for path in source.parent.iterdir() if path != source]
-    assert not destination.exists() and len(left) == 1 and left[0].startswith(".destination.partial-")
+    result = subprocess.run([sys.executable, "-c", program, str(source), str(destination)], cwd=ROOT, check=False)
+    assert result.returncode == -signal.SIGKILL
+    leftovers = [path.name for path in source.parent.iterdir() if path != source]
+    assert not destination.exists() and len(leftovers) == 1 and leftovers[0].startswith(".destination.partial-")
     convert.to_paddle(source, destination, progress=False)

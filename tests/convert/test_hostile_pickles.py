@@ -1,4 +1,4 @@
-"""Damaged and malicious pickles: one clear error each, nothing run, nothing written."""
+"""Test damaged and malicious pickles: each gives one clear error, runs nothing and writes nothing."""
 
 import os
 import pickle
@@ -12,12 +12,12 @@ import pytest
 
 import convert
 from convert.formats import pdparams, torch_bin
-from tests.support.refusals import refused
+from tests.support.refusals import assert_refused
 
 
 @pytest.fixture
 def source(checkpoint_copy):
-    """A copy of a good checkpoint, to be damaged."""
+    """Return a copy of a good checkpoint for a test to damage."""
     return checkpoint_copy("distilbert/sequence_classification")
 
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Attack:
-    """Python's own pickle would create a directory when it loads this."""
+    """An object that creates a directory when Python's own pickle loads it."""
 
     def __init__(self, path):
         self.path = path
@@ -65,7 +65,7 @@ def test_a_pickle_that_would_run_code(source, name, container, tmp_path):
             archive.writestr("archive/data.pkl", data)
     else:
         (source / "pytorch_model.bin").write_bytes(data)
-    text = refused(source, "nothing was run")
+    text = assert_refused(source, "nothing was run")
     assert "mkdir" in text or "builtins." in text
     assert not harm.exists()
     (source / "weights.pdparams").write_bytes(data)
@@ -74,11 +74,11 @@ def test_a_pickle_that_would_run_code(source, name, container, tmp_path):
     assert not harm.exists()
 
 
-def test_a_pickle_with_something_else_than_tensors(source):
+def test_a_pickle_with_objects_other_than_tensors(source):
     (source / "model.safetensors").unlink()
     with zipfile.ZipFile(source / "pytorch_model.bin", "w") as archive:
         archive.writestr("archive/data.pkl", pickle.dumps({"epoch": 3, "model": {}}))
-    refused(source, "these entries are something else: epoch (int), model (dict)")
+    assert_refused(source, "these entries are something else: epoch (int), model (dict)")
 
 
 def test_a_torch_tensor_that_reaches_beyond_its_storage(tmp_path):
@@ -97,22 +97,22 @@ def test_a_torch_tensor_that_reaches_beyond_its_storage(tmp_path):
 def test_damaged_torch_files(source, data):
     (source / "model.safetensors").unlink()
     (source / "pytorch_model.bin").write_bytes(data)
-    refused(source, "pytorch_model.bin")
+    assert_refused(source, "pytorch_model.bin")
 
 
 def test_a_key_that_would_overflow_the_stack_when_hashed(tmp_path):
     """Run in a separate process, because the interpreter itself crashes without the check."""
     file = torch_file(tmp_path / "deep.bin", b"\x80\x02})" + b"\x85" * 1_000_000 + b"K\x01s.")
     program = "import sys; from pathlib import Path; from convert.formats import torch_bin; torch_bin.read(Path(sys.argv[1]))"
-    done = subprocess.run([sys.executable, "-c", program, str(file)], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and "a dictionary's key is a tuple" in done.stderr.splitlines()[-1]
+    result = subprocess.run([sys.executable, "-c", program, str(file)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 1 and "a dictionary's key is a tuple" in result.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("opcodes", [b"ccollections\nOrderedDict\n)R}X\x05\0\0\0itemsK\x01sb", b"}X\x01\0\0\0a\x8fs"])
 def test_state_that_would_replace_methods_or_needs_hashing(tmp_path, opcodes):
     file = torch_file(tmp_path / "state.bin", b"\x80\x04" + opcodes + b".")
     try:
-        assert torch_bin.read(file) == {}, "attributes count for nothing"
+        assert torch_bin.read(file) == {}, "the attributes must be ignored"
     except convert.ConvertError as error:
         assert "damaged or not a torch file" in str(error)
 
@@ -124,19 +124,19 @@ def test_state_that_would_replace_methods_or_needs_hashing(tmp_path, opcodes):
         (b"ccollections\nOrderedDict\n}X\x01\0\0\0aK\x01sb", "a function or a class is given attributes"),
     ],
 )
-def test_what_the_pickle_has_made_it_cannot_change(tmp_path, opcodes, message):
+def test_a_pickle_cannot_set_attributes_of_objects_it_has_made(tmp_path, opcodes, message):
     with pytest.raises(convert.ConvertError, match=message):
         torch_bin.read(torch_file(tmp_path / "changed.bin", b"\x80\x02" + opcodes + b"."))
 
 
-def test_a_type_of_elements_with_parts_in_a_file_of_paddles(tmp_path):
+def test_a_structured_dtype_in_a_pdparams_file(tmp_path):
     (tmp_path / "parts.pdparams").write_bytes(pickle.dumps({"a": np.zeros(2, [("x", "f4")])}, protocol=4))
     with pytest.raises(convert.ConvertError, match="a type of elements with parts of its own"):
         pdparams.read(tmp_path / "parts.pdparams")
 
 
-def test_a_tensor_that_repeats_its_storage_without_end(tmp_path):
-    """torch's `expand` makes such a tensor out of one number. Loading it would fill the memory."""
+def test_a_tensor_far_larger_than_its_storage(tmp_path):
+    """Read a tensor that torch's `expand` made from one number. Loading it in full would fill the memory."""
     number = b"\x8a\x06" + (10**6).to_bytes(6, "little")
     view = (
         b"X\x01\0\0\0actorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpu"
@@ -148,10 +148,9 @@ def test_a_tensor_that_repeats_its_storage_without_end(tmp_path):
 
 
 def test_torch_files_cut_at_every_length(checkpoints, tmp_path):
-    """Wherever a file in the old format is cut, the only error is a ConvertError."""
+    """Cut a file of the old format at many lengths. The only error may be a ConvertError."""
     data = (checkpoints("bert/masked_lm-old") / "pytorch_model.bin").read_bytes()
-    whole = torch_bin.read(checkpoints("bert/masked_lm-old") / "pytorch_model.bin")
-    assert len(whole) > 40
+    assert len(torch_bin.read(checkpoints("bert/masked_lm-old") / "pytorch_model.bin")) > 40
     for length in range(0, len(data), 97):
         (tmp_path / "cut.bin").write_bytes(data[:length])
         with pytest.raises(convert.ConvertError):

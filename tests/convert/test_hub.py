@@ -1,4 +1,4 @@
-"""Downloads from a local server, behaviour without a network, and conversions kept in the cache."""
+"""Test downloads from a local server, behaviour without a network, and the cache of conversions."""
 
 import hashlib
 import http.server
@@ -17,7 +17,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
-    """The parts of the Hugging Face hub that a download uses. It serves `server.files`."""
+    """A stand-in for the Hugging Face hub: the requests that a download makes. It serves `server.files`."""
 
     def log_message(self, *_):
         pass
@@ -84,7 +84,7 @@ def server(checkpoints, monkeypatch, tmp_path):
     server.server_close()
 
 
-def test_a_directory_is_taken_as_it_is(tmp_path):
+def test_a_directory_is_used_in_place(tmp_path):
     assert convert.resolve(tmp_path) == tmp_path
 
 
@@ -104,8 +104,8 @@ def test_another_revision_has_a_folder_of_its_own(server, tmp_path):
     assert any("/revision/v2" in path for _, path, *_ in server.requests)
 
 
-def test_an_interrupted_download_is_not_taken_for_whole_and_resumes(server):
-    large = bytes(range(256)) * 100_000  # the library writes in pieces of 10 MB: half of this is one piece and a bit
+def test_an_interrupted_download_resumes(server):
+    large = bytes(range(256)) * 100_000  # the library writes in pieces of 10 MB: half of this is slightly more than one piece
     server.files["model.safetensors"], server.digests["model.safetensors"] = large, hashlib.sha256(large).hexdigest()
     server.cut = True
     try:
@@ -136,8 +136,8 @@ def test_a_file_that_does_not_match_its_checksum_is_refused(server):
         convert.resolve("org/model")
 
 
-def test_offline_it_says_at_once_what_to_fetch_and_where_to_put_it(monkeypatch, tmp_path, checkpoints):
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+def test_offline_the_message_names_the_files_and_their_directory(monkeypatch, tmp_path, checkpoints):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # no server listens on this port
     monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path))
     started = time.monotonic()
     with pytest.raises(convert.ConvertError) as error:
@@ -148,7 +148,7 @@ def test_offline_it_says_at_once_what_to_fetch_and_where_to_put_it(monkeypatch, 
     assert f"Put these files into {folder}:" in text
     for name in ("config.json", "model.safetensors", "vocab.json", "merges.txt"):
         assert f"http://127.0.0.1:9/facebook/bart-base/resolve/abc/{name}" in text
-    # put there, they are used
+    # the files are used once they are in that directory
     folder.mkdir(parents=True)
     for name in ("config.json", "model.safetensors"):
         (folder / name).write_bytes((checkpoints("bart/seq2seq") / name).read_bytes())
@@ -156,12 +156,12 @@ def test_offline_it_says_at_once_what_to_fetch_and_where_to_put_it(monkeypatch, 
 
 
 @pytest.mark.parametrize("name", ["/no/such/directory", "../up", "a/b/c", "org/..", "", "sp ace/x"])
-def test_what_is_neither_a_directory_nor_an_id_is_refused_without_a_request(name):
+def test_a_name_that_is_neither_a_directory_nor_an_id_is_refused_without_a_request(name):
     with pytest.raises(convert.ConvertError, match="neither a directory here nor an id"):
         hub.resolve_checkpoint(name)
 
 
-def test_a_conversion_is_kept_and_made_again_only_when_the_source_changes(checkpoint_copy, monkeypatch, tmp_path, capsys):
+def test_a_cached_conversion_is_repeated_only_when_the_source_changes(checkpoint_copy, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path / "cache"))
     source = checkpoint_copy("distilbert/masked_lm")
     first = convert.cached(source)
@@ -174,28 +174,28 @@ def test_a_conversion_is_kept_and_made_again_only_when_the_source_changes(checkp
     assert Path(first).is_dir()
 
 
-def test_a_caller_who_expects_the_usual_class_is_not_given_another(checkpoints, monkeypatch, tmp_path):
+def test_the_cache_refuses_a_checkpoint_that_needs_another_class(checkpoints, monkeypatch, tmp_path):
     monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path))
-    for _ in range(2):  # the second time it is there already
+    for _ in range(2):  # the second time from the cache
         with pytest.raises(convert.ConvertError, match="the head differs from the embedding, and PaddleNLP's GPTLMHeadModel"):
             convert.cached(checkpoints("gpt2/causal_lm-head_untied"))
 
 
 def test_two_processes_may_convert_the_same_at_once(checkpoints, monkeypatch, tmp_path):
-    """The slower process uses the result of the faster one and deletes nothing of it."""
+    """Let another process finish first. The slower one must use its result and delete nothing of it."""
     monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path))
     import convert.write_paddle
 
-    usual = convert.write_paddle.write_paddle_tokenizer
+    write_paddle_tokenizer = convert.write_paddle.write_paddle_tokenizer
 
-    def overtaken(*arguments):
-        monkeypatch.setattr("convert.write_paddle.write_paddle_tokenizer", usual)
-        made.append(convert.cached(checkpoints("distilbert/base")))
-        (made[0] / "in use").touch()
-        return usual(*arguments)
+    def finish_another_conversion_first(*arguments):
+        monkeypatch.setattr("convert.write_paddle.write_paddle_tokenizer", write_paddle_tokenizer)
+        faster.append(convert.cached(checkpoints("distilbert/base")))
+        (faster[0] / "in use").touch()
+        return write_paddle_tokenizer(*arguments)
 
-    made = []
-    monkeypatch.setattr("convert.write_paddle.write_paddle_tokenizer", overtaken)
-    assert convert.cached(checkpoints("distilbert/base")) == made[0]
-    assert (made[0] / "in use").exists()
-    assert [path.name for path in made[0].parent.iterdir()] == [made[0].name]
+    faster = []
+    monkeypatch.setattr("convert.write_paddle.write_paddle_tokenizer", finish_another_conversion_first)
+    assert convert.cached(checkpoints("distilbert/base")) == faster[0]
+    assert (faster[0] / "in use").exists()
+    assert [path.name for path in faster[0].parent.iterdir()] == [faster[0].name]

@@ -1,4 +1,4 @@
-"""A user's own family is one module, named with --import: docs/examples/my_family.py, and modules with mistakes."""
+"""Test a user's own family, a module named with --import: docs/examples/my_family.py, and modules with mistakes."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ TENSORS = {
 
 @pytest.fixture
 def renamed(checkpoint_copy):
-    """Return BERT's fixture under the names of docs/examples/my_family.py."""
+    """Return a copy of BERT's fixture with the names of docs/examples/my_family.py."""
     source = checkpoint_copy("bert/sequence_classification")
     config = read_config(source)
     own_fields = {own: config[name] for name, own in FIELDS.items()}
@@ -55,7 +55,7 @@ def tensor_bytes(directory):
 
 
 def run(folder, *arguments):
-    """Run the command line in a folder of the user's."""
+    """Run `python -m convert` with `folder` as the current directory."""
     command = [sys.executable, "-m", "convert", *map(str, arguments)]
     return subprocess.run(
         command, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
@@ -67,15 +67,15 @@ def test_the_example_of_the_documentation_round_trips(checkpoints, renamed, tmp_
     work.mkdir()
     shutil.copy(EXAMPLE, work)
     paddle, back = tmp_path / "paddle", tmp_path / "back"
-    done = run(work, "to-paddle", renamed, paddle, "--import", "my_family")
-    assert done.returncode == 0 and "my_bert / sequence_classification" in done.stdout, done.stderr
+    result = run(work, "to-paddle", renamed, paddle, "--import", "my_family")
+    assert result.returncode == 0 and "my_bert / sequence_classification" in result.stdout, result.stderr
     convert.to_paddle(checkpoints("bert/sequence_classification"), tmp_path / "usual", progress=False)
     assert tensor_bytes(paddle) == tensor_bytes(tmp_path / "usual"), "Paddle's model is not the one of the usual names"
-    done = run(work, "to-hf", paddle, back, "--import", "my_family")
-    assert done.returncode == 0 and "load it with MyBertClassifier" in done.stdout, done.stderr
+    result = run(work, "to-hf", paddle, back, "--import", "my_family")
+    assert result.returncode == 0 and "load it with MyBertClassifier" in result.stdout, result.stderr
     assert tensor_bytes(back) == tensor_bytes(renamed) and read_config(back) == read_config(renamed)
-    seen = run(work, "inspect", renamed, "--import", "my_family").stdout
-    assert "body.blocks.1.up.weight -> bert.encoder.layers.1.linear1.weight" in seen
+    output = run(work, "inspect", renamed, "--import", "my_family").stdout
+    assert "body.blocks.1.up.weight -> bert.encoder.layers.1.linear1.weight" in output
 
 
 def test_a_training_converts_by_it(renamed, tmp_path):
@@ -86,16 +86,16 @@ def test_a_training_converts_by_it(renamed, tmp_path):
     assert read_config(folder / "run" / "best")["model_type"] == "bert"
 
 
-def test_without_the_import_neither_direction_guesses(renamed, tmp_path, monkeypatch):
+def test_without_import_both_directions_refuse(renamed, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(EXAMPLE.parent))
-    with pytest.raises(convert.ConvertError, match="model_type 'my_bert' is not supported; .* is added with --import MODULE"):
+    with pytest.raises(convert.ConvertError, match="model_type 'my_bert' is not supported; .* with --import MODULE"):
         convert.to_paddle(renamed, tmp_path / "paddle", progress=False)
     convert.to_paddle(renamed, tmp_path / "paddle", progress=False, imports=["my_family"])
     with pytest.raises(convert.ConvertError, match="model_type 'my_bert' is not supported"):
         convert.to_hf(tmp_path / "paddle", tmp_path / "back", progress=False)
 
 
-def test_a_conversion_in_the_cache_is_made_again_when_the_family_changes(renamed, tmp_path, monkeypatch):
+def test_a_cached_conversion_is_repeated_when_the_family_changes(renamed, tmp_path, monkeypatch):
     monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path / "cache"))
     monkeypatch.syspath_prepend(str(tmp_path))
     shutil.copy(EXAMPLE, tmp_path / "cached_family.py")
@@ -106,7 +106,7 @@ def test_a_conversion_in_the_cache_is_made_again_when_the_family_changes(renamed
     assert convert.cached(renamed, imports=["cached_family"]) != first
 
 
-def test_a_family_of_ones_own_replaces_ours_of_the_same_model_type(checkpoints, tmp_path, monkeypatch):
+def test_an_own_family_replaces_the_built_in_one_of_the_same_model_type(checkpoints, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "narrower.py").write_text(
         "from dataclasses import replace\nfrom convert.families.bert import BERT\n"
@@ -131,5 +131,5 @@ def test_a_family_of_ones_own_replaces_ours_of_the_same_model_type(checkpoints, 
 def test_a_module_with_a_mistake_is_one_message(checkpoints, tmp_path, text, message):
     if text is not None:
         (tmp_path / "broken.py").write_text(text)
-    done = run(tmp_path, "inspect", checkpoints("bert/base"), "--import", "broken")
-    assert done.returncode == 2 and done.stderr.startswith(f"error: {message}") and done.stderr.count("\n") == 1
+    result = run(tmp_path, "inspect", checkpoints("bert/base"), "--import", "broken")
+    assert result.returncode == 2 and result.stderr.startswith(f"error: {message}") and result.stderr.count("\n") == 1

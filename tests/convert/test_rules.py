@@ -1,4 +1,4 @@
-"""The rules: converting there and back is the identity, names are unique, and every family's rules are consistent."""
+"""Test the rules: a round trip is the identity, names are unique, and every family's rules are consistent."""
 
 import numpy as np
 import pytest
@@ -30,9 +30,9 @@ def expanded(**sizes):
 
 
 def test_forward_then_inverse_is_the_identity():
-    random = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for pair in expanded():
-        tensor = random.normal(size=pair.shape).astype(np.float32)
+        tensor = rng.normal(size=pair.shape).astype(np.float32)
         parameters = pair.to_paddle(tensor)
         assert [part.shape for part in parameters] == [pair.paddle_shape] * len(pair.paddle)
         np.testing.assert_array_equal(pair.to_hf(parameters), tensor)
@@ -40,15 +40,15 @@ def test_forward_then_inverse_is_the_identity():
 
 @pytest.mark.parametrize("name", sorted(load_families()))
 def test_forward_then_inverse_is_the_identity_for_every_tensor_of_every_family(name):
-    family, random = load_families()[name], np.random.default_rng(0)
+    family, rng = load_families()[name], np.random.default_rng(0)
     for task in family.tasks:
-        sizes = small(family, task)
+        sizes = small_config(family, task)
         for pair in family.pairs(task, sizes):
-            tensor = random.normal(size=pair.shape)
+            tensor = rng.normal(size=pair.shape)
             np.testing.assert_array_equal(pair.to_hf(pair.to_paddle(tensor)), tensor, err_msg=pair.hf)
 
 
-def small(family, task):
+def small_config(family, task):
     """Return the family's default configuration with small sizes that are all different."""
     sizes = complete({}, family.entries(task))
     numbers = [key for key, value in sizes.items() if isinstance(value, int) and not isinstance(value, bool) and value > 8]
@@ -72,12 +72,12 @@ def test_names_carry_their_prefixes_and_further_names_are_attached():
     assert sum(name.startswith("hf.h.") for name in pairs) == 3 * 6
 
 
-def test_a_conditional_part_is_there_only_where_asked_for():
+def test_a_conditional_rule_applies_only_if_its_condition_holds():
     assert "hf.deep.weight" in {pair.hf for pair in expanded()}
     assert "hf.deep.weight" not in {pair.hf for pair in expanded(n=2)}
 
 
-def test_a_name_given_twice_is_a_mistake_of_the_family():
+def test_rules_that_give_a_name_twice_are_refused():
     with pytest.raises(AssertionError, match="named twice: \\['a.weight'\\]"):
         expand((Linear("a", "b", 2, 3, bias=False), Linear("a", "c", 2, 3, bias=False)), (), {}, head_group="x")
 

@@ -1,4 +1,4 @@
-"""Which model class a checkpoint is converted to."""
+"""Test which model class a checkpoint is converted to."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def source(checkpoint_copy):
     return checkpoint_copy("bert/masked_lm")
 
 
-def test_another_head_starts_anew_only_when_asked_for_and_is_named(source, tmp_path):
+def test_another_task_gets_a_new_head_which_the_report_names(source, tmp_path):
     report = convert.to_paddle(source, tmp_path / "paddle", task="sequence_classification", progress=False)
     assert report.initialised == [
         "bert.pooler.dense.weight", "bert.pooler.dense.bias", "classifier.weight", "classifier.bias",
@@ -35,7 +35,7 @@ def test_a_head_the_file_claims_to_have_but_lacks_is_an_error(source, tmp_path):
         convert.to_paddle(source, tmp_path / "paddle", progress=False)
 
 
-def test_half_a_head_is_an_error_even_when_asked_for(source, tmp_path):
+def test_an_incomplete_head_is_an_error_even_when_its_task_is_named(source, tmp_path):
     change_tensors(source, lambda arrays: arrays.pop("cls.predictions.transform.dense.weight"))
     with pytest.raises(convert.ConvertError, match="the checkpoint has no cls.predictions.transform.dense.weight"):
         convert.to_paddle(source, tmp_path / "paddle", task="masked_lm", progress=False)
@@ -46,7 +46,7 @@ def test_a_task_that_the_family_lacks(source, tmp_path):
         convert.to_paddle(source, tmp_path / "paddle", task="seq2seq", progress=False)
 
 
-def test_without_architectures_the_tensors_tell_what_it_is(source, tmp_path):
+def test_without_architectures_the_task_follows_from_the_tensors(source, tmp_path):
     change_config(source, remove=("architectures",))
     assert convert.to_paddle(source, tmp_path / "paddle", progress=False).task == "masked_lm"
 
@@ -67,5 +67,5 @@ def test_an_architecture_that_paddle_lacks(source, tmp_path):
 def test_a_head_that_paddle_gets_wrong_is_refused(checkpoint_copy, tmp_path):
     source = checkpoint_copy("albert/token_classification")
     change_config(source, architectures=["AlbertForQuestionAnswering"])
-    with pytest.raises(convert.ConvertError, match="returns its start logits as end logits too; take --task base"):
+    with pytest.raises(convert.ConvertError, match="returns its start logits as end logits too; use --task base"):
         convert.to_paddle(source, tmp_path / "paddle", progress=False)

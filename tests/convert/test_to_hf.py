@@ -1,4 +1,4 @@
-"""The conversion back to Hugging Face, also after training in Paddle."""
+"""Test the conversion back to Hugging Face, also after training in Paddle."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def source(checkpoint_copy):
     return checkpoint_copy("bert/masked_lm")
 
 
-def trained(checkpoints, name, tmp_path, change):
+def train_and_convert_back(checkpoints, name, tmp_path, change):
     """Convert a fixture to Paddle, change the model as training would, save it with PaddleNLP, and convert it back."""
     import paddlenlp.transformers as library
 
@@ -24,7 +24,7 @@ def trained(checkpoints, name, tmp_path, change):
     return convert.to_hf(tmp_path / "trained", tmp_path / "back", progress=False)
 
 
-def test_a_head_left_out_comes_back(source, tmp_path):
+def test_a_head_that_the_task_ignored_comes_back(source, tmp_path):
     report = convert.to_paddle(source, tmp_path / "paddle", task="base", progress=False)
     assert report.target_class == "BertModel" and len(report.ignored) == 5
     convert.to_hf(tmp_path / "paddle", tmp_path / "back", progress=False)
@@ -37,7 +37,7 @@ def test_a_head_left_out_comes_back(source, tmp_path):
 
 @pytest.mark.parametrize("name", ["bert/masked_lm", "bart/seq2seq", "gpt2/causal_lm", "distilbert/masked_lm", "t5/seq2seq"])
 def test_a_checkpoint_saved_by_paddlenlp_comes_back(checkpoints, tmp_path, name):
-    report = trained(checkpoints, name, tmp_path, lambda model: None)
+    report = train_and_convert_back(checkpoints, name, tmp_path, lambda model: None)
     before, after = open_weights(checkpoints(name)).tensors, open_weights(tmp_path / "back").tensors
     assert report.notes == []
     assert set(after) == set(before)
@@ -58,7 +58,7 @@ def test_a_head_that_has_drifted_from_its_embedding_is_exported_untied(checkpoin
         parameter = model.lm_head_weight if "bart" in name else model.vocab_projector.weight
         parameter.set_value(parameter * 2)
 
-    report = trained(checkpoints, name, tmp_path, drift)
+    report = train_and_convert_back(checkpoints, name, tmp_path, drift)
     assert report.notes == [f"{head} has drifted from the embedding: exported untied (tie_word_embeddings = false)"]
     assert read_config(tmp_path / "back")["tie_word_embeddings"] is False
     after = open_weights(tmp_path / "back").tensors
@@ -80,7 +80,7 @@ def test_a_head_that_has_drifted_from_its_embedding_is_exported_untied(checkpoin
         ("BartForConditionalGeneration", {"d_model": 24}, "BartForConditionalGeneration"),
     ],
 )
-def test_a_checkpoint_born_in_paddle_can_leave(tmp_path, class_name, config, hf_class):
+def test_a_checkpoint_made_by_paddlenlp_converts_to_hf(tmp_path, class_name, config, hf_class):
     import paddlenlp.transformers as library
 
     model_class = getattr(library, class_name)
@@ -88,7 +88,7 @@ def test_a_checkpoint_born_in_paddle_can_leave(tmp_path, class_name, config, hf_
     model.save_pretrained(str(tmp_path / "paddle"))
     report = convert.to_hf(tmp_path / "paddle", tmp_path / "hf", progress=False)
     assert report.target_class == hf_class and read_config(tmp_path / "hf")["architectures"] == [hf_class]
-    # PaddleNLP's pooler, which transformers' class has not, is named; BART's head was never tied in Paddle
+    # the report names PaddleNLP's pooler, which the class of transformers lacks; PaddleNLP never ties BART's head
     assert list(report.ignored) == (["bert.pooler.dense.weight", "bert.pooler.dense.bias"] if "Bert" in class_name else [])
     assert read_config(tmp_path / "hf")["tie_word_embeddings"] is ("Bart" not in class_name)
     # and back again: the same parameters
@@ -99,7 +99,7 @@ def test_a_checkpoint_born_in_paddle_can_leave(tmp_path, class_name, config, hf_
         np.testing.assert_array_equal(after[name].read(), before[name].read(), err_msg=name)
 
 
-def test_a_paddle_checkpoint_that_lacks_or_has_too_much_is_refused(source, tmp_path):
+def test_a_paddle_checkpoint_with_missing_or_extra_tensors_is_refused(source, tmp_path):
     convert.to_paddle(source, tmp_path / "paddle", progress=False)
     odd = {"odd": np.zeros(2, "f4")}
     change_tensors(tmp_path / "paddle", lambda arrays: (arrays.pop("cls.predictions.layer_norm.bias"), arrays.update(odd)))
@@ -110,7 +110,7 @@ def test_a_paddle_checkpoint_that_lacks_or_has_too_much_is_refused(source, tmp_p
     assert not (tmp_path / "back").exists()
 
 
-def test_a_bias_that_transformers_lacks_is_not_dropped_once_trained(checkpoints, tmp_path):
+def test_a_trained_bias_that_transformers_lacks_is_refused(checkpoints, tmp_path):
     convert.to_paddle(checkpoints("gpt2/causal_lm-head_untied"), tmp_path / "paddle", progress=False)
     change_tensors(tmp_path / "paddle", lambda arrays: arrays.update({"classifier.bias": arrays["classifier.bias"] + 1}))
     with pytest.raises(convert.ConvertError, match="classifier.bias: was trained, and GPT2LMHeadModel has no such tensor"):
@@ -121,13 +121,13 @@ def test_a_bias_that_transformers_lacks_is_not_dropped_once_trained(checkpoints,
 def test_a_damaged_record_of_the_original_is_named(source, tmp_path, part):
     convert.to_paddle(source, tmp_path / "paddle", progress=False)
     change_config(tmp_path / "paddle", huggingface={**read_config(tmp_path / "paddle")["huggingface"], part: ["odd"]})
-    with pytest.raises(convert.ConvertError, match="huggingface must hold what to-paddle kept of the original"):
+    with pytest.raises(convert.ConvertError, match="huggingface must be what to-paddle stored about the original"):
         convert.to_hf(tmp_path / "paddle", tmp_path / "back", progress=False)
 
 
 def test_the_wrong_direction_is_named(source, tmp_path):
-    with pytest.raises(convert.ConvertError, match="not a Paddle checkpoint; to-paddle leads the other way"):
+    with pytest.raises(convert.ConvertError, match="not a Paddle checkpoint; use to-paddle for the other direction"):
         convert.to_hf(source, tmp_path / "back", progress=False)
     convert.to_paddle(source, tmp_path / "paddle", progress=False)
-    with pytest.raises(convert.ConvertError, match="already a Paddle checkpoint; to-hf leads the other way"):
+    with pytest.raises(convert.ConvertError, match="already a Paddle checkpoint; use to-hf for the other direction"):
         convert.to_paddle(tmp_path / "paddle", tmp_path / "again", progress=False)

@@ -1,4 +1,4 @@
-"""Options of to-paddle, its report, and how tied and optional tensors are treated."""
+"""Test the options of to-paddle, its report, and how it treats tied and optional tensors."""
 
 import json
 
@@ -17,7 +17,7 @@ def source(checkpoint_copy):
 
 
 @pytest.mark.parametrize("format", ["safetensors", "pdparams", "both"])
-def test_formats_hold_the_same_and_plain_paddlenlp_loads_each(source, tmp_path, format):
+def test_plain_paddlenlp_loads_the_same_weights_from_each_format(source, tmp_path, format):
     from paddlenlp.transformers import BertForMaskedLM
 
     convert.to_paddle(source, tmp_path / "paddle", format=format, progress=False)
@@ -32,7 +32,7 @@ def test_formats_hold_the_same_and_plain_paddlenlp_loads_each(source, tmp_path, 
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_a_type_can_be_asked_for(source, tmp_path, dtype):
+def test_dtype(source, tmp_path, dtype):
     convert.to_paddle(source, tmp_path / "paddle", dtype=dtype, progress=False)
     assert {tensor.dtype for tensor in open_weights(tmp_path / "paddle").tensors.values()} == {dtype}
     assert read_config(tmp_path / "paddle")["dtype"] == dtype
@@ -54,17 +54,17 @@ def test_a_value_beyond_float16_is_refused(source, tmp_path):
     assert not (tmp_path / "paddle").exists()
 
 
-def test_the_destination_is_not_overwritten_unasked(source, tmp_path):
+def test_the_destination_is_overwritten_only_with_overwrite(source, tmp_path):
     (tmp_path / "paddle").mkdir()
     (tmp_path / "paddle" / "precious").write_text("x")
-    with pytest.raises(convert.ConvertError, match="already exists; choose another destination, or say --overwrite"):
+    with pytest.raises(convert.ConvertError, match="already exists; choose another destination, or use --overwrite"):
         convert.to_paddle(source, tmp_path / "paddle", progress=False)
     assert (tmp_path / "paddle" / "precious").read_text() == "x"
     convert.to_paddle(source, tmp_path / "paddle", overwrite=True, progress=False)
     assert not (tmp_path / "paddle" / "precious").exists()
 
 
-def test_the_report_beside_the_weights(source, tmp_path):
+def test_the_report_files(source, tmp_path):
     import hashlib
 
     report = convert.to_paddle(source, tmp_path / "paddle", progress=False)
@@ -81,7 +81,7 @@ def test_the_report_beside_the_weights(source, tmp_path):
     assert "BertForMaskedLM.from_pretrained" in report.summary()
 
 
-def test_a_buffer_that_may_be_left_out_is_filled_with_what_that_means(checkpoint_copy, tmp_path):
+def test_a_missing_optional_buffer_is_filled_with_its_default(checkpoint_copy, tmp_path):
     source = checkpoint_copy("bart/seq2seq")
     change_tensors(source, lambda arrays: arrays.pop("final_logits_bias"))
     report = convert.to_paddle(source, tmp_path / "paddle", progress=False)
@@ -91,8 +91,8 @@ def test_a_buffer_that_may_be_left_out_is_filled_with_what_that_means(checkpoint
     assert set(open_weights(tmp_path / "back").tensors) == set(open_weights(source).tensors)
 
 
-def test_a_dead_copy_of_a_tied_head_is_kept_aside_with_a_word(checkpoint_copy, tmp_path):
-    """If the configuration ties them, transformers overwrites a stored head with the embedding. So do we, with a note."""
+def test_the_unused_copy_of_a_tied_head_is_ignored_with_a_note(checkpoint_copy, tmp_path):
+    """Convert a tied head that differs from its embedding. Like transformers, the converter uses the embedding; it adds a note."""
     source = checkpoint_copy("bart/seq2seq")
     change_tensors(source, lambda arrays: arrays.update({"lm_head.weight": arrays["model.shared.weight"] + 1}))
     report = convert.to_paddle(source, tmp_path / "paddle", progress=False)
@@ -104,7 +104,7 @@ def test_a_dead_copy_of_a_tied_head_is_kept_aside_with_a_word(checkpoint_copy, t
     np.testing.assert_array_equal(after["lm_head.weight"].read(), before["lm_head.weight"].read())
 
 
-def test_an_untied_head_that_paddles_class_cannot_hold_is_refused(source, tmp_path):
+def test_an_untied_head_that_the_paddle_class_ties_is_refused(source, tmp_path):
     change_config(source, tie_word_embeddings=False)
     words, head = "bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight"
     change_tensors(source, lambda arrays: arrays.update({head: arrays[words] + 1}))
@@ -112,7 +112,7 @@ def test_an_untied_head_that_paddles_class_cannot_hold_is_refused(source, tmp_pa
         convert.to_paddle(source, tmp_path / "paddle", progress=False)
 
 
-def test_the_untied_gpt2_says_how_it_is_held(checkpoints, tmp_path):
+def test_an_untied_gpt2_head_becomes_a_token_classifier(checkpoints, tmp_path):
     report = convert.to_paddle(checkpoints("gpt2/causal_lm-head_untied"), tmp_path / "paddle", progress=False)
     assert report.target_class == "GPTForTokenClassification"
     assert "has no generate()" in report.summary()

@@ -1,4 +1,4 @@
-"""Converted tokenizers give the ids that transformers gives, through PaddleNLP's AutoTokenizer without any flag."""
+"""Test that PaddleNLP's AutoTokenizer loads converted tokenizers without options and gives the ids of transformers."""
 
 import json
 
@@ -14,7 +14,7 @@ NAMES = archive_folders("tokenizers")
 
 @pytest.fixture
 def converted(checkpoints, tmp_path):
-    """converted(name) -> (source, Paddle's directory)."""
+    """Return a function name -> (source, Paddle directory)."""
 
     def convert(name):
         source, target = checkpoints(f"tokenizers/{name}"), tmp_path / "paddle"
@@ -39,7 +39,7 @@ def test_gives_the_ids_of_transformers(name, converted):
         assert tokenizer(text)["input_ids"] == ids, text
     pair = tokenizer("the fox", "the lazy dog", return_attention_mask=True)
     family = load_families()[json.loads((source / "config.json").read_text())["model_type"]]
-    if not family.token_types:  # BERT's tokenizer on BART: transformers hands out token types its model cannot take
+    if not family.token_types:  # BERT's tokenizer with BART: transformers returns token types that its model does not accept
         assert "token_type_ids" not in pair
         expected["pair"].pop("token_type_ids", None)
     assert {key: list(value) for key, value in pair.items()} == expected["pair"]
@@ -51,7 +51,7 @@ def test_gives_the_ids_of_transformers(name, converted):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_saved_again_by_paddlenlp_it_is_the_same(name, converted, tmp_path):
+def test_saving_with_paddlenlp_keeps_the_ids(name, converted, tmp_path):
     from paddlenlp.transformers import AutoTokenizer
 
     source, target = converted(name)
@@ -62,7 +62,7 @@ def test_saved_again_by_paddlenlp_it_is_the_same(name, converted, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_comes_back_as_it_was(name, converted, tmp_path):
+def test_converts_back_to_the_same_files(name, converted, tmp_path):
     source, target = converted(name)
     (tmp_path / "back").mkdir()
     write_hf_tokenizer(target, tmp_path / "back", target / "huggingface")

@@ -1,4 +1,4 @@
-"""verify finds differences, and says when there is nothing to compare."""
+"""Test that verify finds differences, and that it reports when nothing can be compared."""
 
 import json
 
@@ -36,22 +36,22 @@ def test_verify_names_the_first_layer_that_differs(checkpoints, tmp_path):
 
 def test_verify_of_checkpoints_of_different_sizes_names_a_tensor(source, tmp_path):
     convert.to_paddle(source, tmp_path / "paddle", progress=False)
-    last_layer = read_config(source)["num_hidden_layers"]
-    change_config(source, num_hidden_layers=last_layer + 1)
-    last = f"encoder.layer.{last_layer}.attention.self.query.weight"
+    num_layers = read_config(source)["num_hidden_layers"]
+    change_config(source, num_hidden_layers=num_layers + 1)
+    tensor = f"encoder.layer.{num_layers}.attention.self.query.weight"
     for sides in ((source, tmp_path / "paddle"), (tmp_path / "paddle", source)):
-        with pytest.raises(convert.ConvertError, match=f"of different sizes, so there is nothing to compare: {last} is "):
+        with pytest.raises(convert.ConvertError, match=f"of different sizes, so there is nothing to compare: {tensor} is "):
             convert.verify(*sides)
 
 
-def test_verify_of_a_model_that_computes_nonsense_is_not_equal(checkpoints, tmp_path):
+def test_verify_of_a_model_that_computes_nan_is_not_equal(checkpoints, tmp_path):
     convert.to_paddle(checkpoints("bert/base"), tmp_path / "paddle", progress=False)
     change_tensors(tmp_path / "paddle", lambda arrays: arrays["pooler.dense.bias"].fill(np.nan))
     assert convert.verify(checkpoints("bert/base"), tmp_path / "paddle").diverging == "pooler_output"
 
 
-def test_verify_of_a_classifier_without_padding_id_takes_one_text(checkpoint_copy, tmp_path):
-    """GPT-2 has no padding id by default. transformers then takes no batch, and Paddle's -1 is no row of the embedding."""
+def test_verify_of_a_classifier_without_padding_id_uses_one_text(checkpoint_copy, tmp_path):
+    """Verify GPT-2 without a padding id, its default. transformers then takes no batches, and Paddle's -1 is not a valid id."""
     source = checkpoint_copy("gpt2/sequence_classification")
     change_config(source, remove=("pad_token_id",))
     convert.to_paddle(source, tmp_path / "paddle", progress=False)

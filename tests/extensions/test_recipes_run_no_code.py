@@ -55,5 +55,5 @@ def test_modules_beside_a_recipe_are_not_taken_for_libraries(folder):
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 always searches the working directory for -m")
 def test_processes_of_devices_do_not_take_them_either(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    assert launch.run("cpu:2", [sys.executable, "-c", "import harmful"], folder / "logs") == 1
+    assert launch.launch_processes("cpu:2", [sys.executable, "-c", "import harmful"], folder / "logs") == 1
     assert not (folder / "harmed").exists()

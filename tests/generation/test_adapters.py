@@ -1,4 +1,4 @@
-"""The lean steps against PaddleNLP's own forward on the whole sequence, for every configuration they claim to honour."""
+"""Test that the adapters' steps give the logits of PaddleNLP's own forward pass over the whole sequence."""
 
 import numpy as np
 import paddle
@@ -20,12 +20,12 @@ GPT_CONFIGS = {
 }
 
 
-def randomise(model, biases: tuple[str, ...] = ()):
-    """Values wide enough for every part to matter: PaddleNLP starts norms and biases at 1 and 0."""
-    random = np.random.default_rng(3)
+def randomise(model):
+    """Give all weights random values, wide enough for every part to matter. PaddleNLP starts norms at 1 and biases at 0."""
+    rng = np.random.default_rng(3)
     for name, value in model.state_dict().items():
         if not name.startswith("lm_head.") and "gpt.bias" not in name:
-            value.set_value(random.normal(0, 0.4, value.shape).astype("float32"))
+            value.set_value(rng.normal(0, 0.4, value.shape).astype("float32"))
     model.eval()
     return model
 
@@ -45,7 +45,7 @@ def make_gpt(**config):
 
 @paddle.no_grad()
 def bart_forward(model, ids, mask, decoder_ids):
-    """Logits of the last position of decoder_ids [r, n] for inputs [r, s]."""
+    """Return the logits of the last position of decoder_ids [r, n] for inputs [r, s]."""
     mask = paddle.to_tensor(mask.astype("float32"))
     return model(paddle.to_tensor(ids), mask, decoder_input_ids=paddle.to_tensor(decoder_ids))[:, -1].numpy()
 
@@ -86,10 +86,10 @@ def test_gpt_steps_give_the_logits_of_the_whole_forward(config):
 
 @pytest.mark.parametrize("name", ["bart", "gpt2"])
 def test_beams_that_change_places_and_items_that_leave(name):
-    """40 steps (more than the room allocated at first) with three beams; after each, beams go on from random parents."""
+    """Run 40 steps, more than are allocated at first, with three beams that continue from random parents after each step."""
     model = make_bart(max_position_embeddings=64) if name == "bart" else make_gpt()
     ids, mask = batch(name)
-    items, group, random = np.arange(len(ids)), 3, np.random.default_rng(1)
+    items, group, rng = np.arange(len(ids)), 3, np.random.default_rng(1)
     adapter = make_adapter(model)
     state = adapter.prepare(ids, mask, group)
     tokens = np.repeat(adapter.first_ids(ids)[:, -1:], group, axis=0)
@@ -99,21 +99,21 @@ def test_beams_that_change_places_and_items_that_leave(name):
         flat = paths.reshape(len(items) * group, -1)
         rows = np.repeat(items, group)
         if name == "bart":
-            whole = bart_forward(model, ids[rows], mask[rows], flat)
+            expected = bart_forward(model, ids[rows], mask[rows], flat)
         else:
-            whole = gpt_forward(model, ids[rows], mask[rows], flat[:, 1:])
-        np.testing.assert_allclose(logits, whole, atol=1e-4)
+            expected = gpt_forward(model, ids[rows], mask[rows], flat[:, 1:])
+        np.testing.assert_allclose(logits, expected, atol=1e-4)
         if step in (10, 25):
-            left = np.array([0, 2, 3]) if step == 10 else np.array([1, 2])
-            items, paths = items[left], paths[left]
-            state.keep(left)
-        parents = random.integers(0, group, [len(items), group])
+            remaining = np.array([0, 2, 3]) if step == 10 else np.array([1, 2])
+            items, paths = items[remaining], paths[remaining]
+            state.keep(remaining)
+        parents = rng.integers(0, group, [len(items), group])
         state.reorder(parents)
-        new = random.integers(4, 60, [len(items), group, 1])
+        new = rng.integers(4, 60, [len(items), group, 1])
         paths = np.concatenate([np.take_along_axis(paths, parents[:, :, None], axis=1), new], axis=2)
 
 
-def test_low_rank_weights_count_before_they_are_merged():
+def test_lora_weights_are_used_before_they_are_merged():
     from paddlenlp.peft import LoRAConfig, LoRAModel
 
     model = make_gpt()

@@ -1,4 +1,4 @@
-"""Options that make no sense are refused by name, without importing paddle."""
+"""Test that contradictory options are refused by name, and that checking them does not import Paddle."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ from paddle_ft.system.errors import UserError
 
 
 @pytest.mark.parametrize(
-    ("chosen", "message"),
+    ("settings", "message"),
     [
         ({}, "give exactly one of max_length and max_new_tokens"),
         ({"max_length": 5, "max_new_tokens": 5}, "give exactly one of max_length and max_new_tokens"),
@@ -32,9 +32,9 @@ from paddle_ft.system.errors import UserError
         ),
     ],
 )
-def test_refused(chosen, message):
+def test_refused(settings, message):
     with pytest.raises(UserError, match=re.escape(message)):
-        GenerationOptions(**chosen)
+        GenerationOptions(**settings)
 
 
 def test_options_do_not_import_paddle():

@@ -1,4 +1,4 @@
-"""Token ids against transformers' on the same weights, in a padded batch; logits against PaddleNLP's own forward."""
+"""Test that the generated ids equal those of transformers with the same weights, in a padded batch."""
 
 import pytest
 
@@ -9,7 +9,7 @@ CASES = [(model, case) for model in MODELS for case in reference()[model]["cases
 
 
 def trimmed(row: list[int], prompt: list[int], mask: list[int], eos: int) -> list[int]:
-    """A row as transformers returns it, without the padding before the prompt and after the end token."""
+    """Return a row of transformers' result without the padding before the prompt and after the end token."""
     skip = mask.index(1) if prompt else 0
     end = row.index(eos, len(prompt)) + 1 if eos in row[len(prompt) :] else len(row)
     return row[skip:end]

@@ -1,4 +1,4 @@
-"""The three ways to call generation: order, independence of rows, streaming, the model's mode, and errors."""
+"""Test generate, generate_all and stream: order, independence of rows, the model's mode, and errors."""
 
 import re
 
@@ -7,7 +7,7 @@ import paddle
 import pytest
 
 from paddle_ft.generation import GenerationOptions, generate, generate_all, stream
-from paddle_ft.generation.constraints import repeated_ngrams
+from paddle_ft.generation.constraints import banned_ngram_tokens
 from paddle_ft.system.errors import UserError
 from tests.support.generation_checkpoints import MODELS, bart, batch, gpt2
 
@@ -17,7 +17,7 @@ INPUTS = [[7, 8, 9], [30], [11, 12, 13, 14, 15], [40, 41], [9, 9, 9, 9], [20] * 
 @pytest.mark.parametrize("beams", [1, 4])
 @pytest.mark.parametrize("model", MODELS)
 def test_rows_do_not_influence_each_other(model, beams):
-    """Rows of a padded batch, which finish and leave at different steps, give what each gives alone."""
+    """The rows of a padded batch finish at different steps, and each gives the same result as alone."""
     options = GenerationOptions(max_new_tokens=20, num_beams=beams, num_return_sequences=min(beams, 2))
     alone = [generate(MODELS[model](), [ids], None, options)[0] for ids in INPUTS]
     assert len({len(sequences[0]) for sequences in alone}) >= 3
@@ -27,14 +27,14 @@ def test_rows_do_not_influence_each_other(model, beams):
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(
-    "chosen", [{}, {"do_sample": True, "seed": 3, "temperature": 1.5, "top_k": 20}, {"no_repeat_ngram_size": 2}]
+    "settings", [{}, {"do_sample": True, "seed": 3, "temperature": 1.5, "top_k": 20}, {"no_repeat_ngram_size": 2}]
 )
-def test_a_stream_gives_the_generated_ids_one_by_one(model, chosen):
-    options = GenerationOptions(max_new_tokens=15, **chosen)
+def test_a_stream_gives_the_generated_ids_one_by_one(model, settings):
+    options = GenerationOptions(max_new_tokens=15, **settings)
     for ids in INPUTS:
-        ((whole,),) = generate(MODELS[model](), [ids], None, options)
-        start = whole[:1] if model == "bart" else ids
-        assert start + list(stream(MODELS[model](), ids, options)) == whole
+        ((sequence,),) = generate(MODELS[model](), [ids], None, options)
+        start = sequence[:1] if model == "bart" else ids
+        assert start + list(stream(MODELS[model](), ids, options)) == sequence
 
 
 def test_a_stream_does_not_wait_for_the_end():
@@ -42,14 +42,13 @@ def test_a_stream_does_not_wait_for_the_end():
     first = [next(steps), next(steps)]
     assert paddle.is_grad_enabled()
     assert (
-        first + list(steps)
-        == generate(gpt2(), [[7, 8, 9]], None, GenerationOptions(max_new_tokens=20, eos_token_id=59))[0][0][3:]
+        first + list(steps) == generate(gpt2(), [[7, 8, 9]], None, GenerationOptions(max_new_tokens=20, eos_token_id=59))[0][0][3:]
     )
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_mode_and_gradients_are_left_as_they_were(model):
-    """In train mode too dropout is off; a sublayer that was in eval mode stays in it."""
+    """Generation has no dropout even in train mode, and a sublayer that was in eval mode stays in it."""
     ids, mask = batch(model)
     options = GenerationOptions(max_new_tokens=8, num_beams=2)
     module = MODELS[model]()
@@ -78,20 +77,18 @@ def test_another_end_token_can_be_given():
 def test_tensors_are_accepted_like_arrays():
     ids, mask = batch("bart")
     options = GenerationOptions(max_length=10)
-    assert generate(bart(), paddle.to_tensor(ids), paddle.to_tensor(mask), options) == generate(
-        bart(), ids, mask, options
-    )
+    assert generate(bart(), paddle.to_tensor(ids), paddle.to_tensor(mask), options) == generate(bart(), ids, mask, options)
 
 
-def test_repeated_ngrams():
+def test_banned_ngram_tokens():
     ids = np.array([[1, 2, 3, 1, 2], [5, 5, 5, 5, 5], [1, 2, 3, 4, 5]])
-    assert [x.tolist() for x in repeated_ngrams(ids, 3)] == [[0, 1, 1, 1], [3, 5, 5, 5]]
-    assert [x.tolist() for x in repeated_ngrams(ids[:1], 1)] == [[0] * 5, [1, 2, 3, 1, 2]]
-    assert [x.tolist() for x in repeated_ngrams(ids, 6)] == [[], []]
-    assert [x.tolist() for x in repeated_ngrams(ids, 0)] == [[], []]
+    assert [x.tolist() for x in banned_ngram_tokens(ids, 3)] == [[0, 1, 1, 1], [3, 5, 5, 5]]
+    assert [x.tolist() for x in banned_ngram_tokens(ids[:1], 1)] == [[0] * 5, [1, 2, 3, 1, 2]]
+    assert [x.tolist() for x in banned_ngram_tokens(ids, 6)] == [[], []]
+    assert [x.tolist() for x in banned_ngram_tokens(ids, 0)] == [[], []]
 
 
-def long(rows: int, tokens: int) -> np.ndarray:
+def constant_ids(rows: int, tokens: int) -> np.ndarray:
     return np.full([rows, tokens], 9)
 
 
@@ -99,23 +96,23 @@ def long(rows: int, tokens: int) -> np.ndarray:
     ("call", "message"),
     [
         (
-            lambda: generate(bart(), long(1, 33), None, GenerationOptions(max_length=5)),
+            lambda: generate(bart(), constant_ids(1, 33), None, GenerationOptions(max_length=5)),
             "the input has 33 tokens, the model 32 positions; truncate the input",
         ),
         (
-            lambda: generate(bart(), long(1, 4), None, GenerationOptions(max_length=33)),
+            lambda: generate(bart(), constant_ids(1, 4), None, GenerationOptions(max_length=33)),
             "max_length 33 is above the model's 32 positions; lower it",
         ),
         (
-            lambda: generate(gpt2(), long(2, 30), None, GenerationOptions(max_new_tokens=3)),
+            lambda: generate(gpt2(), constant_ids(2, 30), None, GenerationOptions(max_new_tokens=3)),
             "a prompt of 30 tokens and 3 new ones are 33, the model has 32 positions; lower max_length or shorten the prompt",
         ),
         (
-            lambda: generate(gpt2(), long(1, 9), None, GenerationOptions(max_length=9)),
+            lambda: generate(gpt2(), constant_ids(1, 9), None, GenerationOptions(max_length=9)),
             "max_length 9 leaves no room for new tokens, the decoder starts with 9",
         ),
         (
-            lambda: generate(gpt2(), long(2, 3), np.array([[1, 1, 1], [1, 1, 0]]), GenerationOptions(max_new_tokens=3)),
+            lambda: generate(gpt2(), constant_ids(2, 3), np.array([[1, 1, 1], [1, 1, 0]]), GenerationOptions(max_new_tokens=3)),
             "pad prompts of different lengths on the left, these are padded on the right",
         ),
         (lambda: generate(gpt2(), [7, 8], None, GenerationOptions(max_new_tokens=3)), "must be [batch, tokens]"),
@@ -139,7 +136,7 @@ def test_errors(call, message):
 
 
 def test_the_last_position_can_be_used():
-    ((sequence,),) = generate(bart(), long(1, 32), None, GenerationOptions(max_length=32, min_length=32))
+    ((sequence,),) = generate(bart(), constant_ids(1, 32), None, GenerationOptions(max_length=32, min_length=32))
     assert len(sequence) == 32
-    ((sequence,),) = generate(gpt2(), long(1, 30), None, GenerationOptions(max_new_tokens=2, min_length=32))
+    ((sequence,),) = generate(gpt2(), constant_ids(1, 30), None, GenerationOptions(max_new_tokens=2, min_length=32))
     assert len(sequence) == 32

@@ -114,7 +114,7 @@ def test_the_figures_follow_those_of_the_task(user_metrics):
         ("gpt2_booksum", Metric("exact", compute=exact, tasks=("causal_lm",)),
          "'exact' is for causal_lm, whose predictions have no references to compare with"),
         ("bart_lcsts", Metric("rougeL", compute=exact, tasks=("summarization",)),
-         "'rougeL' is a figure of summarization already: give yours another key"),
+         "'rougeL' is already a metric of summarization: give yours another key"),
     ],
 )  # fmt: skip
 def test_a_metric_that_cannot_be_had_is_refused(user_metrics, recipe, metric, message):

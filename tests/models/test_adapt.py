@@ -1,4 +1,4 @@
-"""The changes made to a loaded model, two by two in the order of adapt_model: each computes with another what it computes alone."""
+"""Test that the changes that adapt_model makes to a model work together, two at a time and all at once."""
 
 from itertools import combinations
 from types import SimpleNamespace
@@ -10,7 +10,7 @@ import pytest
 from paddle_ft.config.schema import LoRASection
 from paddle_ft.models import lora
 from paddle_ft.models.adapt import adapt_model
-from paddle_ft.models.attention import use_attention, uses_sdpa
+from paddle_ft.models.attention import use_attention
 from paddle_ft.models.bundle import ModelBundle
 from paddle_ft.models.compile import CompiledStack, compile_stacks
 from paddle_ft.models.cpu_layers import use_cpu_layers
@@ -18,12 +18,13 @@ from paddle_ft.models.recompute import recompute_activations, transformer_layers
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.paddle_compat import replaced_forward
 from tests.support.model_families import assert_same, inputs, make_model, output_and_gradients
+from tests.support.models import uses_sdpa
 
 
 def add_lora(model):
     paddle.seed(5)
-    lora.add(model, LoRASection(rank=2, dropout=0.0), new_tokens=False)
-    for layer in lora.adapted(model).values():
+    lora.add_adapters(model, LoRASection(rank=2, dropout=0.0), new_tokens=False)
+    for layer in lora.adapted_layers(model).values():
         layer.lora_B.set_value(paddle.randn(layer.lora_B.shape) * 0.3)
 
 
@@ -42,8 +43,8 @@ NO_DROPOUT = {
 }
 
 
-def changed(name, changes, **config):
-    """Return a model in training mode with some changes made to it."""
+def make_changed_model(name, changes, **config):
+    """Return a model in training mode with these changes made to it."""
     model = make_model(name, **config)
     for change in changes:
         CHANGES[change](model)
@@ -51,7 +52,7 @@ def changed(name, changes, **config):
     return model
 
 
-def computed(model, name, seed=7):
+def compute(model, name, seed=7):
     paddle.seed(seed)
     return output_and_gradients(model, inputs(name))
 
@@ -59,16 +60,16 @@ def computed(model, name, seed=7):
 @pytest.mark.parametrize("pair", PAIRS, ids=" and ".join)
 @pytest.mark.parametrize("name", NO_DROPOUT)
 def test_two_changes_compute_what_one_does(name, pair):
-    """Without dropout all changes but LoRA keep the results, so both together give what the first gives alone."""
-    alone = computed(changed(name, pair[:1], **NO_DROPOUT[name]), name)
-    assert_same(computed(changed(name, pair, **NO_DROPOUT[name]), name), alone)
+    """Without dropout no change but LoRA alters the results, so both changes together give what the first gives alone."""
+    alone = compute(make_changed_model(name, pair[:1], **NO_DROPOUT[name]), name)
+    assert_same(compute(make_changed_model(name, pair, **NO_DROPOUT[name]), name), alone)
 
 
 @pytest.mark.parametrize("first", ["lora", "sdpa", "cpu layers"])
 @pytest.mark.parametrize("name", NO_DROPOUT)
 def test_recompute_keeps_results_to_the_bit_with_dropout_on(name, first):
-    output, gradients = computed(changed(name, [first]), name)
-    again, again_gradients = computed(changed(name, [first, "recompute"]), name)
+    output, gradients = compute(make_changed_model(name, [first]), name)
+    again, again_gradients = compute(make_changed_model(name, [first, "recompute"]), name)
     np.testing.assert_array_equal(again, output)
     assert again_gradients.keys() == gradients.keys()
     for key, gradient in gradients.items():
@@ -86,11 +87,11 @@ def bundle(name, **config):
     return ModelBundle(make_model(name, **config), SimpleNamespace(pad_token_id=1), None, {})
 
 
-def test_all_that_go_together_at_once():
+def test_lora_attention_cpu_layers_and_recompute_at_once():
     model = adapt_model(bundle("bart"), settings("sdpa", recompute=True, rank=2), for_training=True).model
     attention = [layer for layer in model.sublayers() if isinstance(layer, paddle.nn.MultiHeadAttention)]
     assert attention and all(map(uses_sdpa, attention))
-    assert lora.adapted(model)
+    assert lora.adapted_layers(model)
     assert all(replaced_forward(layer) for layer in transformer_layers(model))
     norms = [layer for layer in model.sublayers() if isinstance(layer, paddle.nn.LayerNorm)]
     assert all(replaced_forward(norm) for norm in norms)  # the CPU's own layers
@@ -105,12 +106,12 @@ def test_compiled_stacks_have_no_cpu_layers_and_only_in_training():
 
 
 def test_a_finished_or_resumed_model_gets_no_new_adapters():
-    assert not lora.adapted(adapt_model(bundle("bert"), settings(rank=2)).model)
+    assert not lora.adapted_layers(adapt_model(bundle("bert"), settings(rank=2)).model)
     resumed = bundle("bert")
     add_lora(resumed.model)
-    before = {name: layer.lora_A for name, layer in lora.adapted(resumed.model).items()}
+    before = {name: layer.lora_A for name, layer in lora.adapted_layers(resumed.model).items()}
     adapt_model(resumed, settings(rank=2), for_training=True)
-    assert all(layer.lora_A is before[name] for name, layer in lora.adapted(resumed.model).items())
+    assert all(layer.lora_A is before[name] for name, layer in lora.adapted_layers(resumed.model).items())
 
 
 def test_the_padding_row_of_gpt_alone_is_frozen():

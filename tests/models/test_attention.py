@@ -1,4 +1,4 @@
-"""Attention through scaled_dot_product_attention: outputs and gradients of PaddleNLP's own, for every family, mask and cache."""
+"""Test that attention through scaled_dot_product_attention gives the outputs and gradients of PaddleNLP's own."""
 
 from types import MethodType
 
@@ -10,12 +10,13 @@ from paddlenlp.transformers import GPTLMHeadModel, T5Config, T5ForConditionalGen
 from paddle_ft.config.load import load_config
 from paddle_ft.generation import GenerationOptions, generate
 from paddle_ft.models import attention
-from paddle_ft.models.attention import sdpa_forward, use_attention, uses_sdpa
+from paddle_ft.models.attention import sdpa_forward, use_attention
 from paddle_ft.runs.inference import open_run
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.paddle_compat import replace_forward
 from paddle_ft.training.run import train
 from tests.support.model_families import FAMILIES, IDS, MASK, TARGETS, assert_same, inputs, make_model, output_and_gradients
+from tests.support.models import uses_sdpa
 from tests.support.tiny_runs import overrides
 
 
@@ -63,33 +64,33 @@ def test_gpt_scaled_otherwise():
     assert_same(output_and_gradients(model, inputs("gpt")), plain)
 
 
-def test_masks_of_every_kind_and_the_mask_given_is_the_mask_used():
+def test_masks_of_every_kind_are_applied():
     paddle.seed(5)
-    plain, own = paddle.nn.MultiHeadAttention(32, 4), paddle.nn.MultiHeadAttention(32, 4)
-    own.set_state_dict(plain.state_dict())
-    own.causal = False
-    replace_forward(own, MethodType(sdpa_forward, own))
+    plain, sdpa = paddle.nn.MultiHeadAttention(32, 4), paddle.nn.MultiHeadAttention(32, 4)
+    sdpa.set_state_dict(plain.state_dict())
+    sdpa.causal = False
+    replace_forward(sdpa, MethodType(sdpa_forward, sdpa))
     x, memory = paddle.randn([3, 5, 32]), paddle.randn([3, 7, 32])
     keys = paddle.to_tensor(MASK)[:, None, None]
     for mask in (keys, keys.astype("bool"), (1 - keys.astype("float32")) * -1e4, paddle.zeros([5, 7]), None):
         expected = plain(x, memory, memory, mask)
-        np.testing.assert_allclose(own(x, memory, memory, mask).numpy(), expected.numpy(), rtol=1e-5, atol=1e-6)
-    masked, free = own(x, memory, memory, keys), own(x, memory, memory)
-    assert float((masked - free).abs()[1].max()) > 1e-3  # row 1 is padded, row 0 is not
-    np.testing.assert_allclose(masked[0].numpy(), free[0].numpy(), atol=1e-6)
+        np.testing.assert_allclose(sdpa(x, memory, memory, mask).numpy(), expected.numpy(), rtol=1e-5, atol=1e-6)
+    masked, unmasked = sdpa(x, memory, memory, keys), sdpa(x, memory, memory)
+    assert float((masked - unmasked).abs()[1].max()) > 1e-3  # row 1 is padded, row 0 is not
+    np.testing.assert_allclose(masked[0].numpy(), unmasked[0].numpy(), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["bart", "gpt", "bert"])
 def test_step_by_step_with_a_cache(name):
     model = make_model(name)
-    whole, steps = {}, {}
-    for kind in ("plain", "sdpa"):
-        use_attention(model, kind)
+    at_once, steps = {}, {}
+    for choice in ("plain", "sdpa"):
+        use_attention(model, choice)
         with paddle.no_grad():
-            whole[kind], steps[kind] = STEPWISE[name](model)
+            at_once[choice], steps[choice] = STEPWISE[name](model)
     np.testing.assert_allclose(steps["sdpa"], steps["plain"], rtol=1e-5, atol=1e-5 * np.abs(steps["plain"]).max())
-    if name != "bert":  # an encoder's tokens see those after them: two halves are not the whole
-        np.testing.assert_allclose(steps["sdpa"], whole["plain"], rtol=1e-4, atol=1e-4)
+    if name != "bert":  # an encoder's tokens see later tokens, so two halves do not give the result of the whole input
+        np.testing.assert_allclose(steps["sdpa"], at_once["plain"], rtol=1e-4, atol=1e-4)
 
 
 def _bart_steps(model):
@@ -141,7 +142,7 @@ def test_generation_goes_on_as_before(name):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_dropout_of_attention_in_training_only(name):
-    """On a CPU both paths draw the same random numbers in the same order."""
+    """On a CPU both implementations draw the same random numbers in the same order."""
     rate = {"attention_dropout" if name == "bart" else "attention_probs_dropout_prob": 0.4}
     other = {"dropout": 0.0, "activation_dropout": 0.0} if name == "bart" else {"hidden_dropout_prob": 0.0}
     model = make_model(name, **rate, **other)
@@ -157,7 +158,7 @@ def test_dropout_of_attention_in_training_only(name):
     np.testing.assert_allclose(output_and_gradients(model, inputs(name))[0], without, rtol=1e-5, atol=1e-5)
 
 
-def test_attention_weights_are_still_given_out():
+def test_attention_weights_are_still_returned():
     model, batch = make_model("bert"), inputs("bert")
     plain = model(**batch, output_attentions=True, return_dict=True).attentions
     use_attention(model, "sdpa")
@@ -169,7 +170,7 @@ def test_attention_weights_are_still_given_out():
 
 
 def test_projections_are_called_not_read():
-    """Layers that stand in the place of a projection, as adapters of low rank do, take part."""
+    """Layers that have replaced a projection, as LoRA's do, are called."""
 
     class Twice(paddle.nn.Layer):
         def __init__(self, inner):
@@ -221,7 +222,7 @@ def losses(folder, *overriding):
 
 
 def test_a_training_computes_the_same_and_its_run_predicts_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr("paddle_ft.models.cpu_layers.use_cpu_layers", lambda model: None)  # they draw dropout in another way
+    monkeypatch.setattr("paddle_ft.models.cpu_layers.use_cpu_layers", lambda model: None)  # they draw other dropout masks
     for name in ("plain", "sdpa"):
         (tmp_path / name).mkdir()
     plain, run = losses(tmp_path / "plain", "model.attention=plain")

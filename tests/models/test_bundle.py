@@ -1,4 +1,4 @@
-"""Tokens added to a vocabulary: what the new rows are, that nothing else changes, that it survives save and load."""
+"""Test loading and saving of models with their tokenizers: added tokens, new models, and files that hold pickles."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from paddlenlp.transformers import (
 )
 
 from paddle_ft.models.build import load_pretrained
-from paddle_ft.models.bundle import _with_fast_tokenizer, load_bundle, reload_bundle
+from paddle_ft.models.bundle import load_bundle, make_bundle, reload_bundle
 from paddle_ft.models.request import ModelRequest
 from paddle_ft.models.resolve import resolve
 from paddle_ft.models.vocabulary import resize_vocabulary, tie_head
@@ -72,7 +72,7 @@ def test_new_rows_are_trained():
     assert float(weight.grad[11].abs().sum()) > 0
 
 
-def test_rows_enough_are_left_alone():
+def test_a_vocabulary_that_is_large_enough_is_not_changed():
     model = bart(tied=True)
     weight = model.bart.shared.weight
     resize_vocabulary(model, 11)
@@ -96,12 +96,12 @@ def test_gpt2_grows_with_its_tied_head():
 
 @pytest.fixture
 def english(tmp_path):
-    """A checkpoint in bart-base's layout."""
+    """Write a checkpoint in bart-base's layout, and return its directory."""
     words = {w: i for i, w in enumerate(["<s>", "<pad>", "</s>", "<unk>", "a", "b", "c", "Ġ", "Ġa", "ab", "<mask>"])}
     (tmp_path / "vocab.json").write_text(json.dumps(words, ensure_ascii=False), encoding="utf-8")
     (tmp_path / "merges.txt").write_text("#version: 0.2\nĠ a\na b\n", encoding="utf-8")
     tokenizer = BartTokenizer(str(tmp_path / "vocab.json"), str(tmp_path / "merges.txt"))
-    _with_fast_tokenizer(bart(tied=True), tokenizer, tmp_path / "tokenizer").save(tmp_path)
+    make_bundle(bart(tied=True), tokenizer, tmp_path / "tokenizer").save(tmp_path)
     return tmp_path
 
 
@@ -132,33 +132,33 @@ def test_from_scratch_the_vocabulary_holds_the_added_tokens(tmp_path):
     assert loaded.fast_tokenizer.encode("今<line>天").ids[2] == len(loaded.tokenizer) - 1 == loaded.model.config.vocab_size - 1
 
 
-def test_sizes_under_an_alias_count(tmp_path):
-    """PaddleNLP accepts dim and n_layers for DistilBERT, and builds the default sizes all the same."""
-    from paddle_ft.models.build import from_scratch
+def test_sizes_under_an_alias_are_used(tmp_path):
+    """PaddleNLP itself accepts dim and n_layers for DistilBERT but ignores them."""
+    from paddle_ft.models.build import build_model
     from paddle_ft.tokenization.build import character_tokenizer
 
     tokenizer = character_tokenizer(["abc"], tmp_path)
     sizes = {"dim": 32, "hidden_dim": 64, "n_layers": 1, "n_heads": 2}
-    model = from_scratch("masked_lm", {"model_type": "distilbert", **sizes}, tokenizer)
+    model = build_model("masked_lm", {"model_type": "distilbert", **sizes}, tokenizer)
     assert (model.config.hidden_size, model.config.num_hidden_layers, model.config.intermediate_size) == (32, 1, 64)
 
 
 def test_an_unknown_size_is_answered_with_the_usual_ones(tmp_path):
-    from paddle_ft.models.build import from_scratch
+    from paddle_ft.models.build import build_model
     from paddle_ft.tokenization.build import character_tokenizer
 
     with pytest.raises(UserError) as caught:
-        from_scratch("causal_lm", {"zzz": 3}, character_tokenizer(["abc"], tmp_path))
+        build_model("causal_lm", {"zzz": 3}, character_tokenizer(["abc"], tmp_path))
     message = str(caught.value)
     assert message.startswith("model.config.zzz: GPTConfig has no such setting. It has vocab_size, hidden_size, num_hidden_layers")
     assert re.search(r"and \d+ more\.$", message) and message.count(",") < 12
     with pytest.raises(UserError, match=r"hidden_siz: .* Did you mean hidden_size\?$"):
-        from_scratch("causal_lm", {"hidden_siz": 3}, character_tokenizer(["abc"], tmp_path))
+        build_model("causal_lm", {"hidden_siz": 3}, character_tokenizer(["abc"], tmp_path))
 
 
 # ---------------------------------------------------------------------------------------------------- pickles
 def as_pdparams(directory):
-    """The same directory as PaddleNLP's default save leaves it."""
+    """Replace the weights by a .pdparams file, as PaddleNLP's default save writes it."""
     model = BartForConditionalGeneration.from_pretrained(str(directory))
     (directory / "model.safetensors").unlink()
     paddle.save(model.state_dict(), str(directory / "model_state.pdparams"))
@@ -192,7 +192,7 @@ class Attack:
 
 @pytest.mark.parametrize("index", [False, True])
 def test_a_pickle_in_place_of_weights_is_not_run(english, index, tmp_path):
-    """Nor is one that an index of safetensors names as a shard."""
+    """A pickle is not run either if a safetensors index names it as a shard."""
     (english / "model.safetensors").unlink()
     file = english / "model_state.pdparams"
     file.write_bytes(pickle.dumps({"w": Attack(tmp_path / "harmed")}))

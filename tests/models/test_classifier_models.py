@@ -1,4 +1,4 @@
-"""Where classifiers come from: PaddleNLP's built-ins, and vocabularies made from texts."""
+"""Test finding PaddleNLP's built-in classifiers, and building a WordPiece vocabulary from texts."""
 
 import json
 
@@ -9,7 +9,7 @@ from paddle_ft.models.resolve import builtin_files, resolve
 from paddle_ft.system.errors import UserError
 from paddle_ft.tokenization.build import wordpiece_tokenizer
 
-KIND = "sequence_classification"
+HEAD_TYPE = "sequence_classification"
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def home(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["bert-large-uncased", "distilbert-base-uncased"])
 def test_the_recipes_models_are_known_with_all_their_files(home, name):
-    files = {file.path.rsplit("/", 1)[1]: file.url for file in map(_texts, builtin_files(name, KIND))}
+    files = {file.path.name: file.url for file in builtin_files(name, HEAD_TYPE)}
     assert set(files) == {"model_state.pdparams", "vocab.txt"}
     assert all(url.endswith((f"{name}.pdparams", f"{name}-vocab.txt")) for url in files.values())
     assert all(url.startswith("https://") for url in files.values())  # PaddleNLP gives some as http://
@@ -28,22 +28,16 @@ def test_the_recipes_models_are_known_with_all_their_files(home, name):
     assert (config["model_type"], config["hidden_size"]) == (("bert", 1024) if "large" in name else ("distilbert", 768))
 
 
-def _texts(wanted):
-    from dataclasses import replace
-
-    return replace(wanted, path=str(wanted.path))
-
-
-def test_capitals_count_where_the_built_in_says_so(home):
-    builtin_files("bert-base-cased", KIND)
-    builtin_files("bert-base-uncased", KIND)
+def test_do_lower_case_is_that_of_the_built_in(home):
+    builtin_files("bert-base-cased", HEAD_TYPE)
+    builtin_files("bert-base-uncased", HEAD_TYPE)
     settings = [json.loads((home / f"bert-base-{case}" / "tokenizer_config.json").read_text()) for case in ("cased", "uncased")]
-    assert [one["do_lower_case"] for one in settings] == [False, True]
+    assert [setting["do_lower_case"] for setting in settings] == [False, True]
 
 
-def test_a_misspelt_name_gets_those_like_it(home):
+def test_a_misspelt_name_is_answered_with_similar_names(home):
     with pytest.raises(UserError, match="bert-large-uncase: no such directory, and not the name .*bert-large-uncased"):
-        resolve("bert-large-uncase", KIND)
+        resolve("bert-large-uncase", HEAD_TYPE)
 
 
 def test_a_wordpiece_vocabulary(tmp_path):

@@ -1,4 +1,4 @@
-"""train.compile: the same training to rounding, one program for batches of every shape, files as without it, plain refusals."""
+"""Test train.compile: same results up to rounding, one program for all batch shapes, same files, clear error messages."""
 
 import numpy as np
 import paddle
@@ -11,14 +11,14 @@ from paddle_ft.models.compile import CompiledStack, compile_stacks
 from paddle_ft.runs import inference
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.paddle_compat import replaced_forward
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from tests.support import tiny_classification
 from tests.support.model_families import FAMILIES, IDS, MASK, TARGETS, make_model, output_and_gradients
 from tests.support.tiny_runs import overrides
 
 
 def batches(name):
-    """Of several shapes, one row and one token among them."""
+    """Yield batches of several shapes, including a single row and a single token."""
     rng = np.random.default_rng(0)
     shapes = [(1, 7, 4), (3, 7, 4), (2, 5, 3), (4, 9, 6), (2, 1, 1)]
     for rows, source, target in shapes:
@@ -39,7 +39,7 @@ def programs(model):
 @pytest.mark.parametrize("attention", ["plain", "sdpa"])
 @pytest.mark.parametrize("name", FAMILIES)
 def test_outputs_gradients_and_dropout_are_those_of_the_layers(name, attention):
-    model = make_model(name)  # dropout as the families have it, 0.1
+    model = make_model(name)  # with the default dropout of 0.1
     use_attention(model, attention)
     model.train()
     outcomes = []
@@ -83,14 +83,14 @@ def train_losses(run):
 
 
 @pytest.mark.parametrize("kind", ["seq2seq", "classification"])
-def test_a_training_is_the_same_and_so_is_what_it_leaves(kind, tmp_path, paddles_own_layers):
+def test_a_training_and_its_files_are_the_same(kind, tmp_path, paddles_own_layers):
     runs = []
     for value in ("false", "true"):
         folder = tmp_path / value
         folder.mkdir()
         settings = [f"train.compile={value}", "train.logging_steps=1", "eval.before_training=false", "train.group_by_length=true"]
         if kind == "seq2seq":
-            runs.append(session.train(load_config("bart_lcsts", overrides(folder, *settings))))
+            runs.append(training_run.train(load_config("bart_lcsts", overrides(folder, *settings))))
         else:
             runs.append(tiny_classification.train(folder, tiny_classification.PAIRS * 3, "bert", *settings))
     plain, compiled = runs
@@ -110,7 +110,7 @@ def test_adapters_are_trained_in_it(tmp_path, paddles_own_layers):
     for value in ("false", "true"):
         (tmp_path / value).mkdir()
         settings = ["model.lora={rank: 2}", f"train.compile={value}", "train.num_train_epochs=2"]
-        runs.append(session.train(load_config("bart_lcsts", overrides(tmp_path / value, *settings))))
+        runs.append(training_run.train(load_config("bart_lcsts", overrides(tmp_path / value, *settings))))
     np.testing.assert_allclose(train_losses(runs[1]), train_losses(runs[0]), rtol=1e-4)
 
 
@@ -126,7 +126,7 @@ def test_a_model_without_known_layers_is_refused():
 
 
 class Unsteady(paddle.nn.Layer):
-    """What a static program cannot do: read a value."""
+    """A layer that reads a value, which a static program cannot do."""
 
     def forward(self, x):
         return x * float(x.numpy().mean())

@@ -1,4 +1,4 @@
-"""Layers computed our way on a CPU: the same outputs and gradients as Paddle's, dropout that is one, and nothing else touched."""
+"""Test that our CPU layers give Paddle's outputs and gradients, drop the right share, and run in training only."""
 
 import numpy as np
 import paddle
@@ -9,7 +9,7 @@ from paddle_ft.models.cpu_layers import use_cpu_layers
 
 
 def both_ways(layer, x):
-    """(output, gradients of x and of each parameter) by Paddle and by us."""
+    """Return pairs (Paddle's, ours) of the output, the gradient of x, and the gradient of each parameter."""
     out = []
     for ours in (False, True):
         if ours:
@@ -35,7 +35,7 @@ def test_outputs_and_gradients_are_those_of_paddle(make, shape):
         np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-5)
 
 
-def test_dropout_drops_its_share_scales_the_rest_and_passes_the_gradient_of_what_is_kept():
+def test_dropout_drops_its_share_scales_the_rest_and_passes_its_gradient():
     layer = nn.Dropout(0.3)
     use_cpu_layers(layer)
     x = paddle.full([400, 500], 2.0)
@@ -43,14 +43,14 @@ def test_dropout_drops_its_share_scales_the_rest_and_passes_the_gradient_of_what
     paddle.seed(5)
     y = layer(x)
     y.sum().backward()
-    kept = y.numpy() != 0
-    assert abs(kept.mean() - 0.7) < 0.004  # four deviations
-    assert np.unique(y.numpy()[kept]).size == 1
+    not_dropped = y.numpy() != 0
+    assert abs(not_dropped.mean() - 0.7) < 0.004  # four standard deviations
+    assert np.unique(y.numpy()[not_dropped]).size == 1
     assert abs(y.numpy().mean() - 2.0) < 0.012
     np.testing.assert_array_equal(x.grad.numpy() * 2, y.numpy())
 
 
-def test_dropout_of_nearly_all():
+def test_dropout_with_a_probability_near_one_is_finite():
     layer = nn.Dropout(0.9999999)
     use_cpu_layers(layer)
     x = paddle.ones([8])
@@ -58,7 +58,7 @@ def test_dropout_of_nearly_all():
     assert np.isfinite(layer(x).numpy()).all()
 
 
-def test_a_layer_norms_gradient_where_its_epsilon_counts():
+def test_the_gradient_of_a_layer_norm_with_a_large_epsilon():
     paddle.seed(0)
     x = np.random.default_rng(0).normal(0, 1e-3, (5, 24)).astype(np.float32)
     for theirs, ours in both_ways(nn.LayerNorm(24, epsilon=1e-3), x):
@@ -71,18 +71,17 @@ def test_dropout_follows_paddles_seed_and_differs_from_call_to_call():
     x = paddle.ones([64, 8])
     x.stop_gradient = False
 
-    def two():
+    def call_twice():
         paddle.seed(11)
         return layer(x).numpy(), layer(x).numpy()
 
-    first, second = two()
-    again, _ = two()
+    first, second = call_twice()
+    again, _ = call_twice()
     np.testing.assert_array_equal(first, again)
     assert (first != second).any()
 
 
-def test_evaluation_frozen_weights_and_no_grad_go_paddles_way(monkeypatch):
-    """What is not trained is computed by the layer's own forward, to the bit."""
+def test_evaluation_frozen_weights_and_no_grad_use_paddles_layers(monkeypatch):
     model = nn.Sequential(nn.Linear(6, 6), nn.LayerNorm(6), nn.Dropout(0.5))
     x = paddle.randn([4, 6])
     expected = model[1](model[0](x)).numpy()
@@ -102,7 +101,7 @@ def test_evaluation_frozen_weights_and_no_grad_go_paddles_way(monkeypatch):
     assert inputs.grad is not None
 
 
-def test_a_recomputed_layer_drops_the_same_places_twice():
+def test_a_recomputed_layer_uses_the_same_dropout_mask_twice():
     from paddle.distributed.fleet.utils import recompute
 
     layer = nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8), nn.Dropout(0.5))
@@ -121,8 +120,8 @@ def test_a_recomputed_layer_drops_the_same_places_twice():
 
 
 @pytest.mark.parametrize("cross", [False, True])
-def test_attention_is_that_of_paddle_but_for_the_numbers_of_its_dropout(cross, monkeypatch):
-    """With a dropout too small to drop anything of so few weights, outputs and gradients are Paddle's."""
+def test_attention_gives_paddles_outputs_and_gradients(cross, monkeypatch):
+    """The dropout is too small to drop any of so few weights, because our masks differ from Paddle's."""
     paddle.seed(0)
     layer = nn.MultiHeadAttention(16, 2, dropout=1e-9)
     rng = np.random.default_rng(2)
@@ -133,7 +132,7 @@ def test_attention_is_that_of_paddle_but_for_the_numbers_of_its_dropout(cross, m
     for ours in (False, True):
         if ours:
             use_cpu_layers(layer)
-            monkeypatch.setattr(nn.MultiHeadAttention, "forward", None)  # Paddle's own is not what runs
+            monkeypatch.setattr(nn.MultiHeadAttention, "forward", None)  # so Paddle's own cannot run
         inputs = [paddle.to_tensor(x, stop_gradient=False) for x in (query, memory)]
         out = layer(inputs[0], *([inputs[1], inputs[1]] if cross else []), attn_mask=paddle.to_tensor(mask))
         out.square().sum().backward()
@@ -144,7 +143,7 @@ def test_attention_is_that_of_paddle_but_for_the_numbers_of_its_dropout(cross, m
         np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-5)
 
 
-def test_attention_weights_are_dropped_in_training_alone():
+def test_attention_weights_are_dropped_in_training_only():
     layer = nn.MultiHeadAttention(16, 2, dropout=0.5)
     expected = layer.eval()(paddle.ones([1, 6, 16])).numpy()
     use_cpu_layers(layer)

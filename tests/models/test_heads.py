@@ -1,4 +1,4 @@
-"""The attention-pooled LSTM, computed by hand for one row, and its blindness to padding."""
+"""Test the LSTM attention head against its formula, and that it does not read padding."""
 
 import numpy as np
 import paddle
@@ -15,7 +15,7 @@ def states(steps, size=6, seed=0):
     return np.random.default_rng(seed).normal(size=(1, steps, size)).astype("float32")
 
 
-def test_it_is_the_formula():
+def test_the_head_computes_its_formula():
     head, x = layer(), states(4)
     outputs = head.lstm(paddle.to_tensor(x))[0].numpy()[0]
     scores = np.tanh(outputs) @ head.score.weight.numpy()[:, 0]
@@ -25,7 +25,7 @@ def test_it_is_the_formula():
     np.testing.assert_allclose(pooled, expected, atol=1e-6)
 
 
-def test_padding_is_neither_read_nor_attended_to():
+def test_padding_changes_nothing():
     head, x = layer(), states(4)
     alone = head(paddle.to_tensor(x), paddle.ones([1, 4], "int64")).numpy()
     padded = np.concatenate([x, 5 * states(3, seed=1)], axis=1)
@@ -39,5 +39,5 @@ def test_both_directions_are_read():
     changed = x.copy()
     changed[0, -1] += 1
     later = head.lstm(paddle.to_tensor(changed))[0].numpy()[0]
-    np.testing.assert_array_equal(outputs[0, :3], later[0, :3])  # forward: the first step knows nothing of the last
+    np.testing.assert_array_equal(outputs[0, :3], later[0, :3])  # the forward direction has not read the last step yet
     assert np.abs(outputs[0, 3:] - later[0, 3:]).max() > 1e-4

@@ -1,4 +1,4 @@
-"""Losses against their formulas, and their gradients against each other."""
+"""Test the losses of classifiers against their formulas, and their gradients against each other."""
 
 import numpy as np
 import paddle
@@ -15,8 +15,8 @@ def logits(classes, scale=1.0):
     return paddle.to_tensor(values.astype("float32"), stop_gradient=False)
 
 
-def gradient(loss, values, *more):
-    loss(values, paddle.to_tensor(LABELS), *more).sum().backward()
+def gradient(loss, values, *arguments):
+    loss(values, paddle.to_tensor(LABELS), *arguments).sum().backward()
     return values.grad.numpy()
 
 
@@ -32,7 +32,7 @@ def test_for_two_classes_both_losses_and_their_gradients_are_the_same(smoothing)
 
 @pytest.mark.parametrize("classes", [2, 5])
 def test_the_binary_loss_is_bceloss_on_a_softmax(classes):
-    """As the tutorial writes it, where that is still exact."""
+    """The naive form, as in Paddle's tutorial, is exact for moderate logits."""
     values = logits(classes)
     targets = F.one_hot(paddle.to_tensor(LABELS), classes)
     naive = paddle.nn.BCELoss(reduction="none")(F.softmax(values), targets).mean(axis=-1)
@@ -42,15 +42,15 @@ def test_the_binary_loss_is_bceloss_on_a_softmax(classes):
 
 @pytest.mark.parametrize("loss", [cross_entropy, binary_cross_entropy_over_softmax])
 @pytest.mark.parametrize("classes", [2, 3])
-def test_wrong_beyond_doubt_is_finite_and_still_has_a_gradient(loss, classes):
+def test_a_very_wrong_prediction_has_a_finite_loss_and_a_gradient(loss, classes):
     values = paddle.to_tensor(np.tile([200.0] + [-200.0] * (classes - 1), (4, 1)).astype("float32"), stop_gradient=False)
     computed = loss(values, paddle.to_tensor(LABELS))
-    # of three classes: -log p of the true one, -log(1 - p) of the one that took all, which two others share
+    # with three classes: -log p of the true class, and -log(1 - p) of the predicted class, whose 1 - p two others share
     expected = 400 if loss is cross_entropy or classes == 2 else (400 + 400 - np.log(2)) / 3
     assert computed.numpy()[1] == pytest.approx(expected)
     assert computed.numpy()[0] == 0
-    slope = gradient(loss, values)
-    assert np.isfinite(slope).all() and abs(slope[1, 0]) > 0.3
+    gradients = gradient(loss, values)
+    assert np.isfinite(gradients).all() and abs(gradients[1, 0]) > 0.3
 
 
 def test_cross_entropy_is_paddles():

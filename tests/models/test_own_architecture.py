@@ -1,4 +1,4 @@
-"""An architecture of a user's own is one module: docs/examples/my_architecture.py, named as --import names it."""
+"""Test a user's own architecture, docs/examples/my_architecture.py, which is one module named with --import."""
 
 import sys
 
@@ -45,7 +45,7 @@ def test_it_is_trained_from_scratch_and_its_run_predicts(tmp_path, settings):
 def test_masked_logits_are_those_of_the_whole_model():
     paddle.seed(1)
     model = ElectraForMaskedLM(ElectraConfig(**SIZES, embedding_size=8))
-    for parameter in model.parameters():  # biases that are zero would hide one that is forgotten
+    for parameter in model.parameters():  # with biases of zero a missing one would not be noticed
         parameter.set_value(paddle.randn(parameter.shape) * 0.1)
     model.eval()
     positions = paddle.to_tensor([1, 4, 7])

@@ -1,4 +1,4 @@
-"""Recomputed activations: the same gradients to the bit, dropout and padding included, at two forward passes a layer."""
+"""Test that recomputed activations give bit-identical gradients, use less memory, and run each layer twice."""
 
 import numpy as np
 import paddle
@@ -53,7 +53,7 @@ def gradients(model, seed: int) -> dict:
 
 @pytest.fixture
 def passes(model) -> list:
-    """Grows by one whenever the first linear layer of a transformer layer runs forward."""
+    """Return a list that grows by one whenever the first linear layer of a transformer layer runs."""
     passes: list = []
     for layer in transformer_layers(model):
         layer.linear1.register_forward_pre_hook(lambda *_: passes.append(1))
@@ -80,8 +80,8 @@ def test_every_layer_runs_twice_a_step_and_once_in_evaluation(model, passes):
 
 
 def test_activations_are_not_kept():
-    """The memory kept between forward and backward pass: the inputs of eight layers instead of all that they compute."""
-    kept_bytes = []
+    """Between forward and backward pass the inputs of eight layers are in memory instead of all their activations."""
+    stored_bytes = []
     for recomputed in (False, True):
         paddle.seed(1)
         sizes = {**SIZES, "hidden_size": 64, "intermediate_size": 256, "num_hidden_layers": 8, "max_position_embeddings": 128}
@@ -91,15 +91,15 @@ def test_activations_are_not_kept():
             recompute_activations(model)
         before = allocated_cpu_bytes()
         loss = model(paddle.ones([8, 128], dtype="int64") * 3).sum()
-        kept_bytes.append(allocated_cpu_bytes() - before)
+        stored_bytes.append(allocated_cpu_bytes() - before)
         loss.backward()
-    assert kept_bytes[1] < kept_bytes[0] / 4
+    assert stored_bytes[1] < stored_bytes[0] / 4
 
 
 @pytest.mark.parametrize("first", ["recompute", "attention"])
 def test_with_adapters_and_other_attention_in_any_order(model, first):
-    lora.add(model, LoRASection(rank=2, dropout=0.2), new_tokens=False)
-    for layer in lora.adapted(model).values():
+    lora.add_adapters(model, LoRASection(rank=2, dropout=0.2), new_tokens=False)
+    for layer in lora.adapted_layers(model).values():
         layer.lora_B.set_value(paddle.randn(layer.lora_B.shape) * 0.3)
     if first == "recompute":
         recompute_activations(model)

@@ -1,4 +1,4 @@
-"""Language model heads: the same logits as PaddleNLP's whole model, tied as in the originals, and so through save and load."""
+"""Test language model heads: PaddleNLP's logits, tied weights as in the originals, saving and loading, resizing."""
 
 import tarfile
 
@@ -38,7 +38,7 @@ def masked_model(name, **sizes):
     paddle.seed(1)
     cls, config = MASKED[name]
     model = cls(config(**SIZES, pad_token_id=1, **sizes))
-    for parameter in model.parameters():  # biases that are zero would hide one that is forgotten
+    for parameter in model.parameters():  # with biases of zero a missing one would not be noticed
         parameter.set_value(paddle.randn(parameter.shape) * 0.1)
     model.eval()
     return model
@@ -47,10 +47,9 @@ def masked_model(name, **sizes):
 @pytest.mark.parametrize("name", MASKED)
 def test_masked_logits_are_those_of_the_whole_model(name):
     model = masked_model(name)
-    whole = model(input_ids=IDS, attention_mask=MASK)
-    chosen = paddle.to_tensor([1, 4, 7])
-    expected = whole.reshape([-1, 20]).index_select(chosen)
-    np.testing.assert_allclose(masked_lm_logits(model, IDS, MASK, chosen).numpy(), expected.numpy(), atol=1e-6)
+    positions = paddle.to_tensor([1, 4, 7])
+    expected = model(input_ids=IDS, attention_mask=MASK).reshape([-1, 20]).index_select(positions)
+    np.testing.assert_allclose(masked_lm_logits(model, IDS, MASK, positions).numpy(), expected.numpy(), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", MASKED)
@@ -69,7 +68,7 @@ def test_head_and_embedding_are_one_parameter_and_take_both_gradients(name):
     embedding = input_embedding(model).weight
     assert sum(list(p.shape) in ([20, 16], [16, 20]) for p in model.parameters()) == 1
     masked_lm_logits(model, IDS, MASK, paddle.to_tensor([1])).sum().backward()
-    assert float(embedding.grad[15].abs().sum()) > 0  # token 15 stands in no input: this is the head's gradient
+    assert float(embedding.grad[15].abs().sum()) > 0  # token 15 is in no input, so this gradient comes from the head
     embedding.set_value(embedding * 2)
     assert abs(masked_lm_logits(model, IDS, MASK, paddle.to_tensor([1])).numpy() - before).max() > 0.01
 
@@ -87,7 +86,7 @@ def test_the_tied_distilbert_is_saved_as_plain_paddlenlp_has_it(tmp_path):
     assert not any(name == "vocab_projector.weight" for name, _ in again.named_parameters())
 
 
-def test_a_projection_trained_apart_is_kept(tmp_path, capsys):
+def test_a_projection_that_was_trained_separately_stays_separate(tmp_path, capsys):
     model = masked_model("distilbert")
     assert not tie_head(model)
     assert "stay two parameters" in capsys.readouterr().err
@@ -103,12 +102,12 @@ def gpt(vocabulary=20):
 
 def test_causal_logits_are_those_of_the_whole_model():
     model = gpt()
-    chosen = paddle.to_tensor([0, 3, 6])
-    expected = model(IDS).reshape([-1, 20]).index_select(chosen)
-    np.testing.assert_allclose(causal_lm_logits(model, IDS, chosen).numpy(), expected.numpy(), atol=1e-6)
+    positions = paddle.to_tensor([0, 3, 6])
+    expected = model(IDS).reshape([-1, 20]).index_select(positions)
+    np.testing.assert_allclose(causal_lm_logits(model, IDS, positions).numpy(), expected.numpy(), atol=1e-6)
 
 
-def test_what_stands_behind_changes_no_causal_logit():
+def test_later_tokens_change_no_causal_logit():
     model = gpt()
     alone = causal_lm_logits(model, IDS[1:, :3], paddle.to_tensor([0, 1, 2]))
     np.testing.assert_allclose(causal_lm_logits(model, IDS, paddle.to_tensor([5, 6, 7])).numpy(), alone.numpy(), atol=1e-5)
@@ -144,25 +143,25 @@ def test_spare_rows_of_a_padded_vocabulary_become_the_mean_of_the_known_ones():
 
 @pytest.fixture
 def original(tmp_path, monkeypatch):
-    """original("distilbert/masked_lm", kind) -> (our model, inputs, outputs and gradients that transformers computed)."""
+    """Return a function (fixture, head type) -> (our model, inputs, outputs and gradients that transformers computed)."""
     monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path / "home"))
 
-    def load(name, kind):
+    def load(name, head_type):
         family = name.split("/")[0]
         with tarfile.open(ARCHIVES / f"{family}.tar.xz") as archive:
             archive.extractall(tmp_path / family, filter="data")
-        directory = resolve(str(tmp_path / name), kind)
-        model = load_pretrained(kind, directory)
+        directory = resolve(str(tmp_path / name), head_type)
+        model = load_pretrained(head_type, directory)
         tie_head(model)
         model.eval()
-        files = [tmp_path / name / f"{kind}.safetensors" for kind in ("reference_outputs", "gradients")]
+        files = [tmp_path / name / f"{stem}.safetensors" for stem in ("reference_outputs", "gradients")]
         return model, {key: value for file in files if file.exists() for key, value in load_file(str(file)).items()}
 
     return load
 
 
 def check_against(reference, logits, positions, embedding):
-    """Logits, and the gradient of the loss that the reference was computed with: it passes through head and embedding."""
+    """Compare the logits, and the embedding's gradient for the reference's loss, which passes through head and embedding."""
     np.testing.assert_allclose(logits.numpy(), reference["logits"].reshape([-1, logits.shape[-1]])[positions], atol=2e-5)
     labels = paddle.arange(len(positions)) % logits.shape[-1]
     paddle.nn.functional.cross_entropy(logits, labels).backward()
@@ -186,12 +185,12 @@ def test_an_original_gpt2_gives_its_own_logits_and_gradients(original):
     check_against(reference, logits, positions, input_embedding(model).weight)
 
 
-def test_a_gpt2_with_a_head_of_its_own_is_refused(original):
+def test_a_gpt2_with_a_separate_head_is_refused(original):
     with pytest.raises(UserError, match="the head differs from the embedding"):
         original("gpt2/causal_lm-head_untied", "causal_lm")
 
 
-def test_a_converted_gpt2_with_a_head_of_its_own_is_refused_by_the_name_that_was_given(tmp_path):
+def test_a_converted_gpt2_with_a_separate_head_is_refused_by_the_users_name_for_it(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "gpt", "architectures": ["GPTForTokenClassification"]}')
     message = "model.pretrained: org/name: its output head differs from its input embedding, .* cannot be trained here"
     with pytest.raises(UserError, match=message):

@@ -1,1 +1,1 @@
-"""Models, rows and helpers that several tests share. Tests import from here and never from each other."""
+"""Models, rows and helpers for several tests. Tests import from here and not from each other."""

@@ -1,4 +1,4 @@
-"""The tiny checkpoints of tests/fixtures, and helpers that read and change a checkpoint directory."""
+"""Unpack the tiny checkpoints of tests/fixtures, and read and change a checkpoint directory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ARCHIVES = Path(__file__).parent.parent / "fixtures"
 
 
 def fixture_names(*families: str) -> list[str]:
-    """Return the names of the checkpoints in all archives, or in those of the given families: "bert/masked_lm-old", ..."""
+    """Return the names of all checkpoints, or of those of some families, such as "bert/masked_lm-old"."""
     names = []
     for archive in sorted(ARCHIVES.glob("*.tar.xz")):
         family = archive.name.removesuffix(".tar.xz")
@@ -47,7 +47,7 @@ def change_config(directory: Path, *, remove: tuple[str, ...] = (), **changes) -
 
 
 def change_tensors(directory: Path, change: Callable[[dict[str, np.ndarray]], object]) -> None:
-    """Rewrite model.safetensors after `change` has altered the dictionary of its arrays."""
+    """Call `change` with a dictionary of all arrays, then write the dictionary to model.safetensors."""
     from convert.formats import safetensors
     from convert.tensors import open_weights
 

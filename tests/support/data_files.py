@@ -1,4 +1,4 @@
-"""Small data files for tests, and what reading them gives."""
+"""Write small data files for tests, and read them."""
 
 import gzip
 
@@ -12,10 +12,12 @@ PAIR = ("source", "target")
 
 
 def read_files(pattern, columns=None, *, required, optional=(), on_bad_row="error", limit=None) -> Rows:
+    """Return the rows of the files that match a pattern."""
     return collect_rows(open_files(pattern, Fields(columns or {}, required, optional)), on_bad_row, limit)
 
 
 def write(name, content):
+    """Write a text or bytes to a file, compressed if the name ends with .gz. Return the name."""
     data = content if isinstance(content, bytes) else content.encode()
     with (gzip.open if name.endswith(".gz") else open)(name, "wb") as file:
         file.write(data)
@@ -23,11 +25,13 @@ def write(name, content):
 
 
 def error(*args, **kwargs) -> str:
+    """Return the message of the UserError that read_files must raise."""
     with pytest.raises(UserError) as caught:
         read_files(*args, **({"required": PAIR} | kwargs))
     return str(caught.value)
 
 
 def reasons(*args, **kwargs):
+    """Return the number of good rows, and line and reason of each row that read_files skips."""
     result = read_files(*args, **({"required": PAIR, "on_bad_row": "skip"} | kwargs))
     return len(result.rows), [(bad.line, bad.reason) for bad in result.bad]

@@ -1,4 +1,4 @@
-"""A data section for tests, and the environment variables that change how the network is reached."""
+"""A data section for tests, and the environment variables for network access."""
 
 from types import SimpleNamespace
 
@@ -10,7 +10,7 @@ NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"
 
 
 def section(**values) -> SimpleNamespace:
-    """Return a data section whose other keys have their defaults."""
+    """Return a data section with these values and the defaults of all other keys."""
     names = ("source", "name", "data_files", "train", "validation", "test")
     empty = dict.fromkeys(names) | {f"limit_{split}": None for split in ("train", "validation", "test")}
     return SimpleNamespace(**(empty | {"columns": {}, "on_bad_row": "error"} | values))

@@ -1,4 +1,4 @@
-"""The examples of docs/extend.md, used as a user would use them: from a folder of their own, by the command line."""
+"""Run the examples of docs/extend.md as a user does: from a folder of their own, on the command line."""
 
 import json
 import os
@@ -23,7 +23,7 @@ FROM_CHECKPOINT = ("model.config=null", "model.new_vocabulary=null", "task.max_t
 
 
 def copy_examples(folder: Path, *names: str) -> Path:
-    """Copy these files and folders of docs/examples into an otherwise empty folder. Return it."""
+    """Copy these files and folders of docs/examples to a new folder. Return the folder."""
     folder.mkdir()
     for name in names:
         source = EXAMPLES / name
@@ -38,12 +38,12 @@ def launch_commands(example: str) -> list[list[str]]:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Return the environment of a user who found paddle_ft by PYTHONPATH, with a cache of their own."""
+    """Return the environment of a user with paddle_ft on PYTHONPATH and an own cache."""
     return {**os.environ, "PYTHONPATH": str(ROOT), "PADDLE_FT_HOME": str(folder / "cache")}
 
 
 def run_command(folder: Path, *arguments: str, exit_code: int = 0) -> subprocess.CompletedProcess:
-    """Run python with these arguments in the folder, and assert how it ends."""
+    """Run python with these arguments in the folder, and check its exit code."""
     process = subprocess.run(
         [sys.executable, *arguments], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=300, check=False
     )
@@ -53,23 +53,24 @@ def run_command(folder: Path, *arguments: str, exit_code: int = 0) -> subprocess
 
 
 def train_example(folder: Path, example: str, *settings: str) -> str:
-    """Run the command of an example's header, for a training of seconds. Return what it prints to standard output."""
+    """Run the command in the header of an example, with settings for a short training. Return its standard output."""
     ((module, *arguments),) = launch_commands(example)
     return run_command(folder, "-m", module, *arguments, *SHORT, *settings).stdout
 
 
 def evaluate_and_predict(folder: Path, split: str, input_name: str, *imports: str) -> tuple[dict, list[dict]]:
-    """Evaluate the run and predict for new texts, each with its own command line, in one process to save time.
+    """Evaluate the run and predict for new texts: two command lines, in one process to save time.
 
     Args:
-        split: that `evaluate` takes by itself.
-        input_name: the file of the texts, in the folder.
+        folder: the working directory, which contains the run.
+        split: the split that `evaluate` must choose by default.
+        input_name: the file with the texts, in the folder.
         imports: modules for --import.
 
     Returns:
-        The figures of the split, and the rows of the predictions.
+        The metrics of the split, and the rows of the predictions.
     """
-    program = "import json, sys; from paddle_ft.cli import main; sys.exit(any([main(one) for one in json.loads(sys.argv[1])]))"
+    program = "import json, sys; from paddle_ft.cli import main; sys.exit(any([main(line) for line in json.loads(sys.argv[1])]))"
     flags = [f"--import={module}" for module in imports]
     commands = [
         ["evaluate", "run", *flags, "--json"],
@@ -82,7 +83,7 @@ def evaluate_and_predict(folder: Path, split: str, input_name: str, *imports: st
 
 
 def write_vocabulary(checkpoint: Path) -> None:
-    """Give a tiny checkpoint of tests/fixtures, whose vocabulary has 37 entries, a tokenizer for reviews.csv."""
+    """Write the vocab.txt of a tokenizer for reviews.csv to a tiny checkpoint of tests/fixtures. Its vocabulary has 37 entries."""
     tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
     (checkpoint / "vocab.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
 

@@ -1,6 +1,6 @@
-"""The tiny reference checkpoints as PaddleNLP models, and what transformers generated with them.
+"""The tiny checkpoints of tests/fixtures/generation as PaddleNLP models, and what transformers generated with them.
 
-tests/fixtures/make_generation_reference.py wrote them.
+tests/fixtures/make_generation_reference.py wrote the files.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ BART_PARTS = {
 
 @lru_cache
 def reference() -> dict:
-    """Return the configurations, the inputs and what transformers generated, by model name."""
+    """Return configuration, inputs and the token ids that transformers generated, by model name."""
     return json.loads((FOLDER / "reference.json").read_text())
 
 
 def batch(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return input_ids and attention_mask, both [b, s], of a model's reference."""
+    """Return the reference input_ids and attention_mask of a model, both [b, s]."""
     return np.array(reference()[name]["input_ids"]), np.array(reference()[name]["attention_mask"])
 
 
 def read_weights(name: str) -> dict[str, np.ndarray]:
-    """Return the weights that transformers saved, in float32."""
+    """Return the weights that transformers saved, as float32."""
     with np.load(FOLDER / f"{name}.npz") as file:
         return {key: file[key].astype("float32") for key in file.files}
 
 
 def set_weights(model, weights: dict[str, np.ndarray]) -> None:
-    """Set every parameter and buffer of a model. Fail if a name is left over on either side."""
+    """Set all parameters and buffers of a model. Fail unless the names are the same."""
     state = model.state_dict()
     assert set(state) == set(weights)
     for name, value in weights.items():
@@ -59,7 +59,7 @@ def set_weights(model, weights: dict[str, np.ndarray]) -> None:
 
 @lru_cache
 def bart():
-    """Return the BART, built once a session."""
+    """Return the BART model. It is built once a session."""
     from paddlenlp.transformers import BartConfig, BartForConditionalGeneration
 
     model = BartForConditionalGeneration(BartConfig(**reference()["bart"]["config"]))
@@ -87,7 +87,7 @@ def bart():
 
 @lru_cache
 def gpt2():
-    """Return the GPT-2, built once a session."""
+    """Return the GPT-2 model. It is built once a session."""
     from paddlenlp.transformers import GPTConfig, GPTLMHeadModel
 
     config = reference()["gpt2"]["config"]
@@ -125,9 +125,9 @@ def gpt2():
             continue
         _, number, part = part.split(".", 2)
         layer = f"gpt.decoder.layers.{number}"
-        if part == "attn.c_attn":  # query, key and value side by side, [in, out] like Paddle's
-            for letter, third in zip("qkv", np.split(value, 3, axis=-1), strict=True):
-                weights[f"{layer}.self_attn.{letter}_proj.{kind}"] = third
+        if part == "attn.c_attn":  # query, key and value are concatenated; [in, out] as in Paddle
+            for letter, weight in zip("qkv", np.split(value, 3, axis=-1), strict=True):
+                weights[f"{layer}.self_attn.{letter}_proj.{kind}"] = weight
         else:
             weights[f"{layer}.{parts[part]}.{kind}"] = value
     set_weights(model, weights)

@@ -1,4 +1,4 @@
-"""A tiny model of every family that the toolkit trains, a padded batch, and what a pass computes."""
+"""A tiny model of every family that the toolkit trains, a padded batch, and the outputs and gradients of a pass."""
 
 import numpy as np
 import paddle
@@ -36,18 +36,18 @@ TARGETS = np.array([[2, 20, 21, 22], [2, 23, 24, 25], [2, 26, 27, 28]])
 
 
 def make_model(name: str, **config_fields) -> paddle.nn.Layer:
-    """Return a model of a family in evaluation mode, with large random weights that are the same at every call."""
+    """Return a model of a family in evaluation mode. Its random weights are large and the same for every call."""
     model_class, config_class, sizes = FAMILIES[name]
     paddle.seed(3)
     model = model_class(config_class(**{**sizes, **config_fields}))
-    for parameter in model.parameters():  # scores far from equal, biases that are not zero
+    for parameter in model.parameters():  # so that attention scores differ clearly and biases are not zero
         parameter.set_value(paddle.randn(parameter.shape) * 0.3)
     model.eval()
     return model
 
 
 def output_and_gradients(model, batch: dict) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Return a model's output and the gradients of its weighted sum, by parameter name. Clear the gradients."""
+    """Return the output, and the gradients of a weighted sum of it by parameter name. The model's own gradients are cleared."""
     output = model(**batch)
     output = output[0] if isinstance(output, tuple) else output
     (output * paddle.linspace(-1, 1, output.shape[-1])).sum().backward()
@@ -57,7 +57,7 @@ def output_and_gradients(model, batch: dict) -> tuple[np.ndarray, dict[str, np.n
 
 
 def inputs(name: str) -> dict[str, paddle.Tensor]:
-    """Return a batch of three rows, two of them padded, for a model of a family."""
+    """Return a batch of three rows for a model of a family. Two rows are padded."""
     batch = {"input_ids": paddle.to_tensor(IDS), "attention_mask": paddle.to_tensor(MASK)}
     return {**batch, "decoder_input_ids": paddle.to_tensor(TARGETS)} if name == "bart" else batch
 
@@ -67,7 +67,7 @@ def assert_same(outcome, expected) -> None:
     (output, gradients), (plain_output, plain_gradients) = outcome, expected
     np.testing.assert_allclose(output, plain_output, rtol=1e-5, atol=1e-5 * np.abs(plain_output).max())
     assert gradients.keys() == plain_gradients.keys()
-    # relative to the largest of all: a key's bias has the gradient 0, and what is left of it is rounding
+    # relative to the largest gradient of all: the bias of the keys has the gradient 0, so its values are rounding errors
     largest = max(np.abs(gradient).max() for gradient in plain_gradients.values())
     for name, gradient in gradients.items():
         np.testing.assert_allclose(gradient, plain_gradients[name], rtol=1e-5, atol=1e-5 * largest, err_msg=name)

@@ -1,4 +1,4 @@
-"""Where the repository and its test fixtures lie."""
+"""Paths of the repository and of its test fixtures."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Trainings in processes of their own: starting them, waiting for a step, resuming them, and reading their logs."""
+"""Start trainings in processes of their own, wait for a step, resume them, and read their logs."""
 
 import json
 import subprocess
@@ -12,13 +12,13 @@ TIMING_FIELDS = ("samples_per_second", "target_tokens_per_second", "memory_mb", 
 
 
 def start_training(*arguments: str, cwd: Path = ROOT) -> subprocess.Popen:
-    """Start train.py with these arguments, from any working directory."""
+    """Start train.py with these arguments in any working directory."""
     command = [sys.executable, str(ROOT / "train.py"), *arguments]
     return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def resume_to_the_end(run: Path, resumed_step: int, num_steps: int) -> str:
-    """Resume a stopped run, check that it resumes at this step, and wait for its end. Return its standard error."""
+    """Resume a stopped run, check that it resumes at this step, and wait for its end. Return its stderr."""
     process = start_training("--config", f"{run}/config.yaml", "--resume")
     _, errors = process.communicate(timeout=100)
     assert process.returncode == 0, errors
@@ -28,12 +28,12 @@ def resume_to_the_end(run: Path, resumed_step: int, num_steps: int) -> str:
 
 def read_events(run: Path, kind: str | None = None) -> list[dict]:
     """Return the events of metrics.jsonl, or those of one kind."""
-    lines = (run / "metrics.jsonl").read_text().split("\n")[:-1]  # the last may be half written
+    lines = (run / "metrics.jsonl").read_text().split("\n")[:-1]  # the last line may be incomplete
     return [event for event in map(json.loads, lines) if kind in (None, event["event"])]
 
 
 def computed_events(run: Path) -> list[dict]:
-    """Return the events without the fields that differ from run to run: times and memory."""
+    """Return the events without times and memory, which differ from run to run."""
     return [{name: value for name, value in event.items() if name not in TIMING_FIELDS} for event in read_events(run)]
 
 

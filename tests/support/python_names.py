@@ -1,4 +1,4 @@
-"""Whether a dotted name of our packages exists, found in the source without importing it."""
+"""Find out from the source, without imports, whether a dotted name of our packages exists."""
 
 import ast
 import functools
@@ -12,13 +12,13 @@ PACKAGES = ("paddle_ft", "convert", "setup", "benchmarks", "tests")
 
 @functools.cache
 def defined_names(path: Path) -> dict[str, ast.AST]:
-    """Return name -> node of what a module defines, imports, or lists in __all__ and imports when it is first used."""
+    """Return name -> node for all that a module defines or imports. Names that are only in __all__ have the value None."""
     names = {name: value for node in ast.parse(path.read_text(encoding="utf-8")).body for name, value in members(node).items()}
-    return names | dict.fromkeys(ast.literal_eval(names["__all__"].value) if "__all__" in names else [])
+    return dict.fromkeys(ast.literal_eval(names["__all__"].value) if "__all__" in names else []) | names
 
 
 def members(node: ast.AST) -> dict[str, ast.AST]:
-    """Return name -> node of what one statement defines or imports, those under `if` and `try` included."""
+    """Return name -> node for all that one statement defines or imports, also inside `if` and `try`."""
     if isinstance(node, ast.Import | ast.ImportFrom):
         return {(alias.asname or alias.name): node for alias in node.names}
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -31,19 +31,19 @@ def members(node: ast.AST) -> dict[str, ast.AST]:
 
 
 def class_names(node: ast.ClassDef) -> set[str]:
-    """Return what a class defines: methods, fields, and attributes that a method sets on self."""
+    """Return the names of a class: methods, fields, and attributes that a method sets on self."""
     names = {name for child in node.body for name in members(child)}
-    return names | {each.attr for each in ast.walk(node) if isinstance(each, ast.Attribute) and isinstance(each.ctx, ast.Store)}
+    return names | {inner.attr for inner in ast.walk(node) if isinstance(inner, ast.Attribute) and isinstance(inner.ctx, ast.Store)}
 
 
 def module_file(parts: list[str]) -> Path | None:
-    """Return the file of a module, None if there is no such module."""
+    """Return the file of a module, or None if there is no such module."""
     path = ROOT.joinpath(*parts)
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
 
 
 def dotted_name_exists(name: str) -> bool:
-    """Return whether a module has what comes after its name: nothing, a module-level name, or that and a member of a class."""
+    """Return whether a module, a name in a module ("package.module.name"), or a member of a class ("module.Class.name") exists."""
     parts = name.split(".")
     length = next((n for n in range(len(parts), 0, -1) if module_file(parts[:n])), 0)
     rest = parts[length:]
@@ -59,7 +59,7 @@ def dotted_name_exists(name: str) -> bool:
 
 
 def own_imports(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield line and dotted name of everything that a file imports from our packages, inside functions too."""
+    """Yield the line and dotted name of every import from our packages, also those inside functions."""
     package = list(path.relative_to(ROOT).parent.parts)
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

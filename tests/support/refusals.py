@@ -1,4 +1,4 @@
-"""Check that a conversion fails with a message and leaves nothing behind."""
+"""Check that a conversion is refused with a message and writes nothing."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 import convert
 
 
-def refused(source: Path, message: str, **options) -> str:
-    """Assert that to_paddle fails with this text in its message and writes nothing beside the source; return the whole message."""
+def assert_refused(source: Path, message: str, **options) -> str:
+    """Assert that to_paddle fails with a message that contains this text, and writes nothing. Return the message."""
     before = sorted(path.name for path in source.parent.iterdir())
     with pytest.raises(convert.ConvertError) as error:
         convert.to_paddle(source, source.parent / "destination", progress=False, **options)

@@ -1,4 +1,4 @@
-"""The smallest task there can be, for the real training step: six batches of four rows through one layer and its norm."""
+"""A minimal task for tests of the training step: six batches of four rows, a linear layer and a layer norm."""
 
 import numpy as np
 import paddle
@@ -10,7 +10,7 @@ ROWS = np.random.default_rng(0).normal(size=(6, 4, 3)).astype("float32")  # [ste
 
 
 class Net(paddle.nn.Layer):
-    """A weight that is decayed, and all that is not: biases, and both parameters of a layer norm."""
+    """A model with one parameter that has weight decay, and three kinds that have none: biases, and scale and bias of a norm."""
 
     def __init__(self):
         super().__init__()
@@ -22,10 +22,10 @@ class Net(paddle.nn.Layer):
 
 
 def make_net() -> Net:
-    """Return the model with the same random parameters at every call."""
+    """Return the model, with the same random parameters for every call."""
     paddle.seed(1)
     model = Net()
-    for parameter in model.parameters():  # a bias of 0 would not show that it is decayed
+    for parameter in model.parameters():  # weight decay does not change a bias of 0, so a test would not see it
         parameter.set_value(paddle.rand(parameter.shape) + 0.5)
     return model
 

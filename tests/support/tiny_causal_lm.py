@@ -1,4 +1,4 @@
-"""A GPT-2 of one tiny layer whose tokens are bytes, and the ids that its texts get."""
+"""A GPT-2 of one tiny layer whose tokens are bytes, and the token ids of texts."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ BOS, EOS, PAD = 257, 258, 259
 
 
 def save_checkpoint(folder: Path) -> Path:
-    """Save a checkpoint in Paddle layout, with fixed weights and its tokenizer. Return the folder."""
+    """Save a Paddle checkpoint with fixed weights and its tokenizer. Return the folder."""
     folder.mkdir()
     (folder / "vocab.json").write_text(json.dumps(IDS), encoding="utf-8")
     (folder / "merges.txt").write_text("#version: 0.2\n")
@@ -31,10 +31,10 @@ def save_checkpoint(folder: Path) -> Path:
     return folder
 
 
-def make_task(checkpoint: Path, folder: Path, *more: str):
-    """Return the task with the model of a checkpoint, in evaluation mode; its texts have up to eight tokens."""
+def make_task(checkpoint: Path, folder: Path, *settings: str):
+    """Return the task with the model of a checkpoint, in evaluation mode. Its texts have at most eight tokens."""
     config = load_config("gpt2_booksum", [
-        f"model.pretrained={checkpoint}", "data.cache=false", "task.max_text_length=8", "eval.bootstrap_samples=100", *more,
+        f"model.pretrained={checkpoint}", "data.cache=false", "task.max_text_length=8", "eval.bootstrap_samples=100", *settings,
     ])  # fmt: skip
     task = find_task("causal_lm")(config)
     give_model(task, folder / "tokenizer", None)
@@ -43,7 +43,7 @@ def make_task(checkpoint: Path, folder: Path, *more: str):
 
 
 def text_rows(*texts: str, **columns) -> Rows:
-    """Return a row for each text, each with the same further columns."""
+    """Return a row for each text. The columns are the same in all rows."""
     return Rows([{"text": text, **columns} for text in texts])
 
 

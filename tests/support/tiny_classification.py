@@ -1,4 +1,4 @@
-"""A classification small enough for tests: six sentences or four pairs of questions, and an encoder of one tiny layer."""
+"""A tiny classification: six sentences or four pairs of questions, and an encoder of one layer."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import paddle
 from paddle_ft.config.load import load_config
 from paddle_ft.data.rows import Rows
 from paddle_ft.tasks import find_task
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from tests.support.tasks import give_model
 
 SIZES = (
@@ -31,8 +31,8 @@ def write_jsonl(path: Path, rows: list[dict]) -> Path:
     return path
 
 
-def overrides(folder: Path, rows: list[dict] = ROWS, model_type: str = "distilbert", *more: str) -> list[str]:
-    """Return overrides that turn distilbert_sst2 into a training of seconds in `folder`/run."""
+def overrides(folder: Path, rows: list[dict] = ROWS, model_type: str = "distilbert", *settings: str) -> list[str]:
+    """Return overrides that make distilbert_sst2 a training of a few seconds in `folder`/run."""
     folder.mkdir(parents=True, exist_ok=True)
     data = write_jsonl(folder / "rows.jsonl", rows)
     return [
@@ -40,19 +40,19 @@ def overrides(folder: Path, rows: list[dict] = ROWS, model_type: str = "distilbe
         f"model.config={{model_type: {model_type}, {SIZES}}}", "model.new_vocabulary=120", "data.source=null", "data.columns={}",
         f"data.train={data}", f"data.validation={data}", f"data.test={data}", "data.cache=false", "task.labels=null",
         "task.round_labels=false", "task.max_text_length=24", "train.train_batch_size=4", "train.learning_rate=0.003",
-        "train.num_train_epochs=2", "train.logging_steps=1", "eval.bootstrap_samples=100", *more,
+        "train.num_train_epochs=2", "train.logging_steps=1", "eval.bootstrap_samples=100", *settings,
     ]  # fmt: skip
 
 
-def make_task(folder: Path, rows: list[dict] = ROWS, model_type: str = "distilbert", *more: str):
-    """Return a task with its model, and the rows encoded as its training data."""
-    config = load_config("distilbert_sst2", overrides(folder, rows, model_type, *more))
+def make_task(folder: Path, rows: list[dict] = ROWS, model_type: str = "distilbert", *settings: str):
+    """Return a task with its model, and its encoded training data."""
+    config = load_config("distilbert_sst2", overrides(folder, rows, model_type, *settings))
     task = find_task("classification")(config)
     paddle.seed(1)
     give_model(task, folder / "tokenizer", Rows(rows))
     return task, task.encode(Rows(rows), "train")
 
 
-def train(folder: Path, rows: list[dict] = ROWS, model_type: str = "distilbert", *more: str):
+def train(folder: Path, rows: list[dict] = ROWS, model_type: str = "distilbert", *settings: str):
     """Train in this process. Return the run's directory."""
-    return session.train(load_config("distilbert_sst2", overrides(folder, rows, model_type, *more)))
+    return training_run.train(load_config("distilbert_sst2", overrides(folder, rows, model_type, *settings)))

@@ -1,4 +1,4 @@
-"""Two songs of four rhyming lines each, and the sizes of a tiny BART that learns them."""
+"""Two songs of four rhyming lines each, and the sizes of a tiny BART model."""
 
 SIZES = (
     "{d_model: 32, encoder_layers: 1, decoder_layers: 1, encoder_attention_heads: 2, decoder_attention_heads: 2,"

@@ -1,4 +1,4 @@
-"""A masked language model small enough for tests: fifteen word pieces and a DistilBERT of one tiny layer."""
+"""A tiny masked language model: fifteen word pieces and a DistilBERT of one layer."""
 
 from pathlib import Path
 
@@ -16,18 +16,18 @@ SIZES = (
 
 
 def write_vocabulary(folder: Path) -> Path:
-    """Write the word pieces as vocab.txt of a tokenizer in `folder`. Return the folder."""
+    """Write the word pieces to vocab.txt in `folder`. Return the folder."""
     folder.mkdir(exist_ok=True)
     (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in PIECES))
     return folder
 
 
-def make_task(folder: Path, *more: str):
-    """Return the task with a new model of fixed weights, in evaluation mode; its blocks have four tokens."""
+def make_task(folder: Path, *settings: str):
+    """Return the task with a new model of fixed weights, in evaluation mode. Its blocks have four tokens."""
     vocabulary = write_vocabulary(folder / "words")
     config = load_config("distilbert_imdb_mlm", [
         "model.pretrained=null", f"model.config={SIZES}", f"model.tokenizer={vocabulary}", "data.cache=false",
-        "task.chunk_size=4", "task.train_chunks=null", "task.eval_chunks=null", "eval.bootstrap_samples=100", *more,
+        "task.chunk_size=4", "task.train_chunks=null", "task.eval_chunks=null", "eval.bootstrap_samples=100", *settings,
     ])  # fmt: skip
     task = find_task("masked_lm")(config)
     paddle.seed(1)

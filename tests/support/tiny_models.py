@@ -1,4 +1,4 @@
-"""Sizes of models small enough for tests, and a batch of two rows, the second padded."""
+"""Sizes of tiny models, and a batch of two rows, the second of which is padded."""
 
 import paddle
 

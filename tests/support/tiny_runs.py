@@ -1,9 +1,9 @@
-"""A training small enough for tests: eight pairs of six-character sources, a BART of two tiny layers."""
+"""A tiny training: eight pairs of Chinese texts, and a BART of two layers."""
 
 from pathlib import Path
 
 from paddle_ft.config.load import load_config
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 
 PAIRS = [
     ("今天北京天气晴朗", "北京晴"),
@@ -22,18 +22,18 @@ SIZES = (
     " activation_dropout: 0.0}"
 )
 
-# without dropout, evaluation before the training, and beams: what remains is the same however the rows are shared out
+# without dropout, evaluation before the training, and beams: the results then do not depend on the number of processes
 PLAIN = ("model.config.dropout=0.0", "model.config.attention_dropout=0.0", "eval.before_training=false", "generation.num_beams=1")
 
 
 def write_pairs(path: Path, pairs=PAIRS) -> Path:
-    """Write a headerless TSV, summary first, as LCSTS is laid out. Return the path."""
+    """Write a TSV in the layout of LCSTS: no header, and the summary first. Return the path."""
     path.write_text("".join(f"{target}\t{source}\n" for source, target in pairs), encoding="utf-8")
     return path
 
 
-def overrides(folder: Path, *more: str) -> list[str]:
-    """Return overrides that turn bart_lcsts into a training of seconds in `folder`/run."""
+def overrides(folder: Path, *settings: str) -> list[str]:
+    """Return overrides that make bart_lcsts a training of a few seconds in `folder`/run."""
     folder.mkdir(parents=True, exist_ok=True)
     data = write_pairs(folder / "pairs.tsv")
     return [
@@ -55,15 +55,15 @@ def overrides(folder: Path, *more: str) -> list[str]:
         "train.logging_steps=1",
         "generation.num_beams=2",
         "eval.bootstrap_samples=100",
-        *more,
+        *settings,
     ]
 
 
-def train(folder: Path, *more: str, **flags):
-    """Train in this process, with flags of `training.run.train` such as resume=True. Return the run's directory."""
-    return session.train(load_config("bart_lcsts", overrides(folder, *more)), **flags)
+def train(folder: Path, *settings: str, **flags):
+    """Train in this process. Return the run directory. `flags` are arguments of `training.run.train`, such as resume=True."""
+    return training_run.train(load_config("bart_lcsts", overrides(folder, *settings)), **flags)
 
 
 def read_weights(directory: Path) -> bytes:
-    """Return the file of a checkpoint's weights."""
+    """Return the bytes of a checkpoint's weights file."""
     return (directory / "model.safetensors").read_bytes()

@@ -1,4 +1,4 @@
-"""Causal language modelling: examples, targets and the split by hand, the added tokens, loss and perplexity."""
+"""Test causal language modelling: examples, targets, the split, added tokens, loss and perplexity."""
 
 import functools
 import json
@@ -23,7 +23,7 @@ def start(tmp_path):
 
 @pytest.fixture
 def make(start, tmp_path):
-    """Options -> the task with the model of the checkpoint."""
+    """Return a function settings -> task with the model of the checkpoint."""
     return functools.partial(make_task, start, tmp_path)
 
 
@@ -41,7 +41,7 @@ def test_an_example_and_its_targets(make):
 def test_padding_to_a_multiple_adds_no_target(make):
     task, padded = make(), make("train.pad_to_multiple_of=4")
     dataset = task.encode(text_rows("abc", "a"), "train")
-    plain, wide = (one.collate_fn(dataset, np.array([0, 1]), np.random.default_rng(0)) for one in (task, padded))
+    plain, wide = (task.collate_fn(dataset, np.array([0, 1]), np.random.default_rng(0)) for task in (task, padded))
     assert wide["input_ids"].shape == (2, 8)
     assert (wide["input_ids"][:, :5] == plain["input_ids"]).all() and (wide["input_ids"][:, 5:] == PAD).all()
     assert wide["positions"].tolist() == [0, 1, 2, 3, 8, 9]
@@ -56,7 +56,7 @@ def test_a_text_that_is_cut_has_no_end(make):
     assert dataset.info["truncated_text"] == 1
 
 
-def test_packed_blocks_lose_nothing(make):
+def test_packed_blocks_have_all_tokens(make):
     dataset = make("task.packed=true").encode(text_rows("abcdefghij", "k"), "train")
     assert [ids.tolist() for ids in dataset.columns["ids"]] == [
         [BOS, *text_ids("abcdefg")], [*text_ids("hij"), EOS, BOS, *text_ids("k"), EOS],
@@ -82,7 +82,7 @@ def test_metadata_comes_before_the_text_in_the_configured_order(make):
     assert task.example({**row, "genres": ""}) == "<BOS>Title: Animal Farm. Summary: abc<EOS>"
 
 
-def test_one_set_of_texts_is_split_70_20_10_whatever_the_seed(make):
+def test_training_texts_alone_are_split_70_20_10_for_every_seed(make):
     texts_to_split = text_rows(*[f"text {i}" for i in range(100)])
     parts = make().prepare_rows({"train": texts_to_split})
     assert {split: len(part) for split, part in parts.items()} == {"train": 70, "validation": 20, "test": 10}
@@ -95,9 +95,9 @@ def test_one_set_of_texts_is_split_70_20_10_whatever_the_seed(make):
     assert [row["text"] for part in again.values() for row in part.rows] == texts
 
 
-def test_splits_that_are_given_stay(make):
-    given = {"train": text_rows("a"), "validation": text_rows("b")}
-    assert make().prepare_rows(given) is given
+def test_configured_splits_are_not_changed(make):
+    rows = {"train": text_rows("a"), "validation": text_rows("b")}
+    assert make().prepare_rows(rows) is rows
 
 
 def test_a_split_that_leaves_nothing_to_train_on(make):
@@ -171,15 +171,15 @@ def test_texts_longer_than_the_model_are_refused(make):
 
 # ---------------------------------------------------------------------------------------------------- loss and perplexity
 def test_loss_and_perplexity_are_those_of_the_models_own_logits(make):
-    """The texts differ much in length, so that a mean of means, or padding counted as a target, would show."""
+    """The texts differ much in length, so that a mean of means, or padding counted as targets, would be noticed."""
     task = make("eval.eval_batch_size=2")
     dataset = task.encode(text_rows("abcdef", "a", "bb"), "validation")
     nll, count = [], 0
     for i in range(3):
         ids = dataset.columns["ids"][i]
         logits = task.model(paddle.to_tensor([ids.tolist()]))[0]
-        each = [-paddle.nn.functional.log_softmax(logits[t])[int(ids[t + 1])].item() for t in range(len(ids) - 1)]
-        nll, count = [*nll, sum(each)], count + len(each)
+        token_nll = [-paddle.nn.functional.log_softmax(logits[t])[int(ids[t + 1])].item() for t in range(len(ids) - 1)]
+        nll, count = [*nll, sum(token_nll)], count + len(token_nll)
     metrics = evaluate(task, dataset, "").metrics
     assert metrics["tokens"] == count == 12
     assert metrics["loss"] == pytest.approx(sum(nll) / count, abs=2e-6)
@@ -187,7 +187,7 @@ def test_loss_and_perplexity_are_those_of_the_models_own_logits(make):
 
 
 def test_the_unigram_baseline_by_hand(make):
-    """Training targets: a a <EOS>; 260 entries with one added: 263."""
+    """The training targets are a, a and <EOS>. With one added for each of 260 entries the counts sum up to 263."""
     task = make()
     train, dataset = task.encode(text_rows("aa"), "train"), task.encode(text_rows("ab"), "validation")
     ((name, scores),) = task.baselines(dataset, train).items()

@@ -1,4 +1,4 @@
-"""Causal language modelling put to use: prompts, a run that learns a text by heart, and what it generates."""
+"""Test text generation of causal language models: prompts, flags, and a run that has memorised a text."""
 
 import functools
 import json
@@ -14,67 +14,67 @@ from tests.support.tiny_causal_lm import BOS, IDS, SIZES, make_task, save_checkp
 
 @pytest.fixture
 def make(tmp_path):
-    """Options -> the task with the model of a checkpoint."""
+    """Return a function settings -> task with the model of a checkpoint."""
     return functools.partial(make_task, save_checkpoint(tmp_path / "start"), tmp_path)
 
 
-def asked(**more):
-    return {flag.name: None for flag in find_task("causal_lm").generation_flags} | more
+def flag_values(**settings):
+    return {flag.name: None for flag in find_task("causal_lm").generation_flags} | settings
 
 
-@pytest.mark.parametrize(("given", "prompt"), [
+@pytest.mark.parametrize(("metadata", "prompt"), [
     ({}, "<BOS>"),
     ({"prompt": "<BOS>Once"}, "<BOS>Once"),
     ({"genre": "Satire", "title": "Animal Farm"}, "<BOS>Genres: Satire. Title: Animal Farm. Summary:"),
     ({"title": "Animal Farm"}, "<BOS>Title: Animal Farm. Summary:"),
-    ({"genre": "Satire"}, "<BOS>Genres: Satire."),  # the title is the model's to find
+    ({"genre": "Satire"}, "<BOS>Genres: Satire."),  # the model generates the title
     ({"genre": "Satire", "title": "Animal Farm", "prompt": "Old Major calls"},
      "<BOS>Genres: Satire. Title: Animal Farm. Summary: Old Major calls"),
     ({"genre": "Satire", "prompt": "<BOS>Old Major calls"}, "<BOS>Genres: Satire. Summary: Old Major calls"),
     ({"genre": "Satire", "prompt": "<BOS>"}, "<BOS>Genres: Satire."),
 ])  # fmt: skip
-def test_prompts_from_metadata_begin_as_training_texts_do(make, given, prompt):
-    assert make("task.metadata=[genres, title]").prompt(asked(**given)) == prompt
+def test_prompts_from_metadata_begin_as_training_texts_do(make, metadata, prompt):
+    assert make("task.metadata=[genres, title]").prompt(flag_values(**metadata)) == prompt
 
 
 def test_metadata_the_run_does_not_know_is_refused(make):
     with pytest.raises(UserError, match="--title does not fit this run: it was trained without metadata. Train with task.metadata"):
-        make().prompt(asked(title="x"))
+        make().prompt(flag_values(title="x"))
     with pytest.raises(UserError, match="--author does not fit this run: it was trained with genres, title"):
-        make("task.metadata=[genres, title]").prompt(asked(author="x"))
+        make("task.metadata=[genres, title]").prompt(flag_values(author="x"))
 
 
 def test_a_prompt_with_metadata_is_what_an_example_begins_with(make):
     task = make("task.metadata=[genres, title]")
     example = task.example({"text": "Old Major calls the animals", "genres": "Satire", "title": "Animal Farm"})
-    assert example.startswith(task.prompt(asked(genre="Satire", title="Animal Farm", prompt="Old Major calls")))
+    assert example.startswith(task.prompt(flag_values(genre="Satire", title="Animal Farm", prompt="Old Major calls")))
 
 
 @pytest.mark.parametrize("name", ["genre", "title"])
 @pytest.mark.parametrize("value", ["", "  "])
 def test_empty_metadata_are_refused(make, name, value):
     with pytest.raises(UserError, match=f"--{name} is empty: leave it out, or name one"):
-        make("task.metadata=[genres, title]").prompt(asked(**{name: value}))
+        make("task.metadata=[genres, title]").prompt(flag_values(**{name: value}))
 
 
 def test_a_stream_shows_no_half_characters(make):
     task, pieces = make(), []
-    ids = [IDS[letter] for byte in "aé🐟".encode() for letter in [_letter(byte)]]
+    ids = [IDS[letter] for byte in "aé🐟".encode() for letter in [_byte_letter(byte)]]
     assert task._show([BOS], iter(ids), pieces.append) == ids
     assert pieces == ["a", "é", "🐟"]
 
 
-def _letter(byte):
-    """The letter that stands for a byte in GPT-2's vocabulary."""
+def _byte_letter(byte):
+    """Return the letter that represents a byte in GPT-2's vocabulary."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [one for one in range(256) if one not in printable]
+    others = [byte_value for byte_value in range(256) if byte_value not in printable]
     return chr(byte) if byte in printable else chr(256 + others.index(byte))
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """Trained until it knows one text by heart."""
-    from paddle_ft.training import run as session
+    """Return a run that has memorised one text."""
+    from paddle_ft.training import run as training_run
 
     folder = tmp_path_factory.mktemp("finished")
     (folder / "texts.txt").write_text("the sea\n" * 10)
@@ -85,7 +85,7 @@ def finished(tmp_path_factory):
         "train.num_train_epochs=60", "train.learning_rate=0.02", "train.logging_steps=20", "eval.bootstrap_samples=100",
         "eval.eval_steps=1000", "model.new_vocabulary=257",
     ])  # fmt: skip
-    return session.train(config)
+    return training_run.train(config)
 
 
 def test_it_learns_its_text_by_heart(finished):
@@ -122,7 +122,7 @@ def test_generate_several_to_a_file_and_as_a_stream(finished, capsys, tmp_path):
 
 
 @pytest.mark.parametrize(("flags", "message"), [
-    (["--stop-token", "ab"], "this is 2 tokens for the model"),
+    (["--stop-token", "ab"], "the model reads this as 2 tokens"),
     (["--seed", "1"], "--seed: it has an effect only with sampling"),
     (["--beams", "2", "--top-p", "0.9"], "choose beam search or sampling"),
     (["--stream", "--jsonl"], "--stream writes text to the terminal"),
@@ -136,10 +136,10 @@ def test_flags_that_do_not_fit(finished, capsys, flags, message):
     assert message in err
 
 
-def test_predict_goes_on_with_a_text(finished):
+def test_predict_continues_a_text(finished):
     from paddle_ft.runs import inference
 
     task = inference.open_run(str(finished.path))
     rows = task.predict(["the s", "the sea" * 20], "")
     assert rows[0] == {"source": "the s", "prediction": "the sea"}
-    assert rows[1]["prediction"] == "eathe seathe sea"  # of a text without room, the last 16 tokens
+    assert rows[1]["prediction"] == "eathe seathe sea"  # only the end of a text that is too long is read

@@ -1,4 +1,4 @@
-"""Summarisation: generation options, scores, the lead baseline, and predictions for new texts."""
+"""Test summarisation: generation options, scores, the lead baseline, and predictions for new texts."""
 
 import re
 
@@ -40,7 +40,7 @@ def dataset(pairs) -> Dataset:
 
 # ---------------------------------------------------------------------------------------------------- generation
 def test_generation_options(task, monkeypatch):
-    """Every field has a different value, so that mixing two up would show."""
+    """Every field has a different value, so that two mixed-up fields would be noticed."""
     for name, value in {"num_beams": 5, "length_penalty": 0.7, "no_repeat_ngram_size": 4, "early_stopping": False}.items():
         monkeypatch.setattr(task.config.generation, name, value)
     monkeypatch.setattr(task.options, "max_target_length", 11)
@@ -112,7 +112,7 @@ def test_english_has_rougelsum_and_the_intervals_follow_the_configuration(task, 
 
 
 def test_the_lead_is_as_long_as_the_training_targets(task):
-    """Training targets have 2 characters, those to score have 4. The lead must not use the latter."""
+    """Training targets have 2 characters, the evaluated ones 4. The lead's length must be that of training targets."""
     train = dataset([("任何文章", "两字"), ("其他文章", "二字")])
     ((name, scores),) = task.baselines(dataset([("北京今天下雨", "雨北京下"), ("上海", "雪上海下")]), train).items()
     assert name == "lead"
@@ -132,7 +132,7 @@ def test_evaluate_returns_loss_and_scores(task):
 
 # ---------------------------------------------------------------------------------------------------- predictions
 def test_predict(tmp_path):
-    """Predictions are in order and keep the whole source, though the model sees only max_source_length tokens."""
+    """Predictions are in order and have the whole source, although the model reads only max_source_length tokens."""
     task = build(tmp_path, "task.max_source_length=8", "eval.eval_batch_size=3")
     texts = [source for source, _ in reversed(PAIRS)]
     rows = task.predict(texts, "predict")

@@ -1,4 +1,4 @@
-"""Whole data sets of texts: truncation, arrays, and a cache that can be trusted."""
+"""Test that whole data sets are encoded in order, truncated as asked, and cached safely."""
 
 import string
 
@@ -62,7 +62,7 @@ def test_the_cache_is_used_until_something_changes(tokenizer, tmp_path, monkeypa
     assert again.truncated == first.truncated == 1
     assert len(list((tmp_path / "home" / "tokenised").iterdir())) == 1
 
-    encode_texts(tokenizer, ["a b cd"], max_length=4)  # the same letters, otherwise divided
+    encode_texts(tokenizer, ["a b cd"], max_length=4)  # the same letters in one text instead of two
     encode_texts(tokenizer, ["a b c", "d"], max_length=5)
     tokenizer.add_tokens(["new"])
     encode_texts(tokenizer, ["a b c", "d"], max_length=4)

@@ -1,4 +1,4 @@
-"""Ids equal to those of PaddleNLP's own tokenizers, on strings chosen to be difficult and on random ones."""
+"""Test that the ids equal those of PaddleNLP's own tokenizers, on difficult and on random strings."""
 
 import json
 import random
@@ -41,12 +41,12 @@ HARD = [
 
 
 def random_texts(count=300):
-    dice = random.Random(0)
+    rng = random.Random(0)
     common = [*"abcXYZ 019.,'\"!?[]<>$", *"中文，。éÉßİ☆😀가が\u0301\u200b\u3000\t\n", "  ", "[SEP]", "<mask>", "</s>", "<genre>"]
     for _ in range(count):
-        length = dice.randrange(1, 40)
-        anything = [chr(dice.choice([dice.randrange(32, 0xD7FF), dice.randrange(0xE000, 0x1FFFF)])) for _ in range(length)]
-        yield "".join(dice.choice(common) if dice.random() < 0.93 else other for other in anything)
+        length = rng.randrange(1, 40)
+        any_characters = [chr(rng.choice([rng.randrange(32, 0xD7FF), rng.randrange(0xE000, 0x1FFFF)])) for _ in range(length)]
+        yield "".join(rng.choice(common) if rng.random() < 0.93 else other for other in any_characters)
 
 
 def wordpiece_directory(folder, **config):
@@ -59,7 +59,7 @@ def wordpiece_directory(folder, **config):
 
 
 def byte_level_directory(folder, specials):
-    """A vocabulary of all bytes and the merges that a small text gives."""
+    """Write a vocabulary of all bytes and the merges learned from a small text."""
     from tokenizers import trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -72,8 +72,8 @@ def byte_level_directory(folder, specials):
     return folder
 
 
-def both(directory, class_name, added=(), special=None, saved=None):
-    """PaddleNLP's tokenizer, and ours from the directory (or from what PaddleNLP saved to `saved`)."""
+def load_slow_and_fast(directory, class_name, added=(), special=None, saved=None):
+    """Return PaddleNLP's tokenizer, and ours from the same directory (or from what PaddleNLP saved to `saved`)."""
     import paddlenlp.transformers as library
 
     slow = getattr(library, class_name).from_pretrained(str(directory))
@@ -106,14 +106,14 @@ def assert_equal_ids(slow, fast, pairs=True):
     ],
 )
 def test_wordpiece(tmp_path, config):
-    assert_equal_ids(*both(wordpiece_directory(tmp_path, **config), "BertTokenizer"))
+    assert_equal_ids(*load_slow_and_fast(wordpiece_directory(tmp_path, **config), "BertTokenizer"))
 
 
 @pytest.mark.parametrize("lower", [True, False])
 def test_wordpiece_with_added_tokens(tmp_path, lower):
     directory = wordpiece_directory(tmp_path, do_lower_case=lower)
     special = {"additional_special_tokens": ["<A>", "<b>"]}
-    slow, fast = both(directory, "BertTokenizer", ["<genre>", "Rock!"], special, tmp_path / "saved")
+    slow, fast = load_slow_and_fast(directory, "BertTokenizer", ["<genre>", "Rock!"], special, tmp_path / "saved")
     assert_equal_ids(slow, fast)
     assert fast.token_to_id("<genre>") == slow.convert_tokens_to_ids("<genre>")
 
@@ -129,7 +129,7 @@ def test_bart(tmp_path, special_map):
     directory = byte_level_directory(tmp_path, ["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
     if special_map:
         (directory / "special_tokens_map.json").write_text(json.dumps(special_map))
-    slow, fast = both(directory, "BartTokenizer")
+    slow, fast = load_slow_and_fast(directory, "BartTokenizer")
     assert_equal_ids(slow, fast)
     assert fast.encode("a").ids[0] == 0 and fast.encode("a").ids[-1] == 2
 
@@ -137,15 +137,15 @@ def test_bart(tmp_path, special_map):
 def test_bart_with_added_tokens(tmp_path):
     directory = byte_level_directory(tmp_path, ["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
     special = {"additional_special_tokens": ["<A>", "<b>"]}
-    assert_equal_ids(*both(directory, "BartTokenizer", ["<genre>"], special, tmp_path / "saved"))
+    assert_equal_ids(*load_slow_and_fast(directory, "BartTokenizer", ["<genre>"], special, tmp_path / "saved"))
 
 
 def test_gpt2(tmp_path):
     directory = byte_level_directory(tmp_path, ["<|endoftext|>"])
     special = {"bos_token": "<BOS>", "eos_token": "<EOS>", "pad_token": "<PAD>"}
-    slow, fast = both(directory, "GPTTokenizer")
+    slow, fast = load_slow_and_fast(directory, "GPTTokenizer")
     assert_equal_ids(slow, fast, pairs=False)
-    slow, fast = both(directory, "GPTTokenizer", ["<genre>"], special, tmp_path / "saved")
+    slow, fast = load_slow_and_fast(directory, "GPTTokenizer", ["<genre>"], special, tmp_path / "saved")
     assert_equal_ids(slow, fast, pairs=False)
     assert fast.encode("<BOS>").ids == [slow.bos_token_id]
 
@@ -183,7 +183,7 @@ def test_tokenizer_json_comes_first_and_loses_its_truncation(tmp_path):
     assert fast_tokenizer(directory).truncation is None and fast_tokenizer(directory).padding is None
 
 
-def test_what_is_no_tokenizer_is_said_to_be_none(tmp_path):
+def test_a_directory_without_usable_tokenizer_files_is_refused(tmp_path):
     with pytest.raises(UserError, match="no tokenizer here: neither tokenizer.json, vocab.txt nor vocab.json with merges"):
         fast_tokenizer(tmp_path)
     (tmp_path / "vocab.txt").write_text("a\nb\n")
@@ -204,7 +204,7 @@ def test_a_merge_that_the_vocabulary_lacks(tmp_path):
 
 
 def test_ids_become_the_text_again(tmp_path):
-    """Pieces are joined: no ## and no Ġ is left in what is generated."""
+    """Decoding joins the pieces of words: no ## and no Ġ is left."""
     tokenizer = fast_tokenizer(wordpiece_directory(tmp_path, do_lower_case=True))
     assert tokenizer.decode(tokenizer.encode("there, hello abc12").ids) == "there, hello abc12"
     (tmp_path / "gpt").mkdir()

@@ -1,4 +1,4 @@
-"""Pairs of texts through the tokeniser and its cache."""
+"""Test that pairs of texts are encoded, truncated and cached."""
 
 import numpy as np
 import pytest
@@ -23,27 +23,27 @@ def words(encoded, i):
 def test_two_texts_and_where_the_second_begins(tokenizer):
     encoded = encode_texts(tokenizer, PAIRS, cache=False)
     assert [words(encoded, i) for i in range(3)] == ["[CLS] a b [SEP] c [SEP]", "[CLS] a [SEP] b c c [SEP]", "[CLS] c [SEP] [SEP]"]
-    assert encoded.seconds.tolist() == [4, 3, 3]
-    assert encode_texts(tokenizer, ["a b"], cache=False).seconds is None
+    assert encoded.second_starts.tolist() == [4, 3, 3]
+    assert encode_texts(tokenizer, ["a b"], cache=False).second_starts is None
 
 
 def test_a_separator_in_the_text_does_not_move_the_second(tokenizer):
     encoded = encode_texts(tokenizer, [("a [SEP] b", "c")], cache=False)
     assert words(encoded, 0) == "[CLS] a [SEP] b [SEP] c [SEP]"
-    assert encoded.seconds.tolist() == [5]
+    assert encoded.second_starts.tolist() == [5]
 
 
 def test_the_cache_keeps_pairs_apart_from_single_texts(tokenizer, tmp_path):
     first = encode_texts(tokenizer, [("a", "b")], folder=tmp_path / "cache")
     again = encode_texts(tokenizer, [("a", "b")], folder=tmp_path / "cache")
     np.testing.assert_array_equal(again.flat, first.flat)
-    assert again.seconds.tolist() == first.seconds.tolist() == [3]
+    assert again.second_starts.tolist() == first.second_starts.tolist() == [3]
     assert len(list((tmp_path / "cache").iterdir())) == 1
     single = encode_texts(tokenizer, ["a", "b"], folder=tmp_path / "cache")
-    assert len(single) == 2 and single.seconds is None
+    assert len(single) == 2 and single.second_starts is None
 
 
 def test_the_longer_text_is_cut(tokenizer):
     encoded = encode_texts(tokenizer, [("a a a a", "b c")], max_length=7, cache=False)
     assert words(encoded, 0) == "[CLS] a a [SEP] b c [SEP]"
-    assert encoded.truncated == 1 and encoded.seconds.tolist() == [4]
+    assert encoded.truncated == 1 and encoded.second_starts.tolist() == [4]

@@ -1,4 +1,4 @@
-"""The main recipe as it stands in configs/, its model and data served by a local server in their real layouts."""
+"""Test the main recipe of configs/ with model and data from a local server that has the layouts of the real ones."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from paddle_ft.config.load import load_config
 from paddle_ft.models.vocabulary import tie_head
 from paddle_ft.system.errors import UserError
 from paddle_ft.tokenization.build import character_tokenizer
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from tests.support.tiny_runs import PAIRS
 
 REVISION = "a" * 40
@@ -25,7 +25,7 @@ SHORT = ["device=cpu", "train.max_steps=2", "train.logging_steps=1", "task.max_s
 
 
 class Hub(BaseHTTPRequestHandler):
-    """What the Hugging Face hub and Baidu's object store answer, for the files in `files`: path -> bytes."""
+    """Answer like the Hugging Face hub and Baidu's object store. `files` is path -> bytes."""
 
     files: dict[str, bytes] = {}
     protocol_version = "HTTP/1.1"
@@ -58,8 +58,8 @@ class Hub(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def stand_in(tmp_path_factory) -> dict[str, bytes]:
-    """A tiny Chinese BART in Hugging Face's layout and two files in lcsts_new's layout, by the paths they are served under."""
+def served_files(tmp_path_factory) -> dict[str, bytes]:
+    """Return URL path -> bytes of a tiny Chinese BART in Hugging Face's layout, and of two files in lcsts_new's layout."""
     folder = tmp_path_factory.mktemp("stand_in")
     tokenizer = character_tokenizer([text for pair in PAIRS for text in pair], folder / "vocab")
     paddle.seed(7)
@@ -80,12 +80,12 @@ def stand_in(tmp_path_factory) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def places(stand_in, tmp_path, monkeypatch):
-    """Empty caches, and checksums that fit the stand-ins."""
+def empty_caches(served_files, tmp_path, monkeypatch):
+    """Use empty caches and the checksums of the served files. Return the folder of the caches."""
     monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(lcsts_new, "DATA_HOME", str(tmp_path / "datasets"))
     splits = {
-        name: info._replace(md5=hashlib.md5(stand_in[f"/paddlenlp/datasets/LCSTS_new/{info.file}"]).hexdigest())
+        name: info._replace(md5=hashlib.md5(served_files[f"/paddlenlp/datasets/LCSTS_new/{info.file}"]).hexdigest())
         for name, info in lcsts_new.LCSTSNew.SPLITS.items()
     }
     monkeypatch.setattr(lcsts_new.LCSTSNew, "SPLITS", splits)
@@ -96,32 +96,32 @@ def recipe(folder: Path):
     return load_config("bart_lcsts", [*SHORT, f"output_dir={folder / 'run'}"])
 
 
-def test_everything_is_fetched_and_used(stand_in, places, monkeypatch):
-    Hub.files = stand_in
+def test_everything_is_downloaded_and_used(served_files, empty_caches, monkeypatch):
+    Hub.files = served_files
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setenv("HF_ENDPOINT", address)
     monkeypatch.setenv("PADDLE_FT_MIRROR", address)
     try:
-        run = session.train(recipe(places))
+        run = training_run.train(recipe(empty_caches))
     finally:
         server.shutdown()
     results = run.results()
     assert results["data"]["train"]["rows"] == results["data"]["validation"]["rows"] == 8
     first = next(event["loss"] for event in run.events() if event["event"] == "train")
-    assert first == pytest.approx(results["before_training"]["validation"]["loss"], abs=0.2)  # the served weights, not new ones
+    assert first == pytest.approx(results["before_training"]["validation"]["loss"], abs=0.2)  # so the served weights are used
 
 
-def test_offline_one_error_names_all_and_files_put_there_are_used(stand_in, places, monkeypatch):
+def test_offline_one_error_names_all_files_and_copied_files_are_used(served_files, empty_caches, monkeypatch):
     closed = "http://127.0.0.1:9"  # the discard port: nothing listens
     monkeypatch.setenv("HF_ENDPOINT", closed)
     monkeypatch.setenv("PADDLE_FT_MIRROR", closed)
     with pytest.raises(UserError) as caught:
-        session.train(recipe(places))
+        training_run.train(recipe(empty_caches))
     message = str(caught.value)
-    data = places / "datasets" / "LCSTSNew"
-    hub = places / "home" / "hub" / "fnlp--bart-base-chinese"
+    data = empty_caches / "datasets" / "LCSTSNew"
+    hub = empty_caches / "home" / "hub" / "fnlp--bart-base-chinese"
     for name in ("train.json", "dev.json"):
         assert f"https://bj.bcebos.com/paddlenlp/datasets/LCSTS_new/{name}" in message
         assert f"put at  {data / name}" in message
@@ -130,13 +130,13 @@ def test_offline_one_error_names_all_and_files_put_there_are_used(stand_in, plac
     for name in ("config.json", "model.safetensors", "vocab.txt"):
         assert f"{closed}/fnlp/bart-base-chinese/resolve/main/{name}" in message
     assert f"Put these files into {hub}" in message
-    assert not (places / "run").exists()
+    assert not (empty_caches / "run").exists()
 
-    for path, content in stand_in.items():
+    for path, content in served_files.items():
         target = (hub if path.startswith("/fnlp/") else data) / path.rsplit("/", 1)[1]
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
-    run = session.train(recipe(places))
+    run = training_run.train(recipe(empty_caches))
     assert run.results()["status"] == "finished"
     tokenizer = AutoTokenizer.from_pretrained(str(run / "best"))
     assert tokenizer.decode(tokenizer("北京晴")["input_ids"], skip_special_tokens=True).replace(" ", "") == "北京晴"

@@ -1,4 +1,4 @@
-"""A training killed fifty times, at random moments, checkpoints included, ends as if it had never been touched."""
+"""Test that a training that is killed fifty times at random moments, also during saves, ends like one that is never killed."""
 
 import os
 import random
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from paddle_ft.config.load import load_config
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from tests.support.processes import computed_events, start_training
 from tests.support.tiny_runs import overrides
 
@@ -24,7 +24,7 @@ KILLS = 50
 def test_fifty_kills(tmp_path):
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
-    whole = session.train(load_config("bart_lcsts", overrides(tmp_path / "whole", *LONG))).path
+    uninterrupted = training_run.train(load_config("bart_lcsts", overrides(tmp_path / "whole", *LONG))).path
 
     run = tmp_path / "killed" / "run"
     rng, kills, finished = random.Random(5), 0, False
@@ -40,17 +40,17 @@ def test_fifty_kills(tmp_path):
         finished = process.returncode == 0
         assert finished or process.returncode == -signal.SIGKILL, errors
     assert kills == KILLS
-    assert "in a save" in moments  # the moments did include checkpoints being written
-    assert computed_events(run) == computed_events(whole)
+    assert "in a save" in moments  # some kills came while a checkpoint was written
+    assert computed_events(run) == computed_events(uninterrupted)
     for name in ("last/model.safetensors", "last/trainer/optimizer.safetensors", "best/model.safetensors"):
-        assert (run / name).read_bytes() == (whole / name).read_bytes()
-    left = [path.name for path in run.iterdir() if path.name.startswith(".")]
-    assert left == [], left
+        assert (run / name).read_bytes() == (uninterrupted / name).read_bytes()
+    leftovers = [path.name for path in run.iterdir() if path.name.startswith(".")]
+    assert leftovers == [], leftovers
     shutil.rmtree(tmp_path)
 
 
 def kill_at_a_random_moment(process: subprocess.Popen, run: Path, rng: random.Random) -> str:
-    """Wait until training moves, or a while for kills before that; then kill, every second time while a save is under way."""
+    """Kill the process, one time in five soon after its start, otherwise after a step, half of the time during a save."""
     if rng.random() < 0.2:
         time.sleep(rng.uniform(0.5, 4))
         process.kill()

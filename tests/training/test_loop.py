@@ -1,4 +1,4 @@
-"""What the loop decides by scores, and what it logs."""
+"""Test the training loop: which checkpoint is the best, early stopping, non-finite steps, and what is logged."""
 
 import math
 import re
@@ -12,7 +12,7 @@ from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.world import World
 from paddle_ft.training import optim
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from paddle_ft.training.loop import TrainLoop
 from paddle_ft.training.step import Stepper
 from paddle_ft.training.trackers import Trackers
@@ -29,28 +29,28 @@ class Saved(Regression):
 
 
 class Noisy(Regression):
-    """A regression that keeps a random number of each pass, as dropout would draw it."""
+    """A regression that draws and stores a random number in each pass, as dropout does."""
 
     def loss(self, batch):
-        self.drawn = float(paddle.rand([1]))
+        self.draw = float(paddle.rand([1]))
         return self.model(batch["rows"])
 
 
-def make_stepper(kind, folder, *more):
-    task = kind(load_config("bart_lcsts", overrides(folder, "train.num_train_epochs=4", *more)))
+def make_stepper(kind, folder, *settings):
+    task = kind(load_config("bart_lcsts", overrides(folder, "train.num_train_epochs=4", *settings)))
     return Stepper(task, regression_dataset(), RunDirectory(folder), World())
 
 
-def make_loop(folder, *more):
-    stepper = make_stepper(Saved, folder, *more)
+def make_loop(folder, *settings):
+    stepper = make_stepper(Saved, folder, *settings)
     return TrainLoop(stepper.task, stepper, None, stepper.run, Trackers(stepper.task.config, folder))
 
 
 def score(loop, *values):
-    """Hand evaluations to the loop. Return the step of the best."""
+    """Pass evaluations to the loop, and return the step of the best one."""
     for value in values:
         loop.state.step += 1
-        loop._keep_if_best({"loss": 1.0, loop.best_metric: value})
+        loop._update_best({"loss": 1.0, loop.best_metric: value})
     return loop.state.best["step"]
 
 
@@ -76,20 +76,20 @@ def test_scores_of_another_metric_are_not_compared(tmp_path, capsys):
     assert score(loop, 0.5, 0.4) == 2
     assert loop.state.best == {"metric": "accuracy", "value": 0.5, "loss": 1.0, "step": 2}
     assert loop.state.patience_used == 1 and not loop.state.stopped_early
-    said = capsys.readouterr().err
-    assert said.count("eval.best_metric is accuracy now and was perplexity: the best so far is forgotten") == 1
+    messages = capsys.readouterr().err
+    assert messages.count("eval.best_metric is accuracy now and was perplexity: the previous best is not compared") == 1
 
 
 def test_each_step_draws_its_own_dropout_and_draws_it_again(tmp_path):
-    drawn = []
+    draws = []
     for _ in range(2):
         stepper = make_stepper(Noisy, tmp_path)
         for step in range(3):
             stepper.train_step(step)
-            drawn.append(stepper.task.drawn)
+            draws.append(stepper.task.draw)
         stepper.close()
-    assert len(set(drawn[:3])) == 3
-    assert drawn[:3] == drawn[3:]
+    assert len(set(draws[:3])) == 3
+    assert draws[:3] == draws[3:]
 
 
 class Steep(Regression):
@@ -123,9 +123,9 @@ def test_clipping_begins_at_the_limit(share):
 
 
 def test_the_share_of_padding_in_the_log(tmp_path):
-    """Sources of 8, 7, 4 and 2 characters, with two special tokens each: 29 tokens and 11 of padding in [4, 10]."""
+    """Sources of 8, 7, 4 and 2 characters with two special tokens each are 29 tokens and 11 of padding in [4, 10]."""
     pairs = [("今天北京天气晴朗", "北京晴"), ("上海明天有大雨", "上海雨"), ("广州比赛", "广州赛"), ("深圳", "深圳铁")]
     data = write_pairs(tmp_path / "lengths.tsv", pairs)
     settings = overrides(tmp_path, f"data.train={data}", "train.max_steps=4", "train.logging_steps=2", "eval.before_training=false")
-    run = session.train(load_config("bart_lcsts", settings))
+    run = training_run.train(load_config("bart_lcsts", settings))
     assert [e["padding_share"] for e in run.events() if e["event"] == "train"] == [11 / 40, 11 / 40]

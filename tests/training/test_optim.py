@@ -1,4 +1,4 @@
-"""The optimizer against AdamW written out in NumPy: what every setting does to the weights, not what was asked for."""
+"""Test the optimizer against AdamW in NumPy: what every setting does to the weights."""
 
 import numpy as np
 import paddle
@@ -31,7 +31,7 @@ def gradients(weights: dict[str, np.ndarray], rows: np.ndarray, targets: int = 1
 
 
 class AdamW:
-    """Algorithm 2 of Loshchilov and Hutter (2019), decay taken off directly and not by way of the gradient."""
+    """AdamW in NumPy: algorithm 2 of Loshchilov and Hutter (2019), with decay applied to the weights directly."""
 
     def __init__(self, section: TrainSection):
         self.section = section
@@ -51,10 +51,10 @@ class AdamW:
         return out
 
 
-def same(got: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> None:
-    assert got.keys() == wanted.keys() == {"linear.weight", "linear.bias", "norm.weight", "norm.bias"}
-    for name in wanted:
-        np.testing.assert_allclose(got[name], wanted[name], rtol=2e-5, atol=2e-6, err_msg=name)
+def same(actual: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    assert actual.keys() == expected.keys() == {"linear.weight", "linear.bias", "norm.weight", "norm.bias"}
+    for name in expected:
+        np.testing.assert_allclose(actual[name], expected[name], rtol=2e-5, atol=2e-6, err_msg=name)
 
 
 @pytest.mark.parametrize(
@@ -74,14 +74,14 @@ def test_four_steps_are_those_of_adamw(settings):
     optimizer = optim.make_optimizer(model, section)
     for rows in ROWS[:4]:
         weights = values(model)
-        wanted = by_hand.step(weights, gradients(weights, rows), 0.05)
+        expected = by_hand.step(weights, gradients(weights, rows), 0.05)
         model(paddle.to_tensor(rows)).backward()
         optimizer.step()
         optimizer.clear_grad()
-        same(values(model), wanted)
+        same(values(model), expected)
 
 
-def test_of_bart_neither_biases_nor_layer_norms_are_decayed():
+def test_biases_and_layer_norms_of_bart_have_no_weight_decay():
     from paddlenlp.transformers import BartConfig, BartForConditionalGeneration
 
     sizes = dict(d_model=8, encoder_layers=1, decoder_layers=1, encoder_attention_heads=1, decoder_attention_heads=1,
@@ -138,7 +138,7 @@ def test_a_frozen_row_stays_whatever_the_weight_decay(tmp_path):
 
 @pytest.mark.parametrize("limit", [0.25, 0.0, 1e6])
 def test_clipping(limit):
-    """The norm that is returned is the one before; afterwards it is the limit, where there is one and it was above."""
+    """The returned norm is that before clipping. Afterwards the norm is the limit if it was above."""
     model = make_net()
     model(paddle.to_tensor(ROWS[0])).backward()
     before = [p.grad.numpy().copy() for p in model.parameters()]
@@ -174,24 +174,25 @@ def test_the_learning_rate_rises_and_falls_linearly():
 )
 @pytest.mark.parametrize("limit", [0.3, 0.0])
 def test_the_steps_of_a_training_follow_schedule_clipping_and_settings(tmp_path, settings, warmup, limit):
-    more = {"max_grad_norm": limit, "learning_rate": 0.08, "adam_beta1": 0.6, "adam_beta2": 0.8, "adam_epsilon": 0.05,
+    train_settings = {"max_grad_norm": limit, "learning_rate": 0.08, "adam_beta1": 0.6, "adam_beta2": 0.8, "adam_epsilon": 0.05,
             "weight_decay": 0.3, **settings}  # fmt: skip
-    config = load_config("bart_lcsts", overrides(tmp_path, "train.num_train_epochs=1", *(f"train.{k}={more[k]}" for k in more)))
+    keys = [f"train.{name}={value}" for name, value in train_settings.items()]
+    config = load_config("bart_lcsts", overrides(tmp_path, "train.num_train_epochs=1", *keys))
     task, by_hand = Regression(config), AdamW(config.train)
     rows = ROWS.reshape(-1, 3)
-    wanted = values(task.model)
+    expected = values(task.model)
     stepper = Stepper(task, regression_dataset(), RunDirectory(tmp_path), World())
     try:
         for step in range(6):
-            done, _ = stepper.train_step(step)
-            grads = gradients(wanted, rows[done.batches.indices[0]], targets=4)
+            result, _ = stepper.train_step(step)
+            grads = gradients(expected, rows[result.batches.indices[0]], targets=4)
             norm = np.sqrt(sum((g**2).sum() for g in grads.values()))
-            assert float(done.grad_norm) == pytest.approx(norm, rel=1e-4)
+            assert float(result.grad_norm) == pytest.approx(norm, rel=1e-4)
             assert norm > 0.3
             if limit:
                 grads = {name: g * limit / norm for name, g in grads.items()}
             rate = 0.08 * (step / warmup if step < warmup else (6 - step) / (6 - warmup))
-            same(values(task.model), by_hand.step(wanted, grads, rate))
-            wanted = values(task.model)
+            same(values(task.model), by_hand.step(expected, grads, rate))
+            expected = values(task.model)
     finally:
         stepper.close()

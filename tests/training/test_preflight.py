@@ -1,4 +1,4 @@
-"""What is found out before the first step: settings that are refused, runs that are left as they were, and --check."""
+"""Test what happens before the first step: settings that are refused, old runs that stay untouched, and --check."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from paddle_ft import cli
 from paddle_ft.config.load import load_config
 from paddle_ft.models.architectures import bart
 from paddle_ft.system.errors import UserError
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from tests.support.tiny_runs import PAIRS, overrides, read_weights, train, write_pairs
 
 
@@ -28,7 +28,7 @@ def test_overwrite_keeps_the_old_run_until_the_new_one_can_start(tmp_path):
     ("setting", "message"),
     [("train.max_tokens_per_batch=3", "train.max_tokens_per_batch: 3 is less than"), ("train.compile=true", "train.compile: ")],
 )
-def test_a_setting_that_only_the_training_refuses_leaves_the_old_run(tmp_path, monkeypatch, capsys, setting, message):
+def test_a_setting_that_is_refused_late_leaves_the_old_run(tmp_path, monkeypatch, capsys, setting, message):
     run = train(tmp_path, "train.max_steps=1", "eval.before_training=false")
     before = {name: read_weights(run / name) for name in ("best", "last")}
     results = run.results()
@@ -36,8 +36,8 @@ def test_a_setting_that_only_the_training_refuses_leaves_the_old_run(tmp_path, m
         for stack in list(bart.ARCHITECTURE.stacks):
             monkeypatch.delitem(bart.ARCHITECTURE.stacks, stack)
     assert cli.main(["train", "--config", "bart_lcsts", "--overwrite", *overrides(tmp_path, setting)]) == 2
-    said = capsys.readouterr().err
-    assert message in said and "before training: " not in said
+    messages = capsys.readouterr().err
+    assert message in messages and "before training: " not in messages
     assert {name: read_weights(run / name) for name in before} == before
     assert run.results() == results
 
@@ -48,7 +48,7 @@ def test_mixed_precision_on_a_cpu_is_refused_and_not_ignored(tmp_path):
 
 
 def test_a_metric_that_is_not_reported_is_refused_at_the_start(tmp_path):
-    with pytest.raises(UserError, match="eval.best_metric: 'accuracy' is no figure of summarization; it reports loss, rouge1"):
+    with pytest.raises(UserError, match="eval.best_metric: 'accuracy' is not a metric of summarization; it reports loss, rouge1"):
         train(tmp_path, "eval.best_metric=accuracy", "eval.early_stopping_patience=1")
     assert not (tmp_path / "run").exists()
 
@@ -94,7 +94,7 @@ def test_a_misspelt_model_size_is_found(tmp_path):
 
 
 def test_check_shows_what_will_happen_and_writes_nothing(tmp_path, capsys):
-    session.check(load_config("bart_lcsts", overrides(tmp_path)))
+    training_run.check(load_config("bart_lcsts", overrides(tmp_path)))
     text = capsys.readouterr().out
     for expected in ("source        今天北京天气晴朗", "decoder input [SEP] [CLS] 北 京 晴", "parameters",
                      "steps               6 (2 an epoch)", "estimated training", "memory", "check passed"):  # fmt: skip
@@ -103,12 +103,12 @@ def test_check_shows_what_will_happen_and_writes_nothing(tmp_path, capsys):
 
 
 def test_check_says_that_sharding_is_not_tried(tmp_path, capsys):
-    session.check(load_config("bart_lcsts", overrides(tmp_path, "train.sharding=stage2")))
+    training_run.check(load_config("bart_lcsts", overrides(tmp_path, "train.sharding=stage2")))
     assert "sharding            stage2 is not tried: --check runs in one process" in capsys.readouterr().out
 
 
 def test_check_refuses_what_training_refuses(tmp_path):
-    with pytest.raises(UserError, match="eval.best_metric: 'accuracy' is no figure"):
-        session.check(load_config("bart_lcsts", overrides(tmp_path, "eval.best_metric=accuracy")))
+    with pytest.raises(UserError, match="eval.best_metric: 'accuracy' is not a metric"):
+        training_run.check(load_config("bart_lcsts", overrides(tmp_path, "eval.best_metric=accuracy")))
     with pytest.raises(UserError, match="cannot be written"):
-        session.check(load_config("bart_lcsts", overrides(tmp_path, "output_dir=/proc/nope")))
+        training_run.check(load_config("bart_lcsts", overrides(tmp_path, "output_dir=/proc/nope")))

@@ -1,4 +1,4 @@
-"""Stopping and going on: real processes, real signals, the same bits as a run never stopped."""
+"""Test that stopped and killed runs resume to the same bits as an uninterrupted run, with real processes and signals."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from paddle_ft.config.load import load_config
 from paddle_ft.runs.integrity import find_damage, write_directory
 from paddle_ft.training import checkpoint
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from tests.support.processes import computed_events, resume_to_the_end, start_training, wait_for_step
 from tests.support.tiny_runs import overrides
 
@@ -25,33 +25,33 @@ def start(folder: Path, *flags: str) -> subprocess.Popen:
 
 
 @pytest.fixture(scope="module")
-def never_stopped(tmp_path_factory):
+def uninterrupted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    return session.train(load_config("bart_lcsts", overrides(folder, *LENGTH))).path
+    return training_run.train(load_config("bart_lcsts", overrides(folder, *LENGTH))).path
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, never_stopped, number, code):
+def test_a_stopped_run_resumes_to_the_same_bits(tmp_path, uninterrupted, number, code):
     process = start(tmp_path)
     run = tmp_path / "run"
     wait_for_step(process, run, 11)
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == code, errors
-    assert f"go on with:\n  python train.py --config {run}/config.yaml --resume" in errors
+    assert f"resume with:\n  python train.py --config {run}/config.yaml --resume" in errors
     assert "Traceback" not in errors
     stopped_at = checkpoint.read_state(run / "last")["step"]
     assert 11 <= stopped_at < 60
 
     resume_to_the_end(run, stopped_at, 60)
-    assert computed_events(run) == computed_events(never_stopped)
+    assert computed_events(run) == computed_events(uninterrupted)
     for name in ("best", "last"):
-        assert (run / name / "model.safetensors").read_bytes() == (never_stopped / name / "model.safetensors").read_bytes()
+        assert (run / name / "model.safetensors").read_bytes() == (uninterrupted / name / "model.safetensors").read_bytes()
     optimizer = "last/trainer/optimizer.safetensors"
-    assert (run / optimizer).read_bytes() == (never_stopped / optimizer).read_bytes()
+    assert (run / optimizer).read_bytes() == (uninterrupted / optimizer).read_bytes()
 
 
-def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, never_stopped):
+def test_a_killed_run_resumes_to_the_same_bits(tmp_path, uninterrupted):
     process = start(tmp_path)
     run = tmp_path / "run"
     wait_for_step(process, run, 17)
@@ -60,8 +60,8 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, never_stopped):
     done = start(tmp_path, "--resume")
     _, errors = done.communicate(timeout=100)
     assert done.returncode == 0, errors
-    assert computed_events(run) == computed_events(never_stopped)
-    assert (run / "last/model.safetensors").read_bytes() == (never_stopped / "last/model.safetensors").read_bytes()
+    assert computed_events(run) == computed_events(uninterrupted)
+    assert (run / "last/model.safetensors").read_bytes() == (uninterrupted / "last/model.safetensors").read_bytes()
 
 
 def write_checkpoint(path: Path, text: str) -> None:
@@ -73,13 +73,13 @@ def test_a_damaged_checkpoint_is_recognised_and_the_one_before_is_used(tmp_path,
     os.rename(tmp_path / "last", tmp_path / ".last.old")
     write_checkpoint(tmp_path / "keep", "two")
     os.rename(tmp_path / "keep", tmp_path / "last")
-    assert checkpoint.newest(tmp_path) == tmp_path / "last"
+    assert checkpoint.newest_checkpoint(tmp_path) == tmp_path / "last"
     (tmp_path / "last" / "weights").write_text("tw0")
-    assert checkpoint.newest(tmp_path) == tmp_path / ".last.old"
-    assert "last is damaged (weights does not match its checksum) and is passed over" in capsys.readouterr().err
+    assert checkpoint.newest_checkpoint(tmp_path) == tmp_path / ".last.old"
+    assert "last is damaged (weights does not match its checksum) and is skipped" in capsys.readouterr().err
     (tmp_path / ".last.old" / "weights").unlink()
-    with pytest.raises(checkpoint.UserError, match=r"no checkpoint in .* is whole. Start again with --overwrite"):
-        checkpoint.newest(tmp_path)
+    with pytest.raises(checkpoint.UserError, match=r"all checkpoints in .* are damaged. Start again with --overwrite"):
+        checkpoint.newest_checkpoint(tmp_path)
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path):
@@ -87,7 +87,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path):
 
     def full_disk(folder: Path):
         (folder / "weights").write_text("half")
-        save_file({"a": np.zeros(4)}, str(folder / "absent" / "weights"))  # safetensors wraps what the disk says
+        save_file({"a": np.zeros(4)}, str(folder / "absent" / "weights"))  # safetensors wraps the OSError
 
     with pytest.raises(checkpoint.UserError, match="could not be written: .*No such file.*The last good checkpoint is intact"):
         write_directory(tmp_path / "last", full_disk)
@@ -103,11 +103,11 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path):
 
 
 def test_no_checkpoint_yet_means_from_the_start(tmp_path):
-    assert checkpoint.newest(tmp_path) is None
+    assert checkpoint.newest_checkpoint(tmp_path) is None
 
 
-def test_what_a_kill_leaves_is_tidied_up(tmp_path):
-    """Killed between the two renames of a save: last/ is moved aside, the new one not yet in place."""
+def test_leftovers_of_a_kill_are_cleaned_up(tmp_path):
+    """The process was killed between the two renames of a save: last/ is renamed, and the new one is not in place yet."""
     write_checkpoint(tmp_path / ".last.old", "one")
     write_checkpoint(tmp_path / "best", "new")
     write_checkpoint(tmp_path / ".best.old", "old")
@@ -130,24 +130,24 @@ def spoil(path: Path) -> None:
     (path / "trainer" / "state.json").write_text("{}")
 
 
-def test_the_checkpoint_before_is_used_where_last_and_the_one_moved_aside_are_damaged(tmp_path):
+def test_an_older_checkpoint_is_used_if_last_and_its_predecessor_are_damaged(tmp_path):
     for name, step in (("checkpoint-00000003", 3), ("checkpoint-00000007", 7), ("aside", 8), ("last", 9)):
         write_state(tmp_path / name, step)
     os.rename(tmp_path / "aside", tmp_path / ".last.old")
     spoil(tmp_path / ".last.old")
     spoil(tmp_path / "last")
-    assert checkpoint.newest(tmp_path) == tmp_path / "checkpoint-00000007"
+    assert checkpoint.newest_checkpoint(tmp_path) == tmp_path / "checkpoint-00000007"
     spoil(tmp_path / "checkpoint-00000007")
-    assert checkpoint.newest(tmp_path) == tmp_path / "checkpoint-00000003"
+    assert checkpoint.newest_checkpoint(tmp_path) == tmp_path / "checkpoint-00000003"
 
 
-def test_what_was_moved_aside_stays_while_last_is_damaged(tmp_path):
+def test_the_renamed_checkpoint_stays_while_last_is_damaged(tmp_path):
     write_state(tmp_path / "last", 2)
     spoil(tmp_path / "last")
     write_state(tmp_path / "aside", 1)
     os.rename(tmp_path / "aside", tmp_path / ".last.old")
     checkpoint.recover(tmp_path)
-    assert checkpoint.newest(tmp_path) == tmp_path / ".last.old"
+    assert checkpoint.newest_checkpoint(tmp_path) == tmp_path / ".last.old"
 
     def killed(folder: Path):
         assert find_damage(tmp_path / ".last.old") is None
@@ -155,30 +155,30 @@ def test_what_was_moved_aside_stays_while_last_is_damaged(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         checkpoint.write_last(tmp_path, 1, killed)
-    assert checkpoint.newest(tmp_path) == tmp_path / ".last.old"
+    assert checkpoint.newest_checkpoint(tmp_path) == tmp_path / ".last.old"
 
 
 @pytest.mark.parametrize("good", [".last.old", "checkpoint-00000001"])
 @pytest.mark.parametrize("count", [1, 2])
-def test_the_only_whole_checkpoint_is_there_until_the_next_is_in_place(tmp_path, monkeypatch, good, count):
-    """At every removal and renaming of a save over a damaged last/, there is a whole checkpoint to go on from."""
+def test_the_only_intact_checkpoint_stays_until_the_next_is_in_place(tmp_path, monkeypatch, good, count):
+    """After every removal and renaming of a save over a damaged last/ there is an intact checkpoint to resume from."""
     write_state(tmp_path / "last", 2)
     spoil(tmp_path / "last")
     write_state(tmp_path / "good", 1)
     os.rename(tmp_path / "good", tmp_path / good)
-    seen = []
+    newest = []
 
     def watched(function):
-        def call(*arguments, **more):
-            function(*arguments, **more)
-            seen.append(checkpoint.newest(tmp_path))
+        def call(*arguments, **settings):
+            function(*arguments, **settings)
+            newest.append(checkpoint.newest_checkpoint(tmp_path))
 
         return call
 
     monkeypatch.setattr(checkpoint.shutil, "rmtree", watched(checkpoint.shutil.rmtree))
     monkeypatch.setattr(checkpoint.os, "rename", watched(checkpoint.os.rename))
     checkpoint.write_last(tmp_path, count, lambda folder: checkpoint.save_trainer(folder, {}, {"step": 5}))
-    assert len(seen) > 2 and all(seen)
+    assert len(newest) > 2 and all(newest)
     assert checkpoint.read_state(tmp_path / "last")["step"] == 5 and find_damage(tmp_path / "last") is None
-    kept = {"last"} | ({good} if count == 2 and not good.startswith(".") else set())
-    assert {path.name for path in tmp_path.iterdir()} == kept
+    remaining = {"last"} | ({good} if count == 2 and not good.startswith(".") else set())
+    assert {path.name for path in tmp_path.iterdir()} == remaining

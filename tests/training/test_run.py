@@ -1,4 +1,4 @@
-"""A whole training on eight pairs, in this process: what it computes, writes and refuses."""
+"""Test a whole training on eight pairs in this process: results, files, and error messages."""
 
 import json
 import re
@@ -15,13 +15,13 @@ from paddle_ft.runs import inference
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
 from paddle_ft.training import resume
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from tests.support.tiny_runs import PAIRS, read_weights, train, write_pairs
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """Trained until it knows its eight pairs by heart."""
+    """Return a run that has memorised its eight pairs."""
     folder = tmp_path_factory.mktemp("finished")
     often = write_pairs(folder / "often.tsv", PAIRS * 8)
     return train(folder, f"data.train={often}", "train.num_train_epochs=20", "train.logging_steps=40", "train.train_batch_size=8",
@@ -30,7 +30,7 @@ def finished(tmp_path_factory):
 
 
 def test_it_overfits_eight_pairs_and_generates_them_back(finished):
-    """A shift that is forgotten or done twice, a head that is not tied, labels that leak: none can pass this."""
+    """This fails if labels are not shifted or shifted twice, if the head is not tied, or if labels leak."""
     rows = [json.loads(line) for line in (finished / "predictions-test.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [(row["source"], row["prediction"]) for row in rows] == PAIRS
     assert all(row["rougeL"] == 100 for row in rows)
@@ -115,26 +115,26 @@ def test_predict_keeps_the_order(finished, tmp_path):
     rows = tmp_path / "in.jsonl"
     rows.write_text("".join(json.dumps({"source": text}) + "\n" for text, _ in PAIRS))
     inference.predict(str(finished.path), str(rows), str(tmp_path / "out.jsonl"), [])
-    got = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [(row["source"], row["prediction"]) for row in got] == PAIRS
+    predicted = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(row["source"], row["prediction"]) for row in predicted] == PAIRS
 
 
 def test_a_finished_run_is_not_overwritten_silently(finished):
     before = (finished / "results.json").read_bytes()
     with pytest.raises(UserError, match="already contains a run. Use --resume"):
-        session.train(load_config(str(finished / "config.yaml")))
+        training_run.train(load_config(str(finished / "config.yaml")))
     assert (finished / "results.json").read_bytes() == before
 
 
 def test_resume_with_other_settings_is_refused_by_name(finished):
     config = load_config(str(finished / "config.yaml"), ["train.learning_rate=0.5", "train.logging_steps=7"])
     with pytest.raises(UserError) as caught:
-        session.train(config, resume=True)
+        training_run.train(config, resume=True)
     assert "train.learning_rate: 0.005 then, 0.5 now" in str(caught.value)
     assert "logging_steps" not in str(caught.value)
 
 
-def test_a_run_from_before_a_setting_was_there_is_taken_for_one_with_its_default(finished, tmp_path):
+def test_a_setting_that_an_older_run_does_not_have_gets_its_default(finished, tmp_path):
     run = RunDirectory(tmp_path)
     text = (finished / "config.yaml").read_text()
     older = re.sub(r"^  (compile|sharding|warmup_steps): .*\n", "", text, flags=re.MULTILINE)
@@ -184,7 +184,7 @@ def test_the_schedule_in_the_log(tmp_path):
 
 
 def test_accumulated_batches_make_the_step_of_one_large_batch(tmp_path):
-    """4 x 2 rows equal 1 x 8, although the batches have different numbers of target tokens. Dropout off, as it must be."""
+    """4 x 2 rows equal 1 x 8 rows, although the batches have different numbers of targets. Dropout must be off."""
     sizes = "model.config.dropout=0.0", "model.config.attention_dropout=0.0"
     runs = []
     for name, batch, accumulate in (("one", 8, 1), ("four", 2, 4)):
@@ -239,7 +239,7 @@ def test_speed_is_reported_after_stopping_early_within_a_log_window(tmp_path):
     assert [e["step"] for e in run.events() if e["event"] == "train"] == [4]
 
 
-def test_resume_before_the_first_checkpoint_takes_nothing_over(tmp_path):
+def test_resume_before_the_first_checkpoint_starts_anew(tmp_path):
     run = train(tmp_path, "train.max_steps=1")
     shutil.rmtree(run / "last")
     results = run.results()
@@ -252,10 +252,10 @@ def test_resume_before_the_first_checkpoint_takes_nothing_over(tmp_path):
 
 
 def test_two_trainings_in_one_directory_at_a_time_are_refused(tmp_path):
-    held = RunDirectory.open_for_training(str(tmp_path / "run"), resume=False, overwrite=False)
+    lock = RunDirectory.open_for_training(str(tmp_path / "run"), resume=False, overwrite=False)
     with pytest.raises(UserError, match="another process is training in"):
         train(tmp_path)
-    held.release()
+    lock.release()
     assert train(tmp_path, "train.max_steps=1").results()["status"] == "finished"
 
 

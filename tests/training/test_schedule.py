@@ -1,4 +1,4 @@
-"""What is due after which step: evaluations, saves, the last lines of the log, and the try-out before the first step."""
+"""Test after which steps the loop evaluates, saves and logs, and the evaluation of two batches before the first step."""
 
 import pytest
 
@@ -6,15 +6,15 @@ from paddle_ft.config.load import load_config
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks.summarization import Summarization
 from paddle_ft.training import checkpoint
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from tests.support import tiny_runs
 from tests.support.tiny_runs import PAIRS, overrides, write_pairs
 
 QUICK = ("eval.before_training=false", "train.num_train_epochs=1", "train.train_batch_size=1", "generation.num_beams=1")
 
 
-def train(folder, *more):
-    return tiny_runs.train(folder, *QUICK, *more)
+def train(folder, *settings):
+    return tiny_runs.train(folder, *QUICK, *settings)
 
 
 def evaluated(run) -> list[int]:
@@ -22,13 +22,13 @@ def evaluated(run) -> list[int]:
 
 
 def test_evaluations_and_saves_within_an_epoch(tmp_path):
-    """Eight steps an epoch: evaluated every third and at the end, saved every fifth and at the end."""
+    """Of eight steps in an epoch every third and the last are evaluated, every fifth and the last saved."""
     run = train(tmp_path, "eval.eval_steps=3", "train.save_steps=5", "train.keep_checkpoints=9")
     assert evaluated(run) == [3, 6, 8]
     assert [path.name for path in run.path.glob("checkpoint-*")] == ["checkpoint-00000005"]
 
 
-def test_without_eval_steps_once_an_epoch(tmp_path):
+def test_without_eval_steps_each_epoch_is_evaluated(tmp_path):
     run = train(tmp_path, "train.num_train_epochs=1.25", "train.keep_checkpoints=9")
     assert evaluated(run) == [8, 10]
     assert [path.name for path in run.path.glob("checkpoint-*")] == ["checkpoint-00000008"]
@@ -64,7 +64,7 @@ def test_two_batches_of_every_split_are_tried_before_anything_is_written(tmp_pat
 
 def test_check_tries_both_splits_and_takes_two_steps(tmp_path, capsys):
     write_pairs(tmp_path / "one.tsv", PAIRS[:1])
-    session.check(load_config("bart_lcsts", overrides(tmp_path, *QUICK, f"data.test={tmp_path / 'one.tsv'}")))
+    training_run.check(load_config("bart_lcsts", overrides(tmp_path, *QUICK, f"data.test={tmp_path / 'one.tsv'}")))
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(" evaluated")[0].split()[-1] for line in lines if line.startswith("two batches")] == ["validation", "test"]
     assert "steps               8 (8 an epoch)" in lines

@@ -1,6 +1,6 @@
-"""Signals: the first waits for the save in progress, the second ends the process although the save hangs.
+"""Test signals: the first waits for the running save, the second ends the process even if the save hangs.
 
-A SIGTERM within two seconds of the first signal is its repetition.
+A SIGTERM within two seconds of the first signal is ignored.
 """
 
 import os
@@ -32,7 +32,7 @@ def hang(folder):
         print("saving", flush=True)
         time.sleep(60)
     finally:
-        time.sleep(60)  # as tidying up on the same disk would
+        time.sleep(60)  # as cleaning up on the same disk would
 
 with SignalHandler() as interrupts:
     for how in (fill, hang):
@@ -50,7 +50,7 @@ def test_the_second_signal_ends_a_save_that_hangs(tmp_path, number, code):
         assert process.stdout.readline() == "saving\n"
         process.send_signal(number)
         assert process.stderr.readline() == "\n"
-        assert process.stderr.readline() == "stopping: saving first (once more to stop at once)\n"
+        assert process.stderr.readline() == "stopping: saving a checkpoint first (repeat to stop immediately)\n"
         for _ in range(2 if number == signal.SIGTERM else 0):  # as Paddle's launcher does
             time.sleep(0.2)
             process.send_signal(number)
@@ -60,11 +60,11 @@ def test_the_second_signal_ends_a_save_that_hangs(tmp_path, number, code):
         process.send_signal(number)
         assert process.wait(10) == code
         assert time.monotonic() - sent < 5
-        assert "stopped at once; the files written so far are whole" in process.stderr.read()
+        assert "stopped immediately; all files written so far are complete" in process.stderr.read()
     finally:
         process.kill()
         process.communicate()
-    assert checkpoint.newest(tmp_path) == tmp_path / "last"
+    assert checkpoint.newest_checkpoint(tmp_path) == tmp_path / "last"
     assert (tmp_path / "last" / "weights").read_text() == "first"
 
 
@@ -81,9 +81,9 @@ def test_a_launcher_that_repeats_sigterm_lets_the_save_finish(tmp_path):
         _, errors = process.communicate(timeout=20)
     finally:
         process.kill()
-    assert "Interrupted: SIGTERM" in errors and "stopped at once" not in errors
+    assert "Interrupted: SIGTERM" in errors and "stopped immediately" not in errors
     assert find_damage(tmp_path / "last") is None
-    assert (tmp_path / "last" / "weights").read_text() == "half"  # the whole of what the script writes
+    assert (tmp_path / "last" / "weights").read_text() == "half"  # this is all that the script writes
 
 
 def send(number: int) -> None:
@@ -96,13 +96,13 @@ def test_outside_a_save_the_first_signal_stops_at_once(number, code, capfd):
     before = signal.getsignal(number)
     with pytest.raises(Interrupted) as caught, SignalHandler():
         send(number)
-        pytest.fail("the signal was passed over")
+        pytest.fail("the signal was ignored")
     assert caught.value.exit_code == code
     assert signal.getsignal(number) is before
-    assert "stopping: saving first (once more to stop at once)" in capfd.readouterr().err
+    assert "stopping: saving a checkpoint first (repeat to stop immediately)" in capfd.readouterr().err
 
 
-def test_within_saves_it_waits_for_the_outermost(capfd):
+def test_within_nested_saves_it_waits_for_the_outermost(capfd):
     done = []
     with pytest.raises(Interrupted), SignalHandler() as interrupts:
         with interrupts.deferred():

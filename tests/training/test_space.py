@@ -1,4 +1,4 @@
-"""What a training takes of disk and memory."""
+"""Test the estimate of disk space for checkpoints, and the measured memory."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from paddle_ft.system.errors import UserError
 from paddle_ft.system.runtime import peak_memory_mb
 from paddle_ft.system.world import World
 from paddle_ft.training import checkpoint, preflight
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from tests.support.tiny_runs import overrides
 
 Usage = namedtuple("Usage", "total used free")
@@ -26,7 +26,7 @@ def with_free(monkeypatch, size: float) -> None:
 
 @pytest.mark.parametrize(("keep", "needed"), [(1, 32), (2, 44), (5, 80)])
 def test_space_for_the_checkpoints(tmp_path, monkeypatch, keep, needed):
-    """10**9 parameters: 12 GB a checkpoint, one more while it is replaced, and best/ twice at 4 GB."""
+    """With 10**9 parameters a checkpoint takes 12 GB, one more exists while it is replaced, and best/ takes 4 GB twice."""
     with_free(monkeypatch, needed * 1e9)
     checkpoint.check_space(tmp_path, 10**9, keep)
     with_free(monkeypatch, needed * 1e9 - 1e8)
@@ -41,7 +41,7 @@ def test_space_for_the_checkpoints(tmp_path, monkeypatch, keep, needed):
 def test_a_training_does_not_start_on_a_full_disk(tmp_path, monkeypatch):
     with_free(monkeypatch, 1000)
     with pytest.raises(UserError, match="GB free, but the checkpoints of this training take about"):
-        session.train(load_config("bart_lcsts", overrides(tmp_path, "eval.before_training=false")))
+        training_run.train(load_config("bart_lcsts", overrides(tmp_path, "eval.before_training=false")))
     assert not (tmp_path / "run").exists()
 
 
@@ -54,8 +54,8 @@ def test_peak_memory_is_at_least_what_is_resident():
     assert measured < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def test_frozen_weights_have_no_moments_but_adapters_keep_them_apart(tmp_path, monkeypatch):
-    """10**9 parameters, a tenth trained: 4 + 0.8 + 4 GB a checkpoint, twice, and best/ twice at 4 GB."""
+def test_frozen_weights_have_no_moments_but_are_stored_twice(tmp_path, monkeypatch):
+    """With a tenth of 10**9 parameters trained a checkpoint takes 4 + 0.8 + 4 GB, twice, and best/ takes 4 GB twice."""
     with_free(monkeypatch, 25.6e9)
     checkpoint.check_space(tmp_path, 10**9, 1, trained=10**8)
     with_free(monkeypatch, 25.5e9)
@@ -63,11 +63,11 @@ def test_frozen_weights_have_no_moments_but_adapters_keep_them_apart(tmp_path, m
         checkpoint.check_space(tmp_path, 10**9, 1, trained=10**8)
 
 
-def test_the_checkpoints_that_are_kept_count(tmp_path, monkeypatch):
+def test_keep_checkpoints_is_part_of_the_estimate(tmp_path, monkeypatch):
     config = load_config("bart_lcsts", overrides(tmp_path))
-    task = session.make_task(config, World())
-    rows = session.load_rows(config, task)
-    session.load_model(task, rows["train"])
+    task = training_run.make_task(config, World())
+    rows = training_run.load_rows(config, task)
+    training_run.load_model(task, rows["train"])
     data = {"train": task.encode(rows["train"], "train")}
     count, _ = count_parameters(task.model)
     run = RunDirectory(tmp_path)

@@ -1,4 +1,4 @@
-"""The files that one training step leads through, from train.py to the optimizer: what a reader must open to follow it."""
+"""Test which files a reader must open to follow one training step from train.py to the optimizer."""
 
 import inspect
 import runpy
@@ -11,7 +11,7 @@ from paddle_ft.training.step import Stepper
 from tests.support.paths import ROOT
 from tests.support.tiny_runs import overrides
 
-STEP = 2  # the first whose batches were collated by the thread while the step before it ran
+STEP = 2  # the first step whose batches a thread collated during the step before
 PATH = [
     "train.py",
     "paddle_ft/cli.py",
@@ -27,7 +27,7 @@ PATH = [
 
 @pytest.fixture
 def visited(monkeypatch):
-    """Return the files of the repository whose functions lead to step STEP or are called by it, in order."""
+    """Return the files of the repository whose functions call or are called by step STEP, in order."""
     files: list[str] = []
     train_step = Stepper.train_step
 
@@ -54,10 +54,10 @@ def visited(monkeypatch):
 
 
 def test_a_step_of_bart_leads_through_nine_files(tmp_path, monkeypatch, visited, paddles_own_layers):
-    """The layers are Paddle's own, as on a GPU."""
+    """Follow a step with Paddle's own layers, as on a GPU."""
     arguments = ["train.py", "--config", "bart_lcsts", *overrides(tmp_path, "train.max_steps=4", "eval.before_training=false")]
     monkeypatch.setattr(sys, "argv", arguments)
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as stop:
         runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
-    assert left.value.code == 0
+    assert stop.value.code == 0
     assert sorted(visited) == sorted(PATH) and len(PATH) == 9

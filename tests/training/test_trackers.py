@@ -1,4 +1,4 @@
-"""What trackers log, read back from their own files: wandb's offline log and VisualDL's records."""
+"""Test what trackers log by reading their files: wandb's offline log and VisualDL's records."""
 
 import json
 import struct
@@ -10,11 +10,11 @@ from paddle_ft.training.trackers import Trackers
 from tests.support.tiny_runs import overrides
 
 ROWS = [{"source": "今天北京", "prediction": "北京"}, {"source": "上海下雨", "prediction": "上海"}]
-BLOCK = 32768  # of a LevelDB log, which is what wandb writes
+BLOCK = 32768  # bytes in a block of a LevelDB log, the format that wandb writes
 
 
-def config(folder, *more):
-    return load_config("bart_lcsts", overrides(folder, *more))
+def config(folder, *settings):
+    return load_config("bart_lcsts", overrides(folder, *settings))
 
 
 def track(trackers: Trackers) -> None:
@@ -28,22 +28,22 @@ def track(trackers: Trackers) -> None:
 
 # ---------------------------------------------------------------------------------------------------- wandb
 def records(path) -> list:
-    """Return the records of an offline run: after seven bytes of header a LevelDB log (checksum, length, kind, data)."""
+    """Return the records of an offline run. The file has a header of 7 bytes and a LevelDB log (checksum, length, kind, data)."""
     from wandb.proto.wandb_internal_pb2 import Record
 
-    data, found, part, place = path.read_bytes(), [], b"", 7
+    data, parsed, part, position = path.read_bytes(), [], b"", 7
     assert data.startswith(b":W&B")
-    while place + 7 <= len(data):
-        if BLOCK - place % BLOCK < 7:
-            place += BLOCK - place % BLOCK
+    while position + 7 <= len(data):
+        if BLOCK - position % BLOCK < 7:
+            position += BLOCK - position % BLOCK
             continue
-        _, length, kind = struct.unpack("<IHB", data[place : place + 7])
-        part += data[place + 7 : place + 7 + length]
-        place += 7 + length
-        if kind in (1, 4):  # whole, or the last piece
-            found.append(Record.FromString(part))
+        _, length, kind = struct.unpack("<IHB", data[position : position + 7])
+        part += data[position + 7 : position + 7 + length]
+        position += 7 + length
+        if kind in (1, 4):  # a complete record, or its last part
+            parsed.append(Record.FromString(part))
             part = b""
-    return found
+    return parsed
 
 
 @pytest.fixture(scope="module")
@@ -75,19 +75,19 @@ def test_wandb_continues_the_run_of_the_checkpoint(offline):
 
 def test_wandb_gets_project_settings_and_figures(offline):
     (log,) = offline[0].glob("wandb/offline-run-*/*.wandb")
-    found = records(log)
-    (run,) = [record.run for record in found if record.WhichOneof("record_type") == "run"]
+    log_records = records(log)
+    (run,) = [record.run for record in log_records if record.WhichOneof("record_type") == "run"]
     assert (run.run_id, run.project, run.display_name) == ("abc123", "news", "my_run")
     settings = {item.key: json.loads(item.value_json) for item in run.config.update}
     assert settings["train"]["weight_decay"] == 0.125
     assert settings["recipe"] == "bart_lcsts"
     steps = []
-    for record in found:
+    for record in log_records:
         if record.WhichOneof("record_type") == "history":
             items = {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in record.history.item}
             steps.append({name: value for name, value in items.items() if "predictions" not in name and name[0] != "_"})
             assert items["_step"] == record.history.step.num
-    assert [record.history.step.num for record in found if record.WhichOneof("record_type") == "history"] == [3, 4]
+    assert [record.history.step.num for record in log_records if record.WhichOneof("record_type") == "history"] == [3, 4]
     assert steps == [{"train/loss": 2.5, "train/learning_rate": 0.01}, {"validation/rougeL": 41.25}]
 
 
@@ -140,8 +140,8 @@ def test_without_trackers_nothing_is_written(tmp_path):
     assert trackers.ids == {}
 
 
-def test_one_that_fails_later_is_switched_off_and_named_once(tmp_path, capsys):
-    """VisualDL refuses a tag with a per cent sign."""
+def test_a_tracker_that_fails_later_is_switched_off_with_one_warning(tmp_path, capsys):
+    """VisualDL raises for a tag with a per cent sign."""
     trackers = Trackers(config(tmp_path, "tracking.visualdl=true"), tmp_path)
     trackers.log_scalars("train", 1, {"loss": 3.5})
     trackers.log_scalars("50%", 2, {"loss": 3.0})

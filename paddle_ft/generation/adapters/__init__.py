@@ -1,4 +1,4 @@
-"""One adapter an architecture. An architecture's record names its class, also a user's own."""
+"""Find the generation adapter of a model. The record of each architecture names its adapter class."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from paddle_ft.system.errors import UserError
 
 
 def make_adapter(model) -> Adapter:
-    """Return the adapter of a model. It holds copies of some weights: make a new one after further training.
+    """Return the adapter of a model. It copies some weights, so make a new one after further training.
 
     Raises:
-        UserError: the model is of another class, or configured in a way the adapter does not compute.
+        UserError: no adapter can generate with the model's class, or with its configuration.
     """
     records = [record for record in architectures() if record.generation_adapter]
     name = getattr(getattr(model, "config", None), "model_type", None)
@@ -23,5 +23,5 @@ def make_adapter(model) -> Adapter:
 
 
 def _generating_class(record: Architecture) -> str:
-    """Return the name of the architecture's class that writes texts."""
+    """Return the name of the architecture's class that generates text."""
     return record.model_classes.get("seq2seq") or record.model_classes["causal_lm"]

@@ -1,7 +1,7 @@
-"""BART's decoder as one-token steps over PaddleNLP's weights.
+"""Compute BART's generation steps with PaddleNLP's weights.
 
-The encoder runs once, by PaddleNLP's own layers. The cross-attention keys and values are computed once an item, and the
-beams of an item attend to them together, as several queries. Shape legend as in cache.py.
+The encoder runs once, through PaddleNLP's own layers. The cross-attention keys and values are computed once for each item, and all
+beams of the item attend to them as several queries. Shapes as in cache.py.
 """
 
 from __future__ import annotations
@@ -13,12 +13,22 @@ import paddle
 import paddle.nn.functional as F
 
 from paddle_ft.generation.cache import GroupCache, attention, mask_value
-from paddle_ft.generation.layers import Linear, Norm, join_heads, joined, linear, norm, residual, split_heads, vocabulary_scores
+from paddle_ft.generation.layers import (
+    Linear,
+    Norm,
+    concat_outputs,
+    join_heads,
+    linear_from,
+    norm_from,
+    residual,
+    split_heads,
+    vocabulary_scores,
+)
 from paddle_ft.system.errors import UserError
 
 
 class Layer(NamedTuple):
-    """The weights of one layer of the decoder."""
+    """The weights of one decoder layer."""
 
     self_in: Linear  # query (scaled), key, value
     self_out: Linear
@@ -28,34 +38,34 @@ class Layer(NamedTuple):
     inner: Linear
     outer: Linear
     norms: tuple[Norm, Norm, Norm]
-    norm_before: bool
+    norm_first: bool
     activation: object
 
 
-def _layer(source) -> Layer:
-    own, cross = source.self_attn, source.cross_attn
-    scale = own.head_dim**-0.5
+def _read_layer(source) -> Layer:
+    layer, cross = source.self_attn, source.cross_attn
+    scale = layer.head_dim**-0.5
     return Layer(
-        joined(linear(own.q_proj, scale), linear(own.k_proj), linear(own.v_proj)),
-        linear(own.out_proj),
-        linear(cross.q_proj, scale),
-        joined(linear(cross.k_proj), linear(cross.v_proj)),
-        linear(cross.out_proj),
-        linear(source.linear1),
-        linear(source.linear2),
-        (norm(source.norm1), norm(source.norm2), norm(source.norm3)),
+        concat_outputs(linear_from(layer.q_proj, scale), linear_from(layer.k_proj), linear_from(layer.v_proj)),
+        linear_from(layer.out_proj),
+        linear_from(cross.q_proj, scale),
+        concat_outputs(linear_from(cross.k_proj), linear_from(cross.v_proj)),
+        linear_from(cross.out_proj),
+        linear_from(source.linear1),
+        linear_from(source.linear2),
+        (norm_from(source.norm1), norm_from(source.norm2), norm_from(source.norm3)),
         source.normalize_before,
         source.activation,
     )
 
 
 class BartState:
-    """Self-attention's cache, and what cross-attention reads."""
+    """The cache of self-attention, and the keys and values of cross-attention."""
 
     def __init__(self, cache: GroupCache, memory: list, memory_mask):
         self.cache = cache
-        self.memory = memory  # for each layer (keys, values), [i, h, s, d]
-        self.memory_mask = memory_mask  # [i, 1, 1, s], None where nothing is padded
+        self.memory = memory  # (keys, values) of each layer, [i, h, s, d]
+        self.memory_mask = memory_mask  # [i, 1, 1, s], None if nothing is padded
 
     def reorder(self, parents: np.ndarray) -> None:
         self.cache.reorder(parents)
@@ -69,7 +79,7 @@ class BartState:
 
 
 class BartAdapter:
-    """BART as an Adapter."""
+    """Adapter of PaddleNLP's BartForConditionalGeneration."""
 
     encoder_decoder = True
 
@@ -84,9 +94,9 @@ class BartAdapter:
         self.embedding = decoder.embed_tokens.weight
         self.embed_scale = decoder.embed_scale
         self.positions = decoder.decoder_embed_positions.weight[decoder.decoder_embed_positions.offset :]
-        self.first_norm = norm(decoder.decoder_layernorm_embedding)
-        self.layers = [_layer(layer) for layer in decoder.decoder.layers]
-        self.last_norm = None if decoder.decoder.norm is None else norm(decoder.decoder.norm)
+        self.embedding_norm = norm_from(decoder.decoder_layernorm_embedding)
+        self.layers = [_read_layer(layer) for layer in decoder.decoder.layers]
+        self.final_norm = None if decoder.decoder.norm is None else norm_from(decoder.decoder.norm)
         self.head = model.lm_head_weight
         self.bias = model.final_logits_bias if bool((model.final_logits_bias != 0).any()) else None
 
@@ -100,26 +110,24 @@ class BartAdapter:
                 f"generation: the input has {source} tokens, the model {self.num_positions} positions; truncate the input"
             )
         if max_length > self.num_positions:
-            raise UserError(
-                f"generation: max_length {max_length} is above the model's {self.num_positions} positions; lower it"
-            )
+            raise UserError(f"generation: max_length {max_length} is above the model's {self.num_positions} positions; lower it")
 
     @paddle.no_grad()
     def prepare(self, input_ids: np.ndarray, attention_mask: np.ndarray, group: int) -> BartState:
         items = len(input_ids)
         dtype = self.embedding.dtype
-        hidden = (1.0 - paddle.to_tensor(attention_mask[:, None, None]).astype(dtype)) * mask_value(dtype)
-        encoded = self._encode(paddle.to_tensor(input_ids), hidden)
+        padding_mask = (1.0 - paddle.to_tensor(attention_mask[:, None, None]).astype(dtype)) * mask_value(dtype)
+        encoded = self._encode(paddle.to_tensor(input_ids), padding_mask)
         memory = []
-        for layer in self.layers:  # contiguous: read at every step, and a strided operand would be copied every time
+        for layer in self.layers:  # made contiguous because every step reads them and would copy a strided operand
             parts = split_heads(layer.cross_memory(encoded), 2, items, self.heads)
             memory.append(tuple(part.contiguous() for part in parts))
         empty = paddle.zeros([items, self.heads, 0, self.positions.shape[-1] // self.heads], dtype=dtype)
         cache = GroupCache(items, group, np.zeros([items, 0]), [(empty, empty)] * len(self.layers))
-        return BartState(cache, memory, None if attention_mask.all() else hidden)
+        return BartState(cache, memory, None if attention_mask.all() else padding_mask)
 
     def _encode(self, input_ids, mask):
-        """Return the encoder's output without dropout. Every sublayer is left in the mode it was in."""
+        """Return the encoder's output without dropout. Every sublayer keeps its mode (train or eval)."""
         encoder = self.model.bart.encoder
         modes = [(layer, layer.training) for layer in encoder.sublayers(include_self=True)]
         encoder.eval()
@@ -135,29 +143,29 @@ class BartAdapter:
         x = F.embedding(paddle.to_tensor(tokens), self.embedding)
         if self.embed_scale != 1.0:
             x = x * self.embed_scale
-        x = self.first_norm(x + self.positions[cache.steps])
+        x = self.embedding_norm(x + self.positions[cache.steps])
         cache.begin_step()
         for number, layer in enumerate(self.layers):
             x = self._layer_step(x, number, layer, state)
-        if self.last_norm is not None:
-            x = self.last_norm(x)
+        if self.final_norm is not None:
+            x = self.final_norm(x)
         scores = vocabulary_scores(x, self.head)
         return scores if self.bias is None else scores + self.bias.astype("float32")
 
     def _layer_step(self, x, number: int, layer: Layer, state: BartState):
         items = state.cache.items
 
-        def own(x):
+        def self_attention(x):
             query, keys, values = split_heads(layer.self_in(x), 3, items, self.heads)
             return layer.self_out(join_heads(state.cache.attend(number, query, keys, values)))
 
-        def cross(x):
+        def cross_attention(x):
             (query,) = split_heads(layer.cross_query(x), 1, items, self.heads)
             return layer.cross_out(join_heads(attention(query, *state.memory[number], state.memory_mask)))
 
         def feed_forward(x):
             return layer.outer(layer.activation(layer.inner(x)))
 
-        for sublayer, its_norm in zip((own, cross, feed_forward), layer.norms, strict=True):
-            x = residual(x, its_norm, layer.norm_before, sublayer)
+        for sublayer, layer_norm in zip((self_attention, cross_attention, feed_forward), layer.norms, strict=True):
+            x = residual(x, layer_norm, layer.norm_first, sublayer)
         return x

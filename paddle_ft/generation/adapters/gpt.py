@@ -1,7 +1,7 @@
-"""GPT-2 as one-token steps over PaddleNLP's weights.
+"""Compute GPT-2's generation steps with PaddleNLP's weights.
 
-All of a prompt but its last token is read at once. Its keys and values are stored once an item, whatever the number of beams.
-Positions count the real tokens, so that padding on the left shifts nothing. Shape legend as in cache.py.
+The prompt without its last token is read at once, and its keys and values are stored once for each item, not for each beam.
+Positions count real tokens only, so padding on the left does not change them. Shapes as in cache.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,17 @@ import paddle
 import paddle.nn.functional as F
 
 from paddle_ft.generation.cache import GroupCache, attention, mask_value
-from paddle_ft.generation.layers import Linear, Norm, join_heads, joined, linear, norm, residual, split_heads, vocabulary_scores
+from paddle_ft.generation.layers import (
+    Linear,
+    Norm,
+    concat_outputs,
+    join_heads,
+    linear_from,
+    norm_from,
+    residual,
+    split_heads,
+    vocabulary_scores,
+)
 from paddle_ft.system.errors import UserError
 
 
@@ -27,36 +37,36 @@ class Layer(NamedTuple):
     norms: tuple[Norm, Norm]
 
 
-def _layer(source, scale: float) -> Layer:
-    own = source.self_attn
-    if own.config.fuse_attention_qkv:
-        query, key, value = _split_fused(own)
+def _read_layer(source, scale: float) -> Layer:
+    layer = source.self_attn
+    if layer.config.fuse_attention_qkv:
+        query, key, value = _split_fused(layer)
     else:
-        query, key, value = linear(own.q_proj), linear(own.k_proj), linear(own.v_proj)
+        query, key, value = linear_from(layer.q_proj), linear_from(layer.k_proj), linear_from(layer.v_proj)
     return Layer(
-        joined(Linear(query.weight * scale, query.bias * scale), key, value),
-        linear(own.out_proj),
-        linear(source.linear1),
-        linear(source.linear2),
-        (norm(source.norm1), norm(source.norm2)),
+        concat_outputs(Linear(query.weight * scale, query.bias * scale), key, value),
+        linear_from(layer.out_proj),
+        linear_from(source.linear1),
+        linear_from(source.linear2),
+        (norm_from(source.norm1), norm_from(source.norm2)),
     )
 
 
-def _split_fused(own) -> list[Linear]:
-    """Split PaddleNLP's fused projection, which has query, key and value head by head: [in, h, 3 * d]."""
-    fused = linear(own.qkv_proj)
-    size, heads = fused.weight.shape[0], own.num_attention_heads
+def _split_fused(layer) -> list[Linear]:
+    """Split PaddleNLP's fused projection [in, h, 3 * d], in which each head has its query, key and value side by side."""
+    fused = linear_from(layer.qkv_proj)
+    size, heads = fused.weight.shape[0], layer.num_attention_heads
     weights = paddle.split(fused.weight.reshape([size, heads, -1]), 3, axis=-1)
     biases = paddle.split(fused.bias.reshape([heads, -1]), 3, axis=-1)
     return [Linear(w.reshape([size, -1]), b.reshape([-1])) for w, b in zip(weights, biases, strict=True)]
 
 
 class GPTState:
-    """Self-attention's cache and the next positions."""
+    """The cache of self-attention, and the position of the next token."""
 
     def __init__(self, cache: GroupCache, positions: np.ndarray):
         self.cache = cache
-        self.positions = positions  # [i]: where the next token stands
+        self.positions = positions  # [i]: position of the next token
 
     def reorder(self, parents: np.ndarray) -> None:
         self.cache.reorder(parents)
@@ -67,7 +77,7 @@ class GPTState:
 
 
 class GPTAdapter:
-    """GPT-2 as an Adapter."""
+    """Adapter of PaddleNLP's GPTLMHeadModel."""
 
     encoder_decoder = False
 
@@ -79,13 +89,13 @@ class GPTAdapter:
         self.heads = config.num_attention_heads
         self.num_positions = config.max_position_embeddings
         self.eos_token_id, self.pad_token_id = config.eos_token_id, config.pad_token_id
-        self.norm_before = config.normalize_before
+        self.norm_first = config.normalize_before
         scale = config.scale_qk_coeff * (config.scale_qk_coeff * config.hidden_size / self.heads) ** -0.5
         self.embedding = gpt.embeddings.word_embeddings.weight
         self.positions = gpt.embeddings.position_embeddings.weight
-        self.layers = [_layer(layer, scale) for layer in gpt.decoder.layers]
+        self.layers = [_read_layer(layer, scale) for layer in gpt.decoder.layers]
         self.activation = gpt.decoder.layers[0].activation
-        self.last_norm = norm(gpt.decoder.norm)
+        self.final_norm = norm_from(gpt.decoder.norm)
         self.head = model.lm_head.weight
 
     def first_ids(self, input_ids: np.ndarray) -> np.ndarray:
@@ -111,14 +121,14 @@ class GPTAdapter:
         if length:
             allowed = np.tril(np.ones([length, length], dtype=bool)) & before[:, None, None].astype(bool)
             dtype = self.embedding.dtype
-            closed = paddle.to_tensor(np.where(allowed, 0.0, mask_value(dtype)).astype("float32")).astype(dtype)
+            mask = paddle.to_tensor(np.where(allowed, 0.0, mask_value(dtype)).astype("float32")).astype(dtype)
             positions = np.maximum(before.cumsum(axis=1) - 1, 0)
             x = self._embed(input_ids[:, :-1].reshape(-1), positions.reshape(-1))
             for layer in self.layers:
 
                 def attend(query, keys, values):
                     prefix.append((keys, values))
-                    return attention(query, keys, values, closed)
+                    return attention(query, keys, values, mask)
 
                 x = self._layer_step(x, layer, items, attend)
         else:
@@ -140,18 +150,18 @@ class GPTAdapter:
                 return cache.attend(number, *qkv)
 
             x = self._layer_step(x, layer, cache.items, attend)
-        return vocabulary_scores(self.last_norm(x), self.head)
+        return vocabulary_scores(self.final_norm(x), self.head)
 
     def _embed(self, tokens: np.ndarray, positions: np.ndarray):
         words = F.embedding(paddle.to_tensor(tokens), self.embedding)
         return words + F.embedding(paddle.to_tensor(positions), self.positions)
 
     def _layer_step(self, x, layer: Layer, items: int, attend):
-        def own(x):
+        def self_attention(x):
             return layer.attention_out(join_heads(attend(*split_heads(layer.attention_in(x), 3, items, self.heads))))
 
         def feed_forward(x):
             return layer.outer(self.activation(layer.inner(x), approximate=True))
 
-        x = residual(x, layer.norms[0], self.norm_before, own)
-        return residual(x, layer.norms[1], self.norm_before, feed_forward)
+        x = residual(x, layer.norms[0], self.norm_first, self_attention)
+        return residual(x, layer.norms[1], self.norm_first, feed_forward)

@@ -1,6 +1,6 @@
-"""The architectures: one module and one record each. A user's own is a module named with --import.
+"""Find the record of an architecture. Each architecture is one module here, or a user's own module named with --import.
 
-Nothing of PaddleNLP is imported by looking up a record.
+Looking up a record does not import PaddleNLP.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ __all__ = ["Architecture", "CausalDecoder", "architecture_of", "architectures", 
 
 
 def architectures() -> list[Architecture]:
-    """Return all architectures, ours and the user's, in the order in which messages list them."""
+    """Return all architectures, ours and the user's, sorted by their `order`."""
     names = plugin_names(__name__, "ARCHITECTURE", without=("record",))
     return sorted((find_plugin(__name__, "ARCHITECTURE", name) for name in names), key=lambda record: record.order)
 
 
 def architectures_for(head_type: str) -> list[Architecture]:
-    """Return the architectures that have a class for a head type; the first is the default of a model from scratch."""
+    """Return the architectures that have a class for a head type. The first is the default for a model from scratch."""
     return [record for record in architectures() if head_type in record.model_classes]
 
 
@@ -33,10 +33,10 @@ def architecture_of(model) -> Architecture:
     """Return the architecture of a loaded model.
 
     Raises:
-        UserError: its model_type is that of no architecture.
+        UserError: its model_type is unknown.
     """
     model_type = getattr(getattr(model, "config", None), "model_type", None)
     if record := find_architecture(model_type):
         return record
-    known = ", ".join(one.name for one in architectures())
+    known = ", ".join(record.name for record in architectures())
     raise UserError(f"a {type(model).__name__} (model type {model_type!r}) is of no architecture known here: {known}.")

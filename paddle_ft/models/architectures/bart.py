@@ -4,10 +4,11 @@ from paddle_ft.models.architectures.record import Architecture, CausalDecoder
 
 
 def seq2seq_logits(model, batch):
-    """Return the logits [n, v] of the targets alone: the product with the vocabulary is the largest of all.
+    """Return the logits [n, v] at the target positions only, because the product with the vocabulary is the largest one.
 
     Args:
-        batch: input_ids and attention_mask [b, s], decoder_input_ids [b, t], and target_positions [n], which are places in the
+        model: the BartForConditionalGeneration.
+        batch: input_ids and attention_mask [b, s], decoder_input_ids [b, t], and target_positions [n], which are indices into the
             flattened decoder_input_ids.
     """
     import paddle
@@ -19,7 +20,7 @@ def seq2seq_logits(model, batch):
 
 
 def tie_head(model, from_scratch: bool) -> bool | None:
-    """Make the output head and the input embedding one parameter, as the original has it. PaddleNLP keeps two."""
+    """Make output head and input embedding one parameter, as in the original model. PaddleNLP keeps two."""
     head = getattr(model, "lm_head_weight", None)
     if head is None:
         return None
@@ -33,7 +34,10 @@ def tie_head(model, from_scratch: bool) -> bool | None:
 
 
 def special_ids(tokenizer) -> dict[str, int]:
-    """Return the ids as in the Chinese BART: [CLS] begins a text, [SEP] ends it and starts the decoder."""
+    """Return the special ids. With a BERT tokenizer, as in the Chinese BART, [CLS] is bos and [SEP] is eos.
+
+    The decoder starts with eos.
+    """
     bos = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.cls_token_id
     eos = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.sep_token_id
     return {

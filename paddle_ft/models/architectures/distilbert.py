@@ -4,7 +4,7 @@ from paddle_ft.models.architectures.record import Architecture
 
 
 def input_embedding(model):
-    """Return the layer of word embeddings. PaddleNLP's DistilBERT does not answer get_input_embeddings()."""
+    """Return the word embedding layer. PaddleNLP's DistilBERT has no get_input_embeddings()."""
     return getattr(model, model.base_model_prefix, model).embeddings.word_embeddings
 
 
@@ -14,7 +14,7 @@ def lm_head(model, hidden):
 
 
 def tie_head(model, from_scratch: bool) -> bool | None:
-    """Make the output projection the transposed input embedding, as the original has it."""
+    """Make the output projection the transposed input embedding, as in the original model."""
     if not hasattr(model, "vocab_projector"):
         return None
     from paddle_ft.models.tied_projector import tie_projector

@@ -13,7 +13,7 @@ def lm_head(model, hidden):
 
 
 def special_ids(tokenizer) -> dict[str, int]:
-    """Return the ids of padding, begin and end."""
+    """Return the ids of the padding, bos and eos tokens."""
     return {
         "pad_token_id": tokenizer.pad_token_id,
         "bos_token_id": tokenizer.bos_token_id,
@@ -22,7 +22,7 @@ def special_ids(tokenizer) -> dict[str, int]:
 
 
 def problem_of_checkpoint(config: dict) -> str | None:
-    """Refuse a checkpoint that the converter had to write as another class."""
+    """Return why a checkpoint that the converter wrote as another class cannot be used. Return None for others."""
     if "GPTForTokenClassification" in (config.get("architectures") or []):
         return (
             "its output head differs from its input embedding, and PaddleNLP's GPT-2 has only one of the two: this model cannot"
@@ -32,7 +32,7 @@ def problem_of_checkpoint(config: dict) -> str | None:
 
 
 def problem_of_config(config) -> str | None:
-    """Refuse flash attention as PaddleNLP has it."""
+    """Return why PaddleNLP's flash attention cannot be used, if the configuration turns it on."""
     if getattr(config, "use_flash_attention", False):
         return "model.config.use_flash_attention: PaddleNLP's GPT then ignores the attention mask: leave it off."
     return None
@@ -52,7 +52,7 @@ ARCHITECTURE = Architecture(
     problem_of_config=problem_of_config,
     layers=(f"{MODELING}.GPTDecoderLayer",),
     stacks={f"{MODELING}.TransformerDecoder": ("hidden_states", "attention_mask")},
-    attention={f"{MODELING}.MultiHeadAttention": "paddle_ft.models.attention.gpt_sdpa_forward"},
+    attention={f"{MODELING}.MultiHeadAttention": "paddle_ft.models.gpt_attention.gpt_sdpa_forward"},
     causal_decoder=CausalDecoder(lambda model: getattr(model, "gpt", model), absent=("attention_mask", "past_key_values")),
     generation_adapter="paddle_ft.generation.adapters.gpt.GPTAdapter",
 )

@@ -1,4 +1,4 @@
-"""Turn the labels of a data set into class numbers, and refuse labels that cannot be classes."""
+"""Turn the labels of a data set into class numbers, and raise an error for labels that cannot be classes."""
 
 from __future__ import annotations
 

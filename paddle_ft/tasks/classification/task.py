@@ -1,4 +1,4 @@
-"""Classification of texts, or of pairs of texts, into two or more classes.
+"""Classify texts, or pairs of texts, into two or more classes.
 
 Source of the recipes: the tutorials on DistilBERT and BERT for SST and Quora question pairs (PaddleNLP on AI Studio).
 """
@@ -25,7 +25,7 @@ class Options(TaskOptions):
 
     name: Literal["classification"] = Field(description="the task")
     max_text_length: int = Field(
-        128, ge=3, description="tokens a text, or a pair of texts, has at most, with special tokens; longer ones are cut"
+        128, ge=3, description="maximum tokens of a text or a pair of texts, with special tokens; longer ones are cut"
     )
     labels: list[str] | None = Field(
         None, description="names of the classes in order; the data's labels are these names or, unless the names are numbers"
@@ -35,7 +35,7 @@ class Options(TaskOptions):
         False, description="labels are scores between 0 and 1, to be rounded as by Python's round(): exactly 0.5 becomes 0"
     )
     loss: Literal["cross_entropy", "binary_cross_entropy_over_softmax"] = Field(
-        "cross_entropy", description="the second one compares each class's probability with yes or no, as in the tutorial"
+        "cross_entropy", description="the second one is the binary cross-entropy of each class's probability, as in the tutorial"
     )
     class_weights: list[float] | Literal["balanced"] | None = Field(
         None, description="weight of each class's rows in the loss; balanced: rows / (classes * rows of the class)"
@@ -66,12 +66,12 @@ class Model(ModelSection):
 
 
 class Classification(Task):
-    """Put a text, or a pair of texts, into a class.
+    """Predict the class of a text or a pair of texts.
 
     Attributes:
         names: the names of the classes, by class number.
         token_types: whether the model takes token_type_ids.
-        max_input_length: most tokens that the model takes.
+        max_input_length: maximum number of tokens of the model's input.
     """
 
     name = "classification"
@@ -112,11 +112,11 @@ class Classification(Task):
 
     # -------------------------------------------------------------------------------- data
     def encode(self, rows: Rows, split: str) -> Dataset:
-        """Turn rows into features.
+        """Encode the rows of a split.
 
         Returns:
-            A data set with the columns text (token ids), second (where the second text of a pair begins; only with pairs),
-            label [n] and weight [n] (of the row's loss).
+            A data set with the columns text (token ids), second (where the second text of each pair begins; only for pairs), label
+            [n] (class number) and weight [n] (weight of the row's loss).
         """
         texts = _inputs(rows.rows, split)
         encoded = self._encode_texts(texts, f"tokenise {split}", cache=self.config.data.cache)
@@ -133,8 +133,8 @@ class Classification(Task):
         if len(self.names) <= 20:
             info |= {f"rows of class {name}": int(count) for name, count in zip(self.names, counts, strict=True)}
         columns = {"text": encoded, "label": classes, "weight": weights[classes].astype(np.float32)}
-        if encoded.seconds is not None:
-            columns["second"] = encoded.seconds
+        if encoded.second_starts is not None:
+            columns["second"] = encoded.second_starts
         return Dataset(split, rows.rows, columns, encoded.lengths, info)
 
     def _encode_texts(self, texts: list, label: str, cache: bool):
@@ -147,8 +147,8 @@ class Classification(Task):
 
         Returns:
             input_ids: [b, s]
-            attention_mask: [b, s], 0 for padding.
-            token_type_ids: [b, s], 1 in a pair's second text. Only if the model takes them.
+            attention_mask: [b, s], 1 for a token and 0 for padding.
+            token_type_ids: [b, s], 1 in the second text of a pair. Only if the model takes them.
             label, weight: [b]. Only if the data set has them.
         """
         rows = [dataset.columns["text"][i] for i in indices]
@@ -192,9 +192,9 @@ class Classification(Task):
         return self.score(dataset, _softmax(result.rows))
 
     def score(self, dataset: Dataset, probabilities: np.ndarray) -> Scores:
-        """Return all figures of predicted probabilities [n, classes].
+        """Return the metrics of predicted probabilities [n, classes].
 
-        "loss" is the plain cross-entropy, whatever loss the model was trained with.
+        "loss" is the cross-entropy, whatever loss the model was trained with.
         """
         from paddle_ft.metrics.classification import classification_scores, cross_entropy
 
@@ -212,7 +212,7 @@ class Classification(Task):
         return Scores({"loss": round(cross_entropy(true, probabilities), 6), **figures}, predictions)
 
     def baselines(self, dataset: Dataset, train: Dataset) -> dict[str, Scores]:
-        """Return the scores of the most frequent class of the training rows, given to every row."""
+        """Return the scores of predicting the most frequent training class for every row."""
         from paddle_ft.metrics.classification import majority_probabilities
 
         probabilities = majority_probabilities(train.columns["label"], len(dataset), len(self.names))
@@ -233,10 +233,10 @@ class Classification(Task):
 
     # -------------------------------------------------------------------------------- new inputs
     def predict(self, texts: list, label: str) -> list[dict[str, Any]]:
-        """Return a row for each input: text (and text_pair), prediction, its probability, probabilities of all classes by name."""
+        """Return a row for each input: text (and text_pair), prediction, probability, and the probabilities of all classes."""
         rows = [{"text": text} if isinstance(text, str) else {"text": text[0], "text_pair": text[1]} for text in texts]
         encoded = self._encode_texts(_inputs(rows, "input"), "", cache=False)
-        columns = {"text": encoded} if encoded.seconds is None else {"text": encoded, "second": encoded.seconds}
+        columns = {"text": encoded} if encoded.second_starts is None else {"text": encoded, "second": encoded.second_starts}
         probabilities = self.probabilities(Dataset("input", rows, columns, encoded.lengths), label)
         return [
             {
@@ -253,7 +253,7 @@ class Classification(Task):
 
 
 def _softmax(logits: list[np.ndarray]) -> np.ndarray:
-    """Turn rows of logits into probabilities, [n, classes] float64."""
+    """Return the softmax of rows of logits, [n, classes] float64."""
     logits = np.array(logits)
     exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
     return exponents / exponents.sum(axis=1, keepdims=True)

@@ -12,7 +12,7 @@ from paddle_ft.data.song_text import clean, key
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import Progress
 
-SEPARATOR = "<line>"  # stands between the lines of a source that has several
+SEPARATOR = "<line>"  # separates the lines of a source
 SPLIT_SEED = 2022
 COUNTS = (
     "lines", "section_headers", "leftovers", "adlib_lines", "wordless_lines", "repeated_lines", "sections", "pairs_found",
@@ -20,9 +20,9 @@ COUNTS = (
 )  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------------------- the text of a source
+# ---------------------------------------------------------------------------------------------------- source texts
 def prefix_token(style: str) -> str:
-    """Return the token that names a genre or artist in front of a source: "Hip Hop" -> "<style:hip-hop>"."""
+    """Return the token that is put before a source to name a genre or artist: "Hip Hop" -> "<style:hip-hop>"."""
     return f"<style:{'-'.join(style.lower().split())}>"
 
 
@@ -39,11 +39,11 @@ def split_source(source: str, separator: str = SEPARATOR) -> tuple[str, list[str
 
 # ---------------------------------------------------------------------------------------------------- songs to pairs
 def split_songs(songs: list[dict], shares: tuple[float, float]) -> dict[str, list[dict]]:
-    """Split songs at random into train, validation and test. The seed is fixed, so runs with other seeds are comparable.
+    """Split songs at random into train, validation and test. The seed is fixed, so runs with different seeds can be compared.
 
     Args:
-        songs: one dictionary a song.
-        shares: shares of validation and test, between 0 and 1. A share above 0 gets at least one song.
+        songs: a dictionary for each song.
+        shares: shares of validation and test, between 0 and 1. A split whose share is above 0 gets at least one song.
 
     Returns:
         The songs of each split, in their original order.
@@ -67,7 +67,7 @@ def line_pairs(sections: list[list[str]], context_lines: int) -> Iterator[tuple[
 
     Args:
         sections: the lines of each section of a song. No pair crosses from one section to the next.
-        context_lines: how many lines before the target the context has at most.
+        context_lines: maximum number of lines in the context, which are those just before the target.
     """
     for section in sections:
         for i in range(1, len(section)):
@@ -81,8 +81,8 @@ def drop_repeated_pairs(
 
     Args:
         pairs: (context, line).
-        seen: pairs met before, without case and punctuation. New ones are added.
-        counts: "pairs_found" and "repeated_pairs" are increased.
+        seen: earlier pairs, without case and punctuation. New ones are added.
+        counts: counts in which "pairs_found" and "repeated_pairs" are increased.
     """
     for context, line in pairs:
         counts["pairs_found"] += 1
@@ -99,10 +99,10 @@ class PairBuilder:
     """Turn songs into rows. Splits built by the same PairBuilder share no song and no pair.
 
     Attributes:
-        context_lines: how many lines a source has at most.
-        seen_songs: hashes of the songs met so far.
-        seen_pairs: the pairs met so far, without case and punctuation.
-        lines: every different line of the cleaned songs of the latest call to `build`.
+        context_lines: maximum number of lines in a source.
+        seen_songs: hashes of the songs so far.
+        seen_pairs: the pairs so far, without case and punctuation.
+        lines: the lines of the songs of the latest call to `build`, cleaned and without repetitions.
     """
 
     context_lines: int
@@ -115,10 +115,10 @@ class PairBuilder:
 
         Args:
             songs: {"lyrics", "prefix"} of each song.
-            label: what the progress bar calls this.
+            label: name of the progress bar.
 
         Returns:
-            Rows {"source", "target"}, and counts: songs, repeated_songs and those named in COUNTS.
+            Rows {"source", "target"}, and the counts songs, repeated_songs and those of COUNTS.
         """
         counts: Counter = Counter(songs=len(songs))
         rows, lines = [], {}
@@ -141,7 +141,7 @@ class PairBuilder:
 
 # ---------------------------------------------------------------------------------------------------- messages
 def describe_counts(counts: dict[str, int], num_rows: int) -> str:
-    """Return what cleaning and pairing did, as a line for the terminal."""
+    """Return a line for the terminal that says what cleaning and pairing did."""
     names = {
         "repeated_songs": "repeated songs removed",
         "section_headers": "section headers removed",
@@ -158,7 +158,7 @@ def describe_counts(counts: dict[str, int], num_rows: int) -> str:
 
 
 def explain_no_pairs(counts: dict[str, int]) -> str:
-    """Return, for an error message, why these songs give no pair of lines."""
+    """Return the part of an error message that says why these songs give no pair of lines."""
     songs = counts["songs"]
     if counts["pairs_found"] or counts["repeated_songs"] == songs:
         subject = f"all pairs of its {songs} songs are" if counts["pairs_found"] else f"its {songs} songs are all"

@@ -1,4 +1,4 @@
-"""Select the songs of a split by genre or artist, as task.only and task.prefix ask."""
+"""Select the songs of a split by genre or artist, as task.only and task.prefix say."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from paddle_ft.tasks.lyrics.pairs import prefix_token
 
 
 def select_songs(rows: Rows, split: str, options) -> list[dict[str, str]]:
-    """Return the songs to use.
+    """Return the songs of a split that task.only selects.
 
     Args:
         rows: the songs as read.
-        split: its name, for error messages.
+        split: name of the split, for error messages.
         options: the lyrics task's options; only, prefix and style are used.
 
     Returns:
         {"lyrics", "prefix"} of each song. The prefix is "" unless task.prefix is set.
 
     Raises:
-        UserError: songs have no genre (or artist) although it is needed, or no song has the one asked for.
+        UserError: songs have no genre (or artist) although the options need it, or no song has a genre of task.only.
     """
     style = options.style
     if not (options.only or options.prefix):
@@ -36,14 +36,14 @@ def select_songs(rows: Rows, split: str, options) -> list[dict[str, str]]:
             f" it with data.columns={{{style}: COLUMN}}; for .txt files it is the folder they are in."
         )
     only = [options.only] if isinstance(options.only, str) else options.only
-    wanted = [_normalize(name) for name in only or counts]
-    for name in wanted:
+    selected = [_normalize(name) for name in only or counts]
+    for name in selected:
         if name not in counts:
             raise UserError(_describe_missing_style(name, style, split, counts))
     return [
         {"lyrics": row["lyrics"], "prefix": prefix_token(name) if options.prefix else ""}
         for row, name in zip(rows.rows, styles, strict=True)
-        if name in wanted
+        if name in selected
     ]
 
 

@@ -1,4 +1,4 @@
-"""Score generated lines: rhyme, originality, variety."""
+"""Compute the metrics of generated lines: rhyme, originality, variety."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from paddle_ft.tasks.lyrics.pairs import split_source
 
 
 def score_lines(texts: list[str], rows: list[dict[str, str]], config: BaseConfig, index=None) -> Scores:
-    """Return the figures of generated lines. "rhyme_of_real_lines" is the rhyme of the real next lines, for comparison.
+    """Return the metrics of generated lines. "rhyme_of_real_lines" is the rhyme of the real next lines, for comparison.
 
     Args:
         texts: a generated line for each row.
-        rows: {"source", "target"}.
-        config: of the run; seed and eval.bootstrap_samples are used.
-        index: metrics.originality.OriginalityIndex of the training lines. None leaves out the figures on originality.
+        rows: {"source", "target"} of each row.
+        config: the run's configuration; seed and eval.bootstrap_samples are used.
+        index: a metrics.originality.OriginalityIndex of the training lines. With None originality is not computed.
     """
     from paddle_ft.metrics.bootstrap import confidence_interval
     from paddle_ft.metrics.distinct import distinct
@@ -48,7 +48,7 @@ def score_lines(texts: list[str], rows: list[dict[str, str]], config: BaseConfig
 
 
 def _origin_fields(origin, training_lines: list[str]) -> dict[str, Any]:
-    """Return what a prediction's row says about the training line most like it (a metrics.originality.Origin)."""
+    """Return the fields of a prediction about its most similar training line (a metrics.originality.Origin)."""
     return {
         "originality": round(100 - origin.bleu, 2),
         "nearest_training_line": "" if origin.line is None else training_lines[origin.line],

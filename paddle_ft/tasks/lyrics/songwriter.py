@@ -1,4 +1,4 @@
-"""Write songs line by line: each line is generated from the lines before it, with noise on them."""
+"""Write songs line by line. Each line is generated from the previous lines, some of whose words are masked."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ from paddle_ft.system.progress import print_info
 from paddle_ft.tasks.lyrics.noise import mask_words
 from paddle_ft.tasks.lyrics.pairs import join_source
 
-ATTEMPTS = 10  # attempts to find a line that the song does not have yet, before sampling is tried as often
+ATTEMPTS = 10  # attempts to find a line that the song does not have yet; then sampling has as many attempts
 
 
 class SongWriter:
     """Write songs with the model of a lyrics task."""
 
     def __init__(self, task, search: dict[str, Any], noise: float, prefix: str, seed: int):
-        """Raise UserError if the songs asked for cannot differ: no noise, no sampling, and fewer beams than songs.
+        """Check and store how songs are written.
 
         Args:
             task: a Lyrics task with a model.
             search: keywords of GenerationOptions, without lengths. num_return_sequences is the number of songs.
-            noise: share of the words that are masked in the lines fed back.
+            noise: share of the words that are masked in the previous lines.
             prefix: the genre's token, or "".
-            seed: of the noise and of sampling.
+            seed: seed of the noise and of sampling.
+
+        Raises:
+            UserError: the songs would not differ, because there is no noise, no sampling, and fewer beams than songs.
         """
         self.task, self.noise, self.prefix, self.seed = task, noise, prefix, seed
         self.search = dict(search)
@@ -47,8 +50,8 @@ class SongWriter:
         A song never has the same line twice, not even with other case or punctuation, and never repeats the seed line.
 
         Args:
-            seed_line: the line that the song goes on from.
-            count: how many lines to write. A song has fewer if no new line can be generated.
+            seed_line: the first line of the song.
+            count: number of lines to write. A song has fewer if no new line can be generated.
             show: called with each line as it is written, or None.
         """
         for number in range(self.num_songs):
@@ -70,17 +73,17 @@ class SongWriter:
     def _next_line(self, song: list[str], rng: np.random.Generator, rank: int) -> str | None:
         """Return a line that the song does not have yet, or None.
 
-        The requested search is tried first, with new noise in every attempt. If it gives no new line, sampling is tried.
+        The chosen search is tried first, with new noise in every attempt. If it gives no new line, sampling is tried.
 
         Args:
             song: the lines so far.
-            rng: the source of the noise and of the seeds for sampling.
-            rank: take the candidate at this rank, 0 being the best. This makes songs differ that use no randomness.
+            rng: the random generator of the noise and of the seeds for sampling.
+            rank: take the candidate of this rank, 0 being the best. Without randomness this makes the songs differ.
         """
         existing = {key(line) for line in song} | {""}
         for attempt in range(2 * ATTEMPTS):
             if attempt >= ATTEMPTS:
-                search, rank = {"do_sample": True, "top_k": 50}, 0  # songs differ by chance from here on
+                search, rank = {"do_sample": True, "top_k": 50}, 0  # sampling makes the songs differ from here on
             elif attempt and not self.is_random:
                 continue  # the same search would give the same candidates
             else:

@@ -1,7 +1,7 @@
-"""Lyrics with BART: a line of a song -> the next line. Songs are written by feeding each new line back.
+"""Write lyrics with an encoder-decoder model such as BART: predict the next line of a song, and feed it back for a whole song.
 
-Source: Sinclair (2020), Teaching BART to Rap, and the tutorial that brought it to PaddleNLP. The noise on the source's words
-is that of BART's pretraining (Lewis et al., 2020) and stays on in fine-tuning.
+Source: Sinclair (2020), Teaching BART to Rap, and the tutorial that ported it to PaddleNLP. Words of the source are masked as in
+BART's pretraining (Lewis et al., 2020), also in fine-tuning.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Options(TaskOptions):
 
     name: Literal["lyrics"] = Field(description="the task")
     context_lines: int = Field(
-        1, ge=1, le=32, description="a source has up to this many lines, joined by a separator token; 1: only the line before"
+        1, ge=1, le=32, description="a source has up to this many lines, joined by a separator token; 1: the previous line only"
     )
     noise: float = Field(
         0.25, ge=0, lt=1, description="share of the source's words that training masks, never the last word of a line; 0: none"
@@ -50,11 +50,11 @@ class Options(TaskOptions):
         0.1, ge=0, lt=1, description="share of the songs to test on, if neither data.validation nor data.test is set"
     )
     generated_lines: int = Field(
-        500, ge=1, description="lines generated in an evaluation, spread evenly over the rows; the loss is of all rows"
+        500, ge=1, description="lines generated in an evaluation, spread evenly over the rows; the loss uses all rows"
     )
-    max_source_length: int = Field(64, ge=4, description="tokens a source has at most; longer ones are cut and counted")
-    max_target_length: int = Field(48, ge=4, description="tokens a line has at most, in training and in generation")
-    min_target_length: int = Field(0, ge=0, description="tokens that generation writes at least")
+    max_source_length: int = Field(64, ge=4, description="maximum tokens of a source; longer ones are cut and counted")
+    max_target_length: int = Field(48, ge=4, description="maximum tokens of a line, in training and in generation")
+    min_target_length: int = Field(0, ge=0, description="minimum number of tokens that generation writes")
     ignore_pad_token_for_loss: bool = Field(True, description="leave padding out of the loss (label -100)")
 
 
@@ -62,9 +62,9 @@ class Lyrics(Seq2Seq):
     """Write the next line of a song.
 
     Attributes:
-        training_lines: the different lines of the training songs, for the originality of generated lines. None if a finished
-            run is scored without its training data.
-        styles: prefix tokens of the training songs.
+        training_lines: the lines of the training songs without repetitions, for the originality of generated lines. None if a
+            finished run is evaluated without its training data.
+        styles: the prefix tokens of the training songs.
     """
 
     name = "lyrics"
@@ -75,9 +75,9 @@ class Lyrics(Seq2Seq):
     best_metric = "perplexity"
     generates_by_chance = True  # because of the noise
     generation_flags = (
-        Flag("seed_line", str, "LINE", "line that the song goes on from"),
+        Flag("seed_line", str, "LINE", "first line of the song"),
         Flag("lines", int, "N", "number of lines to write (default: 8)"),
-        Flag("noise", float, "P", "share of the words masked in lines fed back (default: as trained)"),
+        Flag("noise", float, "P", "share of the words to mask in lines that are fed back (default: as in training)"),
         Flag("genre", str, "NAME", "genre or artist, for a run trained with task.prefix"),
     )
     training_lines: list[str] | None = None
@@ -85,7 +85,7 @@ class Lyrics(Seq2Seq):
 
     # -------------------------------------------------------------------------------- songs to pairs
     def prepare_rows(self, rows: dict[str, Rows]) -> dict[str, Rows]:
-        """Turn songs into pairs of lines. If only train is set, its songs are split, and no pair is in two splits."""
+        """Turn songs into pairs of lines. If only data.train is set, its songs are split, and no pair is in two splits."""
         songs = {split: select_songs(loaded, split, self.options) for split, loaded in rows.items()}
         only_train = list(rows) == ["train"]
         if only_train:
@@ -100,12 +100,12 @@ class Lyrics(Seq2Seq):
 
     def prepare_split(self, rows: Rows, split: str) -> Rows:
         if split != "train":
-            print_info("originality is left out: it is measured against the training lines")
+            print_info("originality is not computed: it needs the training lines")
         songs = select_songs(rows, split, self.options)
         return self._build_pairs(rows, songs, split, PairBuilder(self.options.context_lines))
 
     def _build_pairs(self, rows: Rows, songs: list[dict[str, str]], split: str, builder: PairBuilder) -> Rows:
-        """Return `rows` with pairs of lines in place of songs. Raise UserError if there are none."""
+        """Return `rows` with pairs of lines instead of songs. Raise UserError if there are no pairs."""
         line_rows, counts = builder.build(songs, f"pairs of {split}")
         print_info(f"{split}: {pairs.describe_counts(counts, len(line_rows))}")
         if not line_rows:
@@ -133,7 +133,7 @@ class Lyrics(Seq2Seq):
         return dataset
 
     def collate_fn(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Return the batch of Seq2Seq.collate_fn. In training, words of the sources are masked, drawn anew from `rng`."""
+        """Return the batch of Seq2Seq.collate_fn. In training, words of the sources are masked at random."""
         parts = dataset.columns.get("parts")
         if parts is not None:
             texts = [
@@ -145,7 +145,7 @@ class Lyrics(Seq2Seq):
         return super().collate_fn(dataset, indices, rng)
 
     def source_ids(self, texts: list[str]) -> list[list[int]]:
-        """Return the token ids of sources. Sources longer than max_source_length are cut before the end token."""
+        """Return the token ids of sources. Sources longer than max_source_length lose tokens before the end token."""
         limit = self.options.max_source_length
         rows = [encoding.ids for encoding in self.fast_tokenizer.encode_batch_fast(texts)]
         return [ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]] for ids in rows]
@@ -159,7 +159,7 @@ class Lyrics(Seq2Seq):
         return [dataset.columns["source"][i] for i in self._generated_rows(dataset)]
 
     def scores(self, dataset: Dataset, result: EvalResult) -> Scores:
-        """Return the loss and perplexity of all real next lines, and the figures of the generated lines."""
+        """Return the loss and perplexity of all real next lines, and the metrics of the generated lines."""
         from paddle_ft.metrics.perplexity import perplexity
 
         loss, scores = result.loss, self.score(result.texts, [dataset.rows[i] for i in self._generated_rows(dataset)])
@@ -167,16 +167,16 @@ class Lyrics(Seq2Seq):
         return scores
 
     def _generated_rows(self, dataset: Dataset) -> np.ndarray:
-        """Return the numbers of the rows for which an evaluation generates a line, spread evenly, [generated_lines]."""
+        """Return the numbers of the rows for which an evaluation generates a line [generated_lines], evenly spread."""
         count = min(len(dataset), self.options.generated_lines)
         return np.linspace(0, len(dataset) - 1, count).round().astype(int)
 
     def score(self, texts: list[str], rows: list[dict[str, str]]) -> Scores:
-        """Return the figures of a generated line for each row {"source", "target"}; see scores.score_lines."""
+        """Return the metrics of generated lines, one for each row {"source", "target"}; see scores.score_lines."""
         return score_lines(texts, rows, self.config, self._index_training_lines())
 
     def _index_training_lines(self):
-        """Return the index of the training lines' n-grams, which is built once, or None without training lines."""
+        """Return the n-gram index of the training lines, or None without training lines. It is built at the first call."""
         from paddle_ft.metrics.originality import OriginalityIndex
 
         if self.training_lines is None:
@@ -186,7 +186,7 @@ class Lyrics(Seq2Seq):
         return self._originality_index
 
     def baselines(self, dataset: Dataset, train: Dataset) -> dict[str, Scores]:
-        """Return the scores of a random training line, and of the source's last line repeated."""
+        """Return the scores of random training lines, and of repeating the source's last line."""
         rng = np.random.default_rng(pairs.SPLIT_SEED)
         rows = [dataset.rows[i] for i in self._generated_rows(dataset)]
         random_lines = [self.training_lines[i] for i in rng.integers(len(self.training_lines), size=len(rows))]
@@ -195,11 +195,10 @@ class Lyrics(Seq2Seq):
 
     # -------------------------------------------------------------------------------- writing
     def generation_options(self, **search):
-        """Return GenerationOptions. Without `search` they are the configuration's.
+        """Return the options of generation. Without `search` they are those of the configuration.
 
         Args:
-            search: keywords of GenerationOptions that replace how the configuration chooses tokens. Those left out are plain
-                greedy search.
+            search: keywords of GenerationOptions that replace the configuration's search. What they do not set is greedy search.
         """
         options = super().generation_options()
         if not search:
@@ -210,8 +209,11 @@ class Lyrics(Seq2Seq):
     def predict(self, texts: list[str], label: str) -> list[dict[str, Any]]:
         """Return the next line of each text.
 
-        A text of several lines (a JSON string with \\n) is context. In a run with task.prefix a text begins with the genre's
-        token. Raise UserError if it does not.
+        If a text has several lines (a JSON string with \\n), the earlier ones are context. In a run with task.prefix each text must
+        begin with a genre's token.
+
+        Raises:
+            UserError: a text does not begin with a genre's token in a run with task.prefix.
         """
         outputs = self.generate(self.source_ids([self._source(text) for text in texts]), label)
         return [{"source": text, "prediction": output} for text, output in zip(texts, outputs, strict=True)]
@@ -232,14 +234,14 @@ class Lyrics(Seq2Seq):
     def generate_texts(
         self, flags: dict[str, Any], search: dict[str, Any], show: Callable[[str], None] | None
     ) -> Iterator[dict[str, Any]]:
-        """A song a row: {"seed_line", "lines", "text"}."""
+        """Yield a row {"seed_line", "lines", "text"} for each song."""
         from paddle_ft.tasks.lyrics.songwriter import SongWriter
 
         count = 8 if flags["lines"] is None else flags["lines"]
         noise = self.options.noise if flags["noise"] is None else flags["noise"]
         seed_line = (flags["seed_line"] or "").strip()
         if not seed_line:
-            raise UserError('--seed-line is missing: give the line to go on from, e.g. --seed-line "I woke up in the morning".')
+            raise UserError('--seed-line is missing: give the first line of the song, e.g. --seed-line "I woke up in the morning".')
         if count < 1 or not 0 <= noise < 1:
             raise UserError(f"--lines {count}, --noise {noise}: lines must be at least 1, noise from 0 to below 1.")
         if set(search) == {"num_return_sequences"}:
@@ -251,7 +253,7 @@ class Lyrics(Seq2Seq):
             yield {"seed_line": seed_line, "lines": lines, "text": "\n".join([seed_line, *lines])}
 
     def _prefix(self, genre: str | None, run: str, seed_line: str) -> str:
-        """Return the token for --genre. Raise UserError if it is missing although needed, or if the model does not know it."""
+        """Return the prefix token for --genre. Raise UserError if the run needs a genre and has none, or an unknown one."""
         if not self.options.prefix:
             if genre is not None:
                 raise UserError("--genre: this run was trained without task.prefix, so it knows no genres.")

@@ -1,4 +1,4 @@
-"""Choose the tokens that a masked language model must predict, and what it sees in their place.
+"""Choose the tokens that a masked language model must predict, and what replaces them in its input.
 
 Source: Devlin et al. (2019), BERT, section 3.1: 15 % of the tokens, of which 80 % become [MASK], 10 % a random token, and
 10 % stay as they are. Whole words: https://github.com/google-research/bert (2019). Chinese words: Cui et al. (2021),
@@ -22,16 +22,16 @@ _HAN = re.compile(f"[{regex_class(HAN_BASIC)}]")
 
 
 class Vocabulary:
-    """What masking needs to know about a tokenizer's tokens, in tables by token id.
+    """What masking needs to know about a tokenizer's tokens, in tables indexed by token id.
 
     Attributes:
-        tokens: [v] the tokens as text.
+        tokens: [v], the tokens as text.
         mask_id: id of the mask token.
-        special: [v] bool, the token is never masked and never drawn as a replacement.
+        special: [v] bool, whether the token is special: never masked and never drawn as a replacement.
         ordinary: ids of all other tokens.
-        wordpiece: whether the tokenizer marks the pieces that continue a word (##ing).
-        continues_word: [v] bool, the token continues a word.
-        han: [v] bool, the token is one Chinese character.
+        wordpiece: whether the tokenizer marks pieces that continue a word (##ing).
+        continues_word: [v] bool, whether the token continues a word.
+        han: [v] bool, whether the token is a single Chinese character.
     """
 
     def __init__(self, fast_tokenizer, special_ids: list[int], mask_id: int):
@@ -51,9 +51,9 @@ class Vocabulary:
         """Return where words begin.
 
         Args:
-            flat: [tokens] token ids.
-            chinese: segment Chinese characters into words with jieba. Otherwise each character is a word.
-            label: what the progress bar calls this.
+            flat: [tokens], token ids.
+            chinese: whether to segment Chinese text into words with jieba. Otherwise each character is a word.
+            label: name of the progress bar.
 
         Returns:
             [tokens] bool, True at the first token of a word.
@@ -62,7 +62,7 @@ class Vocabulary:
             UserError: the tokenizer does not mark the pieces that continue a word; only WordPiece does.
         """
         if not self.wordpiece:
-            raise UserError("task.masking: whole_word needs a tokenizer of word pieces, such as BERT's; use task.masking=token.")
+            raise UserError("task.masking: whole_word needs a WordPiece tokenizer, such as BERT's; use task.masking=token.")
         starts = ~self.continues_word[flat]
         if chinese:
             self._join_chinese_words(flat, starts, label)
@@ -88,10 +88,10 @@ class Masking:
     """Draw masks for batches.
 
     Attributes:
-        vocabulary: of the model's tokenizer.
+        vocabulary: tables of the model's tokenizer.
         rate: share of the tokens, or of the words, to predict.
         mask_share: share of the chosen tokens that become the mask token.
-        random_share: share of the chosen tokens that become a random token. The rest stay as they are.
+        random_share: share of the chosen tokens that become a random token. The others do not change.
     """
 
     vocabulary: Vocabulary
@@ -99,29 +99,27 @@ class Masking:
     mask_share: float = 0.8
     random_share: float = 0.1
 
-    def __call__(
-        self, ids: np.ndarray, starts: np.ndarray | None, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Mask a batch. At least one token of the batch is chosen if it has an ordinary token.
+    def __call__(self, ids: np.ndarray, starts: np.ndarray | None, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Mask a batch. If it has any ordinary token, at least one token is chosen.
 
         Args:
-            ids: [b, s] token ids, padded with a special token.
-            starts: [b, s] bool, True where a word begins, to choose whole words. None chooses each token by itself.
-            rng: the source of randomness.
+            ids: [b, s], token ids, padded with a special token.
+            starts: [b, s] bool, True where a word begins, for choosing whole words. None chooses tokens independently.
+            rng: the random generator.
 
         Returns:
-            The ids that the model sees [b, s], and the labels [b, s], -100 where nothing is predicted.
+            The model's input ids [b, s], and the labels [b, s], -100 where nothing is predicted.
         """
         allowed = ~self.vocabulary.special[ids]
-        draw = rng.random(ids.shape)
+        draws = rng.random(ids.shape)
         if starts is not None:
-            draw = np.take_along_axis(draw, np.cumsum(starts, axis=1) - starts[:, :1], axis=1)  # one draw for each word
-        chosen = (draw < self.rate) & allowed
+            draws = np.take_along_axis(draws, np.cumsum(starts, axis=1) - starts[:, :1], axis=1)  # one draw for each word
+        chosen = (draws < self.rate) & allowed
         if not chosen.any() and allowed.any():
-            chosen = (draw == draw[allowed].min()) & allowed
+            chosen = (draws == draws[allowed].min()) & allowed
         labels = np.where(chosen, ids, IGNORE_INDEX)
-        kind = rng.random(ids.shape)
-        random = rng.choice(self.vocabulary.ordinary, ids.shape)
-        unmasked = np.where(kind < self.mask_share + self.random_share, random, ids)
-        seen = np.where(kind < self.mask_share, self.vocabulary.mask_id, unmasked)
+        replacement_draws = rng.random(ids.shape)
+        random_ids = rng.choice(self.vocabulary.ordinary, ids.shape)
+        unmasked = np.where(replacement_draws < self.mask_share + self.random_share, random_ids, ids)
+        seen = np.where(replacement_draws < self.mask_share, self.vocabulary.mask_id, unmasked)
         return np.where(chosen, seen, ids), labels

@@ -1,4 +1,4 @@
-"""Masked language modelling: predict the hidden tokens of a text. This adapts a BERT to the texts of a field.
+"""Train a masked language model: predict the hidden tokens of a text. This adapts a model such as BERT to a domain.
 
 Source: the tutorial on fine-tuning a masked language model (DistilBERT on IMDb, PaddleNLP); Devlin et al. (2019), BERT.
 """
@@ -19,8 +19,8 @@ from paddle_ft.tasks.base import Dataset, TaskOptions
 from paddle_ft.tasks.masked_lm.masking import Masking, Vocabulary
 from paddle_ft.tasks.shared.language_modeling import LanguageModel
 
-FIXED_SEED = 2022  # for evaluation masks and the choice of blocks, so that they are the same in runs with different seeds
-RATES = {"token": 0.15, "whole_word": 0.2}  # these and the shares below are the tutorial's
+FIXED_SEED = 2022  # seed of evaluation masks and of the choice of blocks, so that they are the same for all training seeds
+RATES = {"token": 0.15, "whole_word": 0.2}  # these and the shares below are from the tutorial
 REPLACEMENTS = {"token": [0.8, 0.1, 0.1], "whole_word": [1.0, 0.0, 0.0]}
 
 
@@ -29,11 +29,11 @@ class Options(TaskOptions):
 
     name: Literal["masked_lm"] = Field(description="the task")
     chunk_size: int = Field(
-        128, ge=4, description="tokens a block; texts are joined, with special tokens between them, and cut into blocks"
+        128, ge=4, description="tokens in a block; texts are joined, with special tokens between them, and cut into blocks"
     )
     last_chunk: Literal["drop", "pad"] = Field("drop", description="what to do with the shorter last block")
     train_chunks: int | None = Field(None, ge=1, description="train on this many blocks, drawn once with a fixed seed (null: all)")
-    eval_chunks: int | None = Field(None, ge=1, description="blocks used of validation and of test, drawn the same way (null: all)")
+    eval_chunks: int | None = Field(None, ge=1, description="evaluate on this many blocks of validation and test (null: all)")
     masking: Literal["token", "whole_word"] = Field(
         "token", description="what is chosen for prediction: single tokens, or words with all their pieces"
     )
@@ -62,8 +62,8 @@ class MaskedLM(LanguageModel):
     """Predict the hidden tokens of blocks of text.
 
     Attributes:
-        max_input_length: most tokens that the model takes.
-        vocabulary: of the model's tokenizer, as tables.
+        max_input_length: maximum number of tokens of the model's input.
+        vocabulary: tables of the model's tokenizer.
         masking: draws the masks.
     """
 
@@ -95,14 +95,14 @@ class MaskedLM(LanguageModel):
             columns["starts"] = self._blocks(self.vocabulary.word_starts(encoded.flat, chinese, f"words of {split}"))
         maskable = [i for i, ids in enumerate(columns["ids"]) if not self.vocabulary.special[ids].all()]
         limit = options.train_chunks if split == "train" else options.eval_chunks
-        chosen = [maskable[i] for i in subsample(len(maskable), limit, FIXED_SEED)]
-        if not chosen:
+        block_indices = [maskable[i] for i in subsample(len(maskable), limit, FIXED_SEED)]
+        if not block_indices:
             raise UserError(
                 f"data.{split}: {len(encoded.flat)} tokens do not make one block of {options.chunk_size}: add text, lower"
                 " task.chunk_size, or set task.last_chunk=pad."
             )
-        columns = {name: [blocks[i] for i in chosen] for name, blocks in columns.items()}
-        info = {"rows": len(chosen), "texts": len(rows), "tokens": len(encoded.flat), "bad_rows": len(rows.bad)}
+        columns = {name: [blocks[i] for i in block_indices] for name, blocks in columns.items()}
+        info = {"rows": len(block_indices), "texts": len(rows), "tokens": len(encoded.flat), "bad_rows": len(rows.bad)}
         lengths = np.array([len(ids) for ids in columns["ids"]])
         dataset = Dataset(split, BlockRows(self.fast_tokenizer, columns["ids"]), columns, lengths, info)
         return dataset if split == "train" else self._with_masks(dataset)
@@ -116,7 +116,7 @@ class MaskedLM(LanguageModel):
         return cut_blocks(flat, self.options.chunk_size, keep_last=self.options.last_chunk == "pad")
 
     def _with_masks(self, dataset: Dataset) -> Dataset:
-        """Return the data set with fixed masks. Each row has its own seed, so that every evaluation uses the same masks."""
+        """Return the data set with fixed masks. Each row has its own seed, so every evaluation uses the same masks."""
         seen, labels = [], []
         for i in range(len(dataset)):
             row_seen, row_labels = self._mask_rows(dataset, np.array([i]), np.random.default_rng([FIXED_SEED, i]))
@@ -125,7 +125,7 @@ class MaskedLM(LanguageModel):
         return replace(dataset, columns={**dataset.columns, "seen": seen, "labels": labels})
 
     def eval_dataset(self, dataset: Dataset) -> Dataset:
-        """Return the data set with fixed masks. Only the training split does not have them yet."""
+        """Return the data set with fixed masks. Only the training split does not have them already."""
         return dataset if "labels" in dataset.columns else self._with_masks(dataset)
 
     def _mask_rows(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -137,13 +137,13 @@ class MaskedLM(LanguageModel):
         return self.masking(ids, starts, rng)
 
     def collate_fn(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Return a padded batch. Rows without fixed masks are masked anew from `rng`.
+        """Return a padded batch. If the data set has no fixed masks, new ones are drawn from `rng`.
 
         Returns:
-            input_ids: [b, s], with tokens hidden.
-            attention_mask: [b, s], 0 for padding.
-            positions: [n] positions of the targets in the flattened batch.
-            target_ids: [n]
+            input_ids: [b, s], with masked tokens replaced.
+            attention_mask: [b, s], 1 for a token and 0 for padding.
+            positions: [n], indices of the targets in the flattened batch.
+            target_ids: [n], the targets.
         """
         if "labels" in dataset.columns:
             seen, labels = ([dataset.columns[name][i] for i in indices] for name in ("seen", "labels"))
@@ -168,12 +168,12 @@ class MaskedLM(LanguageModel):
         return record.masked_lm_logits(self.model, batch["input_ids"], batch["attention_mask"], batch["positions"])
 
     # -------------------------------------------------------------------------------- for people
-    def prediction_row(self, dataset: Dataset, row: int, guesses: np.ndarray, perplexity: float) -> dict[str, Any]:
+    def prediction_row(self, dataset: Dataset, row: int, predicted: np.ndarray, perplexity: float) -> dict[str, Any]:
         labels = dataset.columns["labels"][row]
         return {
             "source": self._text(dataset.columns["seen"][row]),
             "target": self._tokens(labels[labels != IGNORE_INDEX]),
-            "prediction": self._tokens(guesses),
+            "prediction": self._tokens(predicted),
             "perplexity": round(perplexity, 2),
         }
 
@@ -194,18 +194,18 @@ class MaskedLM(LanguageModel):
         return " ".join(self.vocabulary.tokens[int(i)] for i in ids)
 
     def fill(self, texts: list[str], top: int, label: str) -> list[list[list[tuple[str, float]]]]:
-        """Return the likeliest tokens for every mask token of every text.
+        """Return the most likely tokens for every mask token of every text.
 
         Args:
             texts: texts with mask tokens.
-            top: how many tokens to return for each mask.
-            label: what the progress bar calls this.
+            top: number of tokens to return for each mask.
+            label: name of the progress bar.
 
         Returns:
-            For each text, for each mask in it, (token, probability) from the likeliest down.
+            For each text, for each of its masks, (token, probability), most likely first.
 
         Raises:
-            UserError: a text has no mask token or more tokens than the model has positions.
+            UserError: a text has no mask token, or more tokens than the model has positions.
         """
         import paddle
         import paddle.nn.functional as F
@@ -228,7 +228,7 @@ class MaskedLM(LanguageModel):
         return results
 
     def _token_text(self, token: int) -> str:
-        """Return a token as text. A word piece keeps its ##; a byte-level piece that begins a word gets a space."""
+        """Return a token as text. A word piece keeps its ##. A byte-level token that begins a word begins with a space."""
         return self.vocabulary.tokens[token] if self.vocabulary.wordpiece else self.fast_tokenizer.decode([int(token)])
 
     def _check_fillable(self, text: str, length: int, masks: int) -> None:
@@ -238,7 +238,7 @@ class MaskedLM(LanguageModel):
             raise UserError(f"{text[:60]!r}... has {length} tokens, but the model has only {self.max_input_length} positions.")
 
     def predict(self, texts: list[str], label: str) -> list[dict[str, Any]]:
-        """Return each text with every mask replaced by the likeliest token."""
+        """Return each text with every mask replaced by its most likely token."""
         rows = []
         for text, masks in zip(texts, self.fill(texts, 1, label), strict=True):
             filled = text

@@ -1,1 +1,1 @@
-"""What several tasks share. Nothing in this folder is a task of its own."""
+"""Code that several tasks share. No module of this folder is a task."""

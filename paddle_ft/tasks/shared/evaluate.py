@@ -1,6 +1,6 @@
-"""The one evaluation loop. Training, --check, `evaluate` and `predict` all measure a model here.
+"""Evaluate a model. Training, --check, `evaluate` and `predict` all use this loop.
 
-It lies beside the tasks and not in training/ because a finished run is scored without any training.
+It is part of tasks/ and not of training/ because finished runs are evaluated without any training code.
 """
 
 from __future__ import annotations
@@ -19,30 +19,37 @@ from paddle_ft.tasks.base import Dataset, EvalResult, Scores, Task
 
 
 def evaluate(task: Task, dataset: Dataset, label: str, world: World | None = None) -> Scores:
-    """Score a task's model on a data set. Every rank of `world` must call this, and gets the same scores.
+    """Evaluate a task's model on a data set. Every rank of `world` must call this, and all get the same scores.
 
-    Figures come from exact sums over the whole data set, whatever the batches and the number of processes.
+    Metrics are computed from sums over the whole data set, so they do not depend on the batches or the number of processes.
 
     Args:
-        label: what the progress bar calls it.
+        task: a task with a model.
+        dataset: the split to evaluate on.
+        label: name of the progress bar.
+        world: the processes that share the work; default: this process alone.
     """
     world = world or World()
     dataset = task.eval_dataset(dataset)
     inputs = task.eval_inputs(dataset)
     result = run_eval_steps(task, dataset, label if inputs is None else f"{label}: loss", world)
     if inputs is not None:
-        own = [inputs[i] for i in world.shard_indices(len(inputs))]
-        result.texts = world.all_gather(task.generate(own, f"{label}: generate"), len(inputs))
+        own_inputs = [inputs[i] for i in world.shard_indices(len(inputs))]
+        result.texts = world.all_gather(task.generate(own_inputs, f"{label}: generate"), len(inputs))
     return add_user_metrics(task, task.scores(dataset, result))
 
 
 def score_baselines(task: Task, dataset: Dataset, train: Dataset) -> dict[str, Scores]:
-    """Return the scores of the task's baselines by name, measured as the model is."""
+    """Return the scores of the task's baselines by name, with the same metrics as the model's."""
     return {name: add_user_metrics(task, scores) for name, scores in task.baselines(dataset, train).items()}
 
 
 def add_user_metrics(task: Task, scores: Scores) -> Scores:
-    """Add the figures of the user's own metrics for this task. Without such metrics the scores are returned as they are.
+    """Return the scores with the user's own metrics for this task. Without such metrics they are returned unchanged.
+
+    Args:
+        task: the task.
+        scores: its own metrics and the predictions.
 
     Raises:
         UserError: a metric cannot be computed for this task.
@@ -54,33 +61,33 @@ def add_user_metrics(task: Task, scores: Scores) -> Scores:
         if task.reference_field is None:
             raise UserError(f"METRICS: {metric.key!r} is for {task.name}, whose predictions have no references to compare with.")
         if metric.key in scores.metrics:
-            raise UserError(f"METRICS: {metric.key!r} is a figure of {task.name} already: give yours another key.")
+            raise UserError(f"METRICS: {metric.key!r} is already a metric of {task.name}: give yours another key.")
     pairs = [(row["prediction"], row[task.reference_field]) for row in scores.predictions]
     predictions, references = zip(*pairs, strict=True)
     config = task.config
-    figures = compute_metrics(metrics, predictions, references, config.seed, config.eval.bootstrap_samples)
-    return Scores({**scores.metrics, **figures}, scores.predictions)
+    values = compute_metrics(metrics, predictions, references, config.seed, config.eval.bootstrap_samples)
+    return Scores({**scores.metrics, **values}, scores.predictions)
 
 
 def run_eval_steps(task: Task, dataset: Dataset, label: str, world: World | None = None) -> EvalResult:
-    """Run task.eval_step over this rank's rows, longest first, and put the results of all ranks together."""
+    """Run task.eval_step on this rank's rows, longest first, and gather the results of all ranks."""
     import paddle
 
     world = world or World()
-    own = world.shard_indices(len(dataset))
-    rows: list[Any] = [None] * len(own)
+    own_rows = world.shard_indices(len(dataset))
+    rows: list[Any] = [None] * len(own_rows)
     loss, targets = 0.0, 0
     rng = np.random.default_rng(0)
     task.model.eval()
-    with paddle.no_grad(), Progress(len(own), label, unit="rows") as bar:
-        for places in longest_first(dataset.lengths[own], task.config.eval.eval_batch_size):
-            batch = task.collate_fn(dataset, own[places], rng)
-            step = task.eval_step({name: paddle.to_tensor(value) for name, value in batch.items()}, own[places])
-            for place, row in zip(places, step.rows or [], strict=step.rows is not None):
-                rows[place] = row
+    with paddle.no_grad(), Progress(len(own_rows), label, unit="rows") as bar:
+        for positions in longest_first(dataset.lengths[own_rows], task.config.eval.eval_batch_size):
+            batch = task.collate_fn(dataset, own_rows[positions], rng)
+            step = task.eval_step({name: paddle.to_tensor(value) for name, value in batch.items()}, own_rows[positions])
+            for position, row in zip(positions, step.rows or [], strict=step.rows is not None):
+                rows[position] = row
             loss += step.loss
             targets += step.targets
-            bar.update(len(places))
+            bar.update(len(positions))
     task.model.train()
     loss, targets = world.all_reduce([loss, targets])
     return EvalResult(world.all_gather(rows, len(dataset)), loss / max(1, targets), [])

@@ -1,4 +1,4 @@
-"""What masked and causal language models share: the loss at chosen positions, perplexity, the unigram baseline."""
+"""Base class of masked and causal language models: loss at chosen positions, perplexity, unigram baseline."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ MAX_PREDICTIONS = 100  # rows of predictions-<split>.jsonl
 
 
 class LanguageModel(Task):
-    """A task that predicts tokens at chosen positions of its input.
+    """Base class of tasks that predict tokens at chosen positions of their input.
 
-    Its batches have "positions" [n] in the flattened batch and "target_ids" [n], the tokens to predict there. A subclass
-    defines logits(), train_tokens() and prediction_row().
+    The batches must have "positions" [n], indices into the flattened batch, and "target_ids" [n], the tokens to predict there. A
+    subclass defines logits(), train_tokens() and prediction_row().
     """
 
     required_fields = ("text",)
@@ -26,17 +26,17 @@ class LanguageModel(Task):
         raise NotImplementedError
 
     def train_tokens(self, train: Dataset) -> list[np.ndarray]:
-        """Return the ids of the training text for the unigram baseline: only tokens that can be targets."""
+        """Return the token ids of the training texts for the unigram baseline, without tokens that cannot be targets."""
         raise NotImplementedError
 
-    def prediction_row(self, dataset: Dataset, row: int, guesses: np.ndarray, perplexity: float) -> dict[str, Any]:
+    def prediction_row(self, dataset: Dataset, row: int, predicted: np.ndarray, perplexity: float) -> dict[str, Any]:
         """Return one line of predictions-<split>.jsonl.
 
         Args:
-            dataset: the split that is scored.
-            row: number of the row in it.
-            guesses: the likeliest token at each of the row's positions.
-            perplexity: of the row.
+            dataset: the split that is evaluated.
+            row: number of the row.
+            predicted: the most likely token at each of the row's positions.
+            perplexity: perplexity of the row.
         """
         raise NotImplementedError
 
@@ -50,28 +50,31 @@ class LanguageModel(Task):
         return F.cross_entropy(self.logits(batch), batch["target_ids"], reduction="sum")
 
     def eval_step(self, batch: dict[str, Any], indices: np.ndarray) -> EvalStep:
-        """Return for each row: negative log-likelihood, number of targets, number of correct guesses, the guesses."""
+        """Return for each row (negative log-likelihood, number of targets, number of correct predictions, predictions).
+
+        The predictions are None for rows beyond MAX_PREDICTIONS.
+        """
         import paddle.nn.functional as F
 
         logits = self.logits(batch)
         targets = batch["target_ids"].numpy()
         nll = F.cross_entropy(logits, batch["target_ids"], reduction="none").numpy().reshape(-1)
-        guesses = logits.argmax(axis=-1).numpy()
+        predicted = logits.argmax(axis=-1).numpy()
         row_of = batch["positions"].numpy() // batch["input_ids"].shape[1]
         rows = []
         for row, index in enumerate(indices):
             in_row = row_of == row
-            correct = int((guesses[in_row] == targets[in_row]).sum())
+            correct = int((predicted[in_row] == targets[in_row]).sum())
             row_nll = float(nll[in_row].sum(dtype=np.float64))
-            rows.append((row_nll, int(in_row.sum()), correct, guesses[in_row] if index < MAX_PREDICTIONS else None))
+            rows.append((row_nll, int(in_row.sum()), correct, predicted[in_row] if index < MAX_PREDICTIONS else None))
         return EvalStep(rows)
 
     def scores(self, dataset: Dataset, result: EvalResult) -> Scores:
         from paddle_ft.metrics.perplexity import perplexity
 
-        nll, tokens, correct, guesses = zip(*result.rows, strict=True)
+        nll, tokens, correct, predicted = zip(*result.rows, strict=True)
         predictions = [
-            self.prediction_row(dataset, i, guesses[i], perplexity(nll[i], max(1, tokens[i])))
+            self.prediction_row(dataset, i, predicted[i], perplexity(nll[i], max(1, tokens[i])))
             for i in range(min(MAX_PREDICTIONS, len(dataset)))
         ]
         return Scores(self.figures(np.array(nll), np.array(tokens), sum(correct)), predictions)
@@ -80,9 +83,9 @@ class LanguageModel(Task):
         """Return the metrics of a split.
 
         Args:
-            nll: [rows] summed negative log-likelihood of each row.
-            tokens: [rows] number of predicted tokens of each row.
-            correct: number of tokens guessed right in all rows.
+            nll: [rows], summed negative log-likelihood of each row.
+            tokens: [rows], number of targets of each row.
+            correct: number of targets of all rows that were predicted right.
         """
         from paddle_ft.metrics.perplexity import perplexity, perplexity_interval
 
@@ -103,10 +106,10 @@ class LanguageModel(Task):
 
         dataset = self.eval_dataset(dataset)
         token_nll = unigram_nll(self.train_tokens(train), self.model.config.vocab_size)
-        likeliest = int(token_nll.argmin())
+        most_frequent = int(token_nll.argmin())
         rows = []
         for i in range(len(dataset)):
             targets = self.collate_fn(dataset, np.array([i]), np.random.default_rng(0))["target_ids"]
-            rows.append((float(token_nll[targets].sum()), len(targets), int((targets == likeliest).sum())))
+            rows.append((float(token_nll[targets].sum()), len(targets), int((targets == most_frequent).sum())))
         nll, tokens, correct = zip(*rows, strict=True)
         return {"unigram": Scores(self.figures(np.array(nll), np.array(tokens), sum(correct)))}

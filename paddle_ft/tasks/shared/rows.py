@@ -1,4 +1,4 @@
-"""The rows of a run: fetch the files they are in, read every split, and let the task arrange them."""
+"""Download the files of a run, and read the rows of every split."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from paddle_ft.tasks.base import Task
 
 
 def download_files(config: BaseConfig, head_type: str) -> None:
-    """Fetch what the data and the model need. Raise one UserError that names everything that cannot be had."""
+    """Download the files that data and model need. Raise one UserError that names all files that are not available."""
     from paddle_ft.models.bundle import download_model_files  # imports Paddle
 
     load.check_local_files(config.data)
@@ -30,7 +30,7 @@ def download_files(config: BaseConfig, head_type: str) -> None:
 
 
 def load_rows(config: BaseConfig, task: Task) -> dict[str, Rows]:
-    """Return the rows of every split that is configured. Raise UserError if there are none to train on."""
+    """Return the rows of every configured split, prepared by the task. Raise UserError if there are no training rows."""
     rows = {}
     for split in load.SPLITS:
         loaded = load.load_split(config.data, split, required=task.required_fields, optional=task.optional_fields)

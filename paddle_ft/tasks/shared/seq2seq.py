@@ -1,4 +1,4 @@
-"""Text to text with an encoder-decoder: what summarisation and lyrics share."""
+"""Base class of tasks that turn a text into a text with an encoder-decoder model: summarisation and lyrics."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def shift_right(labels: np.ndarray, start: int, padding: int) -> np.ndarray:
     """Return the decoder's input for a batch of labels: the labels moved one position to the right.
 
     Args:
-        labels: [b, t] target ids, -100 where there is no target.
-        start: decoder_start_token_id, for the first position.
+        labels: [b, t], target ids, -100 where there is no target.
+        start: decoder_start_token_id, put at the first position.
         padding: pad_token_id, which replaces -100.
 
     Returns:
@@ -42,10 +42,10 @@ def join_chinese(text: str) -> str:
 
 
 class Seq2Seq(Task):
-    """A task that turns a source text into a target text.
+    """Base class of tasks that turn a source text into a target text.
 
-    Options of a subclass must have max_source_length, max_target_length, min_target_length, ignore_pad_token_for_loss. Its
-    sections must have "generation".
+    The Options of a subclass must have max_source_length, max_target_length, min_target_length and ignore_pad_token_for_loss. Its
+    `sections` must have "generation".
     """
 
     head_type = "seq2seq"
@@ -84,15 +84,15 @@ class Seq2Seq(Task):
 
         Returns:
             input_ids: [b, s]
-            attention_mask: [b, s], 0 for padding.
+            attention_mask: [b, s], 1 for a token and 0 for padding.
             decoder_input_ids: [b, t]
             labels: [b, t], -100 where there is no target.
-            target_positions: [n] positions of the targets in the flattened labels.
-            target_ids: [n] the targets.
+            target_positions: [n], indices of the targets in the flattened labels.
+            target_ids: [n], the targets.
         """
         config = self.model.config
-        multiple, most = self.config.train.pad_to_multiple_of, config.max_position_embeddings
-        input_ids = pad([dataset.columns["source"][i] for i in indices], config.pad_token_id, multiple, most)
+        multiple, max_length = self.config.train.pad_to_multiple_of, config.max_position_embeddings
+        input_ids = pad([dataset.columns["source"][i] for i in indices], config.pad_token_id, multiple, max_length)
         targets = [dataset.columns["target"][i] for i in indices]
         padding = IGNORE_INDEX if self.options.ignore_pad_token_for_loss else config.pad_token_id
         labels = pad(targets, padding)
@@ -111,7 +111,7 @@ class Seq2Seq(Task):
         return len(batch["target_positions"])
 
     def loss(self, batch: dict[str, Any]):
-        """Sum of the cross-entropy over target positions; the vocabulary projection is computed for those alone."""
+        """Return the summed cross-entropy. The vocabulary projection is computed only at the target positions."""
         import paddle.nn.functional as F
 
         logits = self.bundle.architecture.seq2seq_logits(self.model, batch)
@@ -125,20 +125,20 @@ class Seq2Seq(Task):
         return [source[i] for i in range(len(dataset))]
 
     def generate(self, inputs: list, label: str) -> list[str]:
-        """Generate a text for the token ids of every source, in order."""
+        """Return a generated text for the token ids of each source, in order."""
         from paddle_ft.generation import generate_all
 
         options, batch_size = self.generation_options(), self.config.eval.eval_batch_size
         return self.texts(row[0] for row in generate_all(self.model, inputs, options, batch_size=batch_size, label=label))
 
     def texts(self, rows: Iterable[list[int]]) -> list[str]:
-        """Decode generated token ids."""
+        """Decode generated token ids to texts."""
         return [join_chinese(text) for text in self.fast_tokenizer.decode_batch(list(rows), skip_special_tokens=True)]
 
     def generation_options(self):
-        """Return how to generate, from the configuration.
+        """Return the options of generation that the configuration sets.
 
-        The task's lengths count the special tokens of a target. Generation also counts decoder_start_token_id.
+        Lengths are one longer than in the task's options, because generation also counts decoder_start_token_id.
         """
         from paddle_ft.generation import GenerationOptions
 
@@ -169,7 +169,7 @@ class Seq2Seq(Task):
         return "\n\n".join(blocks)
 
     def decode(self, ids) -> str:
-        """Return token ids as text for people, with special tokens, and with a dot for -100."""
+        """Return the tokens of ids, special tokens included, as text for people. -100 becomes a dot."""
         tokens = ["·" if i == IGNORE_INDEX else self.fast_tokenizer.id_to_token(int(i)) for i in ids]
         return " ".join(str(token) for token in tokens)
 

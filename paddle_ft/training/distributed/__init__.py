@@ -1,1 +1,1 @@
-"""Training in several processes. launch and worker start and end them and import no Paddle; the rest runs in them."""
+"""Train in several processes. `launch` and `worker` start and end them without Paddle; the other modules run inside them."""

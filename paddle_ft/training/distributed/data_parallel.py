@@ -1,6 +1,6 @@
-"""Data parallel training: every step's gradient is that of all rows of all ranks over all their targets.
+"""Train data parallel: the gradient of a step is that of all ranks' rows, divided by all their targets.
 
-Gradients are summed once an optimizer step, after accumulation, in flat buckets. No wrapper stands around the model.
+Gradients are summed once for each optimizer step, after accumulation, in flat buckets. The model is not wrapped.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ BUCKET_SIZE = 1 << 24  # elements of one all-reduce
 
 
 class DataParallel(GradientSync):
-    """Sums the gradients of all ranks, which then take the same step each.
+    """Sum the gradients over all ranks. All ranks then take the same optimizer step.
 
-    A parameter that has no gradient on any rank (in the first step, so in every one) is left alone, as in one process: with
-    zeros for a gradient AdamW would let it decay.
+    A parameter without a gradient on any rank in the first step never gets one. It is not updated, as in one process: with a
+    gradient of zeros AdamW would still apply weight decay.
     """
 
     def __init__(self, world: ProcessGroup, model):
@@ -67,16 +67,19 @@ def _all_reduce(parameters: list) -> None:
 
 
 def names_without_gradient(world: ProcessGroup, parameters: list, with_gradient: set[str]) -> set[str]:
-    """Return Paddle's names of the parameters for which no rank has a gradient.
+    """Return Paddle's names of the parameters without a gradient on any rank.
 
-    with_gradient: the names of those for which this rank has one.
+    Args:
+        world: the processes.
+        parameters: the trained parameters.
+        with_gradient: names of the parameters that have a gradient on this rank.
     """
     counts = world.all_reduce([float(p.name in with_gradient) for p in parameters])
     return {p.name for p, count in zip(parameters, counts, strict=True) if not count}
 
 
 def flatten_gradients(parameters: list):
-    """Return the gradients of parameters one behind the other, in fp32, with zeros where there is none."""
+    """Return the gradients of parameters as one flat float32 tensor, with zeros for a missing gradient."""
     return paddle.concat([_gradient(p).reshape([-1]) for p in parameters])
 
 
@@ -87,8 +90,8 @@ def _gradient(parameter):
 
 
 def broadcast_parameters(world: ProcessGroup, model) -> None:
-    """Give every rank the weights of rank 0, so that a model from scratch is the same everywhere."""
+    """Copy rank 0's weights to every rank, so that a model from scratch is the same everywhere."""
     with paddle.no_grad(), world.collective():
         for value in [*model.parameters(), *model.buffers()]:
-            if paddle_compat.is_initialized(value):  # the dropout state of an LSTM is not, before its first pass
+            if paddle_compat.is_initialized(value):  # an LSTM's dropout state is not, before its first pass
                 dist.broadcast(value, src=0)

@@ -1,7 +1,7 @@
-"""--devices: start one process a device and watch over them.
+"""Implement --devices: start one process for each device, and watch the processes.
 
-The processes get the environment that python -m paddle.distributed.launch sets. A signal is passed on once to all of them, so that
-they save and stop together. If one process dies, the others are ended within seconds and a message says which one it was.
+They get the environment that python -m paddle.distributed.launch sets. A signal is forwarded once to all of them, so that they save
+and stop together. If one process dies, the others are ended within seconds, and a message names the one that died.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from pathlib import Path
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.runtime import available_cpus, has_gpu_build
 
-DEVICES = "PADDLE_FT_DEVICES"  # environment variable of a process: the --devices that started it
-GRACE_SECONDS = 10  # for the others to end by themselves after one has died
-PORTS = range(20000, 32000)  # below the ports that systems hand out, so that none is taken before the processes open it
-CODE_FOLDER = Path(__file__).resolve().parents[3]  # holds paddle_ft, which the processes must find from any directory
+DEVICES = "PADDLE_FT_DEVICES"  # environment variable with the value of --devices that a process was started with
+GRACE_SECONDS = 10  # time for the other processes to exit after one has died
+PORTS = range(20000, 32000)  # below the ports that systems assign, so that no port is taken before the processes open it
+CODE_FOLDER = Path(__file__).resolve().parents[3]  # contains paddle_ft, which the processes must find from any directory
 
 
 def parse_devices(text: str) -> tuple[str, list[str]]:
-    """Return ("gpu", ["0", "1"]) for "0,1" and ("cpu", ["0", "1"]) for "cpu:2". Raise UserError for anything else."""
+    """Parse --devices: return ("gpu", ["0", "1"]) for "0,1" and ("cpu", ["0", "1"]) for "cpu:2". Raise UserError otherwise."""
     if match := re.fullmatch(r"cpu:(\d+)", text):
         count = int(match[1])
         if 1 <= count <= 64:
@@ -40,7 +40,7 @@ def parse_devices(text: str) -> tuple[str, list[str]]:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Return `count` ports that nobody uses. Raise UserError if there are not so many."""
+    """Return `count` unused ports. Raise UserError if there are not enough."""
     ports: list[int] = []
     for port in random.SystemRandom().sample(PORTS, len(PORTS)):
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -51,21 +51,25 @@ def _free_ports(count: int) -> list[int]:
     raise UserError(f"--devices: no {count} free ports between {PORTS.start} and {PORTS.stop} on this machine.")
 
 
-def run(devices: str, command: list[str], logs: Path) -> int:
-    """Run `command` once a device. Return the exit code for all.
+def launch_processes(devices: str, command: list[str], logs: Path) -> int:
+    """Run a command once for each device, and wait for the end.
 
     Args:
-        devices: as given with --devices.
-        logs: a folder for the output of all ranks but rank 0, whose output goes to the terminal.
+        devices: the value of --devices.
+        command: the command of each process.
+        logs: folder for the output of all ranks except rank 0, whose output goes to the terminal.
+
+    Returns:
+        The exit code of the training.
 
     Raises:
-        UserError: the devices are not there.
+        UserError: the devices are not available.
     """
-    kind, numbers = parse_devices(devices)
-    if kind == "gpu" and not has_gpu_build():
+    device_type, numbers = parse_devices(devices)
+    if device_type == "gpu" and not has_gpu_build():
         raise UserError(
             f"--devices {devices}: these are GPUs, but the installed paddlepaddle is the CPU build. Install"
-            f" requirements-gpu.txt (see README), or take processes of the CPU: --devices cpu:{len(numbers)}."
+            f" requirements-gpu.txt (see README), or use CPU processes: --devices cpu:{len(numbers)}."
         )
     endpoints = [f"127.0.0.1:{port}" for port in _free_ports(len(numbers) + 1)]
     master = endpoints.pop()
@@ -75,7 +79,7 @@ def run(devices: str, command: list[str], logs: Path) -> int:
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(CODE_FOLDER), *filter(None, [os.environ.get("PYTHONPATH")])]),
-            "PYTHONSAFEPATH": "1",  # -m must not search the working directory, which may hold somebody else's recipe
+            "PYTHONSAFEPATH": "1",  # -m must not import modules from the working directory
             "PADDLE_TRAINER_ID": str(rank),
             "PADDLE_TRAINERS_NUM": str(len(numbers)),
             "PADDLE_TRAINER_ENDPOINTS": ",".join(endpoints),
@@ -83,13 +87,13 @@ def run(devices: str, command: list[str], logs: Path) -> int:
             "PADDLE_MASTER": master,
             DEVICES: devices,
         }
-        if kind == "cpu":
+        if device_type == "cpu":
             environment["PADDLE_DISTRI_BACKEND"] = "gloo"
-            if environment.get("OMP_NUM_THREADS", str(cores)) == str(cores):  # not the user's own choice
+            if environment.get("OMP_NUM_THREADS", str(cores)) == str(cores):  # not set by the user
                 environment["OMP_NUM_THREADS"] = str(max(1, cores // len(numbers)))
         else:
             environment["FLAGS_selected_gpus"] = number
-        output = None if rank == 0 else open(logs / f"rank-{rank}.log", "w")  # noqa: SIM115 stays open as long as the process
+        output = None if rank == 0 else open(logs / f"rank-{rank}.log", "w")  # noqa: SIM115 open as long as the process
         processes.append(
             subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
         )  # fmt: skip
@@ -97,28 +101,29 @@ def run(devices: str, command: list[str], logs: Path) -> int:
 
 
 def _watch(processes: list[subprocess.Popen], logs: Path) -> int:
-    """Pass signals on, wait for all processes, and return the exit code for all."""
-    def pass_on(number, frame):
+    """Forward signals, wait for all processes, and return the exit code of the training."""
+
+    def forward_signal(number, frame):
         for process in processes:
             if process.poll() is None:
                 process.send_signal(number)
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, forward_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         while all(process.poll() is None for process in processes):
             time.sleep(0.1)
-        lost = [rank for rank, process in enumerate(processes) if (process.poll() or 0) < 0]
-        _end_together(processes)
+        killed = [rank for rank, process in enumerate(processes) if (process.poll() or 0) < 0]
+        _wait_for_rest(processes)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if lost:
-        return _report_lost(lost[0], processes, logs)
+    if killed:
+        return _report_killed(killed[0], processes, logs)
     return max(abs(process.returncode) for process in processes)
 
 
-def _end_together(processes: list[subprocess.Popen]) -> None:
-    """Wait for the rest. After a failure kill them when GRACE_SECONDS have passed."""
+def _wait_for_rest(processes: list[subprocess.Popen]) -> None:
+    """Wait for the remaining processes. After a failure kill them when GRACE_SECONDS have passed."""
     failed = any(process.poll() not in (None, 0) for process in processes)
     deadline = time.monotonic() + (GRACE_SECONDS if failed else 3600)
     while any(process.poll() is None for process in processes):
@@ -132,10 +137,11 @@ def _end_together(processes: list[subprocess.Popen]) -> None:
         time.sleep(0.1)
 
 
-def _report_lost(rank: int, processes: list[subprocess.Popen], logs: Path) -> int:
+def _report_killed(rank: int, processes: list[subprocess.Popen], logs: Path) -> int:
+    """Print which process was killed by a signal, and return the exit code."""
     print(
         f"error: process {rank} of {len(processes)} was ended by signal {-processes[rank].returncode}; the others were stopped."
-        f" Its output: {'above' if rank == 0 else logs / f'rank-{rank}.log'}. Go on from the last checkpoint with --resume.",
+        f" Its output: {'above' if rank == 0 else logs / f'rank-{rank}.log'}. Resume from the last checkpoint with --resume.",
         file=sys.stderr,
     )
     return 1

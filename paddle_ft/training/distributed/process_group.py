@@ -1,6 +1,6 @@
-"""The world of several processes: who they are, and the operations in which all of them take part.
+"""Connect the processes of a training, and run the operations in which all of them take part.
 
-Works over NCCL on GPUs and over gloo on CPUs, started by `--devices` or by python -m paddle.distributed.launch.
+NCCL is used on GPUs, gloo on CPUs. The processes are started by `--devices` or by python -m paddle.distributed.launch.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ TIMEOUT = 1800.0  # seconds that ranks wait for each other
 
 
 class Rendezvous:
-    """A wait for every rank to come to the same operation. Each tells rank 0, which answers when all have.
+    """Wait until every rank has reached the same operation. Each rank tells rank 0, which answers when all have.
 
-    gloo gives an operation 30 seconds and, in Paddle, cannot be told otherwise. But one rank may fetch files, evaluate more rows
-    or write a checkpoint for minutes while the others wait for it. NCCL waits for 30 minutes, and so does this.
+    In Paddle gloo has a fixed timeout of 30 seconds. But one rank may download files, evaluate more rows or write a checkpoint for
+    minutes while the others wait. This waits for 30 minutes, like NCCL.
     """
 
     def __init__(self, rank: int, world_size: int):
@@ -45,7 +45,7 @@ class Rendezvous:
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def wait_for_all(self) -> None:
-        """Return when all ranks have called this. Raise OSError if one has ended or does not come."""
+        """Return when all ranks have called this. Raise OSError if one has ended or does not call it in time."""
         if not self.is_main:
             self.peers[0].sendall(b".")
         for peer in self.peers:
@@ -57,7 +57,7 @@ class Rendezvous:
 
 
 class ProcessGroup(World):
-    """The processes that a launcher has started."""
+    """The world of several processes, which a launcher has started."""
 
     def __init__(self):
         """Connect to the other processes. Raise UserError if that fails."""
@@ -66,11 +66,11 @@ class ProcessGroup(World):
             self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
             self.rendezvous = Rendezvous(self.rank, self.world_size) if dist.get_backend() == "GLOO" else None
         except (RuntimeError, ValueError, NotImplementedError, OSError) as error:
-            raise UserError(f"the processes could not be joined: {error}") from None
+            raise UserError(f"the processes could not connect to each other: {error}") from None
 
     @contextlib.contextmanager
     def collective(self) -> Iterator[None]:
-        """Surround collective operations: begin when all ranks are there, and explain a broken connection in a UserError."""
+        """Run a block of collective operations when all ranks have reached it. Raise UserError if a connection breaks."""
         try:
             if self.rendezvous:
                 self.rendezvous.wait_for_all()
@@ -79,7 +79,7 @@ class ProcessGroup(World):
             reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
             raise UserError(
                 f"the connection to another process of this training broke, so that process has probably ended: {reason}."
-                " Look at its log; go on from the last checkpoint with --resume."
+                " Look at its log, and resume from the last checkpoint with --resume."
             ) from None
 
     def all_gather(self, results: list[Any], count: int) -> list[Any]:
@@ -100,5 +100,5 @@ class ProcessGroup(World):
 
 
 def init_world() -> World:
-    """Return the group that this process was started in, or the world of one process."""
+    """Return the process group that this process belongs to, or the world of one process."""
     return ProcessGroup() if launched_processes() > 1 else World()

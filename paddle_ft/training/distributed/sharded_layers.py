@@ -1,11 +1,11 @@
-"""train.sharding stage3: the weights of each layer of encoder and decoder lie with their owners, and are sent only for its passes.
+"""Implement train.sharding stage3: the weights of encoder and decoder layers are stored by their owners and sent when needed.
 
-A layer's activations are computed again in its backward pass (models/recompute.py), for which its weights are sent a second time.
-In every pass the weights of layers 1, 2, ... n, n, ... 2, 1 are sent from their owners to all ranks, in the same order everywhere.
-A rank without a batch takes part and computes nothing. When layer i is visited in the backward pass, the gradients of layer i + 2
-leave for their owner. Those of layer i + 1 may not be complete then: the backward pass of a decoder's first layer and that of the
-encoder's last run side by side. Weights outside of these layers (embeddings, heads) lie on every rank, as in stage2. To evaluate
-and to save, all weights are gathered.
+A layer's activations are recomputed in its backward pass (models/recompute.py), for which its weights are sent a second time. So
+each pass sends the weights of layers 1, 2, ... n, n, ... 2, 1 from their owners to all ranks, in the same order on every rank. A
+rank without a batch takes part without computing. When the backward pass reaches layer i, the gradients of layer i + 2 are sent to
+their owners. Those of layer i + 1 may still be incomplete, because the backward passes of the decoder's first layer and the
+encoder's last layer overlap. Weights outside of these layers (embeddings, heads) are on every rank, as in stage2. All weights are
+gathered for evaluating and saving.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ from paddle_ft.training.distributed.sharding import ShardedStates, assign_owners
 
 
 def sharded_layers(model) -> list:
-    """Return the layers of encoder and decoder that are trained, in the order in which they run.
+    """Return the encoder and decoder layers that are trained, in the order in which they run.
 
     Raises:
-        UserError: there is none.
+        UserError: the model has none.
     """
     layers = [layer for layer in transformer_layers(model) if any(not p.stop_gradient for p in layer.parameters())]
     if not layers:
         raise UserError(
-            f"train.sharding: stage3 shares the layers of encoder and decoder, and {type(model).__name__} has none that it knows"
-            " and that are trained: set it to stage2."
+            f"train.sharding: stage3 shards the encoder's and decoder's layers, and {type(model).__name__} has no known layers that"
+            " are trained: set it to stage2."
         )
     return layers
 
 
 class ShardedLayers(ShardedStates):
-    """Shares states, gradients and the weights of layers.
+    """Shard optimizer states, gradients, and the weights of layers.
 
     Attributes:
         layers: the parameters of each layer.
-        has_all_weights: whether this rank holds all weights now, as it does at the start.
-        visits: how many times layers were visited in the pass that is running, twice each.
+        has_all_weights: whether this rank has all weights now, as it has at the start.
+        visits: number of layer visits in the current pass. Each layer is visited twice.
     """
 
     def __init__(self, world: ProcessGroup, model, bucket_size: int = BUCKET_SIZE):
         layers = sharded_layers(model)
         super().__init__(world, model, during_backward=False, bucket_size=bucket_size)
-        self.during_backward = True  # gradients leave during the backward pass, but when a layer is visited
+        self.during_backward = True  # set here because super() would register hooks; gradients are sent when layers are visited
         self.layers = [layer.parameters() for layer in layers]
         frozen = [p for layer in self.layers for p in layer if p.stop_gradient]
         shares = zip(frozen, assign_owners([p.size for p in frozen], world.world_size), strict=True)
@@ -58,41 +58,41 @@ class ShardedLayers(ShardedStates):
         self.has_all_weights = True
         self.visits = 0
         for number, layer in enumerate(layers):
-            # without the wrapper of train.recompute: here every layer is recomputed anyway
+            # remove the wrapper of train.recompute, because every layer is recomputed here anyway
             forward = getattr(paddle_compat.replaced_forward(layer), "__wrapped__", layer.forward)
             paddle_compat.replace_forward(layer, self._make_forward(number, forward))
 
     @cached_property
     def weight_buckets(self) -> list[list[list]]:
-        """The buckets of each layer's weights, frozen ones included."""
+        """Return the buckets of each layer's weights, frozen ones included."""
         return [self.make_buckets(layer) for layer in self.layers]
 
     @cached_property
     def gradient_buckets(self) -> list[list[list]]:
-        """The buckets of each layer's gradients."""
+        """Return the buckets of each layer's gradients."""
         return [self.make_buckets([p for p in layer if not p.stop_gradient]) for layer in self.layers]
 
     @cached_property
-    def outside(self) -> list[list]:
-        """The buckets of what is trained outside of the layers."""
-        inside = {p.name for layer in self.layers for p in layer}
-        return self.make_buckets([p for p in reversed(self.parameters) if p.name not in inside])
+    def outside_buckets(self) -> list[list]:
+        """Return the buckets of the trained parameters outside of the layers."""
+        layer_names = {p.name for layer in self.layers for p in layer}
+        return self.make_buckets([p for p in reversed(self.parameters) if p.name not in layer_names])
 
     @cached_property
     def buckets(self) -> list[list]:
-        """The buckets of gradients in the order in which they leave, the last layer's first."""
-        return [bucket for layer in reversed(self.gradient_buckets) for bucket in layer] + self.outside
+        """Return the buckets of all gradients in the order in which they are sent, the last layer's first."""
+        return [bucket for layer in reversed(self.gradient_buckets) for bucket in layer] + self.outside_buckets
 
-    # -------------------------------------------------------------------------------- a layer's passes
+    # -------------------------------------------------------------------------------- passes
     def _make_forward(self, number: int, forward):
-        """Return what runs in place of a layer's forward."""
+        """Return the function that replaces a layer's forward."""
         from paddle.distributed.fleet.utils import recompute
 
         def with_weights(*inputs, **named_inputs):
             self._visit(number)
             try:
                 return forward(*inputs, **named_inputs)
-            finally:  # the graph keeps what the backward pass needs of the weights until it has gone through the layer
+            finally:  # the graph keeps what the backward pass needs of the weights
                 self._release_weights(number)
 
         @functools.wraps(forward)
@@ -105,14 +105,14 @@ class ShardedLayers(ShardedStates):
 
     @property
     def next_layer(self) -> int:
-        """The layer whose weights are sent next."""
+        """Return the number of the layer whose weights are sent next."""
         count = len(self.layers)
         return self.visits if self.visits < count else 2 * count - 1 - self.visits
 
     def _visit(self, number: int) -> None:
-        """Receive a layer's weights for a pass. In the backward pass the gradients of the layer after the next leave."""
+        """Receive a layer's weights. In the backward pass also send the gradients of layer number + 2."""
         if number != self.next_layer:
-            raise RuntimeError(f"layer {number} of the model ran in place of layer {self.next_layer}: set train.sharding=stage2")
+            raise RuntimeError(f"layer {number} of the model ran instead of layer {self.next_layer}: set train.sharding=stage2")
         if self.visits > len(self.layers) + 1:
             for bucket in self.gradient_buckets[number + 2]:
                 self.reduce_bucket(bucket)
@@ -120,7 +120,7 @@ class ShardedLayers(ShardedStates):
         self._receive_weights(number)
 
     def finish_pass(self) -> None:
-        """Send what is left. A rank without a batch first takes part in what the others did in their pass."""
+        """Send the remaining buckets of a pass. A rank without a batch first takes part in the layer visits of the others."""
         while self.visits < 2 * len(self.layers):
             number = self.next_layer
             self._visit(number)
@@ -154,6 +154,6 @@ class ShardedLayers(ShardedStates):
 
     @paddle.no_grad()
     def after_step(self) -> None:
-        for bucket in self.outside:
+        for bucket in self.outside_buckets:
             for parameter, value in self.receive_from_owner(bucket):
                 paddle.assign(value, output=parameter)

@@ -1,17 +1,18 @@
-"""train.sharding stage1 and stage2: each rank keeps AdamW's states of its share of the weights; stage2 its gradients too.
+"""Implement train.sharding stage1 and stage2: each rank stores AdamW's states for its share of the parameters.
 
-Source: Rajbhandari et al. (2020), ZeRO: Memory Optimizations Toward Training Trillion Parameter Models. Every parameter has one
-owner. Gradients are summed at the owner, which updates the parameter and sends it to all. The sums are those of plain data
-parallel training: over all rows of all ranks, divided by all their targets. Two ranks get the very same bits. With more, or with
-stage2 and stage3 under accumulation (they add ranks before batches), sums may differ in their last digits.
+In stage2 gradients are stored by their owner only, too. Source: Rajbhandari et al. (2020), ZeRO: Memory Optimizations Toward
+Training Trillion Parameter Models. Every parameter has one owner among the ranks. Its gradients are summed at the owner, which
+updates it and sends it to all ranks. The sums equal those of plain data parallel training: over all rows of all ranks, divided by
+all their targets. With two ranks they are equal to the bit. With more ranks, or with accumulation in stage2 and stage3 (which add
+ranks before batches), they may differ in the last digits.
 
-Why not paddle.distributed.sharding.group_sharded_parallel:
-- It averages over ranks, and so does not divide by the targets of all of them.
-- Its stage 2 sends a bucket once every parameter in it has a gradient. One unused layer, such as BERT's pooler in masked_lm,
-  then leaves a bucket unsummed without a word. And it waits for ever where a rank has one batch less.
-- Its stage 3 gathers weights in every forward pass. So it cannot run where ranks evaluate or generate different numbers of
-  batches, nor with an output layer that is tied to the embedding.
-- It refuses CPUs, so that none of this could be tested.
+Paddle's own group_sharded_parallel is not used for these reasons:
+- It averages over ranks instead of dividing by the number of targets of all ranks.
+- Its stage 2 sends a bucket when every parameter in it has a gradient. With an unused layer, such as the pooler in masked_lm, a
+  bucket is silently never summed. If a rank has one batch less, it waits forever.
+- Its stage 3 gathers weights in every forward pass. So it does not work if ranks evaluate or generate different numbers of
+  batches, or if the output layer is tied to the embedding.
+- It does not run on CPUs, so it could not be tested.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ from paddle_ft.training.optim import GradientSync, trained_parameters
 
 
 class ShardedStates(GradientSync):
-    """Owners of the parameters among the ranks: gradients go to their owner, and updated weights come back from it.
+    """Sum gradients at the owners of the parameters, and broadcast the updated weights from them.
 
     Attributes:
-        parameters: all that are trained, in the same order on all ranks.
-        owned: those that this rank owns, clips and updates.
-        during_backward: whether gradients leave for their owners while the backward pass still runs, and are freed elsewhere
-            (stage2). Else they leave once a step, after accumulation (stage1).
-        bucket_size: elements that are sent at once.
+        parameters: all trained parameters, in the same order on all ranks.
+        owned: the parameters that this rank owns, clips and updates.
+        during_backward: whether gradients are sent to their owners during the backward pass and freed on other ranks (stage2).
+            Otherwise they are sent once for each step, after accumulation (stage1).
+        bucket_size: number of elements that are sent at once.
     """
 
     def __init__(self, world: ProcessGroup, model, during_backward: bool, bucket_size: int = BUCKET_SIZE):
@@ -50,9 +51,9 @@ class ShardedStates(GradientSync):
         self.owners = assign_owners([p.size for p in self.parameters], world.world_size)
         self.owned = [p for p, owner in zip(self.parameters, self.owners, strict=True) if owner == world.rank]
         self.sums: dict[str, paddle.Tensor] = {}  # summed gradients of owned parameters, by Paddle's name
-        self.sent_buckets = 0  # of the backward pass that is running
+        self.sent_buckets = 0  # in the current backward pass
         self.with_gradient: set[str] = set()
-        self.no_grad_names: set[str] | None = None  # parameters without a gradient on any rank, known after the first pass
+        self.no_grad_names: set[str] | None = None  # parameters without a gradient on any rank; known after the first pass
         if during_backward:
             for parameter in self.parameters:
                 paddle_compat.on_gradient_ready(parameter, self._make_hook(parameter))
@@ -60,11 +61,11 @@ class ShardedStates(GradientSync):
 
     @cached_property
     def buckets(self) -> list[list]:
-        """Return lists of parameters with one owner and dtype each, the last parameters first, as their gradients come first."""
+        """Return lists of parameters that have the same owner and dtype, last parameters first: they get gradients first."""
         return self.make_buckets(self.parameters[::-1])
 
     def make_buckets(self, parameters: list) -> list[list]:
-        """Cut a sequence of parameters into buckets."""
+        """Divide a sequence of parameters into buckets."""
         buckets: list[list] = []
         key, size = None, 0
         for parameter in parameters:
@@ -78,14 +79,14 @@ class ShardedStates(GradientSync):
 
     @cached_property
     def owner_of(self) -> dict[str, int]:
-        """Paddle's name of a parameter -> the rank that owns it."""
+        """Return Paddle's name of each parameter -> the rank that owns it."""
         return {p.name: owner for p, owner in zip(self.parameters, self.owners, strict=True)}
 
     # -------------------------------------------------------------------------------- gradients
     def _make_hook(self, parameter):
-        """Return what runs when a backward pass has computed a parameter's gradient.
+        """Return the function that runs when a backward pass has computed a parameter's gradient.
 
-        Buckets leave in the same order on all ranks: a bucket waits for those before it.
+        All ranks must send buckets in the same order, so a complete bucket waits until those before it are complete.
         """
 
         def hook(*_):
@@ -108,7 +109,7 @@ class ShardedStates(GradientSync):
             self.finish_pass()
 
     def finish_pass(self) -> None:
-        """Send the buckets that have not left yet. A rank without a batch sends zeros."""
+        """Send the remaining buckets of a backward pass. A rank without a batch sends zeros."""
         for bucket in self.buckets[self.sent_buckets :]:
             self.reduce_bucket(bucket)
         if self.no_grad_names is None:
@@ -121,7 +122,7 @@ class ShardedStates(GradientSync):
 
     @paddle.no_grad()
     def reduce_bucket(self, bucket: list) -> None:
-        """Sum a bucket's gradients at its owner, and free them everywhere else."""
+        """Sum a bucket's gradients at its owner, and free them on all ranks."""
         owner = self.owner_of[bucket[0].name]
         self.with_gradient.update(p.name for p in bucket if p.grad is not None)
         flat = flatten_gradients(bucket)
@@ -166,7 +167,7 @@ class ShardedStates(GradientSync):
                 paddle.assign(value, output=parameter)
 
     def receive_from_owner(self, bucket: list) -> list[tuple]:
-        """Send a bucket's weights from its owner to all ranks. Return (parameter, weights) pairs, on the owner none."""
+        """Broadcast a bucket's weights from its owner. Return the received (parameter, weights) pairs, [] on the owner."""
         owner, size = self.owner_of[bucket[0].name], sum(p.size for p in bucket)
         is_owner = owner == self.world.rank
         flat = paddle.concat([p.reshape([-1]) for p in bucket]) if is_owner else paddle.empty([size], bucket[0].dtype)
@@ -178,9 +179,9 @@ class ShardedStates(GradientSync):
         return [(parameter, part.reshape(parameter.shape)) for parameter, part in zip(bucket, parts, strict=True)]
 
     def gather_optimizer_states(self, collect: Callable[[], dict]) -> dict:
-        """Return the optimizer states of all ranks on rank 0, {} elsewhere.
+        """Return the optimizer states of all ranks on rank 0, {} on the others.
 
-        One state travels at a time, so that a device needs memory for the largest only.
+        One state is sent at a time, so that a device needs memory for the largest state only.
         """
         arrays = collect()
         described = [{name: (array.shape, str(array.dtype)) for name, array in arrays.items()}]
@@ -196,16 +197,23 @@ class ShardedStates(GradientSync):
 
 
 def assign_owners(sizes: list[int], world_size: int) -> list[int]:
-    """Cut a sequence of parameters into one stretch a rank, of about equally many elements. Return the rank of each.
+    """Divide parameters into one consecutive part for each rank, with about equally many elements.
 
-    A parameter is never split. Where one is larger than a fair share (an embedding among many ranks), its owner has more.
+    A parameter is never split. If one is larger than an equal share (an embedding with many ranks), its owner has more.
+
+    Args:
+        sizes: number of elements of each parameter.
+        world_size: number of ranks.
+
+    Returns:
+        The owner of each parameter.
     """
-    owners, owner, load, left = [], 0, 0, sum(sizes)
-    for place, size in enumerate(sizes):
-        full = load + size / 2 > left / (world_size - owner)
-        needed = len(sizes) - place == world_size - owner - 1  # every rank must get one
-        if load and owner < world_size - 1 and (full or needed):
-            owner, load, left = owner + 1, 0, left - load
+    owners, owner, load, remaining = [], 0, 0, sum(sizes)
+    for index, size in enumerate(sizes):
+        is_full = load + size / 2 > remaining / (world_size - owner)
+        is_needed = len(sizes) - index == world_size - owner - 1  # every rank must get one
+        if load and owner < world_size - 1 and (is_full or is_needed):
+            owner, load, remaining = owner + 1, 0, remaining - load
         load += size
         owners.append(owner)
     return owners

@@ -1,4 +1,4 @@
-"""Choose how several processes share a training: what is done with gradients and weights around a step."""
+"""Choose how several processes synchronise gradients and weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from paddle_ft.training.optim import GradientSync, trained_parameters
 
 
 def check_sharding(stage: str, world: World) -> None:
-    """Raise UserError where memory is to be shared and there is only one process."""
+    """Raise UserError if train.sharding is set and there is only one process."""
     if stage != "none" and world.world_size == 1:
         raise UserError(
             f"train.sharding: {stage} shares memory among processes, so train.sharding needs several processes: --devices 0,1;"
@@ -17,13 +17,15 @@ def check_sharding(stage: str, world: World) -> None:
 
 
 def make_gradient_sync(world: World, model, stage: str) -> GradientSync:
-    """Return what is done with gradients and weights around a step: nothing in one process, else data parallel or ZeRO.
+    """Return how gradients and weights are synchronised: not at all in one process, else data parallel or ZeRO.
 
     Args:
-        stage: train.sharding, one of none, stage1, stage2, stage3.
+        world: the processes that train together.
+        model: the model.
+        stage: train.sharding: none, stage1, stage2 or stage3.
 
     Raises:
-        UserError: the model cannot be shared in that way.
+        UserError: the model cannot be sharded in this way.
     """
     if world.world_size == 1:
         return GradientSync(model)

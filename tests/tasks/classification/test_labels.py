@@ -1,4 +1,4 @@
-"""Labels to classes: which labels are accepted, how classes are ordered, and which labels are refused."""
+"""Test how labels become classes: which labels are accepted, the order of classes, and which labels are refused."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""Whole trainings of a classifier: what they learn and leave, and which checkpoints they start from."""
+"""Test whole trainings of a classifier: results, files, predictions, and the checkpoints they can start from."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ def finished(tmp_path_factory):
                  "model.config.hidden_dropout_prob=0.0")  # fmt: skip
 
 
-def test_it_learns_six_sentences_by_heart(finished):
+def test_a_run_memorises_six_sentences(finished):
     results = finished.results()
     assert results["metrics"]["test"]["accuracy"] == 100
     assert results["metrics"]["test"]["confusion_matrix"] == [[3, 0], [0, 3]]
@@ -71,9 +71,9 @@ def test_predict_takes_pairs(tmp_path):
     run = train(tmp_path, PAIRS, "bert", "train.num_train_epochs=40", "train.logging_steps=50")
     rows = [{name: row[name] for name in ("text", "text_pair")} for row in PAIRS]
     inference.predict(str(run.path), str(write_jsonl(tmp_path / "in.jsonl", rows)), str(tmp_path / "out.jsonl"), [])
-    got = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-    assert [(row["text"], row["text_pair"]) for row in got] == [(row["text"], row["text_pair"]) for row in PAIRS]
-    assert [row["prediction"] for row in got] == [row["label"] for row in PAIRS]
+    predicted = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [(row["text"], row["text_pair"]) for row in predicted] == [(row["text"], row["text_pair"]) for row in PAIRS]
+    assert [row["prediction"] for row in predicted] == [row["label"] for row in PAIRS]
     write_jsonl(tmp_path / "bad.jsonl", [{"text": "a", "text_pair": ["b"]}])
     with pytest.raises(UserError, match="--input .*bad.jsonl:1: text_pair is a list, not text"):
         inference.predict(str(run.path), str(tmp_path / "bad.jsonl"), "-", [])
@@ -105,19 +105,19 @@ def test_the_lstm_head_is_saved_and_loaded(tmp_path):
 
 
 def test_a_checkpoints_head_is_kept_for_its_own_classes_only(finished, tmp_path):
-    def head(*more):
+    def head(*settings):
         (tmp_path / "x").mkdir(exist_ok=True)
-        settings = ["model.config=null", f"model.pretrained={finished / 'best'}", "model.new_vocabulary=null", *more]
+        settings = ["model.config=null", f"model.pretrained={finished / 'best'}", "model.new_vocabulary=null", *settings]
         task, _ = make_task(tmp_path / "x", rows, "distilbert", *settings)
         return task.model.classifier.weight.numpy(), task.model.distilbert.embeddings.word_embeddings.weight.numpy()
 
     rows = ROWS
-    kept, words = head()
+    loaded, words = head()
     trained = inference.open_run(str(finished.path)).model
-    np.testing.assert_array_equal(kept, trained.classifier.weight.numpy())
+    np.testing.assert_array_equal(loaded, trained.classifier.weight.numpy())
     rows = [{**row, "label": {"pos": "spam", "neg": "ham"}[row["label"]]} for row in ROWS]
     renewed, words = head()
-    assert np.abs(renewed - kept).max() > 0.01
+    assert np.abs(renewed - loaded).max() > 0.01
     np.testing.assert_array_equal(words, trained.distilbert.embeddings.word_embeddings.weight.numpy())
     rows = [*ROWS, {"text": "other", "label": "third"}]
     assert head()[0].shape == (32, 3)
@@ -125,13 +125,13 @@ def test_a_checkpoints_head_is_kept_for_its_own_classes_only(finished, tmp_path)
     assert head("model.head=lstm_attention")[0].shape == (32, 2)
 
 
-@pytest.mark.parametrize(("names", "kept"), [
-    (["LABEL_0", "LABEL_1"], True),  # what a checkpoint has whose labels were never named
+@pytest.mark.parametrize(("names", "loaded"), [
+    (["LABEL_0", "LABEL_1"], True),  # the default names of PaddleNLP
     (["LABEL_1", "LABEL_0"], False),
     (["LABEL_0", "pos"], False),
     (["no", "yes"], False),
 ])  # fmt: skip
-def test_a_checkpoints_head_without_names_is_kept_for_as_many_classes(finished, tmp_path, names, kept):
+def test_a_checkpoints_head_without_names_is_kept_for_as_many_classes(finished, tmp_path, names, loaded):
     shutil.copytree(finished / "best", tmp_path / "start")
     config = json.loads((tmp_path / "start" / "config.json").read_text())
     config |= {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
@@ -139,12 +139,12 @@ def test_a_checkpoints_head_without_names_is_kept_for_as_many_classes(finished, 
     settings = ["model.config=null", f"model.pretrained={tmp_path / 'start'}", "model.new_vocabulary=null"]
     task, _ = make_task(tmp_path, ROWS, "distilbert", *settings)
     trained = inference.open_run(str(finished.path)).model.classifier.weight.numpy()
-    assert (task.model.classifier.weight.numpy() == trained).all() == kept
+    assert (task.model.classifier.weight.numpy() == trained).all() == loaded
     assert task.names == ["neg", "pos"]
 
 
 def test_a_checkpoint_of_another_task_gives_its_encoder(tmp_path):
-    """DistilBertForMaskedLM, as the adapted checkpoint of distilbert_imdb_mlm is."""
+    """The checkpoint is a DistilBertForMaskedLM, like that of the recipe distilbert_imdb_mlm."""
     from paddlenlp.transformers import DistilBertConfig, DistilBertForMaskedLM
 
     task, _ = make_task(tmp_path)

@@ -1,16 +1,16 @@
-"""The --sample run of each recipe, as a user starts it, must be clearly better than the majority baseline."""
+"""Test that the --sample run of each classification recipe is clearly better than the majority baseline."""
 
 import pytest
 
 from paddle_ft.config.load import load_config
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["distilbert_sst2", "bert_sst2", "distilbert_qqp", "distilbert_imdb_cls"])
 def test_the_sample_beats_the_baseline(recipe, tmp_path):
     config = load_config(recipe, [f"output_dir={tmp_path / 'run'}"], sample=True)
-    results = session.train(config).results()
+    results = training_run.train(config).results()
     for split in ("validation", "test"):
         # 15: the validation split of distilbert_qqp comes from 58 to 76.7 on an Intel Xeon, whose sums round differently
         assert results["metrics"][split]["accuracy"] > results["baseline"][split]["accuracy"] + 15
@@ -20,4 +20,4 @@ def test_the_sample_beats_the_baseline(recipe, tmp_path):
 @pytest.mark.slow
 def test_the_sample_with_the_lstm_head(tmp_path):
     config = load_config("distilbert_sst2", [f"output_dir={tmp_path / 'run'}", "model.head=lstm_attention"], sample=True)
-    assert session.train(config).results()["metrics"]["test"]["accuracy"] > 75
+    assert training_run.train(config).results()["metrics"]["test"]["accuracy"] > 75

@@ -1,4 +1,4 @@
-"""Classification on a few sentences: features, losses, baselines and refusals."""
+"""Test classification on a few sentences: features, losses, baselines and error messages."""
 
 
 import numpy as np

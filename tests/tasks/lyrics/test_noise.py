@@ -1,4 +1,4 @@
-"""Noise on the words of a source: each rule on a case that fails without it."""
+"""Test which words of a source are masked. Each case fails without the rule that it tests."""
 
 import numpy as np
 import pytest

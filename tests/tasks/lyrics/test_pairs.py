@@ -1,4 +1,4 @@
-"""Songs to pairs of lines: each rule on a case that fails without it."""
+"""Test how songs become pairs of lines. Each case fails without the rule that it tests."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A finished run of lyrics: its figures, predictions, and songs written line by line."""
+"""Test a finished run of the lyrics task: its metrics, its predictions, and the songs that it writes."""
 
 import json
 import shlex
@@ -12,13 +12,13 @@ from paddle_ft.data.song_text import key
 from paddle_ft.runs import inference
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks.lyrics.songwriter import SongWriter
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from tests.support.tiny_lyrics import BIRDS, FISH, SIZES
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Return a run that knows two songs by heart, read from one folder per genre, with leftovers to clean."""
+    """Return a run that has memorised two songs. They are read from a folder for each genre and have leftovers of a web page."""
     folder = tmp_path_factory.mktemp("lyrics")
     for genre, lines in (("rap", FISH), ("country", BIRDS)):
         (folder / "songs" / genre).mkdir(parents=True)
@@ -32,7 +32,7 @@ def run(tmp_path_factory):
         "train.train_batch_size=2", "train.learning_rate=0.005", "train.num_train_epochs=30", "train.logging_steps=20",
         "eval.bootstrap_samples=100", "seed=1", "generation.num_beams=2",
     ])  # fmt: skip
-    return session.train(config)
+    return training_run.train(config)
 
 
 def test_a_run_learns_the_next_line_and_reports_where_lines_come_from(run):
@@ -85,7 +85,7 @@ def test_a_split_is_scored_without_the_training_songs(run, tmp_path, capsys):
     assert list(row) == ["source", "target", "prediction", "rhymes"]
     messages = capsys.readouterr().err
     assert "only validation is read, without a baseline: gone" in messages
-    assert "originality is left out: it is measured against the training lines" in messages
+    assert "originality is not computed: it needs the training lines" in messages
     assert main(["evaluate", str(run.path), "--split", "validation", "data.train=gone"]) == 0
 
 

@@ -1,4 +1,4 @@
-"""The lyrics task: songs to batches, noise in training only, genres, figures."""
+"""Test the lyrics task: batches of songs, noise in training only, genres, metrics."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Masking: the rates over many tokens, whole words, and what is never masked."""
+"""Test masking: the rates over many tokens, whole words, and tokens that are never masked."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def many(words):
     return rng.choice([5, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0, 1, 2, 3], (400, 128))
 
 
-def draw(words, ids, starts=None, seed=1, **settings):
+def mask(words, ids, starts=None, seed=1, **settings):
     return Masking(words, **{"rate": 0.15, **settings})(ids, starts, np.random.default_rng(seed))
 
 
@@ -39,7 +39,7 @@ def is_near(share, expected, n):
 
 
 def test_the_rates(words, many):
-    seen, labels = draw(words, many)
+    seen, labels = mask(words, many)
     ordinary = ~np.isin(many, SPECIAL)
     chosen = labels != IGNORE_INDEX
     assert is_near(chosen.sum() / ordinary.sum(), 0.15, ordinary.sum())
@@ -47,28 +47,28 @@ def test_the_rates(words, many):
     masked = seen[chosen] == 4
     assert is_near(masked.mean(), 0.8, n)
     changed = ~masked & (seen[chosen] != many[chosen])
-    kept = seen[chosen] == many[chosen]
+    unchanged = seen[chosen] == many[chosen]
     same = 1 / 10  # the chance that a random one of ten ordinary tokens is the same token
     assert is_near(changed.mean(), 0.1 * (1 - same), n)
-    assert is_near(kept.mean(), 0.1 + 0.1 * same, n)
+    assert is_near(unchanged.mean(), 0.1 + 0.1 * same, n)
 
 
 def test_labels_are_the_original_tokens_and_nothing_else_changes(words, many):
-    seen, labels = draw(words, many)
+    seen, labels = mask(words, many)
     chosen = labels != IGNORE_INDEX
     assert (labels[chosen] == many[chosen]).all()
     assert (seen[~chosen] == many[~chosen]).all()
 
 
 def test_special_tokens_are_never_chosen_and_never_inserted(words, many):
-    seen, labels = draw(words, many, rate=0.9, mask_share=0.0, random_share=1.0)
+    seen, labels = mask(words, many, rate=0.9, mask_share=0.0, random_share=1.0)
     assert (labels[np.isin(many, SPECIAL)] == IGNORE_INDEX).all()
     assert not np.isin(seen[labels != IGNORE_INDEX], SPECIAL).any()
     assert set(np.unique(seen[labels != IGNORE_INDEX])) == set(range(5, 15))  # and every ordinary one is
 
 
 def test_masks_differ_between_seeds_and_repeat_with_the_same_seed(words, many):
-    first, second, again = (draw(words, many, seed=seed)[1] for seed in (1, 2, 1))
+    first, second, again = (mask(words, many, seed=seed)[1] for seed in (1, 2, 1))
     assert (first == again).all()
     both = ((first != IGNORE_INDEX) & (second != IGNORE_INDEX)).sum() / (first != IGNORE_INDEX).sum()
     assert is_near(both, 0.15, (first != IGNORE_INDEX).sum())
@@ -81,7 +81,7 @@ def word_numbers(starts):
 
 def test_words_are_chosen_whole_or_not_at_all(words, many):
     starts = words.word_starts(many.reshape(-1), False, "").reshape(many.shape)
-    _, labels = draw(words, many, starts, rate=0.2)
+    _, labels = mask(words, many, starts, rate=0.2)
     chosen_words = all_words = 0
     for ids, start, label in zip(many, starts, labels, strict=True):
         number = word_numbers(start)
@@ -95,9 +95,9 @@ def test_words_are_chosen_whole_or_not_at_all(words, many):
 
 
 def test_masking_single_tokens_splits_words(words, many):
-    """Without this, the test above could pass although no word ever gets split."""
+    """Check that single-token masking does split words, so that the test above can fail."""
     starts = words.word_starts(many.reshape(-1), False, "").reshape(many.shape)
-    _, labels = draw(words, many, rate=0.2)
+    _, labels = mask(words, many, rate=0.2)
     pieces = np.flatnonzero(~starts[:, 1:].reshape(-1))
     split = [(labels[:, 1:].reshape(-1)[i] == IGNORE_INDEX) != (labels[:, :-1].reshape(-1)[i] == IGNORE_INDEX) for i in pieces]
     assert sum(split) > 100
@@ -113,7 +113,7 @@ def test_a_block_may_begin_inside_a_word(words):
     ids = np.array([[6, 7, 8]])
     starts = np.array([[False, False, True]])
     for seed in range(20):
-        labels = draw(words, ids, starts, seed, rate=0.5)[1][0]
+        labels = mask(words, ids, starts, seed, rate=0.5)[1][0]
         assert (labels[0] == IGNORE_INDEX) == (labels[1] == IGNORE_INDEX)
 
 
@@ -132,12 +132,12 @@ def test_whole_words_need_word_pieces(tmp_path):
     (tmp_path / "vocab.json").write_text('{"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "a": 4, "<mask>": 5}')
     (tmp_path / "merges.txt").write_text("#version: 0.2\n")
     words = Vocabulary(fast_tokenizer(tmp_path), [0, 1, 2, 3, 5], mask_id=5)
-    with pytest.raises(UserError, match="whole_word needs a tokenizer of word pieces"):
+    with pytest.raises(UserError, match="whole_word needs a WordPiece tokenizer"):
         words.word_starts(np.array([4]), False, "")
 
 
 def test_at_least_one_token_is_chosen(words):
     ids = np.array([[2, 8, 3]])
     for seed in range(30):
-        assert draw(words, ids, None, seed, rate=0.01)[1].tolist() == [[IGNORE_INDEX, 8, IGNORE_INDEX]]
-    assert (draw(words, np.array([[2, 3]]))[1] == IGNORE_INDEX).all()  # nothing to choose from
+        assert mask(words, ids, None, seed, rate=0.01)[1].tolist() == [[IGNORE_INDEX, 8, IGNORE_INDEX]]
+    assert (mask(words, np.array([[2, 3]]))[1] == IGNORE_INDEX).all()  # there is no ordinary token

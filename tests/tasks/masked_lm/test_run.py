@@ -1,4 +1,4 @@
-"""A whole training of a masked language model, and what comes after it."""
+"""Test a whole training of a masked language model, fill-mask, and a classifier that starts from its encoder."""
 
 import json
 
@@ -7,13 +7,12 @@ from paddle_ft.config.load import load_config
 from paddle_ft.models.build import load_pretrained
 from paddle_ft.models.vocabulary import input_embedding
 from paddle_ft.tasks import find_task
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from tests.support.tasks import reload_model
 from tests.support.tiny_masked_lm import make_task
 
 
-def test_a_whole_run_and_what_comes_after(tmp_path, capsys):
-    """Trains, keeps the lowest perplexity, fills masks with both models, and hands its encoder on to a classifier."""
+def test_a_run_keeps_the_best_checkpoint_fills_masks_and_starts_a_classifier(tmp_path, capsys):
     start = tmp_path / "start"
     make_task(tmp_path).bundle.save(start)
     (tmp_path / "data.jsonl").write_text(json.dumps({"text": "the good film. playing a bad film"}) + "\n" * 1)
@@ -24,7 +23,7 @@ def test_a_whole_run_and_what_comes_after(tmp_path, capsys):
         "task.mask_probability=0.4", "train.train_batch_size=2", "train.num_train_epochs=30", "train.learning_rate=0.01",
         "train.logging_steps=10", "eval.bootstrap_samples=100",
     ])  # fmt: skip
-    run = session.train(config)
+    run = training_run.train(config)
     results = run.results()
     measured = [e["perplexity"] for e in run.events() if e["event"] == "eval"]
     assert len(measured) == 31  # before training and after each epoch
@@ -34,7 +33,7 @@ def test_a_whole_run_and_what_comes_after(tmp_path, capsys):
     capsys.readouterr()
     assert cli.main(["fill-mask", str(run.path), "the [MASK] film", "a [MASK] [MASK]", "--json", "--top", "2"]) == 0
     shown = json.loads(capsys.readouterr().out)
-    assert [len(one["after"]) for one in shown] == [1, 2]
+    assert [len(text_masks["after"]) for text_masks in shown] == [1, 2]
     before = make_task(tmp_path).fill(["the [MASK] film"], 2, "")[0][0]
     assert [g["token"] for g in shown[0]["before"][0]] == [token for token, _ in before]
     classifier = load_pretrained("sequence_classification", run / "best")

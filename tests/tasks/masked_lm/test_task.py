@@ -1,4 +1,4 @@
-"""Masked language modelling: blocks, masks, loss and perplexity against PaddleNLP's own logits, a whole run."""
+"""Test masked language modelling: blocks, masks, and loss and perplexity against PaddleNLP's own logits."""
 
 import functools
 import math
@@ -20,7 +20,7 @@ from tests.support.tiny_masked_lm import PIECES, make_task
 
 @pytest.fixture
 def make(tmp_path):
-    """Options -> the task with a small model."""
+    """Return a function settings -> task with a small model."""
     return functools.partial(make_task, tmp_path)
 
 
@@ -33,7 +33,7 @@ def block_ids(dataset):
 
 
 def test_texts_are_joined_whole_and_cut(make):
-    """[CLS] the film [SEP] [CLS] playing . bad [SEP]: nothing is truncated, special tokens stay, the rest is dropped."""
+    """Texts are joined with special tokens and without truncation; the incomplete last block is dropped."""
     texts = rows("the film", "playing. bad")
     dataset = make().encode(texts, "train")
     assert block_ids(dataset) == [[2, 8, 10, 3], [2, 5, 6, 14]]
@@ -55,7 +55,7 @@ def test_subsamples(make):
 
 
 def test_a_subsample_is_drawn_from_all_texts(make):
-    """Each text is a block, and no two are the same: the words are the seven bits of the text's number."""
+    """Each text is one block, and its words are the seven bits of its number, so no two are equal."""
     texts = rows(*[" ".join("film" if number >> bit & 1 else "play" for bit in range(7)) for number in range(100)])
     all_blocks = block_ids(make("task.chunk_size=9").encode(texts, "train"))
     assert len(all_blocks) == len({tuple(block) for block in all_blocks}) == 100
@@ -91,7 +91,7 @@ def test_training_masks_are_new_and_depend_on_the_generator(make):
 
 @pytest.fixture
 def train_steps(make, tmp_path):
-    """Return a function that trains on two equal blocks, one a step, for three epochs: settings -> (ids of each step, losses)."""
+    """Return a function settings -> (ids of each step, losses), which trains on two equal blocks for three epochs."""
 
     def steps(*settings):
         task = make("task.chunk_size=16", "task.mask_probability=0.5", "train.train_batch_size=1", "train.num_train_epochs=3",
@@ -196,17 +196,17 @@ def test_the_collated_batch(make):
 
 
 def test_loss_and_perplexity_are_those_of_the_models_own_logits(make):
-    """Blocks have different numbers of masks, so that a mean of means would differ."""
+    """The blocks have different numbers of masks, so that a mean of block means would differ."""
     task = make("task.last_chunk=pad", "task.chunk_size=7", "task.mask_probability=0.5", "eval.eval_batch_size=2")
     dataset = task.encode(rows("the film playing good.", "bad", "a filmmaker"), "validation")
     total = count = 0
     means = []
     for seen, labels in zip(dataset.columns["seen"], dataset.columns["labels"], strict=True):
         logits = task.model(paddle.to_tensor([seen]))
-        each = [float(-paddle.nn.functional.log_softmax(logits[0, i])[int(label)])
+        token_nll = [float(-paddle.nn.functional.log_softmax(logits[0, i])[int(label)])
                 for i, label in enumerate(labels) if label != IGNORE_INDEX]  # fmt: skip
-        total, count = total + sum(each), count + len(each)
-        means.append(np.mean(each))
+        total, count = total + sum(token_nll), count + len(token_nll)
+        means.append(np.mean(token_nll))
     metrics = evaluate(task, dataset, "").metrics
     assert metrics["tokens"] == count
     assert metrics["loss"] == pytest.approx(total / count, abs=2e-6)

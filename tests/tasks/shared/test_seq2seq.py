@@ -1,4 +1,4 @@
-"""Batches of both kinds of BART, id by id; the loss against PaddleNLP's own logits; the tied head."""
+"""Test Seq2Seq: the ids of batches for English and Chinese BART, the loss against PaddleNLP's logits, the tied head."""
 
 import json
 
@@ -9,7 +9,7 @@ from paddlenlp.transformers import BartConfig, BartForConditionalGeneration, Bar
 
 from paddle_ft.config.load import load_config
 from paddle_ft.data.rows import Rows
-from paddle_ft.models.bundle import _with_fast_tokenizer, reload_bundle
+from paddle_ft.models.bundle import make_bundle, reload_bundle
 from paddle_ft.models.vocabulary import tie_head
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.shared.evaluate import run_eval_steps
@@ -29,7 +29,7 @@ def tiny_bart(vocab_size, **ids):
 
 @pytest.fixture
 def chinese(tmp_path):
-    """bert-base-chinese's layout: [PAD] 0, [UNK] 100, [CLS] 101, [SEP] 102, [MASK] 103."""
+    """Return a task with the vocabulary layout of bert-base-chinese: [PAD] 0, [UNK] 100, [CLS] 101, [SEP] 102, [MASK] 103."""
     words = ["[PAD]", *[f"[unused{i}]" for i in range(1, 100)], "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"今天北京晴朗"]
     (tmp_path / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
     tokenizer = BertTokenizer(str(tmp_path / "vocab.txt"))
@@ -41,7 +41,7 @@ def chinese(tmp_path):
 
 @pytest.fixture
 def english(tmp_path):
-    """bart-base's layout: <s> 0, <pad> 1, </s> 2, <unk> 3, byte-level pieces."""
+    """Return a task with the vocabulary layout of bart-base: <s> 0, <pad> 1, </s> 2, <unk> 3, byte-level pieces."""
     words = {w: i for i, w in enumerate(["<s>", "<pad>", "</s>", "<unk>", "a", "b", "c", "Ġ", "Ġa", "ab"])}
     words["<mask>"] = len(words)
     (tmp_path / "vocab.json").write_text(json.dumps(words, ensure_ascii=False), encoding="utf-8")
@@ -56,7 +56,7 @@ def english(tmp_path):
 def task_with(model, tokenizer, folder):
     config = load_config("bart_lcsts", ["data.cache=false", "task.max_source_length=12", "task.max_target_length=6"])
     task = find_task("summarization")(config)
-    task.set_model(_with_fast_tokenizer(model, tokenizer, folder / "tokenizer"))
+    task.set_model(make_bundle(model, tokenizer, folder / "tokenizer"))
     return task
 
 
@@ -79,7 +79,7 @@ def test_chinese_ids_exactly(chinese):
 def test_english_ids_exactly(english):
     _, batch = batch_of(english, ("ab a", "ab"), ("c", "a b c"))
     assert batch["input_ids"].tolist() == [[0, 9, 8, 2], [0, 6, 2, 1]]
-    assert batch["labels"].tolist() == [[0, 9, 2, -100, -100, -100], [0, 4, 7, 5, 7, 2]]  # the second is cut; its end stays
+    assert batch["labels"].tolist() == [[0, 9, 2, -100, -100, -100], [0, 4, 7, 5, 7, 2]]  # the second is cut before its end token
     assert batch["decoder_input_ids"].tolist() == [[2, 0, 9, 2, 1, 1], [2, 0, 4, 7, 5, 7]]
 
 
@@ -139,7 +139,7 @@ def test_the_head_is_tied_and_stays_tied_through_save_and_load(chinese, tmp_path
 
 def test_an_untied_head_is_kept(chinese, tmp_path):
     model = tiny_bart(110, pad_token_id=0, bos_token_id=101, eos_token_id=102, decoder_start_token_id=102)
-    model._parameters["lm_head_weight"] = paddle.create_parameter([110, 16], "float32")
+    model.add_parameter("lm_head_weight", paddle.create_parameter([110, 16], "float32"))
     head = model.lm_head_weight.numpy()
     chinese.bundle.model = model
     chinese.bundle.save(tmp_path / "untied")

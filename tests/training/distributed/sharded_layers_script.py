@@ -1,4 +1,4 @@
-"""Measure memory and gradients of stage3 on a BERT of six layers. Run in two processes, of which rank 1 has no batch at all."""
+"""Measure memory and gradients of stage3 on a BERT of six layers. Run in two processes, of which rank 1 has no batch."""
 
 import json
 import sys
@@ -28,12 +28,12 @@ def main(target):
     model.train()
     plain.train()
     backward(plain)
-    whole = allocated_cpu_bytes()
+    bytes_before_sharding = allocated_cpu_bytes()
     before = [p.numpy().tobytes() for p in model.parameters()]
     shards = ShardedLayers(world, model)
     shards.before_step()
     foreign = [p for layer in shards.layers for p in layer if shards.owner_of[p.name] != world.rank]
-    result = {"freed": whole - allocated_cpu_bytes(), "foreign": sum(p.size for p in foreign) * 4,
+    result = {"freed": bytes_before_sharding - allocated_cpu_bytes(), "foreign": sum(p.size for p in foreign) * 4,
               "layer": sum(p.size for p in shards.layers[0]) * 4}  # fmt: skip
 
     base, allocated = allocated_cpu_bytes(), []

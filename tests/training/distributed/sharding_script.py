@@ -1,6 +1,6 @@
 """Compare the sums of ShardedStates with plain sums, on a model with an unused and a tied layer. Run in two processes.
 
-Rank 0 has two batches, rank 1 has one. Buckets of 64 elements, so that they leave while the backward pass still runs.
+Rank 0 has two batches, rank 1 has one. Buckets have only 64 elements, so that some are sent during the backward pass.
 """
 
 import json
@@ -21,7 +21,7 @@ class Model(paddle.nn.Layer):
     def __init__(self):
         super().__init__()
         self.layers = paddle.nn.LayerList([paddle.nn.Linear(*size) for size in SIZES])
-        self.freed = []  # of every batch: is the last layer's gradient gone before the first layer's is there?
+        self.freed = []  # for every batch: is the last layer's gradient freed before the first layer's is computed?
 
     def forward(self, x):
         first, second, _, last = self.layers

@@ -1,4 +1,4 @@
-"""The page on distributed training: its command lines and its PaddleJob are understood."""
+"""Test that the command lines and the PaddleJob of docs/distributed.md are valid."""
 
 import re
 import shlex
@@ -20,7 +20,7 @@ def test_the_command_lines_of_the_page_are_understood(capsys):
         arguments = shlex.split(line.split("train.py", 1)[1])
         assert cli.main(["train", *arguments, "--print-config"]) == 0
         shown = capsys.readouterr().out
-        assert all(f"{one.partition('=')[2]}" in shown for one in arguments if "=" in one)
+        assert all(f"{variable.partition('=')[2]}" in shown for variable in arguments if "=" in variable)
     assert "sharding: stage1" in shown
 
 
@@ -33,7 +33,7 @@ def test_the_pages_paddlejob_has_the_fields_of_the_resource():
     pod = job["spec"]["worker"]["template"]["spec"]
     (container,) = pod["containers"]
     assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
-    assert all(isinstance(one["value"], str) for one in container["env"])
+    assert all(isinstance(variable["value"], str) for variable in container["env"])
     script = container["args"][0].replace("\\\n", " ")
     arguments = shlex.split(script.split("train.py", 1)[1])[:-1]  # without $resume
     assert cli.main(["train", *arguments, "--print-config"]) == 0

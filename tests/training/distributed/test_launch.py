@@ -1,4 +1,4 @@
-"""--devices, and trainings that Paddle's own launcher starts."""
+"""Test --devices, and trainings that are started by Paddle's own launcher."""
 
 import json
 import os
@@ -31,46 +31,46 @@ def test_devices():
 
 def test_gpus_are_refused_where_paddle_is_built_for_cpus(tmp_path):
     with pytest.raises(UserError) as error:
-        launch.run("0,1", [], tmp_path)
+        launch.launch_processes("0,1", [], tmp_path)
     assert str(error.value) == (
         "--devices 0,1: these are GPUs, but the installed paddlepaddle is the CPU build. Install requirements-gpu.txt (see README),"
-        " or take processes of the CPU: --devices cpu:2."
+        " or use CPU processes: --devices cpu:2."
     )
 
 
-@pytest.mark.parametrize("given, expected", [("6", "3"), ("5", "5"), (None, "3")])
-def test_processes_share_the_cores_unless_the_user_says_how_many_threads(given, expected, tmp_path, monkeypatch, capfd):
+@pytest.mark.parametrize("threads, expected", [("6", "3"), ("5", "5"), (None, "3")])
+def test_processes_share_the_cores_unless_the_user_says_how_many_threads(threads, expected, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(launch, "available_cpus", lambda: 6)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    if given:
-        monkeypatch.setenv("OMP_NUM_THREADS", given)
-    code = launch.run("cpu:2", [sys.executable, "-c", "import os; print(os.environ['OMP_NUM_THREADS'])"], tmp_path)
+    if threads:
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    code = launch.launch_processes("cpu:2", [sys.executable, "-c", "import os; print(os.environ['OMP_NUM_THREADS'])"], tmp_path)
     assert (code, capfd.readouterr().out) == (0, f"{expected}\n")
 
 
 def test_one_device_is_trained_on_by_the_process_itself(tmp_path):
-    """It starts no process: one that started another with the same arguments would go on without end."""
+    """It must not start another process with the same arguments, which would start another one, and so on."""
     settings = overrides(tmp_path, "train.max_steps=2", "eval.before_training=false", "device=auto")
     program = (
-        "import sys; from paddle_ft import cli; from paddle_ft.training.distributed import launch; launch.run = None;"
+        "import sys; from paddle_ft import cli; from paddle_ft.training.distributed import launch; launch.launch_processes = None;"
         " sys.exit(cli.main(sys.argv[1:], program='train.py'))"
     )
     command = [sys.executable, "-c", program, "train", "--config", "bart_lcsts", *settings]
-    done = subprocess.run([*command, "--devices", "cpu:1"], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run([*command, "--devices", "cpu:1"], cwd=ROOT, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
     assert not (tmp_path / "run" / "logs").exists()
-    done = subprocess.run([*command, "--overwrite", "--devices", "0"], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "device: gpu is asked for, but the installed paddlepaddle is the CPU build" in done.stderr
+    process = subprocess.run([*command, "--overwrite", "--devices", "0"], cwd=ROOT, capture_output=True, text=True)
+    assert process.returncode == 2
+    assert "device: gpu is asked for, but the installed paddlepaddle is the CPU build" in process.stderr
 
 
-def launchers(place: Path, common: list[str], environments: list[dict[str, str]]) -> None:
-    """Two launchers of Paddle with a process each, as two machines start them; both must end well."""
-    (place / "pairs").mkdir()
-    arguments = overrides(place / "pairs", *PLAIN, "train.num_train_epochs=1", f"output_dir={place / 'run'}")
+def launchers(folder: Path, common: list[str], environments: list[dict[str, str]]) -> None:
+    """Run two of Paddle's launchers with one process each, as on two machines. Both must succeed."""
+    (folder / "pairs").mkdir()
+    arguments = overrides(folder / "pairs", *PLAIN, "train.num_train_epochs=1", f"output_dir={folder / 'run'}")
     processes = []
     for number, environment in enumerate(environments):
-        log = ["--nproc_per_node", "1", "--log_dir", str(place / f"log{number}")]
+        log = ["--nproc_per_node", "1", "--log_dir", str(folder / f"log{number}")]
         command = [sys.executable, "-m", "paddle.distributed.launch", *log]
         command += [*common, "train.py", "--config", "bart_lcsts", *arguments]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
@@ -80,7 +80,7 @@ def launchers(place: Path, common: list[str], environments: list[dict[str, str]]
     for process in processes:
         output, _ = process.communicate(timeout=300)
         assert process.returncode == 0, output
-    assert json.loads((place / "run" / "results.json").read_text())["train"]["processes"] == 2
+    assert json.loads((folder / "run" / "results.json").read_text())["train"]["processes"] == 2
 
 
 @pytest.mark.slow
@@ -101,8 +101,8 @@ def test_paddles_launcher_which_repeats_a_signal_lets_all_save(tmp_path):
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=100)
     for rank in (0, 1):
-        said = (tmp_path / "log" / f"workerlog.{rank}").read_text()
-        assert "stopped by SIGTERM; go on with:" in said and "stopped at once" not in said
+        messages = (tmp_path / "log" / f"workerlog.{rank}").read_text()
+        assert "stopped by SIGTERM; resume with:" in messages and "stopped immediately" not in messages
     assert find_damage(run / "last") is None
     steps = [event["step"] for event in read_events(run, "train")]
     assert checkpoint.read_state(run / "last")["step"] == steps[-1] >= 5
@@ -110,7 +110,7 @@ def test_paddles_launcher_which_repeats_a_signal_lets_all_save(tmp_path):
 
 @pytest.mark.slow
 def test_two_launchers_in_the_environment_of_a_paddlejob(tmp_path):
-    """What paddle-operator sets in each pod; here a pod is an address of this machine."""
+    """The environment is what paddle-operator sets in each pod. Here a pod is an address of this machine."""
     (port,) = launch._free_ports(1)
     endpoints = {"PADDLE_TRAINER_ENDPOINTS": f"127.0.0.1:{port},127.0.0.2:{port}", "PADDLE_TRAINERS": "127.0.0.1,127.0.0.2"}
     pods = [{**endpoints, "PADDLE_TRAINERS_NUM": "2", "PADDLE_TRAINER_ID": str(i), "POD_IP": f"127.0.0.{i + 1}",

@@ -1,16 +1,17 @@
-"""train.sharding: the same training as without it, in two processes over gloo; its sums, its checkpoints, its refusals."""
+"""Test train.sharding in two processes over gloo: same results as without it, sums, checkpoints, error messages."""
 
 import json
 import sys
 from pathlib import Path
 
 import numpy as np
+import paddle
 import pytest
 from safetensors.numpy import load_file
 
 from paddle_ft.config.load import load_config
 from paddle_ft.system.errors import UserError
-from paddle_ft.training import run as session
+from paddle_ft.training import run as training_run
 from paddle_ft.training.distributed import launch
 from paddle_ft.training.distributed.sharded_layers import sharded_layers
 from paddle_ft.training.distributed.sharding import assign_owners
@@ -24,31 +25,31 @@ SCRIPT = Path(__file__).parent / "sharding_script.py"
 
 @pytest.mark.parametrize("stage", ["stage1", "stage2"])
 def test_sums_are_those_of_plain_training_and_states_are_shared(tmp_path, stage):
-    code = launch.run("cpu:2", [sys.executable, str(SCRIPT), stage, str(tmp_path / "result")], tmp_path / "logs")
+    code = launch.launch_processes("cpu:2", [sys.executable, str(SCRIPT), stage, str(tmp_path / "result")], tmp_path / "logs")
     assert code == 0, (tmp_path / "logs" / "rank-1.log").read_text()
     first, second = [json.loads((tmp_path / f"result.{rank}").read_text()) for rank in (0, 1)]
     for result in (first, second):
         assert max(result["differences"]) < 1e-5  # gradients of about 10
-        for found, expected in result["norms"]:
-            assert found == pytest.approx(expected, rel=1e-6)
+        for norm, expected in result["norms"]:
+            assert norm == pytest.approx(expected, rel=1e-6)
         assert result["weights"][0] == result["weights"][1]
         assert result["owned_states"] == 4 * result["owned"]  # two moments, two powers of beta
     assert first["norms"] == second["norms"]
     assert first["owned"] + second["owned"] == first["parameters"] == 8 and min(first["owned"], second["owned"]) >= 2
     assert len(first["gathered_states"]) == 4 * 8 and second["gathered_states"] == []
-    assert first["freed"] == [False, stage == "stage2"]  # from the second pass on, gradients leave during the backward pass
+    assert first["freed"] == [False, stage == "stage2"]  # from the second pass on, gradients are sent during the backward pass
 
 
-def test_layers_come_for_their_passes_alone(tmp_path):
+def test_layers_are_received_for_their_passes_only(tmp_path):
     script = SCRIPT.parent / "sharded_layers_script.py"
-    code = launch.run("cpu:2", [sys.executable, str(script), str(tmp_path / "result")], tmp_path / "logs")
+    code = launch.launch_processes("cpu:2", [sys.executable, str(script), str(tmp_path / "result")], tmp_path / "logs")
     assert code == 0, (tmp_path / "logs" / "rank-1.log").read_text()
     for rank in (0, 1):
         result = json.loads((tmp_path / f"result.{rank}").read_text())
         assert result["freed"] >= result["foreign"] > 2 * result["layer"]
         assert len(result["allocated"]) == 2 * 2 * 6  # forward and backward, two passes
         sums = 8 * result["layer"]  # of the gradients that this process owns: at most all of both passes
-        assert max(result["allocated"][:6]) < 2.5 * result["layer"]  # one layer, and once more on its way
+        assert max(result["allocated"][:6]) < 2.5 * result["layer"]  # one layer and its receive buffer
         assert max(result["allocated"]) < sums
         assert result["same_gradients"] and result["same_weights"]
         assert result["foreign_gradients"] == 0
@@ -64,7 +65,7 @@ SHORT = ("data.limit_train=7", "data.limit_validation=3", "data.limit_test=1", "
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["none", "stage1", "stage2", "stage3"])
 def test_weights_without_a_gradient_do_not_decay(tmp_path, stage):
-    """BERT's pooler, which a masked language model does not use: in one process AdamW never sees it."""
+    """A masked language model does not use BERT's pooler, so in one process AdamW does not update it."""
     texts = tmp_path / "texts.txt"
     texts.write_text("a good film\na fine story\nwe liked this film\na bad film\na poor story\nwe hated this film\n" * 3)
     sizes = f"model.config={{model_type: bert, {tiny_classification.SIZES}}}"
@@ -78,50 +79,50 @@ def test_weights_without_a_gradient_do_not_decay(tmp_path, stage):
     assert any("encoder.layers.0" in name for name in states) and not any("pooler" in name for name in states)
 
 
-def files(place: Path, devices: str, recipe: str, settings: list[str]) -> list[bytes]:
-    """What a training leaves: weights, the optimizer's states, the losses of its steps."""
-    process = start_training("--config", recipe, *(["--devices", devices] if devices else []), *settings, cwd=place)
+def files(folder: Path, devices: str, recipe: str, settings: list[str]) -> list[bytes]:
+    """Run a training, and return its weights, optimizer states, and the losses of its steps."""
+    process = start_training("--config", recipe, *(["--devices", devices] if devices else []), *settings, cwd=folder)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
-    last = place / "run" / "last"
-    losses = [event["loss"] for event in read_events(place / "run", "train")]
+    last = folder / "run" / "last"
+    losses = [event["loss"] for event in read_events(folder / "run", "train")]
     return [(last / name).read_bytes() for name in ("model.safetensors", "trainer/optimizer.safetensors")] + [losses]
 
 
 @pytest.mark.slow
 def test_the_same_weights_and_checkpoints_as_without(tmp_path):
-    found = {}
+    trained = {}
     for stage in ("none", "stage1", "stage2", "stage3"):
-        place = tmp_path / stage
-        more = (*PLAIN, *TWO_LAYERS, *ODD, *SHORT, f"train.sharding={stage}")
-        found[stage] = files(place, "cpu:2", "bart_lcsts", overrides(place, *more))
-    assert found["stage1"] == found["none"]
-    assert found["stage2"] == found["none"]
-    assert found["stage3"] == found["none"]
+        folder = tmp_path / stage
+        settings = (*PLAIN, *TWO_LAYERS, *ODD, *SHORT, f"train.sharding={stage}")
+        trained[stage] = files(folder, "cpu:2", "bart_lcsts", overrides(folder, *settings))
+    assert trained["stage1"] == trained["none"]
+    assert trained["stage2"] == trained["none"]
+    assert trained["stage3"] == trained["none"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["classifier", "adapters"])
 def test_stage3_computes_the_same_for_other_models(tmp_path, kind):
-    """A classifier of two layers; BART with adapters, whose frozen weights are shared too, beside train.recompute."""
-    found = {}
+    """The models are a classifier of two layers, and BART with LoRA (frozen weights are sharded too) and train.recompute."""
+    trained = {}
     for stage in ("none", "stage3"):
-        place = tmp_path / stage
-        more = (*ODD, *SHORT, f"train.sharding={stage}")
+        folder = tmp_path / stage
+        settings = (*ODD, *SHORT, f"train.sharding={stage}")
         if kind == "classifier":
             rows = [*tiny_classification.ROWS, {"text": "a good story", "label": "pos"}]
-            settings = tiny_classification.overrides(place, rows, "bert", "model.config.num_hidden_layers=2", *more)
-            found[stage] = files(place, "cpu:2", "distilbert_sst2", settings)
+            settings = tiny_classification.overrides(folder, rows, "bert", "model.config.num_hidden_layers=2", *settings)
+            trained[stage] = files(folder, "cpu:2", "distilbert_sst2", settings)
         else:
             lora = ("model.lora={rank: 2, dropout: 0.1}", f"train.recompute={'true' if stage == 'stage3' else 'false'}")
-            found[stage] = files(place, "cpu:2", "bart_lcsts", overrides(place, *PLAIN, *TWO_LAYERS, *lora, *more))
-    assert found["stage3"] == found["none"]
+            trained[stage] = files(folder, "cpu:2", "bart_lcsts", overrides(folder, *PLAIN, *TWO_LAYERS, *lora, *settings))
+    assert trained["stage3"] == trained["none"]
 
 
 def test_one_process_is_refused(tmp_path):
     config = load_config("bart_lcsts", overrides(tmp_path, "train.sharding=stage1"))
     with pytest.raises(UserError) as error:
-        session.train(config)
+        training_run.train(config)
     assert str(error.value) == (
         "train.sharding: stage1 shares memory among processes, so train.sharding needs several processes: --devices 0,1;"
         " or leave it at none."
@@ -134,7 +135,7 @@ def test_stage3_does_not_go_with_compile(tmp_path):
     assert "compile and sharding=stage3 cannot be combined: a static program keeps its weights; use stage2" in str(error.value)
 
 
-def test_a_model_without_layers_to_share_is_refused():
+def test_a_model_without_layers_to_shard_is_refused():
     model = make_model("bert")
     assert len(sharded_layers(model)) == 2
     for parameter in model.bert.encoder.parameters():
@@ -142,16 +143,18 @@ def test_a_model_without_layers_to_share_is_refused():
     with pytest.raises(UserError) as error:
         sharded_layers(model)
     assert str(error.value) == (
-        "train.sharding: stage3 shares the layers of encoder and decoder, and BertForSequenceClassification has none that it knows"
-        " and that are trained: set it to stage2."
+        "train.sharding: stage3 shards the encoder's and decoder's layers, and BertForSequenceClassification has no known layers"
+        " that are trained: set it to stage2."
     )
+    with pytest.raises(UserError, match="a Linear .* is of no architecture known here"):
+        sharded_layers(paddle.nn.Linear(2, 2))
 
 
 def test_owners_have_about_equal_shares_and_each_has_some():
     sizes = [40, 1, 10, 10, 10, 10, 10, 10]
-    found = assign_owners(sizes, 4)
-    loads = [sum(np.array(sizes)[np.array(found) == rank]) for rank in range(4)]
-    assert found == sorted(found)
+    owners = assign_owners(sizes, 4)
+    loads = [sum(np.array(sizes)[np.array(owners) == rank]) for rank in range(4)]
+    assert owners == sorted(owners)
     assert loads == [40, 21, 20, 20]
     assert assign_owners([100, 1, 1, 1], 4) == [0, 1, 2, 3]
     assert assign_owners([1, 1, 1, 100], 4) == [0, 1, 2, 3]

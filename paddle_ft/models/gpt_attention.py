@@ -1,0 +1,43 @@
+"""Compute the attention of PaddleNLP's GPT through scaled_dot_product_attention. The record of GPT-2 names this function."""
+
+from __future__ import annotations
+
+import paddle
+
+from paddle_ft.models.attention import attend
+
+
+def gpt_sdpa_forward(
+    layer, query, key, value, attention_mask=None, use_cache=False, past_key_value=None, output_attentions=False
+):  # fmt: skip
+    """Compute what the forward of PaddleNLP's GPT attention computes.
+
+    Its own switch, use_flash_attention, must stay off: that code ignores the attention mask.
+
+    Args:
+        layer: the attention layer, h heads of size d.
+        query, key, value: [b, s, h * d], all three the same.
+        attention_mask: [b, 1, q, k], added to the scores.
+        use_cache, past_key_value, output_attentions: as in PaddleNLP.
+
+    Returns:
+        [b, s, h * d]; what PaddleNLP's own forward returns if a cache or the attention weights are asked for.
+    """
+    config = layer.config
+    if output_attentions or use_cache or attention_mask is None or config.sequence_parallel:
+        plain = type(layer).forward
+        return plain(layer, query, key, value, attention_mask, use_cache, past_key_value, output_attentions)
+    heads, size = layer.num_attention_heads, layer.head_dim
+    if config.fuse_attention_qkv:
+        q, k, v = paddle.split(layer.qkv_proj(query).reshape([0, 0, heads, 3 * size]), 3, axis=-1)
+    else:
+        key = query if key is None else key
+        value = query if value is None else value
+        projected = (layer.q_proj(query), layer.k_proj(key), layer.v_proj(value))
+        q, k, v = (x.reshape([0, 0, heads, size]) for x in projected)
+    if past_key_value is not None:
+        k, v = (paddle.concat([past, new], axis=1) for past, new in zip(past_key_value, (k, v), strict=True))
+    if config.scale_qk_coeff != 1.0:
+        q = q * config.scale_qk_coeff**0.5
+    out = attend(q, k, v, attention_mask, config.attention_probs_dropout_prob, layer.training, layer.causal)
+    return layer.out_proj(out.reshape([0, 0, heads * size]))
