@@ -49,7 +49,8 @@ class Regression(Task):
     def encode(self, rows: Rows, split: str) -> Dataset:
         """Turn the rows of a split into token ids and numbers."""
         texts = [row["text"] for row in rows.rows]
-        encoded = encode_texts(self.fast_tokenizer, texts, max_length=self.max_length, label=f"tokenise {split}")
+        cache, label = self.config.data.cache, f"tokenise {split}"
+        encoded = encode_texts(self.fast_tokenizer, texts, max_length=self.max_length, label=label, cache=cache)
         values = [_number(row["value"], split, number) for number, row in enumerate(rows.rows, start=1)]
         info = {"rows": len(rows), "bad_rows": len(rows.bad), "truncated_text": encoded.truncated,
                 "truncated_text_share": round(encoded.truncated / len(rows), 4)}  # fmt: skip

@@ -78,9 +78,10 @@ def _check_plugins(name: str, module: ModuleType) -> None:
 def describe_error(error: Exception) -> str:
     """Return an error of a user's code in one line, with the line of their file that it comes from."""
     text = f"{type(error).__name__}: {error}"
-    others = (os.path.dirname(os.path.dirname(__file__)), os.path.dirname(os.__file__), "<")  # paddle_ft, Python, its libraries
+    folders = os.path.dirname(os.path.dirname(__file__)), os.path.dirname(os.__file__)
+    ours, python = (os.path.join(folder, "") for folder in folders)
     lines = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)
-             if not frame.filename.startswith(others) and "site-packages" not in frame.filename]  # fmt: skip
+             if not frame.filename.startswith((ours, python, "<")) and "site-packages" not in frame.filename]  # fmt: skip
     return f"{text} ({lines[-1]})" if lines else text
 
 

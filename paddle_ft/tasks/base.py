@@ -111,6 +111,9 @@ class TaskOptions(Section):
 class Task:
     """Base class of all tasks. A module publishes its subclass as TASK.
 
+    A task defines nine methods: encode, collate_fn, count_targets, loss, eval_step, scores, baselines, preview and predict. The
+    other methods have defaults; a task whose `eval_inputs` returns inputs also defines `generate`.
+
     Attributes:
         name: the task's name in `task.name`.
         head_type: which of an architecture's model classes it trains, a key of Architecture.model_classes.
