@@ -133,9 +133,9 @@ def config_to_hf(config: dict, generation: dict, entries: Sequence[Entry], where
     Raises:
         ConvertError: A field is missing in Paddle's file, or has a value that Hugging Face's model cannot express.
     """
-    kept = config.get(ORIGINAL_KEY, {})
-    original, result = kept.get("config", {}), copy.deepcopy(kept.get("config", {}))
-    original_settings = {name: value for name, value in kept.get("generation", {}).items() if name in GENERATION}
+    stored = config.get(ORIGINAL_KEY, {})
+    original, result = stored.get("config", {}), copy.deepcopy(stored.get("config", {}))
+    original_settings = {name: value for name, value in stored.get("generation", {}).items() if name in GENERATION}
     before = {**original, **original_settings}  # config_to_paddle lets generation_config.json override config.json
     for entry in entries:
         if isinstance(entry, PaddleConstant) and config.get(entry.paddle, entry.value) != entry.value:
@@ -177,9 +177,9 @@ def _generation_to_hf(config: dict, generation: dict, result: dict, translated: 
         result: Hugging Face's config.json so far.
         translated: Fields that the family's table has translated already.
     """
-    kept = config.get(ORIGINAL_KEY, {})
-    before = {**kept.get("config", {}), **kept.get("generation", {})}
-    settings = copy.deepcopy(kept.get("generation", {}))
+    stored = config.get(ORIGINAL_KEY, {})
+    before = {**stored.get("config", {}), **stored.get("generation", {})}
+    settings = copy.deepcopy(stored.get("generation", {}))
     for name, default in GENERATION.items():
         value = config.get(name, generation.get(name, default))
         if name not in translated and value != before.get(name, default):

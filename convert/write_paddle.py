@@ -53,10 +53,10 @@ def write_paddle(
         digests = sha256_in_background(checkpoint.weights.files)
         write_weights(work, plan.writes, made_by="np", format=format, progress=progress)
         _write_config(checkpoint, work, dtype)
-        kept = work / KEPT_FOLDER
-        kept.mkdir()
-        _keep_ignored_tensors(checkpoint, list(plan.ignored), kept)
-        report.tokenizer, notes = write_paddle_tokenizer(source, work, kept, checkpoint.family)
+        kept_folder = work / KEPT_FOLDER
+        kept_folder.mkdir()
+        _keep_ignored_tensors(checkpoint, list(plan.ignored), kept_folder)
+        report.tokenizer, notes = write_paddle_tokenizer(source, work, kept_folder, checkpoint.family)
         report.notes += notes
         report.files = {name: digest.result() for name, digest in digests.items()}
         report.seconds = round(time.perf_counter() - started, 2)

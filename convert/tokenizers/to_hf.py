@@ -9,23 +9,23 @@ from convert.files import read_optional_json, write_json
 from convert.tokenizers.files import HF_CLASS, PADDLE_CLASS, SETTINGS, VOCABULARIES, tokenizer_files
 
 
-def write_hf_tokenizer(source: Path, target: Path, kept: Path) -> dict:
+def write_hf_tokenizer(source: Path, target: Path, kept_folder: Path) -> dict:
     """Write the tokenizer's files: the originals if the conversion to Paddle stored them, else Paddle's with the class renamed.
 
     Args:
         source: The Paddle checkpoint.
         target: Where the files are written.
-        kept: Where the conversion to Paddle stored the originals. May not exist.
+        kept_folder: Where the conversion to Paddle stored the originals. May not exist.
 
     Returns:
         The report's entry: {"kind", "files"}.
     """
     files = {path.name: path for path in tokenizer_files(source)}
-    originals = {path.name: path for path in tokenizer_files(kept)} if kept.is_dir() else {}
+    originals = {path.name: path for path in tokenizer_files(kept_folder)} if kept_folder.is_dir() else {}
     if originals:
         # replace what the conversion to Paddle wrote
         files = {name: path for name, path in files.items() if name not in (*SETTINGS, "tokenizer.json")} | originals
-    elif kept.is_dir() and any(name in files for name in ("vocab.txt", "vocab.json", "spiece.model")):
+    elif kept_folder.is_dir() and any(name in files for name in ("vocab.txt", "vocab.json", "spiece.model")):
         # the original had vocabulary files only: leave out what the conversion to Paddle added
         files = {name: path for name, path in files.items() if name in VOCABULARIES and name != "tokenizer.json"}
     for name, path in files.items():

@@ -16,13 +16,13 @@ SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token
 SHARED_SETTINGS = ("model_max_length", "padding_side", "truncation_side", "clean_up_tokenization_spaces")
 
 
-def write_paddle_tokenizer(source: Path, target: Path, kept: Path, family: Family) -> tuple[dict, list[str]]:
+def write_paddle_tokenizer(source: Path, target: Path, kept_folder: Path, family: Family) -> tuple[dict, list[str]]:
     """Write tokenizer.json and tokenizer_config.json for PaddleNLP.
 
     Args:
         source: The Hugging Face checkpoint.
         target: Where Paddle's files and the unchanged vocabulary files are written.
-        kept: Where the originals of the changed files are stored for the conversion back.
+        kept_folder: Where the originals of the changed files are stored for the conversion back.
         family: The architecture.
 
     Returns:
@@ -47,7 +47,7 @@ def write_paddle_tokenizer(source: Path, target: Path, kept: Path, family: Famil
         return {"kind": "none", "files": {}}, [f"tokenizer not converted: {problem}"]
     files = tokenizer_files(source)
     for path in files:
-        shutil.copyfile(path, (kept if path.name in (*SETTINGS, "tokenizer.json") else target) / path.name)
+        shutil.copyfile(path, (kept_folder if path.name in (*SETTINGS, "tokenizer.json") else target) / path.name)
     tokenizer.save(str(target / "tokenizer.json"))
     write_json(target / "tokenizer_config.json", _paddle_settings(tokenizer, config, special, special_map, family))
     return {"kind": kind, "files": [path.name for path in files]}, []

@@ -86,5 +86,5 @@ def banned_ngram_tokens(ids: np.ndarray, size: int) -> tuple[np.ndarray, np.ndar
         return np.zeros([0], "int64"), np.zeros([0], "int64")
     windows = np.lib.stride_tricks.sliding_window_view(ids, size, axis=1)  # [r, n - size + 1, size]
     ending = ids[:, None, length - size + 1 :]
-    rows, places = np.nonzero((windows[:, :, :-1] == ending).all(axis=2))
-    return rows, windows[rows, places, -1]
+    rows, starts = np.nonzero((windows[:, :, :-1] == ending).all(axis=2))
+    return rows, windows[rows, starts, -1]

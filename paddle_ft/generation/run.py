@@ -134,9 +134,9 @@ def _generate(adapter: Adapter, input_ids, attention_mask, options: GenerationOp
     else:
         count = options.num_return_sequences
         rows = [ids.tolist() for ids in np.repeat(first_ids, count, axis=0)]
-        for places, tokens in _decode_steps(adapter, input_ids, attention_mask, options, row_numbers):
-            for place, token in zip(places, tokens, strict=True):
-                rows[place].append(int(token))
+        for row_indices, tokens in _decode_steps(adapter, input_ids, attention_mask, options, row_numbers):
+            for row, token in zip(row_indices, tokens, strict=True):
+                rows[row].append(int(token))
         results = [rows[start : start + count] for start in range(0, len(rows), count)]
     if adapter.encoder_decoder:
         return results

@@ -95,9 +95,9 @@ def best_continuations(scores, count: int) -> tuple[np.ndarray, np.ndarray, np.n
     items, beams, vocabulary = scores.shape
     values, tokens = paddle.topk(scores.reshape([items * beams, vocabulary]), min(count, vocabulary))
     width = beams * values.shape[1]
-    values, places = paddle.topk(values.reshape([items, width]), count)
-    tokens = paddle.take_along_axis(tokens.reshape([items, width]), places, axis=1)
-    packed = paddle.stack([values.astype("float64"), places.astype("float64"), tokens.astype("float64")]).numpy()
+    values, indices = paddle.topk(values.reshape([items, width]), count)
+    tokens = paddle.take_along_axis(tokens.reshape([items, width]), indices, axis=1)
+    packed = paddle.stack([values.astype("float64"), indices.astype("float64"), tokens.astype("float64")]).numpy()
     beam = packed[1].astype("int64") // (width // beams)
     return packed[0].astype("float32"), beam, packed[2].astype("int64")
 
@@ -194,9 +194,9 @@ def argsort_descending(scores: np.ndarray) -> np.ndarray:
     return np.argsort(-scores, axis=1, kind="stable")
 
 
-def gather_beams(array: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Return array[i, places[i, k]] for an array of shape [i, g] or [i, g, n]."""
-    return np.take_along_axis(array, places if array.ndim == 2 else places[:, :, None], axis=1)
+def gather_beams(array: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """Return array[i, indices[i, k]] for an array of shape [i, g] or [i, g, n]."""
+    return np.take_along_axis(array, indices if array.ndim == 2 else indices[:, :, None], axis=1)
 
 
 def beam_search(

@@ -107,8 +107,8 @@ def _head_fits(cls, saved: dict, settings: dict) -> bool:
     if cls.__name__ not in (original.get("architectures") or []):
         return False
     names = [str(name) for _, name in sorted((int(number), name) for number, name in (saved.get("id2label") or {}).items())]
-    wanted = list(settings["id2label"].values())
-    return names == wanted or names == [f"LABEL_{i}" for i in range(len(wanted))]
+    class_names = list(settings["id2label"].values())
+    return names == class_names or names == [f"LABEL_{i}" for i in range(len(class_names))]
 
 
 def renew_head(model) -> None:

@@ -95,7 +95,7 @@ def test_step_by_step_with_a_cache(name):
 
 def _bart_steps(model):
     batch = {"input_ids": paddle.to_tensor(IDS), "attention_mask": paddle.to_tensor(MASK)}
-    whole = model(**batch, decoder_input_ids=paddle.to_tensor(TARGETS))
+    full = model(**batch, decoder_input_ids=paddle.to_tensor(TARGETS))
     memory = model.bart.encoder(**batch)
     hidden = (1 - batch["attention_mask"].astype("float32"))[:, None, None] * -1e4
     cache = model.bart.decoder.decoder.gen_cache(memory)
@@ -106,15 +106,15 @@ def _bart_steps(model):
         out = model.bart.decoder(step, nothing, encoder_output=memory, memory_mask=hidden, cache=cache)
         state, cache = out
         steps.append(paddle.matmul(state, model.lm_head_weight, transpose_y=True) + model.final_logits_bias)
-    return whole.numpy(), paddle.concat(steps, axis=1).numpy()
+    return full.numpy(), paddle.concat(steps, axis=1).numpy()
 
 
 def _gpt_steps(model):
     ids = paddle.to_tensor(IDS[[0, 2], :5])
-    whole = model(input_ids=ids)
+    full = model(input_ids=ids)
     first, past = model(input_ids=ids[:, :3], use_cache=True)[:2]
     rest = model(input_ids=ids[:, 3:], use_cache=True, past_key_values=past)[0]
-    return (whole[0] if isinstance(whole, tuple) else whole).numpy(), paddle.concat([first, rest], axis=1).numpy()
+    return (full[0] if isinstance(full, tuple) else full).numpy(), paddle.concat([first, rest], axis=1).numpy()
 
 
 def _bert_steps(model):

@@ -1,4 +1,4 @@
-"""The base class of tasks: what a task must define."""
+"""Test which methods a task must define."""
 
 import inspect
 import re

@@ -57,9 +57,9 @@ def test_a_killed_run_resumes_to_the_same_bits(tmp_path, uninterrupted):
     wait_for_step(process, run, 17)
     process.kill()
     process.communicate()
-    done = start(tmp_path, "--resume")
-    _, errors = done.communicate(timeout=100)
-    assert done.returncode == 0, errors
+    process = start(tmp_path, "--resume")
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == 0, errors
     assert computed_events(run) == computed_events(uninterrupted)
     assert (run / "last/model.safetensors").read_bytes() == (uninterrupted / "last/model.safetensors").read_bytes()
 

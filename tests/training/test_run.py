@@ -191,10 +191,10 @@ def test_accumulated_batches_make_the_step_of_one_large_batch(tmp_path):
         (tmp_path / name).mkdir()
         runs.append(train(tmp_path / name, *sizes, f"train.train_batch_size={batch}", "train.num_train_epochs=2",
                           f"train.gradient_accumulation_steps={accumulate}", "train.max_grad_norm=0"))  # fmt: skip
-    one, four = ([e for e in run.events() if e["event"] == "train"] for run in runs)
-    assert [e["step"] for e in one] == [e["step"] for e in four] == [1, 2]
-    np.testing.assert_allclose([e["grad_norm"] for e in one], [e["grad_norm"] for e in four], rtol=1e-4)
-    np.testing.assert_allclose([e["loss"] for e in one], [e["loss"] for e in four], rtol=1e-5)
+    one_batch, four_batches = ([e for e in run.events() if e["event"] == "train"] for run in runs)
+    assert [e["step"] for e in one_batch] == [e["step"] for e in four_batches] == [1, 2]
+    np.testing.assert_allclose([e["grad_norm"] for e in one_batch], [e["grad_norm"] for e in four_batches], rtol=1e-4)
+    np.testing.assert_allclose([e["loss"] for e in one_batch], [e["loss"] for e in four_batches], rtol=1e-5)
 
 
 def test_a_loss_that_is_not_finite_stops_and_writes_its_rows(tmp_path):

@@ -103,15 +103,15 @@ def test_outside_a_save_the_first_signal_stops_at_once(number, code, capfd):
 
 
 def test_within_nested_saves_it_waits_for_the_outermost(capfd):
-    done = []
+    completed = []
     with pytest.raises(Interrupted), SignalHandler() as interrupts:
         with interrupts.deferred():
             with interrupts.deferred():
                 send(signal.SIGINT)
-                done.append("inner")
-            done.append("outer")
-        done.append("after")
-    assert done == ["inner", "outer"]
+                completed.append("inner")
+            completed.append("outer")
+        completed.append("after")
+    assert completed == ["inner", "outer"]
 
 
 def test_processes_that_train_together_stop_when_all_agree(capfd):

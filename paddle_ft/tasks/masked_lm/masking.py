@@ -114,12 +114,12 @@ class Masking:
         draws = rng.random(ids.shape)
         if starts is not None:
             draws = np.take_along_axis(draws, np.cumsum(starts, axis=1) - starts[:, :1], axis=1)  # one draw for each word
-        chosen = (draws < self.rate) & allowed
-        if not chosen.any() and allowed.any():
-            chosen = (draws == draws[allowed].min()) & allowed
-        labels = np.where(chosen, ids, IGNORE_INDEX)
+        selected = (draws < self.rate) & allowed
+        if not selected.any() and allowed.any():
+            selected = (draws == draws[allowed].min()) & allowed
+        labels = np.where(selected, ids, IGNORE_INDEX)
         replacement_draws = rng.random(ids.shape)
         random_ids = rng.choice(self.vocabulary.ordinary, ids.shape)
         unmasked = np.where(replacement_draws < self.mask_share + self.random_share, random_ids, ids)
-        seen = np.where(replacement_draws < self.mask_share, self.vocabulary.mask_id, unmasked)
-        return np.where(chosen, seen, ids), labels
+        replaced = np.where(replacement_draws < self.mask_share, self.vocabulary.mask_id, unmasked)
+        return np.where(selected, replaced, ids), labels

@@ -117,12 +117,12 @@ class MaskedLM(LanguageModel):
 
     def _with_masks(self, dataset: Dataset) -> Dataset:
         """Return the data set with fixed masks. Each row has its own seed, so every evaluation uses the same masks."""
-        seen, labels = [], []
+        masked_ids, labels = [], []
         for i in range(len(dataset)):
-            row_seen, row_labels = self._mask_rows(dataset, np.array([i]), np.random.default_rng([FIXED_SEED, i]))
-            seen.append(row_seen[0])
+            row_ids, row_labels = self._mask_rows(dataset, np.array([i]), np.random.default_rng([FIXED_SEED, i]))
+            masked_ids.append(row_ids[0])
             labels.append(row_labels[0])
-        return replace(dataset, columns={**dataset.columns, "seen": seen, "labels": labels})
+        return replace(dataset, columns={**dataset.columns, "masked_ids": masked_ids, "labels": labels})
 
     def eval_dataset(self, dataset: Dataset) -> Dataset:
         """Return the data set with fixed masks. Only the training split does not have them already."""
@@ -146,15 +146,15 @@ class MaskedLM(LanguageModel):
             target_ids: [n], the targets.
         """
         if "labels" in dataset.columns:
-            seen, labels = ([dataset.columns[name][i] for i in indices] for name in ("seen", "labels"))
+            masked_ids, labels = ([dataset.columns[name][i] for i in indices] for name in ("masked_ids", "labels"))
         else:
-            seen, labels = self._mask_rows(dataset, indices, rng)
+            masked_ids, labels = self._mask_rows(dataset, indices, rng)
         width = {"multiple": self.config.train.pad_to_multiple_of, "max_length": self.max_input_length}
-        seen, labels = pad(seen, self.tokenizer.pad_token_id, **width), pad(labels, IGNORE_INDEX, **width)
+        masked_ids, labels = pad(masked_ids, self.tokenizer.pad_token_id, **width), pad(labels, IGNORE_INDEX, **width)
         positions = np.flatnonzero(labels.reshape(-1) != IGNORE_INDEX)
         return {
-            "input_ids": seen,
-            "attention_mask": (np.arange(seen.shape[1]) < dataset.lengths[indices][:, None]).astype(np.int64),
+            "input_ids": masked_ids,
+            "attention_mask": (np.arange(masked_ids.shape[1]) < dataset.lengths[indices][:, None]).astype(np.int64),
             "positions": positions,
             "target_ids": labels.reshape(-1)[positions],
         }
@@ -171,7 +171,7 @@ class MaskedLM(LanguageModel):
     def prediction_row(self, dataset: Dataset, row: int, predicted: np.ndarray, perplexity: float) -> dict[str, Any]:
         labels = dataset.columns["labels"][row]
         return {
-            "source": self._text(dataset.columns["seen"][row]),
+            "source": self._text(dataset.columns["masked_ids"][row]),
             "target": self._tokens(labels[labels != IGNORE_INDEX]),
             "prediction": self._tokens(predicted),
             "perplexity": round(perplexity, 2),

@@ -203,10 +203,10 @@ def test_a_song_ends_if_no_new_line_can_be_generated(run, monkeypatch, capsys):
 
 def test_the_lines_fed_back_are_noised_and_keep_their_last_word(run, monkeypatch):
     task = inference.open_run(str(run.path))
-    seen = []
+    sources = []
     real = type(task).source_ids
-    monkeypatch.setattr(type(task), "source_ids", lambda self, texts: seen.extend(texts) or real(self, texts))
+    monkeypatch.setattr(type(task), "source_ids", lambda self, texts: sources.extend(texts) or real(self, texts))
     list(SongWriter(task, {"num_beams": 1}, 0.5, "<style:rap>", 0).write(FISH[0], 3, None))
-    assert seen[0].startswith("<style:rap>") and seen[0].count("[MASK]") in (3, 4) and seen[0].endswith("light")
-    assert any("<line>" in text for text in seen)
-    assert not any(text.endswith("[MASK]") or "[MASK]<line>" in text for text in seen)
+    assert sources[0].startswith("<style:rap>") and sources[0].count("[MASK]") in (3, 4) and sources[0].endswith("light")
+    assert any("<line>" in text for text in sources)
+    assert not any(text.endswith("[MASK]") or "[MASK]<line>" in text for text in sources)

@@ -39,32 +39,32 @@ def is_near(share, expected, n):
 
 
 def test_the_rates(words, many):
-    seen, labels = mask(words, many)
+    masked_ids, labels = mask(words, many)
     ordinary = ~np.isin(many, SPECIAL)
-    chosen = labels != IGNORE_INDEX
-    assert is_near(chosen.sum() / ordinary.sum(), 0.15, ordinary.sum())
-    n = chosen.sum()
-    masked = seen[chosen] == 4
+    selected = labels != IGNORE_INDEX
+    assert is_near(selected.sum() / ordinary.sum(), 0.15, ordinary.sum())
+    n = selected.sum()
+    masked = masked_ids[selected] == 4
     assert is_near(masked.mean(), 0.8, n)
-    changed = ~masked & (seen[chosen] != many[chosen])
-    unchanged = seen[chosen] == many[chosen]
+    changed = ~masked & (masked_ids[selected] != many[selected])
+    unchanged = masked_ids[selected] == many[selected]
     same = 1 / 10  # the chance that a random one of ten ordinary tokens is the same token
     assert is_near(changed.mean(), 0.1 * (1 - same), n)
     assert is_near(unchanged.mean(), 0.1 + 0.1 * same, n)
 
 
 def test_labels_are_the_original_tokens_and_nothing_else_changes(words, many):
-    seen, labels = mask(words, many)
-    chosen = labels != IGNORE_INDEX
-    assert (labels[chosen] == many[chosen]).all()
-    assert (seen[~chosen] == many[~chosen]).all()
+    masked_ids, labels = mask(words, many)
+    selected = labels != IGNORE_INDEX
+    assert (labels[selected] == many[selected]).all()
+    assert (masked_ids[~selected] == many[~selected]).all()
 
 
 def test_special_tokens_are_never_chosen_and_never_inserted(words, many):
-    seen, labels = mask(words, many, rate=0.9, mask_share=0.0, random_share=1.0)
+    masked_ids, labels = mask(words, many, rate=0.9, mask_share=0.0, random_share=1.0)
     assert (labels[np.isin(many, SPECIAL)] == IGNORE_INDEX).all()
-    assert not np.isin(seen[labels != IGNORE_INDEX], SPECIAL).any()
-    assert set(np.unique(seen[labels != IGNORE_INDEX])) == set(range(5, 15))  # and every ordinary one is
+    assert not np.isin(masked_ids[labels != IGNORE_INDEX], SPECIAL).any()
+    assert set(np.unique(masked_ids[labels != IGNORE_INDEX])) == set(range(5, 15))  # and every ordinary one is
 
 
 def test_masks_differ_between_seeds_and_repeat_with_the_same_seed(words, many):
@@ -87,10 +87,10 @@ def test_words_are_chosen_whole_or_not_at_all(words, many):
         number = word_numbers(start)
         for word in np.unique(number):
             ordinary = ~np.isin(ids[number == word], SPECIAL)
-            chosen = (label[number == word] != IGNORE_INDEX)[ordinary]
-            assert chosen.all() or not chosen.any()
+            selected = (label[number == word] != IGNORE_INDEX)[ordinary]
+            assert selected.all() or not selected.any()
             all_words += bool(ordinary.any())
-            chosen_words += bool(chosen.any())
+            chosen_words += bool(selected.any())
     assert is_near(chosen_words / all_words, 0.2, all_words)
 
 

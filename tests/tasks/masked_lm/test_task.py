@@ -104,24 +104,24 @@ def train_steps(make, tmp_path):
             results = [stepper.train_step(step)[0] for step in range(stepper.num_steps)]
         finally:
             stepper.close()
-        seen = [result.batches.batches[0]["input_ids"][0].tolist() for result in results]
-        return seen, [float(result.loss) for result in results]
+        inputs = [result.batches.batches[0]["input_ids"][0].tolist() for result in results]
+        return inputs, [float(result.loss) for result in results]
 
     return steps
 
 
 def test_a_training_can_be_repeated_exactly(train_steps):
-    seen, losses = train_steps()
+    inputs, losses = train_steps()
     again, losses_again = train_steps()
-    assert seen == again and losses == losses_again
+    assert inputs == again and losses == losses_again
     other, losses_other = train_steps("seed=9")
-    assert seen != other and losses != losses_other
+    assert inputs != other and losses != losses_other
 
 
 def test_masks_of_a_training_are_new_in_each_batch_and_epoch(train_steps):
-    seen, _ = train_steps()
-    assert len(seen) == 6
-    assert len({tuple(row) for row in seen}) == 6
+    inputs, _ = train_steps()
+    assert len(inputs) == 6
+    assert len({tuple(row) for row in inputs}) == 6
 
 
 def test_padding_to_a_multiple_changes_no_mask(make):
@@ -148,7 +148,7 @@ def test_padding_to_a_multiple_changes_no_mask(make):
 def test_evaluation_masks_do_not_depend_on_seed_batch_or_order(make):
     texts = rows(*["the film playing good bad."] * 20)
     sets = [make(f"seed={seed}").encode(texts, "validation") for seed in (1, 2)]
-    for name in ("seen", "labels"):
+    for name in ("masked_ids", "labels"):
         assert [row.tolist() for row in sets[0].columns[name]] == [row.tolist() for row in sets[1].columns[name]]
     task = make()
     batch = task.collate_fn(sets[0], np.array([3, 7]), np.random.default_rng(5))
@@ -201,8 +201,8 @@ def test_loss_and_perplexity_are_those_of_the_models_own_logits(make):
     dataset = task.encode(rows("the film playing good.", "bad", "a filmmaker"), "validation")
     total = count = 0
     means = []
-    for seen, labels in zip(dataset.columns["seen"], dataset.columns["labels"], strict=True):
-        logits = task.model(paddle.to_tensor([seen]))
+    for ids, labels in zip(dataset.columns["masked_ids"], dataset.columns["labels"], strict=True):
+        logits = task.model(paddle.to_tensor([ids]))
         token_nll = [float(-paddle.nn.functional.log_softmax(logits[0, i])[int(label)])
                 for i, label in enumerate(labels) if label != IGNORE_INDEX]  # fmt: skip
         total, count = total + sum(token_nll), count + len(token_nll)
