@@ -58,7 +58,7 @@ def foreign_private_names(tree: ast.AST, own_names: set[str]) -> Iterator[tuple[
             dotted = ast.unparse(node)
             owner = dotted.split(".")[0]
             foreign = is_private(node.attr) and node.attr not in own_names and owner not in sys.stdlib_module_names
-            if dotted in PRIVATE_MODULES or (foreign and owner not in ("self", "cls")):
+            if dotted in PRIVATE_MODULES or (foreign and ast.unparse(node.value) not in ("self", "cls")):
                 yield node.lineno, dotted
         elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "hasattr", "setattr", "delattr"):
             name = node.args[1]
@@ -151,6 +151,7 @@ def test_names_of_architectures_are_found(source, expected):
     ("from paddle.nn.layer.transformer import _convert_attention_mask", ["paddle.nn.layer.transformer._convert_attention_mask"]),
     ("from paddle.base import core", ["paddle.base.core"]),
     ("import paddle.framework.core", ["paddle.framework.core"]),
+    ("self.optimizer._parameter_list", ["self.optimizer._parameter_list"]),
     ("self._x, cls._y, os._exit(1), task._own, a.__class__, _z", []),
 ])  # fmt: skip
 def test_private_names_are_found(source, expected):

@@ -5,9 +5,8 @@ Importing a task must not import Paddle.
 
 from __future__ import annotations
 
+from paddle_ft.config.load import NO_TASKS
 from paddle_ft.system.plugins import find_plugin, plugin_names
-
-NO_TASKS = ("base", "shared")
 
 
 def task_names() -> list[str]:

@@ -133,3 +133,21 @@ def test_a_module_with_a_mistake_is_one_message(checkpoints, tmp_path, text, mes
         (tmp_path / "broken.py").write_text(text)
     result = run(tmp_path, "inspect", checkpoints("bert/base"), "--import", "broken")
     assert result.returncode == 2 and result.stderr.startswith(f"error: {message}") and result.stderr.count("\n") == 1
+
+
+def test_a_family_of_ours_is_found_by_its_file_alone(checkpoint_copy, tmp_path, monkeypatch):
+    """Adding a family is adding a file: another folder on the package's path is enough."""
+    import convert.families
+
+    (tmp_path / "copycat.py").write_text(
+        "from dataclasses import replace\nfrom convert.families.gpt2 import FAMILIES as GPT2\n"
+        "FAMILIES = (replace(GPT2[0], model_type='copycat'),)\n"
+    )
+    monkeypatch.setattr(convert.families, "__path__", [*convert.families.__path__, str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "convert.families.copycat", raising=False)
+    source = checkpoint_copy("gpt2/causal_lm")
+    change_config(source, model_type="copycat")
+    try:
+        assert convert.to_paddle(source, tmp_path / "paddle", progress=False).family == "copycat"
+    finally:
+        sys.modules.pop("convert.families.copycat", None)

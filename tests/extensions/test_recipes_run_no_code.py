@@ -45,10 +45,11 @@ def test_no_override_names_a_module(folder, override):
     assert not (folder / "harmed").exists()
 
 
-def test_modules_beside_a_recipe_are_not_taken_for_libraries(folder):
+@pytest.mark.parametrize("program", [[str(ROOT / "train.py")], ["-m", "paddle_ft", "train"]])
+def test_modules_beside_a_recipe_are_not_taken_for_libraries(folder, program):
     for library in ("yaml", "pydantic", "numpy"):
         (folder / f"{library}.py").write_text(HARM)
-    printed = run_command(folder, str(ROOT / "train.py"), "--config", "my_reviews.yaml", "--sample", "--print-config").stdout
+    printed = run_command(folder, *program, "--config", "my_reviews.yaml", "--sample", "--print-config").stdout
     assert "max_text_length: 64" in printed and not (folder / "harmed").exists()
 
 

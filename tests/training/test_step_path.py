@@ -1,4 +1,4 @@
-"""Test which files a reader must open to follow one training step from train.py to the optimizer."""
+"""The files of one training step, from train.py to the optimizer: what a reader must open to follow it."""
 
 import inspect
 import runpy
@@ -11,8 +11,8 @@ from paddle_ft.training.step import Stepper
 from tests.support.paths import ROOT
 from tests.support.tiny_runs import overrides
 
-STEP = 2  # the first step whose batches a thread collated during the step before
-PATH = [
+STEP = 2  # its batches were collated by the thread while the step before it ran
+PATH = {
     "train.py",
     "paddle_ft/cli.py",
     "paddle_ft/commands/train.py",
@@ -22,42 +22,63 @@ PATH = [
     "paddle_ft/training/optim.py",
     "paddle_ft/tasks/shared/seq2seq.py",
     "paddle_ft/models/architectures/bart.py",
-]
+}
+COLLATION = {
+    "paddle_ft/training/step.py",
+    "paddle_ft/data/batches.py",
+    "paddle_ft/tasks/shared/seq2seq.py",
+    "paddle_ft/tokenization/encode.py",
+}
+CPU_LAYERS = {"paddle_ft/models/cpu_layers.py", "paddle_ft/system/paddle_compat.py"}
 
 
-@pytest.fixture
-def visited(monkeypatch):
-    """Return the files of the repository whose functions call or are called by step STEP, in order."""
-    files: list[str] = []
-    train_step = Stepper.train_step
+def file_of(code) -> str | None:
+    """Return the path of a function's file in the repository, or None for a file that is not the program's."""
+    path = Path(code.co_filename).resolve()
+    program = path == ROOT / "train.py" or path.is_relative_to(ROOT / "paddle_ft")
+    return path.relative_to(ROOT).as_posix() if program else None
 
-    def visit(code):
-        path = Path(code.co_filename).resolve()
-        if path.is_relative_to(ROOT) and (path == ROOT / "train.py" or path.is_relative_to(ROOT / "paddle_ft")):
-            name = path.relative_to(ROOT).as_posix()
-            if name not in files:
-                files.append(name)
 
-    def spied(self, step, *args):
+def profiled(function, with_callers: bool, files: set[str | None]):
+    """Return `function`, which adds to `files` the files of all functions that it calls in step STEP, and of its callers."""
+
+    def call(self, step, *args):
         if step != STEP:
-            return train_step(self, step, *args)
-        for frame in reversed(inspect.stack()):
-            visit(frame.frame.f_code)
-        sys.setprofile(lambda frame, event, _: visit(frame.f_code) if event == "call" else None)
+            return function(self, step, *args)
+        if with_callers:
+            files.update(file_of(frame.frame.f_code) for frame in inspect.stack())
+        sys.setprofile(lambda frame, event, _: files.add(file_of(frame.f_code)) if event == "call" else None)
         try:
-            return train_step(self, step, *args)
+            return function(self, step, *args)
         finally:
             sys.setprofile(None)
 
-    monkeypatch.setattr(Stepper, "train_step", spied)
-    return files
+    return call
 
 
-def test_a_step_of_bart_leads_through_nine_files(tmp_path, monkeypatch, visited, paddles_own_layers):
-    """Follow a step with Paddle's own layers, as on a GPU."""
-    arguments = ["train.py", "--config", "bart_lcsts", *overrides(tmp_path, "train.max_steps=4", "eval.before_training=false")]
-    monkeypatch.setattr(sys, "argv", arguments)
-    with pytest.raises(SystemExit) as stop:
-        runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
-    assert stop.value.code == 0
-    assert sorted(visited) == sorted(PATH) and len(PATH) == 9
+@pytest.fixture
+def files_of_a_step(tmp_path, monkeypatch):
+    """Return a function that trains with train.py and returns the files of a step: of the training thread, of collation."""
+
+    def train() -> tuple[set[str], set[str]]:
+        path, collation = set(), set()
+        monkeypatch.setattr(Stepper, "train_step", profiled(Stepper.train_step, True, path))
+        monkeypatch.setattr(Stepper, "_collate", profiled(Stepper._collate, False, collation))
+        arguments = ["--config", "bart_lcsts", *overrides(tmp_path, "train.max_steps=4", "eval.before_training=false")]
+        monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+        assert caught.value.code == 0
+        return path - {None}, collation - {None}
+
+    return train
+
+
+def test_a_step_of_bart_leads_through_nine_files(files_of_a_step, paddles_own_layers):
+    """The layers are Paddle's own. Batches are collated one step ahead on a thread of their own, in four files."""
+    assert files_of_a_step() == (PATH, COLLATION)
+    assert len(PATH) == 9
+
+
+def test_on_a_cpu_the_layers_add_two_files(files_of_a_step):
+    assert files_of_a_step() == (PATH | CPU_LAYERS, COLLATION)

@@ -12,8 +12,9 @@ def test_the_sample_beats_the_baseline(recipe, tmp_path):
     config = load_config(recipe, [f"output_dir={tmp_path / 'run'}"], sample=True)
     results = training_run.train(config).results()
     for split in ("validation", "test"):
-        # 15: the validation split of distilbert_qqp comes from 58 to 76.7 on an Intel Xeon, whose sums round differently
-        assert results["metrics"][split]["accuracy"] > results["baseline"][split]["accuracy"] + 15
+        # distilbert_qqp's validation accuracy goes from 58 to 76.7 on an Intel Xeon, where sums are rounded differently
+        margin = 15 if (recipe, split) == ("distilbert_qqp", "validation") else 20
+        assert results["metrics"][split]["accuracy"] > results["baseline"][split]["accuracy"] + margin
         assert results["metrics"][split]["matthews"] > 50
 
 
