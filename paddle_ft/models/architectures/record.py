@@ -44,17 +44,24 @@ def no_problem(config) -> None:
     """Return None: every configuration can be used."""
 
 
+def self_attention_layers(decoder) -> list:
+    """Return the self-attention layers of a decoder that holds a paddle.nn.TransformerDecoder, or one that is built like it."""
+    return [layer.self_attn for layer in decoder.decoder.layers]
+
+
 @dataclass(frozen=True)
 class CausalDecoder:
     """A decoder that can use the causal attention kernel when it is called without a mask of its own.
 
     Attributes:
-        find: (model) -> the decoder, whose layers are `decoder.decoder.layers`.
+        find: (model) -> the decoder.
         absent: arguments of the decoder's forward. If all are missing, the mask is causal and hides nothing else.
+        self_attention: (decoder) -> its self-attention layers.
     """
 
     find: Callable[[Any], Any]
     absent: tuple[str, ...]
+    self_attention: Callable[[Any], list] = self_attention_layers
 
 
 @dataclass(frozen=True, kw_only=True)
