@@ -35,6 +35,16 @@ def all_positions(config) -> int:
     return config.max_position_embeddings
 
 
+def hidden_size(config) -> int:
+    """Return d, the size of the encoder's states."""
+    return config.hidden_size
+
+
+def hidden_dropout(config) -> float:
+    """Return the dropout probability of hidden states."""
+    return config.hidden_dropout_prob
+
+
 def classifier_reads_pooler(model) -> bool:
     """Return whether the model is one of PaddleNLP's classifiers. The LSTM head of models/heads.py, `pooling`, reads no pooler."""
     return hasattr(model, "classifier") and not hasattr(model, "pooling")
@@ -64,11 +74,11 @@ class CausalDecoder:
     self_attention: Callable[[Any], list] = self_attention_layers
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Architecture:
     """The record of one architecture. A module publishes it as ARCHITECTURE.
 
-    The defaults fit a model that is made of paddle.nn's Transformer layers.
+    Records are compared and hashed by identity. The defaults fit a model that is made of paddle.nn's Transformer layers.
 
     Attributes:
         name: model_type in config.json. The module of a built-in architecture has the same name.
@@ -86,6 +96,7 @@ class Architecture:
         output_weights, output_biases: names of the output head's parameters [v, d] and buffers [1, v], which grow with the
             vocabulary.
         freezes_padding_row: whether the padding token's row of the embedding must not be trained.
+        hidden_size, hidden_dropout: (config) -> size and dropout probability of the encoder's states, for another pooling head.
         pooler: name of the base model's layer that pools the first token. Language models do not use it.
         reads_pooler: (model) -> whether the model's head reads the pooler.
         pooled_layers: layers of a classifier between the first token and the output, which another pooling head replaces.
@@ -117,6 +128,8 @@ class Architecture:
     output_weights: tuple[str, ...] = ()
     output_biases: tuple[str, ...] = ()
     freezes_padding_row: bool = False
+    hidden_size: Callable[[Any], int] = hidden_size
+    hidden_dropout: Callable[[Any], float] = hidden_dropout
     pooler: str = "pooler"
     reads_pooler: Callable[[Any], bool] = classifier_reads_pooler
     pooled_layers: tuple[str, ...] = ()
