@@ -28,7 +28,7 @@ def new_tokenizer(algorithm: str, texts: Iterable[str], folder: Path, size: int 
         A PaddleNLP tokenizer.
 
     Raises:
-        UserError: the algorithm is unknown. Only a user's own architecture can name such a one.
+        UserError: the algorithm is unknown. Only a record of a user's own can cause this.
     """
     if algorithm not in ALGORITHMS:
         raise UserError(
