@@ -70,6 +70,8 @@ class Family:
             "ready_made" if only an existing tokenizer.json can be used.
         token_types: Whether the model takes token_type_ids.
         seq2seq: Whether the model has a decoder with its own input ids.
+        classifies_at_last_token: Whether its sequence classifier reads the last token before the padding. Without a padding id
+            transformers then takes one text at a time.
         harmless: Configuration fields that do not change what this architecture computes although their names suggest it.
         sizes: (configuration) -> further sizes that the rules need.
         ignored: Pattern -> reason, for tensors in the file that are not needed. The pattern is searched in the name without
@@ -87,6 +89,7 @@ class Family:
     tokenizer: str
     token_types: bool = False
     seq2seq: bool = False
+    classifies_at_last_token: bool = False
     harmless: Sequence[str] = ()
     sizes: Callable[[dict], dict] | None = None
     ignored: Mapping[str, str] = field(default_factory=dict)

@@ -45,8 +45,8 @@ def example_inputs(family: Family, config: dict, task: Task) -> dict[str, np.nda
     lengths = [length, max(2, length // 2)]
     pad, eos = config.get("pad_token_id"), config.get("eos_token_id")
     pad = None if pad == -1 else pad  # Paddle's configuration has -1 for a missing id
-    if pad is None and task.name == "sequence_classification" and family.model_type == "gpt2":
-        lengths = [length]  # without a padding id transformers takes one text at a time
+    if pad is None and task.name == "sequence_classification" and family.classifies_at_last_token:
+        lengths = [length]
     ordinary_ids = [number for number in range(config["vocab_size"]) if number not in (pad, eos)] or [0]
     ids = rng.choice(ordinary_ids, (len(lengths), length))
     mask = (np.arange(length) < np.array(lengths)[:, None]).astype(np.int64)

@@ -71,6 +71,7 @@ FAMILIES = (
         ),
         layers=(("drop", "embeddings", None), ("h.{i}", "decoder.layers.{i}", "n_layer"), ("ln_f", "decoder.norm", None)),
         tokenizer="byte_bpe",
+        classifies_at_last_token=True,
         harmless=("summary_activation", "summary_use_proj", "n_ctx", "summary_first_dropout"),
         ignored={r"^h\.\d+\.attn\.(bias|masked_bias)$": "a buffer: the causal mask"},
     ),

@@ -1,4 +1,4 @@
-"""Make all changes to a loaded model, in the one order in which they work together.
+"""Make all changes to a loaded model, in the one order in which they work together (CHANGES).
 
 Each change replaces layers or their forward (paddle_compat.replace_forward):
 
@@ -13,9 +13,55 @@ Each change replaces layers or their forward (paddle_compat.replace_forward):
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from paddle_ft.models.bundle import ModelBundle
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.runtime import on_cpu
+
+
+def _lora(bundle: ModelBundle, config, for_training: bool) -> None:
+    from paddle_ft.models import lora
+
+    if for_training and config.model.lora is not None and not lora.adapted_layers(bundle.model):
+        lora.add_adapters(bundle.model, config.model.lora, new_tokens=bundle.has_new_tokens)
+
+
+def _attention(bundle: ModelBundle, config, for_training: bool) -> None:
+    from paddle_ft.models.attention import use_attention
+
+    use_attention(bundle.model, config.model.attention)
+
+
+def _cpu_layers(bundle: ModelBundle, config, for_training: bool) -> None:
+    if on_cpu() and not config.train.compile:
+        from paddle_ft.models.cpu_layers import use_cpu_layers
+
+        use_cpu_layers(bundle.model)
+
+
+def _recompute(bundle: ModelBundle, config, for_training: bool) -> None:
+    from paddle_ft.models.recompute import recompute_activations
+
+    if config.train.recompute:
+        recompute_activations(bundle.model)
+
+
+def _compile(bundle: ModelBundle, config, for_training: bool) -> None:
+    if for_training and config.train.compile:
+        from paddle_ft.models.compile import compile_stacks
+
+        compile_stacks(bundle.model)
+
+
+# name -> (bundle, config, for_training) changes the model if the configuration asks for it, in the order of the changes
+CHANGES: dict[str, Callable[[ModelBundle, object, bool], None]] = {
+    "lora": _lora,
+    "attention": _attention,
+    "cpu_layers": _cpu_layers,
+    "recompute": _recompute,
+    "compile": _compile,
+}
 
 
 def adapt_model(bundle: ModelBundle, config, *, for_training: bool = False) -> ModelBundle:
@@ -32,27 +78,13 @@ def adapt_model(bundle: ModelBundle, config, *, for_training: bool = False) -> M
     Raises:
         UserError: a setting does not fit the model.
     """
-    from paddle_ft.models import lora
-    from paddle_ft.models.attention import use_attention
-    from paddle_ft.models.recompute import recompute_activations
     from paddle_ft.models.vocabulary import freeze_row, input_embedding
 
     model, record = bundle.model, bundle.architecture
     if problem := record.problem_of_config(model.config):
         raise UserError(problem)
-    if for_training and config.model.lora is not None and not lora.adapted_layers(model):
-        lora.add_adapters(model, config.model.lora, new_tokens=bundle.has_new_tokens)
-    use_attention(model, config.model.attention)
-    if on_cpu() and not config.train.compile:
-        from paddle_ft.models.cpu_layers import use_cpu_layers
-
-        use_cpu_layers(model)
-    if config.train.recompute:
-        recompute_activations(model)
-    if for_training and config.train.compile:
-        from paddle_ft.models.compile import compile_stacks
-
-        compile_stacks(model)
+    for change in CHANGES.values():
+        change(bundle, config, for_training)
     if record.freezes_padding_row:
         bundle.frozen_rows += freeze_row(input_embedding(model).weight, bundle.tokenizer.pad_token_id)
     return bundle

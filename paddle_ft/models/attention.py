@@ -121,7 +121,7 @@ def _attention_layers(model, record: Architecture) -> list[tuple]:
 def _mark_causal_calls(model, causal_decoder: CausalDecoder) -> None:
     """Before each call of the decoder, tell its self-attention layers whether the mask is causal and hides nothing else."""
     decoder = causal_decoder.find(model)
-    layers = [layer.self_attn for layer in decoder.decoder.layers]
+    layers = causal_decoder.self_attention(decoder)
     signature = inspect.signature(type(decoder).forward)
 
     def mark(decoder, args, kwargs):

@@ -113,7 +113,7 @@ def _model_class(record: Architecture, head_type: str, settings: dict) -> type:
     if settings.get("classifier_head") == "lstm_attention":
         from paddle_ft.models.heads import with_lstm_attention
 
-        return with_lstm_attention(cls, record.pooled_layers)
+        return with_lstm_attention(cls, record)
     return cls
 
 

@@ -36,8 +36,11 @@ def compile_stacks(model) -> None:
         )
     if on_cpu():  # running small operators on several threads costs more time than it saves
         paddle.set_flags({"FLAGS_new_executor_serial_run": True})
+    decoder = record.causal_decoder
+    causal_layers = decoder.self_attention(decoder.find(model)) if decoder else []
     for stack in stacks:
-        replace_forward(stack, CompiledStack(stack, names[type(stack)]))
+        own_layers = [layer for layer in stack.sublayers() if any(layer is other for other in causal_layers)]
+        replace_forward(stack, CompiledStack(stack, names[type(stack)], own_layers))
 
 
 class _Program(paddle.nn.Layer):
@@ -57,11 +60,14 @@ class CompiledStack:
 
     Attributes:
         names: the arguments that are tensors and are passed to a program.
-        programs: compiled programs by the dtypes, fixed sizes and gradient flags of the tensors. A training needs one.
+        causal_layers: the stack's attention layers that may use the causal kernel. models/attention.py sets their `causal` before
+            each call.
+        programs: compiled programs by `causal`, and the dtypes, fixed sizes and gradient flags of the tensors. A training needs
+            one.
     """
 
-    def __init__(self, stack, names: tuple[str, ...]):
-        self.stack, self.plain, self.names = stack, stack.forward, names
+    def __init__(self, stack, names: tuple[str, ...], causal_layers: list):
+        self.stack, self.plain, self.names, self.causal_layers = stack, stack.forward, names, causal_layers
         self.signature = inspect.signature(self.plain)
         self.programs: dict[tuple, paddle.nn.Layer] = {}
 
@@ -70,7 +76,7 @@ class CompiledStack:
         tensors = [arguments.pop(name, None) for name in self.names]
         if not self.stack.training or any(x is None for x in tensors) or any(map(_asks_for_more, arguments.values())):
             return self.plain(*inputs, **named_inputs)
-        causal = getattr(self.stack.layers[0].self_attn, "causal", False)
+        causal = any(getattr(layer, "causal", False) for layer in self.causal_layers)
         key = (causal, *((*_open_shape(x), x.dtype, x.stop_gradient) for x in tensors))
         if key in self.programs:
             return self.programs[key](tensors)

@@ -13,6 +13,7 @@ import paddle
 from paddle import nn
 
 from convert.loading import model_from_weights, read_weights
+from paddle_ft.models.architectures import Architecture, architecture_of
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info
 
@@ -39,22 +40,23 @@ class LSTMAttention(nn.Layer):
 
 
 @cache
-def with_lstm_attention(base: type, pooled_layers: tuple[str, ...] = ()) -> type:
+def with_lstm_attention(base: type, record: Architecture) -> type:
     """Return a subclass of a sequence classifier that pools with LSTMAttention. from_pretrained and save_pretrained work as usual.
 
     Args:
         base: PaddleNLP's class.
-        pooled_layers: names of layers of `base` that the new head replaces (Architecture.pooled_layers).
+        record: its architecture, which gives the encoder's sizes and the layers that the new head replaces.
     """
 
     class Model(base):
         def __init__(self, config):
             super().__init__(config)
-            for name in pooled_layers:
+            for name in record.pooled_layers:
                 delattr(self, name)
-            self.pooling = LSTMAttention(config.hidden_size)
-            self.dropout = nn.Dropout(config.hidden_dropout_prob)
-            self.classifier = nn.Linear(config.hidden_size // 2 * 2, config.num_labels)
+            size = record.hidden_size(config)
+            self.pooling = LSTMAttention(size)
+            self.dropout = nn.Dropout(record.hidden_dropout(config))
+            self.classifier = nn.Linear(size // 2 * 2, config.num_labels)
 
         def forward(self, input_ids, attention_mask=None, **inputs):
             """Return the logits [b, classes] of input_ids [b, s] and attention_mask [b, s]."""
@@ -126,11 +128,11 @@ def renew_head(model) -> None:
 
 def _check_encoder(model, directory: Path, shapes: dict[str, tuple[int, ...]]) -> None:
     """Raise UserError if a weight of the encoder is not in the checkpoint. A pooler may be: language models have none."""
-    prefix = f"{model.base_model_prefix}."
+    prefix, pooler = f"{model.base_model_prefix}.", f"{architecture_of(model).pooler}."
     stored = {name.removeprefix(prefix): shape for name, shape in shapes.items()}
     encoder = {name.removeprefix(prefix): tuple(p.shape) for name, p in model.named_parameters() if name.startswith(prefix)}
     wrong = [name for name, shape in encoder.items() if tuple(stored.get(name, ())) != shape]
-    missing = [name for name in wrong if not name.startswith("pooler.")]
+    missing = [name for name in wrong if not name.startswith(pooler)]
     if missing:
         raise UserError(
             f"{directory}: {len(missing)} of {len(encoder)} weights of the encoder are not in this checkpoint, or have another"

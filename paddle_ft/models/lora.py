@@ -13,11 +13,11 @@ from pathlib import Path
 
 import paddle
 
+from paddle_ft.models.architectures import Architecture, architecture_of
 from paddle_ft.models.vocabulary import input_embedding
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info
 
-ATTENTION = ("q_proj", "k_proj", "v_proj", "qkv_proj", "out_proj")  # their names in all of PaddleNLP's models here
 ADAPTERS_FILE = "adapters.safetensors"  # in the folder trainer/ of a checkpoint
 
 
@@ -30,7 +30,7 @@ def add_adapters(model, section, new_tokens: bool) -> None:
     """Add adapters to the encoder's and decoder's layers named in model.lora.targets, and freeze their other parameters.
 
     Parameters outside encoder and decoder (classifier, pooling, the layers of a language model's head) stay trainable, as does a
-    pooler that the classifier reads.
+    pooler that the head reads.
 
     Args:
         model: the model; it is changed in place.
@@ -39,34 +39,42 @@ def add_adapters(model, section, new_tokens: bool) -> None:
             matrix are trained, because their new rows must be learned; otherwise they are frozen.
 
     Raises:
-        UserError: no layer has the name of a target.
+        UserError: no layer has the name of a target, or the architecture's default targets do not exist.
     """
-    names = _target_names(model, section.targets)
+    record = architecture_of(model)
+    names = _target_names(model, record, section.targets)
     _wrap_layers(model, names, section.rank, section.alpha, section.dropout)
     embedding, prefix = input_embedding(model).weight, f"{model.base_model_prefix}."
-    pooled = hasattr(model, "classifier") and not hasattr(model, "pooling")  # otherwise nothing reads PaddleNLP's pooler
+    trains_pooler = record.reads_pooler(model)
     for name, parameter in model.named_parameters():
         if parameter is embedding or (embedding.shape[0] in parameter.shape and len(parameter.shape) == 2):
             trained = new_tokens
         elif name.startswith(prefix):
-            trained = ".pooler." in name and pooled
+            trained = trains_pooler and name.startswith(f"{prefix}{record.pooler}.")
         else:
             trained = True
         parameter.stop_gradient = not (trained or _is_adapter(name))
     _print_summary(model)
 
 
-def _target_names(model, names: list[str] | None) -> list[str]:
+def _target_names(model, record: Architecture, targets: list[str] | None) -> list[str]:
     """Return the full names of the layers that get an adapter. Raise UserError for a target that matches no layer."""
     base = getattr(model, model.base_model_prefix)
-    linear = [name for name, layer in base.named_sublayers() if isinstance(layer, paddle.nn.Linear) and "pooler." not in name]
+    linear = [name for name, layer in base.named_sublayers() if isinstance(layer, paddle.nn.Linear)]
+    linear = [name for name in linear if not f"{name}.".startswith(f"{record.pooler}.")]
     known = sorted({_own_name(name) for name in linear})
-    for target in names or []:
+    for target in targets or []:
         if target not in known:
             raise UserError(
                 f"model.lora.targets: {target!r} is no layer of this model ({type(model).__name__}); it has {', '.join(known)}."
             )
-    return [f"{model.base_model_prefix}.{name}" for name in linear if _own_name(name) in (names or ATTENTION)]
+    names = [name for name in linear if _own_name(name) in (targets or record.attention_projections)]
+    if not names:
+        raise UserError(
+            f"model.lora.targets: a model of type {record.name!r} has no layers named {', '.join(record.attention_projections)},"
+            f" which get adapters by default. Set it to some of its linear layers: {', '.join(known)}."
+        )
+    return [f"{model.base_model_prefix}.{name}" for name in names]
 
 
 def _own_name(name: str) -> str:

@@ -7,11 +7,12 @@ and with some they change the order in which gradients are summed. This works fo
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import paddle
 
 from paddle_ft.models.architectures import architecture_of
-from paddle_ft.system.paddle_compat import replace_forward
+from paddle_ft.system.paddle_compat import replace_forward, replaced_forward
 
 
 def recompute_activations(model) -> None:
@@ -29,7 +30,12 @@ def transformer_layers(model) -> list:
     return architecture_of(model).layers_of(model)
 
 
-def _recomputed(layer):
+def plain_forward(layer) -> Callable:
+    """Return the layer's forward without the wrapper of recompute_activations, if it has one."""
+    return getattr(replaced_forward(layer), "__wrapped__", layer.forward)
+
+
+def _recomputed(layer) -> Callable:
     from paddle.distributed.fleet.utils import recompute
 
     forward = layer.forward

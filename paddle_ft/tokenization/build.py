@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from paddle_ft.data.text import HAN_BASIC, regex_class
+from paddle_ft.system.errors import UserError
 
+ALGORITHMS = ("wordpiece", "byte_level")
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 _HAN = re.compile(f"[{regex_class(HAN_BASIC)}]")
 
@@ -24,7 +26,15 @@ def new_tokenizer(algorithm: str, texts: Iterable[str], folder: Path, size: int 
 
     Returns:
         A PaddleNLP tokenizer.
+
+    Raises:
+        UserError: the algorithm is unknown. Only a record of a user's own can cause this.
     """
+    if algorithm not in ALGORITHMS:
+        raise UserError(
+            f"Architecture.new_tokenizer: {algorithm!r} is unknown: it must be {' or '.join(map(repr, ALGORITHMS))}."
+            " Correct the record of your architecture."
+        )
     if algorithm == "byte_level":
         return byte_level_tokenizer(texts, folder, size or 0)
     return character_tokenizer(texts, folder) if size is None else wordpiece_tokenizer(texts, folder, size)

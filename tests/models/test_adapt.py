@@ -8,7 +8,7 @@ import paddle
 import pytest
 
 from paddle_ft.config.schema import LoRASection
-from paddle_ft.models import lora
+from paddle_ft.models import adapt, lora
 from paddle_ft.models.adapt import adapt_model
 from paddle_ft.models.attention import use_attention
 from paddle_ft.models.bundle import ModelBundle
@@ -28,14 +28,15 @@ def add_lora(model):
         layer.lora_B.set_value(paddle.randn(layer.lora_B.shape) * 0.3)
 
 
-CHANGES = {  # in the order of adapt_model
+CHANGE_OF = {  # a change of adapt_model -> how it is made to a model
     "lora": add_lora,
-    "sdpa": lambda model: use_attention(model, "sdpa"),
-    "cpu layers": use_cpu_layers,
+    "attention": lambda model: use_attention(model, "sdpa"),
+    "cpu_layers": use_cpu_layers,
     "recompute": recompute_activations,
     "compile": compile_stacks,
 }
-PAIRS = [pair for pair in combinations(CHANGES, 2) if pair not in {("cpu layers", "compile"), ("recompute", "compile")}]
+EXCLUDED = ({"cpu_layers", "compile"}, {"recompute", "compile"})
+PAIRS = [pair for pair in combinations(adapt.CHANGES, 2) if set(pair) not in EXCLUDED]  # in the order of adapt_model
 NO_DROPOUT = {
     "bart": {"dropout": 0.0, "attention_dropout": 0.0, "activation_dropout": 0.0},
     "gpt": {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
@@ -47,7 +48,7 @@ def make_changed_model(name, changes, **config):
     """Return a model in training mode with these changes made to it."""
     model = make_model(name, **config)
     for change in changes:
-        CHANGES[change](model)
+        CHANGE_OF[change](model)
     model.train()
     return model
 
@@ -65,7 +66,7 @@ def test_two_changes_compute_what_one_does(name, pair):
     assert_same(compute(make_changed_model(name, pair, **NO_DROPOUT[name]), name), alone)
 
 
-@pytest.mark.parametrize("first", ["lora", "sdpa", "cpu layers"])
+@pytest.mark.parametrize("first", ["lora", "attention", "cpu_layers"])
 @pytest.mark.parametrize("name", NO_DROPOUT)
 def test_recompute_keeps_results_to_the_bit_with_dropout_on(name, first):
     output, gradients = compute(make_changed_model(name, [first]), name)

@@ -2,8 +2,11 @@
 
 import numpy as np
 import paddle
+from paddlenlp.transformers import BertConfig, BertForSequenceClassification
 
-from paddle_ft.models.heads import LSTMAttention
+from paddle_ft.models.architectures import Architecture
+from paddle_ft.models.heads import LSTMAttention, with_lstm_attention
+from tests.support.tiny_models import IDS, MASK, SIZES
 
 
 def layer(size=6):
@@ -41,3 +44,12 @@ def test_both_directions_are_read():
     later = head.lstm(paddle.to_tensor(changed))[0].numpy()[0]
     np.testing.assert_array_equal(outputs[0, :3], later[0, :3])  # the forward direction has not read the last step yet
     assert np.abs(outputs[0, 3:] - later[0, 3:]).max() > 1e-4
+
+
+def test_an_architecture_names_its_sizes():
+    own = Architecture(name="own", config_class="BertConfig", model_classes={}, hidden_size=lambda config: config.width,
+                       hidden_dropout=lambda config: config.rate)  # fmt: skip
+    config = BertConfig(**SIZES, hidden_dropout_prob=0.0, num_labels=3, width=SIZES["hidden_size"], rate=0.25)
+    model = with_lstm_attention(BertForSequenceClassification, own)(config)
+    assert model.dropout.p == 0.25
+    assert model(IDS, attention_mask=MASK).shape == [IDS.shape[0], 3]

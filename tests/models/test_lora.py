@@ -1,5 +1,7 @@
 """Test LoRA: what is trained, what is saved, and that plain PaddleNLP and transformers read it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import paddle
 import pytest
@@ -19,9 +21,11 @@ from safetensors.numpy import load_file
 import convert
 from paddle_ft.config.schema import LoRASection
 from paddle_ft.models import lora
+from paddle_ft.models.architectures import Architecture
 from paddle_ft.models.build import load_pretrained
 from paddle_ft.models.bundle import ModelBundle
 from paddle_ft.models.vocabulary import freeze_row, input_embedding, tie_head
+from paddle_ft.system import plugins
 from paddle_ft.system.errors import UserError
 from tests.support.models import causal_lm_logits, masked_lm_logits
 from tests.support.tiny_models import BART, IDS, MASK, SIZES
@@ -179,6 +183,64 @@ def test_the_fused_projection_of_gpt_gets_an_adapter():
     model = GPTLMHeadModel(GPTConfig(**SIZES, fuse_attention_qkv=True))
     lora.add_adapters(model, LoRASection(), new_tokens=False)
     assert {name.rsplit(".", 1)[-1] for name in lora.adapted_layers(model)} == {"qkv_proj", "out_proj"}
+
+
+class RenamedProjections(paddle.nn.MultiHeadAttention):
+    """An attention layer whose query and value projections have other names."""
+
+    q_proj, v_proj = property(lambda self: self.query), property(lambda self: self.value)
+
+
+def make_renamed_bert(monkeypatch, **fields):
+    """Return a BERT with RenamedProjections, of an own architecture whose record has these fields."""
+    own = Architecture(name="renamed", config_class="BertConfig", model_classes={}, **fields)
+    monkeypatch.setattr(plugins, "_USER_MODULES", [SimpleNamespace(ARCHITECTURE=own)])
+    paddle.seed(1)
+    model = BertForSequenceClassification(BertConfig(**SIZES, num_labels=3))
+    model.config.model_type = "renamed"
+    for layer in [layer for layer in model.sublayers() if type(layer) is paddle.nn.MultiHeadAttention]:
+        layer.query, layer.value = layer.q_proj, layer.v_proj
+        del layer.q_proj, layer.v_proj
+        layer.__class__ = RenamedProjections
+    model.eval()
+    return model
+
+
+def test_an_architecture_names_its_attention_projections(monkeypatch):
+    model = make_renamed_bert(monkeypatch, attention_projections=("query", "value"))
+    before = model(IDS, attention_mask=MASK).numpy()
+    expected = {f"bert.encoder.layers.{i}.self_attn.{name}" for i in range(2) for name in ("query", "value")}
+    lora.add_adapters(model, LoRASection(rank=2), new_tokens=False)
+    model.eval()
+    assert set(lora.adapted_layers(model)) == expected
+    assert (model(IDS, attention_mask=MASK).numpy() == before).all()
+    for layer in lora.adapted_layers(model).values():
+        layer.lora_B.set_value(paddle.randn(layer.lora_B.shape))
+    assert (model(IDS, attention_mask=MASK).numpy() != before).any()
+
+
+def test_an_architecture_whose_projections_do_not_exist_is_refused(monkeypatch):
+    model = make_renamed_bert(monkeypatch, attention_projections=("q_proj", "v_proj"))
+    with pytest.raises(UserError) as caught:
+        lora.add_adapters(model, LoRASection(), new_tokens=False)
+    assert str(caught.value) == (
+        "model.lora.targets: a model of type 'renamed' has no layers named q_proj, v_proj, which get adapters by default."
+        " Set it to some of its linear layers: k_proj, linear1, linear2, out_proj, query, value."
+    )
+    assert not lora.adapted_layers(model)
+
+
+def test_an_architecture_names_its_pooler(monkeypatch):
+    model = make_renamed_bert(monkeypatch, pooler="first_token")
+    model.bert.first_token = model.bert.pooler
+    del model.bert.pooler
+    lora.add_adapters(model, LoRASection(), new_tokens=False)
+    trained = {name for name, parameter in model.named_parameters() if not parameter.stop_gradient and "lora" not in name}
+    head = {"classifier.weight", "classifier.bias"}
+    assert trained == head | {"bert.first_token.dense.weight", "bert.first_token.dense.bias"}
+    model = make_renamed_bert(monkeypatch, reads_pooler=lambda model: False)
+    lora.add_adapters(model, LoRASection(), new_tokens=False)
+    assert {name for name, parameter in model.named_parameters() if not parameter.stop_gradient and "lora" not in name} == head
 
 
 def test_a_separate_output_matrix_is_trained_only_with_new_tokens():

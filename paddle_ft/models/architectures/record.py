@@ -35,8 +35,28 @@ def all_positions(config) -> int:
     return config.max_position_embeddings
 
 
+def hidden_size(config) -> int:
+    """Return d, the size of the encoder's states."""
+    return config.hidden_size
+
+
+def hidden_dropout(config) -> float:
+    """Return the dropout probability of hidden states."""
+    return config.hidden_dropout_prob
+
+
+def classifier_reads_pooler(model) -> bool:
+    """Return whether the model is one of PaddleNLP's classifiers. The LSTM head of models/heads.py, `pooling`, reads no pooler."""
+    return hasattr(model, "classifier") and not hasattr(model, "pooling")
+
+
 def no_problem(config) -> None:
     """Return None: every configuration can be used."""
+
+
+def self_attention_layers(decoder) -> list:
+    """Return the self-attention layers of a decoder that holds a paddle.nn.TransformerDecoder, or one that is built like it."""
+    return [layer.self_attn for layer in decoder.decoder.layers]
 
 
 @dataclass(frozen=True)
@@ -44,19 +64,21 @@ class CausalDecoder:
     """A decoder that can use the causal attention kernel when it is called without a mask of its own.
 
     Attributes:
-        find: (model) -> the decoder, whose layers are `decoder.decoder.layers`.
+        find: (model) -> the decoder.
         absent: arguments of the decoder's forward. If all are missing, the mask is causal and hides nothing else.
+        self_attention: (decoder) -> its self-attention layers.
     """
 
     find: Callable[[Any], Any]
     absent: tuple[str, ...]
+    self_attention: Callable[[Any], list] = self_attention_layers
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Architecture:
     """The record of one architecture. A module publishes it as ARCHITECTURE.
 
-    The defaults fit a model that is made of paddle.nn's Transformer layers.
+    Records are compared and hashed by identity. The defaults fit a model that is made of paddle.nn's Transformer layers.
 
     Attributes:
         name: model_type in config.json. The module of a built-in architecture has the same name.
@@ -74,6 +96,9 @@ class Architecture:
         output_weights, output_biases: names of the output head's parameters [v, d] and buffers [1, v], which grow with the
             vocabulary.
         freezes_padding_row: whether the padding token's row of the embedding must not be trained.
+        hidden_size, hidden_dropout: (config) -> size and dropout probability of the encoder's states, for another pooling head.
+        pooler: name of the base model's layer that pools the first token. Language models do not use it.
+        reads_pooler: (model) -> whether the model's head reads the pooler.
         pooled_layers: layers of a classifier between the first token and the output, which another pooling head replaces.
 
         special_ids: (tokenizer) -> the special ids for a new model's configuration.
@@ -84,6 +109,7 @@ class Architecture:
 
         layers: classes of the encoder's and decoder's layers, which recompute and sharding wrap.
         stacks: class of a stack of layers -> the tensor arguments of its forward, for train.compile.
+        attention_projections: names of the linear layers of an attention layer, which get LoRA adapters by default.
         attention: class of an attention layer -> the function that computes it through scaled_dot_product_attention.
         causal_decoder: the decoder that can use the causal attention kernel, or None.
         generation_adapter: the adapter class that generates with the model, or None.
@@ -102,6 +128,10 @@ class Architecture:
     output_weights: tuple[str, ...] = ()
     output_biases: tuple[str, ...] = ()
     freezes_padding_row: bool = False
+    hidden_size: Callable[[Any], int] = hidden_size
+    hidden_dropout: Callable[[Any], float] = hidden_dropout
+    pooler: str = "pooler"
+    reads_pooler: Callable[[Any], bool] = classifier_reads_pooler
     pooled_layers: tuple[str, ...] = ()
 
     special_ids: Callable[[Any], dict[str, int]] = pad_id_only
@@ -117,6 +147,7 @@ class Architecture:
             "paddle.nn.TransformerDecoder": ("tgt", "memory", "tgt_mask", "memory_mask"),
         }
     )
+    attention_projections: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "qkv_proj", "out_proj")
     attention: dict[str, str] = field(
         default_factory=lambda: {"paddle.nn.MultiHeadAttention": "paddle_ft.models.attention.sdpa_forward"}
     )

@@ -15,7 +15,7 @@ from functools import cached_property
 
 import paddle
 
-from paddle_ft.models.recompute import transformer_layers
+from paddle_ft.models.recompute import plain_forward, transformer_layers
 from paddle_ft.system import paddle_compat
 from paddle_ft.system.errors import UserError
 from paddle_ft.training.distributed.data_parallel import BUCKET_SIZE
@@ -58,9 +58,8 @@ class ShardedLayers(ShardedStates):
         self.has_all_weights = True
         self.visits = 0
         for number, layer in enumerate(layers):
-            # remove the wrapper of train.recompute, because every layer is recomputed here anyway
-            forward = getattr(paddle_compat.replaced_forward(layer), "__wrapped__", layer.forward)
-            paddle_compat.replace_forward(layer, self._make_forward(number, forward))
+            # without the wrapper of train.recompute, because every layer is recomputed here anyway
+            paddle_compat.replace_forward(layer, self._make_forward(number, plain_forward(layer)))
 
     @cached_property
     def weight_buckets(self) -> list[list[list]]:
