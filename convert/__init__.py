@@ -56,11 +56,13 @@ def to_paddle(
     Raises:
         ConvertError: The checkpoint cannot be converted. `dst` does not exist then.
     """
-    from convert.families import load_families
+    from convert.families import check_task, load_families
     from convert.write_paddle import write_paddle
 
+    families = load_families(imports)
+    check_task(task, families)
     return write_paddle(
-        resolve(src, revision), Path(dst), load_families(imports), task=task, dtype=dtype, format=format,
+        resolve(src, revision), Path(dst), families, task=task, dtype=dtype, format=format,
         overwrite=overwrite, keep_fields=keep_fields, progress=progress, source_name=str(src),
     )  # fmt: skip
 
@@ -82,12 +84,12 @@ def to_hf(
     Raises:
         ConvertError: The checkpoint cannot be converted. `dst` does not exist then.
     """
-    from convert.families import load_families
+    from convert.families import check_task, load_families
     from convert.write_hf import write_hf
 
-    return write_hf(
-        Path(src), Path(dst), load_families(imports), task=task, dtype=dtype, overwrite=overwrite, progress=progress
-    )  # fmt: skip
+    families = load_families(imports)
+    check_task(task, families)
+    return write_hf(Path(src), Path(dst), families, task=task, dtype=dtype, overwrite=overwrite, progress=progress)
 
 
 def verify(first: str | Path, second: str | Path, *, imports: Sequence[str] = ()) -> Comparison:
@@ -108,10 +110,12 @@ def inspect(src: str | Path, *, task: str = "auto", revision: str | None = None,
     Raises:
         ConvertError: The directory has no checkpoint of a known family.
     """
-    from convert.families import load_families
+    from convert.families import check_task, load_families
     from convert.inspection import inspect_checkpoint
 
-    return inspect_checkpoint(resolve(src, revision), load_families(imports), task=task)
+    families = load_families(imports)
+    check_task(task, families)
+    return inspect_checkpoint(resolve(src, revision), families, task=task)
 
 
 def resolve(src: str | Path, revision: str | None = None) -> Path:

@@ -13,7 +13,7 @@ from convert.errors import ConvertError
 TASKS = (
     "masked_lm, sequence_classification, token_classification, question_answering, seq2seq, causal_lm, base, pretraining, "
     "multiple_choice"
-)  # tasks of our families; whether a family has one is checked later
+)  # the tasks of all our families, written out because the families need NumPy, for which the help should not wait
 DTYPES = ("keep", "float32", "float16", "bfloat16")
 SRC_HELP = "a directory, or an id such as facebook/bart-base"
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from convert.config import ORIGINAL_KEY
 from convert.errors import ConvertError
-from convert.families import load_families
+from convert.families import check_task, load_families
 from convert.files import read_json, sha256
 from convert.tensors import SAFETENSORS, TORCH_BIN
 from convert.tokenizers.files import SETTINGS, VOCABULARIES
@@ -147,6 +147,7 @@ def _manual_instructions(
 def cached_conversion(src: str | Path, *, task: str = "auto", revision: str | None = None, imports: Sequence[str] = ()) -> Path:
     """Return the cached conversion of `src` to Paddle, converted on the first call; see convert.cached."""
     families = load_families(imports)
+    check_task(task, families)
     directory = resolve_checkpoint(src, revision)
     name = re.sub(r"[^\w.-]+", "--", str(src)).strip("-")[-60:]
     target = cache_folder() / "converted" / f"{name}-{task}-{_fingerprint(directory, imports)}"

@@ -42,6 +42,13 @@ def _import_families(name: str) -> Sequence[Family]:
     return families
 
 
+def check_task(task: str, families: Mapping[str, Family]) -> None:
+    """Raise a ConvertError if no family has this task. Whether the checkpoint's own family has it is known later."""
+    names = ["auto", *dict.fromkeys(known.name for family in families.values() for known in family.tasks)]
+    if task not in names:
+        raise ConvertError(f"--task {task}: there is no such task; choose from: {', '.join(names)}")
+
+
 def family_of(config: dict, where: str, families: Mapping[str, Family], *, paddle: bool) -> Family:
     """Return the family that a configuration belongs to.
 

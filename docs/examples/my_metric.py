@@ -50,7 +50,7 @@ def balanced_accuracy(predictions, references):
 
 METRICS = (
     # one number a row: the figure is their mean, with a 95 % interval
-    Metric("chrf", "chrF", "%", in_plot=True, compute=chrf, tasks=("summarization",)),
+    Metric("chrf", "chrF", "%", plot="scores", compute=chrf, tasks=("summarization",)),
     # one number for all rows
-    Metric("balanced_accuracy", unit="%", in_plot=True, compute=balanced_accuracy, tasks=("classification",)),
+    Metric("balanced_accuracy", unit="%", plot="scores", compute=balanced_accuracy, tasks=("classification",)),
 )

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING, Any
 
 from paddle_ft.system.errors import UserError
+
+if TYPE_CHECKING:
+    from paddle_ft.tasks.base import Flag
 
 HELP = "generate texts with a run's best model"
 
@@ -30,7 +34,7 @@ def _add_task_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that only some tasks have. Each flag is in a group that names its tasks."""
     from paddle_ft.runs.write_texts import generation_flags
 
-    by_name: dict[str, dict] = {}
+    by_name: dict[str, dict[str, Flag]] = {}
     for task, flags in generation_flags().items():
         for flag in flags:
             by_name.setdefault(flag.name, {})[task] = flag
@@ -39,12 +43,30 @@ def _add_task_flags(parser: argparse.ArgumentParser) -> None:
         tasks = " and ".join(flags)
         if tasks not in groups:
             groups[tasks] = parser.add_argument_group(f"for runs of {tasks}")
-        flag, option = next(iter(flags.values())), f"--{name.replace('_', '-')}"
-        text = ", or ".join(flag.help for flag in flags.values())
+        option = f"--{name.replace('_', '-')}"
         try:
-            groups[tasks].add_argument(option, dest=name, type=flag.type, metavar=flag.metavar, help=text)
+            groups[tasks].add_argument(option, dest=name, **_merge_flags(option, flags))
         except argparse.ArgumentError:
             raise UserError(f"task {tasks}: {option} is a flag of generate already; give the task's flag another name.") from None
+
+
+def _merge_flags(option: str, flags: dict[str, Flag]) -> dict[str, Any]:
+    """Return type, metavar and help of an option. If several tasks have it, the help names each task with its meaning.
+
+    Args:
+        option: the option, such as --genre.
+        flags: task -> its flag.
+
+    Raises:
+        UserError: the types of the flags differ, so that one option cannot be both.
+    """
+    types = {task: flag.type.__name__ for task, flag in flags.items()}
+    if len(set(types.values())) > 1:
+        kinds = ", ".join(f"{kind} in {task}" for task, kind in types.items())
+        raise UserError(f"{option} has different types ({kinds}): give the flag of one task another name.")
+    first, metavars = next(iter(flags.values())), dict.fromkeys(flag.metavar for flag in flags.values())
+    text = first.help if len(flags) == 1 else "; ".join(f"{task}: {flag.help}" for task, flag in flags.items())
+    return {"type": first.type, "metavar": "|".join(metavars), "help": text}
 
 
 def run(options: argparse.Namespace) -> int:

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sample", action="store_true", help="use the recipe's sample: generated text, small model, a few minutes")
     parser.add_argument(
         "--check", action="store_true",
-        help="load everything, evaluate two batches, train one step, estimate time and memory, and exit",
+        help="load everything, evaluate two batches, train two steps, estimate time and memory, and exit",
     )  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="continue the run in output_dir")
     parser.add_argument("--overwrite", action="store_true", help="replace the run in output_dir")

@@ -26,7 +26,10 @@ class Metric:
         direction: which values are better. "none" is for counts, by which no checkpoint should be chosen.
         decimals: number of decimal places. None: two, but none for a whole number.
         in_report: whether the tables of the report show it.
-        in_plot: whether the plot of scores shows it. The axis of that plot goes from 0 to 100.
+        plot: where its evaluations are plotted. "scores": in the plot of scores, whose axis goes from 0 to 100. "own": in a plot of
+            its own, with one curve for each split. None: nowhere. The plot of the loss is always drawn, with that of the training.
+        hidden_by: keys of metrics that are plotted instead of this one. The plot of scores leaves this one out if it shows any of
+            them.
         compute: for a metric that no task reports: (predictions [n], references [n]) -> one number, or a list with one number for
             each row. The mean of such a list is reported, with a 95 % interval.
         tasks: names of the tasks whose predictions `compute` is applied to.
@@ -38,18 +41,27 @@ class Metric:
     direction: Literal["higher", "lower", "none"] = "higher"
     decimals: int | None = None
     in_report: bool = True
-    in_plot: bool = False
+    plot: Literal["scores", "own"] | None = None
+    hidden_by: tuple[str, ...] = ()
     compute: Callable[[list, list], Any] | None = None
     tasks: tuple[str, ...] = ()
 
     def __post_init__(self):
         if isinstance(self.tasks, str) or bool(self.compute) != bool(self.tasks):
             raise ValueError(f'Metric {self.key!r}: compute goes with the tasks it is for, such as tasks=("summarization",)')
+        if self.plot not in ("scores", "own", None):
+            raise ValueError(f'Metric {self.key!r}: plot is {self.plot!r}, but must be "scores", "own" or None')
 
     @property
     def title(self) -> str:
         """The label, or its default."""
         return self.label or self.key.replace("_", " ")
+
+    @property
+    def title_with_unit(self) -> str:
+        """The title with the unit, for the axis of a plot: "loss (nats)", "perplexity per token"."""
+        unit = self.unit if not self.unit or self.unit.startswith("per ") else f"({self.unit})"
+        return f"{self.title} {unit}".rstrip()
 
     @property
     def lower_is_better(self) -> bool:
@@ -61,19 +73,22 @@ class Metric:
         return value < other if self.lower_is_better else value > other
 
 
+# A run with these scores has many others. Its plot shows only these, so that it stays readable.
+ROUGE = ("rouge1", "rouge2", "rougeL")
+
 # Tables show the metrics in this order.
 METRICS = (
-    Metric("rouge1", "ROUGE-1", "%", decimals=2, in_plot=True),
-    Metric("rouge2", "ROUGE-2", "%", decimals=2, in_plot=True),
-    Metric("rougeL", "ROUGE-L", "%", decimals=2, in_plot=True),
-    Metric("rougeLsum", "ROUGE-Lsum", "%", decimals=2, in_plot=True),
-    Metric("bleu4", "BLEU-4", "%", decimals=2, in_plot=True),
-    Metric("accuracy", unit="%", decimals=2, in_plot=True),
-    Metric("f1", "F1", "%", decimals=2, in_plot=True),
-    Metric("f1_macro", "macro F1", "%", decimals=2, in_plot=True),
-    Metric("matthews", "Matthews correlation", "%", decimals=2, in_plot=True),
-    Metric("ece", "calibration error (ECE)", "%", "lower", decimals=2, in_plot=True),
-    Metric("perplexity", unit="per token", direction="lower", decimals=2),
+    Metric("rouge1", "ROUGE-1", "%", decimals=2, plot="scores"),
+    Metric("rouge2", "ROUGE-2", "%", decimals=2, plot="scores"),
+    Metric("rougeL", "ROUGE-L", "%", decimals=2, plot="scores"),
+    Metric("rougeLsum", "ROUGE-Lsum", "%", decimals=2, plot="scores", hidden_by=ROUGE),
+    Metric("bleu4", "BLEU-4", "%", decimals=2, plot="scores", hidden_by=ROUGE),
+    Metric("accuracy", unit="%", decimals=2, plot="scores", hidden_by=ROUGE),
+    Metric("f1", "F1", "%", decimals=2, plot="scores", hidden_by=ROUGE),
+    Metric("f1_macro", "macro F1", "%", decimals=2, plot="scores", hidden_by=ROUGE),
+    Metric("matthews", "Matthews correlation", "%", decimals=2, plot="scores", hidden_by=ROUGE),
+    Metric("ece", "calibration error (ECE)", "%", "lower", decimals=2, plot="scores", hidden_by=ROUGE),
+    Metric("perplexity", unit="per token", direction="lower", decimals=2, plot="own"),
     Metric("loss", unit="nats", direction="lower", decimals=3),
     Metric("distinct1", unit="%"),
     Metric("distinct2", unit="%"),

@@ -1,5 +1,6 @@
-"""Draw the plots of a run: loss, learning rate, scores, perplexity and confusion matrices.
+"""Draw the plots of a run: loss, learning rate, scores, metrics with a plot of their own, and confusion matrices.
 
+The table of metrics says which of them are plotted, and where (metrics/registry.py).
 The figures are made without pyplot, which would need a display and keep state between figures.
 """
 
@@ -12,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from paddle_ft.metrics.registry import find_metric
+from paddle_ft.metrics.registry import Metric, find_metric, known_metrics
 from paddle_ft.reporting.records import Run, read_run, score_keys
 from paddle_ft.system.formatting import is_number
 
@@ -20,7 +21,6 @@ from paddle_ft.system.formatting import is_number
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 GREY = "#777777"
 MANY_POINTS = 60  # a curve with this many points has no markers, and a smoothed line is drawn over the training loss
-ROUGE = ("rouge1", "rouge2", "rougeL")
 
 
 def plot_run(run_dir: str | Path) -> list[Path]:
@@ -36,22 +36,26 @@ def plot_run(run_dir: str | Path) -> list[Path]:
         UserError: the directory has no run.
     """
     run = read_run(run_dir)
-    figures = {
-        "loss": _loss(run),
-        "learning_rate": _learning_rate(run),
-        "scores": _scores(run),
-        "perplexity": _perplexity(run),
-        **_confusion_matrices(run),
-    }
     folder = run.path / "plots"
     paths = []
-    for name, figure in figures.items():
-        if figure is None:
-            continue
+    for name, figure in draw_figures(run).items():
         folder.mkdir(exist_ok=True)
         paths.append(folder / f"{name}.png")
         figure.savefig(paths[-1], dpi=150)
     return paths
+
+
+def draw_figures(run: Run) -> dict[str, Figure]:
+    """Return file name without ending -> plot, in the order of the report. A plot without data is left out."""
+    own_plots = [metric for metric in known_metrics().values() if metric.plot == "own"]
+    figures = {
+        "loss": _loss(run),
+        "learning_rate": _learning_rate(run),
+        "scores": _scores(run),
+        **{metric.key: _metric_curves(run, metric) for metric in own_plots},
+        **_confusion_matrices(run),
+    }
+    return {name: figure for name, figure in figures.items() if figure is not None}
 
 
 def _series(events: list[dict], name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -115,7 +119,8 @@ def _loss(run: Run) -> Figure | None:
     evaluated = _curves(run, "loss")
     if not len(train) and not evaluated:
         return None
-    figure, axes = _axes("Loss", f"loss ({find_metric('loss').unit})")
+    metric = find_metric("loss")
+    figure, axes = _axes(_capitalized(metric.title), metric.title_with_unit)
     if len(train) >= MANY_POINTS:
         axes.plot(train_steps, train, color=COLOURS[0], alpha=0.25, linewidth=0.8)
         _line(axes, train_steps, _smooth(train), COLOURS[0], "training (smoothed)")
@@ -148,8 +153,8 @@ def _scores(run: Run) -> Figure | None:
     if split is None:
         return None
     keys = score_keys({key: value for event in run.evaluations[split] for key, value in event.items()})
-    names = [key for key in ROUGE if key in keys] or [key for key in keys if find_metric(key).in_plot]
-    names += [key for key in keys if key not in names and find_metric(key).in_plot and find_metric(key).compute]  # a user's own
+    plotted = [key for key in keys if find_metric(key).plot == "scores"]
+    names = [key for key in plotted if not set(find_metric(key).hidden_by) & set(plotted)]
     if not names:
         return None
     figure, axes = _axes(f"Scores on {split}", "score (0-100)")
@@ -173,14 +178,20 @@ def _mark_best(run: Run, axes: Axes, names: list[str]) -> None:
         axes.axvline(best["step"], color=GREY, linestyle="--", linewidth=1, label=f"best {find_metric(best['metric']).title}")
 
 
-def _perplexity(run: Run) -> Figure | None:
-    curves = _curves(run, "perplexity")
+def _capitalized(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _metric_curves(run: Run, metric: Metric) -> Figure | None:
+    """Draw one metric, with a curve for each split. If a split has values a factor of 10 apart, the axis is logarithmic."""
+    curves = _curves(run, metric.key)
     if not curves:
         return None
-    figure, axes = _axes("Perplexity (lower is better)", f"perplexity {find_metric('perplexity').unit}")
+    direction = "" if metric.direction == "none" else f" ({metric.direction} is better)"
+    figure, axes = _axes(_capitalized(metric.title) + direction, metric.title_with_unit)
     for colour, (split, (steps, values)) in zip(COLOURS, curves.items(), strict=False):
         _line(axes, steps, values, colour, split)
-    if max(values.max() / max(values.min(), 1e-9) for _, values in curves.values()) > 10:
+    if any(values.max() > 10 * values.min() > 0 for _, values in curves.values()):
         axes.set_yscale("log")
     axes.legend(frameon=False)
     return _label_steps(figure)

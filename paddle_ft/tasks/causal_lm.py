@@ -64,9 +64,9 @@ class CausalLM(LanguageModel):
         Flag("prompt", str, "TEXT", f'beginning of the text (default: "{BOS}"), also after --title etc.'),
         Flag("stop_token", str, "TOKEN", f'token that ends a text (default: "{EOS}")'),
         Flag("length", int, "N", f"maximum number of tokens (default: {LENGTH} if they fit)"),
-        Flag("genre", str, "NAMES", "genres to prompt with; for runs trained with task.metadata"),
-        Flag("title", str, "TITLE", "title to prompt with; for runs trained with task.metadata"),
-        Flag("author", str, "NAME", "author to prompt with; for runs trained with task.metadata"),
+        Flag("genre", str, "NAMES", "genres to prompt with, for runs trained with task.metadata"),
+        Flag("title", str, "TITLE", "title to prompt with, for runs trained with task.metadata"),
+        Flag("author", str, "NAME", "author to prompt with, for runs trained with task.metadata"),
     )
 
     def __init__(self, config):

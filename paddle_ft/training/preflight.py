@@ -17,6 +17,7 @@ from paddle_ft.system.world import World
 from paddle_ft.tasks.base import Dataset, Scores, Task
 from paddle_ft.tasks.shared.evaluate import evaluate
 from paddle_ft.training import checkpoint
+from paddle_ft.training.distributed.strategy import unchecked_strategy
 from paddle_ft.training.step import Stepper
 
 
@@ -102,8 +103,9 @@ def check(task: Task, data: dict[str, Dataset]) -> None:
         f"memory              {peak_memory_mb():,.0f} MB used so far; weights, gradients and AdamW's states"
         f" take {(count * 4 + trained * 12) / 1e6:,.0f} MB of it"
     )
-    if config.train.sharding != "none":
-        print(f"sharding            {config.train.sharding} is not tried: --check runs in one process")
+    note = unchecked_strategy(config.train.sharding)
+    if note:
+        print(note)
     print("\ncheck passed: everything loads, evaluates and trains")
 
 

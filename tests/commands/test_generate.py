@@ -53,7 +53,17 @@ def test_a_flag_of_two_tasks_is_shown_once_for_both():
     text = " ".join(parser.format_help().split())
     assert text.count("--genre") == 2  # in the usage and in one group
     shared = text[text.index("for runs of causal_lm and lyrics:") :]
-    assert "--genre NAMES genres to prompt with" in shared and "or genre or artist" in shared
+    assert (
+        "--genre NAMES|NAME causal_lm: genres to prompt with, for runs trained with task.metadata;"
+        " lyrics: genre or artist, for a run trained with task.prefix"
+    ) in shared
+
+
+def test_a_flag_of_two_tasks_must_have_one_type(monkeypatch):
+    flags = {"haiku": (Flag("season", str, "NAME", "season"),), "sonnet": (Flag("season", int, "N", "number of the season"),)}
+    monkeypatch.setattr("paddle_ft.runs.write_texts.generation_flags", lambda: flags)
+    with pytest.raises(UserError, match=r"--season has different types \(str in haiku, int in sonnet\)"):
+        generate.add_arguments(argparse.ArgumentParser())
 
 
 def test_a_tasks_flag_that_generate_has_already_is_refused(monkeypatch):

@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
-from convert.__main__ import main
+import convert
+from convert.__main__ import TASKS, main
+from convert.families import load_families
 
 
 def test_help_imports_nothing_but_the_standard_library():
@@ -46,8 +48,46 @@ def test_a_difference_is_exit_code_1(checkpoints, tmp_path, capsys):
 @pytest.mark.parametrize("verb", ["to-paddle", "inspect"])
 def test_a_task_that_the_family_lacks_is_exit_code_2_and_names_those_it_has(verb, checkpoints, tmp_path, capsys):
     destination = [str(tmp_path / "paddle")] if verb == "to-paddle" else []
-    assert main([verb, str(checkpoints("gpt2/causal_lm")), *destination, "--task", "nonsense"]) == 2
-    assert "gpt2 has no task 'nonsense' in both libraries; it has: base, causal_lm" in capsys.readouterr().err
+    assert main([verb, str(checkpoints("gpt2/causal_lm")), *destination, "--task", "seq2seq"]) == 2
+    assert "gpt2 has no task 'seq2seq' in both libraries; it has: base, causal_lm" in capsys.readouterr().err
+
+
+@pytest.fixture
+def no_hub(monkeypatch):
+    """Fail the test if a checkpoint is looked for on the hub."""
+
+    def download(name, *_):
+        raise AssertionError(f"{name} would be downloaded")
+
+    monkeypatch.setattr("convert.hub._download", download)
+
+
+@pytest.mark.parametrize("verb", ["to-paddle", "to-hf", "inspect"])
+def test_a_task_that_no_family_has_is_refused_before_any_download(verb, no_hub, tmp_path, capsys):
+    destination = [] if verb == "inspect" else [str(tmp_path / "converted")]
+    assert main([verb, "facebook/bart-base", *destination, "--task", "sumarization"]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: --task sumarization: there is no such task; choose from: auto, ")
+    assert set(message.rstrip().split(": ")[-1].split(", ")) == {"auto", *TASKS.split(", ")}
+    with pytest.raises(convert.ConvertError, match="--task sumarization: there is no such task"):
+        convert.cached("facebook/bart-base", task="sumarization")
+
+
+def test_the_help_lists_the_tasks_of_all_families():
+    assert sorted(TASKS.split(", ")) == sorted({task.name for family in load_families().values() for task in family.tasks})
+
+
+def test_a_task_of_a_users_family_is_known(checkpoints, tmp_path, monkeypatch, capsys):
+    (tmp_path / "tagging_family.py").write_text(
+        "from dataclasses import replace\nfrom convert.families.gpt2 import FAMILIES as OURS\n"
+        "FAMILIES = tuple(replace(family, model_type='my_gpt', tasks=[replace(task, name='tagging') for task in family.tasks])\n"
+        "                 for family in OURS)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    command = ["inspect", str(checkpoints("gpt2/causal_lm")), "--task", "tagging"]
+    assert main(command) == 2 and "--task tagging: there is no such task" in capsys.readouterr().err
+    assert main([*command, "--import", "tagging_family"]) == 2
+    assert "gpt2 has no task 'tagging' in both libraries" in capsys.readouterr().err, "known, but not a task of gpt2"
 
 
 def test_an_error_is_exit_code_2_and_one_message(checkpoints, tmp_path, capsys):

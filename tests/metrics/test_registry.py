@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from paddle_ft.metrics.registry import METRICS, find_metric, known_metrics
+from paddle_ft.metrics.registry import METRICS, Metric, find_metric, known_metrics
 from paddle_ft.system import plugins
 from paddle_ft.system.errors import UserError
 
@@ -27,6 +27,16 @@ def user_module(monkeypatch, tmp_path):
 def test_each_key_has_one_entry():
     keys = [metric.key for metric in METRICS]
     assert len(keys) == len(set(keys))
+
+
+def test_metrics_are_hidden_by_plotted_ones():
+    plotted = {metric.key for metric in METRICS if metric.plot == "scores"}
+    assert all(plotted >= {metric.key, *metric.hidden_by} for metric in METRICS if metric.hidden_by)
+
+
+def test_an_unknown_place_of_a_plot_is_refused():
+    with pytest.raises(ValueError, match="Metric 'wer': plot is 'score', but must be"):
+        Metric("wer", plot="score")
 
 
 def test_lower_is_better_of_what_should_be_small():

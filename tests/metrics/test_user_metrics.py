@@ -130,7 +130,7 @@ def test_compute_and_tasks_go_together(settings):
 
 
 def test_the_plot_of_scores_shows_those_that_ask_for_it(user_metrics):
-    user_metrics(Metric("exact", in_plot=True, compute=exact, tasks=("summarization",)),
+    user_metrics(Metric("exact", plot="scores", compute=exact, tasks=("summarization",)),
                  Metric("hidden", compute=exact, tasks=("summarization",)))  # fmt: skip
     event = {"step": 1, "rougeL": 3.0, "bleu4": 1.0, "exact": 50.0, "hidden": 1.0}
     figure = _scores(Run(None, evaluations={"validation": [event]}))

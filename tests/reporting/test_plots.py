@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from paddle_ft.metrics.registry import METRICS, Metric
 from paddle_ft.reporting import plots
-from paddle_ft.reporting.plots import plot_run
-from paddle_ft.reporting.records import read_run
+from paddle_ft.reporting.plots import draw_figures, plot_run
+from paddle_ft.reporting.records import Run, read_run
 from paddle_ft.system.errors import UserError
 
 
@@ -107,6 +108,59 @@ def test_other_tasks(tmp_path):
     }
     paths = plot_run(write_run(tmp_path, events, results))
     assert names(paths) == ["loss.png", "scores.png", "perplexity.png", "confusion_matrix_test.png"]
+
+
+def drawn(*keys, values=(30.0, 40.0)):
+    """Return file name -> (title, label of the axis of values, labels of the curves) for a run with these metrics."""
+    events = [{"step": step, **dict.fromkeys(keys, value)} for step, value in enumerate(values)]
+    figures = draw_figures(Run(None, evaluations={"validation": events}))
+    axes = {name: figure.axes[0] for name, figure in figures.items()}
+    return {name: (one.get_title(loc="left"), one.get_ylabel(), [line.get_label() for line in one.lines])
+            for name, one in axes.items()}  # fmt: skip
+
+
+LOSS = ("Loss", "loss (nats)", ["validation"])
+PERPLEXITY = ("Perplexity (lower is better)", "perplexity per token", ["validation"])
+
+
+def scores(*labels):
+    return ("Scores on validation", "score (0-100)", list(labels))
+
+
+def test_every_metric_is_drawn_where_the_table_of_metrics_says():
+    keys = [metric.key for metric in METRICS]
+    assert drawn(*keys) == {"loss": LOSS, "scores": scores("ROUGE-1", "ROUGE-2", "ROUGE-L"), "perplexity": PERPLEXITY}
+    assert {key for key in keys if drawn(key)} == {
+        "rouge1", "rouge2", "rougeL", "rougeLsum", "bleu4", "accuracy", "f1", "f1_macro", "matthews", "ece", "perplexity", "loss"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("rouge", ["rouge1", "rouge2", "rougeL"])
+@pytest.mark.parametrize(("key", "label"), [
+    ("rougeLsum", "ROUGE-Lsum"), ("bleu4", "BLEU-4"), ("accuracy", "accuracy"), ("f1", "F1"), ("f1_macro", "macro F1"),
+    ("matthews", "Matthews correlation"), ("ece", "calibration error (ECE)"),
+])  # fmt: skip
+def test_rouge_takes_the_place_of_the_other_scores(rouge, key, label):
+    assert drawn(key) == {"scores": scores(label)}
+    assert drawn(rouge, key) == {"scores": scores(f"ROUGE-{rouge[-1]}")}
+
+
+def test_a_users_metric_is_drawn_where_it_says(monkeypatch):
+    metrics = (Metric("chrf", "chrF", "%", plot="scores"), Metric("pages", unit="pages", direction="none", plot="own"),
+               Metric("gain", plot="own"), Metric("rouge2", "R2"))  # fmt: skip
+    monkeypatch.setattr("paddle_ft.metrics.registry.user_plugins", lambda name: [metrics])
+    assert drawn("rouge1", "rouge2", "bleu4", "chrf", "pages", "gain") == {
+        "scores": scores("ROUGE-1", "chrF"),
+        "pages": ("Pages", "pages (pages)", ["validation"]),
+        "gain": ("Gain (higher is better)", "gain", ["validation"]),
+    }
+    assert drawn("rouge2", "bleu4") == {"scores": scores("BLEU-4")}, "only a metric that is drawn hides others"
+
+
+@pytest.mark.parametrize(("values", "scale"), [((100.0, 9.0), "log"), ((100.0, 11.0), "linear"), ((-1.0, 50.0), "linear")])
+def test_values_of_several_magnitudes_have_a_logarithmic_axis(values, scale):
+    events = [{"step": step, "perplexity": value} for step, value in enumerate(values)]
+    assert draw_figures(Run(None, evaluations={"test": events}))["perplexity"].axes[0].get_yscale() == scale
 
 
 def test_pictures_need_no_pyplot(tmp_path):

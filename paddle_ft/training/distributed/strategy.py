@@ -16,6 +16,13 @@ def check_sharding(stage: str, world: World) -> None:
         )
 
 
+def unchecked_strategy(stage: str) -> str | None:
+    """Return the line in which --check says that it does not try train.sharding. Return None if sharding is off."""
+    if stage == "none":
+        return None
+    return f"sharding            {stage} is not tried: --check runs in one process"
+
+
 def make_gradient_sync(world: World, model, stage: str) -> GradientSync:
     """Return how gradients and weights are synchronised: not at all in one process, else data parallel or ZeRO.
 
