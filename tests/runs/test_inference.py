@@ -1,4 +1,4 @@
-"""A finished run put to use: on data of one's own, through pipes, and when something is in the way."""
+"""Test evaluate and predict on new data, through pipes, and with wrong input."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Each private name of Paddle and PaddleNLP in use does what the code counts on, in the releases that are installed."""
+"""Test that each private name works as paddle_compat expects with the installed releases."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_layer_norm_settings():
 
 
 def test_public_ways_to_replace_what_a_layer_holds():
-    """add_parameter and register_buffer, which spare us layer._parameters and layer._buffers."""
+    """add_parameter and register_buffer replace writing to the private layer._parameters and layer._buffers."""
     layer = nn.Linear(2, 2)
     layer.register_buffer("scale", paddle.ones([1]))
     order = list(layer.state_dict())
@@ -151,7 +151,7 @@ def test_parameters_of_an_optimizer():
 
 
 def test_overflow_of_a_scaler(monkeypatch):
-    """Another process's overflow leaves a step out. A scaler works on GPUs alone; its arithmetic runs on a CPU as well."""
+    """An overflow on another rank skips the step. GradScaler turns itself off on a CPU, so the test fakes a GPU."""
     place = SimpleNamespace(is_gpu_place=lambda: True)
     monkeypatch.setattr("paddle.amp.grad_scaler._dygraph_tracer", lambda: SimpleNamespace(_expected_place=place))
     weight = paddle.create_parameter([1], "float32", default_initializer=nn.initializer.Constant(1.0))
