@@ -1,4 +1,4 @@
-"""make setup: broken off, without a connection, completed and repaired, all with a local index of one small package."""
+"""Test `make setup` after an interruption, offline, and on a damaged environment, with a local index of one package."""
 
 import hashlib
 import os
@@ -22,7 +22,7 @@ WHEEL = "demo_package-1.0-py3-none-any.whl"
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """The set-up's code with requirement files and locks that name one package, and a local index that has it."""
+    """Return a folder with the setup's code, requirement files and locks for one package, and a local index that has it."""
     root = tmp_path_factory.mktemp("project")
     shutil.copytree(ROOT / "setup", root / "setup", ignore=shutil.ignore_patterns("__pycache__", "*.lock"))
     for name in ALL_FILES:
@@ -47,7 +47,7 @@ def write_locks(root: Path, digest: str) -> None:
 
 
 def start(project: Path, index: str) -> subprocess.Popen:
-    """Start the set-up with pip, which knows no other index than this one."""
+    """Start the setup with pip and this index only."""
     settings = {"PIP_INDEX_URL": index, "PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "1", "PIP_NO_CACHE_DIR": "1"}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")} | settings
     command = [sys.executable, "-m", "setup.install", "--installer", "pip"]
@@ -70,7 +70,7 @@ def stamps(project: Path) -> list[str]:
     return [path.name for path in (project / ".venv").glob(".installed-*")]
 
 
-def test_set_up_broken_off_and_completed(project):
+def test_setup_is_interrupted_and_completed(project):
     # Ctrl-C while pip waits for an index that never answers.
     with socket.create_server(("127.0.0.1", 0)) as server:
         process = start(project, f"http://127.0.0.1:{server.getsockname()[1]}")
@@ -84,7 +84,7 @@ def test_set_up_broken_off_and_completed(project):
     assert "setup: stopped. `make setup` continues" in errors
     assert stamps(project) == []
 
-    # A closed port: the log's end, its path and what to do.
+    # A closed port: the message has the end of the log, its path and what to do.
     code, output, errors = finish(start(project, "http://127.0.0.1:9"))
     assert code == 1
     assert "No matching distribution found for demo-package==1.0" in errors
@@ -100,7 +100,7 @@ def test_set_up_broken_off_and_completed(project):
     assert all(line.startswith("setup: ") for line in lines) and len(lines) < 10
     assert any("1 of 1" in line or "0 of 1" in line for line in lines)
 
-    # A package whose installation was broken off has METADATA but no INSTALLER.
+    # A package whose installation was interrupted has METADATA but no INSTALLER.
     [packages] = (project / ".venv").glob("lib/python3*/site-packages")
     (packages / "demo_package.py").unlink()
     (packages / "demo_package-1.0.dist-info" / "INSTALLER").unlink()

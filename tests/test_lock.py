@@ -1,4 +1,4 @@
-"""The lock files hold what the requirement files ask for, with hashes, and make setup refuses a lock that is behind."""
+"""Test that the lock files pin what the requirement files name, with hashes, and that make setup refuses an outdated lock."""
 
 import re
 import shutil
@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from setup.lock import LOCK_NAMES
 from setup.requirement_files import ALL_FILES, BUILD, CPU, DEV, GPU, ROOT, recorded_digest, requirement_lines, requirements_digest
 
-# What each lock must hold. gpu.lock leaves out the one wheel whose hash is not known.
+# What each lock must contain. gpu.lock leaves out the one wheel whose hash is not known.
 INPUTS = {"build.lock": [BUILD], "base.lock": [DEV, BUILD], "cpu.lock": [CPU, DEV, BUILD], "gpu.lock": [GPU, DEV, BUILD]}
 NOT_LOCKED = {"gpu.lock": {"paddlepaddle-gpu"}}
 PYTHONS = ("3.10", "3.11", "3.12")
@@ -47,8 +47,8 @@ def disagreements(root: Path) -> list[str]:
         pins = read_lock(lock)
         if recorded_digest(lock) != requirements_digest(root):
             wrong.append(f"{name}: written for other requirements; run `make lock`")
-        wrong += [f"{name}: {package} has no hash" for package, held in pins.items() if not all(count for _, count in held)]
-        wrong += [f"{name}: {pin} is not one version" for held in pins.values() for pin, _ in held if not is_pin(pin)]
+        wrong += [f"{name}: {package} has no hash" for package, entries in pins.items() if not all(count for _, count in entries)]
+        wrong += [f"{name}: {pin} is not one version" for entries in pins.values() for pin, _ in entries if not is_pin(pin)]
         for line in [line for file in INPUTS[name] for line in requirement_lines(root / file)]:
             requirement = Requirement(line)
             package = canonicalize_name(requirement.name)
@@ -68,7 +68,7 @@ def is_pin(requirement: Requirement) -> bool:
 
 @pytest.fixture
 def project(tmp_path):
-    """A copy of the requirement files, the locks and the set-up's code."""
+    """Return a copy of the requirement files, the locks and the code of the setup."""
     for name in [*ALL_FILES, "requirements-base.txt"]:
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "setup", tmp_path / "setup", ignore=shutil.ignore_patterns("__pycache__"))
@@ -137,7 +137,7 @@ def test_a_comment_does_not_count_as_a_change(project):
     assert disagreements(project) == []
 
 
-def test_setup_refuses_a_lock_that_is_behind(project):
+def test_setup_refuses_an_outdated_lock(project):
     edit(project / "requirements-base.txt", "tqdm==", "tqdm==1.")
     command = [sys.executable, "-m", "setup.install"]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=60)

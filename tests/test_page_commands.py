@@ -1,4 +1,4 @@
-"""The commands in pages, recipes and the Makefile are understood: each is parsed as its program parses it, and not run."""
+"""Test the commands in pages, recipes and the Makefile: each is parsed as its program parses it, and not run."""
 
 import functools
 import re
@@ -26,7 +26,7 @@ def commands(name: str) -> list[str]:
     """Return the commands of this project in a file, from the program on and without comments."""
     if name.endswith(".md"):
         lines = [re.sub(r"(^|\s)#\s.*|\s\$\w+$", "", line) for line in code_lines(read(name))]
-    else:  # one command a line, what it does after some spaces
+    else:  # one command per line; its explanation follows after at least three spaces
         lines = [re.split(r"\s{3,}", line.strip(" #\t"))[0] for line in read(name).splitlines()]
         lines = [line for line in lines if "python" in line or name == ".ci/run"]
     return list(dict.fromkeys(match[0].strip() for line in lines if (match := COMMAND.search(line))))
@@ -53,7 +53,7 @@ def help_of(script: str) -> str:
 def check_cli(arguments: list[str], monkeypatch) -> None:
     """Parse a command of paddle_ft with its own parser, and load the recipe that it names with the settings that it names.
 
-    Modules of --import are left out: what they define would stay known to the tests that come after.
+    Modules of --import are left out, because what they define would stay registered during later tests.
     """
     parsed, arguments = [], shlex.split(re.sub(r"--import \S+", "", shlex.join(arguments)))
     monkeypatch.setattr(find_command(arguments[0]), "run", lambda options: parsed.append(options) or 0)
@@ -68,7 +68,7 @@ SCRIPTED = [*PAGES, "Makefile", ".ci/run", *(name for name in FILES if name.star
 
 @pytest.mark.parametrize("command", [f"{name}: {command}" for name in SCRIPTED for command in commands(name)])
 def test_commands_are_understood(command, monkeypatch):
-    """Each is parsed as its program parses it, and not run."""
+    """Parse each command with the parser of its program."""
     program, *arguments = shlex.split(command.partition(": ")[2])
     if program == "make":
         assert {word for word in arguments if "=" not in word} <= make_targets()

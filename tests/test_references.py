@@ -1,4 +1,4 @@
-"""What pages and scripts name exists: files, link anchors, modules, functions, imports and settings."""
+"""Test that what pages and scripts name exists: files, link anchors, modules, functions, imports and settings."""
 
 import functools
 import re
@@ -21,8 +21,8 @@ FILE_ENDINGS = ("py", "md", "html", "toml", "yaml", "lock", "log", "json")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
-def now_columns(text: str) -> str:
-    """Return the page of renames without the columns that hold the old names."""
+def without_old_names(text: str) -> str:
+    """Return the page of renames without its columns of old names."""
     rows = [line.split("|") for line in text.splitlines()]
     return "\n".join("|".join([*cells[:-3], *cells[-2:]]) if len(cells) > 3 else cells[0] for cells in rows)
 
@@ -30,14 +30,14 @@ def now_columns(text: str) -> str:
 def text_of(name: str) -> str:
     """Return the text of a file in which every name should exist."""
     text = read(name)
-    return now_columns(text) if name == "docs/renames.md" else text
+    return without_old_names(text) if name == "docs/renames.md" else text
 
 
 # ---------------------------------------------------------------------------------------------------- files and anchors
 def missing_paths(text: str) -> list[str]:
     """Return the paths of the repository that a text names and that do not exist. A * and a word in capitals stand for any name."""
-    found = [*PATH.findall(text), *TOP_FILE.findall(text)]
-    patterns = {path: re.sub(r"\b[A-Z]+\b(?!\.md)", "*", path).rstrip("/") for path in found if path != "Makefile"}
+    paths = [*PATH.findall(text), *TOP_FILE.findall(text)]
+    patterns = {path: re.sub(r"\b[A-Z]+\b(?!\.md)", "*", path).rstrip("/") for path in paths if path != "Makefile"}
     return [path for path, pattern in patterns.items() if not any(ROOT.glob(pattern))]
 
 
@@ -111,7 +111,7 @@ def test_dotted_names_exist():
 
 
 def test_renames_hold():
-    """On the page of renames, each new name is in the module beside it, and no old name is there any more."""
+    """On the page of renames, each new name is in the module of its row, and no old name is left in it."""
     rows = re.findall(r"^\| `([\w.]+)` \| (.*) \| (.*) \|$", read("docs/renames.md"), re.MULTILINE)
     assert len(rows) > 100
     wrong = []
@@ -129,7 +129,7 @@ def code_names(cell: str) -> list[str]:
 
 
 def test_imports_find_what_they_name():
-    """Also those inside functions, which fail only when the function runs."""
+    """This includes imports inside functions, which fail only when the function runs."""
     files = [ROOT / "train.py", *(path for package in (*PACKAGES, "docs") for path in (ROOT / package).rglob("*.py"))]
     wrong = [f"{path.relative_to(ROOT)}:{line} imports {name}" for path in files for line, name in own_imports(path)
              if not dotted_name_exists(name)]  # fmt: skip

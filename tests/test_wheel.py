@@ -1,4 +1,4 @@
-"""What `pip install .` installs: every file of paddle_ft and convert, with page.html of the report."""
+"""Test that `pip install .` installs every file of paddle_ft and convert, including page.html of the report."""
 
 import re
 import shutil
@@ -16,7 +16,7 @@ PACKAGES = ("paddle_ft", "convert")
 
 @pytest.fixture
 def source(tmp_path):
-    """A copy of what a wheel is built from."""
+    """Return a copy of the files that a wheel is built from."""
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, tmp_path)
     for package in PACKAGES:

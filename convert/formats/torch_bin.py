@@ -185,7 +185,7 @@ def _read_legacy(path: Path) -> dict[str, StoredTensor]:
             storage.offset = file.tell()
             file.seek(storage.count * item_size(storage.dtype), io.SEEK_CUR)
         if file.tell() > path.stat().st_size:
-            raise ConvertError(f"{path}: truncated: {file.tell()} bytes announced, {path.stat().st_size} there")
+            raise ConvertError(f"{path}: truncated: the header says {file.tell()} bytes, the file has {path.stat().st_size}")
     return _tensors(path, tree)
 
 

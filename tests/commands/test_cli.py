@@ -1,4 +1,4 @@
-"""The command line in real processes: exit codes, one clear message, modules of --import."""
+"""Test the command line in real processes: exit codes, one clear message, modules of --import."""
 
 import os
 import subprocess
@@ -51,7 +51,7 @@ def test_help(arguments):
 
 
 def test_help_print_config_and_errors_import_no_framework():
-    """What must answer within a second must not load paddle: shown by the modules, not by a clock."""
+    """These commands must not import paddle, so that they answer at once."""
     program = (
         "import sys; from paddle_ft.cli import main\n"
         "from paddle_ft.commands import command_names\n"
@@ -125,17 +125,20 @@ def test_a_process_of_a_device_gets_the_same_flags():
     parser = cli.Parser()
     train.add_arguments(parser)
     cli._add_import_flag(parser)
-    given = ["--config", "bart_lcsts", "seed=3", "--sample", "--overwrite", "--import", "one", "--import", "two.three"]
-    options = parser.parse_intermixed_args([*given, "--devices", "cpu:2"])
+    arguments = ["--config", "bart_lcsts", "seed=3", "--sample", "--overwrite", "--import", "one", "--import", "two.three"]
+    options = parser.parse_intermixed_args([*arguments, "--devices", "cpu:2"])
     command = train._worker_command(options)
     assert command[:4] == [sys.executable, "-m", "paddle_ft", "train"]
     assert vars(parser.parse_intermixed_args(command[4:])) == vars(options) | {"devices": None}
 
 
-def test_the_command_that_goes_on_names_the_modules(tmp_path, monkeypatch):
+def test_the_command_that_resumes_a_run_names_the_modules(tmp_path, monkeypatch):
     monkeypatch.setenv("PADDLE_FT_DEVICES", "cpu:2")
     config = load_config("bart_lcsts", [f"output_dir={tmp_path}"])
     assert "nothing was written" in resume_hint(config, ["my_task"])
     (tmp_path / "config.yaml").write_text("")
     command = f"python train.py --config {tmp_path / 'config.yaml'} --resume --devices cpu:2 --import my_task"
-    assert resume_hint(config, ["my_task"]) == f"resume with:\n  {command}"
+    hint = resume_hint(config, ["my_task"])
+    assert hint == f"resume with:\n  {command}"
+    page = (ROOT / "docs" / "extend.md").read_text(encoding="utf-8")
+    assert f"The command that is printed after `{hint.splitlines()[0]}` repeats it." in page

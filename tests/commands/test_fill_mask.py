@@ -1,4 +1,4 @@
-"""fill-mask: its table and its JSON, with the guesses from before and after training."""
+"""Test the table and the JSON of fill-mask, with the guesses from before and after training."""
 
 import json
 
@@ -17,8 +17,8 @@ from tests.support.tiny_masked_lm import SIZES, write_vocabulary
 TEXTS = ["the [MASK] film is [MASK] good", "a [MASK]"]
 
 
-def task_of(config, folder, seed):
-    """Return a task whose model guesses differently at each place, and with each seed."""
+def make_task(config, folder, seed):
+    """Return a task whose model has other guesses at each mask, and with each seed."""
     task = find_task("masked_lm")(config)
     give_model(task, folder, None)
     paddle.seed(seed)
@@ -31,10 +31,10 @@ def task_of(config, folder, seed):
 
 @pytest.fixture
 def run(tmp_path):
-    """(the folder of a run, its task before training, its task after)."""
+    """Return the folder of a run, its task before training, and its task after training."""
     vocabulary = write_vocabulary(tmp_path / "words")
     fresh = ["model.pretrained=null", f"model.config={SIZES}", f"model.tokenizer={vocabulary}", "device=cpu"]
-    before, after = (task_of(load_config("distilbert_imdb_mlm", fresh), tmp_path / "tokenizer", seed) for seed in (1, 4))
+    before, after = (make_task(load_config("distilbert_imdb_mlm", fresh), tmp_path / "tokenizer", seed) for seed in (1, 4))
     before.bundle.save(tmp_path / "start")
     folder = RunDirectory(tmp_path / "run")
     folder.path.mkdir()
@@ -43,7 +43,7 @@ def run(tmp_path):
     return folder.path, before, after
 
 
-def shown(capsys, *arguments) -> str:
+def run_fill_mask(capsys, *arguments) -> str:
     capsys.readouterr()
     assert cli.main(["fill-mask", *map(str, arguments)]) == 0
     return capsys.readouterr().out
@@ -51,7 +51,7 @@ def shown(capsys, *arguments) -> str:
 
 def test_before_and_after_for_each_mask(run, capsys):
     folder, before, after = run
-    lines = shown(capsys, folder, *TEXTS, "--top", "3").splitlines()
+    lines = run_fill_mask(capsys, folder, *TEXTS, "--top", "3").splitlines()
     guesses = [(before.fill([text], 3, "")[0], after.fill([text], 3, "")[0]) for text in TEXTS]
     assert len({mask[0][0] for model in guesses[0] for mask in model}) == 4  # so that a block in the wrong place is noticed
     expected = []
@@ -67,7 +67,7 @@ def test_before_and_after_for_each_mask(run, capsys):
 
 def test_five_guesses_a_mask_unless_told_otherwise(run, capsys):
     folder, _, after = run
-    (one,) = json.loads(shown(capsys, folder, TEXTS[0], "--json"))
-    assert [len(mask) for when in ("before", "after") for mask in one[when]] == [5] * 4
-    wanted = after.fill([TEXTS[0]], 5, "")[0]
-    assert [[guess["token"] for guess in mask] for mask in one["after"]] == [[token for token, _ in mask] for mask in wanted]
+    (row,) = json.loads(run_fill_mask(capsys, folder, TEXTS[0], "--json"))
+    assert [len(mask) for when in ("before", "after") for mask in row[when]] == [5] * 4
+    expected = after.fill([TEXTS[0]], 5, "")[0]
+    assert [[guess["token"] for guess in mask] for mask in row["after"]] == [[token for token, _ in mask] for mask in expected]

@@ -1,4 +1,4 @@
-"""Recipes and overrides: what is accepted, and the exact messages for what is refused."""
+"""Test which recipes and overrides are accepted, and the exact messages for those that are refused."""
 
 import pytest
 import yaml

@@ -1,4 +1,4 @@
-"""The classifiers' recipes hold the tutorials' numbers. A typo in a YAML file would silently change what they reproduce."""
+"""Test that the classifiers' recipes have the tutorials' numbers. A typo in a YAML file would silently change the results."""
 
 import pytest
 
@@ -36,7 +36,7 @@ CLASSIFIERS = {
 }  # fmt: skip
 
 
-def holds(section, expected):
+def assert_values(section, expected):
     assert {name: getattr(section, name) for name in expected} == expected
 
 
@@ -44,30 +44,30 @@ def holds(section, expected):
 def test_the_numbers_of_the_classifiers(name):
     config = load_config(name)
     assert (config.seed, config.task.name) == (2022, "classification")
-    holds(config.train, TRAIN)
+    assert_values(config.train, TRAIN)
     for section, expected in CLASSIFIERS[name].items():
-        holds(getattr(config, section), expected)
-    holds(config.task, {"loss": "cross_entropy", "class_weights": None, "label_smoothing": 0.0})
+        assert_values(getattr(config, section), expected)
+    assert_values(config.task, {"loss": "cross_entropy", "class_weights": None, "label_smoothing": 0.0})
 
 
-@pytest.mark.parametrize(("name", "found", "meant"), [
+@pytest.mark.parametrize(("name", "values", "expected"), [
     ("distilbert_sst2", ["0.2", "0.5", "0.51", "0.9"], ["negative", "negative", "positive", "positive"]),
     ("bert_sst2", ["0.2", "0.5", "0.51", "0.9"], ["negative", "negative", "positive", "positive"]),
     ("distilbert_qqp", ["0", "1"], ["different", "duplicate"]),  # GLUE: is_duplicate
     ("distilbert_imdb_cls", ["0", "1", "neg", "pos"], ["neg", "pos", "neg", "pos"]),  # Hugging Face's numbers, aclImdb's folders
 ])  # fmt: skip
-def test_labels_are_mapped_to_the_right_classes(name, found, meant):
+def test_labels_are_mapped_to_the_right_classes(name, values, expected):
     options = load_config(name).task
-    names = class_names(found, options)
-    assert [names[number] for number in to_classes(found, names, options, "train")] == meant
+    names = class_names(values, options)
+    assert [names[number] for number in to_classes(values, names, options, "train")] == expected
 
 
 def test_the_numbers_of_masked_language_modelling():
     config = load_config("distilbert_imdb_mlm")
     assert (config.seed, config.task.name, config.model.pretrained) == (2022, "masked_lm", "distilbert/distilbert-base-uncased")
-    holds(config.task, {
+    assert_values(config.task, {
         "chunk_size": 128, "last_chunk": "drop", "train_chunks": 10_000, "eval_chunks": 1_000, "masking": "token",
         "mask_probability": None, "replacement": None,
     })  # fmt: skip
-    holds(config.train, {**TRAIN, "train_batch_size": 64, "warmup_proportion": 0.0, "group_by_length": False})
-    holds(config.data, {"source": "aclimdb", "train": "train", "validation": "test", "test": "none", "limit_train": None})
+    assert_values(config.train, {**TRAIN, "train_batch_size": 64, "warmup_proportion": 0.0, "group_by_length": False})
+    assert_values(config.data, {"source": "aclimdb", "train": "train", "validation": "test", "test": "none", "limit_train": None})

@@ -1,4 +1,4 @@
-"""The recipes that write texts hold the tutorials' numbers, so an unchanged recipe runs the tutorial."""
+"""Test that the recipes of the generating models have the tutorials' numbers, so an unchanged recipe runs the tutorial."""
 
 import pytest
 
@@ -76,13 +76,13 @@ RECIPES["bart_lcsts_english"] = {**RECIPES["bart_lcsts"], "model.pretrained": "b
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_the_numbers_of_a_recipe(recipe):
     config = load_config(recipe, ["data.train=songs/"] if recipe == "bart_lyrics" else [])
-    found = {}
+    values = {}
     for key in RECIPES[recipe]:
         value = config
         for name in key.split("."):
             value = getattr(value, name)
-        found[key] = value
-    assert found == RECIPES[recipe]
+        values[key] = value
+    assert values == RECIPES[recipe]
 
 
 def test_the_default_of_noise_is_a_quarter():

@@ -1,4 +1,4 @@
-"""Batches: every row once an epoch, reproducible from (seed, epoch), grouped by length if asked for."""
+"""Test batches: every row once an epoch, the same order for the same seed and epoch, and grouping by length."""
 
 import numpy as np
 import pytest

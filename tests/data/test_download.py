@@ -1,4 +1,4 @@
-"""Downloads from a local HTTP server: resuming, checksums, broken connections, no network."""
+"""Test downloads from a local HTTP server: resuming, checksums, broken connections, no network."""
 
 import hashlib
 import socket
@@ -23,12 +23,12 @@ class Handler(BaseHTTPRequestHandler):
         super().__init__(*args)
 
     def do_GET(self):
-        wanted = self.headers.get("Range")
-        self.log.append((self.path, wanted))
+        requested_range = self.headers.get("Range")
+        self.log.append((self.path, requested_range))
         if self.path.startswith("/missing"):
             self.send_error(404)
             return
-        start = int(wanted[6:-1]) if wanted and not self.behaviour.get("no_ranges") else 0
+        start = int(requested_range[6:-1]) if requested_range and not self.behaviour.get("no_ranges") else 0
         if start >= len(BODY):
             self.send_response(416)
             self.send_header("Content-Range", f"bytes */{len(BODY)}")
@@ -82,7 +82,7 @@ def test_a_half_finished_download_is_resumed(server, tmp_path):
 
 def test_a_broken_connection_is_resumed_while_bytes_arrive(server, tmp_path):
     server.behaviour.update(cut_after=1_000_000, tag='"v1"')
-    fetch(server.url + "/a.bin", tmp_path / "a.bin")  # no checksum: the tag says that the pieces belong together
+    fetch(server.url + "/a.bin", tmp_path / "a.bin")  # no checksum: the ETag shows that the pieces are of one version
     assert (tmp_path / "a.bin").read_bytes() == BODY
     assert len(server.log) >= 3 and server.log[1][1].startswith("bytes=")
 
@@ -162,11 +162,11 @@ def test_the_proxy_is_used(server, tmp_path, monkeypatch):
 
 
 def test_download_missing_fetches_only_missing_files(server, tmp_path):
-    (tmp_path / "there.bin").write_bytes(BODY)
+    (tmp_path / "present.bin").write_bytes(BODY)
     (tmp_path / "unpacked.tsv").write_text("x")
     download_missing(
         [
-            RemoteFile(server.url + "/there.bin", str(tmp_path / "there.bin"), md5=MD5),
+            RemoteFile(server.url + "/present.bin", str(tmp_path / "present.bin"), md5=MD5),
             RemoteFile(server.url + "/absent.bin", str(tmp_path / "absent.bin"), md5=MD5),
             RemoteFile(server.url + "/a.zip", str(tmp_path / "a.zip"), unpacked=str(tmp_path / "unpacked.tsv")),
         ]

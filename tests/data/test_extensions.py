@@ -1,4 +1,4 @@
-"""A user's own data: one YAML file; a Python file only if the source or the format is new. None of our files is edited."""
+"""Test a user's own data. One YAML file is enough, and one module if the source or the format is new. No file of ours is edited."""
 
 import pytest
 
@@ -16,7 +16,7 @@ PAIR = {"required": ("source", "target")}
 
 @pytest.fixture(autouse=True)
 def user_modules(monkeypatch):
-    """The example modules can be imported, and what a test imports is forgotten after it."""
+    """Make the example modules importable, and forget what a test imported when it ends."""
     monkeypatch.syspath_prepend(str(EXAMPLES))
     monkeypatch.setattr(plugins, "_USER_MODULES", [])
 

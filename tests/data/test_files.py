@@ -1,4 +1,4 @@
-"""Patterns become files and files become rows: which files, which columns, which rows are bad."""
+"""Test which files a pattern matches, which columns are read, and which rows are bad."""
 
 import gzip
 

@@ -1,4 +1,4 @@
-"""The data section to rows: which source reads it, own files, and splits that are left out."""
+"""Test loading the data section: which source reads it, a user's own files, and splits that are left out."""
 
 import pytest
 
@@ -44,8 +44,8 @@ def test_local_files_are_read_with_columns_and_limits(tmp_path):
 def test_missing_own_files_are_named_with_their_key(tmp_path, values, key):
     def in_folder(value):
         if isinstance(value, dict):
-            return {name: in_folder(one) for name, one in value.items()}
-        return [in_folder(one) for one in value] if isinstance(value, list) else value.format(tmp_path)
+            return {name: in_folder(item) for name, item in value.items()}
+        return [in_folder(item) for item in value] if isinstance(value, list) else value.format(tmp_path)
 
     (tmp_path / "a.tsv").write_text("a\tb\n")
     settings = {name: value if name == "source" else in_folder(value) for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""Cleaning songs: each rule on a case that fails without it."""
+"""Test each cleaning rule on a song that needs it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Character classes: each one accepts what its users rely on, and nothing next to it."""
+"""Test that each character class matches the characters that its callers need, and no similar ones."""
 
 import re
 
@@ -23,8 +23,8 @@ CLASSES = {
 def test_what_is_in_a_class(name):
     inside, outside = CLASSES[name]
     pattern = re.compile(f"[{regex_class(getattr(text, name))}]")
-    assert [one for one in inside if not pattern.fullmatch(one)] == []
-    assert [one for one in outside if pattern.fullmatch(one)] == []
+    assert [character for character in inside if not pattern.fullmatch(character)] == []
+    assert [character for character in outside if pattern.fullmatch(character)] == []
 
 
 def test_the_tokenizer_counts_characters_and_words():

@@ -1,4 +1,4 @@
-"""An architecture of a user's own, by the command line: from scratch, and from the fixture of its family."""
+"""Test a user's architecture on the command line: trained from scratch, and from the fixture checkpoint of its family."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A data set of a user's own, by the command line: one YAML, and one module if its format or its source is new."""
+"""Test a user's dataset on the command line: one YAML file, and one module if its format or its source is new."""
 
 import json
 import shutil
@@ -82,7 +82,7 @@ def test_a_source_is_pointed_at_or_downloaded(trained_on_pages, tmp_path, monkey
 
 
 class Website:
-    """A server of a folder's files on this machine. Entered, it gives its address."""
+    """Serve the files of a folder on this machine. The context manager returns the address."""
 
     def __init__(self, folder):
         class Handler(SimpleHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Metrics of a user's own, by the command line: beside our figures in the run, the table, the report, and to choose by."""
+"""Test that a user's metric appears in run, table and report, and can be eval.best_metric."""
 
 import json
 import shlex
@@ -32,10 +32,10 @@ def trained(tmp_path_factory):
 
 def balanced_accuracy(rows):
     """Return what the example computes, from a run's predictions."""
-    found = {}
+    correct_by_label = {}
     for row in rows:
-        found.setdefault(row["label"], []).append(row["prediction"] == row["label"])
-    return 100 * np.mean([np.mean(one) for one in found.values()])
+        correct_by_label.setdefault(row["label"], []).append(row["prediction"] == row["label"])
+    return 100 * np.mean([np.mean(correct) for correct in correct_by_label.values()])
 
 
 def test_it_is_a_figure_like_ours(trained):
@@ -44,7 +44,7 @@ def test_it_is_a_figure_like_ours(trained):
     rows = [json.loads(line) for line in (folder / "run" / "predictions-validation.jsonl").read_text().splitlines()]
     trained_value = results["metrics"]["validation"]["balanced_accuracy"]
     assert trained_value == pytest.approx(balanced_accuracy(rows), abs=1e-4)
-    assert results["baseline"]["validation"]["balanced_accuracy"] == 20  # of five classes the majority class finds one
+    assert results["baseline"]["validation"]["balanced_accuracy"] == 20  # the majority class is right for one of five classes
     before = results["before_training"]["validation"]["balanced_accuracy"]
     (line,) = [line for line in printed.splitlines() if line.startswith("  balanced_accuracy ")]
     assert line.split() == ["balanced_accuracy", f"{trained_value:.2f}", f"{before:.2f}", "20.00"]

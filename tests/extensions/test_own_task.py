@@ -1,4 +1,4 @@
-"""A task of a user's own, by the command line: trained, interrupted, resumed, evaluated, asked, in two processes, repeated."""
+"""Test a user's task on the command line: train, interrupt, resume, evaluate, predict, in two processes, and with several seeds."""
 
 import json
 import re
@@ -61,18 +61,18 @@ def test_without_the_import_the_task_is_named(trained, command):
     message = run_command(folder, "-m", "paddle_ft", *command.split(), exit_code=2).stderr
     assert message.startswith("error: task.name: 'regression' is not a task (run/config.yaml:")
     assert message.endswith("If this is a task of your own, name its module: --import MODULE.\n")
-    (shown,) = re.findall(r"^error: .*?(?=^```)", (ROOT / "docs" / "extend.md").read_text(), re.MULTILINE | re.DOTALL)
-    assert re.sub(r"\(.*:\d+\)", "", message).split() == re.sub(r"\(.*:\d+\)", "", shown).split(), "the page shows another one"
+    (documented,) = re.findall(r"^error: .*?(?=^```)", (ROOT / "docs" / "extend.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert re.sub(r"\(.*:\d+\)", "", message).split() == re.sub(r"\(.*:\d+\)", "", documented).split(), "the page differs"
 
 
-def test_it_is_checked(trained):
+def test_check_works_with_it(trained):
     folder, _ = trained
     command = "train --import my_task --config my_stars.yaml --sample --check output_dir=checked device=cpu"
     printed = run_command(folder, "-m", "paddle_ft", *command.split()).stdout
     assert "2  The sound seems poor, I think." in printed and "check passed" in printed
 
 
-def test_an_interrupted_training_goes_on_by_the_command_that_it_prints(tmp_path):
+def test_an_interrupted_training_resumes_with_the_command_that_it_prints(tmp_path):
     folder = copy_examples(tmp_path / "mine", *FILES)
     ((*command,),) = launch_commands("my_task.py")
     process = subprocess.Popen(
@@ -90,7 +90,7 @@ def test_an_interrupted_training_goes_on_by_the_command_that_it_prints(tmp_path)
     assert read_results(folder)["train"]["steps"] == 240
 
 
-def test_processes_of_devices_know_it(tmp_path):
+def test_processes_of_devices_import_it(tmp_path):
     folder = copy_examples(tmp_path / "mine", *FILES)
     train_example(folder, "my_task.py", "--devices", "cpu:2", "train.num_train_epochs=1")
     results = read_results(folder)
@@ -98,7 +98,7 @@ def test_processes_of_devices_know_it(tmp_path):
     assert results["metrics"]["validation"]["mae"] < results["before_training"]["validation"]["mae"]
 
 
-def test_repeat_knows_it(tmp_path):
+def test_repeat_imports_it(tmp_path):
     folder = copy_examples(tmp_path / "mine", *FILES)
     command = ["repeat", "--import", "my_task", "--config", "my_stars.yaml", "--sample", "--seeds", "2", "train.num_train_epochs=1"]
     printed = run_command(folder, "-m", "paddle_ft", *command, *SHORT).stdout

@@ -1,4 +1,4 @@
-"""Only the command line names modules to import: a recipe from somebody else, and the folder it is in, run no code."""
+"""Test that a recipe from somebody else, and the folder it is in, run no code. Only the command line names modules to import."""
 
 import sys
 
@@ -46,7 +46,7 @@ def test_no_override_names_a_module(folder, override):
 
 
 @pytest.mark.parametrize("program", [[str(ROOT / "train.py")], ["-m", "paddle_ft", "train"]])
-def test_modules_beside_a_recipe_are_not_taken_for_libraries(folder, program):
+def test_modules_next_to_a_recipe_do_not_replace_libraries(folder, program):
     for library in ("yaml", "pydantic", "numpy"):
         (folder / f"{library}.py").write_text(HARM)
     printed = run_command(folder, *program, "--config", "my_reviews.yaml", "--sample", "--print-config").stdout
@@ -54,7 +54,7 @@ def test_modules_beside_a_recipe_are_not_taken_for_libraries(folder, program):
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 always searches the working directory for -m")
-def test_processes_of_devices_do_not_take_them_either(folder, monkeypatch):
+def test_processes_of_devices_do_not_import_them_either(folder, monkeypatch):
     monkeypatch.chdir(folder)
     assert launch.launch_processes("cpu:2", [sys.executable, "-c", "import harmful"], folder / "logs") == 1
     assert not (folder / "harmed").exists()

@@ -33,7 +33,7 @@ def test_empty_predictions_and_wrong_lengths():
 
 
 def test_the_interval_is_of_the_same_score():
-    """With every resample the whole corpus, the interval closes around nltk's figure; else it lies around it."""
+    """If all resamples are equal, both ends are nltk's score. Otherwise nltk's score lies between them."""
     from paddle_ft.metrics import bleu
 
     pairs = [("今天北京天气晴朗", "今天北京有晴天"), ("上海明天下大雨", "上海明天有大雨"), ("a b c d e", "a b c d f g"),

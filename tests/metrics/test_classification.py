@@ -20,7 +20,7 @@ def test_two_classes_by_hand():
     assert scores["f1"] == pytest.approx(100 * 6 / 9, abs=1e-4)  # 2 * 3 / (2 * 3 + 2 + 1)
     assert scores["f1_macro"] == pytest.approx(100 * (6 / 9 + 8 / 11) / 2, abs=1e-4)
     assert scores["matthews"] == pytest.approx(100 * (3 * 4 - 2 * 1) / np.sqrt(5 * 4 * 6 * 5), abs=1e-4)
-    assert scores["ece"] == 30.0  # sure of everything, right in 70 %
+    assert scores["ece"] == 30.0  # confidence 100 %, accuracy 70 %
 
 
 def test_three_classes_by_hand_with_one_that_never_occurs():
@@ -80,7 +80,7 @@ def test_majority_baseline():
     assert probabilities.tolist() == [[0.25, 0.25, 0.5, 0.0]] * 3
     scores = classification_scores([2, 2, 0], probabilities, bootstrap=0)
     assert scores["accuracy"] == pytest.approx(66.6667)
-    assert scores["ece"] == pytest.approx(16.6667)  # says 50 %, right in 66.7 %
+    assert scores["ece"] == pytest.approx(16.6667)  # confidence 50 %, accuracy 66.7 %
     with pytest.raises(ValueError, match="no training labels"):
         majority_probabilities([], 3, 2)
 

@@ -1,4 +1,4 @@
-"""Originality through the index equals what scanning every pair gives."""
+"""Test that originality computed with the index equals a scan of every pair."""
 
 import random
 
@@ -20,16 +20,16 @@ def index():
 def highest_bleu(text, lines):
     words = tokenize(text)
     order = min(4, len(words))
-    smooth = SmoothingFunction(epsilon=0.1).method1
-    scores = [sentence_bleu([tokenize(line)], words, weights=[1 / order] * order, smoothing_function=smooth) for line in lines]
+    smoothing = SmoothingFunction(epsilon=0.1).method1
+    scores = [sentence_bleu([tokenize(line)], words, weights=[1 / order] * order, smoothing_function=smoothing) for line in lines]
     return 100 * max(scores)
 
 
 def longest_copy(text, lines):
     words = tokenize(text)
-    spelt = [f" {' '.join(tokenize(line))} " for line in lines]
+    token_texts = [f" {' '.join(tokenize(line))} " for line in lines]
     spans = [(i, j) for i in range(len(words)) for j in range(i + 1, len(words) + 1)]
-    return max((j - i for i, j in spans if any(f" {' '.join(words[i:j])} " in line for line in spelt)), default=0)
+    return max((j - i for i, j in spans if any(f" {' '.join(words[i:j])} " in line for line in token_texts)), default=0)
 
 
 def test_an_exact_copy_is_found_whatever_its_case_and_punctuation(index):
@@ -45,7 +45,7 @@ def test_a_part_of_a_line_is_no_exact_copy(index):
     assert origin.bleu == pytest.approx(100 * 2.718281828 ** (1 - 7 / 5), abs=1e-4)  # all n-grams match; the line is shorter
 
 
-def test_a_copy_across_two_lines_is_none(index):
+def test_a_copy_across_two_lines_does_not_count(index):
     assert index.origin("beside the river the river runs").copied == 3
 
 
@@ -59,7 +59,7 @@ def test_chinese_is_compared_by_character(index):
     assert (origin.copied, origin.line) == (4, 3)
 
 
-def test_what_shares_no_word_is_original(index):
+def test_a_text_that_shares_no_word_is_original(index):
     for text in ("completely different words", "...", ""):
         origin = index.origin(text)
         assert (origin.bleu, origin.line, origin.copied, origin.exact) == (0.0, None, 0, False)

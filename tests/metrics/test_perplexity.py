@@ -13,8 +13,11 @@ def test_weighted_by_tokens():
 
 
 def test_the_interval_is_of_the_ratio_of_sums():
-    """Of two texts, 4 nats for 1 token and 9 for 9, a resample holds both in half of all cases: exp(13 / 10). A quarter
-    holds the first alone, exp(4), a quarter the second alone, exp(1)."""
+    """The first text has 4 nats for 1 token, the second 9 nats for 9 tokens.
+
+    Half of all resamples have both texts: exp(13 / 10). A quarter have only the first: exp(4).
+    The last quarter have only the second: exp(1).
+    """
     nll, tokens = np.array([4.0, 9.0]), np.array([1, 9])
     assert perplexity_interval(nll, tokens, seed=0, n=2000, level=0.4) == pytest.approx((math.exp(1.3),) * 2)
     assert perplexity_interval(nll, tokens, seed=0, n=2000, level=0.9) == pytest.approx((math.exp(1), math.exp(4)))

@@ -1,4 +1,4 @@
-"""The one list of metrics: what it says of ours, of a user's and of unknown ones."""
+"""Test the list of metrics: our own, a user's, and metrics that are not in it."""
 
 import math
 import sys
@@ -16,11 +16,11 @@ def user_module(monkeypatch, tmp_path):
     monkeypatch.setattr(plugins, "_USER_MODULES", [])
     monkeypatch.syspath_prepend(tmp_path)
 
-    def imported(text: str) -> None:
+    def import_metrics(text: str) -> None:
         (tmp_path / "my_metrics.py").write_text(f"from paddle_ft.metrics.registry import Metric\n{text}\n")
         plugins.import_user_modules(["my_metrics"])
 
-    yield imported
+    yield import_metrics
     sys.modules.pop("my_metrics", None)
 
 

@@ -1,4 +1,4 @@
-"""What rhymes and what does not."""
+"""Test which lines rhyme and which do not."""
 
 import sys
 
@@ -40,16 +40,16 @@ def test_english_rhymes(first, second):
     ("first", "second"),
     [
         ("nation", "ocean eyes"),
-        ("I like the move", "I am in love"),  # spelt alike, spoken otherwise
+        ("I like the move", "I am in love"),  # same spelling, other sound
         ("cough", "though"),
         ("give me love", "all I need is Love!"),  # the same word
         ("running", "sing"),  # only the unstressed syllable
         ("skrrtake", "blorant"),
         ("skrrtake", "blorone"),  # a silent e alone is no rhyme
         ("skrrtakes", "blorones"),
-        ("lovin'", "movin'"),  # spelt alike, spoken otherwise
+        ("lovin'", "movin'"),  # same spelling, other sound
         ("we were huggin'", "they were hugging it was mugging"),  # n and ng
-        ("n***a", "what a"),  # what is hidden is not known
+        ("n***a", "what a"),  # the hidden letters are not known
         ("f**k", "chick"),
         ("24/7", "it's 11"),
         ("skrrtzz", "plrtzz"),  # no vowel to rhyme on

@@ -14,8 +14,8 @@ def test_the_interval_weighs_texts_by_their_tokens():
     """Two texts: one token with nll 5, 999 tokens with nll 1 each. Weighted by text the mean would be 3."""
     nll, tokens = np.array([5.0, 999.0]), np.array([1, 999])
     low, high = perplexity_interval(nll, tokens, seed=0, n=500)
-    assert low == pytest.approx(np.exp(1))  # the long text twice
-    assert high == pytest.approx(np.exp(5))  # the short one twice
+    assert low == pytest.approx(np.exp(1))  # a resample with the long text twice
+    assert high == pytest.approx(np.exp(5))  # a resample with the short text twice
     assert perplexity(nll.sum(), tokens.sum()) == pytest.approx(np.exp(1.004))
 
 

@@ -1,4 +1,4 @@
-"""Metrics of a user's own that are computed on predictions: what they return, and what is refused."""
+"""Test a user's metrics that are computed on predictions: their values, and what is refused."""
 
 import importlib.util
 
@@ -26,7 +26,7 @@ def compute(function, predictions, references, key="mine"):
 
 @pytest.fixture
 def user_metrics(monkeypatch):
-    """Return a function that publishes metrics as a user's module does."""
+    """Return a function that defines metrics as a user's module does."""
 
     class Module:
         pass
@@ -47,7 +47,7 @@ def test_one_number_is_the_figure():
     assert compute(lambda predictions, references: np.float32(2), ["a"], ["a"]) == {"mine": 2.0}
 
 
-def test_of_one_number_a_row_the_figure_is_the_mean_with_an_interval():
+def test_one_number_per_row_gives_the_mean_with_an_interval():
     values = [0, 50, 100, 100, 25]
     figures = compute(lambda predictions, references: values, list("abcde"), list("abcde"))
     low, high = confidence_interval(values, 3, 200)
@@ -85,10 +85,10 @@ ROWS = [{"source": "s", "target": "abc", "prediction": "abd"}, {"source": "s", "
 
 
 def exact(predictions, references):
-    return [100 * (one == other) for one, other in zip(predictions, references, strict=True)]
+    return [100 * (prediction == reference) for prediction, reference in zip(predictions, references, strict=True)]
 
 
-def test_without_metrics_of_the_task_the_scores_are_what_they_were(user_metrics):
+def test_without_metrics_for_the_task_the_scores_do_not_change(user_metrics):
     scores = Scores({"loss": 1.0}, ROWS)
     task = make_task("bart_lcsts")
     assert add_user_metrics(task, scores) is scores
@@ -117,7 +117,7 @@ def test_the_figures_follow_those_of_the_task(user_metrics):
          "'rougeL' is already a metric of summarization: give yours another key"),
     ],
 )  # fmt: skip
-def test_a_metric_that_cannot_be_had_is_refused(user_metrics, recipe, metric, message):
+def test_a_metric_that_cannot_be_computed_is_refused(user_metrics, recipe, metric, message):
     user_metrics(metric)
     with pytest.raises(UserError, match=f"^METRICS: {message}"):
         add_user_metrics(make_task(recipe), Scores({"loss": 1.0, "rougeL": 2.0}, ROWS))

@@ -1,3 +1,5 @@
+"""Test the report page of finished, unfinished and damaged runs."""
+
 import base64
 import json
 import re
@@ -26,7 +28,7 @@ RESULTS = {
 
 
 class Page(HTMLParser):
-    """Collects what a test asks of the page: tags, attributes, and the visible text."""
+    """Parse a page into its tags, links and visible text."""
 
     def __init__(self, html):
         super().__init__()
@@ -103,7 +105,7 @@ def test_best_and_worst_predictions(run):
     assert "source 新闻第49号。 target 标题49 prediction 预测49" in best
 
 
-def test_a_low_perplexity_is_a_good_one(run):
+def test_predictions_with_low_perplexity_are_the_best(run):
     rows = [{"text": f"text {i}", "tokens": 100 - i, "perplexity": float(i)} for i in range(1, 31)]
     finish(run, predictions=rows)
     _, page = read(run)
@@ -156,7 +158,7 @@ def test_sample_runs_say_so(run):
     assert "Sample run on generated text." in read(run)[1].text
     (run / "results.json").unlink()
     (run / "config.yaml").write_text("recipe: bart_lcsts\nsample: true\n", encoding="utf-8")
-    assert "Sample run on generated text." in read(run)[1].text  # unfinished too
+    assert "Sample run on generated text." in read(run)[1].text  # also before the run has finished
 
 
 def test_unfinished_run(run):

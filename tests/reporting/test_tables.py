@@ -1,4 +1,4 @@
-"""Tables of the terminal: the scores at the end of a run."""
+"""Test the tables of scores that the terminal shows at the end of a run."""
 
 import json
 
@@ -57,7 +57,7 @@ def write_run(folder, results) -> None:
 
 
 def test_summary(run):
-    """Both tables, three predictions of the last split, the paths of model and report."""
+    """The summary has both tables, three predictions of the last split, and the paths of model and report."""
     assert summary(run).splitlines() == [
         "",
         "validation  trained                      before   lead",
@@ -84,7 +84,7 @@ def test_summary(run):
     ]
 
 
-def test_summary_takes_as_many_predictions_as_asked_for_and_there_are(run):
+def test_summary_shows_the_requested_number_of_predictions_or_all(run):
     assert summary(run, samples=1).count("test prediction") == 1
     assert summary(run, samples=9).count("test prediction") == 5
 

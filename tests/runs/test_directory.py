@@ -1,4 +1,4 @@
-"""The run directory is never overwritten silently, and files appear in it whole."""
+"""Test that a run directory is never overwritten silently, and that its files are written whole."""
 
 import os
 
@@ -9,27 +9,27 @@ from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import write_atomically
 
 
-def claim(path, resume=False, overwrite=False):
+def open_directory(path, resume=False, overwrite=False):
     return RunDirectory.open_for_training(str(path), resume, overwrite)
 
 
 def test_a_run_is_refused_resumed_or_replaced(tmp_path):
     (tmp_path / "config.yaml").write_text("seed: 1\n")
     with pytest.raises(UserError) as caught:
-        claim(tmp_path)
+        open_directory(tmp_path)
     assert str(caught.value) == (
         f"output_dir: {tmp_path} already contains a run. Use --resume to continue it, --overwrite to replace it,"
         " or output_dir=ANOTHER for a new run."
     )
-    assert claim(tmp_path, resume=True).path == tmp_path
-    assert claim(tmp_path, overwrite=True).path == tmp_path
-    assert (tmp_path / "config.yaml").exists()  # claiming alone removes nothing
+    assert open_directory(tmp_path, resume=True).path == tmp_path
+    assert open_directory(tmp_path, overwrite=True).path == tmp_path
+    assert (tmp_path / "config.yaml").exists()  # opening alone removes nothing
 
 
 def test_overwrite_does_not_touch_a_folder_that_is_no_run(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(UserError, match="contains files but no run of paddle_ft"):
-        claim(tmp_path, overwrite=True)
+        open_directory(tmp_path, overwrite=True)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
@@ -43,21 +43,21 @@ def test_clear_removes_what_a_run_writes_and_nothing_else(tmp_path):
 
 def test_resume_needs_a_run(tmp_path):
     with pytest.raises(UserError, match="contains no run to continue"):
-        claim(tmp_path / "new", resume=True)
+        open_directory(tmp_path / "new", resume=True)
     assert not (tmp_path / "new").exists()
 
 
 def test_a_file_or_an_unwritable_place_as_output_dir(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(UserError, match="is a file; name a directory"):
-        claim(tmp_path / "file")
+        open_directory(tmp_path / "file")
     with pytest.raises(UserError, match="cannot be written: Not a directory. Choose another with output_dir="):
-        claim(tmp_path / "file" / "below")
+        open_directory(tmp_path / "file" / "below")
     with pytest.raises(UserError, match=r"output_dir: /proc/nowhere cannot be written"):
-        claim("/proc/nowhere")
+        open_directory("/proc/nowhere")
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
     path = tmp_path / "results.json"
     write_atomically(path, "old")
     with pytest.raises(UnicodeEncodeError):

@@ -1,4 +1,4 @@
-"""A finished run put to use: on data of one's own, through pipes, and when something is in the way."""
+"""Test evaluate and predict on new data, through pipes, and with wrong input."""
 
 import csv
 import json
@@ -33,10 +33,10 @@ def sample_run(tmp_path_factory) -> Path:
     return session.train(load_config("bart_lcsts", settings, sample=True)).path
 
 
-def test_a_file_of_ones_own_is_read_whatever_the_runs_source(sample_run, tmp_path):
+def test_a_users_file_is_read_whatever_the_runs_source(sample_run, tmp_path):
     own = write_pairs(tmp_path / "own.tsv", PAIRS[:3])
     settings = [f"data.test={own}", "data.columns={source: 1, target: 0}", "data.limit_test=null"]
-    with pytest.raises(UserError, match="must give names here, not numbers"):  # the mapping is for all files of the run
+    with pytest.raises(UserError, match="must give names here, not numbers"):  # data.columns is for all files of the run
         inference.evaluate(str(sample_run), None, settings, None)
     own = tmp_path / "own.jsonl"
     own.write_text("".join(json.dumps({"source": s, "target": t}) + "\n" for s, t in PAIRS[:3]))
@@ -45,7 +45,7 @@ def test_a_file_of_ones_own_is_read_whatever_the_runs_source(sample_run, tmp_pat
     assert [row["source"] for row in rows] == [source for source, _ in PAIRS[:3]]
 
 
-def test_a_file_that_is_not_there_is_not_passed_over(sample_run):
+def test_a_missing_file_is_an_error(sample_run):
     with pytest.raises(UserError, match="nowhere/my.tsv"):
         inference.evaluate(str(sample_run), "test", ["data.test=nowhere/my.tsv"], None)
     with pytest.raises(UserError, match="data.test: sample:briefs has no split 'other'"):
@@ -75,7 +75,7 @@ def test_predict_does_not_destroy_its_input(run, tmp_path):
     assert texts.read_text(encoding="utf-8") == "今天北京天气晴朗\n"
 
 
-def test_an_input_that_is_not_there(run, tmp_path):
+def test_a_missing_input_is_an_error(run, tmp_path):
     (tmp_path / "out.txt").touch()
     with pytest.raises(UserError, match=r"--input absent.txt: cannot be read: No such file or directory"):
         inference.predict(str(run), "absent.txt", str(tmp_path / "out.txt"), [])
@@ -109,7 +109,7 @@ def test_an_output_appears_when_it_is_complete(run, tmp_path):
 
 
 def test_a_pipe_is_answered_line_by_line(run):
-    """The reader of the second answer writes the second line only after it has read the first answer."""
+    """The test writes the second line only after it has read the answer to the first."""
     process = subprocess.Popen([sys.executable, "-m", "paddle_ft", "predict", str(run), "--input", "-"], cwd=ROOT, text=True,
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0"}, encoding="utf-8")  # fmt: skip
@@ -152,8 +152,8 @@ class Attack:
         return os.system, (f"touch {self.path}",)
 
 
-def plant(directory: Path, harmed: Path) -> Path:
-    """Puts a pickle that would run a command in place of a model's weights, and nothing to notice it by."""
+def replace_weights(directory: Path, harmed: Path) -> Path:
+    """Replace a model's weights by a pickle that would run a command, and remove the checksums that would reveal it."""
     (directory / "model.safetensors").unlink()
     file = directory / "model_state.pdparams"
     file.write_bytes(pickle.dumps({"lm_head_weight": Attack(harmed)}))
@@ -164,7 +164,7 @@ def plant(directory: Path, harmed: Path) -> Path:
 def test_a_pickle_that_would_run_a_command(run, tmp_path):
     harmed = tmp_path / "harmed"
     shutil.copytree(run, tmp_path / "run")
-    file = plant(tmp_path / "run" / "best", harmed)
+    file = replace_weights(tmp_path / "run" / "best", harmed)
     settings = overrides(tmp_path, f"output_dir={tmp_path / 'new'}", f"model.pretrained={file.parent}", "model.config=null")
     verbs = {"train": ["--config", "bart_lcsts", *settings], "evaluate": [str(tmp_path / "run")]}
     for verb, arguments in verbs.items():

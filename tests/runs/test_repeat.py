@@ -1,4 +1,4 @@
-"""Trainings with several seeds: which run, which are not run again, and the tables."""
+"""Test training with several seeds: which runs are started, continued or skipped, and the tables."""
 
 import json
 
@@ -42,38 +42,38 @@ def test_mean_and_deviation_of_a_sample():
 
 def test_differences_are_taken_seed_by_seed():
     pairs = [(result(80.0, 0.5), result(82.0, 0.6)), (result(90.0, 0.5), result(91.0, 0.4)), (result(85.0, 0.5), result(84.0, 0.3))]
-    found = repeat.differences(pairs)["test"]
-    assert found["accuracy"]["values"] == [2, 1, -1] and found["accuracy"]["better"] == 2
-    assert found["loss"]["better"] == 2  # lower is better: 0.4 and 0.3
+    difference = repeat.differences(pairs)["test"]
+    assert difference["accuracy"]["values"] == [2, 1, -1] and difference["accuracy"]["better"] == 2
+    assert difference["loss"]["better"] == 2  # lower is better: 0.4 and 0.3
     swapped = repeat.differences([(second, first) for first, second in pairs])["test"]
     assert swapped["accuracy"]["better"] == 1 and swapped["loss"]["better"] == 1
 
 
 def test_only_runs_of_the_same_seed_are_compared(tmp_path):
-    """A variant without its first seed yet is compared by its second seed."""
-    both = make_plans(tmp_path, seeds=3, against=["model.head=lstm_attention"])
+    """If the variant's first seed has not finished, only the later seeds are compared."""
+    plans = make_plans(tmp_path, seeds=3, against=["model.head=lstm_attention"])
     accuracies = [[80.0, 90.0, 70.0], [None, 91.0, 74.0]]
-    for plan, values in zip(both, accuracies, strict=True):
+    for plan, values in zip(plans, accuracies, strict=True):
         for config, accuracy in zip(plan.configs, values, strict=True):
             run = RunDirectory(config.output_dir)
             run.path.mkdir(parents=True)
             run.write_results({"status": "training"} if accuracy is None else {"status": "finished", **result(accuracy, 0.5)})
-    text = repeat.write_tables(both)
-    found = json.loads((tmp_path / "run" / "repeat.json").read_text())
-    assert found["seeds"] == [2022, 2023, 2024]
-    assert found["difference"]["test"]["accuracy"]["values"] == [1, 4]
+    text = repeat.write_tables(plans)
+    content = json.loads((tmp_path / "run" / "repeat.json").read_text())
+    assert content["seeds"] == [2022, 2023, 2024]
+    assert content["difference"]["test"]["accuracy"]["values"] == [1, 4]
     assert "over 2 pairs of runs with the same seed" in text
 
 
-def test_seeds_are_run_once_and_gone_on_with(tmp_path, monkeypatch):
+def test_finished_seeds_are_not_run_again_and_others_are_resumed(tmp_path, monkeypatch):
     first = run_plans(make_plans(tmp_path))
     folder = tmp_path / "run"
     assert sorted(path.name for path in folder.iterdir()) == ["repeat.json", "repeat.md", "seed-2022", "seed-2023"]
     content = json.loads((folder / "repeat.json").read_text())
     assert content["seeds"] == [2022, 2023]
     figures = content["runs"]["distilbert_sst2"]["test"]["accuracy"]
-    own = [RunDirectory(folder / f"seed-{seed}").results()["metrics"]["test"]["accuracy"] for seed in (2022, 2023)]
-    assert figures["values"] == own and figures["mean"] == sum(own) / 2
+    accuracies = [RunDirectory(folder / f"seed-{seed}").results()["metrics"]["test"]["accuracy"] for seed in (2022, 2023)]
+    assert figures["values"] == accuracies and figures["mean"] == sum(accuracies) / 2
     assert [RunDirectory(folder / f"seed-{seed}").results()["seed"] for seed in (2022, 2023)] == [2022, 2023]
     assert "distilbert_sst2: 2 runs" in first and first == (folder / "repeat.md").read_text()
 
@@ -100,7 +100,7 @@ def test_a_variant_with_the_same_seeds(tmp_path):
     assert content["difference"]["test"]["loss"]["mean"] == pytest.approx(values[1] - values[0])
 
 
-def test_the_folder_beside_the_recipes_own_run():
+def test_the_default_folder_is_next_to_the_recipes_own_run():
     recipe, variant = repeat.make_plans(load, [], 3, ["model.head=lstm_attention"])
     assert [config.output_dir for config in recipe.configs] == [f"runs/distilbert_sst2_seeds/seed-{n}" for n in (2022, 2023, 2024)]
     assert variant.configs[0].output_dir == "runs/distilbert_sst2_seeds/variant/seed-2022"

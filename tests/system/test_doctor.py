@@ -1,3 +1,5 @@
+"""Test `paddle_ft doctor`: the command on this machine, and each check on made-up facts."""
+
 import json
 import os
 import subprocess
@@ -32,8 +34,8 @@ def doctor(*arguments, path="", **environment):
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=PROJECT)
 
 
-# ------------------------------------------------------------------------------------------------ the real thing
-def test_this_machine_is_fit():
+# ------------------------------------------------------------------------------------------------ the command
+def test_this_machine_passes():
     process = doctor("--json")
     report = json.loads(process.stdout)
     assert process.returncode == 0 and report["errors"] == 0
@@ -43,7 +45,7 @@ def test_this_machine_is_fit():
 
 
 def test_first_line_comes_before_any_package_is_imported(tmp_path):
-    """The first line must come at once. Packages that cannot be imported stand for those that take their time."""
+    """The first line must come at once. Packages that fail on import stand for packages that are slow to import."""
     for name in ("paddle", "paddlenlp", "numpy", "pydantic", "yaml", "tqdm", "jinja2", "matplotlib"):
         (tmp_path / f"{name}.py").write_text(f"raise SystemExit('{name} was imported')")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(PROJECT)])}
@@ -88,7 +90,7 @@ def test_cache_folder_is_where_downloads_go(monkeypatch, tmp_path):
 
 
 # ------------------------------------------------------------------------------------------------ version pairs
-def test_pins_are_no_bad_pair():
+def test_pinned_versions_are_no_bad_pair():
     assert verdicts.check_pairs(GOOD) == [verdicts.Check(OK, "version pairs", "none that is known to fail")]
     pins = facts.pinned_versions(PROJECT)
     assert pins["paddlenlp"] == "3.0.0b4" and "huggingface_hub" in pins and "aistudio-sdk" in pins
@@ -238,12 +240,12 @@ def test_cuda_lines():
 def test_what_stopped_an_import():
     assert facts.probe_import("import sys; sys.exit('no libcudart')") == ({}, "no libcudart")
     assert facts.probe_import("import os; os.kill(os.getpid(), 4)") == ({}, "killed by SIGILL")
-    shown = 'print(\'@{"paddle": "3.3.1"}\', flush=True)'
-    assert facts.probe_import(f"{shown}; import missing_module") == (
+    report = 'print(\'@{"paddle": "3.3.1"}\', flush=True)'
+    assert facts.probe_import(f"{report}; import missing_module") == (
         {"paddle": "3.3.1"},
         "ModuleNotFoundError: No module named 'missing_module'",
     )
-    assert facts.probe_import(f"{shown}; import time; time.sleep(9)", timeout=1) == (
+    assert facts.probe_import(f"{report}; import time; time.sleep(9)", timeout=1) == (
         {"paddle": "3.3.1"},
         "no end after 1 s",
     )

@@ -1,4 +1,4 @@
-"""Each private name of Paddle and PaddleNLP in use does what the code counts on, in the releases that are installed."""
+"""Test that each private name works as paddle_compat expects with the installed releases."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def private_name(name: str):
     """Fail with the private name and the release that broke it."""
     try:
         yield
-    except Exception as error:  # whatever a release may do to it
+    except Exception as error:  # a changed private name may raise anything
         reason = f"{type(error).__name__}: {error}"
         pytest.fail(f"{name} no longer works as paddle_compat expects in paddle {paddle.__version__}: {reason}")
 
@@ -69,8 +69,8 @@ def test_layer_norm_settings():
         assert paddle_compat.normalized_shape(nn.LayerNorm([3, 4])) == [3, 4]
 
 
-def test_public_ways_to_replace_what_a_layer_holds():
-    """add_parameter and register_buffer, which spare us layer._parameters and layer._buffers."""
+def test_public_methods_replace_parameters_and_buffers():
+    """add_parameter and register_buffer replace writing to the private layer._parameters and layer._buffers."""
     layer = nn.Linear(2, 2)
     layer.register_buffer("scale", paddle.ones([1]))
     order = list(layer.state_dict())
@@ -135,10 +135,10 @@ def test_callback_when_a_gradient_is_ready():
     gradients = []
     with private_name("Parameter._register_backward_hook"):
         paddle_compat.on_gradient_ready(weight, lambda: gradients.append(weight.grad.tolist()))
-        paddle_compat.on_gradient_ready(unused, lambda: gradients.append("of a parameter without any"))
+        paddle_compat.on_gradient_ready(unused, lambda: gradients.append("a parameter without a gradient"))
         for _ in range(2):
             (weight * 3 + weight * 4).sum().backward()
-        assert gradients == [[7.0, 7.0], [14.0, 14.0]]  # once a pass, after it was accumulated
+        assert gradients == [[7.0, 7.0], [14.0, 14.0]]  # once per backward pass, after accumulation
 
 
 # ---------------------------------------------------------------------------------------------------- optimizer and scaler
@@ -151,7 +151,7 @@ def test_parameters_of_an_optimizer():
 
 
 def test_overflow_of_a_scaler(monkeypatch):
-    """Another process's overflow leaves a step out. A scaler works on GPUs alone; its arithmetic runs on a CPU as well."""
+    """An overflow on another rank skips the step. GradScaler turns itself off on a CPU, so the test fakes a GPU."""
     place = SimpleNamespace(is_gpu_place=lambda: True)
     monkeypatch.setattr("paddle.amp.grad_scaler._dygraph_tracer", lambda: SimpleNamespace(_expected_place=place))
     weight = paddle.create_parameter([1], "float32", default_initializer=nn.initializer.Constant(1.0))

@@ -1,4 +1,4 @@
-"""Modules of --import: what they must define, and the one line that says what is wrong with one."""
+"""Test modules of --import: what they must define, and the one-line message for a wrong one."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Progress bars and messages: lines in a pipe, a redrawn bar on a terminal."""
+"""Test progress bars and messages: lines in a pipe, a redrawn bar on a terminal."""
 
 import fcntl
 import os
@@ -9,7 +9,7 @@ import subprocess
 import sys
 import termios
 
-# the program has a clock of its own, so that no time passes
+# The program replaces the clock, so the test does not have to wait.
 PROGRAM = """
 import sys, time
 now = [1000.0]
@@ -26,7 +26,7 @@ print_info("done")
 """
 
 
-def lines(*arguments, **environment) -> list[str]:
+def output_lines(*arguments, **environment) -> list[str]:
     command = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
     process = subprocess.run(command, capture_output=True, text=True, timeout=30, env={**os.environ, **environment})
     assert process.returncode == 0, process.stderr
@@ -37,11 +37,11 @@ def lines(*arguments, **environment) -> list[str]:
 
 def test_a_line_every_ten_seconds_and_one_at_the_end():
     """20 updates of 2 rows, 1.5 s apart: 30 s in all."""
-    *shown, last = lines(20, 1.5, 0)
+    *bars, last = output_lines(20, 1.5, 0)
     assert last == "done"
     pattern = r"tokenise: (\d+)/40 rows, +(\d+) %, +(\S+) ?rows/s, (\d\d:\d\d) left, loss=2.5"
-    counts = [re.fullmatch(pattern, line) for line in shown]
-    assert all(counts), shown
+    counts = [re.fullmatch(pattern, line) for line in bars]
+    assert all(counts), bars
     numbers = [int(match[1]) for match in counts]
     assert numbers[-1] == 40
     assert numbers == sorted(set(numbers))
@@ -52,16 +52,16 @@ def test_a_line_every_ten_seconds_and_one_at_the_end():
 
 
 def test_a_resumed_count_starts_where_it_was():
-    *shown, _ = lines(10, 3, 20)
-    assert shown[-1].startswith("tokenise: 40/40 rows, 100 %")
+    *bars, _ = output_lines(10, 3, 20)
+    assert bars[-1].startswith("tokenise: 40/40 rows, 100 %")
 
 
-def test_what_is_over_in_a_moment_says_nothing():
-    assert lines(20, 0.01, 0) == ["done"]
+def test_a_short_task_prints_nothing():
+    assert output_lines(20, 0.01, 0) == ["done"]
 
 
-def test_only_the_first_process_talks():
-    assert lines(20, 1.5, 0, PADDLE_TRAINER_ID="1") == []
+def test_only_the_first_process_prints():
+    assert output_lines(20, 1.5, 0, PADDLE_TRAINER_ID="1") == []
 
 
 def test_on_a_terminal_a_bar_is_redrawn():
@@ -73,11 +73,11 @@ def test_on_a_terminal_a_bar_is_redrawn():
     try:
         while piece := os.read(leader, 65536):
             text += piece
-    except OSError:  # what Linux says at the end of a terminal
+    except OSError:  # Linux raises this at the end of a terminal
         pass
     os.close(leader)
     assert process.wait(10) == 0
-    shown = text.decode()
-    assert shown.count("\r") > 10
-    assert "40/40" in shown
-    assert shown.rstrip().endswith("done")
+    output = text.decode()
+    assert output.count("\r") > 10
+    assert "40/40" in output
+    assert output.rstrip().endswith("done")

@@ -1,4 +1,4 @@
-"""The set-up before paddle is imported: what is chosen, and that the user's own settings are kept."""
+"""Test the settings made before paddle is imported: which are chosen, and that the user's own are kept."""
 
 import os
 import subprocess
@@ -10,11 +10,11 @@ import pytest
 from paddle_ft.system import runtime
 
 
-def settings(monkeypatch, **given) -> dict:
+def settings(monkeypatch, **variables) -> dict:
     for name in (*runtime.CPU_VARIABLES, runtime.FREED_MEMORY):
-        monkeypatch.setenv(name, "")  # so that its value now comes back after the test
+        monkeypatch.setenv(name, "")  # so that monkeypatch restores the present value after the test
         monkeypatch.delenv(name)
-    for name, value in given.items():
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return runtime.prepare_cpu()
 
@@ -83,9 +83,9 @@ def test_a_quota_of_the_control_group_counts(monkeypatch):
     assert runtime.available_cpus() == 8
 
 
-@pytest.mark.parametrize("given, kept", [({}, True), ({"MALLOC_TOP_PAD_": "0", "MALLOC_TRIM_THRESHOLD_": "131072"}, False)])
-def test_memory_of_freed_arrays_is_kept_for_the_next(given, kept):
-    """Make a hundred arrays of 2 MB: 488 page faults each if their memory comes from the system every time."""
+@pytest.mark.parametrize("variables, kept", [({}, True), ({"MALLOC_TOP_PAD_": "0", "MALLOC_TRIM_THRESHOLD_": "131072"}, False)])
+def test_memory_of_freed_arrays_is_used_again(variables, kept):
+    """Make a hundred arrays of 2 MB. Each causes 488 page faults if its memory comes from the system."""
     program = """if True:
         import resource
         from paddle_ft.system.runtime import keep_freed_memory
@@ -98,7 +98,7 @@ def test_memory_of_freed_arrays_is_kept_for_the_next(given, kept):
         print(accepted, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
     """
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_"))}
-    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={**environment, **given})
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={**environment, **variables})
     accepted, faults = process.stdout.split()
     assert accepted == str(kept), process.stderr
     assert (int(faults) < 5000) == kept

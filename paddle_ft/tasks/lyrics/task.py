@@ -210,10 +210,10 @@ class Lyrics(Seq2Seq):
         """Return the next line of each text.
 
         If a text has several lines (a JSON string with \\n), the earlier ones are context. In a run with task.prefix each text must
-        begin with a genre's token.
+        begin with the token of a genre or artist of the training songs, such as "<style:hip-hop>".
 
         Raises:
-            UserError: a text does not begin with a genre's token in a run with task.prefix.
+            UserError: a text does not begin with such a token in a run with task.prefix.
         """
         outputs = self.generate(self.source_ids([self._source(text) for text in texts]), label)
         return [{"source": text, "prediction": output} for text, output in zip(texts, outputs, strict=True)]

@@ -1,4 +1,4 @@
-"""Every format: its rows, its faults, and the exact words of the errors."""
+"""Test each file format: its rows, its bad rows, and the exact error messages."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The sample of news briefs is a fair and learnable summarization task."""
+"""Test that the sample of news briefs is a fair summarization task that can be learned."""
 
 from statistics import mean
 from types import SimpleNamespace

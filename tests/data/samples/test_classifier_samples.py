@@ -1,4 +1,4 @@
-"""The samples for classifiers are balanced and reproducible, and their splits do not overlap."""
+"""Test that the samples for classifiers are balanced and reproducible, and that their splits do not overlap."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""The samples of the language models are reproducible, their splits do not overlap, and they suit their tasks."""
+"""Test that the samples for language models are reproducible and suit their tasks, and that their splits do not overlap."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The sample songs rhyme, need cleaning, and share no line between splits."""
+"""Test that the sample songs rhyme and need cleaning, and that no line is in two splits."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def test_all_lines_of_a_section_rhyme(sections):
         for song in songs:
             for section in song:
                 assert len(section) == 4
-                assert all(rhymes(one, two) for number, one in enumerate(section) for two in section[:number])
+                assert all(rhymes(line, earlier) for number, line in enumerate(section) for earlier in section[:number])
 
 
 def test_no_line_is_in_two_splits(sections):

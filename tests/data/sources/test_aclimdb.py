@@ -1,4 +1,4 @@
-"""The Large Movie Review Dataset in its authors' layout: folder and archive."""
+"""Test the Large Movie Review Dataset in its authors' layout, as a folder and as an archive."""
 
 import os
 import tarfile
@@ -38,8 +38,8 @@ def archive(folder, tmp_path):
     return tmp_path / "aclImdb_v1.tar.gz"
 
 
-def section(path, **more) -> DataSection:
-    return DataSection(source=f"aclimdb:{path}", **more)
+def section(path, **settings) -> DataSection:
+    return DataSection(source=f"aclimdb:{path}", **settings)
 
 
 def test_every_review_once_with_the_label_of_its_folder(folder):
@@ -62,9 +62,9 @@ def test_the_order_is_shuffled_and_the_same_for_folder_and_archive(folder, archi
 
 
 def test_unsupervised_reviews_have_no_label(archive):
-    only = load_split(section(archive, train="unsupervised"), "train", ("text",), ("label",))
-    assert sorted(row["text"] for row in only.rows) == ["saw it 0", "saw it 1", "saw it 2"]
-    assert all(set(row) == {"text"} for row in only.rows)
+    unlabelled = load_split(section(archive, train="unsupervised"), "train", ("text",), ("label",))
+    assert sorted(row["text"] for row in unlabelled.rows) == ["saw it 0", "saw it 1", "saw it 2"]
+    assert all(set(row) == {"text"} for row in unlabelled.rows)
     assert len(load_split(section(archive, train="train+unsupervised"), "train", ("text",))) == 15
     with pytest.raises(UserError, match="the unsupervised reviews of .* have no label; use train or test"):
         load_split(section(archive, train="unsupervised"), "train", **FIELDS)

@@ -1,4 +1,4 @@
-"""The CMU Book Summary Corpus in its own layout: seven columns, genres as JSON, file or archive."""
+"""Test the CMU Book Summary Corpus in its own layout: seven columns, genres as JSON, a file or an archive."""
 
 import tarfile
 
@@ -14,8 +14,8 @@ LINES = [
 ]
 
 
-def load(source, split="train", **more):
-    data = DataSection(source=f"booksummaries:{source}", **more)
+def load(source, split="train", **settings):
+    data = DataSection(source=f"booksummaries:{source}", **settings)
     return load_split(data, split, required=("text",), optional=("genres", "title", "author"))
 
 
@@ -66,8 +66,8 @@ def test_an_archive_without_the_file_is_an_error(tmp_path):
     ("1\t2\tT\tA\tD\t\t ", "text is empty"),
 ])  # fmt: skip
 def test_bad_lines_are_named_and_can_be_skipped(file, line, reason):
-    with open(file, "a", encoding="utf-8") as more:
-        more.write(line + "\n")
+    with open(file, "a", encoding="utf-8") as corpus:
+        corpus.write(line + "\n")
     with pytest.raises(UserError) as caught:
         load(file)
     assert f"{file}:3: {reason}" in str(caught.value)

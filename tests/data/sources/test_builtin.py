@@ -1,4 +1,4 @@
-"""PaddleNLP's built-ins, with small files on a local server in place of the real ones."""
+"""Test PaddleNLP's built-in datasets, with small files on a local server instead of the real ones."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ def lcsts_lines(name: str, count: int) -> bytes:
 
 @pytest.fixture
 def lcsts(tmp_path, monkeypatch):
-    """PaddleNLP's lcsts_new with small files in place of its own, which only a local server has."""
+    """Replace the files of PaddleNLP's lcsts_new with small ones that only a local server has."""
     import paddlenlp.datasets.dataset as base
     import paddlenlp.datasets.lcsts_new as module
 
@@ -36,8 +36,8 @@ def lcsts(tmp_path, monkeypatch):
     for split, count in (("train", 5), ("dev", 2)):
         content = lcsts_lines(split, count)
         (served / f"{split}.json").write_bytes(content)
-        noted = module.LCSTSNew.SPLITS[split]
-        splits[split] = noted._replace(md5=hashlib.md5(content).hexdigest())
+        original = module.LCSTSNew.SPLITS[split]
+        splits[split] = original._replace(md5=hashlib.md5(content).hexdigest())
     monkeypatch.setattr(module.LCSTSNew, "SPLITS", splits)
     home = tmp_path / "home"
     monkeypatch.setattr(module, "DATA_HOME", str(home))
@@ -48,11 +48,11 @@ def lcsts(tmp_path, monkeypatch):
 
 @pytest.fixture
 def mirror(lcsts, monkeypatch):
-    class Quiet(SimpleHTTPRequestHandler):
+    class QuietHandler(SimpleHTTPRequestHandler):
         def log_message(self, *args):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(lcsts.root)))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(lcsts.root)))
     Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     monkeypatch.setenv("PADDLE_FT_MIRROR", f"http://127.0.0.1:{server.server_port}")
     yield server
@@ -75,10 +75,10 @@ def test_offline_one_error_names_every_file_and_where_to_put_it(lcsts, monkeypat
     start = time.perf_counter()
     message = error(download_missing, list_remote_files(section(source="lcsts_new")))
     assert time.perf_counter() - start < 10
-    for split, noted in lcsts.splits.items():
+    for split, info in lcsts.splits.items():
         assert (
             f"  lcsts_new: {split}\n    from    https://bj.bcebos.com/paddlenlp/datasets/LCSTS_new/{split}.json\n"
-            f"    md5     {noted.md5}\n    put at  {lcsts.home}/{split}.json\n"
+            f"    md5     {info.md5}\n    put at  {lcsts.home}/{split}.json\n"
         ) in message
     assert "train.json" in error(load_split, section(source="lcsts_new"), "train")
 
@@ -94,8 +94,8 @@ def test_a_wrong_file_put_there_by_hand_is_reported_and_kept(lcsts, mirror):
     lcsts.home.mkdir()
     (lcsts.home / "train.json").write_bytes(b"{}")
     message = error(load_split, section(source="lcsts_new"), "train")
-    found, expected = hashlib.md5(b"{}").hexdigest(), lcsts.splits["train"].md5
-    assert f"there is a file already, but its md5 is {found}, expected {expected}; put the right one there" in message
+    actual, expected = hashlib.md5(b"{}").hexdigest(), lcsts.splits["train"].md5
+    assert f"there is a file already, but its md5 is {actual}, expected {expected}; put the right one there" in message
     assert (lcsts.home / "train.json").read_bytes() == b"{}"
 
 

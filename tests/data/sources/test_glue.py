@@ -1,4 +1,4 @@
-"""GLUE through our reader of PaddleNLP's files, and Hugging Face columns, up to the classes. The files are written by us."""
+"""Test reading GLUE from PaddleNLP's files and from Hugging Face columns, up to the classes. The test writes the files."""
 
 import hashlib
 from types import SimpleNamespace
@@ -27,7 +27,7 @@ FILES = {
 
 @pytest.fixture
 def glue(tmp_path, monkeypatch):
-    """PaddleNLP's glue with small files where it unpacks its own."""
+    """Write small files where PaddleNLP's glue unpacks its own, and register their checksums."""
     import paddlenlp.datasets.dataset as base
     import paddlenlp.datasets.glue as module
 
@@ -56,8 +56,8 @@ def put(folder, monkeypatch, path, text):
                 layout[1] = hashlib.md5(text.encode()).hexdigest()
 
 
-def recipe(name, *more):
-    return load_config(name, list(more)).data
+def recipe(name, *overrides):
+    return load_config(name, list(overrides)).data
 
 
 def test_qqp_as_the_recipe_has_it(glue):
@@ -71,11 +71,11 @@ BROKEN = (
     "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n7\t1\t2\twho?\twho is it?\t1\n"
     "8\t3\t4\twhat is\nthis?\twhat is that?\t0\n9\t5\t6\twhy?\twhy\tnot?\t0\n10\t7\t8\thow?\thow so?\t1\n"
 )
-WHOLE = [{"text": "who?", "text_pair": "who is it?", "label": "1"}, {"text": "how?", "text_pair": "how so?", "label": "1"}]
+GOOD_ROWS = [{"text": "who?", "text_pair": "who is it?", "label": "1"}, {"text": "how?", "text_pair": "how so?", "label": "1"}]
 
 
 def test_a_broken_record_is_named_or_skipped(glue, tmp_path, monkeypatch):
-    """Older files have questions that span two lines; another question here holds a tab."""
+    """Older files have questions that span two lines. Another question here contains a tab."""
     put(tmp_path, monkeypatch, "QQP/train.tsv", BROKEN)
     path = tmp_path / "Glue" / "QQP" / "train.tsv"
     with pytest.raises(UserError) as caught:
@@ -84,9 +84,9 @@ def test_a_broken_record_is_named_or_skipped(glue, tmp_path, monkeypatch):
         f"{path}:3: 4 fields where at least 6 are needed\n3 of 5 rows are bad. Correct the file, or leave such rows out with"
         " data.on_bad_row=skip"
     )
-    found = load_split(recipe("distilbert_qqp", "data.on_bad_row=skip"), "train", *PAIR)
-    assert found.rows == WHOLE
-    assert [(one.line, one.reason) for one in found.bad] == [
+    loaded = load_split(recipe("distilbert_qqp", "data.on_bad_row=skip"), "train", *PAIR)
+    assert loaded.rows == GOOD_ROWS
+    assert [(bad.line, bad.reason) for bad in loaded.bad] == [
         (3, "4 fields where at least 6 are needed"),
         (4, "3 fields where at least 6 are needed"),
         (5, "the label 'not?' is not one of 0, 1"),
@@ -100,8 +100,8 @@ def test_the_same_as_a_local_file_and_as_data_files(glue, tmp_path):
     with pytest.raises(UserError, match=r"train.tsv:3: 4 fields where the header has 6\n3 of 5 rows are bad.*data.on_bad_row=skip"):
         load_split(recipe("distilbert_qqp", *local), "train", *PAIR)
     for settings in (local, [f"data.data_files={{train: {tmp_path / 'train.tsv'}}}"]):
-        found = load_split(recipe("distilbert_qqp", *settings, "data.on_bad_row=skip"), "train", *PAIR)
-        assert found.rows == WHOLE and [one.line for one in found.bad] == [3, 4, 5]
+        loaded = load_split(recipe("distilbert_qqp", *settings, "data.on_bad_row=skip"), "train", *PAIR)
+        assert loaded.rows == GOOD_ROWS and [bad.line for bad in loaded.bad] == [3, 4, 5]
 
 
 @pytest.mark.parametrize(("task", "split", "line", "expected"), [
@@ -143,8 +143,8 @@ def test_scores_of_hugging_faces_sst_are_rounded(tmp_path):
     table = pa.table({"sentence": ["a", "b", "c", "d"], "label": scores, "tokens": ["a", "b", "c", "d"], "tree": ["1"] * 4})
     pq.write_table(table, tmp_path / "train-00000-of-00001.parquet")
     data = DataSection(source=str(tmp_path), columns={"text": "sentence"})
-    found = [row["label"] for row in load_split(data, "train", *PAIR).rows]
+    labels = [row["label"] for row in load_split(data, "train", *PAIR).rows]
     options = SimpleNamespace(labels=["negative", "positive"], round_labels=True)
-    assert to_classes(found, options.labels, options, "train").tolist() == [1, 0, 0, 1]
+    assert to_classes(labels, options.labels, options, "train").tolist() == [1, 0, 0, 1]
     with pytest.raises(UserError, match="train row 1: the label 0.69.* regression"):
-        class_names(found, SimpleNamespace(labels=None, round_labels=False))
+        class_names(labels, SimpleNamespace(labels=None, round_labels=False))

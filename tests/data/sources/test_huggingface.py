@@ -1,4 +1,4 @@
-"""Hugging Face data sets, in local folders, and a hub that is out of reach."""
+"""Test Hugging Face datasets in local folders, and the message when the hub cannot be reached."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Quora's own file (tab-separated, quoted, fields over several lines), and GLUE's layouts of QQP and SST-2."""
+"""Test Quora's own file (tab-separated, quoted, fields over several lines), and GLUE's layouts of QQP and SST-2."""
 
 import csv
 
@@ -25,9 +25,9 @@ def test_every_pair_is_in_one_split(quora):
     path, rows = quora
     data = DataSection(source=f"quora:{path}")
     splits = {split: load_split(data, split, *PAIR).rows for split in ("train", "validation", "test")}
-    assert {split: len(found) for split, found in splits.items()} == {"train": 32, "validation": 4, "test": 4}
-    found = [(row["text"], row["text_pair"], row["label"]) for part in splits.values() for row in part]
-    assert sorted(found) == sorted((row[3], row[4], str(row[5])) for row in rows)
+    assert {split: len(split_rows) for split, split_rows in splits.items()} == {"train": 32, "validation": 4, "test": 4}
+    loaded = [(row["text"], row["text_pair"], row["label"]) for split_rows in splits.values() for row in split_rows]
+    assert sorted(loaded) == sorted((row[3], row[4], str(row[5])) for row in rows)
     assert splits["train"] == load_split(data, "train", *PAIR).rows
     assert [row["text"] for row in splits["train"]] != [row[3] for row in rows[8:]]
 
@@ -38,7 +38,7 @@ def test_a_pair_without_its_first_question_is_bad(quora):
         file.write('"40"\t"1"\t"2"\t""\t"why?"\t"0"\n')
     bad = [load_split(DataSection(source=f"quora:{path}", on_bad_row="skip"), split, *PAIR).bad
            for split in ("train", "validation", "test")]  # fmt: skip
-    assert [str(one.reason) for part in bad for one in part] == ["text is empty"]
+    assert [str(row.reason) for bad_rows in bad for row in bad_rows] == ["text is empty"]
 
 
 def test_missing_files_are_named(tmp_path):

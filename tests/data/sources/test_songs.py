@@ -1,4 +1,4 @@
-"""data.source songs: folders, globs and tables of songs."""
+"""Test data.source=songs: folders, globs and tables of songs."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""The Stanford Sentiment Treebank: trees in its format, written by us."""
+"""Test the Stanford Sentiment Treebank with trees in its format, which the test writes."""
 
 import zipfile
 
@@ -27,8 +27,8 @@ def folder(tmp_path):
     return tmp_path
 
 
-def read(path, split="train", **more):
-    return load_split(DataSection(source=f"treebank:{path}", **more), split, **FIELDS)
+def read(path, split="train", **settings):
+    return load_split(DataSection(source=f"treebank:{path}", **settings), split, **FIELDS)
 
 
 def test_sentences_with_the_label_of_the_root(folder):
