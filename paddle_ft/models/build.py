@@ -10,7 +10,7 @@ from typing import Any
 
 from convert.errors import ConvertError
 from convert.loading import model_from_weights, read_weights
-from paddle_ft.models.architectures import Architecture, architectures_for, import_by_name
+from paddle_ft.models.architectures import Architecture, architectures_for, find_architecture, import_by_name
 from paddle_ft.models.resolve import read_config
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.plugins import import_hint
@@ -30,7 +30,7 @@ def load_pretrained(head_type: str, directory: Path, settings: dict[str, Any] | 
     """
     directory = Path(directory)
     config = read_config(directory)
-    record = _find_architecture(head_type, config.get("model_type"))
+    record = find_architecture(config.get("model_type"), head_type)
     if record is None:
         raise UserError(
             f"{directory}: a model of type {config.get('model_type')!r} cannot be used here;"
@@ -90,17 +90,13 @@ def architecture_from_scratch(head_type: str, sizes: dict) -> Architecture:
     """Return the architecture that model.config names (default: the head type's first). Raise UserError if it is unknown."""
     if "model_type" not in sizes:
         return architectures_for(head_type)[0]
-    record = _find_architecture(head_type, sizes["model_type"])
+    record = find_architecture(sizes["model_type"], head_type)
     if record is None:
         raise UserError(
             f"model.config.model_type: {sizes['model_type']!r}: {head_type} knows {_known_names(head_type)}."
             + import_hint("an architecture")
         )
     return record
-
-
-def _find_architecture(head_type: str, model_type: str | None) -> Architecture | None:
-    return next((record for record in architectures_for(head_type) if record.name == model_type), None)
 
 
 def _known_names(head_type: str) -> str:

@@ -165,6 +165,20 @@ class Task:
         self.model, self.tokenizer, self.fast_tokenizer = bundle.model, bundle.tokenizer, bundle.fast_tokenizer
 
     # -------------------------------------------------------------------------------- features and batches
+    def encode_texts(self, texts: list, label: str, max_length: int | None = None, cache: bool = True):
+        """Return the token ids of texts, or of pairs of texts (tokenization.encode.encode_texts).
+
+        Args:
+            texts: the texts, or the pairs.
+            label: name of the progress bar.
+            max_length: number of tokens to cut each text to.
+            cache: whether to use the cache on disk, unless data.cache is off.
+        """
+        from paddle_ft.tokenization.encode import encode_texts
+
+        cache = cache and self.config.data.cache
+        return encode_texts(self.fast_tokenizer, texts, max_length=max_length, label=label, cache=cache)
+
     def encode(self, rows: Rows, split: str) -> Dataset:
         """Return the rows of a split as token ids and other features."""
         raise NotImplementedError

@@ -60,6 +60,7 @@ class CausalLM(LanguageModel):
     head_type = "causal_lm"
     Options = Options
     optional_fields = ("genres", "title", "author")
+    preview_length = 40
     generation_flags = (
         Flag("prompt", str, "TEXT", f'beginning of the text (default: "{BOS}"), also after --title etc.'),
         Flag("stop_token", str, "TOKEN", f'token that ends a text (default: "{EOS}")'),
@@ -106,8 +107,6 @@ class CausalLM(LanguageModel):
         return f"{BOS}{headings}{'Summary: ' if self.options.metadata else ''}{text}{EOS}"
 
     def encode(self, rows: Rows, split: str) -> Dataset:
-        from paddle_ft.tokenization.encode import encode_texts
-
         options, positions = self.options, self.model.config.max_position_embeddings
         if options.max_text_length > positions:
             raise UserError(
@@ -115,8 +114,7 @@ class CausalLM(LanguageModel):
             )
         texts = self.examples[split] = [self.example(row) for row in rows.rows]
         limit = None if options.packed else options.max_text_length
-        cache = self.config.data.cache
-        encoded = encode_texts(self.fast_tokenizer, texts, max_length=limit, label=f"tokenise {split}", cache=cache)
+        encoded = self.encode_texts(texts, f"tokenise {split}", limit)
         info = {"rows": len(rows), "texts": len(rows), "tokens": len(encoded.flat), "bad_rows": len(rows.bad)}
         if not options.packed:
             info |= {"truncated_text": encoded.truncated, "truncated_text_share": round(encoded.truncated / len(rows), 4)}
@@ -155,17 +153,6 @@ class CausalLM(LanguageModel):
     # -------------------------------------------------------------------------------- for people
     def prediction_row(self, dataset: Dataset, row: int, predicted: np.ndarray, perplexity: float) -> dict[str, Any]:
         return {"source": dataset.rows[row]["text"], "tokens": len(predicted), "perplexity": round(perplexity, 2)}
-
-    def preview(self, dataset: Dataset, count: int = 2) -> str:
-        blocks = []
-        for i in range(min(count, len(dataset))):
-            batch = self.collate_fn(dataset, np.array([i]), np.random.default_rng(0))
-            blocks.append(f"input    {self._tokens(batch['input_ids'][0])}\ntargets  {self._tokens(batch['target_ids'])}")
-        return "\n\n".join(blocks)
-
-    def _tokens(self, ids, limit: int = 40) -> str:
-        tokens = " ".join(str(self.fast_tokenizer.id_to_token(int(i))) for i in ids[:limit])
-        return f"{tokens} ..." if len(ids) > limit else tokens
 
     def predict(self, texts: list[str], label: str) -> list[dict[str, Any]]:
         """Return each text with its greedy continuation. If text and continuation are too long, the text's beginning is cut."""

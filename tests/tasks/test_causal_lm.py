@@ -38,6 +38,16 @@ def test_an_example_and_its_targets(make):
     assert task.count_targets(batch) == 6
 
 
+def test_the_preview_shows_inputs_and_targets_and_cuts_long_ones(make, monkeypatch):
+    task = make()
+    dataset = task.encode(text_rows("abc", "a b"), "train")
+    assert task.preview(dataset) == (
+        "input    <BOS> a b c <EOS>\ntargets  a b c <EOS>\n\ninput    <BOS> a Ġ b <EOS>\ntargets  a Ġ b <EOS>"
+    )
+    monkeypatch.setattr(task, "preview_length", 4)
+    assert task.preview(dataset, 1) == "input    <BOS> a b c ...\ntargets  a b c <EOS>"
+
+
 def test_padding_to_a_multiple_adds_no_target(make):
     task, padded = make(), make("train.pad_to_multiple_of=4")
     dataset = task.encode(text_rows("abc", "a"), "train")

@@ -24,9 +24,10 @@ def architectures_for(head_type: str) -> list[Architecture]:
     return [record for record in architectures() if head_type in record.model_classes]
 
 
-def find_architecture(model_type: str | None) -> Architecture | None:
-    """Return the architecture of a model_type, or None."""
-    return next((record for record in architectures() if record.name == model_type), None)
+def find_architecture(model_type: str | None, head_type: str | None = None) -> Architecture | None:
+    """Return the architecture of a model_type, or None. With a head type, it must have a class for that."""
+    records = architectures() if head_type is None else architectures_for(head_type)
+    return next((record for record in records if record.name == model_type), None)
 
 
 def architecture_of(model) -> Architecture:

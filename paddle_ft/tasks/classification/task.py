@@ -119,7 +119,7 @@ class Classification(Task):
             [n] (class number) and weight [n] (weight of the row's loss).
         """
         texts = _inputs(rows.rows, split)
-        encoded = self._encode_texts(texts, f"tokenise {split}", cache=self.config.data.cache)
+        encoded = self.encode_texts(texts, f"tokenise {split}", self.options.max_text_length)
         classes = labels.to_classes([row["label"] for row in rows.rows], self.names, self.options, split)
         counts = np.bincount(classes, minlength=len(self.names))
         class_weights = self.options.class_weights if split == "train" else None
@@ -136,11 +136,6 @@ class Classification(Task):
         if encoded.second_starts is not None:
             columns["second"] = encoded.second_starts
         return Dataset(split, rows.rows, columns, encoded.lengths, info)
-
-    def _encode_texts(self, texts: list, label: str, cache: bool):
-        from paddle_ft.tokenization.encode import encode_texts
-
-        return encode_texts(self.fast_tokenizer, texts, max_length=self.options.max_text_length, label=label, cache=cache)
 
     def collate_fn(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Return a padded batch.
@@ -235,7 +230,7 @@ class Classification(Task):
     def predict(self, texts: list, label: str) -> list[dict[str, Any]]:
         """Return a row for each input: text (and text_pair), prediction, probability, and the probabilities of all classes."""
         rows = [{"text": text} if isinstance(text, str) else {"text": text[0], "text_pair": text[1]} for text in texts]
-        encoded = self._encode_texts(_inputs(rows, "input"), "", cache=False)
+        encoded = self.encode_texts(_inputs(rows, "input"), "", self.options.max_text_length, cache=False)
         columns = {"text": encoded} if encoded.second_starts is None else {"text": encoded, "second": encoded.second_starts}
         probabilities = self.probabilities(Dataset("input", rows, columns, encoded.lengths), label)
         return [

@@ -83,12 +83,10 @@ class MaskedLM(LanguageModel):
 
     # -------------------------------------------------------------------------------- data
     def encode(self, rows: Rows, split: str) -> Dataset:
-        from paddle_ft.tokenization.encode import encode_texts
-
         options = self.options
         self._check_chunk_size()
         texts = [row["text"] for row in rows.rows]
-        encoded = encode_texts(self.fast_tokenizer, texts, label=f"tokenise {split}", cache=self.config.data.cache)
+        encoded = self.encode_texts(texts, f"tokenise {split}")
         columns = {"ids": self._blocks(encoded.flat)}
         if options.masking == "whole_word":
             chinese = options.chinese_words == "jieba"
@@ -171,27 +169,14 @@ class MaskedLM(LanguageModel):
     def prediction_row(self, dataset: Dataset, row: int, predicted: np.ndarray, perplexity: float) -> dict[str, Any]:
         labels = dataset.columns["labels"][row]
         return {
-            "source": self._text(dataset.columns["masked_ids"][row]),
-            "target": self._tokens(labels[labels != IGNORE_INDEX]),
-            "prediction": self._tokens(predicted),
+            "source": self.fast_tokenizer.decode(dataset.columns["masked_ids"][row].tolist(), skip_special_tokens=False),
+            "target": self.join_tokens(labels[labels != IGNORE_INDEX]),
+            "prediction": self.join_tokens(predicted),
             "perplexity": round(perplexity, 2),
         }
 
-    def preview(self, dataset: Dataset, count: int = 2) -> str:
-        blocks = []
-        for i in range(min(count, len(dataset))):
-            batch = self.collate_fn(dataset, np.array([i]), np.random.default_rng(0))
-            blocks.append(
-                f"input    {self._tokens(batch['input_ids'][0])}\n"
-                f"targets  {self._tokens(batch['target_ids'])}  (at {', '.join(map(str, batch['positions']))})"
-            )
-        return "\n\n".join(blocks)
-
-    def _text(self, ids) -> str:
-        return self.fast_tokenizer.decode([int(i) for i in ids], skip_special_tokens=False)
-
-    def _tokens(self, ids) -> str:
-        return " ".join(self.vocabulary.tokens[int(i)] for i in ids)
+    def preview_targets(self, batch: dict[str, np.ndarray]) -> str:
+        return f"{self.join_tokens(batch['target_ids'])}  (at {', '.join(map(str, batch['positions']))})"
 
     def fill(self, texts: list[str], top: int, label: str) -> list[list[list[tuple[str, float]]]]:
         """Return the most likely tokens for every mask token of every text.

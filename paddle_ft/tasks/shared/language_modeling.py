@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,10 +16,14 @@ class LanguageModel(Task):
 
     The batches must have "positions" [n], indices into the flattened batch, and "target_ids" [n], the tokens to predict there. A
     subclass defines logits(), train_tokens() and prediction_row().
+
+    Attributes:
+        preview_length: number of tokens that the preview shows of an input and its targets. None: all.
     """
 
     required_fields = ("text",)
     best_metric = "perplexity"
+    preview_length: ClassVar[int | None] = None
 
     def logits(self, batch: dict[str, Any]):
         """Return the logits at the batch's positions, [n, v]."""
@@ -113,3 +117,21 @@ class LanguageModel(Task):
             rows.append((float(token_nll[targets].sum()), len(targets), int((targets == most_frequent).sum())))
         nll, tokens, correct = zip(*rows, strict=True)
         return {"unigram": Scores(self.figures(np.array(nll), np.array(tokens), sum(correct)))}
+
+    # -------------------------------------------------------------------------------- for people
+    def preview(self, dataset: Dataset, count: int = 2) -> str:
+        blocks = []
+        for i in range(min(count, len(dataset))):
+            batch = self.collate_fn(dataset, np.array([i]), np.random.default_rng(0))
+            tokens = self.join_tokens(batch["input_ids"][0], self.preview_length)
+            blocks.append(f"input    {tokens}\ntargets  {self.preview_targets(batch)}")
+        return "\n\n".join(blocks)
+
+    def preview_targets(self, batch: dict[str, np.ndarray]) -> str:
+        """Return the targets of a batch as text for people."""
+        return self.join_tokens(batch["target_ids"], self.preview_length)
+
+    def join_tokens(self, ids: np.ndarray, limit: int | None = None) -> str:
+        """Return the tokens of ids with spaces between them. Beyond `limit` tokens, "..." stands for the others."""
+        tokens = " ".join(str(self.fast_tokenizer.id_to_token(int(i))) for i in ids[:limit])
+        return tokens if limit is None or len(ids) <= limit else f"{tokens} ..."

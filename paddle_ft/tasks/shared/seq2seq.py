@@ -57,7 +57,7 @@ class Seq2Seq(Task):
         columns, info = {}, {"rows": len(rows), "bad_rows": len(rows.bad)}
         for name, limit in limits.items():
             texts = [row[name] for row in rows.rows]
-            encoded = self._encode_texts(texts, limit, f"tokenise {split} {name}")
+            encoded = self.encode_texts(texts, f"tokenise {split} {name}", limit)
             columns[name] = encoded
             info[f"truncated_{name}"] = encoded.truncated
             info[f"truncated_{name}_share"] = round(encoded.truncated / max(1, len(rows)), 4)
@@ -73,11 +73,6 @@ class Seq2Seq(Task):
                 f"task.max_{name}_length: {limit} lets through a {name} of {longest} tokens, but the model has {positions}"
                 " positions (max_position_embeddings). Lower it to that."
             )
-
-    def _encode_texts(self, texts: list[str], limit: int, label: str):
-        from paddle_ft.tokenization.encode import encode_texts
-
-        return encode_texts(self.fast_tokenizer, texts, max_length=limit, label=label, cache=self.config.data.cache)
 
     def collate_fn(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Return a padded batch.

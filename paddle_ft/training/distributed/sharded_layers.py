@@ -72,7 +72,7 @@ class ShardedLayers(ShardedStates):
         return [self.make_buckets([p for p in layer if not p.stop_gradient]) for layer in self.layers]
 
     @cached_property
-    def outside_buckets(self) -> list[list]:
+    def replicated_buckets(self) -> list[list]:
         """Return the buckets of the trained parameters outside of the layers."""
         layer_names = {p.name for layer in self.layers for p in layer}
         return self.make_buckets([p for p in reversed(self.parameters) if p.name not in layer_names])
@@ -80,7 +80,7 @@ class ShardedLayers(ShardedStates):
     @cached_property
     def buckets(self) -> list[list]:
         """Return the buckets of all gradients in the order in which they are sent, the last layer's first."""
-        return [bucket for layer in reversed(self.gradient_buckets) for bucket in layer] + self.outside_buckets
+        return [bucket for layer in reversed(self.gradient_buckets) for bucket in layer] + self.replicated_buckets
 
     # -------------------------------------------------------------------------------- passes
     def _make_forward(self, number: int, forward):
@@ -150,9 +150,3 @@ class ShardedLayers(ShardedStates):
             for number in range(len(self.layers)):
                 self._release_weights(number)
             self.has_all_weights = False
-
-    @paddle.no_grad()
-    def after_step(self) -> None:
-        for bucket in self.outside_buckets:
-            for parameter, value in self.receive_from_owner(bucket):
-                paddle.assign(value, output=parameter)

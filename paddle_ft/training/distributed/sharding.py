@@ -64,6 +64,11 @@ class ShardedStates(GradientSync):
         """Return lists of parameters that have the same owner and dtype, last parameters first: they get gradients first."""
         return self.make_buckets(self.parameters[::-1])
 
+    @property
+    def replicated_buckets(self) -> list[list]:
+        """Return the buckets of the weights that every rank stores between steps."""
+        return self.buckets
+
     def make_buckets(self, parameters: list) -> list[list]:
         """Divide a sequence of parameters into buckets."""
         buckets: list[list] = []
@@ -162,7 +167,7 @@ class ShardedStates(GradientSync):
     # -------------------------------------------------------------------------------- weights and states
     @paddle.no_grad()
     def after_step(self) -> None:
-        for bucket in self.buckets:
+        for bucket in self.replicated_buckets:
             for parameter, value in self.receive_from_owner(bucket):
                 paddle.assign(value, output=parameter)
 

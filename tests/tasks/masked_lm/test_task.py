@@ -183,6 +183,17 @@ def test_a_batch_masks_whole_words(make):
     assert (batch["input_ids"].reshape(-1)[batch["positions"]] == 4).all()
 
 
+def test_preview_and_predictions_show_tokens(make):
+    task = make()
+    dataset = task.encode(rows(*["the film playing. bad"] * 3), "validation")
+    assert task.preview(dataset) == (
+        "input    [CLS] [MASK] film [MASK]\ntargets  the play  (at 1, 3)\n\ninput    ##ing . film [SEP]\ntargets  bad  (at 2)"
+    )
+    first = evaluate(task, dataset, "evaluate").predictions[0]
+    assert (first["source"], first["target"]) == ("[CLS] [MASK] film [MASK]", "the play")
+    assert len(first["prediction"].split()) == 2 and set(first["prediction"].split()) <= set(PIECES)
+
+
 def test_the_collated_batch(make):
     task = make("task.last_chunk=pad")
     dataset = task.encode(rows("the film", "playing. bad"), "validation")
