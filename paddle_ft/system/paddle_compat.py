@@ -28,11 +28,6 @@ def replaced_forward(layer: Any) -> Callable | None:
     return layer.__dict__.get("forward")
 
 
-def restore_forward(layer: Any) -> None:
-    """Undo replace_forward, so that the layer uses the forward of its class again."""
-    layer.__dict__.pop("forward", None)
-
-
 def layer_norm_epsilon(layer: Any) -> float:
     """Return the epsilon of a paddle.nn.LayerNorm."""
     return layer._epsilon
@@ -94,13 +89,6 @@ def on_gradient_ready(parameter: Any, callback: Callable) -> None:
     The public tensor hooks run too early: the gradient has not been added to `parameter.grad` yet.
     """
     parameter._register_backward_hook(callback)
-
-
-def allocated_cpu_bytes() -> int:
-    """Return how many bytes of main memory Paddle's tensors use now."""
-    import paddle
-
-    return paddle.base.core.host_memory_stat_current_value("Allocated", 0)
 
 
 # ---------------------------------------------------------------------------------------------------- optimizer and scaler

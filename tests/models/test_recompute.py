@@ -18,7 +18,7 @@ from paddle_ft.config.schema import LoRASection
 from paddle_ft.models import lora
 from paddle_ft.models.attention import use_attention
 from paddle_ft.models.recompute import recompute_activations, transformer_layers
-from paddle_ft.system.paddle_compat import allocated_cpu_bytes, restore_forward
+from tests.support.paddle_private import allocated_cpu_bytes, restore_forward
 from tests.support.tiny_models import BART, IDS, MASK, SIZES
 
 MODELS = {

@@ -15,6 +15,7 @@ import pytest
 from paddle import nn
 
 from paddle_ft.system import paddle_compat
+from tests.support.paddle_private import allocated_cpu_bytes, restore_forward
 
 
 @contextlib.contextmanager
@@ -46,7 +47,7 @@ def test_replaced_forward(make):
         paddle_compat.replace_forward(layer, forward)
         assert layer(1, mask=2) == ("called", (1,), {"mask": 2})
         assert paddle_compat.replaced_forward(layer) is forward
-        paddle_compat.restore_forward(layer)
+        restore_forward(layer)
         assert paddle_compat.replaced_forward(layer) is None and layer.forward.__func__ is type(layer).forward
 
 
@@ -116,17 +117,17 @@ def test_memory_freed_and_given_back():
     size = 1 << 18
     parameter = paddle.create_parameter([size], "float32")
     with private_name("paddle.base.core.host_memory_stat_current_value"):
-        before = paddle_compat.allocated_cpu_bytes()
+        before = allocated_cpu_bytes()
         value = paddle.full([size], 3.0)
-        assert paddle_compat.allocated_cpu_bytes() - before >= 4 * size
+        assert allocated_cpu_bytes() - before >= 4 * size
     with private_name("Tensor._clear_data"):
-        before = paddle_compat.allocated_cpu_bytes()
+        before = allocated_cpu_bytes()
         paddle_compat.free_data(parameter)
-        assert before - paddle_compat.allocated_cpu_bytes() >= 4 * size and parameter.shape == [size]
+        assert before - allocated_cpu_bytes() >= 4 * size and parameter.shape == [size]
     with private_name("Tensor._share_buffer_to"):
-        before = paddle_compat.allocated_cpu_bytes()
+        before = allocated_cpu_bytes()
         paddle_compat.share_buffer(value, parameter)
-        assert paddle_compat.allocated_cpu_bytes() == before
+        assert allocated_cpu_bytes() == before
         assert float(parameter[7]) == 3.0 and parameter.trainable
 
 

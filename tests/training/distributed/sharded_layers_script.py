@@ -6,10 +6,10 @@ import sys
 import paddle
 from paddlenlp.transformers import BertConfig, BertForSequenceClassification
 
-from paddle_ft.system.paddle_compat import allocated_cpu_bytes
 from paddle_ft.training.distributed.process_group import init_world
 from paddle_ft.training.distributed.sharded_layers import ShardedLayers
 from paddle_ft.training.distributed.worker import exit_worker
+from tests.support.paddle_private import allocated_cpu_bytes
 
 SIZES = {"vocab_size": 20, "hidden_size": 64, "num_hidden_layers": 6, "num_attention_heads": 2, "intermediate_size": 256,
          "max_position_embeddings": 8, "num_labels": 2}  # fmt: skip
