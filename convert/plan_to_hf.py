@@ -35,9 +35,8 @@ def plan_to_hf(checkpoint: PaddleCheckpoint, dtype: str = "keep") -> Plan:
         names = ", ".join(pair.hf for pair in drifted)
         plan.notes.append(f"{names} has drifted from the embedding: exported untied (tie_word_embeddings = false)")
     for pair in pairs:
-        if _is_left_out(pair, checkpoint, tensors):
-            if pair.group in checkpoint.task.spare_groups and not checkpoint.original_names:
-                plan.ignored.update(dict.fromkeys(pair.paddle, f"{checkpoint.task.hf_class} has no {pair.group}"))
+        if reason := _reason_to_leave_out(pair, checkpoint, tensors):
+            plan.ignored.update(dict.fromkeys((name for name in pair.paddle if name in tensors), reason))
             continue
         names = _names_to_write(pair, checkpoint.original_names, tie=tie, drifted=bool(drifted))
         file_names = [checkpoint.original_names.get(name, name) for name in names]
@@ -45,6 +44,10 @@ def plan_to_hf(checkpoint: PaddleCheckpoint, dtype: str = "keep") -> Plan:
         if names:
             plan.writes.append(_new_tensor(pair, file_names, stored, dtype))
         _add_uses(plan, pair, names, stored)
+        for name in (alias for alias in pair.paddle_aliases if alias in tensors):
+            shape, dtype_name = list(tensors[name].shape), tensors[name].dtype
+            plan.uses[name] = TensorUse([], f"another name of {pair.paddle[0]}", shape, dtype_name, name)
+            plan.tied[name] = pair.paddle[0]
     _add_kept_tensors(plan, checkpoint)
     return plan
 
@@ -116,15 +119,16 @@ def _config_changes(checkpoint: PaddleCheckpoint, *, untie: bool) -> dict[str, o
     return changes
 
 
-def _is_left_out(pair: TensorPair, checkpoint: PaddleCheckpoint, tensors: dict[str, StoredTensor]) -> bool:
-    """Return whether a pair is left out of Hugging Face's file."""
+def _reason_to_leave_out(pair: TensorPair, checkpoint: PaddleCheckpoint, tensors: dict[str, StoredTensor]) -> str | None:
+    """Return why a pair is left out of Hugging Face's file, or None if it is written."""
+    hf_class = checkpoint.task.hf_class
     if pair.paddle_only:
-        return True
+        return f"{hf_class} has no such tensor, and all values are 0"
     if any(name in checkpoint.original_names for name in pair.hf_names):
-        return False
+        return None
     if pair.optional and np.array_equal(tensors[pair.paddle[0]].read(), pair.initial_value(0.0)):
-        return True  # without it transformers uses the same value
-    return pair.group in checkpoint.task.spare_groups
+        return f"{hf_class} uses the same values if it is missing"
+    return f"{hf_class} has no {pair.group}" if pair.group in checkpoint.task.spare_groups else None
 
 
 def _names_to_write(pair: TensorPair, original_names: dict[str, str], *, tie: bool, drifted: bool) -> list[str]:
