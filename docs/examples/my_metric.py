@@ -1,6 +1,6 @@
 """Metrics of your own for tasks that exist: chrF of summaries, balanced accuracy of classes.
 
-python -m paddle_ft train --import my_metric --config my_reviews.yaml --sample eval.best_metric=balanced_accuracy
+python -m paddle_ft train --import my_metric --config my_reviews.yaml --sample eval.best_metric=balanced_accuracy --overwrite
 """
 
 from collections import Counter

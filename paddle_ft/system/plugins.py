@@ -73,6 +73,16 @@ def _check_plugins(name: str, module: ModuleType) -> None:
         expected, fits = KINDS[constant]
         if not fits(getattr(module, constant)):
             raise UserError(f"--import {name}: {constant} must be {expected} (docs/extend.md shows an example).")
+        if missing := _missing_methods(getattr(module, constant)):
+            raise UserError(f"--import {name}: {constant} does not define {', '.join(missing)} (docs/extend.md shows an example).")
+
+
+def _missing_methods(plugin: Any) -> list[str]:
+    """Return the methods that a base class names in `REQUIRED` and that no class derived from it defines."""
+    classes = (plugin if isinstance(plugin, type) else type(plugin)).__mro__
+    required = [name for cls in classes for name in vars(cls).get("REQUIRED", ())]
+    defined = {name for cls in classes if "REQUIRED" not in vars(cls) for name in vars(cls)}
+    return [name for name in required if name not in defined]
 
 
 def describe_error(error: Exception) -> str:

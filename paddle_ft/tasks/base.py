@@ -111,10 +111,11 @@ class TaskOptions(Section):
 class Task:
     """Base class of all tasks. A module publishes its subclass as TASK.
 
-    A task defines nine methods: encode, collate_fn, count_targets, loss, eval_step, scores, baselines, preview and predict. The
-    other methods have defaults; a task whose `eval_inputs` returns inputs also defines `generate`.
+    A task defines the methods in REQUIRED. The others have defaults; a task whose `eval_inputs` returns inputs also defines
+    `generate`.
 
     Attributes:
+        REQUIRED: names of the methods that a task must define.
         name: the task's name in `task.name`.
         head_type: which of an architecture's model classes it trains, a key of Architecture.model_classes.
         Options: its `task` section of the configuration.
@@ -127,6 +128,10 @@ class Task:
         generation_flags: flags that the command `generate` has for this task.
         takes_pairs: whether `predict` also takes (text, text_pair) tuples.
     """
+
+    REQUIRED: ClassVar = (
+        "encode", "collate_fn", "count_targets", "loss", "eval_step", "scores", "baselines", "preview", "predict",
+    )  # fmt: skip
 
     name: ClassVar[str]
     head_type: ClassVar[str]

@@ -46,6 +46,8 @@ def test_a_module_named_twice_counts_once(import_text):
         ("class Task: name = 'x'\nTASK = Task()", "TASK must be a subclass of paddle_ft.tasks.base.Task with a name, the class"),
         ("from paddle_ft.tasks.base import Task as TASK", "TASK must be a subclass of paddle_ft.tasks.base.Task with a name"),
         ("from paddle_ft.data.sources.base import Source as SOURCE", "SOURCE must be an instance of a subclass of paddle_ft.data"),
+        ("from paddle_ft.data.sources.base import Source\nclass X(Source): pass\nSOURCE = X()", "SOURCE does not define read ("),
+        ("from paddle_ft.tasks.base import Task\nclass X(Task): name = encode = 'x'\nTASK = X", "TASK does not define collate_fn,"),
         ("READER = print", "READER must be a paddle_ft.data.readers.base.Reader"),
         ("METRICS = 'accuracy'", "METRICS must be a tuple of paddle_ft.metrics.registry.Metric"),
         ("ARCHITECTURE = 'electra'", "ARCHITECTURE must be a paddle_ft.models.architectures.Architecture"),

@@ -14,11 +14,14 @@ class Source:
     """A kind of data.source. A module defines an instance as SOURCE.
 
     Attributes:
+        REQUIRED: names of the methods that a source must define.
         name: the value of data.source.
         order: sources are asked in this order whether they claim a value, the lowest first.
         reads_files: whether the source itself reads the files that data.train, data.validation and data.test name. For other
             sources, such files are read as local files and replace the split.
     """
+
+    REQUIRED: ClassVar = ("read",)
 
     name: ClassVar[str | None]
     order: ClassVar[int] = 1
