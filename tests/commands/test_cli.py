@@ -95,9 +95,10 @@ def test_flags_are_not_guessed_from_their_first_letters():
 
 # ---------------------------------------------------------------------------------------------------- --import
 MY_TASK = """
-from paddle_ft.tasks.base import Flag, Task
+from paddle_ft.tasks.base import Flag
+from paddle_ft.tasks.causal_lm import CausalLM
 
-class Haiku(Task):
+class Haiku(CausalLM):
     name = "haiku"
     generation_flags = (Flag("season", str, "NAME", "season to write about"),)
 

@@ -58,7 +58,8 @@ def test_an_own_source_is_one_module(pages):
 
 def test_an_own_source_comes_before_ours(tmp_path, monkeypatch):
     (tmp_path / "own_quora.py").write_text(
-        "from paddle_ft.data.sources.base import Source\nclass Own(Source):\n    name = 'quora'\nSOURCE = Own()\n"
+        "from paddle_ft.data.sources.base import Source\nclass Own(Source):\n    name = 'quora'\n"
+        "    def read(self, data, split, fields):\n        return None\nSOURCE = Own()\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     ours = sources.find_source("quora")
