@@ -6,7 +6,6 @@ HTTP_PROXY, HTTPS_PROXY and NO_PROXY are respected. If files cannot be downloade
 
 from __future__ import annotations
 
-import hashlib
 import os
 import socket
 import threading
@@ -17,7 +16,7 @@ from urllib.parse import urlsplit
 import requests
 
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.files import home
+from paddle_ft.system.files import file_digest, home
 from paddle_ft.system.progress import Progress
 
 CONNECT_TIMEOUT = 5  # seconds; also the limit for resolving a host name
@@ -69,14 +68,10 @@ def mirrored_url(url: str) -> str:
     return mirror.rstrip("/") + parts.path + (f"?{parts.query}" if parts.query else "")
 
 
-def checksum(path: str | Path, algorithm: str = "md5") -> str:
-    """Return the checksum of a file in hexadecimal. `algorithm` is a name that hashlib knows."""
-    digest = hashlib.new(algorithm)
-    with open(path, "rb") as file, Progress(os.path.getsize(path), f"check {Path(path).name}", unit="B") as progress:
-        while chunk := file.read(CHUNK_SIZE):
-            digest.update(chunk)
-            progress.update(len(chunk))
-    return digest.hexdigest()
+def checksum(path: str | Path, algorithm: str) -> str:
+    """Return the checksum of a file in hexadecimal, with a progress bar. `algorithm` is a name that hashlib knows."""
+    with Progress(os.path.getsize(path), f"check {Path(path).name}", unit="B") as progress:
+        return file_digest(path, algorithm, progress.update)
 
 
 def checksum_error(path: str | Path, md5: str | None = None, sha256: str | None = None) -> str | None:

@@ -6,7 +6,6 @@ trainer/checksums.json, so that damage is noticed when the directory is read.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -16,7 +15,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.files import to_json
+from paddle_ft.system.files import file_digest, to_json
 
 CHECKSUMS = "checksums.json"
 
@@ -64,7 +63,7 @@ def _seal(directory: Path) -> None:
     sums = {}
     for path in sorted(p for p in directory.rglob("*") if p.is_file()):
         _flush(path)
-        sums[str(path.relative_to(directory))] = _sha256(path)
+        sums[str(path.relative_to(directory))] = file_digest(path, "sha256")
     target = directory / "trainer" / CHECKSUMS
     target.parent.mkdir(exist_ok=True)
     target.write_text(to_json(sums, indent=1))
@@ -79,14 +78,6 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def find_damage(directory: Path) -> str | None:
     """Compare the files of a checkpoint with its checksums. Return what is wrong, or None if it is complete."""
     try:
@@ -97,6 +88,6 @@ def find_damage(directory: Path) -> str | None:
         path = directory / name
         if not path.is_file():
             return f"{name} is missing"
-        if _sha256(path) != expected:
+        if file_digest(path, "sha256") != expected:
             return f"{name} does not match its checksum"
     return None
