@@ -28,7 +28,6 @@ from paddle_ft.tasks.shared.evaluate import evaluate as evaluate_task
 from paddle_ft.tasks.shared.evaluate import score_baselines
 from paddle_ft.tasks.shared.rows import load_rows
 
-
 Overrides = Sequence[str] | Mapping[str, Any]
 """Changes to a run's configuration, as load_config takes them: "section.key=value" strings, or key -> value."""
 
