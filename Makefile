@@ -14,12 +14,12 @@ help:
 	@echo "make demo       set up, then train a small model on generated text and print its figures and the path of the report"
 	@echo "make test       set up, then run the tests (under 12 minutes on 2 cores)"
 	@echo "make test-slow  set up, then run the long checks"
-	@echo "make lint       set up, then check the code with ruff"
+	@echo "make lint       set up, then check the code with ruff and its types with mypy"
 	@echo "make docs       set up, then measure the tables of docs/convert.md and write them into the page"
 	@echo "make gpu-check  set up, then check on a GPU what a CPU cannot show, and print a table"
 	@echo "make lock       write setup/*.lock after an edit of requirements*.txt; UPGRADE=pandas takes the newest pandas,"
 	@echo "                UPGRADE=1 the newest version of everything"
-	@echo "make clean      remove .venv and the caches of pytest and ruff"
+	@echo "make clean      remove .venv and the caches of pytest, ruff and mypy"
 	@echo "make help       show this list"
 
 setup: $(STAMP)
@@ -43,6 +43,7 @@ test-slow: setup
 
 lint: setup
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 
 docs: setup
 	$(BIN)/python -m tests.convert.make_table
@@ -51,4 +52,4 @@ gpu-check: setup
 	$(BIN)/python benchmarks/gpu_check.py
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache

@@ -77,7 +77,9 @@ def _read_recipe(path: Path, extended_by: tuple[Path, ...] = ()) -> tuple[dict, 
         return data, origins
     base_name, origin = data.pop("extends"), origins.pop("extends")
     if not isinstance(base_name, str):
-        raise UserError(f"extends: {base_name!r} is not allowed ({origin}): must be the name of a recipe or the path of a YAML file.")
+        raise UserError(
+            f"extends: {base_name!r} is not allowed ({origin}): must be the name of a recipe or the path of a YAML file."
+        )
     base_path = find_recipe(base_name, folder=path.parent, shown_key=f"{origin}: extends")
     chain = (*extended_by, path)
     if base_path.resolve() in {file.resolve() for file in chain}:
@@ -203,6 +205,7 @@ def check_config(data: dict, origins: dict[str, str], shown_path: str) -> BaseCo
 def build_schema(task_name: str) -> type[BaseConfig]:
     """Return the schema for recipes of a task: the common sections, the task's options, and the sections that the task adds."""
     task = find_plugin(TASK_PACKAGE, "TASK", task_name)
-    fields = {"task": (task.Options, ...), "model": (task.Model, ...)}
+    fields: dict[str, Any] = {"task": (task.Options, ...), "model": (task.Model, ...)}
     fields.update({name: (section, section()) for name, section in task.sections.items()})
-    return create_model("Config", __base__=BaseConfig, **fields)
+    schema: type[BaseConfig] = create_model("Config", __base__=BaseConfig, **fields)
+    return schema
