@@ -1,6 +1,7 @@
 """Test downloads from a local HTTP server: resuming, checksums, broken connections, no network."""
 
 import hashlib
+import os
 import socket
 import time
 from functools import partial
@@ -65,6 +66,14 @@ def closed_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def test_an_unchanged_file_is_hashed_once_and_a_changed_one_again(tmp_path):
+    path = tmp_path / "a.bin"
+    for content, mtime_ns, expected in ((b"one", 10, b"one"), (b"two", 10, b"one"), (b"two", 20, b"two"), (b"three", 20, b"three")):
+        path.write_bytes(content)
+        os.utime(path, ns=(mtime_ns, mtime_ns))
+        assert download.checksum(path, "md5") == hashlib.md5(expected).hexdigest()
 
 
 def test_fetch_verifies_and_leaves_only_the_file(server, tmp_path):
