@@ -73,7 +73,8 @@ def open_tar(path: str) -> Iterator[tarfile.TarFile]:
     """Open a tar archive, gzipped or not, to read it once from start to end. Raise UserError if it is unreadable or damaged."""
     with DataFile(path).open() as stream:
         try:
-            with tarfile.open(fileobj=stream, mode="r|") as archive:
+            # DataFile unpacks .gz, and tarfile what has another ending, such as .tgz.
+            with tarfile.open(fileobj=stream, mode="r|*") as archive:
                 yield archive
         except tarfile.TarError as error:
             raise UserError(f"{path}: cannot be read as an archive ({error}); download it again") from None
