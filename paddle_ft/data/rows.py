@@ -114,6 +114,25 @@ class Fields:
             raise UserError(f"{file}: data.columns must give names here, not numbers: {self.mapped}")
         return {name: str(self.columns.get(name) or name) for name in self.names}
 
+    def available_columns(self, file: str, available: list[str]) -> dict[str, str]:
+        """Return field -> column name for the columns that a table has.
+
+        Args:
+            file: the table's name, for messages.
+            available: the names of its columns.
+
+        Raises:
+            UserError: data.columns has numbers, or there is no column for a required or mapped field.
+        """
+        columns = self.column_names(file)
+        for name, column in columns.items():
+            if column not in available and (name in self.required or name in self.mapped):
+                raise UserError(
+                    f"{file}: no column {column!r}; it has {', '.join(map(repr, available))}; "
+                    f"map them, e.g. data.columns.{name}={available[0] if available else 'NAME'}"
+                )
+        return {name: column for name, column in columns.items() if column in available}
+
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TYPE_NAMES = {dict: "an object", list: "a list", bool: "a boolean", type(None): "null", bytes: "binary data"}
