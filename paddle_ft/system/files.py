@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,11 @@ def _write_and_rename(path: Path, text: str) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def write_json_lines(path: Path, rows: Iterable[Any]) -> None:
+    """Write a file atomically with one JSON value per line. Raise WriteError if it cannot be written."""
+    write_atomically(path, "".join(to_json(row) + "\n" for row in rows))
 
 
 def to_json(value: Any, indent: int | None = None) -> str:

@@ -6,7 +6,6 @@ last and in a separate process, so a crash there becomes one line of the report.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from paddle_ft.system.doctor import facts, verdicts
 from paddle_ft.system.doctor.verdicts import ERROR, WARNING, Check
-from paddle_ft.system.files import home
+from paddle_ft.system.files import home, to_json
 from paddle_ft.system.runtime import available_cpus, is_freed_memory_kept, mkl_cpu_type
 
 AI_STUDIO = Path("/home/aistudio")  # the home folder of every AI Studio project
@@ -42,7 +41,7 @@ def run(as_json: bool = False) -> int:
     errors, warnings = (sum(check.level == level for check in results) for level in (ERROR, WARNING))
     if as_json:
         report = {"errors": errors, "warnings": warnings, "checks": [asdict(check) for check in results]}
-        print(json.dumps(report, indent=2, ensure_ascii=False))
+        print(to_json(report, indent=2))
     else:
         print(f"\nerrors: {errors}, warnings: {warnings}")
     return 1 if errors else 0
