@@ -66,6 +66,19 @@ def test_help_print_config_and_errors_import_no_framework():
     assert process.returncode == 0, process.stderr
 
 
+def test_ctrl_c_while_paddle_is_imported_is_one_line(tmp_path):
+    """A signal during the import cannot be timed, so the paddle here interrupts itself and then fails as libpaddle.so does."""
+    (tmp_path / "paddle.py").write_text(
+        "import os, signal, sys\n"
+        "try: os.kill(os.getpid(), signal.SIGINT)\n"
+        "except KeyboardInterrupt as interrupt:\n"
+        "    sys.stderr.write('Error: Can not import paddle core\\n')\n"
+        "    raise ImportError('initialization failed') from interrupt\n"
+    )
+    process = run("train.py", "--config", "bart_lcsts", "--sample", "--check", environment={"PYTHONPATH": str(tmp_path)})
+    assert (process.returncode, process.stderr) == (130, "\nstopped; no training was running, so nothing is lost\n")
+
+
 def test_a_missing_dependency_is_named_with_the_remedy(tmp_path):
     (tmp_path / "pydantic.py").write_text("raise ModuleNotFoundError(\"No module named 'pydantic'\", name='pydantic')")
     process = run("train.py", "--config", "bart_lcsts", environment={"PYTHONPATH": str(tmp_path)})
