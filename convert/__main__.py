@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import sys
 import warnings
@@ -18,12 +19,23 @@ DTYPES = ("keep", "float32", "float16", "bfloat16")
 SRC_HELP = "a directory, or an id such as facebook/bart-base"
 
 
+class VerbParser(argparse.ArgumentParser):
+    """The parser of a verb. It answers a misspelt flag with the most similar one."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        options, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            similar = difflib.get_close_matches(unknown[0].partition("=")[0], self._option_string_actions, n=1)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}" + (f". Did you mean {similar[0]}?" if similar else ""))
+        return options, unknown
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser with all verbs and their arguments."""
     parser = argparse.ArgumentParser(
         prog="python -m convert", description="Convert checkpoints between Hugging Face and PaddleNLP, and compare their outputs."
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=VerbParser)
 
     to_paddle = verbs.add_parser("to-paddle", help="Hugging Face -> Paddle; plain from_pretrained loads the result")
     to_paddle.add_argument("src", metavar="SRC", help=SRC_HELP)

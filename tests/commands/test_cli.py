@@ -26,6 +26,8 @@ def run(*arguments: str, cwd=ROOT, environment=None, **kwargs) -> subprocess.Com
         (["train.py", "--config", "bart_lcst"], "Did you mean bart_lcsts?"),
         (["train.py"], "--config is missing"),
         (["train.py", "--config", "bart_lcsts", "--foo"], "unrecognized arguments: --foo"),
+        (["train.py", "--confg", "bart_lcsts"], "unrecognized arguments: --confg. Did you mean --config? See python train.py"),
+        (["train.py", "--config=bart_lcsts", "--sampel"], "Did you mean --sample?"),
         (["train.py", "--config", "bart_lcsts", "train.train_batch_size=-1"], "must be greater than or equal to 1"),
         (["train.py", "--config", "bart_lcsts", "--resume", "--overwrite"], "exclude each other"),
         (["train.py", "--config", "distilbert_sst2", "data.source=null", "data.train=no.tsv"], "data.train: no.tsv: no such file"),

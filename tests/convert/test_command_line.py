@@ -27,6 +27,13 @@ def test_every_verb_has_help(verb, capsys):
     assert stop.value.code == 0 and verb in capsys.readouterr().out
 
 
+def test_a_misspelt_flag_is_answered_with_the_flag_of_the_verb(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["to-paddle", "a", "b", "--dtyp=float16", "--formt=both"])
+    assert stop.value.code == 2
+    assert "convert to-paddle: error: unrecognized arguments: --formt=both. Did you mean --format?" in capsys.readouterr().err
+
+
 def test_convert_inspect_verify_and_convert_back(checkpoints, tmp_path, capsys):
     source, paddle, back = str(checkpoints("gpt2/causal_lm")), str(tmp_path / "paddle"), str(tmp_path / "back")
     assert main(["to-paddle", source, paddle]) == 0
