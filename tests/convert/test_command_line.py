@@ -24,7 +24,12 @@ def test_help_imports_nothing_but_the_standard_library():
 def test_every_verb_has_help(verb, capsys):
     with pytest.raises(SystemExit) as stop:
         main([verb, "--help"])
-    assert stop.value.code == 0 and verb in capsys.readouterr().out
+    help_text = " ".join(capsys.readouterr().out.split())
+    assert stop.value.code == 0 and verb in help_text
+    description = help_text.split("positional arguments:")[0]
+    assert "checkpoint" in description, "the help of a verb says what the verb does"
+    for flag in ("--dtype", "--format", "--task", "--revision"):
+        assert flag not in description or "default" in help_text.rsplit(flag, 1)[1].split(" --")[0]
 
 
 def test_a_misspelt_flag_is_answered_with_the_flag_of_the_verb(capsys):
