@@ -56,6 +56,7 @@ def test_help_print_config_and_errors_import_no_framework():
     """These commands must not import paddle, so that they answer at once."""
     program = (
         "import sys; from paddle_ft.cli import main\n"
+        "main(['--help']); assert 'numpy' not in sys.modules, 'not even NumPy for the list of commands'\n"
         "from paddle_ft.commands import command_names\n"
         "helps = [[name, '--help'] for name in command_names()]\n"
         "for argv in (*helps, ['train', '--config', 'bart_lcsts', '--print-config'], ['train', '--config', 'x']):\n"
