@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.formatting import is_number
 
 Record = tuple[int, dict[str, str] | str]
 """(line, row), or (line, reason) for a record that cannot be used. A row is field -> text. Lines count from 1."""
@@ -152,7 +153,7 @@ def make_row(values: dict[str, object], fields: Fields) -> dict[str, str] | str:
         if type(value) is not str:
             if name in fields.optional and value is None:
                 continue
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
+            if not is_number(value):
                 return f"{name} is {_TYPE_NAMES.get(type(value), type(value).__name__)}, not text"
             value = str(value)
         elif _SURROGATE.search(value):
