@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 import requests
 
+from convert.files import cache_folder, file_digest
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.files import file_digest, home
 from paddle_ft.system.progress import Progress
 
 CONNECT_TIMEOUT = 5  # seconds; also the limit for resolving a host name
@@ -57,7 +57,7 @@ class FetchError(UserError):
 
 def data_home() -> Path:
     """Return the folder for downloaded data sets."""
-    return home() / "datasets"
+    return cache_folder() / "datasets"
 
 
 def mirrored_url(url: str) -> str:

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from convert.files import cache_folder
 from paddle_ft.system.doctor import facts, verdicts
 from paddle_ft.system.doctor.verdicts import ERROR, WARNING, Check
-from paddle_ft.system.files import home, to_json
+from paddle_ft.system.files import to_json
 from paddle_ft.system.installation import SOURCE_TREE
 from paddle_ft.system.runtime import available_cpus, is_freed_memory_kept, mkl_cpu_type
 
@@ -54,7 +55,7 @@ def checks() -> Iterator[Check]:
     yield verdicts.check_mkl(mkl_cpu_type(), os.environ.get("MKL_DEBUG_CPU_TYPE"))
     yield verdicts.check_freed_memory(is_freed_memory_kept())
     yield verdicts.check_ai_studio(AI_STUDIO.is_dir(), Path.cwd(), AI_STUDIO)
-    for name, folder in (("working folder", Path.cwd()), ("cache folder", home())):
+    for name, folder in (("working folder", Path.cwd()), ("cache folder", cache_folder())):
         yield verdicts.check_write(name, folder, facts.write_error(folder))
         disk = facts.existing_folder(folder)
         yield verdicts.check_disk(name, disk, shutil.disk_usage(disk).free)
