@@ -17,7 +17,7 @@ PACKAGES = ("paddle_ft", "convert")
 @pytest.fixture
 def source(tmp_path):
     """Return a copy of the files that a wheel is built from."""
-    for name in ("pyproject.toml", "README.md"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, tmp_path)
     for package in PACKAGES:
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -37,6 +37,17 @@ def missing_from_wheel(source: Path) -> set[str]:
 
 def test_the_wheel_has_every_file(source):
     assert missing_from_wheel(source) == set()
+
+
+def test_the_wheel_has_the_licence_and_the_notice(source):
+    missing_from_wheel(source)
+    (path,) = (source / "dist").glob("*.whl")
+    with zipfile.ZipFile(path) as wheel:
+        (folder,) = {name.split("/")[0] for name in wheel.namelist() if ".dist-info/" in name}
+        for name in ("LICENSE", "NOTICE"):
+            assert wheel.read(f"{folder}/licenses/{name}") == (ROOT / name).read_bytes()
+        metadata = wheel.read(f"{folder}/METADATA").decode()
+    assert "License-Expression: Apache-2.0\n" in metadata
 
 
 @pytest.mark.parametrize(("pattern", "replacement", "file"), [
