@@ -91,9 +91,8 @@ def test_without_paddle_the_choice_of_build_is_explained(wheel, programs, tmp_pa
 def test_every_extra_resolves_with_the_pins(wheel, programs, extra, tmp_path):
     """pip finds versions for the extra that go with all pins. Nothing is installed."""
     report = tmp_path / "report.json"
-    check(call(
-        programs / "python", "-m", "pip", "install", "--dry-run", "--quiet", "--report", report, f"{wheel}[cpu,{extra}]", cwd=tmp_path,
-    ))  # fmt: skip
+    pip_install = (programs / "python", "-m", "pip", "install", "--quiet")
+    check(call(*pip_install, "--dry-run", "--report", report, f"{wheel}[cpu,{extra}]", cwd=tmp_path))
     chosen = {item["metadata"]["name"].lower(): item["metadata"]["version"] for item in json.loads(report.read_text())["install"]}
     pins = dict(line.split("==") for line in requirement_lines(ROOT / "requirements-base.txt"))
     assert {name: chosen[name] for name in pins if name in chosen} == {name: pins[name] for name in pins if name in chosen}
