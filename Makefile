@@ -1,5 +1,5 @@
 # `make help` lists the targets.
-.PHONY: help setup lock demo test test-slow lint docs gpu-check clean
+.PHONY: help setup lock demo test test-slow lint docs picture gpu-check clean
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo $$p; break; }; done)
 REQUIREMENTS ?= requirements.txt
@@ -16,6 +16,7 @@ help:
 	@echo "make test-slow  set up, then run the long checks"
 	@echo "make lint       set up, then check the code with ruff"
 	@echo "make docs       set up, then measure the tables of docs/convert.md and write them into the page"
+	@echo "make picture    set up, then write the README's picture, docs/images/report.png, from the demo's run (needs Chromium)"
 	@echo "make gpu-check  set up, then check on a GPU what a CPU cannot show, and print a table"
 	@echo "make lock       write setup/*.lock after an edit of requirements*.txt; UPGRADE=pandas takes the newest pandas,"
 	@echo "                UPGRADE=1 the newest version of everything"
@@ -46,6 +47,9 @@ lint: setup
 
 docs: setup
 	$(BIN)/python -m tests.convert.make_table
+
+picture: setup
+	$(BIN)/python -m docs.make_picture
 
 gpu-check: setup
 	$(BIN)/python benchmarks/gpu_check.py
