@@ -137,7 +137,7 @@ def test_imports_find_what_they_name():
 
 
 # ---------------------------------------------------------------------------------------------------- settings and packages
-SETTING = re.compile(r"(?:model|data|train|eval|tracking|task|generation)(?:\.[a-z_]+)+")
+SETTING = re.compile(r"(?:model|data|train|eval|tracking|task|generation)(?:\.[a-z_][a-z_\d]*)+")
 
 
 def keys(values: dict, prefix: str = "") -> Iterator[str]:
