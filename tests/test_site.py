@@ -107,7 +107,8 @@ def test_a_page_that_is_not_in_the_navigation_stops_the_build(copy):
 
 
 def test_links_out_of_the_site_become_text_and_pages_of_the_top_folder_are_on_it(copy):
-    (copy / "CONTRIBUTING.md").write_text("# Contributing\n\nSee [speed](docs/speed.md) and [the readme](README.md).\n")
+    text = "# Contributing\n\nSee [speed](docs/speed.md) and [the readme](README.md). ![The rooms](docs/rooms.svg)\n"
+    (copy / "CONTRIBUTING.md").write_text(text)
     page = copy / "docs" / "speed.md"
     page.write_text(page.read_text(encoding="utf-8") + "\n[how to help](../CONTRIBUTING.md#contributing), [first](../README.md)\n")
     done = build(copy, copy / "site")
@@ -115,4 +116,4 @@ def test_links_out_of_the_site_become_text_and_pages_of_the_top_folder_are_on_it
     speed = (copy / "site" / "speed.html").read_text(encoding="utf-8")
     assert '<a href="CONTRIBUTING.html#contributing">how to help</a>, first</p>' in speed
     contributing = (copy / "site" / "CONTRIBUTING.html").read_text(encoding="utf-8")
-    assert 'See <a href="speed.html">speed</a> and the readme.' in contributing
+    assert 'See <a href="speed.html">speed</a> and the readme. <img alt="The rooms" src="rooms.svg" />' in contributing

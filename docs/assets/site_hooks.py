@@ -13,7 +13,7 @@ from mkdocs.structure.files import File, InclusionLevel
 
 ROOT = Path(__file__).resolve().parents[2]
 TOP_PAGES = ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")  # files of the top folder that are pages of the site too
-LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
+LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 FENCE = re.compile(r"(^```.*?^```)", re.MULTILINE | re.DOTALL)
 
 
@@ -31,7 +31,7 @@ def on_page_markdown(markdown, page, config, files):
     folder = "" if is_top_page else posixpath.join("docs", posixpath.dirname(page.file.src_uri))
 
     def adapt(match):
-        text, target, anchor = match[1], match[2], match[3] or ""
+        mark, text, target, anchor = match[1], match[2], match[3], match[4] or ""
         if ":" in target:
             return match[0]
         path = posixpath.normpath(posixpath.join(folder, target))  # from the top folder
@@ -40,10 +40,10 @@ def on_page_markdown(markdown, page, config, files):
         elif path.startswith("docs/"):
             uri = path.removeprefix("docs/")
         else:
-            return text if (ROOT / path).exists() else match[0]
+            return text if (ROOT / path).exists() and not mark else match[0]
         if (ROOT / path).is_dir():
             return text
-        return f"[{text}]({posixpath.relpath(uri, posixpath.dirname(page.file.src_uri) or '.')}{anchor})"
+        return f"{mark}[{text}]({posixpath.relpath(uri, posixpath.dirname(page.file.src_uri) or '.')}{anchor})"
 
     parts = FENCE.split(markdown)
     return "".join(part if part.startswith("```") else LINK.sub(adapt, part) for part in parts)
