@@ -21,6 +21,12 @@ def read(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
+def files_on_page(name: str) -> dict[str, str]:
+    """Return path -> text of the files that a page tells its reader to write: a line `PATH`: and a block of code."""
+    files = re.findall(r"^`([\w./-]+)`:\n\n```\w+\n(.*?)^```$", read(name), re.MULTILINE | re.DOTALL)
+    return dict(files)
+
+
 def without_code(text: str) -> str:
     """Return a page without its blocks of code."""
     return re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
