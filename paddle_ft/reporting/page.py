@@ -12,7 +12,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from paddle_ft.metrics.registry import find_metric, known_metrics
-from paddle_ft.reporting.formats import DASH, format_fact, format_interval, format_number, format_score
+from paddle_ft.reporting.formats import DASH, format_fact, format_interval, format_number, format_score, sample_texts
 from paddle_ft.reporting.plots import plot_run
 from paddle_ft.reporting.records import Run, read_run, score_keys
 from paddle_ft.system.files import write_atomically
@@ -63,6 +63,7 @@ def write_report(run_dir: str | Path) -> Path:
         data=_data(run),
         predictions=[_examples(split, rows) for split, rows in run.predictions.items() if rows],
         config=run.config_text,
+        sample_texts=sample_texts(run.config),
         versions=list((run.results.get("versions") or {}).items()),
     )
     target = run.path / "report.html"

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.files import WriteError, to_json, write_atomically
+from paddle_ft.system.files import WriteError, to_json, write_atomically, write_json_lines
 
 LOCK = ".lock"
 # Everything that a run writes, except predictions-*.jsonl and checkpoint-*.
@@ -189,7 +189,5 @@ class RunDirectory:
 
     def write_predictions(self, split: str, rows: list[dict]) -> None:
         """Write predictions-<split>.jsonl, with one JSON object per line."""
-        if self.silent:
-            return
-        text = "".join(to_json(row) + "\n" for row in rows)
-        write_atomically(self.path / f"predictions-{split}.jsonl", text)
+        if not self.silent:
+            write_json_lines(self.path / f"predictions-{split}.jsonl", rows)

@@ -28,6 +28,8 @@ from paddle_ft.tasks.shared.evaluate import evaluate as evaluate_task
 from paddle_ft.tasks.shared.evaluate import score_baselines
 from paddle_ft.tasks.shared.rows import load_rows
 
+OUTPUT_ENDINGS = (".txt", ".jsonl", ".json", ".csv", ".tsv")  # .json is written like .jsonl
+
 
 def open_run(path: str, overrides: list[str] = ()) -> Task:
     """Load the task of a run with its best model, or with its last model if there is no best one.
@@ -45,6 +47,8 @@ def open_run(path: str, overrides: list[str] = ()) -> Task:
         raise UserError(f"{path}: this run has no model yet (neither best/ nor last/).")
     if problem := find_damage(directory):
         raise UserError(f"{directory}: this model is damaged: {problem}. Train again, or use another run.")
+    if directory.name == "last":
+        print_info(f"{path}: the training was stopped before it saved best/; {directory} is used, its latest checkpoint")
     config = load_config(str(run / "config.yaml"), overrides)
     import_frameworks_quietly()
     from paddle_ft.models.adapt import adapt_model
@@ -125,6 +129,7 @@ def predict(path: str, input_name: str, output_name: str, overrides: list[str], 
     """
     if "-" not in (input_name, output_name) and Path(output_name).resolve() == Path(input_name).resolve():
         raise UserError(f"--output {output_name}: this is the input file, which would be lost. Name another file.")
+    _refuse_unknown_ending(output_name)
     config = load_config(str(RunDirectory.open_existing(path) / "config.yaml"), overrides)
     _refuse_unknown_format(input_name, config.data)
     text_field = find_task(config.task.name).required_fields[0]
@@ -152,6 +157,13 @@ def predict(path: str, input_name: str, output_name: str, overrides: list[str], 
             file.close()
     if temporary_name != output_name:
         os.replace(temporary_name, output_name)
+
+
+def _refuse_unknown_ending(output_name: str) -> None:
+    """Raise UserError for an output whose ending says nothing about its format. A name without an ending is written like `-`."""
+    ending = Path(output_name).suffix
+    if ending and ending not in OUTPUT_ENDINGS:
+        raise UserError(f"--output {output_name}: {ending} is no format of the output. It ends with {', '.join(OUTPUT_ENDINGS)}.")
 
 
 def _refuse_unknown_format(name: str, data) -> None:

@@ -148,6 +148,11 @@ def import_frameworks_quietly() -> None:
         with contextlib.redirect_stderr(output):
             import paddle  # noqa: F401
             from paddlenlp.utils.log import logger
+    except ImportError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Ctrl-C while Paddle's C++ library is being loaded
+            output.truncate(0)  # Paddle says that the library cannot be imported
+            raise KeyboardInterrupt from None
+        raise
     finally:
         lines = [line for line in output.getvalue().splitlines(keepends=True) if not line.startswith(_USELESS_LINES)]
         sys.stderr.write("".join(lines))

@@ -174,6 +174,10 @@ def test_sample_runs_say_so(run):
     (run / "results.json").unlink()
     (run / "config.yaml").write_text("recipe: bart_lcsts\nsample: true\n", encoding="utf-8")
     assert "Sample run on generated text." in read(run)[1].text  # also before the run has finished
+    for data in ("{source: null, train: mine.tsv}", "{source: 'sample:briefs', train: mine.tsv}", "{source: glue, name: sst-2}"):
+        (run / "config.yaml").write_text(f"recipe: bart_lcsts\nsample: true\ndata: {data}\n", encoding="utf-8")
+        text = read(run)[1].text
+        assert "Sample run on your data." in text and "generated" not in text
 
 
 def test_unfinished_run(run):
