@@ -59,6 +59,14 @@ def test_the_site_has_every_page(site):
     assert pages <= {str(path.relative_to(site).with_suffix("")) for path in site.rglob("*.html")}
 
 
+def test_every_block_of_code_is_a_block_on_the_site(site):
+    for name in PAGES:
+        if name.startswith("docs/"):
+            html = (site / name.removeprefix("docs/")).with_suffix(".html").read_text(encoding="utf-8")
+            fences = re.findall(r"^\s*```", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
+            assert html.count("<pre") * 2 == len(fences), name
+
+
 def test_pages_load_nothing_from_other_hosts(site):
     loaded = set()
     for path in site.rglob("*.html"):
