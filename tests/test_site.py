@@ -36,10 +36,9 @@ def copy(tmp_path) -> Path:
     """A copy of what the site is made from."""
     root = tmp_path / "copy"
     shutil.copytree(ROOT / "docs", root / "docs", ignore=shutil.ignore_patterns("runs"))
-    for path in [ROOT / "mkdocs.yml", *ROOT.glob("*.md")]:
-        shutil.copy(path, root)
-    for folder in {match for page in PAGES for match in re.findall(r"\]\(\.\./(\w+)/", (ROOT / page).read_text(encoding="utf-8"))}:
-        (root / folder).mkdir(exist_ok=True)
+    for path in ROOT.iterdir():
+        if path.is_file():
+            shutil.copy(path, root)
     return root
 
 
