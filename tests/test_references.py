@@ -2,7 +2,6 @@
 
 import functools
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from paddle_ft.config.recipes import recipe_names
 from tests.support.pages import FILES, PAGES, files_on_page, read, without_code
 from tests.support.paths import ROOT
 from tests.support.python_names import PACKAGES, dotted_name_exists, own_imports
+from tests.support.settings import keys
 
 FOLDERS = (*PACKAGES, "configs", "docs", r"\.ci")
 PATH = re.compile(rf"(?<![\w./$-])(?:{'|'.join(FOLDERS)})/(?:[\w./*-]*(?:\.\w+|\*|/))?")
@@ -140,14 +140,6 @@ def test_imports_find_what_they_name():
 
 # ---------------------------------------------------------------------------------------------------- settings and packages
 SETTING = re.compile(r"(?:model|data|train|eval|tracking|task|generation)(?:\.[a-z_][a-z_\d]*)+")
-
-
-def keys(values: dict, prefix: str = "") -> Iterator[str]:
-    """Yield the dotted keys of a configuration."""
-    for name, value in values.items():
-        yield prefix + name
-        if isinstance(value, dict):
-            yield from keys(value, f"{prefix}{name}.")
 
 
 @functools.cache

@@ -36,10 +36,9 @@ def copy(tmp_path) -> Path:
     """A copy of what the site is made from."""
     root = tmp_path / "copy"
     shutil.copytree(ROOT / "docs", root / "docs", ignore=shutil.ignore_patterns("runs"))
-    for path in [ROOT / "mkdocs.yml", *ROOT.glob("*.md")]:
-        shutil.copy(path, root)
-    for folder in {match for page in PAGES for match in re.findall(r"\]\(\.\./(\w+)/", (ROOT / page).read_text(encoding="utf-8"))}:
-        (root / folder).mkdir(exist_ok=True)
+    for path in ROOT.iterdir():
+        if path.is_file():
+            shutil.copy(path, root)
     return root
 
 
@@ -58,6 +57,14 @@ class Loaded(HTMLParser):
 def test_the_site_has_every_page(site):
     pages = {name.removeprefix("docs/").removesuffix(".md") for name in PAGES if name.startswith("docs/")}
     assert pages <= {str(path.relative_to(site).with_suffix("")) for path in site.rglob("*.html")}
+
+
+def test_every_block_of_code_is_a_block_on_the_site(site):
+    for name in PAGES:
+        if name.startswith("docs/"):
+            html = (site / name.removeprefix("docs/")).with_suffix(".html").read_text(encoding="utf-8")
+            fences = re.findall(r"^\s*```", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
+            assert html.count("<pre") * 2 == len(fences), name
 
 
 def test_pages_load_nothing_from_other_hosts(site):

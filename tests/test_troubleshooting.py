@@ -1,6 +1,8 @@
 """Raise every message that docs/troubleshooting.md quotes, so that the page says what the program says."""
 
+import functools
 import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +25,7 @@ UNREACHABLE = "http://127.0.0.1:9"  # nothing listens on this port
 # a training of seconds, from scratch
 SMALL = ("--config", "distilbert_sst2", "--sample", "device=cpu", "data.source=null", "model.new_vocabulary=50", "output_dir=run",
          "train.num_train_epochs=1", "eval.bootstrap_samples=100")  # fmt: skip
+FULL_TRAINING = ("paddle_ft", "train", "--config", "distilbert_sst2", "device=cpu")  # names what is missing in one message
 ROWS = b"text,label\ngood film,good\nbad film,bad\n"
 
 
@@ -124,18 +127,15 @@ def out_of_memory(capsys, monkeypatch) -> list[str]:
     return [f"error: {error.value}"]
 
 
-def offline(monkeypatch, *arguments: str) -> str:
+@functools.cache
+def offline(*arguments: str) -> str:
     """Run a command in a process of its own that can reach no host. Return what it prints on standard error."""
-    monkeypatch.setenv("HF_ENDPOINT", UNREACHABLE)
-    monkeypatch.setenv("PADDLE_FT_MIRROR", UNREACHABLE)
-    text = run_command(Path.cwd(), "-m", *arguments, exit_code=2).stderr
+    unreachable = {"HF_ENDPOINT": UNREACHABLE, "PADDLE_FT_MIRROR": UNREACHABLE}
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        for name, value in unreachable.items():
+            patch.setenv(name, value)
+        text = run_command(Path(folder), "-m", *arguments, exit_code=2).stderr
     return text.replace(f"{UNREACHABLE}/paddlenlp", "https://bj.bcebos.com/paddlenlp").replace(UNREACHABLE, "https://huggingface.co")
-
-
-def no_files_of_a_model(capsys, monkeypatch) -> list[str]:
-    Path("ok.csv").write_bytes(ROWS)
-    command = ("paddle_ft", "train", "--config", "distilbert_sst2", "device=cpu", "data.source=null", "data.train=ok.csv")
-    return [offline(monkeypatch, *command)]
 
 
 def missing_package(capsys, monkeypatch) -> list[str]:
@@ -202,13 +202,9 @@ SCENARIOS: dict[str, Callable] = {
     "Paddle sees no GPU": lambda c, m: [doctor(verdicts.check_import(GPU_BUILD, None, [{}]))],
     "The CPU build is installed": lambda c, m: [news(c, ROWS, "device=gpu")],
     "Mixed precision on a CPU": lambda c, m: [news(c, ROWS, "train.use_amp=true")],
-    "The Hugging Face hub cannot be reached": lambda c, m: [
-        offline(m, "paddle_ft", "train", "--config", "distilbert_sst2", "device=cpu")
-    ],
-    "Files of a model are missing": no_files_of_a_model,
-    "A checkpoint of the hub cannot be downloaded": lambda c, m: [
-        offline(m, "convert", "to-paddle", "facebook/bart-base", "bart-base-paddle")
-    ],
+    "The Hugging Face hub cannot be reached": lambda c, m: [offline(*FULL_TRAINING)],
+    "Files of a model are missing": lambda c, m: [offline(*FULL_TRAINING)],
+    "A checkpoint of the hub cannot be downloaded": lambda c, m: [offline("convert", "to-paddle", "facebook/bart-base", "out")],
     "No such file": lambda c, m: [news(c, ROWS, "data.train=nothing.csv")],
     "A column has another name": lambda c, m: [news(c, b"review,label\ngood film,good\n")],
     "The file is not in UTF-8": lambda c, m: [news(c, GBK)],

@@ -7,7 +7,7 @@ import pytest
 from paddle_ft.config.load import load_config
 from paddle_ft.config.recipes import recipe_names
 from tests.config.make_reference import PAGE, with_tables
-from tests.test_references import keys
+from tests.support.settings import keys
 
 TEXT = PAGE.read_text(encoding="utf-8")
 
