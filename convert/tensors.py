@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +105,9 @@ def write_weights(
         format: "safetensors", "pdparams" or "both".
         progress: Show a progress bar.
     """
-    from tqdm import tqdm
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # in a notebook the import warns if ipywidgets is not installed
+        from tqdm.auto import tqdm
 
     entries = [(name, tensor.dtype, tensor.shape, tensor.read) for tensor in tensors for name in tensor.names]
     total = sum(math.prod(shape) * item_size(dtype) for _, dtype, shape, _ in entries)
