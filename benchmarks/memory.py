@@ -1,7 +1,7 @@
 """Print how much GPU memory each recipe needs at full size: the table of docs/aistudio.md.
 
-    python benchmarks/memory.py                                   all recipes, on a CPU: some ten minutes on two cores, 12 GB of memory
-    python benchmarks/memory.py --recipes distilbert_sst2         these only
+    python benchmarks/memory.py                               all recipes: some ten minutes on two CPU cores, 12 GB
+    python benchmarks/memory.py --recipes distilbert_sst2     these only
 
 Each recipe's architecture is built at full size with random weights, so nothing is downloaded. `--check` then trains two steps a
 few rows that are as long as the recipe allows, and prints the peak memory of the tensors. Three numbers of rows are tried. The first
@@ -26,6 +26,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+ROWS = 16  # in the training data, so no batch can be larger
 CARDS = (16, 32)  # GB of 10**9 bytes, so that a card of 16 GiB has some more
 
 BART = {"d_model": 768, "encoder_layers": 6, "decoder_layers": 6, "encoder_attention_heads": 12, "decoder_attention_heads": 12,
@@ -59,14 +60,14 @@ def write_rows(recipe: str, folder: Path) -> list[str]:
         folder: where to write the file.
     """
     text = " ".join(f"{letter}" for _ in range(60) for letter in "abcdefghijklmnopqrstuvwxyz")
-    rows = [{"text": text, "label": number % 2} for number in range(8)]
+    rows = [{"text": text, "label": number % 2} for number in range(ROWS)]
     if recipe.startswith("bart_lcsts"):
-        rows = [{"source": text, "target": text} for _ in range(8)]
+        rows = [{"source": text, "target": text} for _ in range(ROWS)]
     elif recipe == "distilbert_qqp":
         rows = [{**row, "text_pair": text} for row in rows]
     if recipe == "bart_lyrics":
         file = folder / "songs.jsonl"
-        rows = [{"lyrics": "\n".join(f"{text[: 2 * length]}" for length in range(200, 220))} for _ in range(8)]
+        rows = [{"lyrics": "\n".join(f"{text[: 2 * length]}" for length in range(200, 220))} for _ in range(ROWS)]
     else:
         file = folder / "rows.jsonl"
     file.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
