@@ -19,7 +19,7 @@ from convert.tensors import Weights
 from convert.tokenizers.files import tokenizer_kind
 
 
-@dataclass
+@dataclass(repr=False)
 class Inspection:
     """The description that `inspect` shows.
 
@@ -35,12 +35,18 @@ class Inspection:
     lists: dict[str, list[str]] = field(default_factory=dict)
     problem: str | None = None
 
-    def text(self) -> str:
-        """Return the text for the terminal."""
+    def text(self, tensors: bool = True) -> str:
+        """Return the text for the terminal. With tensors=False it has only their number, and not a line for each."""
         lines = [self.source, *(f"  {label:12} {value}" for label, value in self.facts.items())]
         for label, names in self.lists.items():
-            lines += [f"  {label} ({len(names)}):", *(f"    {name}" for name in names)] if names else []
+            if names and tensors:
+                lines += [f"  {label} ({len(names)}):", *(f"    {name}" for name in names)]
+            elif names:
+                lines.append(f"  {label:12} {len(names)} tensors")
         return "\n".join(lines + ([f"  cannot be converted: {self.problem}"] if self.problem else []))
+
+    def __repr__(self) -> str:
+        return f"<Inspection>\n{self.text(tensors=False)}"
 
 
 def inspect_checkpoint(directory: Path, families: Mapping[str, Family], *, task: str = "auto") -> Inspection:

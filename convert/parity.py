@@ -29,7 +29,7 @@ from convert.report import JSON_NAME, Report
 TOLERANCE = 5e-5  # outputs are equal up to this absolute difference
 
 
-@dataclass
+@dataclass(repr=False)
 class Comparison:
     """The result of comparing two checkpoints.
 
@@ -54,6 +54,9 @@ class Comparison:
     def equal(self) -> bool:
         """Return whether all layers and outputs are equal."""
         return self.diverging is None
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {self.first} and {self.second}>\n{self.text()}"
 
     def text(self) -> str:
         """Return a table for the terminal that ends with the verdict."""

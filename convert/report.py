@@ -13,7 +13,7 @@ from convert.plan import Plan
 JSON_NAME, TEXT_NAME = "conversion.json", "conversion.md"
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
     """What a conversion did. The fields are those of conversion.json.
 
@@ -85,6 +85,9 @@ class Report:
                          + (f" and {len(self.ignored) - 6} more" if len(self.ignored) > 6 else ""))  # fmt: skip
         lines.append(f"tokenizer: {self.tokenizer.get('kind', 'none')}")
         return "\n".join(lines + [f"note: {note}" for note in self.notes])
+
+    def __repr__(self) -> str:
+        return f"<Report of {self.direction}>\n{self.summary()}"
 
     def write(self, directory: Path) -> None:
         """Write conversion.json and conversion.md into a directory."""

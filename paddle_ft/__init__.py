@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from paddle_ft.api.train import train
     from paddle_ft.system.errors import FTError, UserError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Evaluation", "FTError", "Plot", "Run", "UserError", "__version__", "load_run", "train"]
 
 _MODULES = {

@@ -132,7 +132,7 @@ _USELESS_LINES = ("WARNING: OMP_NUM_THREADS set to", "PLEASE USE OMP_NUM_THREADS
 
 
 def import_frameworks_quietly() -> None:
-    """Import paddle and paddlenlp without the warnings that do not help a user (ccache, setuptools, threads)."""
+    """Import paddle and paddlenlp without the warnings that do not help a user (ccache, setuptools, threads, widgets)."""
     import contextlib
     import io
     import logging
@@ -142,6 +142,7 @@ def import_frameworks_quietly() -> None:
     warnings.filterwarnings("ignore", message="No ccache found")
     warnings.filterwarnings("ignore", message="Setuptools is replacing distutils")
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+    warnings.filterwarnings("ignore", message="IProgress not found")  # in a notebook without ipywidgets bars are text
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     os.environ.setdefault("GLOG_minloglevel", "2")
     output = io.StringIO()
