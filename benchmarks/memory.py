@@ -3,10 +3,10 @@
     python benchmarks/memory.py                               all recipes: some ten minutes on two CPU cores, 12 GB
     python benchmarks/memory.py --recipes distilbert_sst2     these only
 
-Each recipe's architecture is built at full size with random weights, so nothing is downloaded. `--check` then trains two steps a
-few rows that are as long as the recipe allows, and prints the peak memory of the tensors. Three numbers of rows are tried. The first
-two give a straight line, the third checks it, and the line gives the memory of the recipe's own batch. (With still fewer rows the
-peak is in the update of the weights, where no activations are left, and not on the line.)
+Each recipe's architecture is built at full size with random weights, so nothing is downloaded. `--check` then trains two steps with
+a few rows that are as long as the recipe allows, and prints the peak memory of the tensors. Three numbers of rows are tried. The
+first two give a straight line, the third checks it, and the line gives the memory of the recipe's own batch. (With still fewer
+rows the peak is in the update of the weights, where no activations are left, and not on the line.)
 
 The figures are estimates for fp32 and PaddleNLP's own attention. A GPU needs more for the CUDA context and for gaps between
 tensors, and less where memory-efficient attention runs. --reserve is what is set aside for this.
@@ -27,7 +27,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = 16  # in the training data, so no batch can be larger
-CARDS = (16, 32)  # GB of 10**9 bytes, so that a card of 16 GiB has some more
+CARDS = (16, 32)  # GB, of 10**9 bytes
 
 BART = {"d_model": 768, "encoder_layers": 6, "decoder_layers": 6, "encoder_attention_heads": 12, "decoder_attention_heads": 12,
         "encoder_ffn_dim": 3072, "decoder_ffn_dim": 3072, "max_position_embeddings": 1024}  # fmt: skip
