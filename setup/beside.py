@@ -1,8 +1,9 @@
 """Install all packages but Paddle into a folder, beside a Paddle that is already there: `python -m setup.beside FOLDER`.
 
 This is for AI Studio and other machines whose image has a paddlepaddle-gpu that fits the driver. pip writes into the folder alone,
-and the lock file for the GPU does not name Paddle, so the installed one is neither replaced nor removed. The folder goes in front
-of everything else on PYTHONPATH, so that its versions are the ones that are imported. Only the standard library is imported here.
+and neither the requirements nor what they need name Paddle, so the installed one is neither replaced nor removed. The versions are
+those of the lock files, whose tools for tests and pages are left out. The folder goes in front of everything else on PYTHONPATH, so
+that its versions are the ones that are imported. Only the standard library is imported here.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 from setup.install import pins
 from setup.requirement_files import LOCKS, ROOT
 
+BASE = "requirements-base.txt"
 PADDLES = ("paddlepaddle-gpu", "paddlepaddle")
 NONE = (
     "no Paddle is installed for {python}. On AI Studio choose an environment with PaddlePaddle 3 when the project is started;"
@@ -66,15 +68,14 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])  # the build tools are found there
     environment = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PYTHONPATH": path}
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--progress-bar", "off", "--target", str(folder)]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--progress-bar", "off", "--upgrade", "--target", str(folder)]
     with tempfile.TemporaryDirectory() as temporary:
         constraints = Path(temporary) / "constraints.txt"
         lines = [*pins(LOCKS / "gpu.lock"), *(f"{name}=={version}" for name, version in paddles.items())]
         constraints.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         commands = [
-            [*pip, "--upgrade", "--require-hashes", "-r", str(LOCKS / "build.lock")],
-            [*pip, "--upgrade", "--require-hashes", "--no-build-isolation", "-r", str(LOCKS / "gpu.lock")],
-            *([[*pip, "-c", str(constraints), *arguments.also]] if arguments.also else []),
+            [*pip, "--require-hashes", "-r", str(LOCKS / "build.lock")],
+            [*pip, "--no-build-isolation", "-c", str(constraints), "-r", str(ROOT / BASE), *arguments.also],
         ]
         for number, command in enumerate(commands, start=1):
             print(f"step {number} of {len(commands)}: pip install into {folder}", flush=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from setup import beside
-from setup.requirement_files import ROOT
+from setup.requirement_files import ROOT, requirement_lines
 
 
 def write_wheel(folder: Path, name: str, requires: str = "") -> str:
@@ -38,6 +38,7 @@ def project(tmp_path):
     write_wheel(tmp_path / "index", "paddlepaddle-gpu")  # the other version that an index has
     for name in ("build.lock", "gpu.lock"):
         (tmp_path / "setup" / name).write_text(f"demo-package==1.0 \\\n    --hash=sha256:{digest}\n")
+    (tmp_path / beside.BASE).write_text("demo-package==1.0\n")
     add_paddle(tmp_path / "image", "paddlepaddle_gpu", "3.1.0")
     return tmp_path
 
@@ -99,6 +100,7 @@ def test_which_paddle_is_accepted(paddles, message):
     assert message in problem if message else problem is None
 
 
-def test_the_lock_for_the_gpu_names_no_paddle():
-    names = {pin.partition("==")[0] for pin in beside.pins(beside.LOCKS / "gpu.lock")}
-    assert "paddlenlp" in names and not names & set(beside.PADDLES)
+def test_requirements_name_no_paddle():
+    names = {line.partition("==")[0] for line in requirement_lines(ROOT / beside.BASE)}
+    pinned = {pin.partition("==")[0] for pin in beside.pins(beside.LOCKS / "gpu.lock")}
+    assert "paddlenlp" in names and not (names | pinned) & set(beside.PADDLES)
