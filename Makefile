@@ -1,5 +1,5 @@
 # `make help` lists the targets.
-.PHONY: help setup lock demo test test-slow lint docs gpu-check clean
+.PHONY: help setup lock demo test test-slow test-wheel lint docs gpu-check clean
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo $$p; break; }; done)
 REQUIREMENTS ?= requirements.txt
@@ -14,6 +14,7 @@ help:
 	@echo "make demo       set up, then train a small model on generated text and print its figures and the path of the report"
 	@echo "make test       set up, then run the tests (under 12 minutes on 2 cores)"
 	@echo "make test-slow  set up, then run the long checks"
+	@echo "make test-wheel set up, then install the built wheel into an empty environment and run it there"
 	@echo "make lint       set up, then check the code with ruff"
 	@echo "make docs       set up, then measure the tables of docs/convert.md and write them into the page"
 	@echo "make gpu-check  set up, then check on a GPU what a CPU cannot show, and print a table"
@@ -40,6 +41,9 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
+
+test-wheel: setup
+	$(BIN)/python -m pytest -m slow tests/test_installed.py
 
 lint: setup
 	$(BIN)/ruff check .

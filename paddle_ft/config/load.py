@@ -77,7 +77,8 @@ def _read_recipe(path: Path, extended_by: tuple[Path, ...] = ()) -> tuple[dict, 
         return data, origins
     base_name, origin = data.pop("extends"), origins.pop("extends")
     if not isinstance(base_name, str):
-        raise UserError(f"extends: {base_name!r} is not allowed ({origin}): must be the name of a recipe or the path of a YAML file.")
+        needed = "the name of a recipe or the path of a YAML file"
+        raise UserError(f"extends: {base_name!r} is not allowed ({origin}): must be {needed}.")
     base_path = find_recipe(base_name, folder=path.parent, shown_key=f"{origin}: extends")
     chain = (*extended_by, path)
     if base_path.resolve() in {file.resolve() for file in chain}:

