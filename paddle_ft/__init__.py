@@ -14,13 +14,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from paddle_ft.system.version import __version__
+
 if TYPE_CHECKING:
     from paddle_ft.api.results import Evaluation, Plot
     from paddle_ft.api.run import Run, load_run
     from paddle_ft.api.train import train
     from paddle_ft.system.errors import FTError, UserError
 
-__version__ = "0.2.0"
 __all__ = ["Evaluation", "FTError", "Plot", "Run", "UserError", "__version__", "load_run", "train"]
 
 _MODULES = {

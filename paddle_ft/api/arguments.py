@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from paddle_ft.data.inputs import Text
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.formatting import did_you_mean
+from paddle_ft.system.installation import install_hint
 
 # The command line has checked these types when it parsed the flags.
 SEARCH_TYPES: dict[str, type] = {
@@ -42,3 +45,9 @@ def check_options(values: Mapping[str, Any], types: Mapping[str, type]) -> None:
         allowed = (int, float) if types[name] is float else types[name]
         if value is not None and (isinstance(value, bool) or not isinstance(value, allowed)):
             raise UserError(f"{name} is {value!r}: it must be {_TYPE_NAMES.get(types[name], types[name].__name__)}.")
+
+
+def require_paddle() -> None:
+    """Raise UserError if Paddle is not installed: an installation of paddle_ft leaves the choice of its build to the user."""
+    if importlib.util.find_spec("paddle") is None:
+        raise UserError(f"the package paddle is not installed in {sys.executable}. {install_hint('paddle')}")

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paddle_ft.api.arguments import SEARCH_TYPES, check_options, check_overrides, list_texts
+from paddle_ft.api.arguments import SEARCH_TYPES, check_options, check_overrides, list_texts, require_paddle
 from paddle_ft.api.results import Evaluation, Plot
 from paddle_ft.config.load import load_config
 from paddle_ft.config.schema import BaseConfig
@@ -80,6 +80,7 @@ class Run:
     def _open(self, overrides: Mapping[str, Any]) -> Task:
         from paddle_ft.runs.inference import open_run
 
+        require_paddle()
         return open_run(str(self.path), {**self._overrides, **overrides})
 
     def predict(self, texts: Text | Iterable[Text]) -> list[dict[str, Any]]:
@@ -200,8 +201,11 @@ class Run:
         check_options({"top": top}, {"top": int})
         if top < 1:
             raise UserError(f"top is {top}: it must be at least 1.")
-        listed = [text for text in list_texts(texts) if isinstance(text, str)]
-        return [guesses.as_json() for guesses in guess_masks(self.task, str(self.path), listed, top, lambda task: self._untrained)]
+        listed = list_texts(texts)
+        singles = [text for text in listed if isinstance(text, str)]
+        if len(singles) < len(listed):
+            raise UserError("fill_mask: give single texts, not pairs.")
+        return [guesses.as_json() for guesses in guess_masks(self.task, str(self.path), singles, top, lambda task: self._untrained)]
 
     @cached_property
     def _untrained(self) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from paddle_ft.api.arguments import check_overrides
+from paddle_ft.api.arguments import check_overrides, require_paddle
 from paddle_ft.api.run import Run
 from paddle_ft.config.load import load_config
 from paddle_ft.config.schema import BaseConfig
@@ -85,6 +85,7 @@ def _train(config: BaseConfig, resume: bool, overwrite: bool, imports: Sequence[
     from paddle_ft.data.load import check_local_files
 
     check_local_files(config.data)
+    require_paddle()
     import_frameworks_quietly()
     from paddle_ft.training import run as training
     from paddle_ft.training.signals import Interrupted

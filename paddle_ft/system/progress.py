@@ -33,7 +33,7 @@ class _LineWriter:
 _LINE = "{desc}: {n_fmt}/{total_fmt} {unit}, {percentage:.0f} %, {rate_fmt}, {remaining} left{postfix}"
 _REDRAWN: dict[str, Any] = {"mininterval": 0.2, "delay": 0.0, "ascii": False, "leave": False, "bar_format": None}
 # A notebook cannot move the cursor up, so a nested bar as text takes the line of the outer bar. It keeps what is drawn in its file.
-_NOTEBOOK = {**_REDRAWN, "mininterval": 0.5, "delay": 0.5, "dynamic_ncols": False, "position": 0}
+_NOTEBOOK = {**_REDRAWN, "mininterval": 0.5, "dynamic_ncols": False, "position": 0}
 _LINES: dict[str, Any] = {"mininterval": 10.0, "delay": 2.0, "ascii": True, "leave": True, "bar_format": _LINE}
 
 

@@ -7,7 +7,6 @@ import platform
 
 import paddle
 
-from paddle_ft import __version__
 from paddle_ft.models.adapt import adapt_model
 from paddle_ft.models.bundle import reload_bundle
 from paddle_ft.models.lora import count_parameters
@@ -15,6 +14,7 @@ from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import find_damage
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.runtime import peak_memory_mb
+from paddle_ft.system.version import __version__
 from paddle_ft.system.world import World
 from paddle_ft.tasks.base import Dataset, Task
 from paddle_ft.tasks.shared.evaluate import evaluate, score_baselines

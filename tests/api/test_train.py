@@ -20,6 +20,7 @@ from tests.support.processes import read_events
 from tests.support.tiny_recipes import tiny_settings
 from tests.support.tiny_runs import read_weights
 
+
 def test_the_import_takes_no_time():
     code = "import sys, paddle_ft, convert; print(sorted({'paddle', 'numpy', 'pydantic', 'paddlenlp'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)

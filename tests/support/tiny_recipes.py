@@ -8,10 +8,8 @@ from pathlib import Path
 
 from paddle_ft.config.describe import to_yaml
 from paddle_ft.config.load import load_config, parse_override
-from tests.support import tiny_causal_lm, tiny_classification, tiny_runs
-
-SAMPLE_BLOCK = "sample:\n  train.max_steps: 4\n"
-STORIES = "".join(f'{{"text": "the sea and the ship {n}"}}\n' for n in range(8))
+from tests.support import tiny_classification, tiny_runs
+from tests.support.tiny_causal_lm import SIZES
 
 
 def tiny_settings(folder: Path, *settings: str) -> dict:
@@ -19,10 +17,10 @@ def tiny_settings(folder: Path, *settings: str) -> dict:
     return dict(parse_override(text) for text in tiny_runs.overrides(folder, *settings))
 
 
-def _write(path: Path, name: str, overrides: list[str]) -> None:
+def _write(path: Path, name: str, overrides: list[str], steps: int = 4) -> None:
     text = to_yaml(load_config(name, [*overrides, f"output_dir=runs/{name}"]))
     assert "sample: false\n" in text
-    path.write_text(text.replace("sample: false\n", SAMPLE_BLOCK), encoding="utf-8")
+    path.write_text(text.replace("sample: false\n", f"sample:\n  train.max_steps: {steps}\n"), encoding="utf-8")
 
 
 def write_recipes(folder: Path) -> None:
@@ -34,11 +32,11 @@ def write_recipes(folder: Path) -> None:
     tiny_runs.write_pairs(folder / "my_test.tsv", tiny_runs.PAIRS[:3])
     pairs = tiny_classification.overrides(folder / "questions", tiny_classification.PAIRS)
     _write(folder / "distilbert_qqp", "distilbert_qqp", pairs)
-    checkpoint = tiny_causal_lm.save_checkpoint(folder / "tiny-gpt2")
-    stories = folder / "stories.jsonl"
-    stories.write_text(STORIES, encoding="utf-8")
+    stories = folder / "stories.txt"
+    stories.write_text("the sea\n" * 10, encoding="utf-8")
+    sizes = ", ".join(f"{key}: {value}" for key, value in {**SIZES, "hidden_size": 32, "initializer_range": 0.1}.items())
     _write(folder / "gpt2_booksum", "gpt2_booksum", [
-        f"model.pretrained={checkpoint}", "device=cpu", "data.source=null", "data.columns={}", f"data.train={stories}",
-        f"data.validation={stories}", f"data.test={stories}", "data.cache=false", "task.max_text_length=32",
-        "train.train_batch_size=4", "eval.bootstrap_samples=100", "train.max_steps=2",
-    ])  # fmt: skip
+        "device=cpu", "model.pretrained=null", f"model.config={{{sizes}}}", "model.new_vocabulary=257", "data.source=null",
+        f"data.train={stories}", "data.cache=false", "task.max_text_length=16", "train.train_batch_size=7",
+        "train.learning_rate=0.02", "eval.bootstrap_samples=100", "eval.eval_steps=1000",
+    ], steps=60)  # fmt: skip
