@@ -93,7 +93,7 @@ def test_quickstart(execute, name):
     done = execute(name)
     assert "errors: 0" in done.printed  # doctor
     sample = done.results("sample")
-    assert sample["status"] == "finished" and sample["test"]["rougeL"] > 50
+    assert sample["status"] == "finished" and sample["metrics"]["test"]["rougeL"] > 50
     [first, *_] = done.html
     assert f"{sample['test']['rougeL']:.2f}" in first or f"{sample['test']['rougeL']:.1f}" in first
     assert 'src="data:image/png;base64,' in first  # the curves
@@ -112,7 +112,7 @@ def test_quickstart(execute, name):
 def test_sst2_and_qqp(execute):
     done = execute("sst2_qqp")
     for run in ("sst2_False", "qqp_False"):
-        assert done.results(run)["test"]["accuracy"] > 65
+        assert done.results(run)["metrics"]["test"]["accuracy"] > 65
     assert len(done.html) == 2 and done.printed.count("'probability'") == 4
 
 
@@ -120,16 +120,16 @@ def test_sst2_and_qqp(execute):
 def test_imdb(execute):
     done = execute("imdb")
     mlm = done.results("imdb_mlm_False")
-    assert mlm["test"]["perplexity"] < mlm["before_training"]["test"]["perplexity"] / 2
+    assert mlm["metrics"]["test"]["perplexity"] < mlm["before_training"]["test"]["perplexity"] / 2
     assert {"original", "adapted"} == set(re.findall(r"^(\w+) accuracy [\d.]+$", done.printed, re.MULTILINE))
-    assert done.results("imdb_adapted_False")["test"]["accuracy"] > 65
+    assert done.results("imdb_adapted_False")["metrics"]["test"]["accuracy"] > 65
 
 
 @pytest.mark.slow
 def test_lyrics(execute):
     done = execute("lyrics")
     lyrics = done.results("lyrics_False")
-    assert lyrics["test"]["perplexity"] < lyrics["before_training"]["test"]["perplexity"] / 2
+    assert lyrics["metrics"]["test"]["perplexity"] < lyrics["before_training"]["test"]["perplexity"] / 2
     assert done.printed.count("I woke up in the morning") == 2
 
 
@@ -137,5 +137,5 @@ def test_lyrics(execute):
 def test_book_summaries(execute):
     done = execute("book_summaries")
     books = done.results("books_False")
-    assert books["test"]["perplexity"] < books["before_training"]["test"]["perplexity"] / 2
+    assert books["metrics"]["test"]["perplexity"] < books["before_training"]["test"]["perplexity"] / 2
     assert len(done.html) == 1 and len(done.printed.strip().splitlines()[-1]) > 20
