@@ -1,5 +1,5 @@
 # `make help` lists the targets.
-.PHONY: help setup lock demo test test-slow test-wheel lint docs gpu-check clean
+.PHONY: help setup lock demo test test-slow test-wheel lint docs notebooks gpu-check clean
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo $$p; break; }; done)
 REQUIREMENTS ?= requirements.txt
@@ -17,6 +17,7 @@ help:
 	@echo "make test-wheel set up, then install the built wheel into an empty environment and run it there"
 	@echo "make lint       set up, then check the code with ruff"
 	@echo "make docs       set up, then measure the tables of docs/convert.md and write them into the page"
+	@echo "make notebooks  write the notebooks again from notebooks/source/"
 	@echo "make gpu-check  set up, then check on a GPU what a CPU cannot show, and print a table"
 	@echo "make lock       write setup/*.lock after an edit of requirements*.txt; UPGRADE=pandas takes the newest pandas,"
 	@echo "                UPGRADE=1 the newest version of everything"
@@ -50,6 +51,9 @@ lint: setup
 
 docs: setup
 	$(BIN)/python -m tests.convert.make_table
+
+notebooks: setup
+	$(BIN)/python -m notebooks.build
 
 gpu-check: setup
 	$(BIN)/python benchmarks/gpu_check.py

@@ -59,7 +59,7 @@ def write_rows(recipe: str, folder: Path) -> list[str]:
         recipe: name of the recipe.
         folder: where to write the file.
     """
-    text = " ".join(f"{letter}" for _ in range(60) for letter in "abcdefghijklmnopqrstuvwxyz")
+    text = " ".join("abcdefghijklmnopqrstuvwxyz" * 60)
     rows = [{"text": text, "label": number % 2} for number in range(ROWS)]
     if recipe.startswith("bart_lcsts"):
         rows = [{"source": text, "target": text} for _ in range(ROWS)]
@@ -67,7 +67,9 @@ def write_rows(recipe: str, folder: Path) -> list[str]:
         rows = [{**row, "text_pair": text} for row in rows]
     if recipe == "bart_lyrics":
         file = folder / "songs.jsonl"
-        rows = [{"lyrics": "\n".join(f"{text[: 2 * length]}" for length in range(200, 220))} for _ in range(ROWS)]
+        # no line twice, because repeated lines are removed
+        rows = [{"lyrics": "\n".join(f"{'x' * (song + 1)} {'y' * (line + 1)} {text[:400]}" for line in range(20))}
+                for song in range(ROWS)]  # fmt: skip
     else:
         file = folder / "rows.jsonl"
     file.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
@@ -105,7 +107,7 @@ def main() -> int:
     packages = ", ".join(f"{name} {version(name)}" for name in ("paddlepaddle", "paddlenlp"))
     print(f"{date.today()}, {platform.machine()}, Python {platform.python_version()}, {packages}\n")
     cards = " | ".join(f"rows that fit {card} GB" for card in CARDS)
-    print(f"| recipe | weights, M | batch | tokens in a row | weights and states, GB | each row, MB | the batch, GB | {cards} |")
+    print(f"| recipe | weights, M | batch | tokens in a row | fixed, GB | each row, MB | the batch, GB | {cards} |")
     print("| --- |" + " ---: |" * (6 + len(CARDS)))
     for recipe in options.recipes:
         config = load_config(recipe, [])

@@ -323,3 +323,10 @@ def test_doctor_in_an_ai_studio_project(tmp_path, monkeypatch):
     assert found["AI Studio", OK].text == f"cache folder {tmp_path}/work/cache survives a restart"
     assert found["version pairs", ERROR].remedy.startswith(f"python -m setup.beside {tmp_path}/external-libraries")
     assert found["import paddle", ERROR].remedy == ai_studio.ENVIRONMENT
+
+
+def test_the_page_on_ai_studio_lists_the_known_pairs():
+    page = (PROJECT / "docs" / "aistudio.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| ")]
+    for pair in KNOWN_BAD:
+        assert any(row.startswith(f"| {pair.first}") and f"| {pair.second}" in row and pair.reason in row for row in rows), pair

@@ -1,7 +1,7 @@
 """What is different on Baidu AI Studio: which folders survive a restart, and that the Paddle of the image must stay.
 
-Source: the first cells that AI Studio puts into a notebook project. Changes in data/ are lost, those in work/ are kept, and packages
-that shall stay go into external-libraries/. Nobody has run the doctor there.
+Source: the first cells that AI Studio puts into a notebook project. Changes in data/ are lost, those in work/ are kept, and
+packages that shall stay go into external-libraries/. Nobody has run the doctor there.
 """
 
 from __future__ import annotations
