@@ -1,5 +1,5 @@
 # `make help` lists the targets.
-.PHONY: help setup lock demo test test-slow test-wheel lint docs site picture gpu-check clean
+.PHONY: help setup lock demo test test-slow test-wheel lint docs site picture notebooks gpu-check clean
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo $$p; break; }; done)
 REQUIREMENTS ?= requirements.txt
@@ -20,6 +20,7 @@ help:
 	@echo "                which are measured, and the settings of docs/configuration.md"
 	@echo "make site       set up, then build the documentation as a site in site/; a broken link is an error"
 	@echo "make picture    set up, then write the README's picture, docs/images/report.png, from the demo's run (needs Chromium)"
+	@echo "make notebooks  write the notebooks again from notebooks/source/"
 	@echo "make gpu-check  set up, then check on a GPU what a CPU cannot show, and print a table"
 	@echo "make lock       write setup/*.lock after an edit of requirements*.txt; UPGRADE=pandas takes the newest pandas,"
 	@echo "                UPGRADE=1 the newest version of everything"
@@ -61,6 +62,9 @@ site: setup
 
 picture: setup
 	$(BIN)/python -m docs.make_picture
+
+notebooks: setup
+	$(BIN)/python -m notebooks.build
 
 gpu-check: setup
 	$(BIN)/python benchmarks/gpu_check.py
