@@ -11,6 +11,7 @@ import random
 from pathlib import Path
 
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.paddle_compat import peak_cpu_bytes, reset_peak_cpu_bytes
 
 CPU_VARIABLES = ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE", "FLAGS_use_stride_kernel")
 FREED_MEMORY = "PADDLE_FT_FREED_MEMORY"  # environment variable that prepare_cpu sets once glibc keeps freed memory
@@ -202,6 +203,29 @@ def peak_memory_mb() -> float:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
+def peak_tensor_memory_mb() -> float:
+    """Return the peak memory of tensors on the current device in MB since reset_peak_tensor_memory.
+
+    In contrast to peak_memory_mb on a CPU, this leaves out the program itself, its libraries and the data set. So it is what the
+    same computation needs on another device.
+    """
+    import paddle
+
+    if paddle.get_device().startswith("gpu"):
+        return paddle.device.cuda.max_memory_allocated() / 1e6
+    return peak_cpu_bytes() / 1e6
+
+
+def reset_peak_tensor_memory() -> None:
+    """Let peak_tensor_memory_mb count from what tensors use now."""
+    import paddle
+
+    if paddle.get_device().startswith("gpu"):
+        paddle.device.cuda.reset_max_memory_allocated()
+    else:
+        reset_peak_cpu_bytes()
 
 
 def seed_everything(seed: int) -> None:
