@@ -83,8 +83,8 @@ def tensor_memory(recipe: str, rows: int) -> tuple[float, int]:
     architecture = RECIPES[recipe][0]
     with tempfile.TemporaryDirectory() as folder:
         command = [
-            # four times the rows, so that both steps have a full batch
-            *(sys.executable, "-m", "paddle_ft", "train", "--config", recipe, "--check", *write_rows(recipe, 4 * rows, Path(folder))),
+            *(sys.executable, "-m", "paddle_ft", "train", "--config", recipe, "--check"),
+            *write_rows(recipe, 4 * rows, Path(folder)),  # so many that both steps have a full batch
             *("model.pretrained=null", f"model.config={json.dumps(architecture)}", f"output_dir={folder}/run", "device=cpu"),
             *(f"train.train_batch_size={rows}", "train.max_steps=2"),
         ]
