@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from convert.checkpoint import HfCheckpoint, PaddleCheckpoint, open_hf, open_paddle
@@ -57,15 +58,18 @@ def inspect_checkpoint(directory: Path, families: Mapping[str, Family], *, task:
     """
     require_directory(directory)
     result = Inspection(str(directory))
+    make_plan: Callable[[], Plan]
     if is_paddle(directory):
-        checkpoint, make_plan = open_paddle(directory, families, task=task), plan_to_hf
-        _add_facts(result, "Paddle", checkpoint, (checkpoint.task.paddle_class, checkpoint.task.hf_class))
+        paddle = open_paddle(directory, families, task=task)
+        make_plan = partial(plan_to_hf, paddle)
+        _add_facts(result, "Paddle", paddle, (paddle.task.paddle_class, paddle.task.hf_class))
     else:
-        checkpoint, make_plan = open_hf(directory, families, task=task), plan_to_paddle
-        _add_facts(result, "Hugging Face", checkpoint, (checkpoint.task.hf_class, checkpoint.task.paddle_class))
-        result.facts["kept aside"] = ", ".join(checkpoint.paddle_config.kept_aside) or "nothing"
+        hf = open_hf(directory, families, task=task)
+        make_plan = partial(plan_to_paddle, hf)
+        _add_facts(result, "Hugging Face", hf, (hf.task.hf_class, hf.task.paddle_class))
+        result.facts["kept aside"] = ", ".join(hf.paddle_config.kept_aside) or "nothing"
     try:
-        _add_plan(result, make_plan(checkpoint))
+        _add_plan(result, make_plan())
     except ConvertError as error:
         result.problem = str(error)
     return result

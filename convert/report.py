@@ -7,6 +7,7 @@ import platform
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from convert.plan import Plan
 
@@ -58,7 +59,7 @@ class Report:
     versions: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of_plan(cls, plan: Plan, **facts: str) -> Report:
+    def of_plan(cls, plan: Plan, **facts: Any) -> Report:
         """Return the report of a conversion that follows the plan. `facts` are the fields without defaults."""
         return cls(
             **facts,

@@ -29,6 +29,14 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, allow_abbrev=False, **kwargs)
 
+    def parse(self, arguments: list[str]) -> argparse.Namespace:
+        """Return the parsed arguments. Raise UserError for wrong usage; a misspelt flag is answered with the most similar one."""
+        options, unknown = self.parse_known_intermixed_args(arguments)
+        if unknown:
+            hint = did_you_mean(unknown[0].partition("=")[0], list(self._option_string_actions))
+            raise UserError(f"unrecognized arguments: {' '.join(unknown)}.{hint} See {self.prog} --help.")
+        return options
+
     def error(self, message: str):
         raise UserError(f"{message}. See {self.prog} --help.")
 
@@ -92,7 +100,7 @@ def _run(argv: list[str], program: str) -> int:
     parser = Parser(prog=program, description=command.HELP)
     command.add_arguments(parser)
     _add_import_flag(parser)
-    return command.run(parser.parse_intermixed_args(arguments))
+    return command.run(parser.parse(arguments))
 
 
 def _parse_imports(arguments: list[str], program: str) -> list[str]:

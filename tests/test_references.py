@@ -2,7 +2,6 @@
 
 import functools
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from paddle_ft.config.recipes import recipe_names
 from tests.support.pages import FILES, PAGES, files_on_page, read, without_code
 from tests.support.paths import ROOT
 from tests.support.python_names import PACKAGES, dotted_name_exists, own_imports
+from tests.support.settings import keys
 
 FOLDERS = (*PACKAGES, "configs", "docs", "notebooks", r"\.ci")
 PATH = re.compile(rf"(?<![\w./$-])(?:{'|'.join(FOLDERS)})/(?:[\w./*-]*(?:\.\w+|\*|/))?")
@@ -139,15 +139,7 @@ def test_imports_find_what_they_name():
 
 
 # ---------------------------------------------------------------------------------------------------- settings and packages
-SETTING = re.compile(r"(?:model|data|train|eval|tracking|task|generation)(?:\.[a-z_]+)+")
-
-
-def keys(values: dict, prefix: str = "") -> Iterator[str]:
-    """Yield the dotted keys of a configuration."""
-    for name, value in values.items():
-        yield prefix + name
-        if isinstance(value, dict):
-            yield from keys(value, f"{prefix}{name}.")
+SETTING = re.compile(r"(?:model|data|train|eval|tracking|task|generation)(?:\.[a-z_][a-z_\d]*)+")
 
 
 @functools.cache
@@ -165,6 +157,6 @@ def test_settings_exist(name):
     assert {key for key in named if not key.startswith("model.config.")} - all_settings() == set()  # sizes: no fixed keys
 
 
-def test_the_readme_names_every_package():
-    packages = re.findall(r"^\| `(paddle_ft/\w+)/` \|", read("README.md"), re.MULTILINE)
+def test_the_page_about_the_architecture_names_every_package():
+    packages = re.findall(r"^\| `(paddle_ft/\w+)/` \|", read("docs/architecture.md"), re.MULTILINE)
     assert sorted(packages) == sorted(str(path.parent.relative_to(ROOT)) for path in ROOT.glob("paddle_ft/*/__init__.py"))

@@ -204,6 +204,7 @@ def check_config(data: dict, origins: dict[str, str], shown_path: str) -> BaseCo
 def build_schema(task_name: str) -> type[BaseConfig]:
     """Return the schema for recipes of a task: the common sections, the task's options, and the sections that the task adds."""
     task = find_plugin(TASK_PACKAGE, "TASK", task_name)
-    fields = {"task": (task.Options, ...), "model": (task.Model, ...)}
+    fields: dict[str, Any] = {"task": (task.Options, ...), "model": (task.Model, ...)}
     fields.update({name: (section, section()) for name, section in task.sections.items()})
-    return create_model("Config", __base__=BaseConfig, **fields)
+    schema: type[BaseConfig] = create_model("Config", __base__=BaseConfig, **fields)
+    return schema

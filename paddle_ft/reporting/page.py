@@ -12,13 +12,14 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from paddle_ft.metrics.registry import find_metric, known_metrics
-from paddle_ft.reporting.formats import DASH, format_fact, format_interval, format_number, format_score
+from paddle_ft.reporting.formats import DASH, format_fact, format_interval, format_number, format_score, sample_texts
 from paddle_ft.reporting.plots import plot_run
 from paddle_ft.reporting.records import Run, read_run, score_keys
 from paddle_ft.system.files import write_atomically
 from paddle_ft.system.formatting import is_number
 
 NUM_EXAMPLES = 10  # number of best and of worst predictions that are shown for each split
+NUM_FIRST_EXAMPLES = 3  # number of predictions that are shown at the top, in the order of the data
 MAX_TEXT_LENGTH = 600  # characters of a source, target or prediction; longer texts are cut
 
 
@@ -36,6 +37,8 @@ def write_report(run_dir: str | Path) -> Path:
     """
     plots = plot_run(run_dir)
     run = read_run(run_dir)
+    tables = score_tables(run)
+    images = {path.stem: (path.stem.replace("_", " "), base64.b64encode(path.read_bytes()).decode()) for path in plots}
     html = render(
         "page.html",
         title=run.title,
@@ -44,13 +47,17 @@ def write_report(run_dir: str | Path) -> Path:
         written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         directory=str(run.path),
         problems=[*run.problems, *_missing(run, plots)],
-        tables=score_tables(run),
+        headline=_headline(run, tables),
+        curves=[image for name, image in images.items() if name != "learning_rate"],
+        schedule=[image for name, image in images.items() if name == "learning_rate"],
+        examples=_first_examples(run),
+        tables=tables,
         best=best_checkpoint(run),
         training=[format_fact(*item) for item in (run.results.get("train") or {}).items()],
         data=_data(run),
-        plots=[(path.stem.replace("_", " "), base64.b64encode(path.read_bytes()).decode()) for path in plots],
         predictions=[_examples(split, rows) for split, rows in run.predictions.items() if rows],
         config=run.config_text,
+        sample_texts=sample_texts(run.config),
         versions=list((run.results.get("versions") or {}).items()),
     )
     target = run.path / "report.html"
@@ -89,6 +96,20 @@ def best_checkpoint(run: Run) -> str:
     return f"{find_metric(name).title} {format_score(name, best['value'])} at step {format_number(best.get('step'))}"
 
 
+def _headline(run: Run, tables: list[dict]) -> dict | None:
+    """Return the row that stands at the top of the page, or None before the run has finished.
+
+    It is the score that chose the best checkpoint, or else the first one. Its split is the last, which is test if there is one.
+    """
+    if not run.results.get("metrics") or not tables or not tables[-1]["rows"]:
+        return None
+    table = tables[-1]
+    best = (run.results.get("best") or {}).get("metric")
+    row = next((row for row in table["rows"] if row["key"] == best), table["rows"][0])
+    cells = [(column, *cell) for column, cell in zip(table["columns"], row["cells"], strict=True)]
+    return {"split": table["split"], "score": row["label"], "cells": cells}
+
+
 def score_tables(run: Run) -> list[dict]:
     """Return one table per split. A table has a row per metric and columns for model, model before training and baselines."""
     final = run.results.get("metrics") or {}
@@ -123,7 +144,7 @@ def score_table(split: str, columns: dict[str, dict]) -> dict:
     for key in keys:
         cells = [(format_score(key, metrics.get(key)), format_interval(metrics.get(f"{key}_ci"))) for metrics in columns.values()]
         metric = find_metric(key)
-        rows.append({"label": metric.title, "lower": metric.lower_is_better, "cells": cells})
+        rows.append({"key": key, "label": metric.title, "lower": metric.lower_is_better, "cells": cells})
     notes = {name: value for metrics in columns.values() for name, value in metrics.items() if _is_note(name, value)}
     return {"split": split, "columns": list(columns), "rows": rows, "notes": [format_fact(*note) for note in notes.items()]}
 
@@ -151,6 +172,20 @@ def ranking_key(row: dict) -> str | None:
     numbers = [key for key, value in row.items() if is_number(value)]
     metrics = known_metrics()
     return next((key for key in numbers if key in metrics and metrics[key].in_report), next(iter(numbers), None))
+
+
+def _first_examples(run: Run) -> dict | None:
+    """Return the first predictions on the test split, or on another if there is none.
+
+    Without a choice by score they show what the model usually writes. If there are so few predictions that the page shows them
+    all further down, return None.
+    """
+    split = "test" if run.predictions.get("test") else next(iter(run.predictions), None)
+    rows = run.predictions.get(split) or []
+    if len(rows) <= 2 * NUM_EXAMPLES:
+        return None
+    cards = [prediction_card(row, ranking_key(row)) for row in rows[:NUM_FIRST_EXAMPLES]]
+    return {"split": split, "count": f"{len(rows):,}", "cards": cards}
 
 
 def _examples(split: str, rows: list[dict]) -> dict:

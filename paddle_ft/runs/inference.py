@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from paddle_ft.config.load import load_config
+from paddle_ft.config.schema import DataSection
 from paddle_ft.data import inputs, load
 from paddle_ft.data.download import download_missing
 from paddle_ft.data.readers import extension, find_reader, readers
@@ -27,6 +29,8 @@ from paddle_ft.tasks.base import Dataset, Scores, Task
 from paddle_ft.tasks.shared.evaluate import evaluate as evaluate_task
 from paddle_ft.tasks.shared.evaluate import score_baselines
 from paddle_ft.tasks.shared.rows import load_rows
+
+OUTPUT_ENDINGS = (".txt", ".jsonl", ".json", ".csv", ".tsv")  # .json is written like .jsonl
 
 Overrides = Sequence[str] | Mapping[str, Any]
 """Changes to a run's configuration, as load_config takes them: "section.key=value" strings, or key -> value."""
@@ -48,13 +52,15 @@ def open_run(path: str, overrides: Overrides = ()) -> Task:
         raise UserError(f"{path}: this run has no model yet (neither best/ nor last/).")
     if problem := find_damage(directory):
         raise UserError(f"{directory}: this model is damaged: {problem}. Train again, or use another run.")
+    if directory.name == "last":
+        print_info(f"{path}: the training was stopped before it saved best/; {directory} is used, its latest checkpoint")
     config = load_config(str(run / "config.yaml"), overrides)
     import_frameworks_quietly()
     from paddle_ft.models.adapt import adapt_model
     from paddle_ft.models.bundle import reload_bundle
 
     set_device(config.device)
-    task = find_task(config.task.name)(config)
+    task: Task = find_task(config.task.name)(config)
     task.set_model(adapt_model(reload_bundle(task.head_type, directory), config))
     return task
 
@@ -112,7 +118,9 @@ def _load_rows(task: Task, split: str | None) -> dict[str, Rows]:
         download_missing(load.list_remote_files(data))
         return load_rows(task.config, task)
     except UserError as error:
-        rows = load.load_split(data, split, required=task.required_fields, optional=task.optional_fields) if split else None
+        if split is None:
+            raise
+        rows = load.load_split(data, split, required=task.required_fields, optional=task.optional_fields)
         if rows is None:
             raise
         print_info(f"only {split} is read, without a baseline: {str(error).splitlines()[0]}")
@@ -161,10 +169,11 @@ def predict(path: str, input_name: str, output_name: str, overrides: Overrides, 
     """
     if "-" not in (input_name, output_name) and Path(output_name).resolve() == Path(input_name).resolve():
         raise UserError(f"--output {output_name}: this is the input file, which would be lost. Name another file.")
+    _refuse_unknown_ending(output_name)
     config = load_config(str(RunDirectory.open_existing(path) / "config.yaml"), overrides)
     _refuse_unknown_format(input_name, config.data)
     text_field = find_task(config.task.name).required_fields[0]
-    texts = inputs.read_texts(input_name, inputs.Columns.from_config(text_field, config.data.columns or {}))
+    texts = inputs.read_texts(input_name, inputs.Columns.from_config(text_field, dict(config.data.columns or {})))
     first = next(texts, None)  # read before the model is loaded, so that a wrong input is reported at once
     task = open_run(path, overrides)
     chunk_size = task.config.eval.eval_batch_size * chunk_batches
@@ -175,7 +184,10 @@ def predict(path: str, input_name: str, output_name: str, overrides: Overrides, 
     write = row_writer(file, output_name, task.prediction_line if write_text else to_json)
     try:
         while first is not None:
-            chunk = [first, *(texts.read_available(chunk_size - 1) if input_name == "-" else islice(texts, chunk_size - 1))]
+            if isinstance(texts, inputs.BackgroundReader):
+                chunk = [first, *texts.read_available(chunk_size - 1)]
+            else:
+                chunk = [first, *islice(texts, chunk_size - 1)]
             for row in predict_texts(task, chunk, f"predict from row {num_done + 1}", f"--input {input_name}"):
                 write(row)
             file.flush()
@@ -188,7 +200,14 @@ def predict(path: str, input_name: str, output_name: str, overrides: Overrides, 
         os.replace(temporary_name, output_name)
 
 
-def _refuse_unknown_format(name: str, data) -> None:
+def _refuse_unknown_ending(output_name: str) -> None:
+    """Raise UserError for an output whose ending says nothing about its format. A name without an ending is written like `-`."""
+    ending = Path(output_name).suffix
+    if ending and ending not in OUTPUT_ENDINGS:
+        raise UserError(f"--output {output_name}: {ending} is no format of the output. It ends with {', '.join(OUTPUT_ENDINGS)}.")
+
+
+def _refuse_unknown_format(name: str, data: DataSection) -> None:
     """Raise UserError for an input in the format of the run's own data, if nothing reads that format now.
 
     Without this, a run trained with a format of the user's own would take each line of such a file for a text.
@@ -199,7 +218,7 @@ def _refuse_unknown_format(name: str, data) -> None:
         find_reader(name)
 
 
-def row_writer(file: TextIO, name: str, to_line: Callable[[dict], str]) -> Callable[[dict], None]:
+def row_writer(file: TextIO, name: str, to_line: Callable[[dict], str]) -> Callable[[dict], object]:
     """Return a function that writes one prediction into a file.
 
     Args:
@@ -233,7 +252,8 @@ def open_output(name: str, shown: str | None = None) -> TextIO:
         UserError: the file cannot be written.
     """
     if name == "-":
-        sys.stdout.reconfigure(encoding="utf-8")
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")
         return sys.stdout
     try:
         return open(name, "w", encoding="utf-8", newline="\n")

@@ -37,7 +37,7 @@ _NOTEBOOK = {**_REDRAWN, "mininterval": 0.5, "dynamic_ncols": False, "position":
 _LINES: dict[str, Any] = {"mininterval": 10.0, "delay": 2.0, "ascii": True, "leave": True, "bar_format": _LINE}
 
 
-def _bar_class() -> type[tqdm]:
+def _bar_class() -> type[tqdm[Any]]:
     """Return tqdm's class for bars: in a notebook with ipywidgets a widget, else text."""
     if not in_notebook():
         return tqdm

@@ -37,9 +37,9 @@ def _cgroup_quota() -> float | None:
     except (OSError, ValueError):
         pass
     try:
-        limit = int(Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").read_text())
-        period = int(Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us").read_text())
-        return None if limit <= 0 else limit / period
+        quota = int(Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").read_text())
+        microseconds = int(Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us").read_text())
+        return None if quota <= 0 else quota / microseconds
     except (OSError, ValueError):
         return None
 
@@ -150,6 +150,11 @@ def import_frameworks_quietly() -> None:
         with contextlib.redirect_stderr(output):
             import paddle  # noqa: F401
             from paddlenlp.utils.log import logger
+    except ImportError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Ctrl-C while Paddle's C++ library is being loaded
+            output.truncate(0)  # Paddle says that the library cannot be imported
+            raise KeyboardInterrupt from None
+        raise
     finally:
         lines = [line for line in output.getvalue().splitlines(keepends=True) if not line.startswith(_USELESS_LINES)]
         sys.stderr.write("".join(lines))

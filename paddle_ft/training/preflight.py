@@ -12,7 +12,7 @@ from paddle_ft.config.schema import BaseConfig
 from paddle_ft.models.lora import count_parameters
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.formatting import format_duration
+from paddle_ft.system.formatting import format_duration, is_number
 from paddle_ft.system.plugins import import_hint
 from paddle_ft.system.runtime import on_cpu, peak_memory_mb, peak_tensor_memory_mb, reset_peak_tensor_memory
 from paddle_ft.system.world import World
@@ -44,7 +44,7 @@ def try_out(task: Task, data: dict[str, Dataset], run: RunDirectory, world: Worl
             continue
         scores, seconds[split] = evaluate_two_batches(task, dataset, world)
         best_metric = config.eval.best_metric or task.best_metric
-        metrics = [name for name, value in scores.metrics.items() if isinstance(value, (int, float))]
+        metrics = [name for name, value in scores.metrics.items() if is_number(value)]
         if split == "validation" and best_metric not in metrics:
             raise UserError(
                 f"eval.best_metric: {best_metric!r} is not a metric of {task.name}; it reports {', '.join(metrics)}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+from typing import Any
 
 import paddle
 
@@ -25,7 +26,7 @@ def first_results(task: Task, data: dict[str, Dataset], run: RunDirectory, world
     """Evaluate the baselines and the model before training, write results.json, and return its contents."""
     config = task.config
     parameters, trained = count_parameters(task.model)
-    results = {
+    results: dict[str, Any] = {
         "task": task.name,
         "config": config.recipe,
         "sample": config.sample,

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 from paddle_ft.system.notebook import in_notebook
 
@@ -46,7 +47,7 @@ class SignalHandler:
         self.pending: int | None = None
         self._received_at = 0.0
         self._depth = 0
-        self._previous: dict = {}
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> SignalHandler:
         in_main_thread = threading.current_thread() is threading.main_thread()

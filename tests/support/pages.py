@@ -5,7 +5,10 @@ from collections.abc import Iterator
 
 from tests.support.paths import ROOT
 
-PAGES = [*sorted(path.name for path in ROOT.glob("*.md")), *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *sorted(path.name for path in ROOT.glob("*.md")),
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")),
+]
 FILES = [
     *PAGES, "Makefile", "pyproject.toml", ".ci/run", *sorted(path.name for path in ROOT.glob("requirements*.txt")),
     *sorted(str(path.relative_to(ROOT))

@@ -6,7 +6,6 @@ last and in a separate process, so a crash there becomes one line of the report.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -14,9 +13,10 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from convert.files import cache_folder
 from paddle_ft.system.doctor import ai_studio, facts, verdicts
 from paddle_ft.system.doctor.verdicts import ERROR, WARNING, Check
-from paddle_ft.system.files import home
+from paddle_ft.system.files import to_json
 from paddle_ft.system.installation import SOURCE_TREE
 from paddle_ft.system.runtime import available_cpus, is_freed_memory_kept, mkl_cpu_type
 
@@ -40,7 +40,7 @@ def run(as_json: bool = False) -> int:
     errors, warnings = (sum(check.level == level for check in results) for level in (ERROR, WARNING))
     if as_json:
         report = {"errors": errors, "warnings": warnings, "checks": [asdict(check) for check in results]}
-        print(json.dumps(report, indent=2, ensure_ascii=False))
+        print(to_json(report, indent=2))
     else:
         print(f"\nerrors: {errors}, warnings: {warnings}")
     return 1 if errors else 0
@@ -60,7 +60,7 @@ def _checks(is_ai_studio: bool) -> Iterator[Check]:
     yield verdicts.check_freed_memory(is_freed_memory_kept())
     if not is_ai_studio:
         yield Check(verdicts.OK, "AI Studio", "no")
-    for name, folder in (("working folder", Path.cwd()), ("cache folder", home())):
+    for name, folder in (("working folder", Path.cwd()), ("cache folder", cache_folder())):
         if is_ai_studio:
             yield ai_studio.check_folder(name, folder, ai_studio.HOME)
         yield verdicts.check_write(name, folder, facts.write_error(folder))
