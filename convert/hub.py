@@ -78,7 +78,7 @@ def _download(name: str, revision: str, folder: Path) -> None:
         info = HfApi(endpoint=endpoint, token=token).model_info(name, revision=revision, files_metadata=True, timeout=TIMEOUT)
         repository = {file.rfilename: file for file in info.siblings or []}
         files = list(dict.fromkeys(_needed_files(list(repository), name)))
-        checksums = {file: repository[file].lfs.sha256 for file in files if repository[file].lfs}
+        checksums = {file: lfs.sha256 for file in files if (lfs := repository[file].lfs)}
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ".incomplete").touch()
         print(f"downloading {name} ({revision}) from {endpoint} into {folder}", flush=True)
@@ -172,5 +172,5 @@ def _fingerprint(directory: Path, imports: Sequence[str]) -> str:
             content = path.read_bytes() if path.suffix == ".json" else f"{status.st_size} {status.st_mtime_ns}".encode()
             digest.update(f"{path.name}\0".encode() + content + b"\0")
     for name in imports:
-        digest.update(name.encode() + Path(sys.modules[name].__file__).read_bytes())
+        digest.update(name.encode() + Path(sys.modules[name].__file__ or "").read_bytes())
     return digest.hexdigest()[:16]

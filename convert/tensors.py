@@ -144,8 +144,8 @@ def _same_file_bytes(first: StoredTensor, second: StoredTensor) -> bool:
     """Compare the bytes in the files block by block, so that no complete tensor is in memory."""
     remaining, block = first.size * item_size(first.dtype), 1 << 20
     with open(first.file, "rb", buffering=0) as a, open(second.file, "rb", buffering=0) as b:
-        a.seek(first.offset)
-        b.seek(second.offset)
+        a.seek(first.offset or 0)
+        b.seek(second.offset or 0)
         while remaining > 0:
             count = min(block, remaining)
             if a.read(count) != b.read(count):

@@ -11,13 +11,13 @@ import argparse
 import errno
 import sys
 
-from paddle_ft import __version__
 from paddle_ft.commands import command_names, find_command
 from paddle_ft.system.errors import FTError, UserError
 from paddle_ft.system.formatting import did_you_mean
 from paddle_ft.system.installation import SOURCE_TREE, install_hint
 from paddle_ft.system.plugins import import_user_modules
 from paddle_ft.system.runtime import prepare_cpu
+from paddle_ft.system.version import __version__
 
 # Errors of disks and file systems. Only the user can fix these, wherever they happen.
 FILE_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG, errno.ENOENT, errno.EISDIR}

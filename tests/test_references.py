@@ -13,7 +13,7 @@ from tests.support.paths import ROOT
 from tests.support.python_names import PACKAGES, dotted_name_exists, own_imports
 from tests.support.settings import keys
 
-FOLDERS = (*PACKAGES, "configs", "docs", r"\.ci")
+FOLDERS = (*PACKAGES, "configs", "docs", "notebooks", r"\.ci")
 PATH = re.compile(rf"(?<![\w./$-])(?:{'|'.join(FOLDERS)})/(?:[\w./*-]*(?:\.\w+|\*|/))?")
 TOP_FILE = re.compile(r"(?<![\w./-])(?:requirements[\w*-]*\.txt|train\.py|Makefile|pyproject\.toml)(?![\w-])")
 DOTTED = re.compile(rf"(?<![\w./-])(?:{'|'.join(PACKAGES)})(?:\.\w+)+")

@@ -37,19 +37,13 @@ def write_report(run_dir: str | Path) -> Path:
     """
     plots = plot_run(run_dir)
     run = read_run(run_dir)
-    page = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    ).get_template("page.html")
-    tables = _score_tables(run)
+    tables = score_tables(run)
     images = {path.stem: (path.stem.replace("_", " "), base64.b64encode(path.read_bytes()).decode()) for path in plots}
-    html = page.render(
-        title=_title(run),
-        task=_task(run),
-        sample=bool(run.results.get("sample", run.config.get("sample"))),
+    html = render(
+        "page.html",
+        title=run.title,
+        task=run.task,
+        sample=run.sample,
         written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         directory=str(run.path),
         problems=[*run.problems, *_missing(run, plots)],
@@ -58,7 +52,7 @@ def write_report(run_dir: str | Path) -> Path:
         schedule=[image for name, image in images.items() if name == "learning_rate"],
         examples=_first_examples(run),
         tables=tables,
-        best=_best(run),
+        best=best_checkpoint(run),
         training=[format_fact(*item) for item in (run.results.get("train") or {}).items()],
         data=_data(run),
         predictions=[_examples(split, rows) for split, rows in run.predictions.items() if rows],
@@ -67,17 +61,21 @@ def write_report(run_dir: str | Path) -> Path:
         versions=list((run.results.get("versions") or {}).items()),
     )
     target = run.path / "report.html"
-    write_atomically(target, html.encode("utf-8", "replace").decode("utf-8"))  # broken texts may have lone surrogates
+    write_atomically(target, html)
     return target
 
 
-def _title(run: Run) -> str:
-    return str(run.config.get("recipe") or run.path.resolve().name)
-
-
-def _task(run: Run) -> str:
-    task = run.results.get("task") or run.config.get("task") or "unknown task"
-    return str(task.get("name", "unknown task") if isinstance(task, dict) else task)
+def render(template: str, **values: object) -> str:
+    """Return the HTML of a template of this folder. Its values are escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    html = environment.get_template(template).render(**values)
+    return html.encode("utf-8", "replace").decode("utf-8")  # broken texts may have lone surrogates
 
 
 def _missing(run: Run, plots: list[Path]) -> list[str]:
@@ -89,7 +87,7 @@ def _missing(run: Run, plots: list[Path]) -> list[str]:
     return missing
 
 
-def _best(run: Run) -> str:
+def best_checkpoint(run: Run) -> str:
     """Return the score and step of the best checkpoint, or "" if there is none yet."""
     best = run.results.get("best") or {}
     if not is_number(best.get("value")):
@@ -112,7 +110,7 @@ def _headline(run: Run, tables: list[dict]) -> dict | None:
     return {"split": table["split"], "score": row["label"], "cells": cells}
 
 
-def _score_tables(run: Run) -> list[dict]:
+def score_tables(run: Run) -> list[dict]:
     """Return one table per split. A table has a row per metric and columns for model, model before training and baselines."""
     final = run.results.get("metrics") or {}
     before_training, baseline = run.results.get("before_training") or {}, run.results.get("baseline") or {}
@@ -127,7 +125,7 @@ def _score_tables(run: Run) -> list[dict]:
             f"{baseline.get('name', '')} baseline".strip(): baseline.get(split) or {},
         }
         columns |= {f"{name} baseline": scores.get(split) or {} for name, scores in other_baselines.items()}
-        tables.append(_score_table(split, columns))
+        tables.append(score_table(split, columns))
     return tables
 
 
@@ -139,7 +137,7 @@ def _latest_column(events: list[dict]) -> dict[str, dict]:
     return {f"model at step {format_number(latest['step'])}": latest}
 
 
-def _score_table(split: str, columns: dict[str, dict]) -> dict:
+def score_table(split: str, columns: dict[str, dict]) -> dict:
     """Return the table of a split for the template. `columns` is the title of each column -> its metrics."""
     keys = score_keys({name: value for metrics in reversed(columns.values()) for name, value in metrics.items()})
     rows = []
@@ -169,7 +167,7 @@ def _data(run: Run) -> dict:
     return {"splits": list(splits), "rows": rows, "without_split": without_split}
 
 
-def _ranking_key(row: dict) -> str | None:
+def ranking_key(row: dict) -> str | None:
     """Return the key by which predictions are ranked: the first known metric, else the first number, else None."""
     numbers = [key for key, value in row.items() if is_number(value)]
     metrics = known_metrics()
@@ -186,13 +184,13 @@ def _first_examples(run: Run) -> dict | None:
     rows = run.predictions.get(split) or []
     if len(rows) <= 2 * NUM_EXAMPLES:
         return None
-    cards = [_card(row, _ranking_key(row)) for row in rows[:NUM_FIRST_EXAMPLES]]
+    cards = [prediction_card(row, ranking_key(row)) for row in rows[:NUM_FIRST_EXAMPLES]]
     return {"split": split, "count": f"{len(rows):,}", "cards": cards}
 
 
 def _examples(split: str, rows: list[dict]) -> dict:
     """Return the best and the worst predictions by their score, or all of them, best first, if there are few."""
-    key = _ranking_key(rows[0])
+    key = ranking_key(rows[0])
     if key is None:
         groups = [(f"The first {min(len(rows), NUM_EXAMPLES)} of {len(rows):,}", rows[:NUM_EXAMPLES])]
     else:
@@ -205,11 +203,11 @@ def _examples(split: str, rows: list[dict]) -> dict:
             groups += [(f"Worst {NUM_EXAMPLES}, worst first", ranked[: -NUM_EXAMPLES - 1 : -1])]
     return {
         "split": split,
-        "groups": [(title, [_card(row, key) for row in group]) for title, group in groups],
+        "groups": [(title, [prediction_card(row, key) for row in group]) for title, group in groups],
     }
 
 
-def _card(row: dict, key: str | None) -> dict:
+def prediction_card(row: dict, key: str | None) -> dict:
     """Return a prediction for the template: its score as the headline, and its other fields."""
     fields = [(name.replace("_", " "), _shorten(value)) for name, value in row.items() if name != key]
     headline = f"{find_metric(key).title} {format_score(key, row[key])}" if key else ""

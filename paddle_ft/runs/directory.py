@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from typing import TextIO
 
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import WriteError, to_json, write_atomically, write_json_lines
@@ -32,7 +33,7 @@ class RunDirectory:
     def __init__(self, path: str | Path, silent: bool = False):
         self.path = Path(path).expanduser()
         self.silent = silent
-        self.lock = None
+        self.lock: TextIO | None = None
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name

@@ -11,7 +11,8 @@ PAGES = [
 ]
 FILES = [
     *PAGES, "Makefile", "pyproject.toml", ".ci/run", *sorted(path.name for path in ROOT.glob("requirements*.txt")),
-    *sorted(str(path.relative_to(ROOT)) for folder in ("paddle_ft", "convert", "setup", "benchmarks", "configs", "docs")
+    *sorted(str(path.relative_to(ROOT))
+            for folder in ("paddle_ft", "convert", "setup", "benchmarks", "configs", "docs", "notebooks")
             for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yaml", ".html")),
 ]  # fmt: skip
 

@@ -14,13 +14,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from convert.files import cache_folder
-from paddle_ft.system.doctor import facts, verdicts
+from paddle_ft.system.doctor import ai_studio, facts, verdicts
 from paddle_ft.system.doctor.verdicts import ERROR, WARNING, Check
 from paddle_ft.system.files import to_json
 from paddle_ft.system.installation import SOURCE_TREE
 from paddle_ft.system.runtime import available_cpus, is_freed_memory_kept, mkl_cpu_type
-
-AI_STUDIO = Path("/home/aistudio")  # the home folder of every AI Studio project
 
 
 def run(as_json: bool = False) -> int:
@@ -49,13 +47,22 @@ def run(as_json: bool = False) -> int:
 
 
 def checks() -> Iterator[Check]:
-    """Yield the results of all checks, the quick ones first."""
+    """Yield the results of all checks, the quick ones first. On AI Studio no remedy replaces the image's Paddle."""
+    is_ai_studio = ai_studio.HOME.is_dir()
+    for check in _checks(is_ai_studio):
+        yield ai_studio.with_safe_remedy(check, ai_studio.HOME) if is_ai_studio else check
+
+
+def _checks(is_ai_studio: bool) -> Iterator[Check]:
     yield verdicts.check_python(sys.version_info[:3], sys.executable)
     yield verdicts.check_threads(available_cpus(), os.environ.get("OMP_NUM_THREADS"))
     yield verdicts.check_mkl(mkl_cpu_type(), os.environ.get("MKL_DEBUG_CPU_TYPE"))
     yield verdicts.check_freed_memory(is_freed_memory_kept())
-    yield verdicts.check_ai_studio(AI_STUDIO.is_dir(), Path.cwd(), AI_STUDIO)
+    if not is_ai_studio:
+        yield Check(verdicts.OK, "AI Studio", "no")
     for name, folder in (("working folder", Path.cwd()), ("cache folder", cache_folder())):
+        if is_ai_studio:
+            yield ai_studio.check_folder(name, folder, ai_studio.HOME)
         yield verdicts.check_write(name, folder, facts.write_error(folder))
         disk = facts.existing_folder(folder)
         yield verdicts.check_disk(name, disk, shutil.disk_usage(disk).free)
