@@ -5,12 +5,13 @@ from collections import Counter
 
 import pytest
 
-from tests.support.pages import code_lines, read, without_code
+from tests.support.pages import read, without_code
 from tests.support.paths import ROOT
 
 PLACEHOLDERS = {"你的镜像地址": "YOUR_MIRROR"}
 OTHER_NAMES = {"quickstart.md": "index.md"}  # the English quickstart is the first page of the site
-TRANSLATED = {f"docs/zh/{path.name}": f"docs/{OTHER_NAMES.get(path.name, path.name)}" for path in (ROOT / "docs" / "zh").glob("*.md")}
+CHINESE_PAGES = [path.name for path in (ROOT / "docs" / "zh").glob("*.md")]
+TRANSLATED = {f"docs/zh/{name}": f"docs/{OTHER_NAMES.get(name, name)}" for name in CHINESE_PAGES}
 PAIRS = {"README.zh-CN.md": "README.md", **TRANSLATED}
 
 
@@ -56,7 +57,8 @@ def linked(name: str) -> set[str]:
     folder = (ROOT / name).parent
     targets = [target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", without_code(read(name)))]
     paths = {str((folder / target).resolve().relative_to(ROOT)) for target in targets if target and "://" not in target}
-    return {PAIRS.get(path, path) for path in paths} - {PAIRS.get(name, name)}
+    english = {path.replace("_en.ipynb", ".ipynb") for path in paths}  # a notebook in either language is the same one
+    return {PAIRS.get(path, path) for path in english} - {PAIRS.get(name, name)}
 
 
 def test_every_page_in_chinese_has_one_in_english():
@@ -90,7 +92,8 @@ def test_the_readmes_lead_to_each_other_and_to_the_same_pages():
 
 def test_a_figure_of_ours_stands_with_its_command_in_the_results():
     """The README's column of what we measured repeats figures, and nothing else has them."""
-    header, _, *rows = [line.split(" | ") for line in read("README.md").splitlines() if line.startswith("| ") and line.count(" | ") == 6]
+    lines = [line for line in read("README.md").splitlines() if line.startswith("| ") and line.count(" | ") == 6]
+    header, _, *rows = [line.split(" | ") for line in lines]
     measured = {figure for row in rows for figure in re.findall(r"\d[\d.,]*\d", row[header.index("ours")])}
     assert len(measured) > 8
     known = set(re.findall(r"\d[\d.,]*\d", read("docs/results.md") + read("docs/training.md") + read("docs/own-data.md")))
