@@ -57,7 +57,8 @@ def linked(name: str) -> set[str]:
     folder = (ROOT / name).parent
     targets = [target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", without_code(read(name)))]
     paths = {str((folder / target).resolve().relative_to(ROOT)) for target in targets if target and "://" not in target}
-    return {PAIRS.get(path, path) for path in paths} - {PAIRS.get(name, name)}
+    english = {path.replace("_en.ipynb", ".ipynb") for path in paths}  # a notebook in either language is the same one
+    return {PAIRS.get(path, path) for path in english} - {PAIRS.get(name, name)}
 
 
 def test_every_page_in_chinese_has_one_in_english():
