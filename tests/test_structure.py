@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.paths import ROOT
 
-LAYERS = ("system", "config", "data", "metrics", "tokenization", "models", "generation", "tasks", "runs", "reporting", "training",
-          "commands", "cli")  # fmt: skip
+LAYERS = ("system", "config", "data", "metrics", "tokenization", "models", "generation", "tasks", "runs", "reporting", "demo",
+          "training", "commands", "cli")  # fmt: skip
 
 # Modules of a higher layer that are named in a string and imported later, and why.
 NAMED_UPWARD = {

@@ -54,13 +54,17 @@ def fill_masks(path: str, texts: list[str], top: int) -> tuple[str, list[TextGue
         raise UserError(f"fill-mask: {path} is a run of {task.name}; only runs of masked_lm can predict masked words.")
     guesses = {"after": task.fill(texts, top, "after")}
     if task.config.model.pretrained is not None:
-        guesses = {"before": _task_before_training(task).fill(texts, top, "before"), **guesses}
+        guesses = {"before": task_before_training(task).fill(texts, top, "before"), **guesses}
     by_text = [TextGuesses(text, {model: masks[i] for model, masks in guesses.items()}) for i, text in enumerate(texts)]
     return task.tokenizer.mask_token, by_text
 
 
-def _task_before_training(task: Any) -> Any:
-    """Return the task with the pretrained model that the run started from."""
+def task_before_training(task: Any) -> Any:
+    """Return the task with the pretrained model that the run started from.
+
+    Raises:
+        UserError: the model is not on this machine and cannot be downloaded.
+    """
     from paddle_ft.models.bundle import load_bundle
 
     untrained = type(task)(task.config)
