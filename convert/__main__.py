@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import warnings
+from pathlib import Path
 
 import convert
 from convert.errors import ConvertError
@@ -21,7 +22,8 @@ SRC_HELP = "a directory, or an id such as facebook/bart-base"
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser with all verbs and their arguments."""
     parser = argparse.ArgumentParser(
-        prog="python -m convert", description="Convert checkpoints between Hugging Face and PaddleNLP, and compare their outputs."
+        prog="paddle-ft-convert" if Path(sys.argv[0]).name.startswith("paddle-ft-convert") else "python -m convert",
+        description="Convert checkpoints between Hugging Face and PaddleNLP, and compare their outputs."
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 

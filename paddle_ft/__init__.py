@@ -1,3 +1,3 @@
 """Fine-tune language models on PaddlePaddle with recipes that train, evaluate and report."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -15,6 +15,7 @@ from paddle_ft import __version__
 from paddle_ft.commands import command_names, find_command
 from paddle_ft.system.errors import FTError, UserError
 from paddle_ft.system.formatting import did_you_mean
+from paddle_ft.system.installation import SOURCE_TREE, install_hint
 from paddle_ft.system.plugins import import_user_modules
 from paddle_ft.system.runtime import prepare_cpu
 
@@ -30,6 +31,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str):
         raise UserError(f"{message}. See {self.prog} --help.")
+
+
+def console() -> int:
+    """Run the program `paddle-ft`, which `pip install` makes, and return the exit code."""
+    return main(sys.argv[1:], program="paddle-ft")
 
 
 def main(argv: list[str], program: str = "python -m paddle_ft") -> int:
@@ -52,8 +58,7 @@ def main(argv: list[str], program: str = "python -m paddle_ft") -> int:
         if (error.name or "").split(".")[0] in ("paddle_ft", "convert"):
             raise
         print(
-            f"error: the package {error.name} is not installed in {sys.executable}. Run `make setup` and use"
-            " .venv/bin/python, or: pip install -r requirements.txt",
+            f"error: the package {error.name} is not installed in {sys.executable}. {install_hint(error.name or '')}",
             file=sys.stderr,
         )
         return 2
@@ -73,7 +78,7 @@ def main(argv: list[str], program: str = "python -m paddle_ft") -> int:
 def _run(argv: list[str], program: str) -> int:
     name, arguments = (argv[0], argv[1:]) if argv else ("--help", [])
     if name in ("-h", "--help"):
-        print(_overview())
+        print(_overview(program))
         return 0
     if name == "--version":
         print(f"paddle_ft {__version__}")
@@ -105,11 +110,13 @@ def _add_import_flag(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def _overview() -> str:
-    """Return the help of `python -m paddle_ft`."""
+def _overview(program: str) -> str:
+    """Return the help that lists the commands. `program` is the name of the program."""
+    train = "python train.py" if SOURCE_TREE else f"{program} train"
+    convert = "paddle-ft-convert" if program == "paddle-ft" else "python -m convert"
     commands = "\n".join(f"  {name:<10} {find_command(name).HELP}" for name in command_names())
     return (
-        f"usage: python -m paddle_ft COMMAND ...\n\ncommands:\n{commands}\n\n"
-        "For the flags of a command: python -m paddle_ft COMMAND --help. For training: python train.py --config NAME.\n"
-        "To convert checkpoints from and to Hugging Face: python -m convert --help."
+        f"usage: {program} COMMAND ...\n\ncommands:\n{commands}\n\n"
+        f"For the flags of a command: {program} COMMAND --help. For training: {train} --config NAME.\n"
+        f"To convert checkpoints from and to Hugging Face: {convert} --help."
     )

@@ -13,14 +13,14 @@ The run of each seed is written to runs/NAME_seeds/seed-N (or to seed-N in the o
 repeat.md and repeat.json next to them. If the command is stopped, run it again: it continues, and finished seeds are kept.
 
 examples:
-  python -m paddle_ft repeat --config distilbert_sst2
-  python -m paddle_ft repeat --config distilbert_imdb_cls --against model.pretrained=runs/distilbert_imdb_mlm/best"""
+  {program} --config distilbert_sst2
+  {program} --config distilbert_imdb_cls --against model.pretrained=runs/distilbert_imdb_mlm/best"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = EPILOG
-    parser.add_argument("--config", metavar="NAME", required=True, help="recipe in configs/, or the path of a YAML file")
+    parser.epilog = EPILOG.format(program=parser.prog)
+    parser.add_argument("--config", metavar="NAME", required=True, help="name of a recipe, or the path of a YAML file")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="set any key, in all runs")
     parser.add_argument("--seeds", type=int, default=8, metavar="N", help="number of seeds, the recipe's own first (default: 8)")
     parser.add_argument("--sample", action="store_true", help="use the recipe's sample: generated text, small model, a few minutes")

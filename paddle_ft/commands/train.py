@@ -15,16 +15,16 @@ recipes: {recipes}
 all keys with their descriptions: --config NAME --print-config
 
 examples:
-  python train.py --config bart_lcsts --sample
-  python train.py --config bart_lcsts data.source=null data.train=my.tsv data.validation=dev.tsv --check"""
+  {program} --config bart_lcsts --sample
+  {program} --config bart_lcsts data.source=null data.train=my.tsv data.validation=dev.tsv --check"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from paddle_ft.config.recipes import recipe_names
 
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = EPILOG.format(recipes=", ".join(recipe_names()))
-    parser.add_argument("--config", metavar="NAME", help="recipe in configs/, or the path of a YAML file")
+    parser.epilog = EPILOG.format(program=parser.prog, recipes=", ".join(recipe_names()))
+    parser.add_argument("--config", metavar="NAME", help="name of a recipe, or the path of a YAML file")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="set any key, e.g. train.learning_rate=3e-5")
     parser.add_argument("--sample", action="store_true", help="use the recipe's sample: generated text, small model, a few minutes")
     parser.add_argument(

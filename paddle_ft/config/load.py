@@ -19,6 +19,7 @@ from paddle_ft.system.plugins import find_plugin, import_hint, plugin_names
 # The tasks import config.schema, so this package must not import them. It looks them up by the name of their package.
 TASK_PACKAGE = "paddle_ft.tasks"
 NO_TASKS = ("base", "shared")  # modules of that package that are not tasks
+OWN_KEYS = ("recipe", "output_dir")  # not taken over from a recipe that is extended: two recipes must not share a directory
 
 
 def load_config(name: str, overrides: list[str] = (), sample: bool = False) -> BaseConfig:
@@ -33,15 +34,8 @@ def load_config(name: str, overrides: list[str] = (), sample: bool = False) -> B
         UserError: the recipe or an override is wrong. One message lists all errors.
     """
     path = find_recipe(name)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
     shown_path = _relative_path(path)
-    data, lines = parse_yaml(text, shown_path)
-    if not isinstance(data, dict):
-        raise UserError(f"{shown_path}: a recipe is a mapping of sections, but this file contains a {type(data).__name__}.")
-    origins = {key: f"{shown_path}:{line}" for key, line in lines.items()}
+    data, origins = _read_recipe(path)
     _apply_sample(data, origins, sample, shown_path)
     data.setdefault("recipe", path.stem)
     data.setdefault("output_dir", f"runs/{path.stem}")
@@ -52,6 +46,52 @@ def load_config(name: str, overrides: list[str] = (), sample: bool = False) -> B
         _set_key(data, key, value)
         origins[key] = f"command line: {override}"
     return check_config(data, origins, shown_path)
+
+
+def _read_recipe(path: Path, extended_by: tuple[Path, ...] = ()) -> tuple[dict, dict[str, str]]:
+    """Read a recipe and those that it extends.
+
+    Args:
+        path: the YAML file.
+        extended_by: the files that led here by their `extends`, for the check that none extends itself.
+
+    Returns:
+        The sections and keys, and for each dotted key where it was set (file:line).
+
+    Raises:
+        UserError: a file cannot be read, is not a recipe, or extends something that does not exist or itself.
+    """
+    shown_path = _relative_path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+    data, lines = parse_yaml(text, shown_path)
+    if not isinstance(data, dict):
+        raise UserError(f"{shown_path}: a recipe is a mapping of sections, but this file contains a {type(data).__name__}.")
+    origins = {key: f"{shown_path}:{line}" for key, line in lines.items()}
+    if "extends" not in data:
+        return data, origins
+    base_name, origin = data.pop("extends"), origins.pop("extends")
+    if not isinstance(base_name, str):
+        raise UserError(f"extends: {base_name!r} is not allowed ({origin}): must be the name of a recipe or the path of a YAML file.")
+    base_path = find_recipe(base_name, folder=path.parent, shown_key=f"{origin}: extends")
+    chain = (*extended_by, path)
+    if base_path.resolve() in {file.resolve() for file in chain}:
+        raise UserError(f"{origin}: extends {base_name}: this recipe extends itself.")
+    base, base_origins = _read_recipe(base_path, chain)
+    for key in OWN_KEYS:
+        base.pop(key, None)
+    return _extend(base, data), base_origins | origins
+
+
+def _extend(base: dict, data: dict) -> dict:
+    """Return a recipe with the keys of `data` in place of those of `base`. Sections are merged key by key, their values are not."""
+    merged = dict(base)
+    for name, section in data.items():
+        both_sections = isinstance(section, dict) and isinstance(base.get(name), dict)
+        merged[name] = base[name] | section if both_sections else section
+    return merged
 
 
 def _relative_path(path: Path) -> str:

@@ -21,6 +21,7 @@ from paddle_ft.models.bundle import load_bundle, reload_bundle
 from paddle_ft.reporting.page import write_report
 from paddle_ft.reporting.tables import summary
 from paddle_ft.runs.directory import RunDirectory
+from paddle_ft.system.installation import SOURCE_TREE
 from paddle_ft.system.progress import print_info
 from paddle_ft.system.runtime import cpu_settings, on_cpu, seed_everything, set_device
 from paddle_ft.system.world import World, is_main_process, launched_processes
@@ -30,7 +31,7 @@ from paddle_ft.tasks.shared.rows import download_files, load_rows
 from paddle_ft.training import preflight, results
 from paddle_ft.training import resume as resuming
 from paddle_ft.training.distributed import worker
-from paddle_ft.training.distributed.launch import CODE_FOLDER, DEVICES
+from paddle_ft.training.distributed.launch import DEVICES
 from paddle_ft.training.distributed.process_group import init_world
 from paddle_ft.training.distributed.strategy import check_sharding, make_gradient_sync
 from paddle_ft.training.loop import TrainLoop
@@ -133,8 +134,10 @@ def resume_hint(config: BaseConfig, imports: Sequence[str]) -> str:
         return "the training had not started and nothing was written"
     devices = f" --devices {os.environ[DEVICES]}" if DEVICES in os.environ else ""
     modules = "".join(f" --import {module}" for module in imports)
-    script = CODE_FOLDER / "train.py"  # relative to the working directory, which may be a folder of the user's own
-    program = f"python {shlex.quote(os.path.relpath(script))}" if script.is_file() else "python -m paddle_ft train"
+    if SOURCE_TREE:  # the path is relative to the working directory, which may be a folder of the user's own
+        program = f"python {shlex.quote(os.path.relpath(SOURCE_TREE / 'train.py'))}"
+    else:
+        program = "python -m paddle_ft train"
     return f"resume with:\n  {program} --config {shlex.quote(str(config_file))} --resume{devices}{modules}"
 
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from paddle_ft.system.doctor import facts, verdicts
 from paddle_ft.system.doctor.verdicts import ERROR, WARNING, Check
 from paddle_ft.system.files import home
+from paddle_ft.system.installation import SOURCE_TREE
 from paddle_ft.system.runtime import available_cpus, is_freed_memory_kept, mkl_cpu_type
 
 AI_STUDIO = Path("/home/aistudio")  # the home folder of every AI Studio project
-PROJECT = Path(__file__).resolve().parents[3]
 
 
 def run(as_json: bool = False) -> int:
@@ -61,7 +61,7 @@ def checks() -> Iterator[Check]:
         yield verdicts.check_disk(name, disk, shutil.disk_usage(disk).free)
     yield verdicts.check_shared_memory(facts.shared_memory())
     versions = facts.installed_versions()
-    yield from verdicts.check_packages(versions, facts.pinned_versions(PROJECT))
+    yield from verdicts.check_packages(versions, facts.pinned_versions(SOURCE_TREE))
     yield from verdicts.check_pairs(versions)
     cards = facts.nvidia_cards()
     yield verdicts.check_driver(cards)

@@ -79,14 +79,16 @@ def _normalized_name(name: str) -> str:
     return "huggingface_hub" if name == "huggingface-hub" else name
 
 
-def pinned_versions(project: Path) -> dict[str, str]:
-    """Return package name -> version of the pins in requirements-base.txt, or {} if the file does not exist.
+def pinned_versions(source_tree: Path | None) -> dict[str, str]:
+    """Return package name -> version of the pins in requirements-base.txt, which are also the dependencies of the wheel.
 
     Args:
-        project: the top folder of the repository.
+        source_tree: the folder of the source, or None if paddle_ft is installed as a package, whose metadata then has them.
     """
-    file = project / "requirements-base.txt"
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    if source_tree:
+        lines = (source_tree / "requirements-base.txt").read_text(encoding="utf-8").splitlines()
+    else:
+        lines = [line for line in importlib.metadata.requires("paddle_ft") or [] if "extra ==" not in line]
     pins = (re.match(r"([\w.-]+)==([\w.]+)", line) for line in lines)
     return {_normalized_name(pin[1]): pin[2] for pin in pins if pin}
 

@@ -18,12 +18,12 @@ import time
 from pathlib import Path
 
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.installation import PARENT
 from paddle_ft.system.runtime import available_cpus, has_gpu_build
 
 DEVICES = "PADDLE_FT_DEVICES"  # environment variable with the value of --devices that a process was started with
 GRACE_SECONDS = 10  # time for the other processes to exit after one has died
 PORTS = range(20000, 32000)  # below the ports that systems assign, so that no port is taken before the processes open it
-CODE_FOLDER = Path(__file__).resolve().parents[3]  # contains paddle_ft, which the processes must find from any directory
 
 
 def parse_devices(text: str) -> tuple[str, list[str]]:
@@ -78,7 +78,7 @@ def launch_processes(devices: str, command: list[str], logs: Path) -> int:
     for rank, number in enumerate(numbers):
         environment = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(CODE_FOLDER), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            "PYTHONPATH": os.pathsep.join([str(PARENT), *filter(None, [os.environ.get("PYTHONPATH")])]),
             "PYTHONSAFEPATH": "1",  # -m must not import modules from the working directory
             "PADDLE_TRAINER_ID": str(rank),
             "PADDLE_TRAINERS_NUM": str(len(numbers)),
