@@ -20,9 +20,11 @@ from paddle_ft.metrics.registry import find_metric
 from paddle_ft.reporting.formats import format_score
 from paddle_ft.system.errors import UserError
 
-TITLE = Label("Trained models", "训练好的模型")
+TITLE = Label("<h1>Trained models</h1>", "<h1>训练好的模型</h1>")
+SETTINGS = Label("Settings", "设置")
 LANGUAGE = Label("Language", "语言")
-EXAMPLES = Label("Examples from the run's own predictions (click one)", "示例（取自该次训练的预测结果，点击填入）")
+EXAMPLES = Label("Examples, from the run's predictions", "示例（取自该次训练的预测结果）")
+LABEL_LENGTH = 36  # characters of an example that are shown
 STOP, STOPPED = Label("Stop", "停止"), Label("Stopped.", "已停止。")
 TOO_LONG = Label("“{name}” has {length} characters; at most {limit} are allowed. Shorten it.",
                  "“{name}”有 {length} 个字符，最多允许 {limit} 个。请缩短。")  # fmt: skip
@@ -53,12 +55,11 @@ class DemoApp:
             with gr.Row(elem_classes="ft-header"):
                 self._label(gr.HTML(), value=TITLE)
                 choices = [(name, key) for key, name in LANGUAGES.items()]
-                language = gr.Radio(choices, value=first, show_label=False, container=False, scale=0, min_width=180)
+                language = gr.Radio(choices, value=first, show_label=False, container=False, scale=0, min_width=230)
             names: set[str] = set()
             with gr.Tabs():
                 for group in self.groups:
-                    with gr.Tab() as tab:
-                        self._label(tab, label=_tab_name(group))
+                    with gr.Tab(", ".join(_run_name(page.run) for page in group)):
                         self._add_group(group, language, _endpoint(group, names))
             components = [component for component, _ in self._labels]
             language.input(self._translate, language, components, queue=False, api_visibility="private")
@@ -91,22 +92,31 @@ class DemoApp:
     def _add_group(self, pages: list[DemoPage], language: gr.Radio, endpoint: str) -> None:
         """Add the form of some runs, and a column for the answer of each."""
         fields = pages[0].fields()
+        texts = [field for field in fields if isinstance(field, TextField)]
+        settings = [field for field in fields if field not in texts]
+        boxes: dict[str, Any] = {}
         with gr.Row():
             with gr.Column(scale=2, min_width=320):
-                inputs = [self._add_field(field) for field in fields]
-                with gr.Row():
-                    run = self._label(gr.Button(variant="primary", elem_classes="ft-run"), value=pages[0].button)
-                    stop = self._label(gr.Button(elem_classes="ft-stop"), value=STOP)
-                self._add_examples(pages, fields, inputs)
+                self._label(gr.HTML(elem_classes="ft-page"), value=_heading(pages[0]))
+                boxes |= {field.name: self._add_field(field) for field in texts}
+                with gr.Row(elem_classes="ft-buttons"):
+                    run = self._label(gr.Button(variant="primary", min_width=100, elem_classes="ft-run"), value=pages[0].button)
+                    stop = self._label(gr.Button(min_width=100, elem_classes="ft-stop"), value=STOP)
+                self._add_examples(pages[0], boxes)
+                if settings:
+                    with self._label(gr.Accordion(), label=SETTINGS):
+                        boxes |= {field.name: self._add_field(field) for field in settings}
             with gr.Column(scale=3 if len(pages) == 1 else 2 + 2 * len(pages), min_width=320):
                 status = gr.HTML(elem_classes="ft-status")
                 with gr.Row():
                     outputs = [self._add_output(page) for page in pages]
+        inputs = [boxes[field.name] for field in fields]
         triggers = [run.click, *(box.submit for field, box in zip(fields, inputs, strict=True)
                                  if isinstance(field, TextField) and field.lines == 1)]  # fmt: skip
         event = gr.on(
             triggers, self._handler(pages, fields), [*inputs, language], [status, *outputs],
-            api_name=endpoint, concurrency_id="models", concurrency_limit=1, show_progress_on=outputs,
+            api_name=endpoint, concurrency_id="models", concurrency_limit=1, scroll_to_output=True,
+            show_progress_on=outputs,
         )  # fmt: skip
         stop.click(lambda key: render([Note(STOPPED)], key), language, status, cancels=event, queue=False, api_visibility="private")
 
@@ -118,14 +128,14 @@ class DemoApp:
             return self._label(gr.Dropdown(list(field.choices), value=field.value), label=field.label)
         return self._label(gr.Slider(field.low, field.high, value=field.value, step=field.step), label=field.label)
 
-    def _add_examples(self, pages: list[DemoPage], fields: Sequence[Field], inputs: list[Any]) -> None:
-        examples = pages[0].examples()
+    def _add_examples(self, page: DemoPage, boxes: dict[str, Any]) -> None:
+        examples = page.examples()
         if examples:
-            boxes = [box for field, box in zip(fields, inputs, strict=True) if field.name in examples[0]]
-            names = [field.name for field in fields if field.name in examples[0]]
+            names = [name for name in examples[0] if name in boxes]
             rows = [[row[name] for name in names] for row in examples]
-            table = gr.Examples(rows, boxes, api_visibility="private")
-            self._label(table.dataset, label=EXAMPLES)
+            labels = [_shorten(row) for row in rows]
+            buttons = gr.Examples(rows, [boxes[name] for name in names], example_labels=labels, api_visibility="private")
+            self._label(buttons.dataset, label=EXAMPLES)
 
     def _add_output(self, page: DemoPage) -> gr.HTML:
         with gr.Column(min_width=300):
@@ -147,7 +157,7 @@ class DemoApp:
                         shown[number] = render(blocks, language)
                         return ["", *shown]
 
-                    _answer(page, fields, values, Reply(job, wrap))
+                    answer_page(page, fields, values, Reply(job, wrap))
 
             async for update in self.worker.stream(compute):
                 yield update
@@ -155,7 +165,7 @@ class DemoApp:
         return answer
 
 
-def _answer(page: DemoPage, fields: Sequence[Field], values: list[Any], reply: Reply) -> None:
+def answer_page(page: DemoPage, fields: Sequence[Field], values: list[Any], reply: Reply) -> None:
     """Let a page answer, with the time that it took. What goes wrong becomes a message on the page."""
     start = time.monotonic()
     try:
@@ -197,9 +207,15 @@ def group_pages(pages: Sequence[DemoPage]) -> list[list[DemoPage]]:
     return list(groups.values())
 
 
-def _tab_name(pages: list[DemoPage]) -> Label:
-    runs = ", ".join(_run_name(page.run) for page in pages)
-    return Label(f"{pages[0].title.en} · {runs}", f"{pages[0].title.zh} · {runs}")
+def _heading(page: DemoPage) -> Label:
+    return Label(f"<h2>{page.title.en}</h2>", f"<h2>{page.title.zh}</h2>")
+
+
+def _shorten(texts: list[str]) -> str:
+    """Return what the button of an example says: the beginning of each of its texts."""
+    length = LABEL_LENGTH // len(texts)
+    lines = [" ".join(text.split()) for text in texts]
+    return " | ".join(line if len(line) <= length else f"{line[:length].rstrip()}…" for line in lines)
 
 
 def _run_name(run: LoadedRun) -> str:

@@ -19,7 +19,7 @@ from paddle_ft.runs.inference import open_run
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info
 
-GRADIO = "gradio==6.17.3"  # the version that the page is tested with; requirements-dev.txt has the same
+GRADIO = "gradio>=6.17,<7"  # the extra [demo] of pyproject.toml
 HOST, PORT = "127.0.0.1", 7860
 LONGEST_QUEUE = 64  # visitors who wait at once
 FONTS = ("system-ui", "-apple-system", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif")
@@ -45,7 +45,7 @@ class DemoServer:
             UserError: gradio is not installed, a run cannot be loaded, or the port is taken.
         """
         if importlib.util.find_spec("gradio") is None:
-            raise UserError(f"demo: this needs gradio, which is missing in {sys.executable}. Install it:\n  pip install {GRADIO}")
+            raise UserError(f"demo: this needs gradio, which is missing in {sys.executable}. Install it:\n  pip install '{GRADIO}'")
         host = host or os.environ.get("GRADIO_SERVER_NAME") or HOST
         port = _free_port(host, _environment_port() if port is None else port)
         self._worker = Worker()
@@ -68,7 +68,7 @@ class DemoServer:
         self._blocks.launch(
             server_name=host, server_port=port, theme=gr.themes.Default(font=FONTS, font_mono=("ui-monospace", "monospace")),
             css=(Path(__file__).parent / "page.css").read_text(encoding="utf-8"), share=False, ssr_mode=False, quiet=True,
-            prevent_thread_lock=True, show_error=False, footer_links=["api"], inbrowser=False,
+            prevent_thread_lock=True, show_error=False, footer_links=[], inbrowser=False,
         )  # fmt: skip
         return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any
 
@@ -15,6 +16,9 @@ from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info
 
 WORDS_AROUND = 12  # words of an example before and after its mask
+FEWEST_WORDS = 4  # words around the mask, in all
+_SPACELESS = regex_class(SPACELESS)
+_PIECE = re.compile(rf"[{_SPACELESS}]|[^\s{_SPACELESS}]+\s*|\s+")  # a word with the spaces after it, or a Chinese character
 TEXT = Label("Text with {mask} where words are missing", "带有 {mask} 的文本（{mask} 处由模型填写）")
 NO_MASK = Label("The text has no {mask}: put one where a word is to be guessed.",
                 "文本中没有 {mask}：请在需要填词的位置写上 {mask}。")  # fmt: skip
@@ -89,24 +93,27 @@ def _names(guesses: list[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
 
 
 def cut_example(source: str, mask: str, special_tokens: list[str]) -> str:
-    """Return a short text around the first mask of a block of training text, with that mask alone.
+    """Return a short text around one mask of a block of training text: around the mask with the most text at its sides.
 
     Args:
-        source: the block, with its masks and special tokens.
+        source: the block, with its masks and special tokens. Several texts may be joined in it.
         mask: the mask token.
         special_tokens: all special tokens of the tokenizer.
+
+    Returns:
+        A text with exactly one mask, or "" if the block has none with enough text around it.
     """
-    for token in special_tokens:
-        if token != mask:
-            source = source.replace(token, " ")
-    before, found, after = source.partition(mask)
-    if not found:
-        return ""
-    spaceless = re.compile(f"[{regex_class(SPACELESS)}]")
-    pieces = re.compile(rf"{spaceless.pattern}|[^\s{regex_class(SPACELESS)}]+\s*|\s+")
-    left = pieces.findall(before.rpartition(mask)[2])[-WORDS_AROUND:]
-    right = pieces.findall(after.partition(mask)[0])[:WORDS_AROUND]
-    return f"{''.join(left)}{mask}{''.join(right)}".strip()
+    others = [re.escape(token) for token in special_tokens if token != mask]
+    best, words_of_best = "", FEWEST_WORDS - 1
+    for text in re.split("|".join(others), source) if others else [source]:
+        parts = [_PIECE.findall(part) for part in text.split(mask)]
+        for before, after in itertools.pairwise(parts):
+            left, right = before[-WORDS_AROUND:], after[:WORDS_AROUND]
+            while left and (left[0].startswith("##") or not left[0].strip()):  # the rest of a word that was cut off
+                left = left[1:]
+            if len(left) + len(right) > words_of_best:
+                best, words_of_best = f"{''.join(left)}{mask}{''.join(right)}".strip(), len(left) + len(right)
+    return best
 
 
 PAGE = MaskedLMPage
