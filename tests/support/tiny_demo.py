@@ -74,5 +74,6 @@ def causal_lm(folder: Path) -> Path:
     return _train(
         "gpt2_booksum", f"output_dir={folder / 'run'}", "model.pretrained=null", f"model.config={{{sizes}}}",
         "model.new_vocabulary=300", "data.source=null", "data.columns={}", f"data.train={data}", "task.max_text_length=32",
-        "task.metadata=[]", "train.train_batch_size=4", "train.num_train_epochs=2", "train.logging_steps=50", "eval.eval_steps=1000",
+        "task.metadata=[]", "train.train_batch_size=4", "train.num_train_epochs=2", "train.logging_steps=50",
+        "eval.eval_steps=1000",
     )  # fmt: skip
