@@ -114,10 +114,12 @@ class DemoApp:
         triggers = [run.click, *(box.submit for field, box in zip(fields, inputs, strict=True)
                                  if isinstance(field, TextField) and field.lines == 1)]  # fmt: skip
         event = gr.on(
-            triggers, self._handler(pages, fields), [*inputs, language], [status, *outputs],
+            triggers, self._handler(pages, fields), [*inputs, language], outputs,
             api_name=endpoint, concurrency_id="models", concurrency_limit=1, scroll_to_output=True,
             show_progress_on=outputs,
         )  # fmt: skip
+        # not by the function itself, whose last answer may arrive after "Stopped."
+        gr.on(triggers, None, None, status, js="() => ''", queue=False, api_visibility="private")
         stop.click(lambda key: render([Note(STOPPED)], key), language, status, cancels=event, queue=False, api_visibility="private")
 
     def _add_field(self, field: Field) -> Any:
@@ -144,7 +146,7 @@ class DemoApp:
 
     # -------------------------------------------------------------------------------- answers
     def _handler(self, pages: list[DemoPage], fields: Sequence[Field]) -> Callable:
-        """Return the function that gradio calls with the values of the form. It yields the status and the answers of all pages."""
+        """Return the function that gradio calls with the values of the form. It yields the answers of all pages."""
 
         async def answer(*inputs):
             *values, language = inputs
@@ -153,9 +155,9 @@ class DemoApp:
                 shown = [""] * len(pages)
                 for number, page in enumerate(pages):
 
-                    def wrap(blocks: Sequence[Block], number: int = number) -> list[str]:
+                    def wrap(blocks: Sequence[Block], number: int = number) -> str | list[str]:
                         shown[number] = render(blocks, language)
-                        return ["", *shown]
+                        return shown[0] if len(pages) == 1 else list(shown)
 
                     answer_page(page, fields, values, Reply(job, wrap))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import socket
 import sys
@@ -122,6 +123,7 @@ def _free_port(host: str, port: int) -> int:
 
 def _stay_offline(host: str) -> None:
     """Switch off what gradio sends to others, and keep its check of this very server away from a proxy."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # PaddleNLP makes the loggers of all libraries print
     os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
     for name in ("NO_PROXY", "no_proxy"):
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost", host]))

@@ -45,16 +45,16 @@ def text_of(html):
 def test_answers_are_those_of_predict(client, runs):
     source = "今天北京天气晴朗"
     (row,) = open_run(runs["summarization"]).predict([source], "")
-    _, html = client.predict(source, 2, 8, 0, "zh", api_name="/summarization")
+    html = client.predict(source, 2, 8, 0, "zh", api_name="/summarization")
     assert row["prediction"] and row["prediction"] in text_of(html).replace(" ", "") and "摘要" in html
-    _, html = client.predict("a good film", "en", api_name="/classification")
+    html = client.predict("a good film", "en", api_name="/classification")
     (row,) = open_run(runs["sentences"]).predict(["a good film"], "")
     assert f"{100 * row['probability']:.1f} %" in html and ">Class<" in html
 
 
 def test_visitors_at_once_get_their_own_answers(server):
     def ask(prompt):
-        _, html = Client(server.url, verbose=False).predict(prompt, 30, 0.8, 1, "en", api_name="/causal_lm")
+        html = Client(server.url, verbose=False).predict(prompt, 30, 0.8, 1, "en", api_name="/causal_lm")
         return prompt in text_of(html)
 
     with ThreadPoolExecutor(4) as threads:
@@ -62,13 +62,13 @@ def test_visitors_at_once_get_their_own_answers(server):
 
 
 def test_wrong_input_gets_one_message_and_the_server_lives_on(client):
-    _, html = client.predict(" ", 2, 8, 0, "zh", api_name="/summarization")
+    html = client.predict(" ", 2, 8, 0, "zh", api_name="/summarization")
     assert html.count("ft-problem") == 1 and "“待摘要的文本”为空" in html and "Traceback" not in html
-    _, html = client.predict("a" * 20_001, "en", api_name="/classification")
+    html = client.predict("a" * 20_001, "en", api_name="/classification")
     assert "“Text” has 20001 characters; at most 20000 are allowed. Shorten it." in html
     with pytest.raises(Exception, match=r"Value|greater|maximum|less|error"):
         client.predict("今天北京", 10**9, 8, 0, "zh", api_name="/summarization")
-    assert "ft-large" in client.predict("a good film", "en", api_name="/classification")[1]
+    assert "ft-large" in client.predict("a good film", "en", api_name="/classification")
 
 
 def test_a_cancelled_generation_stops_computing(server, client, monkeypatch):
@@ -94,7 +94,7 @@ def test_a_cancelled_generation_stops_computing(server, client, monkeypatch):
     assert len(steps) >= 5 and not stopped.is_set()
     job.cancel()
     assert stopped.wait(LONG)
-    assert "ft-large" in client.predict("a good film", "en", api_name="/classification")[1]
+    assert "ft-large" in client.predict("a good film", "en", api_name="/classification")
 
 
 def test_the_page_names_no_other_host(server):
