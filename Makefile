@@ -1,5 +1,5 @@
 # `make help` lists the targets.
-.PHONY: help setup lock demo test test-slow lint docs gpu-check clean
+.PHONY: help setup lock demo test test-slow test-wheel lint docs site picture notebooks gpu-check clean
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo $$p; break; }; done)
 REQUIREMENTS ?= requirements.txt
@@ -14,12 +14,17 @@ help:
 	@echo "make demo       set up, then train a small model on generated text and print its figures and the path of the report"
 	@echo "make test       set up, then run the tests (under 12 minutes on 2 cores)"
 	@echo "make test-slow  set up, then run the long checks"
-	@echo "make lint       set up, then check the code with ruff"
-	@echo "make docs       set up, then measure the tables of docs/convert.md and write them into the page"
+	@echo "make test-wheel  set up, then install the built wheel into an empty environment and run it there"
+	@echo "make lint       set up, then check the code with ruff and its types with mypy"
+	@echo "make docs       set up, then write the parts of the pages that come from the code: the tables of docs/convert.md,"
+	@echo "                which are measured, and the settings of docs/configuration.md"
+	@echo "make site       set up, then build the documentation as a site in site/; a broken link is an error"
+	@echo "make picture    set up, then write the README's picture, docs/images/report.png, from the demo's run (needs Chromium)"
+	@echo "make notebooks  write the notebooks again from notebooks/source/"
 	@echo "make gpu-check  set up, then check on a GPU what a CPU cannot show, and print a table"
 	@echo "make lock       write setup/*.lock after an edit of requirements*.txt; UPGRADE=pandas takes the newest pandas,"
 	@echo "                UPGRADE=1 the newest version of everything"
-	@echo "make clean      remove .venv and the caches of pytest and ruff"
+	@echo "make clean      remove .venv and the caches of pytest, ruff and mypy"
 	@echo "make help       show this list"
 
 setup: $(STAMP)
@@ -41,14 +46,28 @@ test: setup
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
 
+test-wheel: setup
+	$(BIN)/python -m pytest -m slow tests/test_installed.py
+
 lint: setup
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 
 docs: setup
 	$(BIN)/python -m tests.convert.make_table
+	$(BIN)/python -m tests.config.make_reference
+
+site: setup
+	NO_MKDOCS_2_WARNING=true $(BIN)/python -m mkdocs build --strict
+
+picture: setup
+	$(BIN)/python -m docs.make_picture
+
+notebooks: setup
+	$(BIN)/python -m notebooks.build
 
 gpu-check: setup
 	$(BIN)/python benchmarks/gpu_check.py
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache

@@ -41,6 +41,10 @@ def to_paddle(
 ) -> Report:
     """Convert a Hugging Face checkpoint so that plain PaddleNLP loads it: `Class.from_pretrained(dst)`.
 
+    >>> report = convert.to_paddle("bart-base-hf", "bart-base-paddle")
+    >>> report.target_class
+    'BartForConditionalGeneration'
+
     Args:
         src: A directory, or an id such as "facebook/bart-base".
         dst: A directory that does not exist yet.
@@ -79,6 +83,10 @@ def to_hf(
 ) -> Report:
     """Convert a Paddle checkpoint so that plain transformers loads it: `AutoModelFor...from_pretrained(dst)`.
 
+    >>> report = convert.to_hf("bart-base-paddle", "bart-base-again")
+    >>> report.ignored
+    {}
+
     The arguments are those of `to_paddle`.
 
     Raises:
@@ -95,6 +103,10 @@ def to_hf(
 def verify(first: str | Path, second: str | Path, *, imports: Sequence[str] = ()) -> Comparison:
     """Run two checkpoints, each of either library, on the same padded batch and compare every layer and output.
 
+    >>> comparison = convert.verify("bart-base-hf", "bart-base-paddle")
+    >>> comparison.equal
+    True
+
     Raises:
         ConvertError: One of them cannot be run here, or they are of different families or sizes.
     """
@@ -106,6 +118,10 @@ def verify(first: str | Path, second: str | Path, *, imports: Sequence[str] = ()
 
 def inspect(src: str | Path, *, task: str = "auto", revision: str | None = None, imports: Sequence[str] = ()) -> Inspection:
     """Describe a checkpoint of either library, and what each tensor would become. No weights are loaded.
+
+    >>> inspection = convert.inspect("bart-base-hf")
+    >>> inspection.facts["family"]
+    'bart'
 
     Raises:
         ConvertError: The directory has no checkpoint of a known family.

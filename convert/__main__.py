@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import io
 import os
 import sys
 import warnings
@@ -17,6 +19,18 @@ TASKS = (
 )  # the tasks of all our families, written out because the families need NumPy, for which the help should not wait
 DTYPES = ("keep", "float32", "float16", "bfloat16")
 SRC_HELP = "a directory, or an id such as facebook/bart-base"
+REVISION_HELP = "branch, tag or commit of the hub's repository (default: its main branch)"
+
+
+class VerbParser(argparse.ArgumentParser):
+    """The parser of a verb. It answers a misspelt flag with the most similar one."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        options, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            similar = difflib.get_close_matches(unknown[0].partition("=")[0], self._option_string_actions, n=1)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}" + (f". Did you mean {similar[0]}?" if similar else ""))
+        return options, unknown
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -25,42 +39,61 @@ def build_parser() -> argparse.ArgumentParser:
         prog="paddle-ft-convert" if Path(sys.argv[0]).name.startswith("paddle-ft-convert") else "python -m convert",
         description="Convert checkpoints between Hugging Face and PaddleNLP, and compare their outputs."
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=VerbParser)
 
-    to_paddle = verbs.add_parser("to-paddle", help="Hugging Face -> Paddle; plain from_pretrained loads the result")
+    to_paddle = _add_verb(
+        verbs, "to-paddle", "Hugging Face -> Paddle; plain from_pretrained loads the result",
+        "Convert a checkpoint from Hugging Face to Paddle. PaddleNLP's from_pretrained loads the result. What became of each "
+        "tensor is written to conversion.md beside the weights.",
+    )  # fmt: skip
     to_paddle.add_argument("src", metavar="SRC", help=SRC_HELP)
     _add_destination(to_paddle)
-    to_paddle.add_argument("--task", default="auto", help=f"task to convert to: auto (the checkpoint's own), {TASKS}. "
-                           "A head that the checkpoint lacks is newly initialised")  # fmt: skip
+    to_paddle.add_argument("--task", default="auto", help=f"task to convert to: auto (the checkpoint's own, the "
+                           f"default), {TASKS}. A head that the checkpoint lacks is newly initialised")  # fmt: skip
     to_paddle.add_argument("--format", choices=("safetensors", "pdparams", "both"), default="safetensors",
-                           help="files to write; plain PaddleNLP reads either")  # fmt: skip
-    to_paddle.add_argument("--revision", help="branch, tag or commit of the hub's repository")
+                           help="files to write; plain PaddleNLP reads either (default: %(default)s)")  # fmt: skip
+    to_paddle.add_argument("--revision", help=REVISION_HELP)
     to_paddle.add_argument("--keep-field", action="append", default=[], metavar="NAME", help="a field of config.json that "
                            "is unknown and does not change what the model computes; may be repeated")  # fmt: skip
 
-    to_hf = verbs.add_parser("to-hf", help="Paddle -> Hugging Face; plain transformers loads the result")
+    to_hf = _add_verb(
+        verbs, "to-hf", "Paddle -> Hugging Face; plain transformers loads the result",
+        "Convert a checkpoint from Paddle to Hugging Face, also after training. transformers' from_pretrained loads the result. "
+        "What became of each tensor is written to conversion.md beside the weights.",
+    )  # fmt: skip
     to_hf.add_argument("src", metavar="SRC", help="directory of a Paddle checkpoint")
     _add_destination(to_hf)
-    to_hf.add_argument("--task", default="auto", help="as for to-paddle")
+    to_hf.add_argument("--task", default="auto", help=f"auto (the checkpoint's own, the default), {TASKS}")
 
-    verify = verbs.add_parser("verify", help="compare the outputs and every layer; exit code 1 if they differ")
+    verify = _add_verb(
+        verbs, "verify", "compare the outputs and every layer; exit code 1 if they differ",
+        "Run two checkpoints on the same inputs, compare the outputs of every layer, and name the first that differs. The exit "
+        "code is 0 if they are the same model, and 1 if they differ.",
+    )  # fmt: skip
     verify.add_argument("first", metavar="A", help="directory of a checkpoint of either library")
     verify.add_argument("second", metavar="B", help="directory of another one")
 
-    inspect = verbs.add_parser("inspect", help="describe a checkpoint and what its tensors would become; loads no weights")
+    inspect = _add_verb(
+        verbs, "inspect", "describe a checkpoint and what its tensors would become; loads no weights",
+        "Describe a checkpoint, and list what a conversion would make of each tensor. Nothing is written; weights are not loaded.",
+    )  # fmt: skip
     inspect.add_argument("src", metavar="SRC", help=SRC_HELP)
-    inspect.add_argument("--task", default="auto", help="as for to-paddle")
-    inspect.add_argument("--revision", help="branch, tag or commit of the hub's repository")
-
-    for verb in (to_paddle, to_hf, verify, inspect):
-        verb.add_argument("--import", dest="imports", action="append", default=[], metavar="MODULE", help="a Python module, in the "
-                          "current directory or on PYTHONPATH, that defines families of your own; may be repeated")  # fmt: skip
+    inspect.add_argument("--task", default="auto", help=f"auto (the checkpoint's own, the default), {TASKS}")
+    inspect.add_argument("--revision", help=REVISION_HELP)
     return parser
+
+
+def _add_verb(verbs, name: str, summary: str, description: str) -> argparse.ArgumentParser:
+    """Add a verb, with the flags that all verbs have. `summary` is its line in the list of verbs."""
+    verb = verbs.add_parser(name, help=summary, description=description)
+    verb.add_argument("--import", dest="imports", action="append", default=[], metavar="MODULE", help="a Python module, in the "
+                      "current directory or on PYTHONPATH, that defines families of your own; may be repeated")  # fmt: skip
+    return verb
 
 
 def _add_destination(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("dst", metavar="DST", help="a directory that does not exist yet")
-    verb.add_argument("--dtype", choices=DTYPES, default="keep", help="element type of floating-point tensors")
+    verb.add_argument("--dtype", choices=DTYPES, default="keep", help="element type of floating-point tensors (default: keep)")
     verb.add_argument("--overwrite", action="store_true", help="replace DST if it exists")
 
 
@@ -98,7 +131,8 @@ def main(arguments: list[str] | None = None) -> int:
     """
     options = build_parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):  # escape characters that the terminal cannot show
-        stream.reconfigure(errors="backslashreplace")
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         return run(options)
     except ConvertError as error:
@@ -107,7 +141,10 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ImportError) as error:
+        # Ctrl-C while Paddle's C++ library is being loaded becomes an ImportError.
+        if isinstance(error, ImportError) and not isinstance(error.__cause__, KeyboardInterrupt):
+            raise
         print("interrupted; nothing was written", file=sys.stderr)
         return 130
 

@@ -96,8 +96,8 @@ def complete(config: dict, entries: Sequence[Entry]) -> dict:
     result = {entry.hf: entry.default for entry in entries if isinstance(entry, Field | MergedDropout | HfOnly)}
     result |= {entry.hf: entry.allowed[0] for entry in entries if isinstance(entry, Fixed)}
     result |= {**config, **labels(config, entries)}
-    derived = [entry for entry in entries if isinstance(entry, Field) and entry.if_none and result[entry.hf] is None]
-    return result | {entry.hf: entry.if_none(result) for entry in derived}
+    derived = [entry for entry in entries if isinstance(entry, Field) and result[entry.hf] is None]
+    return result | {entry.hf: entry.if_none(result) for entry in derived if entry.if_none}
 
 
 def labels(config: dict, entries: Sequence[Entry] = ()) -> dict:
@@ -108,7 +108,7 @@ def labels(config: dict, entries: Sequence[Entry] = ()) -> dict:
     if config.get("id2label"):
         id2label = {str(key): value for key, value in config["id2label"].items()}
     else:
-        default = next((entry.default for entry in entries if getattr(entry, "hf", "") == "num_labels"), 2)
+        default = next((entry.default for entry in entries if isinstance(entry, Field | HfOnly) and entry.hf == "num_labels"), 2)
         id2label = {str(number): f"LABEL_{number}" for number in range(config.get("num_labels", default))}
     label2id = config.get("label2id") or {value: int(key) for key, value in id2label.items()}
     return {"num_labels": len(id2label), "id2label": id2label, "label2id": label2id}

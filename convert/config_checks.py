@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from convert.errors import ConvertError
 from convert.fields import GENERATION, Entry, Field, MergedDropout
@@ -45,7 +45,7 @@ def _refuse(where: str, name: str, value: object, expected: str) -> NoReturn:
     raise ConvertError(f"{where}: {name} = {value!r} must be {expected}")
 
 
-def _check_field(entry: Field | MergedDropout, value: object, where: str) -> None:
+def _check_field(entry: Field | MergedDropout, value: Any, where: str) -> None:
     """Check one value. The expected type follows from the field's default and name."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if value is None:

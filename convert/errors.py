@@ -8,3 +8,7 @@ class ConvertError(Exception):
     """
 
     exit_code = 2
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython and notebooks show: the message alone, as on the command line."""
+        return [f"error: {self}"]

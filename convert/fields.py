@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from convert.errors import ConvertError
 
@@ -29,7 +30,7 @@ class Field:
     hf: str
     paddle: str | None = None
     default: object = None
-    values: Mapping[object, object] | None = None
+    values: Mapping[Any, object] | None = None
     if_none: Callable[[dict], object] | None = None
     none_is: str | None = None
 

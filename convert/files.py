@@ -1,4 +1,7 @@
-"""Read and write JSON objects, compute checksums, and create directories that are complete or do not exist."""
+"""Read and write JSON objects, compute checksums, and create directories that are complete or do not exist.
+
+paddle_ft has the same cache folder and computes digests in the same way, so it imports both from here.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from convert.errors import ConvertError
 
@@ -50,12 +54,25 @@ def write_json(path: Path, value: dict) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def sha256(path: Path) -> str:
-    """Return the hex digest of a file."""
-    digest = hashlib.sha256()
+def cache_folder() -> Path:
+    """Return the folder for downloads and caches: $PADDLE_FT_HOME or ~/.cache/paddle_ft."""
+    return Path(os.environ.get("PADDLE_FT_HOME") or Path.home() / ".cache" / "paddle_ft").expanduser()
+
+
+def file_digest(path: str | Path, algorithm: str = "sha256", on_read: Callable[[int], Any] | None = None) -> str:
+    """Return the digest of a file in hexadecimal.
+
+    Args:
+        path: The file.
+        algorithm: A name that hashlib knows.
+        on_read: Called with the number of bytes of each part that has been read.
+    """
+    digest = hashlib.new(algorithm)
     with open(path, "rb") as file:
-        while block := file.read(1 << 22):
+        while block := file.read(1 << 20):
             digest.update(block)
+            if on_read is not None:
+                on_read(len(block))
     return digest.hexdigest()
 
 
@@ -66,7 +83,7 @@ def sha256_in_background(paths: Sequence[Path]) -> dict[str, Future]:
         File name -> future of its hex digest.
     """
     pool = ThreadPoolExecutor(1, thread_name_prefix="sha256")
-    futures = {path.name: pool.submit(sha256, path) for path in paths}
+    futures = {path.name: pool.submit(file_digest, path) for path in paths}
     pool.shutdown(wait=False)
     return futures
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from convert.config import ORIGINAL_KEY
 from convert.errors import ConvertError
 from convert.families import check_task, load_families
-from convert.files import read_json, sha256
+from convert.files import cache_folder, file_digest, read_json
 from convert.tensors import SAFETENSORS, TORCH_BIN
 from convert.tokenizers.files import SETTINGS, VOCABULARIES
 from convert.write_paddle import write_paddle
@@ -26,11 +26,6 @@ ENDPOINT = "https://huggingface.co"
 ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
 SMALL_FILES = ("generation_config.json", *VOCABULARIES, *SETTINGS)
 TIMEOUT = 10  # seconds to wait for an answer of the server
-
-
-def cache_folder() -> Path:
-    """Return $PADDLE_FT_HOME or ~/.cache/paddle_ft."""
-    return Path(os.environ.get("PADDLE_FT_HOME") or Path.home() / ".cache" / "paddle_ft").expanduser()
 
 
 def resolve_checkpoint(src: str | Path, revision: str | None = None) -> Path:
@@ -83,7 +78,7 @@ def _download(name: str, revision: str, folder: Path) -> None:
         info = HfApi(endpoint=endpoint, token=token).model_info(name, revision=revision, files_metadata=True, timeout=TIMEOUT)
         repository = {file.rfilename: file for file in info.siblings or []}
         files = list(dict.fromkeys(_needed_files(list(repository), name)))
-        checksums = {file: repository[file].lfs.sha256 for file in files if repository[file].lfs}
+        checksums = {file: lfs.sha256 for file in files if (lfs := repository[file].lfs)}
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ".incomplete").touch()
         print(f"downloading {name} ({revision}) from {endpoint} into {folder}", flush=True)
@@ -122,7 +117,7 @@ def _needed_files(repository: Sequence[str], name: str) -> list[str]:
 
 def _check_download(path: Path, checksum: str) -> None:
     """Compare a downloaded file with the hub's sha256, and remove it if it differs."""
-    actual = sha256(path)
+    actual = file_digest(path)
     if actual != checksum:
         path.unlink()
         raise ConvertError(f"{path}: sha256 {actual}, the hub says {checksum}; the file was removed, try again")
@@ -177,5 +172,5 @@ def _fingerprint(directory: Path, imports: Sequence[str]) -> str:
             content = path.read_bytes() if path.suffix == ".json" else f"{status.st_size} {status.st_mtime_ns}".encode()
             digest.update(f"{path.name}\0".encode() + content + b"\0")
     for name in imports:
-        digest.update(name.encode() + Path(sys.modules[name].__file__).read_bytes())
+        digest.update(name.encode() + Path(sys.modules[name].__file__ or "").read_bytes())
     return digest.hexdigest()[:16]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from convert.checkpoint import HfCheckpoint, PaddleCheckpoint, open_hf, open_paddle
@@ -19,7 +20,7 @@ from convert.tensors import Weights
 from convert.tokenizers.files import tokenizer_kind
 
 
-@dataclass
+@dataclass(repr=False)
 class Inspection:
     """The description that `inspect` shows.
 
@@ -35,12 +36,18 @@ class Inspection:
     lists: dict[str, list[str]] = field(default_factory=dict)
     problem: str | None = None
 
-    def text(self) -> str:
-        """Return the text for the terminal."""
+    def text(self, tensors: bool = True) -> str:
+        """Return the text for the terminal. With tensors=False it has only their number, and not a line for each."""
         lines = [self.source, *(f"  {label:12} {value}" for label, value in self.facts.items())]
         for label, names in self.lists.items():
-            lines += [f"  {label} ({len(names)}):", *(f"    {name}" for name in names)] if names else []
+            if names and tensors:
+                lines += [f"  {label} ({len(names)}):", *(f"    {name}" for name in names)]
+            elif names:
+                lines.append(f"  {label:12} {len(names)} tensors")
         return "\n".join(lines + ([f"  cannot be converted: {self.problem}"] if self.problem else []))
+
+    def __repr__(self) -> str:
+        return f"<Inspection>\n{self.text(tensors=False)}"
 
 
 def inspect_checkpoint(directory: Path, families: Mapping[str, Family], *, task: str = "auto") -> Inspection:
@@ -51,15 +58,18 @@ def inspect_checkpoint(directory: Path, families: Mapping[str, Family], *, task:
     """
     require_directory(directory)
     result = Inspection(str(directory))
+    make_plan: Callable[[], Plan]
     if is_paddle(directory):
-        checkpoint, make_plan = open_paddle(directory, families, task=task), plan_to_hf
-        _add_facts(result, "Paddle", checkpoint, (checkpoint.task.paddle_class, checkpoint.task.hf_class))
+        paddle = open_paddle(directory, families, task=task)
+        make_plan = partial(plan_to_hf, paddle)
+        _add_facts(result, "Paddle", paddle, (paddle.task.paddle_class, paddle.task.hf_class))
     else:
-        checkpoint, make_plan = open_hf(directory, families, task=task), plan_to_paddle
-        _add_facts(result, "Hugging Face", checkpoint, (checkpoint.task.hf_class, checkpoint.task.paddle_class))
-        result.facts["kept aside"] = ", ".join(checkpoint.paddle_config.kept_aside) or "nothing"
+        hf = open_hf(directory, families, task=task)
+        make_plan = partial(plan_to_paddle, hf)
+        _add_facts(result, "Hugging Face", hf, (hf.task.hf_class, hf.task.paddle_class))
+        result.facts["kept aside"] = ", ".join(hf.paddle_config.kept_aside) or "nothing"
     try:
-        _add_plan(result, make_plan(checkpoint))
+        _add_plan(result, make_plan())
     except ConvertError as error:
         result.problem = str(error)
     return result

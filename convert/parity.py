@@ -29,7 +29,7 @@ from convert.report import JSON_NAME, Report
 TOLERANCE = 5e-5  # outputs are equal up to this absolute difference
 
 
-@dataclass
+@dataclass(repr=False)
 class Comparison:
     """The result of comparing two checkpoints.
 
@@ -55,6 +55,9 @@ class Comparison:
         """Return whether all layers and outputs are equal."""
         return self.diverging is None
 
+    def __repr__(self) -> str:
+        return f"<Comparison of {self.first} and {self.second}>\n{self.text()}"
+
     def text(self) -> str:
         """Return a table for the terminal that ends with the verdict."""
         width = max(map(len, self.differences))
@@ -79,7 +82,8 @@ def compare_checkpoints(first: Path, second: Path, families: Mapping[str, Family
     _check_sizes(sides, task)
     config = hf_config_of(next((side for side in sides if not side.paddle), sides[0]), task)
     result = Comparison(str(first), str(second))
-    inputs, reference_side, reference = example_inputs(sides[0].family, config, task), None, {}
+    inputs, reference_side = example_inputs(sides[0].family, config, task), None
+    reference: dict[str, np.ndarray] = {}
     if not torch_is_installed():
         reference_side = next((side for side in sides if not side.paddle and (side.directory / REFERENCE).is_file()), None)
         if reference_side:
@@ -169,6 +173,8 @@ def write_reference(directory: Path, task_name: str | None = None) -> Path:
     """
     checkpoint = identify(directory, load_families())
     task = checkpoint.family.task(task_name) if task_name else checkpoint.task
+    if task is None:
+        raise ConvertError(f"{directory}: its config.json does not name its class; name its task")
     config = hf_config_of(checkpoint, task)
     inputs = example_inputs(checkpoint.family, config, task)
     return save_reference(directory, inputs, run_hf(checkpoint, task, config, inputs))

@@ -32,8 +32,8 @@ def plan_to_hf(checkpoint: PaddleCheckpoint, dtype: str = "keep") -> Plan:
     tie = bool(checkpoint.sizes["tie_word_embeddings"]) and not drifted
     plan = Plan(config_changes=_config_changes(checkpoint, untie=bool(drifted)))
     if drifted:
-        names = ", ".join(pair.hf for pair in drifted)
-        plan.notes.append(f"{names} has drifted from the embedding: exported untied (tie_word_embeddings = false)")
+        drifted_names = ", ".join(pair.hf for pair in drifted)
+        plan.notes.append(f"{drifted_names} has drifted from the embedding: exported untied (tie_word_embeddings = false)")
     for pair in pairs:
         if reason := _reason_to_leave_out(pair, checkpoint, tensors):
             plan.ignored.update(dict.fromkeys((name for name in pair.paddle if name in tensors), reason))
@@ -157,7 +157,7 @@ def _add_uses(plan: Plan, pair: TensorPair, names: list[str], stored: Sequence[S
     how = describe(pair, "joined") if names else f"tied to {pair.tied_to}"
     for name, tensor in zip(pair.paddle, stored, strict=True):
         plan.uses[name] = TensorUse(names, how, list(tensor.shape), tensor.dtype, name)
-        if not names:
+        if not names and pair.tied_to:
             plan.tied[name] = pair.tied_to
 
 

@@ -56,7 +56,7 @@ def plan_to_paddle(checkpoint: HfCheckpoint, dtype: str = "keep") -> Plan:
     _match_names(match, pairs, checkpoint)
     pair_of_name = {pair.hf: pair for pair in pairs}
     for pair in pairs:
-        _find_sources(match, pair, pair_of_name.get(pair.tied_to), tensors, tie=bool(sizes.get("tie_word_embeddings", True)))
+        _find_sources(match, pair, pair_of_name.get(pair.tied_to or ""), tensors, tie=bool(sizes.get("tie_word_embeddings", True)))
     initialised = _find_initialised(match, pairs, checkpoint)
     raise_problems(match.problems, checkpoint.directory, task.paddle_class)
     plan = Plan(
@@ -91,7 +91,7 @@ def _match_names(match: _Match, pairs: list[TensorPair], checkpoint: HfCheckpoin
 
 def _names_of_other_heads(family: Family, task: Task, sizes: dict) -> dict[str, str]:
     """Return tensor name -> head, for the tensors of the family's other heads."""
-    heads = {}
+    heads: dict[str, str] = {}
     for other in family.tasks:
         pairs = family.pairs(other, sizes)
         for pair in pairs:

@@ -7,13 +7,14 @@ import platform
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from convert.plan import Plan
 
 JSON_NAME, TEXT_NAME = "conversion.json", "conversion.md"
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
     """What a conversion did. The fields are those of conversion.json.
 
@@ -58,7 +59,7 @@ class Report:
     versions: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of_plan(cls, plan: Plan, **facts: str) -> Report:
+    def of_plan(cls, plan: Plan, **facts: Any) -> Report:
         """Return the report of a conversion that follows the plan. `facts` are the fields without defaults."""
         return cls(
             **facts,
@@ -85,6 +86,9 @@ class Report:
                          + (f" and {len(self.ignored) - 6} more" if len(self.ignored) > 6 else ""))  # fmt: skip
         lines.append(f"tokenizer: {self.tokenizer.get('kind', 'none')}")
         return "\n".join(lines + [f"note: {note}" for note in self.notes])
+
+    def __repr__(self) -> str:
+        return f"<Report of {self.direction}>\n{self.summary()}"
 
     def write(self, directory: Path) -> None:
         """Write conversion.json and conversion.md into a directory."""

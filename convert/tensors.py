@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from convert.dtypes import contiguous, item_size
 from convert.errors import ConvertError
 from convert.files import read_json
 from convert.formats import NewTensor, StoredTensor, pdparams, safetensors, torch_bin
+from convert.progress import bar_settings
 
 SAFETENSORS, TORCH_BIN, PDPARAMS = "model.safetensors", "pytorch_model.bin", "model_state.pdparams"
 READERS: dict[str, Callable[[Path], dict[str, StoredTensor]]] = {
@@ -104,11 +106,13 @@ def write_weights(
         format: "safetensors", "pdparams" or "both".
         progress: Show a progress bar.
     """
-    from tqdm import tqdm
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # in a notebook the import warns if ipywidgets is not installed
+        from tqdm.auto import tqdm
 
     entries = [(name, tensor.dtype, tensor.shape, tensor.read) for tensor in tensors for name in tensor.names]
     total = sum(math.prod(shape) * item_size(dtype) for _, dtype, shape, _ in entries)
-    with tqdm(total=total, unit="B", unit_scale=True, desc="converting", disable=not progress, leave=False) as bar:
+    with tqdm(total=total, unit="B", unit_scale=True, desc="converting", disable=not progress, **bar_settings()) as bar:
         if format in ("safetensors", "both"):
             safetensors.write(directory / SAFETENSORS, entries, {"format": made_by}, bar.update)
         if format in ("pdparams", "both"):
@@ -140,8 +144,8 @@ def _same_file_bytes(first: StoredTensor, second: StoredTensor) -> bool:
     """Compare the bytes in the files block by block, so that no complete tensor is in memory."""
     remaining, block = first.size * item_size(first.dtype), 1 << 20
     with open(first.file, "rb", buffering=0) as a, open(second.file, "rb", buffering=0) as b:
-        a.seek(first.offset)
-        b.seek(second.offset)
+        a.seek(first.offset or 0)
+        b.seek(second.offset or 0)
         while remaining > 0:
             count = min(block, remaining)
             if a.read(count) != b.read(count):

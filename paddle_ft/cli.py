@@ -11,13 +11,13 @@ import argparse
 import errno
 import sys
 
-from paddle_ft import __version__
 from paddle_ft.commands import command_names, find_command
 from paddle_ft.system.errors import FTError, UserError
 from paddle_ft.system.formatting import did_you_mean
 from paddle_ft.system.installation import SOURCE_TREE, install_hint
 from paddle_ft.system.plugins import import_user_modules
 from paddle_ft.system.runtime import prepare_cpu
+from paddle_ft.system.version import __version__
 
 # Errors of disks and file systems. Only the user can fix these, wherever they happen.
 FILE_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG, errno.ENOENT, errno.EISDIR}
@@ -28,6 +28,14 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def parse(self, arguments: list[str]) -> argparse.Namespace:
+        """Return the parsed arguments. Raise UserError for wrong usage; a misspelt flag is answered with the most similar one."""
+        options, unknown = self.parse_known_intermixed_args(arguments)
+        if unknown:
+            hint = did_you_mean(unknown[0].partition("=")[0], list(self._option_string_actions))
+            raise UserError(f"unrecognized arguments: {' '.join(unknown)}.{hint} See {self.prog} --help.")
+        return options
 
     def error(self, message: str):
         raise UserError(f"{message}. See {self.prog} --help.")
@@ -92,7 +100,7 @@ def _run(argv: list[str], program: str) -> int:
     parser = Parser(prog=program, description=command.HELP)
     command.add_arguments(parser)
     _add_import_flag(parser)
-    return command.run(parser.parse_intermixed_args(arguments))
+    return command.run(parser.parse(arguments))
 
 
 def _parse_imports(arguments: list[str], program: str) -> list[str]:

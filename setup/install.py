@@ -145,12 +145,13 @@ def install(uv: str | None, gpu: bool, lock: Path, progress: Progress) -> None:
         StepFailed: a command failed.
     """
     environment = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
-    command = [PYTHON, "-m", "pip", "install", "--progress-bar", "off"]
+    pip = [PYTHON, "-m", "pip", "install", "--progress-bar", "off"]
+    command = pip
     if uv:
         environment |= uv_index()
         command = [uv, "pip", "install", "--python", PYTHON]
     name = "uv" if uv else "pip"
-    command.append("--require-hashes")
+    command = [*command, "--require-hashes"]
     if ("paddlepaddle" if gpu else "paddlepaddle-gpu") in installed_names(site_packages()):
         # Both variants install files into the same folder, so removing one breaks the other. Therefore both are removed.
         uninstall = [PYTHON, "-m", "pip", "uninstall", "--yes", "paddlepaddle", "paddlepaddle-gpu"]
@@ -163,8 +164,7 @@ def install(uv: str | None, gpu: bool, lock: Path, progress: Progress) -> None:
         # Always with pip: Paddle documents its index for pip, and uv has other rules for choosing between two indexes.
         constraints = VENV / "constraints.txt"
         constraints.write_text("".join(f"{pin}\n" for pin in pins(lock)), encoding="utf-8")
-        command = [PYTHON, "-m", "pip", "install", "--progress-bar", "off", "-c", constraints]
-        run([*command, "-r", ROOT / GPU], progress, "installing paddlepaddle-gpu from Paddle's index", environment)
+        run([*pip, "-c", constraints, "-r", ROOT / GPU], progress, "installing paddlepaddle-gpu from Paddle's index", environment)
 
 
 def uv_index() -> dict[str, str]:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.draw_rooms import PICTURE, draw, place, without_shortcuts
+from tests.support.import_graph import imports, module_name, parse, python_files, room_imports
 from tests.support.paths import ROOT
 
 LAYERS = ("system", "config", "data", "metrics", "tokenization", "models", "generation", "tasks", "runs", "reporting", "demo",
-          "training", "commands", "cli")  # fmt: skip
+          "training", "api", "commands", "cli")  # fmt: skip
 
 # Modules of a higher layer that are named in a string and imported later, and why.
 NAMED_UPWARD = {
@@ -34,43 +36,6 @@ VERBS = re.compile(
     "Gives|Handles|Has|Imports|Keeps|Loads|Looks|Makes|Opens|Prints|Puts|Raises|Reads|Refuses|Removes|Replaces|Returns|Runs|Says|"
     "Sees|Sets|Shows|Takes|Tells|Tidies|Trains|Turns|Waits|Writes|Yields"
 )
-
-
-def parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
-
-
-def python_files(folder: str) -> list[Path]:
-    """Return the Python files of the repository below a folder, relative to the repository."""
-    return sorted(path.relative_to(ROOT) for path in (ROOT / folder).rglob("*.py"))
-
-
-def module_name(path: Path) -> str:
-    """Return the dotted name of a module: "paddle_ft.tasks" for paddle_ft/tasks/__init__.py."""
-    parts = path.with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def is_module(name: str) -> bool:
-    path = ROOT / name.replace(".", "/")
-    return path.with_suffix(".py").is_file() or path.is_dir()
-
-
-def imports(path: Path, tree: ast.Module | None = None) -> Iterator[tuple[int, str]]:
-    """Yield line and module of every import of a file, those inside functions included.
-
-    `from package import name` is an import of package.name if that is a module, and otherwise of package.
-    """
-    package = path.parent.parts
-    for node in ast.walk(tree or parse(ROOT / path)):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else ()
-            module = ".".join([*base, *(node.module or "").split(".")]).strip(".")
-            names = {f"{module}.{alias.name}" for alias in node.names}
-            modules = {name if is_module(name) else module for name in names}
-            yield from ((node.lineno, name) for name in sorted(modules))
 
 
 def layer(module: str) -> int | None:
@@ -144,6 +109,19 @@ def test_modules_named_in_strings_go_up_where_it_is_known_to_alone():
 def test_there_is_no_import_circle():
     circle = find_circle({module_name(path): {module for _, module in imports(path)} for path in python_files("paddle_ft")})
     assert circle is None, " -> ".join(circle)
+
+
+def test_the_picture_of_the_rooms_is_current():
+    assert PICTURE.read_text(encoding="utf-8") == draw(room_imports()), "run: python -m tests.support.draw_rooms"
+
+
+def test_the_picture_leaves_out_what_follows_and_puts_each_room_below_those_that_import_it():
+    graph = {"top": {"low", "high", "side"}, "high": {"low"}, "low": set(), "side": {"low"}}
+    assert without_shortcuts(graph) == {"top": {"high", "side"}, "high": {"low"}, "low": set(), "side": {"low"}}
+    assert place(graph) == {"top": (0, 0), "high": (0, 1), "low": (0, 2), "side": (1, 1)}
+    cells = place(room_imports())
+    assert len(set(cells.values())) == len(cells)
+    assert all(cells[room][1] < cells[other][1] for room, imported in room_imports().items() for other in imported)
 
 
 def test_the_converter_stands_alone():

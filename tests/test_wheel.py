@@ -20,7 +20,7 @@ PACKAGES = ("paddle_ft", "convert")
 @pytest.fixture
 def source(tmp_path):
     """Return a copy of the files that a wheel is built from."""
-    for path in (*ROOT.glob("requirements*.txt"), ROOT / "pyproject.toml", ROOT / "README.md"):
+    for path in (*ROOT.glob("requirements*.txt"), *(ROOT / name for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"))):
         shutil.copy(path, tmp_path)
     for folder in (*PACKAGES, "configs", "setup"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -46,6 +46,14 @@ def missing_from_wheel(source: Path) -> set[str]:
 
 def test_the_wheel_has_every_file(source):
     assert missing_from_wheel(source) == set()
+
+
+def test_the_wheel_has_the_licence_and_the_notice(source):
+    with build_wheel(source) as wheel:
+        [metadata_file] = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+        assert "License-Expression: Apache-2.0\n" in wheel.read(metadata_file).decode()
+        for name in ("LICENSE", "NOTICE"):
+            assert wheel.read(metadata_file.replace("METADATA", f"licenses/{name}")) == (ROOT / name).read_bytes()
 
 
 @pytest.mark.parametrize(("pattern", "replacement", "file"), [

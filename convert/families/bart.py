@@ -1,13 +1,13 @@
 """BART, both the English and the Chinese one."""
 
 from convert.family import Family, Task
-from convert.fields import Field, Fixed, HfOnly
+from convert.fields import Entry, Field, Fixed, HfOnly
 from convert.rules import Alias, Embedding, LayerNorm, Linear, Parameter, Repeat
 
 D, V = "d_model", "vocab_size"
 ACTIVATIONS = {name: name for name in ("gelu", "relu", "silu", "swish", "tanh")}
 
-CONFIG = (
+CONFIG: tuple[Entry, ...] = (
     Field(V, default=50265),
     Field(D, default=1024),
     *(Field(f"{side}_layers", default=12) for side in ("encoder", "decoder")),

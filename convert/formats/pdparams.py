@@ -104,7 +104,7 @@ def _tensor(path: Path, name: object, value: object) -> StoredTensor:
 def write(
     path: Path,
     tensors: Iterable[tuple[str, str, tuple[int, ...], Callable[[], np.ndarray]]],
-    on_written: Callable[[int], None] = lambda size: None,
+    on_written: Callable[[int], object] = lambda size: None,
 ) -> None:
     """Write a file that `paddle.load` and PaddleNLP's `from_pretrained` read. The format needs all arrays in memory at once.
 

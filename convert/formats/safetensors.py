@@ -128,7 +128,7 @@ def write(
     path: Path,
     tensors: Iterable[tuple[str, str, tuple[int, ...], Callable[[], np.ndarray]]],
     metadata: dict[str, str],
-    on_written: Callable[[int], None] = lambda size: None,
+    on_written: Callable[[int], object] = lambda size: None,
 ) -> None:
     """Write a safetensors file with at most four tensors in memory.
 

@@ -11,13 +11,14 @@ A command with a hyphen (fill-mask) has an underscore in its module's name. The 
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from types import ModuleType
+
+from paddle_ft.system.plugins import module_names
 
 
 def command_names() -> list[str]:
     """Return the names of all commands, sorted."""
-    return [module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__)]
+    return [name.replace("_", "-") for name in module_names(__name__)]
 
 
 def find_command(name: str) -> ModuleType:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
+
+from paddle_ft.system.files import to_json
 
 HELP = "evaluate a run's best model on a split or on new data"
 
@@ -22,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
 
     split, scores, baseline = inference.evaluate(options.run, options.split, options.overrides, options.output)
     if options.json:
-        print(json.dumps({"split": split, "metrics": scores, "baseline": baseline}, ensure_ascii=False, indent=2))
+        print(to_json({"split": split, "metrics": scores, "baseline": baseline}, indent=2))
     else:
         print("\n".join(split_table(split, scores, {"baseline": baseline})))
     return 0

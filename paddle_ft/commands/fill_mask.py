@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.files import to_json
 
 HELP = "predict masked words with the model before and after training"
 
@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
 
     mask_token, guesses = fill_masks(options.run, options.texts, options.top)
     if options.json:
-        print(json.dumps([text_guesses.as_json() for text_guesses in guesses], ensure_ascii=False, indent=2))
+        print(to_json([text_guesses.as_json() for text_guesses in guesses], indent=2))
     else:
         print("\n\n".join(guess_table(text_guesses, mask_token) for text_guesses in guesses))
     return 0

@@ -35,8 +35,8 @@ def _add_task_flags(parser: argparse.ArgumentParser) -> None:
     from paddle_ft.runs.write_texts import generation_flags
 
     by_name: dict[str, dict[str, Flag]] = {}
-    for task, flags in generation_flags().items():
-        for flag in flags:
+    for task, task_flags in generation_flags().items():
+        for flag in task_flags:
             by_name.setdefault(flag.name, {})[task] = flag
     groups: dict[str, argparse._ArgumentGroup] = {}
     for name, flags in by_name.items():

@@ -41,9 +41,6 @@ def run(options: argparse.Namespace) -> int:
     from paddle_ft.config.describe import describe
     from paddle_ft.config.load import load_config
     from paddle_ft.config.recipes import recipe_names
-    from paddle_ft.data.load import check_local_files
-    from paddle_ft.training.distributed import worker
-    from paddle_ft.training.distributed.launch import parse_devices
 
     if options.config is None:
         raise UserError(f"--config is missing: name a recipe ({', '.join(recipe_names())}) or a YAML file.")
@@ -53,6 +50,10 @@ def run(options: argparse.Namespace) -> int:
     if options.print_config:
         print(describe(config), end="")
         return 0
+    from paddle_ft.data.load import check_local_files
+    from paddle_ft.training.distributed import worker
+    from paddle_ft.training.distributed.launch import parse_devices
+
     check_local_files(config.data)
     if options.devices is not None and launched_processes() == 1:
         kind, numbers = parse_devices(options.devices)

@@ -29,12 +29,12 @@ def _describe_section(section: BaseModel, indent: str) -> list[str]:
             doc = (type(value).__doc__ or "").strip().splitlines()[0]
             lines += ["", f"{indent}# {doc}", f"{indent}{name}:", *_describe_section(value, indent + "  ")]
             continue
-        lines.append(f"{indent}# {info.description}{_describe_limits(info)}")
+        lines.append(f"{indent}# {info.description}{describe_limits(info)}")
         lines.append(f"{indent}{name}: {dump_yaml_line(value)}")
     return lines
 
 
-def _describe_limits(info: FieldInfo) -> str:
+def describe_limits(info: FieldInfo) -> str:
     """Return the allowed values: " [a | b]" for a choice, " [>= 1]" for a range, "" if every value is allowed."""
     if get_origin(info.annotation) is Literal:
         choices = get_args(info.annotation)

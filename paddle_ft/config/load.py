@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +23,15 @@ TASK_PACKAGE = "paddle_ft.tasks"
 NO_TASKS = ("base", "shared")  # modules of that package that are not tasks
 OWN_KEYS = ("recipe", "output_dir")  # not taken over from a recipe that is extended: two recipes must not share a directory
 
+_KEY = re.compile(r"[A-Za-z_][\w-]*(\.[\w-]+)*")
 
-def load_config(name: str, overrides: list[str] = (), sample: bool = False) -> BaseConfig:
+
+def load_config(name: str, overrides: Sequence[str] | Mapping[str, Any] = (), sample: bool = False) -> BaseConfig:
     """Load a recipe, apply its sample block (if `sample` is set) and then the overrides, and check the result.
 
     Args:
         name: a recipe in configs/, or the path of a YAML file.
-        overrides: strings of the form section.key=value, with the value in YAML.
+        overrides: strings of the form section.key=value, with the value in YAML; or a mapping of section.key -> Python value.
         sample: apply the recipe's `sample:` block (generated text and a small model).
 
     Raises:
@@ -41,10 +45,9 @@ def load_config(name: str, overrides: list[str] = (), sample: bool = False) -> B
     data.setdefault("output_dir", f"runs/{path.stem}")
     if sample:
         data["output_dir"] = f"{data['output_dir']}_sample"
-    for override in overrides:
-        key, value = parse_override(override)
+    for key, value, origin in _read_overrides(overrides):
         _set_key(data, key, value)
-        origins[key] = f"command line: {override}"
+        origins[key] = origin
     return check_config(data, origins, shown_path)
 
 
@@ -74,7 +77,8 @@ def _read_recipe(path: Path, extended_by: tuple[Path, ...] = ()) -> tuple[dict, 
         return data, origins
     base_name, origin = data.pop("extends"), origins.pop("extends")
     if not isinstance(base_name, str):
-        raise UserError(f"extends: {base_name!r} is not allowed ({origin}): must be the name of a recipe or the path of a YAML file.")
+        needed = "the name of a recipe or the path of a YAML file"
+        raise UserError(f"extends: {base_name!r} is not allowed ({origin}): must be {needed}.")
     base_path = find_recipe(base_name, folder=path.parent, shown_key=f"{origin}: extends")
     chain = (*extended_by, path)
     if base_path.resolve() in {file.resolve() for file in chain}:
@@ -121,6 +125,31 @@ def _apply_sample(data: dict, origins: dict[str, str], sample: bool, shown_path:
     data["sample"] = True
 
 
+def _read_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
+    """Yield the key and the value of each override, and where it was set, for messages."""
+    if not isinstance(overrides, Mapping):
+        for text in overrides:
+            yield *parse_override(text), f"command line: {text}"
+        return
+    for key, value in overrides.items():
+        if not isinstance(key, str) or not _KEY.fullmatch(key):
+            raise UserError(f"overrides: {key!r} is not a key; a key looks like section.key, for example train.learning_rate.")
+        yield key, _to_plain(value), f"overrides: {{{key!r}: {value!r}}}"
+
+
+def _to_plain(value: Any) -> Any:
+    """Return a Python value as YAML would give it: paths as text, tuples as lists, NumPy's scalars as numbers."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Mapping):
+        return {key: _to_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_plain(item) for item in value]
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        return value.item()
+    return value
+
+
 def parse_override(text: str) -> tuple[str, Any]:
     """Split an override such as "train.learning_rate=3e-5" into the key and the value, which is parsed as YAML.
 
@@ -128,7 +157,7 @@ def parse_override(text: str) -> tuple[str, Any]:
         UserError: the text does not have this form, or the value is not valid YAML.
     """
     key, equals, value = text.partition("=")
-    if not equals or not re.fullmatch(r"[A-Za-z_][\w-]*(\.[\w-]+)*", key):
+    if not equals or not _KEY.fullmatch(key):
         raise UserError(f"{text!r}: an override looks like section.key=value, for example train.learning_rate=3e-5.")
     return key, parse_yaml(value, f"command line: {key}")[0] if value.strip() else None
 
@@ -175,6 +204,7 @@ def check_config(data: dict, origins: dict[str, str], shown_path: str) -> BaseCo
 def build_schema(task_name: str) -> type[BaseConfig]:
     """Return the schema for recipes of a task: the common sections, the task's options, and the sections that the task adds."""
     task = find_plugin(TASK_PACKAGE, "TASK", task_name)
-    fields = {"task": (task.Options, ...), "model": (task.Model, ...)}
+    fields: dict[str, Any] = {"task": (task.Options, ...), "model": (task.Model, ...)}
     fields.update({name: (section, section()) for name, section in task.sections.items()})
-    return create_model("Config", __base__=BaseConfig, **fields)
+    schema: type[BaseConfig] = create_model("Config", __base__=BaseConfig, **fields)
+    return schema

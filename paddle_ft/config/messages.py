@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -30,12 +31,12 @@ def describe_errors(error: ValidationError, schema: type[BaseModel], origins: di
         schema: the schema that the configuration was checked against.
         origins: dotted key -> where it was set (file:line or command line).
     """
-    errors_by_key: dict[str, list[dict]] = {}
-    for item in error.errors():
-        errors_by_key.setdefault(_dotted_key(item["loc"], schema), []).append(item)
+    errors_by_key: dict[str, list[Mapping[str, Any]]] = {}
+    for details in error.errors():
+        errors_by_key.setdefault(_dotted_key(details["loc"], schema), []).append(details)
     lines = []
     for key, items in errors_by_key.items():
-        item = items[0]
+        item: Mapping[str, Any] = items[0]
         origin = f" ({origins[key]})" if key in origins else ""
         if item["type"] == "extra_forbidden":
             lines.append(f"{key}: there is no such key{origin}.{_suggest_key(key, schema)}")
@@ -49,7 +50,7 @@ def describe_errors(error: ValidationError, schema: type[BaseModel], origins: di
     return lines
 
 
-def _describe_allowed(item: dict) -> str:
+def _describe_allowed(item: Mapping[str, Any]) -> str:
     """Return what is allowed instead of a wrong value, from one of pydantic's error items: "must be a whole number"."""
     if item["type"] in _TYPE_MESSAGES:
         return _TYPE_MESSAGES[item["type"]]
@@ -59,7 +60,8 @@ def _describe_allowed(item: dict) -> str:
 
 def _dotted_key(location: tuple, schema: type[BaseModel]) -> str:
     """Return the dotted key for pydantic's error location, which may end with names of union members that are not keys."""
-    parts, current = [], schema
+    parts: list[str] = []
+    current: Any = schema
     for part in location:
         fields = getattr(current, "model_fields", None)
         if fields is None:

@@ -6,7 +6,7 @@ everything else that only one task needs, is declared with that task in paddle_f
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -200,6 +200,10 @@ class BaseConfig(Section):
     train: TrainSection = Field(default_factory=TrainSection)
     eval: EvalSection = Field(default_factory=EvalSection)
     tracking: TrackingSection = Field(default_factory=TrackingSection)
+
+    if TYPE_CHECKING:  # sections that the schema of a task adds (load.build_schema), for type checkers
+        task: Any
+        generation: Any
 
 
 class GenerationSection(Section):

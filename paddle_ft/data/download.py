@@ -10,13 +10,14 @@ import os
 import socket
 import threading
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
 
+from convert.files import cache_folder, file_digest
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.files import file_digest, home
 from paddle_ft.system.progress import Progress
 
 CONNECT_TIMEOUT = 5  # seconds; also the limit for resolving a host name
@@ -56,7 +57,7 @@ class FetchError(UserError):
 
 def data_home() -> Path:
     """Return the folder for downloaded data sets."""
-    return home() / "datasets"
+    return cache_folder() / "datasets"
 
 
 def mirrored_url(url: str) -> str:
@@ -69,8 +70,17 @@ def mirrored_url(url: str) -> str:
 
 
 def checksum(path: str | Path, algorithm: str) -> str:
-    """Return the checksum of a file in hexadecimal, with a progress bar. `algorithm` is a name that hashlib knows."""
-    with Progress(os.path.getsize(path), f"check {Path(path).name}", unit="B") as progress:
+    """Return the checksum of a file in hexadecimal, with a progress bar. `algorithm` is a name that hashlib knows.
+
+    A source asks for each split, and its files may be large. A file with the same size and time of change is not read again.
+    """
+    status = os.stat(path)
+    return _checksum(str(path), algorithm, status.st_size, status.st_mtime_ns)
+
+
+@cache
+def _checksum(path: str, algorithm: str, size: int, mtime_ns: int) -> str:
+    with Progress(size, f"check {Path(path).name}", unit="B") as progress:
         return file_digest(path, algorithm, progress.update)
 
 

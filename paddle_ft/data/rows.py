@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.formatting import is_number
 
 Record = tuple[int, dict[str, str] | str]
 """(line, row), or (line, reason) for a record that cannot be used. A row is field -> text. Lines count from 1."""
@@ -114,6 +115,25 @@ class Fields:
             raise UserError(f"{file}: data.columns must give names here, not numbers: {self.mapped}")
         return {name: str(self.columns.get(name) or name) for name in self.names}
 
+    def available_columns(self, file: str, available: list[str]) -> dict[str, str]:
+        """Return field -> column name for the columns that a table has.
+
+        Args:
+            file: the table's name, for messages.
+            available: the names of its columns.
+
+        Raises:
+            UserError: data.columns has numbers, or there is no column for a required or mapped field.
+        """
+        columns = self.column_names(file)
+        for name, column in columns.items():
+            if column not in available and (name in self.required or name in self.mapped):
+                raise UserError(
+                    f"{file}: no column {column!r}; it has {', '.join(map(repr, available))}; "
+                    f"map them, e.g. data.columns.{name}={available[0] if available else 'NAME'}"
+                )
+        return {name: column for name, column in columns.items() if column in available}
+
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TYPE_NAMES = {dict: "an object", list: "a list", bool: "a boolean", type(None): "null", bytes: "binary data"}
@@ -133,7 +153,7 @@ def make_row(values: dict[str, object], fields: Fields) -> dict[str, str] | str:
         if type(value) is not str:
             if name in fields.optional and value is None:
                 continue
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
+            if not is_number(value):
                 return f"{name} is {_TYPE_NAMES.get(type(value), type(value).__name__)}, not text"
             value = str(value)
         elif _SURROGATE.search(value):

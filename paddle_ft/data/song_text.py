@@ -138,7 +138,7 @@ def _to_single_spaced(lines: list[str]) -> list[str]:
     In a double-spaced song a blank line follows every line except headers. Songs of fewer than four lines are too short to tell.
     """
     filled = [i for i, line in enumerate(lines) if line]
-    headers = [i for i in filled if lines[i][-1] in "]】" or split_header(lines[i]) == (True, "")]
+    headers = {i for i in filled if lines[i][-1] in "]】" or split_header(lines[i]) == (True, "")}
     has_gap = [next_i - i > 1 for i, next_i in pairwise(filled) if i not in headers]
     if len(has_gap) < 3 or not all(has_gap):
         return lines

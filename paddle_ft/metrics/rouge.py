@@ -24,8 +24,8 @@ def rouge(
     language: str = "auto",
     bootstrap: int = 1000,
     seed: int = 0,
-) -> dict:
-    """Return the mean F1 of ROUGE-1, ROUGE-2 and ROUGE-L over all pairs. For English, ROUGE-Lsum is added.
+) -> tuple[dict, list[float]]:
+    """Return the mean F1 of ROUGE-1, ROUGE-2 and ROUGE-L over all pairs, and the ROUGE-L of each. For English, ROUGE-Lsum is added.
 
     Args:
         predictions: [examples], generated texts.
@@ -35,8 +35,8 @@ def rouge(
         seed: seed of the resampling.
 
     Returns:
-        {"rouge1": 0-100, "rouge1_ci": [low, high], ..., "tokenizer": its name}. With ROUGE-Lsum there is also "sentences", the
-        name of the sentence splitter.
+        {"rouge1": 0-100, "rouge1_ci": [low, high], ..., "tokenizer": its name}, and the ROUGE-L F1 (0-100) of each pair. With
+        ROUGE-Lsum there is also "sentences", the name of the sentence splitter.
 
     Raises:
         ValueError: the lists are empty or differ in length.
@@ -59,13 +59,7 @@ def rouge(
     result["tokenizer"] = TOKENIZER_NAME
     if splitter_name:
         result["sentences"] = splitter_name
-    return result
-
-
-def rouge_each(predictions: Sequence[str], references: Sequence[str]) -> list[float]:
-    """Return the ROUGE-L F1 (0-100) of each pair. Raise ValueError if the lists are empty or differ in length."""
-    check_pairs(predictions, references)
-    return [round(float(score), 4) for score in _scores(predictions, references, ("rougeL",))[:, 0]]
+    return result, [round(float(score), 4) for score in scores[:, types.index("rougeL")]]
 
 
 def _scores(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 from pathlib import Path
@@ -13,6 +12,7 @@ from convert.loading import model_from_weights, read_weights
 from paddle_ft.models.architectures import Architecture, architectures_for, find_architecture, import_by_name
 from paddle_ft.models.resolve import read_config
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.formatting import did_you_mean, is_number
 from paddle_ft.system.plugins import import_hint
 
 
@@ -122,11 +122,10 @@ def _check_sizes(sizes: dict, config_class) -> None:
     known = {*own, *config_class().to_dict(), *config_class.attribute_map}
     for key, value in sizes.items():
         if key not in known:
-            near = difflib.get_close_matches(key, sorted(known), n=1)
             usual = [name for name in own if _SIZE.search(name)]
-            hint = f" Did you mean {near[0]}?" if near else f" It has {', '.join(usual)} and {len(known) - len(usual)} more."
+            hint = did_you_mean(key, sorted(known)) or f" It has {', '.join(usual)} and {len(known) - len(usual)} more."
             raise UserError(f"model.config.{key}: {config_class.__name__} has no such setting.{hint}")
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and value < 0:
+        if is_number(value) and value < 0:
             raise UserError(f"model.config.{key}: {value!r} is not allowed: must not be negative.")
-        if "dropout" in key and isinstance(value, (int, float)) and value > 1:
+        if "dropout" in key and is_number(value) and value > 1:
             raise UserError(f"model.config.{key}: {value!r} is not allowed: must be a probability, 0 to 1.")

@@ -7,7 +7,8 @@ import json
 import os
 from pathlib import Path
 
-from paddle_ft.data.download import RemoteFile, download_missing, home
+from convert.files import cache_folder
+from paddle_ft.data.download import RemoteFile, download_missing
 from paddle_ft.models.architectures import Architecture, architectures_for, import_by_name
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.plugins import user_module_names
@@ -110,7 +111,7 @@ def _suggest_names(name: str, head_type: str, limit: int = 12) -> str:
 
 def builtin_directory(name: str) -> Path:
     """Return the folder for the files of a built-in."""
-    return home() / "models" / name
+    return cache_folder() / "models" / name
 
 
 def builtin_files(name: str, head_type: str) -> list[RemoteFile]:

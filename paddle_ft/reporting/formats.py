@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from paddle_ft.data.splits import names_files
 from paddle_ft.metrics.registry import find_metric
 from paddle_ft.system.formatting import format_duration, is_number
 
@@ -26,6 +27,13 @@ def format_number(value: object, decimals: int = 2) -> str:
     if abs(value) >= 1e7 or 0 < abs(value) < 10**-decimals / 2:
         return f"{value:.1e}"
     return f"{value:,.{decimals}f}"
+
+
+def sample_texts(config: dict) -> str:
+    """Return what a sample run was trained on: "generated text", or "your data" if the user has named other data."""
+    data = config.get("data") or {}
+    is_generated = str(data.get("source", "sample:")).startswith("sample:") and not names_files(data.get("train"))
+    return "generated text" if is_generated else "your data"
 
 
 def format_score(key: str, value: object) -> str:

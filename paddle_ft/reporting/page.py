@@ -12,13 +12,14 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from paddle_ft.metrics.registry import find_metric, known_metrics
-from paddle_ft.reporting.formats import DASH, format_fact, format_interval, format_number, format_score
+from paddle_ft.reporting.formats import DASH, format_fact, format_interval, format_number, format_score, sample_texts
 from paddle_ft.reporting.plots import plot_run
 from paddle_ft.reporting.records import Run, read_run, score_keys
 from paddle_ft.system.files import write_atomically
 from paddle_ft.system.formatting import is_number
 
 NUM_EXAMPLES = 10  # number of best and of worst predictions that are shown for each split
+NUM_FIRST_EXAMPLES = 3  # number of predictions that are shown at the top, in the order of the data
 MAX_TEXT_LENGTH = 600  # characters of a source, target or prediction; longer texts are cut
 
 
@@ -36,41 +37,45 @@ def write_report(run_dir: str | Path) -> Path:
     """
     plots = plot_run(run_dir)
     run = read_run(run_dir)
-    page = Environment(
+    tables = score_tables(run)
+    images = {path.stem: (path.stem.replace("_", " "), base64.b64encode(path.read_bytes()).decode()) for path in plots}
+    html = render(
+        "page.html",
+        title=run.title,
+        task=run.task,
+        sample=run.sample,
+        written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+        directory=str(run.path),
+        problems=[*run.problems, *_missing(run, plots)],
+        headline=_headline(run, tables),
+        curves=[image for name, image in images.items() if name != "learning_rate"],
+        schedule=[image for name, image in images.items() if name == "learning_rate"],
+        examples=_first_examples(run),
+        tables=tables,
+        best=best_checkpoint(run),
+        training=[format_fact(*item) for item in (run.results.get("train") or {}).items()],
+        data=_data(run),
+        predictions=[_examples(split, rows) for split, rows in run.predictions.items() if rows],
+        config=run.config_text,
+        sample_texts=sample_texts(run.config),
+        versions=list((run.results.get("versions") or {}).items()),
+    )
+    target = run.path / "report.html"
+    write_atomically(target, html)
+    return target
+
+
+def render(template: str, **values: object) -> str:
+    """Return the HTML of a template of this folder. Its values are escaped."""
+    environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-    ).get_template("page.html")
-    html = page.render(
-        title=_title(run),
-        task=_task(run),
-        sample=bool(run.results.get("sample", run.config.get("sample"))),
-        written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
-        directory=str(run.path),
-        problems=[*run.problems, *_missing(run, plots)],
-        tables=_score_tables(run),
-        best=_best(run),
-        training=[format_fact(*item) for item in (run.results.get("train") or {}).items()],
-        data=_data(run),
-        plots=[(path.stem.replace("_", " "), base64.b64encode(path.read_bytes()).decode()) for path in plots],
-        predictions=[_examples(split, rows) for split, rows in run.predictions.items() if rows],
-        config=run.config_text,
-        versions=list((run.results.get("versions") or {}).items()),
     )
-    target = run.path / "report.html"
-    write_atomically(target, html.encode("utf-8", "replace").decode("utf-8"))  # broken texts may have lone surrogates
-    return target
-
-
-def _title(run: Run) -> str:
-    return str(run.config.get("recipe") or run.path.resolve().name)
-
-
-def _task(run: Run) -> str:
-    task = run.results.get("task") or run.config.get("task") or "unknown task"
-    return str(task.get("name", "unknown task") if isinstance(task, dict) else task)
+    html = environment.get_template(template).render(**values)
+    return html.encode("utf-8", "replace").decode("utf-8")  # broken texts may have lone surrogates
 
 
 def _missing(run: Run, plots: list[Path]) -> list[str]:
@@ -82,7 +87,7 @@ def _missing(run: Run, plots: list[Path]) -> list[str]:
     return missing
 
 
-def _best(run: Run) -> str:
+def best_checkpoint(run: Run) -> str:
     """Return the score and step of the best checkpoint, or "" if there is none yet."""
     best = run.results.get("best") or {}
     if not is_number(best.get("value")):
@@ -91,7 +96,21 @@ def _best(run: Run) -> str:
     return f"{find_metric(name).title} {format_score(name, best['value'])} at step {format_number(best.get('step'))}"
 
 
-def _score_tables(run: Run) -> list[dict]:
+def _headline(run: Run, tables: list[dict]) -> dict | None:
+    """Return the row that stands at the top of the page, or None before the run has finished.
+
+    It is the score that chose the best checkpoint, or else the first one. Its split is the last, which is test if there is one.
+    """
+    if not run.results.get("metrics") or not tables or not tables[-1]["rows"]:
+        return None
+    table = tables[-1]
+    best = (run.results.get("best") or {}).get("metric")
+    row = next((row for row in table["rows"] if row["key"] == best), table["rows"][0])
+    cells = [(column, *cell) for column, cell in zip(table["columns"], row["cells"], strict=True)]
+    return {"split": table["split"], "score": row["label"], "cells": cells}
+
+
+def score_tables(run: Run) -> list[dict]:
     """Return one table per split. A table has a row per metric and columns for model, model before training and baselines."""
     final = run.results.get("metrics") or {}
     before_training, baseline = run.results.get("before_training") or {}, run.results.get("baseline") or {}
@@ -106,7 +125,7 @@ def _score_tables(run: Run) -> list[dict]:
             f"{baseline.get('name', '')} baseline".strip(): baseline.get(split) or {},
         }
         columns |= {f"{name} baseline": scores.get(split) or {} for name, scores in other_baselines.items()}
-        tables.append(_score_table(split, columns))
+        tables.append(score_table(split, columns))
     return tables
 
 
@@ -118,14 +137,14 @@ def _latest_column(events: list[dict]) -> dict[str, dict]:
     return {f"model at step {format_number(latest['step'])}": latest}
 
 
-def _score_table(split: str, columns: dict[str, dict]) -> dict:
+def score_table(split: str, columns: dict[str, dict]) -> dict:
     """Return the table of a split for the template. `columns` is the title of each column -> its metrics."""
     keys = score_keys({name: value for metrics in reversed(columns.values()) for name, value in metrics.items()})
     rows = []
     for key in keys:
         cells = [(format_score(key, metrics.get(key)), format_interval(metrics.get(f"{key}_ci"))) for metrics in columns.values()]
         metric = find_metric(key)
-        rows.append({"label": metric.title, "lower": metric.lower_is_better, "cells": cells})
+        rows.append({"key": key, "label": metric.title, "lower": metric.lower_is_better, "cells": cells})
     notes = {name: value for metrics in columns.values() for name, value in metrics.items() if _is_note(name, value)}
     return {"split": split, "columns": list(columns), "rows": rows, "notes": [format_fact(*note) for note in notes.items()]}
 
@@ -148,16 +167,30 @@ def _data(run: Run) -> dict:
     return {"splits": list(splits), "rows": rows, "without_split": without_split}
 
 
-def _ranking_key(row: dict) -> str | None:
+def ranking_key(row: dict) -> str | None:
     """Return the key by which predictions are ranked: the first known metric, else the first number, else None."""
     numbers = [key for key, value in row.items() if is_number(value)]
     metrics = known_metrics()
     return next((key for key in numbers if key in metrics and metrics[key].in_report), next(iter(numbers), None))
 
 
+def _first_examples(run: Run) -> dict | None:
+    """Return the first predictions on the test split, or on another if there is none.
+
+    Without a choice by score they show what the model usually writes. If there are so few predictions that the page shows them
+    all further down, return None.
+    """
+    split = "test" if run.predictions.get("test") else next(iter(run.predictions), None)
+    rows = run.predictions.get(split) or []
+    if len(rows) <= 2 * NUM_EXAMPLES:
+        return None
+    cards = [prediction_card(row, ranking_key(row)) for row in rows[:NUM_FIRST_EXAMPLES]]
+    return {"split": split, "count": f"{len(rows):,}", "cards": cards}
+
+
 def _examples(split: str, rows: list[dict]) -> dict:
     """Return the best and the worst predictions by their score, or all of them, best first, if there are few."""
-    key = _ranking_key(rows[0])
+    key = ranking_key(rows[0])
     if key is None:
         groups = [(f"The first {min(len(rows), NUM_EXAMPLES)} of {len(rows):,}", rows[:NUM_EXAMPLES])]
     else:
@@ -170,11 +203,11 @@ def _examples(split: str, rows: list[dict]) -> dict:
             groups += [(f"Worst {NUM_EXAMPLES}, worst first", ranked[: -NUM_EXAMPLES - 1 : -1])]
     return {
         "split": split,
-        "groups": [(title, [_card(row, key) for row in group]) for title, group in groups],
+        "groups": [(title, [prediction_card(row, key) for row in group]) for title, group in groups],
     }
 
 
-def _card(row: dict, key: str | None) -> dict:
+def prediction_card(row: dict, key: str | None) -> dict:
     """Return a prediction for the template: its score as the headline, and its other fields."""
     fields = [(name.replace("_", " "), _shorten(value)) for name, value in row.items() if name != key]
     headline = f"{find_metric(key).title} {format_score(key, row[key])}" if key else ""

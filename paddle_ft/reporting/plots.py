@@ -89,7 +89,7 @@ def _axes(title: str, y_label: str) -> tuple[Figure, Axes]:
 def _label_steps(figure: Figure) -> Figure:
     """Label the axis of the steps with whole numbers. If there is a single step, label only that one."""
     axes = figure.axes[0]
-    steps = {float(step) for line in axes.lines if line.get_marker() != "None" for step in line.get_xdata()}
+    steps = {float(step) for line in axes.lines if line.get_marker() != "None" for step in np.asarray(line.get_xdata())}
     if len(steps) == 1:
         axes.set_xticks(list(steps))
     else:
@@ -99,8 +99,8 @@ def _label_steps(figure: Figure) -> Figure:
 
 
 def _line(axes: Axes, steps: np.ndarray, values: np.ndarray, colour: str, label: str, marker: str = "o") -> None:
-    marker = marker if len(steps) < MANY_POINTS else None
-    axes.plot(steps, values, color=colour, label=label, linewidth=1.6, marker=marker, markersize=4)
+    shown_marker = marker if len(steps) < MANY_POINTS else None
+    axes.plot(steps, values, color=colour, label=label, linewidth=1.6, marker=shown_marker, markersize=4)
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:

@@ -43,6 +43,22 @@ class Run:
     predictions: dict[str, list[dict]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
+    @property
+    def title(self) -> str:
+        """The name of the recipe, or of the directory if the recipe is unknown."""
+        return str(self.config.get("recipe") or self.path.resolve().name)
+
+    @property
+    def task(self) -> str:
+        """The name of the task."""
+        task = self.results.get("task") or self.config.get("task") or "unknown task"
+        return str(task.get("name", "unknown task") if isinstance(task, dict) else task)
+
+    @property
+    def sample(self) -> bool:
+        """Whether this is a sample run."""
+        return bool(self.results.get("sample", self.config.get("sample")))
+
 
 def read_run(path: str | Path) -> Run:
     """Return the content of a run's directory.

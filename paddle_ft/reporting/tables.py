@@ -6,7 +6,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from paddle_ft.reporting.formats import format_interval, format_score
+import yaml
+
+from paddle_ft.reporting.formats import format_interval, format_score, sample_texts
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.fill_mask import TextGuesses
 from paddle_ft.system.formatting import is_number
@@ -22,7 +24,7 @@ def summary(run: Path, samples: int = 3) -> str:
     results = RunDirectory(run).results()
     lines = [""]
     if results.get("sample"):
-        lines += ["sample run: generated text and a small model from scratch; the scores only show that everything works", ""]
+        lines += [_describe_sample(run), ""]
     for split, metrics in results.get("metrics", {}).items():
         lines += split_table(split, metrics, results)
         predictions = run / f"predictions-{split}.jsonl"
@@ -34,6 +36,15 @@ def summary(run: Path, samples: int = 3) -> str:
             lines += [""] + [f"  {name:<10} {value}" for name, value in row.items()]
     lines += ["", f"model    {run / 'best'}", f"report   {run / 'report.html'}"]
     return "\n".join(lines)
+
+
+def _describe_sample(run: Path) -> str:
+    """Return the line about a sample run: what it was trained on, and that its scores say little."""
+    file = run / "config.yaml"
+    config = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
+    pretrained = (config.get("model") or {}).get("pretrained")
+    model = f"the sample's settings for {pretrained}" if pretrained else "a small model from scratch"
+    return f"sample run: {sample_texts(config)} and {model}; the scores only show that everything works"
 
 
 def split_table(split: str, metrics: dict, results: dict) -> list[str]:

@@ -7,9 +7,10 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from typing import TextIO
 
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.files import WriteError, to_json, write_atomically
+from paddle_ft.system.files import WriteError, to_json, write_atomically, write_json_lines
 
 LOCK = ".lock"
 # Everything that a run writes, except predictions-*.jsonl and checkpoint-*.
@@ -32,7 +33,7 @@ class RunDirectory:
     def __init__(self, path: str | Path, silent: bool = False):
         self.path = Path(path).expanduser()
         self.silent = silent
-        self.lock = None
+        self.lock: TextIO | None = None
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -189,7 +190,5 @@ class RunDirectory:
 
     def write_predictions(self, split: str, rows: list[dict]) -> None:
         """Write predictions-<split>.jsonl, with one JSON object per line."""
-        if self.silent:
-            return
-        text = "".join(to_json(row) + "\n" for row in rows)
-        write_atomically(self.path / f"predictions-{split}.jsonl", text)
+        if not self.silent:
+            write_json_lines(self.path / f"predictions-{split}.jsonl", rows)

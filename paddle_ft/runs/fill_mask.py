@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ class TextGuesses:
 
 
 def fill_masks(path: str, texts: list[str], top: int) -> tuple[str, list[TextGuesses]]:
-    """Predict the masked words of texts.
+    """Predict the masked words of texts. This is the work of the command `fill-mask`.
 
     Args:
         path: directory of a masked_lm run.
@@ -50,13 +51,28 @@ def fill_masks(path: str, texts: list[str], top: int) -> tuple[str, list[TextGue
         UserError: the run has another task, or a text has no mask or too many tokens.
     """
     task = open_run(path)
+    return task.tokenizer.mask_token, guess_masks(task, path, texts, top, task_before_training)
+
+
+def guess_masks(task: Any, path: str, texts: list[str], top: int, untrained: Callable[[Any], Any]) -> list[TextGuesses]:
+    """Return the guesses for the masked words of each text, with the model of a loaded run.
+
+    Args:
+        task: the run's task, with its model.
+        path: the run's directory, for messages.
+        texts: texts with mask tokens.
+        top: number of guesses for each mask.
+        untrained: returns the task with the model before training. It is not called if the run started from scratch.
+
+    Raises:
+        UserError: the run has another task, or a text has no mask or too many tokens.
+    """
     if task.name != "masked_lm":
         raise UserError(f"fill-mask: {path} is a run of {task.name}; only runs of masked_lm can predict masked words.")
     guesses = {"after": task.fill(texts, top, "after")}
     if task.config.model.pretrained is not None:
-        guesses = {"before": task_before_training(task).fill(texts, top, "before"), **guesses}
-    by_text = [TextGuesses(text, {model: masks[i] for model, masks in guesses.items()}) for i, text in enumerate(texts)]
-    return task.tokenizer.mask_token, by_text
+        guesses = {"before": untrained(task).fill(texts, top, "before"), **guesses}
+    return [TextGuesses(text, {model: masks[i] for model, masks in guesses.items()}) for i, text in enumerate(texts)]
 
 
 def task_before_training(task: Any) -> Any:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from paddle_ft.config.load import load_config
+from paddle_ft.config.schema import DataSection
 from paddle_ft.data import inputs, load
 from paddle_ft.data.download import download_missing
 from paddle_ft.data.readers import extension, find_reader, readers
@@ -23,18 +25,23 @@ from paddle_ft.system.files import to_json, write_atomically
 from paddle_ft.system.progress import print_info
 from paddle_ft.system.runtime import import_frameworks_quietly, set_device
 from paddle_ft.tasks import find_task
-from paddle_ft.tasks.base import Dataset, Task
+from paddle_ft.tasks.base import Dataset, Scores, Task
 from paddle_ft.tasks.shared.evaluate import evaluate as evaluate_task
 from paddle_ft.tasks.shared.evaluate import score_baselines
 from paddle_ft.tasks.shared.rows import load_rows
 
+OUTPUT_ENDINGS = (".txt", ".jsonl", ".json", ".csv", ".tsv")  # .json is written like .jsonl
 
-def open_run(path: str, overrides: list[str] = ()) -> Task:
+Overrides = Sequence[str] | Mapping[str, Any]
+"""Changes to a run's configuration, as load_config takes them: "section.key=value" strings, or key -> value."""
+
+
+def open_run(path: str, overrides: Overrides = ()) -> Task:
     """Load the task of a run with its best model, or with its last model if there is no best one.
 
     Args:
         path: the run's directory.
-        overrides: "section.key=value" strings that change the run's configuration.
+        overrides: changes to the run's configuration.
 
     Raises:
         UserError: the directory has no run, the run has no model, or the model is damaged.
@@ -45,24 +52,26 @@ def open_run(path: str, overrides: list[str] = ()) -> Task:
         raise UserError(f"{path}: this run has no model yet (neither best/ nor last/).")
     if problem := find_damage(directory):
         raise UserError(f"{directory}: this model is damaged: {problem}. Train again, or use another run.")
+    if directory.name == "last":
+        print_info(f"{path}: the training was stopped before it saved best/; {directory} is used, its latest checkpoint")
     config = load_config(str(run / "config.yaml"), overrides)
     import_frameworks_quietly()
     from paddle_ft.models.adapt import adapt_model
     from paddle_ft.models.bundle import reload_bundle
 
     set_device(config.device)
-    task = find_task(config.task.name)(config)
+    task: Task = find_task(config.task.name)(config)
     task.set_model(adapt_model(reload_bundle(task.head_type, directory), config))
     return task
 
 
-def evaluate(path: str, split: str | None, overrides: list[str], output: str | None) -> tuple[str, dict, dict]:
-    """Evaluate a run's best model on a split.
+def evaluate(path: str, split: str | None, overrides: Overrides, output: str | None) -> tuple[str, dict, dict]:
+    """Evaluate a run's best model on a split. This is the work of the command `evaluate`.
 
     Args:
         path: the run's directory.
         split: train, validation or test. None means test, or validation if there is no test split.
-        overrides: "section.key=value" strings that change the run's configuration, for example its data.
+        overrides: changes to the run's configuration, for example its data.
         output: a file for the predictions, with one JSON object per line. None writes none.
 
     Returns:
@@ -73,17 +82,33 @@ def evaluate(path: str, split: str | None, overrides: list[str], output: str | N
     """
     if output and not (Path(output).parent.is_dir() and os.access(Path(output).parent, os.W_OK)):
         raise UserError(f"--output {output}: there is no folder {Path(output).parent} that can be written to.")
-    task = open_run(path, overrides)
+    split_name, scores, baseline = evaluate_split(open_run(path, overrides), split, path)
+    if output:
+        write_atomically(Path(output), "".join(to_json(row) + "\n" for row in scores.predictions))
+    return split_name, scores.metrics, baseline
+
+
+def evaluate_split(task: Task, split: str | None, path: str) -> tuple[str, Scores, dict[str, Any]]:
+    """Evaluate the model of a loaded run on a split.
+
+    Args:
+        task: the run's task, with its model.
+        split: train, validation or test. None means test, or validation if there is no test split.
+        path: the run's directory, for messages.
+
+    Returns:
+        The split, the scores and predictions, and the baseline as {"name": ..., split: metrics}.
+
+    Raises:
+        UserError: the data cannot be read, or there is none for the split.
+    """
     rows = _load_rows(task, split)
     split_name = next((name for name in ([split] if split else ["test", "validation"]) if name in rows), None)
     if split_name is None:
         raise UserError(f"{path}: there is no data for {split or 'test or validation'}: name it, e.g. data.test=FILE.")
     dataset = task.encode(rows[split_name], split_name)
     scores = evaluate_task(task, dataset, f"evaluate {split_name}")
-    baseline = _main_baseline(task, dataset, rows)
-    if output:
-        write_atomically(Path(output), "".join(to_json(row) + "\n" for row in scores.predictions))
-    return split_name, scores.metrics, baseline
+    return split_name, scores, _main_baseline(task, dataset, rows)
 
 
 def _load_rows(task: Task, split: str | None) -> dict[str, Rows]:
@@ -93,7 +118,9 @@ def _load_rows(task: Task, split: str | None) -> dict[str, Rows]:
         download_missing(load.list_remote_files(data))
         return load_rows(task.config, task)
     except UserError as error:
-        rows = load.load_split(data, split, required=task.required_fields, optional=task.optional_fields) if split else None
+        if split is None:
+            raise
+        rows = load.load_split(data, split, required=task.required_fields, optional=task.optional_fields)
         if rows is None:
             raise
         print_info(f"only {split} is read, without a baseline: {str(error).splitlines()[0]}")
@@ -122,15 +149,32 @@ def _main_baseline(task: Task, dataset: Dataset, rows: dict[str, Rows]) -> dict:
     return {"name": name, dataset.split: scores.metrics}
 
 
-def predict(path: str, input_name: str, output_name: str, overrides: list[str], chunk_batches: int = 8) -> None:
-    """Read texts and write their predictions in the same order.
+def predict_texts(task: Task, texts: Sequence[inputs.Text], label: str, origin: str) -> list[dict[str, Any]]:
+    """Return a prediction for each text, in order.
+
+    Args:
+        task: the run's task, with its model.
+        texts: the texts, or pairs of texts.
+        label: name of the progress bar.
+        origin: where the texts come from, for messages.
+
+    Raises:
+        UserError: a text is a pair, and the task does not take pairs.
+    """
+    if not task.takes_pairs and (pair := next((text for text in texts if not isinstance(text, str)), None)):
+        raise UserError(f'{origin}: this run takes single texts, not pairs ("text_pair": {pair[1]!r}).')
+    return task.predict(list(texts), label)
+
+
+def predict(path: str, input_name: str, output_name: str, overrides: Overrides, chunk_batches: int = 8) -> None:
+    """Read texts and write their predictions in the same order. This is the work of the command `predict`.
 
     A few batches are processed at a time, so the input may be longer than memory and may come from a pipe that stays open.
 
     Args:
         path: the run's directory.
         input_name, output_name: files, or "-" for standard input and output.
-        overrides: "section.key=value" strings that change the run's configuration.
+        overrides: changes to the run's configuration.
         chunk_batches: how many batches are read before their predictions are written.
 
     Raises:
@@ -138,10 +182,11 @@ def predict(path: str, input_name: str, output_name: str, overrides: list[str], 
     """
     if "-" not in (input_name, output_name) and Path(output_name).resolve() == Path(input_name).resolve():
         raise UserError(f"--output {output_name}: this is the input file, which would be lost. Name another file.")
+    _refuse_unknown_ending(output_name)
     config = load_config(str(RunDirectory.open_existing(path) / "config.yaml"), overrides)
     _refuse_unknown_format(input_name, config.data)
     text_field = find_task(config.task.name).required_fields[0]
-    texts = inputs.read_texts(input_name, inputs.Columns.from_config(text_field, config.data.columns or {}))
+    texts = inputs.read_texts(input_name, inputs.Columns.from_config(text_field, dict(config.data.columns or {})))
     first = next(texts, None)  # read before the model is loaded, so that a wrong input is reported at once
     task = open_run(path, overrides)
     chunk_size = task.config.eval.eval_batch_size * chunk_batches
@@ -152,10 +197,11 @@ def predict(path: str, input_name: str, output_name: str, overrides: list[str], 
     write = row_writer(file, output_name, task.prediction_line if write_text else to_json)
     try:
         while first is not None:
-            chunk = [first, *(texts.read_available(chunk_size - 1) if input_name == "-" else islice(texts, chunk_size - 1))]
-            if not task.takes_pairs and (pair := next((text for text in chunk if not isinstance(text, str)), None)):
-                raise UserError(f'--input {input_name}: this run takes single texts, not pairs ("text_pair": {pair[1]!r}).')
-            for row in task.predict(chunk, f"predict from row {num_done + 1}"):
+            if isinstance(texts, inputs.BackgroundReader):
+                chunk = [first, *texts.read_available(chunk_size - 1)]
+            else:
+                chunk = [first, *islice(texts, chunk_size - 1)]
+            for row in predict_texts(task, chunk, f"predict from row {num_done + 1}", f"--input {input_name}"):
                 write(row)
             file.flush()
             num_done += len(chunk)
@@ -167,7 +213,14 @@ def predict(path: str, input_name: str, output_name: str, overrides: list[str], 
         os.replace(temporary_name, output_name)
 
 
-def _refuse_unknown_format(name: str, data) -> None:
+def _refuse_unknown_ending(output_name: str) -> None:
+    """Raise UserError for an output whose ending says nothing about its format. A name without an ending is written like `-`."""
+    ending = Path(output_name).suffix
+    if ending and ending not in OUTPUT_ENDINGS:
+        raise UserError(f"--output {output_name}: {ending} is no format of the output. It ends with {', '.join(OUTPUT_ENDINGS)}.")
+
+
+def _refuse_unknown_format(name: str, data: DataSection) -> None:
     """Raise UserError for an input in the format of the run's own data, if nothing reads that format now.
 
     Without this, a run trained with a format of the user's own would take each line of such a file for a text.
@@ -178,7 +231,7 @@ def _refuse_unknown_format(name: str, data) -> None:
         find_reader(name)
 
 
-def row_writer(file: TextIO, name: str, to_line: Callable[[dict], str]) -> Callable[[dict], None]:
+def row_writer(file: TextIO, name: str, to_line: Callable[[dict], str]) -> Callable[[dict], object]:
     """Return a function that writes one prediction into a file.
 
     Args:
@@ -212,7 +265,8 @@ def open_output(name: str, shown: str | None = None) -> TextIO:
         UserError: the file cannot be written.
     """
     if name == "-":
-        sys.stdout.reconfigure(encoding="utf-8")
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")
         return sys.stdout
     try:
         return open(name, "w", encoding="utf-8", newline="\n")

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from convert.files import file_digest
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.files import file_digest, to_json
+from paddle_ft.system.files import to_json
 
 CHECKSUMS = "checksums.json"
 
@@ -63,7 +64,7 @@ def _seal(directory: Path) -> None:
     sums = {}
     for path in sorted(p for p in directory.rglob("*") if p.is_file()):
         _flush(path)
-        sums[str(path.relative_to(directory))] = file_digest(path, "sha256")
+        sums[str(path.relative_to(directory))] = file_digest(path)
     target = directory / "trainer" / CHECKSUMS
     target.parent.mkdir(exist_ok=True)
     target.write_text(to_json(sums, indent=1))
@@ -88,6 +89,6 @@ def find_damage(directory: Path) -> str | None:
         path = directory / name
         if not path.is_file():
             return f"{name} is missing"
-        if file_digest(path, "sha256") != expected:
+        if file_digest(path) != expected:
             return f"{name} does not match its checksum"
     return None

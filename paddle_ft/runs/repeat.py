@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from paddle_ft.config.schema import BaseConfig
 from paddle_ft.metrics.registry import find_metric
@@ -163,7 +164,7 @@ def write_tables(plans: list[Plan]) -> str:
     for plan in plans:
         results = {config.seed: RunDirectory(config.output_dir).results() for config in plan.configs}
         finished.append({seed: result for seed, result in results.items() if result.get("status") == "finished"})
-    content = {"recipe": plans[0].configs[0].recipe, "seeds": sorted(finished[0]), "runs": {}}
+    content: dict[str, Any] = {"recipe": plans[0].configs[0].recipe, "seeds": sorted(finished[0]), "runs": {}}
     blocks = []
     for plan, results in zip(plans, finished, strict=True):
         content["runs"][plan.title] = summarize(list(results.values()))

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from paddle_ft.runs.inference import open_output, open_run
+from paddle_ft.runs.inference import Overrides, open_output, open_run
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import to_json
 from paddle_ft.tasks import find_task, task_names
-from paddle_ft.tasks.base import Flag
+from paddle_ft.tasks.base import Flag, Task
 
 SAMPLING_FLAGS = ("top_k", "top_p", "temperature")
 
 
 def write_texts(
-    path: str, overrides: list[str], flags: dict[str, Any], output: str = "-", as_json: bool = False, stream: bool = False
+    path: str, overrides: Overrides, flags: dict[str, Any], output: str = "-", as_json: bool = False, stream: bool = False
 ) -> None:
     """Generate texts and write them to a file or to standard output.
 
     Args:
         path: the run's directory.
-        overrides: "section.key=value" strings that change the run's configuration.
+        overrides: changes to the run's configuration.
         flags: name -> value of the flags of `generate`. None means that a flag is not set.
         output: a file, or "-" for standard output.
         as_json: write one JSON object per line. For a file with the extension .jsonl this is always done.
@@ -33,14 +34,9 @@ def write_texts(
     as_json = as_json or output.endswith(".jsonl")
     if stream and (output != "-" or as_json):
         raise UserError("--stream writes text to the terminal: leave out --output and --jsonl.")
-    task = open_run(path, overrides)
-    refuse_flags_of_other_tasks(flags, task.name, path)
-    search = search_options(flags, task.config.seed, task.generates_by_chance)
-    task_flags = {flag.name: flags.get(flag.name) for flag in task.generation_flags}
+    rows = generate_rows(open_run(path, overrides), path, flags, print_piece if stream else None)
     file = open_output(output)
     try:
-        show = _print_piece if stream else None
-        rows = task.generate_texts({**task_flags, "run": path, "seed": flags.get("seed")}, search, show)
         for number, row in enumerate(rows):
             if stream:
                 file.write("\n")
@@ -50,6 +46,26 @@ def write_texts(
     finally:
         if file is not sys.stdout:
             file.close()
+
+
+def generate_rows(
+    task: Task, path: str, flags: dict[str, Any], show: Callable[[str], None] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Check the flags, and return an iterator that generates the texts with the model of a loaded run.
+
+    Args:
+        task: the run's task, with its model.
+        path: the run's directory, for messages.
+        flags: name -> value of the flags of `generate`. None means that a flag is not set.
+        show: called with each piece of the text as it is generated, or None.
+
+    Raises:
+        UserError: flags exclude each other, or belong to runs of another task.
+    """
+    refuse_flags_of_other_tasks(flags, task.name, path)
+    search = search_options(flags, task.config.seed, task.generates_by_chance)
+    task_flags = {flag.name: flags.get(flag.name) for flag in task.generation_flags}
+    return task.generate_texts({**task_flags, "run": path, "seed": flags.get("seed")}, search, show)
 
 
 def search_options(flags: dict[str, Any], seed: int, by_chance: bool = False) -> dict[str, Any]:
@@ -107,6 +123,7 @@ def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _print_piece(piece: str) -> None:
+def print_piece(piece: str) -> None:
+    """Print a piece of a text that is being generated, without a newline."""
     sys.stdout.write(piece)
     sys.stdout.flush()

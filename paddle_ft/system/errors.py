@@ -18,3 +18,7 @@ class UserError(FTError):
     """
 
     exit_code = 2
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython and notebooks show: the message alone, as on the command line."""
+        return [f"error: {self}"]

@@ -1,12 +1,11 @@
-"""Write files atomically, compute digests, convert values to JSON, and name the folder of downloads."""
+"""Write files atomically, and convert values to JSON."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +19,6 @@ class WriteError(UserError):
     def from_os_error(cls, path: Path, error: OSError) -> WriteError:
         """Return the error for `path` with the operating system's reason."""
         return cls(f"{path}: cannot be written: {error.strerror or error}.")
-
-
-def home() -> Path:
-    """Return the folder for downloads and caches: PADDLE_FT_HOME, or ~/.cache/paddle_ft."""
-    return Path(os.environ.get("PADDLE_FT_HOME") or Path.home() / ".cache" / "paddle_ft")
-
-
-def file_digest(path: str | Path, algorithm: str, on_read: Callable[[int], Any] | None = None) -> str:
-    """Return the digest of a file in hexadecimal.
-
-    Args:
-        path: the file.
-        algorithm: a name that hashlib knows, such as "sha256".
-        on_read: called with the number of bytes of each part that has been read.
-    """
-    digest = hashlib.new(algorithm)
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-            if on_read is not None:
-                on_read(len(chunk))
-    return digest.hexdigest()
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -74,6 +51,11 @@ def _write_and_rename(path: Path, text: str) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def write_json_lines(path: Path, rows: Iterable[Any]) -> None:
+    """Write a file atomically with one JSON value per line. Raise WriteError if it cannot be written."""
+    write_atomically(path, "".join(to_json(row) + "\n" for row in rows))
 
 
 def to_json(value: Any, indent: int | None = None) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+from typing import TypeGuard
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[int | float]:
     """Return whether a value is an int or a float. True and False do not count as numbers."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 

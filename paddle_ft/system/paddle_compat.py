@@ -91,6 +91,20 @@ def on_gradient_ready(parameter: Any, callback: Callable) -> None:
     parameter._register_backward_hook(callback)
 
 
+def peak_cpu_bytes() -> int:
+    """Return how many bytes of main memory tensors used at most since the last reset_peak_cpu_bytes."""
+    import paddle
+
+    return paddle.base.core.host_memory_stat_peak_value("Allocated", 0)
+
+
+def reset_peak_cpu_bytes() -> None:
+    """Let peak_cpu_bytes count from what tensors use now."""
+    import paddle
+
+    paddle.base.core.host_memory_stat_reset_peak_value("Allocated", 0)
+
+
 # ---------------------------------------------------------------------------------------------------- optimizer and scaler
 def optimizer_parameters(optimizer: Any) -> list:
     """Return the parameters that an optimizer updates, in its order."""

@@ -1,36 +1,49 @@
-"""Show progress bars with rate and remaining time, and print messages. Both go to stderr, from rank 0 only."""
+"""Show progress bars with rate and remaining time, and print messages, from rank 0 only.
+
+Both go to stderr. In a notebook they go to stdout, because notebooks show stderr in red, as if something had failed.
+"""
 
 from __future__ import annotations
 
-import re
 import sys
+import warnings
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
+from convert.progress import LineWriter, in_notebook
 from paddle_ft.system.world import is_main_process
 
-_ESCAPES = re.compile("\x1b\\[[0-9;]*[A-Za-z]")  # tqdm moves the cursor with them when bars are nested
-
-
-class _LineWriter:
-    """A file object that prints each redraw of a bar as a line of its own, for log files and pipes."""
-
-    def write(self, text: str) -> None:
-        text = _ESCAPES.sub("", text).strip("\r\n ")
-        if text:
-            sys.stderr.write(text + "\n")
-
-    def flush(self) -> None:
-        sys.stderr.flush()
-
-
 _LINE = "{desc}: {n_fmt}/{total_fmt} {unit}, {percentage:.0f} %, {rate_fmt}, {remaining} left{postfix}"
+_REDRAWN: dict[str, Any] = {"mininterval": 0.2, "delay": 0.0, "ascii": False, "leave": False, "bar_format": None}
+# A notebook cannot move the cursor up, so a nested bar as text takes the line of the outer bar. It keeps what is drawn in its file.
+_NOTEBOOK = {**_REDRAWN, "mininterval": 0.5, "dynamic_ncols": False, "position": 0}
+_LINES: dict[str, Any] = {"mininterval": 10.0, "delay": 2.0, "ascii": True, "leave": True, "bar_format": _LINE}
+
+
+def _bar_class() -> type[tqdm[Any]]:
+    """Return tqdm's class for bars: in a notebook with ipywidgets a widget, else text."""
+    if not in_notebook():
+        return tqdm
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the import warns if ipywidgets is not installed
+        from tqdm.auto import tqdm as notebook_tqdm
+    return notebook_tqdm
+
+
+def _bar_settings() -> dict[str, Any]:
+    """Return where and how a bar is drawn: redrawn in a notebook and on a terminal, else as lines."""
+    if in_notebook():
+        return {**_NOTEBOOK, "file": sys.stdout}
+    if sys.stderr.isatty():
+        return {**_REDRAWN, "file": sys.stderr, "dynamic_ncols": True}
+    return {**_LINES, "file": LineWriter(), "dynamic_ncols": False}
 
 
 class Progress:
-    """A tqdm bar on stderr. If stderr is not a terminal, it prints a line every ten seconds instead.
+    """A tqdm bar. If output goes neither to a terminal nor to a notebook, it prints a line every ten seconds instead.
 
-    Use it as a context manager. Without a terminal, work that takes less than two seconds prints nothing.
+    Use it as a context manager. In a log file or a pipe, work that takes less than two seconds prints nothing.
 
     Args:
         total: number of units, or None if unknown.
@@ -40,43 +53,37 @@ class Progress:
     """
 
     def __init__(self, total: int | None, label: str, unit: str = "it", initial: int = 0):
-        terminal = sys.stderr.isatty()
-        self.bar = tqdm(
+        self.bar = _bar_class()(
             total=total,
             desc=label,
             unit=unit,
             initial=initial,
-            file=sys.stderr if terminal else _LineWriter(),
-            mininterval=0.2 if terminal else 10.0,
-            delay=0.0 if terminal else 2.0,
-            ascii=not terminal,
-            dynamic_ncols=terminal,
-            leave=not terminal,
-            bar_format=None if terminal else _LINE,
             unit_scale=unit == "B",
             disable=not is_main_process(),
+            **_bar_settings(),
         )
 
     def update(self, n: int = 1) -> None:
         """Advance the bar by n units."""
         self.bar.update(n)
 
-    def note(self, **figures) -> None:
+    def note(self, **figures: object) -> None:
         """Show these figures at the end of the bar, from its next redraw on."""
         self.bar.set_postfix(figures, refresh=False)
 
     def __enter__(self) -> Progress:
         return self
 
-    def __exit__(self, *exc) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.bar.close()
 
 
 def print_info(message: str) -> None:
-    """Print a message on stderr without breaking a progress bar on the terminal. Only rank 0 prints."""
+    """Print a message without breaking a progress bar on the terminal or in a notebook. Only rank 0 prints."""
     if not is_main_process():
         return
-    if sys.stderr.isatty():
-        tqdm.write(message, file=sys.stderr)
+    stream: TextIO = sys.stdout if in_notebook() else sys.stderr
+    if in_notebook() or sys.stderr.isatty():
+        _bar_class().write(message, file=stream)
     else:
-        print(message, file=sys.stderr, flush=True)
+        print(message, file=stream, flush=True)

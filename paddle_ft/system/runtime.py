@@ -11,6 +11,7 @@ import random
 from pathlib import Path
 
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.paddle_compat import peak_cpu_bytes, reset_peak_cpu_bytes
 
 CPU_VARIABLES = ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE", "FLAGS_use_stride_kernel")
 FREED_MEMORY = "PADDLE_FT_FREED_MEMORY"  # environment variable that prepare_cpu sets once glibc keeps freed memory
@@ -36,9 +37,9 @@ def _cgroup_quota() -> float | None:
     except (OSError, ValueError):
         pass
     try:
-        limit = int(Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").read_text())
-        period = int(Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us").read_text())
-        return None if limit <= 0 else limit / period
+        quota = int(Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").read_text())
+        microseconds = int(Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us").read_text())
+        return None if quota <= 0 else quota / microseconds
     except (OSError, ValueError):
         return None
 
@@ -131,7 +132,7 @@ _USELESS_LINES = ("WARNING: OMP_NUM_THREADS set to", "PLEASE USE OMP_NUM_THREADS
 
 
 def import_frameworks_quietly() -> None:
-    """Import paddle and paddlenlp without the warnings that do not help a user (ccache, setuptools, threads)."""
+    """Import paddle and paddlenlp without the warnings that do not help a user (ccache, setuptools, threads, widgets)."""
     import contextlib
     import io
     import logging
@@ -141,6 +142,7 @@ def import_frameworks_quietly() -> None:
     warnings.filterwarnings("ignore", message="No ccache found")
     warnings.filterwarnings("ignore", message="Setuptools is replacing distutils")
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+    warnings.filterwarnings("ignore", message="IProgress not found")  # in a notebook without ipywidgets bars are text
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     os.environ.setdefault("GLOG_minloglevel", "2")
     output = io.StringIO()
@@ -148,6 +150,11 @@ def import_frameworks_quietly() -> None:
         with contextlib.redirect_stderr(output):
             import paddle  # noqa: F401
             from paddlenlp.utils.log import logger
+    except ImportError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Ctrl-C while Paddle's C++ library is being loaded
+            output.truncate(0)  # Paddle says that the library cannot be imported
+            raise KeyboardInterrupt from None
+        raise
     finally:
         lines = [line for line in output.getvalue().splitlines(keepends=True) if not line.startswith(_USELESS_LINES)]
         sys.stderr.write("".join(lines))
@@ -196,6 +203,29 @@ def peak_memory_mb() -> float:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
+def peak_tensor_memory_mb() -> float:
+    """Return the peak memory of tensors on the current device in MB since reset_peak_tensor_memory.
+
+    In contrast to peak_memory_mb on a CPU, this leaves out the program itself, its libraries and the data set. So it is what the
+    same computation needs on another device.
+    """
+    import paddle
+
+    if paddle.get_device().startswith("gpu"):
+        return paddle.device.cuda.max_memory_allocated() / 1e6
+    return peak_cpu_bytes() / 1e6
+
+
+def reset_peak_tensor_memory() -> None:
+    """Let peak_tensor_memory_mb count from what tensors use now."""
+    import paddle
+
+    if paddle.get_device().startswith("gpu"):
+        paddle.device.cuda.reset_max_memory_allocated()
+    else:
+        reset_peak_cpu_bytes()
 
 
 def seed_everything(seed: int) -> None:

@@ -7,9 +7,10 @@ need not know how many processes there are.
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class World:
@@ -30,6 +31,8 @@ class World:
 
     def shard_indices(self, count: int) -> np.ndarray:
         """Return which of `count` rows this rank works on: every world_size-th row, starting with row `rank`."""
+        import numpy as np  # here, because the command line needs this module for its help, and NumPy takes a while
+
         return np.arange(self.rank, count, self.world_size)
 
     def all_gather(self, results: list[Any], count: int) -> list[Any]:

@@ -1,4 +1,6 @@
-"""Find tasks. Each task is a module or folder here that defines TASK, or a user's own module named with --import.
+"""Find tasks: how rows become batches, a loss, scores and predictions.
+
+Each task is a module or folder here that defines TASK, or a user's own module named with --import.
 
 Importing a task must not import Paddle.
 """

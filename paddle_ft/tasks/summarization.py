@@ -51,18 +51,17 @@ class Summarization(Seq2Seq):
     def score(self, texts: list[str], dataset: Dataset) -> Scores:
         """Return ROUGE and BLEU of the predicted texts against the targets. There is one text for each row."""
         from paddle_ft.metrics.bleu import bleu4, bleu4_interval
-        from paddle_ft.metrics.rouge import rouge, rouge_each
+        from paddle_ft.metrics.rouge import rouge
 
         targets = [row["target"] for row in dataset.rows]
         samples = self.config.eval.bootstrap_samples
-        metrics = rouge(texts, targets, language=self.options.language, bootstrap=samples, seed=self.config.seed)
+        metrics, rouge_l = rouge(texts, targets, language=self.options.language, bootstrap=samples, seed=self.config.seed)
         metrics["bleu4"] = bleu4(texts, targets)
         metrics["bleu4_ci"] = bleu4_interval(texts, targets, seed=self.config.seed, n=samples)
         metrics["generated_characters"] = round(float(np.mean([len(text) for text in texts])), 2)
-        row_scores = rouge_each(texts, targets)
         predictions = [
             {"source": row["source"], "target": row["target"], "prediction": text, "rougeL": value}
-            for row, text, value in zip(dataset.rows, texts, row_scores, strict=True)
+            for row, text, value in zip(dataset.rows, texts, rouge_l, strict=True)
         ]
         return Scores(metrics, predictions)
 

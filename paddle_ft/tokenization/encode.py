@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import tokenizers
 
-from paddle_ft.data.download import home
+from convert.files import cache_folder
 from paddle_ft.system.progress import Progress, print_info
 from paddle_ft.tokenization.fast import fast_tokenizer
 
@@ -85,7 +85,7 @@ def encode_texts(
         "library": tokenizers.__version__,
         "max_length": max_length,
     }
-    arrays = cached(key, folder or home() / "tokenised", lambda: _to_arrays(_encode(tokenizer, texts, max_length, label)))
+    arrays = cached(key, folder or cache_folder() / "tokenised", lambda: _to_arrays(_encode(tokenizer, texts, max_length, label)))
     return Encoded(arrays["flat"], arrays["offsets"], int(arrays["truncated"]), arrays.get("seconds"))
 
 

@@ -6,13 +6,15 @@ import contextlib
 import tempfile
 import time
 
+import numpy as np
+
 from paddle_ft.config.schema import BaseConfig
 from paddle_ft.models.lora import count_parameters
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.formatting import format_duration
+from paddle_ft.system.formatting import format_duration, is_number
 from paddle_ft.system.plugins import import_hint
-from paddle_ft.system.runtime import on_cpu, peak_memory_mb
+from paddle_ft.system.runtime import on_cpu, peak_memory_mb, peak_tensor_memory_mb, reset_peak_tensor_memory
 from paddle_ft.system.world import World
 from paddle_ft.tasks.base import Dataset, Scores, Task
 from paddle_ft.tasks.shared.evaluate import evaluate
@@ -42,7 +44,7 @@ def try_out(task: Task, data: dict[str, Dataset], run: RunDirectory, world: Worl
             continue
         scores, seconds[split] = evaluate_two_batches(task, dataset, world)
         best_metric = config.eval.best_metric or task.best_metric
-        metrics = [name for name, value in scores.metrics.items() if isinstance(value, (int, float))]
+        metrics = [name for name, value in scores.metrics.items() if is_number(value)]
         if split == "validation" and best_metric not in metrics:
             raise UserError(
                 f"eval.best_metric: {best_metric!r} is not a metric of {task.name}; it reports {', '.join(metrics)}."
@@ -89,6 +91,7 @@ def check(task: Task, data: dict[str, Dataset]) -> None:
 
         task.model.train()
         stepper = Stepper(task, train, run, World())
+        reset_peak_tensor_memory()  # the evaluation above may have used more
         first, _ = stepper.train_step(0)
         second, _ = stepper.train_step(1)
         stepper.close()
@@ -99,14 +102,29 @@ def check(task: Task, data: dict[str, Dataset]) -> None:
     print(f"steps               {stepper.num_steps:,} ({stepper.steps_per_epoch:,} an epoch)")
     training, evaluation = format_duration(second.seconds * stepper.num_steps), format_duration(evaluation_seconds)
     print(f"estimated training  {training}, and {evaluation} an evaluation")
-    print(
-        f"memory              {peak_memory_mb():,.0f} MB used so far; weights, gradients and AdamW's states"
-        f" take {(count * 4 + trained * 12) / 1e6:,.0f} MB of it"
-    )
+    print(f"memory              {describe_memory(count, trained, [*first.batches.indices, *second.batches.indices], train)}")
     note = unchecked_strategy(config.train.sharding)
     if note:
         print(note)
     print("\ncheck passed: everything loads, evaluates and trains")
+
+
+def describe_memory(count: int, trained: int, batches: list[np.ndarray], data: Dataset) -> str:
+    """Return how much memory the training steps took.
+
+    Args:
+        count: parameters of the model.
+        trained: how many of them are trained. Each has a weight, a gradient and two moments of AdamW, of 4 bytes each.
+        batches: the row numbers of each batch of the steps.
+        data: the split that the rows are from.
+    """
+    tensors, states = peak_tensor_memory_mb(), (count * 4 + trained * 12) / 1e6
+    rows, longest = max(map(len, batches)), max(data.lengths[row] for batch in batches for row in batch)
+    process = f"; with libraries and data this process holds {peak_memory_mb():,.0f} MB" if on_cpu() else ""
+    return (
+        f"{tensors:,.0f} MB for the tensors of a step: {states:,.0f} MB are weights, gradients and AdamW's states, the rest is"
+        f" for {rows} rows of up to {longest} tokens{process}"
+    )
 
 
 @contextlib.contextmanager

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+from typing import Any
 
 import paddle
 
-from paddle_ft import __version__
 from paddle_ft.models.adapt import adapt_model
 from paddle_ft.models.bundle import reload_bundle
 from paddle_ft.models.lora import count_parameters
@@ -15,6 +15,7 @@ from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import find_damage
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.runtime import peak_memory_mb
+from paddle_ft.system.version import __version__
 from paddle_ft.system.world import World
 from paddle_ft.tasks.base import Dataset, Task
 from paddle_ft.tasks.shared.evaluate import evaluate, score_baselines
@@ -25,7 +26,7 @@ def first_results(task: Task, data: dict[str, Dataset], run: RunDirectory, world
     """Evaluate the baselines and the model before training, write results.json, and return its contents."""
     config = task.config
     parameters, trained = count_parameters(task.model)
-    results = {
+    results: dict[str, Any] = {
         "task": task.name,
         "config": config.recipe,
         "sample": config.sample,

@@ -15,7 +15,7 @@ import paddle
 from paddle_ft.data.batches import Batches
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.files import to_json, write_atomically
+from paddle_ft.system.files import write_json_lines
 from paddle_ft.system.runtime import on_cpu
 from paddle_ft.system.world import World
 from paddle_ft.tasks.base import Dataset, Task
@@ -224,7 +224,7 @@ class Stepper:
     def _refuse_step(self, batches: StepBatches, loss: float, grad_norm: float) -> None:
         path = self.run / "bad-batch.jsonl"
         rows = [self.train.rows[i] for indices in batches.indices for i in indices]
-        write_atomically(path, "".join(to_json(row) + "\n" for row in rows))
+        write_json_lines(path, rows)
         problem = f"norm of the gradient of step {batches.step + 1} is {grad_norm}, though its loss is finite"
         if not math.isfinite(loss):
             problem = f"loss of step {batches.step + 1} is {loss}"

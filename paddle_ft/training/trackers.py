@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from paddle_ft.config.describe import to_yaml
 from paddle_ft.config.schema import BaseConfig
+from paddle_ft.system.formatting import is_number
 from paddle_ft.system.progress import print_info
 
 
@@ -158,4 +159,4 @@ class Trackers:
 
 def _numbers(values: dict) -> dict[str, float]:
     """Return the entries whose values are int or float."""
-    return {name: value for name, value in values.items() if isinstance(value, (int, float)) and not isinstance(value, bool)}
+    return {name: value for name, value in values.items() if is_number(value)}

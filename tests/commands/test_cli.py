@@ -26,6 +26,8 @@ def run(*arguments: str, cwd=ROOT, environment=None, **kwargs) -> subprocess.Com
         (["train.py", "--config", "bart_lcst"], "Did you mean bart_lcsts?"),
         (["train.py"], "--config is missing"),
         (["train.py", "--config", "bart_lcsts", "--foo"], "unrecognized arguments: --foo"),
+        (["train.py", "--confg", "bart_lcsts"], "unrecognized arguments: --confg. Did you mean --config? See python train.py"),
+        (["train.py", "--config=bart_lcsts", "--sampel"], "Did you mean --sample?"),
         (["train.py", "--config", "bart_lcsts", "train.train_batch_size=-1"], "must be greater than or equal to 1"),
         (["train.py", "--config", "bart_lcsts", "--resume", "--overwrite"], "exclude each other"),
         (["train.py", "--config", "distilbert_sst2", "data.source=null", "data.train=no.tsv"], "data.train: no.tsv: no such file"),
@@ -54,6 +56,7 @@ def test_help_print_config_and_errors_import_no_framework():
     """These commands must not import paddle, so that they answer at once."""
     program = (
         "import sys; from paddle_ft.cli import main\n"
+        "main(['--help']); assert 'numpy' not in sys.modules, 'not even NumPy for the list of commands'\n"
         "from paddle_ft.commands import command_names\n"
         "helps = [[name, '--help'] for name in command_names()]\n"
         "for argv in (*helps, ['train', '--config', 'bart_lcsts', '--print-config'], ['train', '--config', 'x']):\n"
@@ -64,6 +67,19 @@ def test_help_print_config_and_errors_import_no_framework():
     )
     process = run("-c", program)
     assert process.returncode == 0, process.stderr
+
+
+def test_ctrl_c_while_paddle_is_imported_is_one_line(tmp_path):
+    """A signal during the import cannot be timed, so the paddle here interrupts itself and then fails as libpaddle.so does."""
+    (tmp_path / "paddle.py").write_text(
+        "import os, signal, sys\n"
+        "try: os.kill(os.getpid(), signal.SIGINT)\n"
+        "except KeyboardInterrupt as interrupt:\n"
+        "    sys.stderr.write('Error: Can not import paddle core\\n')\n"
+        "    raise ImportError('initialization failed') from interrupt\n"
+    )
+    process = run("train.py", "--config", "bart_lcsts", "--sample", "--check", environment={"PYTHONPATH": str(tmp_path)})
+    assert (process.returncode, process.stderr) == (130, "\nstopped; no training was running, so nothing is lost\n")
 
 
 def test_a_missing_dependency_is_named_with_the_remedy(tmp_path):

@@ -5,6 +5,7 @@ import json
 import paddle
 import pytest
 
+import paddle_ft
 from paddle_ft import cli
 from paddle_ft.config.describe import to_yaml
 from paddle_ft.config.load import load_config
@@ -71,3 +72,13 @@ def test_five_guesses_a_mask_unless_told_otherwise(run, capsys):
     assert [len(mask) for when in ("before", "after") for mask in row[when]] == [5] * 4
     expected = after.fill([TEXTS[0]], 5, "")[0]
     assert [[guess["token"] for guess in mask] for mask in row["after"]] == [[token for token, _ in mask] for mask in expected]
+
+
+def test_python_gives_the_same_guesses(run, capsys):
+    folder, _, _ = run
+    loaded = paddle_ft.load_run(folder)
+    expected = json.loads(run_fill_mask(capsys, folder, *TEXTS, "--top", "2", "--json"))
+    assert loaded.fill_mask(TEXTS, top=2) == expected
+    assert loaded.fill_mask(TEXTS[1], top=2) == expected[1:]
+    with pytest.raises(paddle_ft.UserError, match="give single texts, not pairs"):
+        loaded.fill_mask(("a [MASK]", "b"))

@@ -29,7 +29,8 @@ generation: {num_beams: 6}
     config, base = load_config(path), load_config("bart_lcsts")
     expected = base.model_dump() | {"recipe": "my_news", "output_dir": "runs/my_news"}
     expected["model"] |= {"pretrained": "facebook/bart-base"}
-    expected["data"] |= {"source": None, "train": "news.tsv", "validation": "dev.tsv", "columns": {"source": "text", "target": "title"}}
+    files = {"source": None, "train": "news.tsv", "validation": "dev.tsv"}
+    expected["data"] |= {**files, "columns": {"source": "text", "target": "title"}}
     expected["train"] |= {"learning_rate": 3e-5}
     expected["generation"] |= {"num_beams": 6}
     assert config.model_dump() == expected
@@ -44,7 +45,8 @@ def test_the_sample_block_is_extended_key_by_key(tmp_path):
 
 
 def test_a_path_is_relative_to_the_file_that_names_it(tmp_path, monkeypatch):
-    write(tmp_path, "base.yaml", "extends: bart_lcsts\noutput_dir: elsewhere\nseed: 5\ntrain: {learning_rate: 1e-3, warmup_steps: 7}\n")
+    base = "extends: bart_lcsts\noutput_dir: elsewhere\nseed: 5\ntrain: {learning_rate: 1e-3, warmup_steps: 7}\n"
+    write(tmp_path, "base.yaml", base)
     write(tmp_path, "studies/child.yaml", "extends: ../base.yaml\ntrain: {learning_rate: 2e-3}\n")
     monkeypatch.chdir(tmp_path)
     config = load_config("studies/child.yaml", ["train.warmup_steps=8"])

@@ -5,10 +5,12 @@ import subprocess
 import sys
 
 import pytest
+from tqdm import tqdm
 
 import convert
 from convert.__main__ import TASKS, main
 from convert.families import load_families
+from convert.progress import bar_settings
 
 
 def test_help_imports_nothing_but_the_standard_library():
@@ -24,7 +26,34 @@ def test_help_imports_nothing_but_the_standard_library():
 def test_every_verb_has_help(verb, capsys):
     with pytest.raises(SystemExit) as stop:
         main([verb, "--help"])
-    assert stop.value.code == 0 and verb in capsys.readouterr().out
+    help_text = " ".join(capsys.readouterr().out.split())
+    assert stop.value.code == 0 and verb in help_text
+    description = help_text.split("positional arguments:")[0]
+    assert "checkpoint" in description, "the help of a verb says what the verb does"
+    for flag in ("--dtype", "--format", "--task", "--revision"):
+        assert flag not in description or "default" in help_text.rsplit(flag, 1)[1].split(" --")[0]
+
+
+def test_a_misspelt_flag_is_answered_with_the_flag_of_the_verb(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["to-paddle", "a", "b", "--dtyp=float16", "--formt=both"])
+    assert stop.value.code == 2
+    assert "convert to-paddle: error: unrecognized arguments: --formt=both. Did you mean --format?" in capsys.readouterr().err
+
+
+def test_the_progress_in_a_log_file_is_lines(capsys):
+    """The bar is updated by hand here, because a fixture is written in less time than the bar waits before its first line."""
+    with tqdm(total=4, unit="B", desc="converting", **{**bar_settings(), "delay": 0.0, "mininterval": 0.0}) as bar:
+        bar.update(2)
+        bar.update(2)
+    lines = capsys.readouterr().err
+    assert "\r" not in lines and "\x1b" not in lines
+    assert lines.splitlines()[-1].startswith("converting: 4/4B, 100 %")
+
+
+def test_a_short_conversion_prints_no_progress_into_a_log_file(checkpoints, tmp_path):
+    command = [sys.executable, "-m", "convert", "to-paddle", str(checkpoints("gpt2/base")), str(tmp_path / "paddle")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stderr == ""
 
 
 def test_convert_inspect_verify_and_convert_back(checkpoints, tmp_path, capsys):

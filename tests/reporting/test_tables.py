@@ -92,6 +92,10 @@ def test_summary_shows_the_requested_number_of_predictions_or_all(run):
 def test_a_sample_run_says_so_first(tmp_path):
     write_run(tmp_path, {**RESULTS, "sample": True})
     assert summary(tmp_path).splitlines()[1].startswith("sample run: ")
+    cases = (("{source: sample:briefs, train: null}", "generated text"), ("{source: null, train: a.tsv}", "your data"))
+    for data, expected in cases:
+        (tmp_path / "config.yaml").write_text(f"data: {data}\nmodel: {{pretrained: null}}\n")
+        assert summary(tmp_path).splitlines()[1].startswith(f"sample run: {expected} and a small model from scratch; ")
 
 
 def test_a_run_without_figures(tmp_path):

@@ -100,6 +100,25 @@ def test_an_output_named_csv_is_a_table(run, tmp_path):
     assert [row[0] for row in rows] == [source for source, _ in PAIRS[:2]]
 
 
+@pytest.mark.parametrize("name", ["out.xyz", "out.CSV", "out.jsonl.gz"])
+def test_an_output_of_an_unknown_format_is_refused_at_once(name, run, tmp_path):
+    (tmp_path / "new.txt").write_text("今天北京天气晴朗\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"--output .*/out.*: \.\w+ is no format of the output. It ends with .txt, .jsonl, .json, "):
+        inference.predict(str(run), str(tmp_path / "new.txt"), str(tmp_path / name), [])
+    assert [path.name for path in tmp_path.iterdir()] == ["new.txt"]
+
+
+def test_a_run_that_was_stopped_says_which_checkpoint_is_used(run, tmp_path, capsys):
+    inference.open_run(str(run))
+    assert "last" not in capsys.readouterr().err
+    stopped = tmp_path / "stopped"
+    shutil.copytree(run, stopped)
+    shutil.rmtree(stopped / "best")
+    inference.open_run(str(stopped))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [f"{stopped}: the training was stopped before it saved best/; {stopped}/last is used, its latest checkpoint"]
+
+
 def test_an_output_appears_when_it_is_complete(run, tmp_path):
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"source": "今天"}\n' * 40 + "{broken\n", encoding="utf-8")

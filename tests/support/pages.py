@@ -5,10 +5,14 @@ from collections.abc import Iterator
 
 from tests.support.paths import ROOT
 
-PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *sorted(path.name for path in ROOT.glob("*.md")),
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")),
+]
 FILES = [
     *PAGES, "Makefile", "pyproject.toml", ".ci/run", *sorted(path.name for path in ROOT.glob("requirements*.txt")),
-    *sorted(str(path.relative_to(ROOT)) for folder in ("paddle_ft", "convert", "setup", "benchmarks", "configs", "docs")
+    *sorted(str(path.relative_to(ROOT))
+            for folder in ("paddle_ft", "convert", "setup", "benchmarks", "configs", "docs", "notebooks")
             for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yaml", ".html")),
 ]  # fmt: skip
 
@@ -16,6 +20,12 @@ FILES = [
 def read(name: str) -> str:
     """Return the text of a file of the repository."""
     return (ROOT / name).read_text(encoding="utf-8")
+
+
+def files_on_page(name: str) -> dict[str, str]:
+    """Return path -> text of the files that a page tells its reader to write: a line `PATH`: and a block of code."""
+    files = re.findall(r"^`([\w./-]+)`:\n\n```\w+\n(.*?)^```$", read(name), re.MULTILINE | re.DOTALL)
+    return dict(files)
 
 
 def without_code(text: str) -> str:

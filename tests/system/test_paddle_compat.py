@@ -82,6 +82,17 @@ def test_public_methods_replace_parameters_and_buffers():
     assert dict(layer.named_parameters(include_sublayers=False))["weight"] is other
 
 
+def test_peak_of_memory():
+    with private_name("core.host_memory_stat_peak_value"):
+        paddle_compat.reset_peak_cpu_bytes()
+        before = paddle_compat.peak_cpu_bytes()
+        tensor = paddle.zeros([1000, 1000], "float32")
+        tensor = None  # the peak stays when the memory is freed
+        assert tensor is None and 4_000_000 <= paddle_compat.peak_cpu_bytes() - before < 4_100_000
+        paddle_compat.reset_peak_cpu_bytes()
+        assert paddle_compat.peak_cpu_bytes() - before < 100_000
+
+
 # ---------------------------------------------------------------------------------------------------- attention
 def test_additive_mask():
     with private_name("paddle.nn.layer.transformer._convert_attention_mask"):

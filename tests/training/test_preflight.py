@@ -1,5 +1,7 @@
 """Test what happens before the first step: settings that are refused, old runs that stay untouched, and --check."""
 
+import re
+
 import pytest
 
 from paddle_ft import cli
@@ -100,6 +102,14 @@ def test_check_shows_what_will_happen_and_writes_nothing(tmp_path, capsys):
                      "steps               6 (2 an epoch)", "estimated training", "memory", "check passed"):  # fmt: skip
         assert expected in text
     assert not (tmp_path / "run").exists()
+
+
+def test_check_counts_the_memory_of_tensors_and_not_of_the_program(tmp_path, capsys):
+    """The tensors of the tiny model's step are a small part of what the process holds with its libraries."""
+    pattern = r"memory +([\d,]+) MB for the tensors .*: ([\d,]+) MB are .* for 2 rows of up to \d+ tokens; .* holds ([\d,]+) MB"
+    training_run.check(load_config("bart_lcsts", overrides(tmp_path, "train.train_batch_size=2")))
+    tensors, states, process = (int(n.replace(",", "")) for n in re.search(pattern, capsys.readouterr().out).groups())
+    assert states <= tensors < process / 10
 
 
 def test_check_says_that_sharding_is_not_tried(tmp_path, capsys):

@@ -16,28 +16,20 @@ def read(file: DataFile, fields: Fields) -> Iterator[Record]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = fields.column_names(file.path)
     with file.open() as stream:
         try:
             # pyarrow needs to seek, which is slow in a gzipped file, so that is unpacked in memory.
             table = pq.ParquetFile(pa.BufferReader(stream.read()) if file.path.lower().endswith(".gz") else stream)
         except pa.ArrowInvalid as error:
             raise UserError(f"{file.path}: not a Parquet file, or a damaged one: {error}") from None
-        available = table.schema_arrow.names
-        for name, column in columns.items():
-            if column not in available and (name in fields.required or name in fields.mapped):
-                raise UserError(
-                    f"{file.path}: no column {column!r}; it has {', '.join(map(repr, available))}; "
-                    f"map them, e.g. data.columns.{name}={available[0] if available else 'NAME'}"
-                )
-        available_columns = {name: column for name, column in columns.items() if column in available}
+        columns = fields.available_columns(file.path, table.schema_arrow.names)
         with Progress(table.metadata.num_rows, f"read {file.path}", unit="row") as progress:
             number = 0
-            for batch in table.iter_batches(columns=list(available_columns.values())):
-                values = [batch.column(column).to_pylist() for column in available_columns.values()]
+            for batch in table.iter_batches(columns=list(columns.values())):
+                values = [batch.column(column).to_pylist() for column in columns.values()]
                 for cells in zip(*values, strict=True):
                     number += 1
-                    yield number, make_row(dict(zip(available_columns, cells, strict=True)), fields)
+                    yield number, make_row(dict(zip(columns, cells, strict=True)), fields)
                 progress.update(batch.num_rows)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import os
 import re
+import tarfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,14 +62,22 @@ class DataFile:
                     position = self._raw.tell()
                     progress.update(position - shown_position)
                     shown_position = position
-                try:
-                    text, reason = raw.decode(), None
-                except UnicodeDecodeError as error:
-                    text = raw.decode(errors="surrogateescape")
-                    reason = describe_bad_utf8(raw, offset + error.start)
+                text, reason = decode_utf8(raw, offset)
                 offset += len(raw)
                 yield (text[:-2] if text.endswith("\r\n") else text.removesuffix("\n")), reason
             progress.update(self._raw.tell() - shown_position)
+
+
+@contextmanager
+def open_tar(path: str) -> Iterator[tarfile.TarFile]:
+    """Open a tar archive, gzipped or not, to read it once from start to end. Raise UserError if it is unreadable or damaged."""
+    with DataFile(path).open() as stream:
+        try:
+            # DataFile unpacks .gz, and tarfile what has another ending, such as .tgz.
+            with tarfile.open(fileobj=stream, mode="r|*") as archive:
+                yield archive
+        except tarfile.TarError as error:
+            raise UserError(f"{path}: cannot be read as an archive ({error}); download it again") from None
 
 
 def check_utf16(head: bytes, path: str) -> bytes:
@@ -76,6 +85,14 @@ def check_utf16(head: bytes, path: str) -> bytes:
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise UserError(f"{path}: the file is UTF-16; convert it: iconv -f UTF-16 -t UTF-8 {path} > NEW")
     return head
+
+
+def decode_utf8(raw: bytes, start: int = 0) -> tuple[str, str | None]:
+    """Return (text, None), or (text with escapes, reason) for bytes that are not UTF-8. `start` is their position in the file."""
+    try:
+        return raw.decode(), None
+    except UnicodeDecodeError as error:
+        return raw.decode(errors="surrogateescape"), describe_bad_utf8(raw, start + error.start)
 
 
 def describe_bad_utf8(raw: bytes, offset: int) -> str:

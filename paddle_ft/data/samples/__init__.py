@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import importlib
 import zlib
+from collections.abc import Sequence
 from types import ModuleType
+from typing import TypeVar
 
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.plugins import module_names
+
+T = TypeVar("T")
 
 NUM_SHARES = 100
 SHARES = {"validation": range(0, 8), "test": range(8, 16), "train": range(16, NUM_SHARES)}
@@ -36,6 +40,12 @@ def split_by_checksum(text: str) -> str:
     """Return the split that a text belongs to, by its checksum: 84 % of all texts are in train, 8 % in validation, 8 % in test."""
     share = zlib.crc32(text.encode()) % NUM_SHARES
     return next(split for split, shares in SHARES.items() if share in shares)
+
+
+def split_by_position(items: Sequence[T], split: str) -> list[T]:
+    """Return the items of a split: of each ten, the first eight are in train, the ninth in validation and the tenth in test."""
+    positions = {"train": range(8), "validation": range(8, 9), "test": range(9, 10)}[split]
+    return [item for number, item in enumerate(items) if number % 10 in positions]
 
 
 def words(text: str) -> list[str]:

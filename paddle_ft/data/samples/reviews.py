@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 
-from paddle_ft.data.samples import words
+from paddle_ft.data.samples import split_by_position, words
 
 SIZES = {"train": 3000, "validation": 300, "test": 300}
 
@@ -67,9 +67,7 @@ def rows(split: str, seed: int = 2022) -> list[dict[str, str]]:
 
 def titles_of(split: str) -> list[str]:
     """Return the titles of the films of a split. No title is in two splits."""
-    shares = {"train": range(8), "validation": range(8, 9), "test": range(9, 10)}
-    titles = [f"{first} {last}" for first in FIRST for last in LAST]
-    return [title for number, title in enumerate(titles) if number % 10 in shares[split]]
+    return split_by_position([f"{first} {last}" for first in FIRST for last in LAST], split)
 
 
 def sentence(rng: random.Random, positive: bool, titles: list[str]) -> str:

@@ -10,7 +10,7 @@ import random
 import string
 from dataclasses import dataclass
 
-from paddle_ft.data.samples import words
+from paddle_ft.data.samples import split_by_position, words
 
 SIZES = {"train": 1400, "validation": 200, "test": 200}
 
@@ -94,9 +94,7 @@ TITLES = ("The {thing} of {place}", "{first} and the {thing}", "The Last {thing}
 def rows(split: str, seed: int = 2022) -> list[dict[str, str]]:
     """Return [{"text" (the summary), "title", "author", "genres"}]."""
     rng = random.Random(f"{seed} {split} stories")
-    shares = {"train": range(8), "validation": range(8, 9), "test": range(9, 10)}
-    all_heroes = [(first, last) for first in FIRST for last in LAST]
-    heroes = [hero for number, hero in enumerate(all_heroes) if number % 10 in shares[split]]
+    heroes = split_by_position([(first, last) for first in FIRST for last in LAST], split)
     return [_book(rng, heroes) for _ in range(SIZES[split])]
 
 

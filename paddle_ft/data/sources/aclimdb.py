@@ -16,10 +16,9 @@ from __future__ import annotations
 import os
 import random
 import re
-import tarfile
 from collections.abc import Iterable, Iterator
 
-from paddle_ft.data.readers.stream import DataFile, describe_bad_utf8
+from paddle_ft.data.readers.stream import decode_utf8, open_tar
 from paddle_ft.data.rows import Fields, Record, Records, make_row_from_columns
 from paddle_ft.data.sources.base import Collection
 from paddle_ft.data.splits import choose_splits
@@ -92,16 +91,12 @@ def _read_folder(path: str, splits: list[str]) -> Reviews:
 def _read_archive(path: str, splits: list[str]) -> Reviews:
     """Read the archive once from start to end, without unpacking it to disk."""
     folders, reviews = set(_folders_of(splits)), {}
-    with DataFile(path).open() as stream, Progress(None, f"read {path} ({'+'.join(splits)})", unit="file") as progress:
-        try:
-            with tarfile.open(fileobj=stream, mode="r|") as archive:
-                for member in archive:
-                    progress.update()
-                    match = _REVIEW.match(member.name)
-                    if match and match[1] in folders and member.isfile():
-                        reviews[f"{match[1]}/{match[2]}"] = archive.extractfile(member).read()
-        except tarfile.TarError as error:
-            raise UserError(f"{path}: cannot be read as an archive ({error}); download it again") from None
+    with open_tar(path) as archive, Progress(None, f"read {path} ({'+'.join(splits)})", unit="file") as progress:
+        for member in archive:
+            progress.update()
+            match = _REVIEW.match(member.name)
+            if match and match[1] in folders and member.isfile():
+                reviews[f"{match[1]}/{match[2]}"] = archive.extractfile(member).read()
     return reviews
 
 
@@ -113,11 +108,11 @@ def _make_rows(reviews: Reviews, columns: dict[str, str], fields: Fields) -> Ite
     names = sorted(reviews)
     random.Random(SHUFFLE_SEED).shuffle(names)
     for number, name in enumerate(names, start=1):
-        try:
-            row = {"text": reviews[name].decode("utf-8").strip()}
-        except UnicodeDecodeError as error:
-            yield number, f"{name}: {describe_bad_utf8(reviews[name], error.start)}"
+        text, reason = decode_utf8(reviews[name])
+        if reason:
+            yield number, f"{name}: {reason}"
             continue
+        row = {"text": text.strip()}
         label = name.split("/")[1]
         if label != "unsup":
             row["label"] = label

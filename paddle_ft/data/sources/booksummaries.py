@@ -15,10 +15,9 @@ from __future__ import annotations
 import io
 import json
 import os
-import tarfile
 from collections.abc import Iterable, Iterator
 
-from paddle_ft.data.readers.stream import DataFile, describe_bad_utf8
+from paddle_ft.data.readers.stream import DataFile, decode_utf8, open_tar
 from paddle_ft.data.rows import Fields, Record, Records, make_row_from_columns
 from paddle_ft.data.sources.base import Collection
 from paddle_ft.data.splits import NO_SPLIT
@@ -54,22 +53,16 @@ class BookSummaries(Collection):
 
 def _read_archive(path: str) -> Iterator[Line]:
     """Yield the lines of booksummaries.txt in the archive."""
-    with DataFile(path).open() as stream:
-        try:
-            with tarfile.open(fileobj=stream, mode="r|") as archive:
-                files = (member for member in archive if member.isfile())
-                text_file = next((file for file in files if os.path.basename(file.name) == TEXT_FILE), None)
-                if text_file is None:
-                    raise UserError(f"{path}: there is no {TEXT_FILE} in this archive")
-                offset = 0
-                for raw in io.BufferedReader(archive.extractfile(text_file)):
-                    try:
-                        yield raw.decode().rstrip("\r\n"), None
-                    except UnicodeDecodeError as error:
-                        yield "", describe_bad_utf8(raw, offset + error.start)
-                    offset += len(raw)
-        except tarfile.TarError as error:
-            raise UserError(f"{path}: cannot be read as an archive ({error}); download it again") from None
+    with open_tar(path) as archive:
+        files = (member for member in archive if member.isfile())
+        text_file = next((file for file in files if os.path.basename(file.name) == TEXT_FILE), None)
+        if text_file is None:
+            raise UserError(f"{path}: there is no {TEXT_FILE} in this archive")
+        offset = 0
+        for raw in io.BufferedReader(archive.extractfile(text_file)):
+            text, reason = decode_utf8(raw, offset)
+            yield text.rstrip("\r\n"), reason
+            offset += len(raw)
 
 
 def _read_books(lines: Iterable[Line], columns: dict[str, str], fields: Fields) -> Iterator[Record]:

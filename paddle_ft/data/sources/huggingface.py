@@ -39,7 +39,7 @@ class HuggingFace(Source):
     def read(self, data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | None:
         if data.data_files:
             raise UserError(f"data.data_files: {data.source} is not a PaddleNLP built-in; your own files need no data.source")
-        columns = fields.column_names(data.source)
+        fields.column_names(data.source)  # refuses numbers before anything is downloaded
         name = "+".join(choose_splits(data, split, _split_names(data.source, data.name)))
         if not name:
             return None
@@ -47,18 +47,13 @@ class HuggingFace(Source):
         from datasets.load import load_dataset
 
         dataset = _call(data.source, load_dataset, data.source, data.name, split=name, trust_remote_code=False)
-        for field, column in columns.items():
-            if column not in dataset.column_names and (field in fields.required or field in fields.mapped):
-                raise UserError(
-                    f"{data.source}: no column {column!r}; it has {', '.join(map(repr, dataset.column_names))}; "
-                    f"map them, e.g. data.columns.{field}={dataset.column_names[0]}"
-                )
+        columns = fields.available_columns(data.source, dataset.column_names)
         file = f"{data.source}{f'/{data.name}' if data.name else ''}[{name}]"
         return [(file, _read_rows(dataset, file, columns, fields))]
 
 
 def _read_rows(dataset, file: str, columns: dict[str, str], fields: Fields) -> Iterator[Record]:
-    dataset = dataset.select_columns([column for column in columns.values() if column in dataset.column_names])
+    dataset = dataset.select_columns(list(columns.values()))
     number = 0
     with Progress(len(dataset), f"read {file}", unit="row") as progress:
         for batch in dataset.iter(1000):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from paddle_ft.data.files import expand
 from paddle_ft.data.readers import extension, find_reader
-from paddle_ft.data.readers.stream import DataFile, describe_bad_utf8
+from paddle_ft.data.readers.stream import DataFile, decode_utf8
 from paddle_ft.data.rows import Fields, Record, Records, make_row
 from paddle_ft.data.sources.base import Source
 from paddle_ft.system.errors import UserError
@@ -84,11 +84,9 @@ def _read_text_files(paths: list[str], root: str, fields: Fields) -> Iterator[Re
 
 
 def _read_song(path: str, root: str, columns: dict[str, str], fields: Fields) -> dict[str, str] | str:
-    content = DataFile(path).content()
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as error:
-        return f"{path}: {describe_bad_utf8(content, error.start)}"
+    text, reason = decode_utf8(DataFile(path).content())
+    if reason:
+        return f"{path}: {reason}"
     folders = Path(os.path.relpath(path, root or ".")).parts[:-1]
     available = {"lyrics": text, "title": Path(path).name.removesuffix(".gz").removesuffix(".txt")}
     available |= {f"folder{level}": name for level, name in enumerate(folders, start=1)}

@@ -24,7 +24,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Iterator
 
-from paddle_ft.data.readers.stream import describe_bad_utf8
+from paddle_ft.data.readers.stream import decode_utf8
 from paddle_ft.data.rows import Fields, Record, Records, make_row_from_columns
 from paddle_ft.data.sources.base import Collection
 from paddle_ft.data.splits import choose_split
@@ -91,10 +91,8 @@ def _read_trees(
         offset = 0
         for number, raw in enumerate(io.BytesIO(content), start=1):
             progress.update(len(raw))
-            try:
-                tree = parse(raw.decode("utf-8").strip())
-            except UnicodeDecodeError as error:
-                tree = describe_bad_utf8(raw, offset + error.start)
+            line, reason = decode_utf8(raw, offset)
+            tree = reason or parse(line.strip())
             offset += len(raw)
             if isinstance(tree, str):
                 yield number, tree

@@ -6,7 +6,6 @@ last and in a separate process, so a crash there becomes one line of the report.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -14,13 +13,12 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from paddle_ft.system.doctor import facts, verdicts
+from convert.files import cache_folder
+from paddle_ft.system.doctor import ai_studio, facts, verdicts
 from paddle_ft.system.doctor.verdicts import ERROR, WARNING, Check
-from paddle_ft.system.files import home
+from paddle_ft.system.files import to_json
 from paddle_ft.system.installation import SOURCE_TREE
 from paddle_ft.system.runtime import available_cpus, is_freed_memory_kept, mkl_cpu_type
-
-AI_STUDIO = Path("/home/aistudio")  # the home folder of every AI Studio project
 
 
 def run(as_json: bool = False) -> int:
@@ -42,20 +40,29 @@ def run(as_json: bool = False) -> int:
     errors, warnings = (sum(check.level == level for check in results) for level in (ERROR, WARNING))
     if as_json:
         report = {"errors": errors, "warnings": warnings, "checks": [asdict(check) for check in results]}
-        print(json.dumps(report, indent=2, ensure_ascii=False))
+        print(to_json(report, indent=2))
     else:
         print(f"\nerrors: {errors}, warnings: {warnings}")
     return 1 if errors else 0
 
 
 def checks() -> Iterator[Check]:
-    """Yield the results of all checks, the quick ones first."""
+    """Yield the results of all checks, the quick ones first. On AI Studio no remedy replaces the image's Paddle."""
+    is_ai_studio = ai_studio.HOME.is_dir()
+    for check in _checks(is_ai_studio):
+        yield ai_studio.with_safe_remedy(check, ai_studio.HOME) if is_ai_studio else check
+
+
+def _checks(is_ai_studio: bool) -> Iterator[Check]:
     yield verdicts.check_python(sys.version_info[:3], sys.executable)
     yield verdicts.check_threads(available_cpus(), os.environ.get("OMP_NUM_THREADS"))
     yield verdicts.check_mkl(mkl_cpu_type(), os.environ.get("MKL_DEBUG_CPU_TYPE"))
     yield verdicts.check_freed_memory(is_freed_memory_kept())
-    yield verdicts.check_ai_studio(AI_STUDIO.is_dir(), Path.cwd(), AI_STUDIO)
-    for name, folder in (("working folder", Path.cwd()), ("cache folder", home())):
+    if not is_ai_studio:
+        yield Check(verdicts.OK, "AI Studio", "no")
+    for name, folder in (("working folder", Path.cwd()), ("cache folder", cache_folder())):
+        if is_ai_studio:
+            yield ai_studio.check_folder(name, folder, ai_studio.HOME)
         yield verdicts.check_write(name, folder, facts.write_error(folder))
         disk = facts.existing_folder(folder)
         yield verdicts.check_disk(name, disk, shutil.disk_usage(disk).free)
@@ -63,6 +70,7 @@ def checks() -> Iterator[Check]:
     versions = facts.installed_versions()
     yield from verdicts.check_packages(versions, facts.pinned_versions(SOURCE_TREE))
     yield from verdicts.check_pairs(versions)
+    yield verdicts.check_rhymes(versions)
     cards = facts.nvidia_cards()
     yield verdicts.check_driver(cards)
     import_facts, problem = facts.probe_import()

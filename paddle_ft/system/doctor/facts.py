@@ -65,7 +65,7 @@ def installed_versions() -> dict[str, str]:
     Names are in lower case with "-" between words, except huggingface_hub. The extra key "paddle" is the installed build of
     Paddle, for the CPU or the GPU.
     """
-    versions = {}
+    versions: dict[str, str] = {}
     for distribution in importlib.metadata.distributions():
         name = distribution.metadata["Name"]
         if name:

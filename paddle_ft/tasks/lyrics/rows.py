@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 
 from paddle_ft.data.rows import Rows
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.formatting import did_you_mean
 from paddle_ft.tasks.lyrics.pairs import prefix_token
 
 
@@ -48,10 +48,8 @@ def select_songs(rows: Rows, split: str, options) -> list[dict[str, str]]:
 
 
 def _describe_missing_style(name: str, style: str, split: str, counts: Counter) -> str:
-    similar = difflib.get_close_matches(name, counts, n=1)
-    hint = f" Did you mean {similar[0]}?" if similar else ""
     known = ", ".join(f"{known} ({count:,})" for known, count in counts.most_common(20))
-    return f"task.only: no song of {split} has the {style} {name!r}.{hint} There is {known}."
+    return f"task.only: no song of {split} has the {style} {name!r}.{did_you_mean(name, list(counts))} There is {known}."
 
 
 def _normalize(style: str) -> str:

@@ -23,7 +23,7 @@ def score_lines(texts: list[str], rows: list[dict[str, str]], config: BaseConfig
     from paddle_ft.metrics.bootstrap import confidence_interval
     from paddle_ft.metrics.distinct import distinct
     from paddle_ft.metrics.originality import originality
-    from paddle_ft.metrics.rhyme import rhymes
+    from paddle_ft.metrics.rhyme import english_rhymes_by, rhymes
 
     previous = [split_source(row["source"])[1][-1] for row in rows]
     text_rhymes = [rhymes(text, line) for text, line in zip(texts, previous, strict=True)]
@@ -40,6 +40,7 @@ def score_lines(texts: list[str], rows: list[dict[str, str]], config: BaseConfig
         interval = confidence_interval(values, config.seed, config.eval.bootstrap_samples)
         metrics[f"{name}_ci"] = [round(end, 4) for end in interval]
     metrics |= {"distinct1": distinct(texts, 1), "distinct2": distinct(texts, 2), "generated_lines": len(texts)}
+    metrics["english_rhymes_by"] = english_rhymes_by()
     predictions = [
         {"source": row["source"], "target": row["target"], "prediction": text, **fields, "rhymes": rhyme}
         for row, text, fields, rhyme in zip(rows, texts, origin_fields, text_rhymes, strict=True)

@@ -64,7 +64,7 @@ def test_the_lead_is_a_poor_headline(generated):
     sources = [source for source, _, _ in generated["test"]]
     targets = [target for _, target, _ in generated["test"]]
     length = round(mean(map(len, targets)))
-    assert rouge([source[:length] for source in sources], targets, language="zh", bootstrap=100)["rougeL"] < 25
+    assert rouge([source[:length] for source in sources], targets, language="zh", bootstrap=100)[0]["rougeL"] < 25
 
 
 def test_the_seed_fixes_the_rows(generated):

@@ -43,12 +43,13 @@ def test_a_split_is_not_ignored_silently(file):
         load(file, "test", test="dev")
 
 
-def test_archive_and_file_give_the_same_rows(file, tmp_path):
-    with tarfile.open(tmp_path / "booksummaries.tar.gz", "w:gz") as archive:
+@pytest.mark.parametrize("name", ["booksummaries.tar.gz", "booksummaries.tgz"])
+def test_archive_and_file_give_the_same_rows(name, file, tmp_path):
+    with tarfile.open(tmp_path / name, "w:gz") as archive:
         (tmp_path / "README").write_text("about")
         archive.add(tmp_path / "README", "booksummaries/README")
         archive.add(file, "booksummaries/booksummaries.txt")
-    assert load(tmp_path / "booksummaries.tar.gz").rows == load(file).rows
+    assert load(tmp_path / name).rows == load(file).rows
 
 
 def test_an_archive_without_the_file_is_an_error(tmp_path):

