@@ -11,8 +11,8 @@ from tests.support.draw_rooms import PICTURE, draw, place, without_shortcuts
 from tests.support.import_graph import imports, module_name, parse, python_files, room_imports
 from tests.support.paths import ROOT
 
-LAYERS = ("system", "config", "data", "metrics", "tokenization", "models", "generation", "tasks", "runs", "reporting", "training",
-          "api", "commands", "cli")  # fmt: skip
+LAYERS = ("system", "config", "data", "metrics", "tokenization", "models", "generation", "tasks", "runs", "reporting", "demo",
+          "training", "api", "commands", "cli")  # fmt: skip
 
 # Modules of a higher layer that are named in a string and imported later, and why.
 NAMED_UPWARD = {

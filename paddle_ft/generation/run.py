@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -39,7 +39,12 @@ def generate(model, input_ids, attention_mask, options: GenerationOptions) -> li
 
 
 def generate_all(
-    model, inputs: Sequence[Sequence[int]], options: GenerationOptions, batch_size: int, label: str = "generate"
+    model,
+    inputs: Sequence[Sequence[int]],
+    options: GenerationOptions,
+    batch_size: int,
+    label: str = "generate",
+    on_step: Callable[[], None] | None = None,
 ) -> list[list[list[int]]]:
     """Generate for any number of inputs, longest first, in batches of similar length, with a progress bar.
 
@@ -49,6 +54,7 @@ def generate_all(
         options: how to generate.
         batch_size: inputs in a batch.
         label: name of the progress bar.
+        on_step: called after each token. An exception that it raises stops the generation.
 
     Returns:
         As `generate`, in the order of the inputs. Samples do not depend on batch_size.
@@ -68,7 +74,7 @@ def generate_all(
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
             batch = _pad([inputs[number] for number in chosen], adapter)
-            for number, sequences in zip(chosen, _generate(adapter, *batch, options, chosen), strict=True):
+            for number, sequences in zip(chosen, _generate(adapter, *batch, options, chosen, on_step), strict=True):
                 results[number] = sequences
             progress.update(len(chosen))
     return results
@@ -125,18 +131,27 @@ def _eos_token_id(adapter: Adapter, options: GenerationOptions) -> int | None:
     return adapter.eos_token_id if options.eos_token_id is None else options.eos_token_id
 
 
-def _generate(adapter: Adapter, input_ids, attention_mask, options: GenerationOptions, row_numbers: np.ndarray):
+def _generate(
+    adapter: Adapter,
+    input_ids,
+    attention_mask,
+    options: GenerationOptions,
+    row_numbers: np.ndarray,
+    on_step: Callable[[], None] | None = None,
+):
     first_ids = adapter.first_ids(input_ids)
     if options.num_beams > 1:
         limit = _max_length(adapter, first_ids, attention_mask, options)
         state = adapter.prepare(input_ids, attention_mask, options.num_beams)
-        results = beam_search(adapter, state, first_ids, limit, options, _eos_token_id(adapter, options))
+        results = beam_search(adapter, state, first_ids, limit, options, _eos_token_id(adapter, options), on_step)
     else:
         count = options.num_return_sequences
         rows = [ids.tolist() for ids in np.repeat(first_ids, count, axis=0)]
         for row_indices, tokens in _decode_steps(adapter, input_ids, attention_mask, options, row_numbers):
             for row, token in zip(row_indices, tokens, strict=True):
                 rows[row].append(int(token))
+            if on_step is not None:
+                on_step()
         results = [rows[start : start + count] for start in range(0, len(rows), count)]
     if adapter.encoder_decoder:
         return results

@@ -200,7 +200,13 @@ def gather_beams(array: np.ndarray, indices: np.ndarray) -> np.ndarray:
 
 
 def beam_search(
-    adapter: Adapter, state: State, first_ids: np.ndarray, max_length: int, options: GenerationOptions, eos: int | None
+    adapter: Adapter,
+    state: State,
+    first_ids: np.ndarray,
+    max_length: int,
+    options: GenerationOptions,
+    eos: int | None,
+    on_step: Callable[[], None] | None = None,
 ) -> list[list[list[int]]]:
     """Return the num_return_sequences best sequences of each item, best first.
 
@@ -211,6 +217,7 @@ def beam_search(
         max_length: tokens of a sequence, first_ids included.
         options: how to search.
         eos: the token that ends a sequence, or None.
+        on_step: called after each token. An exception that it raises stops the search.
     """
     beams = Beams(first_ids, options.num_beams, max_length, options, eos)
     constraints = Constraints(options, eos, max_length)
@@ -222,6 +229,8 @@ def beam_search(
         scores = constraints.apply(scores, beams.ids[:, :, : beams.length].reshape([len(tokens), -1]))
         scores = scores.reshape([len(active), options.num_beams, -1]) + paddle.to_tensor(beams.scores[:, :, None])
         parents = beams.advance(*best_continuations(scores, 2 * options.num_beams))
+        if on_step is not None:
+            on_step()
         items_done = beams.items_done
         if items_done.mean() >= DROP_SHARE or items_done.all():
             for item in np.flatnonzero(items_done):

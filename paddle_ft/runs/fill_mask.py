@@ -76,7 +76,11 @@ def guess_masks(task: Any, path: str, texts: list[str], top: int, untrained: Cal
 
 
 def task_before_training(task: Any) -> Any:
-    """Return the task with the pretrained model that the run started from."""
+    """Return the task with the pretrained model that the run started from.
+
+    Raises:
+        UserError: the model is not on this machine and cannot be downloaded.
+    """
     from paddle_ft.models.bundle import load_bundle
 
     untrained = type(task)(task.config)

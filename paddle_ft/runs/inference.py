@@ -127,6 +127,19 @@ def _load_rows(task: Task, split: str | None) -> dict[str, Rows]:
         return {split: task.prepare_split(rows, split)}
 
 
+def read_local_rows(task: Task) -> dict[str, Rows]:
+    """Return the rows of all splits without downloading any file. This gives the task what it keeps of its training rows.
+
+    Raises:
+        UserError: a file is not on this machine, or cannot be read.
+    """
+    for file in load.list_remote_files(task.config.data):
+        if not Path(file.path).exists():
+            raise UserError(f"{file.path} does not exist")
+    load.check_local_files(task.config.data)
+    return load_rows(task.config, task)
+
+
 def _main_baseline(task: Task, dataset: Dataset, rows: dict[str, Rows]) -> dict:
     """Return the task's first baseline as {"name": ..., split: metrics}, or {} without training rows, which it needs."""
     if "train" not in rows:

@@ -127,6 +127,7 @@ class Task:
         generates_by_chance: whether `generate` draws random numbers even without sampling.
         generation_flags: flags that the command `generate` has for this task.
         takes_pairs: whether `predict` also takes (text, text_pair) tuples.
+        demo_page: the module of paddle_ft/demo/pages with the task's demo page; "": the page that fits every task.
     """
 
     REQUIRED: ClassVar = (
@@ -145,6 +146,7 @@ class Task:
     generates_by_chance: ClassVar[bool] = False
     generation_flags: ClassVar[tuple[Flag, ...]] = ()
     takes_pairs: ClassVar[bool] = False
+    demo_page: ClassVar[str] = ""
 
     def __init__(self, config: BaseConfig):
         self.config = config

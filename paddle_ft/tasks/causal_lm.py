@@ -57,6 +57,7 @@ class CausalLM(LanguageModel):
     """
 
     name = "causal_lm"
+    demo_page = "causal_lm"
     head_type = "causal_lm"
     Options = Options
     optional_fields = ("genres", "title", "author")

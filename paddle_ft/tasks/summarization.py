@@ -38,6 +38,7 @@ class Summarization(Seq2Seq):
     """Write the summary of a text."""
 
     name = "summarization"
+    demo_page = "summarization"
     Options = Options
     sections = {"generation": GenerationSection}
     best_metric = "rougeL"

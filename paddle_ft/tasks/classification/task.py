@@ -75,6 +75,7 @@ class Classification(Task):
     """
 
     name = "classification"
+    demo_page = "classification"
     head_type = "sequence_classification"
     Options = Options
     Model = Model

@@ -19,7 +19,15 @@ ATTEMPTS = 10  # attempts to find a line that the song does not have yet; then s
 class SongWriter:
     """Write songs with the model of a lyrics task."""
 
-    def __init__(self, task, search: dict[str, Any], noise: float, prefix: str, seed: int):
+    def __init__(
+        self,
+        task,
+        search: dict[str, Any],
+        noise: float,
+        prefix: str,
+        seed: int,
+        on_step: Callable[[], None] | None = None,
+    ):
         """Check and store how songs are written.
 
         Args:
@@ -28,11 +36,12 @@ class SongWriter:
             noise: share of the words that are masked in the previous lines.
             prefix: the genre's token, or "".
             seed: seed of the noise and of sampling.
+            on_step: called after each token. An exception that it raises stops the writing.
 
         Raises:
             UserError: the songs would not differ, because there is no noise, no sampling, and fewer beams than songs.
         """
-        self.task, self.noise, self.prefix, self.seed = task, noise, prefix, seed
+        self.task, self.noise, self.prefix, self.seed, self.on_step = task, noise, prefix, seed, on_step
         self.search = dict(search)
         self.num_songs = self.search.pop("num_return_sequences", 1)
         self.search.pop("seed", None)
@@ -105,5 +114,5 @@ class SongWriter:
             search = {**search, "seed": int(rng.integers(2**31))}
         options = task.generation_options(**search, num_return_sequences=search.get("num_beams", 1))
         (ids,) = task.source_ids([join_source(lines, self.prefix)])
-        (rows,) = generate_all(task.model, [ids], options, batch_size=1, label="")
+        (rows,) = generate_all(task.model, [ids], options, batch_size=1, label="", on_step=self.on_step)
         return task.texts(rows)

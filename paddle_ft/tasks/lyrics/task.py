@@ -73,6 +73,7 @@ class Lyrics(Seq2Seq):
     required_fields = ("lyrics",)
     optional_fields = ("genre", "artist", "title")
     best_metric = "perplexity"
+    demo_page = "lyrics"
     generates_by_chance = True  # because of the noise
     generation_flags = (
         Flag("seed_line", str, "LINE", "first line of the song"),
@@ -224,11 +225,12 @@ class Lyrics(Seq2Seq):
         if self.options.prefix and self.fast_tokenizer.token_to_id(prefix) is None:
             raise UserError(
                 f"--input: {text!r} has no genre, and this run was trained with task.prefix: begin the text with one of"
-                f" {', '.join(self._known_prefixes())}"
+                f" {', '.join(self.known_prefixes())}"
             )
         return join_source(lines[-self.options.context_lines :], prefix)
 
-    def _known_prefixes(self) -> list[str]:
+    def known_prefixes(self) -> list[str]:
+        """Return the tokens of the genres or artists of the training songs, which only a run with task.prefix has."""
         return sorted(token for token in self.fast_tokenizer.get_vocab() if token.startswith("<style:"))
 
     def generate_texts(
@@ -258,7 +260,7 @@ class Lyrics(Seq2Seq):
             if genre is not None:
                 raise UserError("--genre: this run was trained without task.prefix, so it knows no genres.")
             return ""
-        known = self._known_prefixes()
+        known = self.known_prefixes()
         token = prefix_token(genre or "")
         if token not in known:
             names = [prefix.removeprefix("<style:").removesuffix(">") for prefix in known]

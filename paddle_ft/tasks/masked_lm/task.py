@@ -68,6 +68,7 @@ class MaskedLM(LanguageModel):
     """
 
     name = "masked_lm"
+    demo_page = "masked_lm"
     head_type = "masked_lm"
     Options = Options
 

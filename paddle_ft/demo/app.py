@@ -1,0 +1,249 @@
+"""Lay out the demo page with gradio: a tab for each task, its form on the left, and the answers of its runs on the right."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from paddle_ft.demo.blocks import Block, Note, Problem, render
+from paddle_ft.demo.fields import ChoiceField, Field, NumberField, TextField
+from paddle_ft.demo.labels import LANGUAGES, Label, choose_language
+from paddle_ft.demo.page import LONGEST_TEXT, BadInput, DemoPage, LoadedRun, Reply
+from paddle_ft.demo.worker import Job, Stopped, Worker
+from paddle_ft.metrics.registry import find_metric
+from paddle_ft.reporting.formats import format_score
+from paddle_ft.system.errors import UserError
+
+TITLE = Label("<h1>Trained models</h1>", "<h1>训练好的模型</h1>")
+SETTINGS = Label("Settings", "设置")
+LANGUAGE = Label("Language", "语言")
+EXAMPLES = Label("Examples, from the run's predictions", "示例（取自该次训练的预测结果）")
+LABEL_LENGTH = 36  # characters of an example that are shown
+STOP, STOPPED = Label("Stop", "停止"), Label("Stopped.", "已停止。")
+TOO_LONG = Label("“{name}” has {length} characters; at most {limit} are allowed. Shorten it.",
+                 "“{name}”有 {length} 个字符，最多允许 {limit} 个。请缩短。")  # fmt: skip
+BUG = Label("Something went wrong on the server. Its console shows what; other inputs still work.",
+            "服务器内部出错，详情见其控制台；其他输入不受影响。")  # fmt: skip
+TIME = Label("{seconds:.1f} s", "用时 {seconds:.1f} 秒")
+SPLITS = {"test": Label("test", "测试集"), "validation": Label("validation", "验证集")}
+SAMPLE = Label("trained on generated text only, to show that everything works", "仅用生成的样例文本训练，只用于演示流程")
+
+
+class DemoApp:
+    """The page of some runs.
+
+    Args:
+        groups: the pages of each tab. The pages of one tab have the same fields and answer beside each other.
+        worker: the thread of the models.
+        language: a key of LANGUAGES, or None for the language of each visitor's browser.
+    """
+
+    def __init__(self, groups: list[list[DemoPage]], worker: Worker, language: str | None):
+        self.groups, self.worker, self.language = groups, worker, language
+        self._labels: list[tuple[Any, dict[str, Label]]] = []  # component -> its properties that are texts
+
+    def build(self) -> gr.Blocks:
+        """Return the page for gradio."""
+        first = self.language or "en"
+        with gr.Blocks(title="paddle_ft", analytics_enabled=False) as blocks:
+            with gr.Row(elem_classes="ft-header"):
+                self._label(gr.HTML(), value=TITLE)
+                choices = [(name, key) for key, name in LANGUAGES.items()]
+                language = gr.Radio(choices, value=first, show_label=False, container=False, scale=0, min_width=230)
+            names: set[str] = set()
+            with gr.Tabs():
+                for group in self.groups:
+                    with gr.Tab(", ".join(_run_name(page.run) for page in group)):
+                        self._add_group(group, language, _endpoint(group, names))
+            components = [component for component, _ in self._labels]
+            language.input(self._translate, language, components, queue=False, api_visibility="private")
+            if self.language is None:
+                blocks.load(self._greet, None, [language, *components], queue=False, api_visibility="private")
+        self._set_labels(first)
+        return blocks
+
+    # -------------------------------------------------------------------------------- languages
+    def _label(self, component: Any, **labels: Label) -> Any:
+        """Remember which properties of a component are texts in the visitor's language, and return the component."""
+        self._labels.append((component, labels))
+        return component
+
+    def _set_labels(self, language: str) -> None:
+        for component, labels in self._labels:
+            for name, label in labels.items():
+                setattr(component, name, label.text(language))
+
+    def _translate(self, language: str) -> list[Any]:
+        """Return an update for each component with texts."""
+        return [gr.update(**{name: label.text(language) for name, label in labels.items()}) for _, labels in self._labels]
+
+    def _greet(self, request: gr.Request) -> list[Any]:
+        """Return the visitor's language and the updates for it."""
+        language = choose_language(request.headers.get("accept-language"))
+        return [language, *self._translate(language)]
+
+    # -------------------------------------------------------------------------------- a tab
+    def _add_group(self, pages: list[DemoPage], language: gr.Radio, endpoint: str) -> None:
+        """Add the form of some runs, and a column for the answer of each."""
+        fields = pages[0].fields()
+        texts = [field for field in fields if isinstance(field, TextField)]
+        settings = [field for field in fields if field not in texts]
+        boxes: dict[str, Any] = {}
+        with gr.Row():
+            with gr.Column(scale=2, min_width=320):
+                self._label(gr.HTML(elem_classes="ft-page"), value=_heading(pages[0]))
+                boxes |= {field.name: self._add_field(field) for field in texts}
+                with gr.Row(elem_classes="ft-buttons"):
+                    run = self._label(gr.Button(variant="primary", min_width=100, elem_classes="ft-run"), value=pages[0].button)
+                    stop = self._label(gr.Button(min_width=100, elem_classes="ft-stop"), value=STOP)
+                self._add_examples(pages[0], boxes)
+                if settings:
+                    with self._label(gr.Accordion(), label=SETTINGS):
+                        boxes |= {field.name: self._add_field(field) for field in settings}
+            with gr.Column(scale=3 if len(pages) == 1 else 2 + 2 * len(pages), min_width=320):
+                status = gr.HTML(elem_classes="ft-status")
+                with gr.Row():
+                    outputs = [self._add_output(page) for page in pages]
+        inputs = [boxes[field.name] for field in fields]
+        triggers = [run.click, *(box.submit for field, box in zip(fields, inputs, strict=True)
+                                 if isinstance(field, TextField) and field.lines == 1)]  # fmt: skip
+        event = gr.on(
+            triggers, self._handler(pages, fields), [*inputs, language], outputs,
+            api_name=endpoint, concurrency_id="models", concurrency_limit=1, scroll_to_output=True,
+            show_progress_on=outputs,
+        )  # fmt: skip
+        # not by the function itself, whose last answer may arrive after "Stopped."
+        gr.on(triggers, None, None, status, js="() => ''", queue=False, api_visibility="private")
+        stop.click(lambda key: render([Note(STOPPED)], key), language, status, cancels=event, queue=False, api_visibility="private")
+
+    def _add_field(self, field: Field) -> Any:
+        if isinstance(field, TextField):
+            box = gr.Textbox(value=field.value, lines=field.lines, max_lines=max(field.lines, 12) if field.lines > 1 else 1)
+            return self._label(box, label=field.label, placeholder=field.placeholder)
+        if isinstance(field, ChoiceField):
+            return self._label(gr.Dropdown(list(field.choices), value=field.value), label=field.label)
+        return self._label(gr.Slider(field.low, field.high, value=field.value, step=field.step), label=field.label)
+
+    def _add_examples(self, page: DemoPage, boxes: dict[str, Any]) -> None:
+        examples = page.examples()
+        if examples:
+            names = [name for name in examples[0] if name in boxes]
+            rows = [[row[name] for name in names] for row in examples]
+            labels = [_shorten(row) for row in rows]
+            buttons = gr.Examples(rows, [boxes[name] for name in names], example_labels=labels, api_visibility="private")
+            self._label(buttons.dataset, label=EXAMPLES)
+
+    def _add_output(self, page: DemoPage) -> gr.HTML:
+        with gr.Column(min_width=300):
+            self._label(gr.HTML(elem_classes="ft-run-name"), value=_describe(page.run))
+            return gr.HTML(elem_classes="ft-output")
+
+    # -------------------------------------------------------------------------------- answers
+    def _handler(self, pages: list[DemoPage], fields: Sequence[Field]) -> Callable:
+        """Return the function that gradio calls with the values of the form. It yields the answers of all pages."""
+
+        async def answer(*inputs):
+            *values, language = inputs
+
+            def compute(job: Job) -> None:
+                shown = [""] * len(pages)
+                for number, page in enumerate(pages):
+
+                    def wrap(blocks: Sequence[Block], number: int = number) -> str | list[str]:
+                        shown[number] = render(blocks, language)
+                        return shown[0] if len(pages) == 1 else list(shown)
+
+                    answer_page(page, fields, values, Reply(job, wrap))
+
+            async for update in self.worker.stream(compute):
+                yield update
+
+        return answer
+
+
+def answer_page(page: DemoPage, fields: Sequence[Field], values: list[Any], reply: Reply) -> None:
+    """Let a page answer, with the time that it took. What goes wrong becomes a message on the page."""
+    start = time.monotonic()
+    try:
+        page.answer(_clean(fields, values), reply)
+        reply.show(*reply.shown, Note(TIME.format(seconds=time.monotonic() - start)))
+    except BadInput as error:
+        reply.show(Problem(error.label))
+    except UserError as error:
+        reply.show(Problem(Label.same(str(error))))
+    except Stopped:
+        raise
+    except Exception:
+        traceback.print_exc(file=sys.stderr)
+        reply.show(Problem(BUG))
+
+
+def _clean(fields: Sequence[Field], values: list[Any]) -> dict[str, Any]:
+    """Return name -> value of the fields. Raise BadInput for a text that is too long."""
+    cleaned: dict[str, Any] = {}
+    for field, value in zip(fields, values, strict=True):
+        if isinstance(field, NumberField):
+            cleaned[field.name] = field.clean(value)
+            continue
+        # half a surrogate pair, which JSON can carry, is no character, and tokenizers refuse it
+        text = str(value or "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        if len(text) > LONGEST_TEXT:
+            raise BadInput(TOO_LONG.format(name=field.label, length=len(text), limit=LONGEST_TEXT))
+        cleaned[field.name] = text
+    return cleaned
+
+
+# -------------------------------------------------------------------------------- names
+def group_pages(pages: Sequence[DemoPage]) -> list[list[DemoPage]]:
+    """Return the pages of each tab: those of one kind whose forms have the same fields share a tab, to be compared."""
+    groups: dict[Any, list[DemoPage]] = {}
+    for page in pages:
+        forms = [(field.name, getattr(field, "choices", None), field.label) for field in page.fields()]
+        groups.setdefault((type(page), tuple(forms)), []).append(page)
+    return list(groups.values())
+
+
+def _heading(page: DemoPage) -> Label:
+    return Label(f"<h2>{page.title.en}</h2>", f"<h2>{page.title.zh}</h2>")
+
+
+def _shorten(texts: list[str]) -> str:
+    """Return what the button of an example says: the beginning of each of its texts."""
+    length = LABEL_LENGTH // len(texts)
+    lines = [" ".join(text.split()) for text in texts]
+    return " | ".join(line if len(line) <= length else f"{line[:length].rstrip()}…" for line in lines)
+
+
+def _run_name(run: LoadedRun) -> str:
+    return run.path.rstrip("/").rpartition("/")[2]
+
+
+def _endpoint(pages: list[DemoPage], taken: set[str]) -> str:
+    """Return the name of a tab's function for API clients: the task's, with a number if it is taken. It is added to `taken`."""
+    name = task = pages[0].task.name
+    while name in taken:
+        name = f"{task}_{int(name.removeprefix(task)[1:] or 1) + 1}"
+    taken.add(name)
+    return name
+
+
+def _describe(run: LoadedRun) -> Label:
+    """Return HTML with the run's directory and its main score."""
+    key, texts = run.results.get("best", {}).get("metric"), []
+    for language in ("en", "zh"):
+        facts = [f"<b>{escape(run.path)}</b>"]
+        for split in ("test", "validation"):
+            value = run.results.get("metrics", {}).get(split, {}).get(key)
+            if value is not None:
+                facts.append(f"{escape(find_metric(key).title)} {format_score(key, value)} ({SPLITS[split].text(language)})")
+                break
+        if run.results.get("sample"):
+            facts.append(escape(SAMPLE.text(language)))
+        texts.append("<div>" + " · ".join(facts) + "</div>")
+    return Label(*texts)

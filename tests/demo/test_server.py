@@ -1,0 +1,135 @@
+"""Test the served page through its HTTP API: answers, two visitors at once, cancelling, wrong input; and what prevents a start."""
+
+import importlib.util
+import re
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from gradio_client import Client
+
+from paddle_ft import cli
+from paddle_ft.demo import server as server_module
+from paddle_ft.demo.server import GRADIO, DemoServer
+from paddle_ft.runs.inference import open_run
+from tests.support import tiny_demo
+from tests.support.paths import ROOT
+
+LONG = 60  # seconds after which a test that hangs fails
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    names = ("summarization", "sentences", "causal_lm")
+    return {name: str(getattr(tiny_demo, name)(tmp_path_factory.mktemp(name))) for name in names}
+
+
+@pytest.fixture(scope="module")
+def server(runs):
+    with DemoServer([*runs.values(), runs["sentences"]], port=0) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server):
+    return Client(server.url, verbose=False)
+
+
+def text_of(html):
+    return re.sub(r"<[^>]+>", " ", html)
+
+
+def test_answers_are_those_of_predict(client, runs):
+    source = "今天北京天气晴朗"
+    (row,) = open_run(runs["summarization"]).predict([source], "")
+    html = client.predict(source, 2, 8, 0, "zh", api_name="/summarization")
+    assert row["prediction"] and row["prediction"] in text_of(html).replace(" ", "") and "摘要" in html
+    html = client.predict("a good film", "en", api_name="/classification")
+    (row,) = open_run(runs["sentences"]).predict(["a good film"], "")
+    assert f"{100 * row['probability']:.1f} %" in html and ">Class<" in html
+
+
+def test_visitors_at_once_get_their_own_answers(server):
+    def ask(prompt):
+        html = Client(server.url, verbose=False).predict(prompt, 30, 0.8, 1, "en", api_name="/causal_lm")
+        return prompt in text_of(html)
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(ask, ["the fox", "the king", "the sea", "the fisher"]))
+
+
+def test_wrong_input_gets_one_message_and_the_server_lives_on(client):
+    html = client.predict(" ", 2, 8, 0, "zh", api_name="/summarization")
+    assert html.count("ft-problem") == 1 and "“待摘要的文本”为空" in html and "Traceback" not in html
+    html = client.predict("a" * 20_001, "en", api_name="/classification")
+    assert "“Text” has 20001 characters; at most 20000 are allowed. Shorten it." in html
+    with pytest.raises(Exception, match=r"Value|greater|maximum|less|error"):
+        client.predict("今天北京", 10**9, 8, 0, "zh", api_name="/summarization")
+    assert "ft-large" in client.predict("a good film", "en", api_name="/classification")
+
+
+def test_a_cancelled_generation_stops_computing(server, client, monkeypatch):
+    """The generation would go on for ever, because each token takes until the test releases it and the text has no end."""
+    import paddle_ft.generation as generation
+
+    steps, stopped, released = [], threading.Event(), threading.Event()
+
+    def endless(*arguments, **options):
+        try:
+            while True:
+                steps.append(1)
+                released.wait(0.01)
+                yield 40
+        finally:
+            stopped.set()
+
+    monkeypatch.setattr(generation, "stream", endless, raising=False)
+    job = client.submit("the fox", 30, 0.8, 1, "en", api_name="/causal_lm")
+    deadline = time.monotonic() + LONG
+    while len(steps) < 5 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(steps) >= 5 and not stopped.is_set()
+    job.cancel()
+    assert stopped.wait(LONG)
+    assert "ft-large" in client.predict("a good film", "en", api_name="/classification")
+
+
+def test_the_page_names_no_other_host(server):
+    html = httpx.get(server.url).text
+    style = httpx.get(f"{server.url}/theme.css").text
+    loaded = re.findall(r'(?:src|href)="(https?://[^"]+)"|url\([\'"]?(https?://[^\'")]+)', html + style)
+    assert "ft-answer" in html or "ft-answer" in style
+    assert [url for pair in loaded for url in pair if url and not url.startswith(server.url)] == []
+
+
+# ---------------------------------------------------------------------------------------------------- start
+def fail(capsys, *arguments):
+    """Return the message of `demo` with these arguments, which must exit with 2."""
+    assert cli.main(["demo", *map(str, arguments)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("error: ") == 1 and "Traceback" not in error
+    return error
+
+
+def test_a_port_that_is_taken_is_named(runs, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert f"cannot listen on 127.0.0.1, port {port}" in fail(capsys, runs["sentences"], "--port", port)
+    assert "--port 70000: it must be between 0 and 65535" in fail(capsys, runs["sentences"], "--port", 70000)
+
+
+def test_wrong_runs_are_named(tmp_path, capsys):
+    assert "is not the directory of a run" in fail(capsys, tmp_path, "--port", 0)
+
+
+def test_without_gradio_the_command_that_installs_it_is_shown(runs, capsys, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(server_module.importlib.util, "find_spec", lambda name: None if name == "gradio" else find(name))
+    assert f"pip install '{GRADIO}'" in fail(capsys, runs["sentences"])
+
+
+def test_gradio_is_the_one_of_the_extra():
+    assert f'demo = ["{GRADIO}"]' in (ROOT / "pyproject.toml").read_text(encoding="utf-8").splitlines()
