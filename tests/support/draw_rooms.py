@@ -52,13 +52,14 @@ def chain_below(graph: Graph, room: str) -> list[str]:
 def place(graph: Graph) -> dict[str, tuple[int, int]]:
     """Return room -> (column, row). Every room is below those that import it, and no two arrows share a piece of a column."""
     chain = max((chain_below(graph, room) for room in sorted(graph)), key=len)
-    rows = {room: row for row, room in enumerate(chain)}
+    importers = {room: [other for other in graph if room in graph[other]] for room in graph}
+    rows: dict[str, int] = {}
+    for room in sorted(graph, key=lambda room: len(reachable(graph, room)), reverse=True):  # who imports a room reaches more
+        rows[room] = max((rows[other] + 1 for other in importers[room]), default=0)
     spans = []
     for room in sorted(set(graph) - set(chain)):
-        above = [rows[other] for other in chain if room in graph[other]]
-        below = [rows[other] for other in graph[room] if other in rows]
-        rows[room] = max(above) + 1 if above else min(below) - 1
-        spans.append((min([*above, rows[room]]), max([*below, rows[room]]), room))
+        linked = [rows[other] for other in [room, *importers[room], *graph[room]]]
+        spans.append((min(linked), max(linked), room))
     columns, taken = dict.fromkeys(chain, 0), {column: [] for column in COLUMNS[1:]}
     for first, last, room in sorted(spans, key=lambda span: (span[1] - span[0], span)):
         column = next(column for column, others in taken.items() if all(last < a or first > b for a, b in others))
