@@ -35,8 +35,8 @@ def write_report(run_dir: str | Path) -> Path:
     Raises:
         UserError: the directory has no run.
     """
-    plots = plot_run(run_dir)
     run = read_run(run_dir)
+    plots = plot_run(run)
     tables = score_tables(run)
     images = {path.stem: (path.stem.replace("_", " "), base64.b64encode(path.read_bytes()).decode()) for path in plots}
     html = render(

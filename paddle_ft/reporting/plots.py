@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from paddle_ft.metrics.registry import Metric, find_metric, known_metrics
-from paddle_ft.reporting.records import Run, read_run, score_keys
+from paddle_ft.reporting.records import Run, score_keys
 from paddle_ft.system.formatting import is_number
 
 # Okabe & Ito (2008), Color Universal Design: readers with colour blindness can distinguish these colours.
@@ -23,19 +23,15 @@ GREY = "#777777"
 MANY_POINTS = 60  # a curve with this many points has no markers, and a smoothed line is drawn over the training loss
 
 
-def plot_run(run_dir: str | Path) -> list[Path]:
+def plot_run(run: Run) -> list[Path]:
     """Draw the plots from metrics.jsonl and results.json. A plot without data is left out.
 
     Args:
-        run_dir: the run's directory. The plots go into its folder plots/.
+        run: the content of the run's directory. The plots go into its folder plots/.
 
     Returns:
         The paths of the plots, in the order of the report.
-
-    Raises:
-        UserError: the directory has no run.
     """
-    run = read_run(run_dir)
     folder = run.path / "plots"
     paths = []
     for name, figure in draw_figures(run).items():

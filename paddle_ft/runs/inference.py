@@ -21,7 +21,7 @@ from paddle_ft.data.splits import SPLITS
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import find_damage
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.files import to_json, write_atomically
+from paddle_ft.system.files import to_json, write_json_lines
 from paddle_ft.system.progress import print_info
 from paddle_ft.system.runtime import import_frameworks_quietly, set_device
 from paddle_ft.tasks import find_task
@@ -84,7 +84,7 @@ def evaluate(path: str, split: str | None, overrides: Overrides, output: str | N
         raise UserError(f"--output {output}: there is no folder {Path(output).parent} that can be written to.")
     split_name, scores, baseline = evaluate_split(open_run(path, overrides), split, path)
     if output:
-        write_atomically(Path(output), "".join(to_json(row) + "\n" for row in scores.predictions))
+        write_json_lines(Path(output), scores.predictions)
     return split_name, scores.metrics, baseline
 
 

@@ -48,7 +48,7 @@ def test_summarization_run(tmp_path):
     for step in range(10, 100, 10):
         events += [train(step), evaluation(step, loss=4.0, rouge1=step / 2, rouge2=step / 4, rougeL=step / 3)]
     run = write_run(tmp_path, events, {"best": {"metric": "rougeL", "step": 90}})
-    paths = plot_run(run)
+    paths = plot_run(read_run(run))
     assert names(paths) == ["loss.png", "learning_rate.png", "scores.png"]
     assert all(path.parent == run / "plots" for path in paths)
     for path in paths:
@@ -57,7 +57,7 @@ def test_summarization_run(tmp_path):
 
 
 def test_one_point_is_visible(tmp_path):
-    loss, rate, scores = plot_run(write_run(tmp_path, [train(1), evaluation(0, loss=9.0, rougeL=1.0)]))
+    loss, rate, scores = plot_run(read_run(write_run(tmp_path, [train(1), evaluation(0, loss=9.0, rougeL=1.0)])))
     assert drawn_pixels(loss, BLUE) > 20 and drawn_pixels(loss, ORANGE) > 20
     assert drawn_pixels(scores, BLUE) > 20
     assert rate.exists()
@@ -74,7 +74,7 @@ def test_a_split_scored_before_training_alone_is_not_drawn_beside_a_curve(tmp_pa
 
 
 def test_nothing_logged_gives_no_picture(tmp_path):
-    assert plot_run(write_run(tmp_path)) == []
+    assert plot_run(read_run(write_run(tmp_path))) == []
     assert not (tmp_path / "plots").exists()
 
 
@@ -84,19 +84,19 @@ def test_cut_lines_and_repeated_steps(tmp_path):
     read = read_run(run)
     assert [(event["step"], event["loss"]) for event in read.train] == [(10, 0.5), (20, 1.5), (30, 1.25)]
     assert "metrics.jsonl: 1 unreadable line(s) left out (line 6)." in read.problems
-    assert names(plot_run(run)) == ["loss.png", "learning_rate.png"]
+    assert names(plot_run(read_run(run))) == ["loss.png", "learning_rate.png"]
 
 
 def test_diverged_and_missing_values(tmp_path):
     events = [train(1), train(2, loss=float("nan")), train(3, loss=None), train(4, loss=float("inf")), train(5)]
     events += [{"event": "note", "text": "no step"}, {"event": "train", "loss": 1.0}]
-    assert names(plot_run(write_run(tmp_path, events))) == ["loss.png", "learning_rate.png"]
+    assert names(plot_run(read_run(write_run(tmp_path, events)))) == ["loss.png", "learning_rate.png"]
 
 
 def test_long_runs_are_smoothed(tmp_path):
     random = np.random.default_rng(0)
     events = [train(step, loss=3 + random.normal()) for step in range(1, 801)]
-    path = plot_run(write_run(tmp_path, events))[0]
+    path = plot_run(read_run(write_run(tmp_path, events)))[0]
     assert drawn_pixels(path, BLUE) > 300
 
 
@@ -106,7 +106,7 @@ def test_other_tasks(tmp_path):
         "data": {"label_names": ["negative", "正面"]},
         "metrics": {"test": {"confusion_matrix": [[40, 3], [5, 52]]}, "validation": {"accuracy": 80.0}},
     }
-    paths = plot_run(write_run(tmp_path, events, results))
+    paths = plot_run(read_run(write_run(tmp_path, events, results)))
     assert names(paths) == ["loss.png", "scores.png", "perplexity.png", "confusion_matrix_test.png"]
 
 
@@ -166,8 +166,8 @@ def test_values_of_several_magnitudes_have_a_logarithmic_axis(values, scale):
 def test_pictures_need_no_pyplot(tmp_path):
     write_run(tmp_path, [train(1)])
     code = (
-        "import sys\nfrom paddle_ft.reporting.plots import plot_run\n"
-        f"plot_run({str(tmp_path)!r})\n"
+        "import sys\nfrom paddle_ft.reporting.plots import plot_run\nfrom paddle_ft.reporting.records import read_run\n"
+        f"plot_run(read_run({str(tmp_path)!r}))\n"
         "assert 'matplotlib.pyplot' not in sys.modules and 'paddle' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -175,6 +175,6 @@ def test_pictures_need_no_pyplot(tmp_path):
 
 def test_no_run(tmp_path):
     with pytest.raises(UserError, match="there is no such run directory"):
-        plot_run(tmp_path / "missing")
+        read_run(tmp_path / "missing")
     with pytest.raises(UserError, match="contains no run"):
-        plot_run(tmp_path)
+        read_run(tmp_path)
