@@ -14,7 +14,7 @@ help:
 	@echo "make demo       set up, then train a small model on generated text and print its figures and the path of the report"
 	@echo "make test       set up, then run the tests (under 12 minutes on 2 cores)"
 	@echo "make test-slow  set up, then run the long checks"
-	@echo "make test-wheel set up, then install the built wheel into an empty environment and run it there"
+	@echo "make test-wheel  set up, then install the built wheel into an empty environment and run it there"
 	@echo "make lint       set up, then check the code with ruff and its types with mypy"
 	@echo "make docs       set up, then write the parts of the pages that come from the code: the tables of docs/convert.md,"
 	@echo "                which are measured, and the settings of docs/configuration.md"

@@ -26,7 +26,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ROWS = 16  # in the training data, so no batch can be larger
 CARDS = (16, 32)  # GB, of 10**9 bytes
 
 BART = {"d_model": 768, "encoder_layers": 6, "decoder_layers": 6, "encoder_attention_heads": 12, "decoder_attention_heads": 12,
@@ -52,24 +51,25 @@ RECIPES = {
 }
 
 
-def write_rows(recipe: str, folder: Path) -> list[str]:
+def write_rows(recipe: str, count: int, folder: Path) -> list[str]:
     """Write rows that are longer than the recipe's limits into a file, and return the settings that make it the training data.
 
     Args:
         recipe: name of the recipe.
+        count: how many rows (or songs) to write.
         folder: where to write the file.
     """
     text = " ".join("abcdefghijklmnopqrstuvwxyz" * 60)
-    rows = [{"text": text, "label": number % 2} for number in range(ROWS)]
+    rows = [{"text": text, "label": number % 2} for number in range(count)]
     if recipe.startswith("bart_lcsts"):
-        rows = [{"source": text, "target": text} for _ in range(ROWS)]
+        rows = [{"source": text, "target": text} for _ in range(count)]
     elif recipe == "distilbert_qqp":
         rows = [{**row, "text_pair": text} for row in rows]
     if recipe == "bart_lyrics":
         file = folder / "songs.jsonl"
         # no line twice, because repeated lines are removed
         rows = [{"lyrics": "\n".join(f"{'x' * (song + 1)} {'y' * (line + 1)} {text[:400]}" for line in range(20))}
-                for song in range(ROWS)]  # fmt: skip
+                for song in range(count)]  # fmt: skip
     else:
         file = folder / "rows.jsonl"
     file.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
@@ -83,7 +83,8 @@ def tensor_memory(recipe: str, rows: int) -> tuple[float, int]:
     architecture = RECIPES[recipe][0]
     with tempfile.TemporaryDirectory() as folder:
         command = [
-            *(sys.executable, "-m", "paddle_ft", "train", "--config", recipe, "--check", *write_rows(recipe, Path(folder))),
+            *(sys.executable, "-m", "paddle_ft", "train", "--config", recipe, "--check"),
+            *write_rows(recipe, 4 * rows, Path(folder)),  # so many that both steps have a full batch
             *("model.pretrained=null", f"model.config={json.dumps(architecture)}", f"output_dir={folder}/run", "device=cpu"),
             *(f"train.train_batch_size={rows}", "train.max_steps=2"),
         ]

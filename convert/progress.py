@@ -21,9 +21,16 @@ class LineWriter:
         sys.stderr.flush()
 
 
+def in_notebook() -> bool:
+    """Return whether the code runs in a Jupyter kernel (Jupyter, AI Studio, VS Code). IPython on a terminal is none."""
+    ipython = sys.modules.get("IPython")  # a kernel has imported it
+    shell = ipython.get_ipython() if ipython is not None else None
+    return getattr(shell, "kernel", None) is not None
+
+
 def bar_settings() -> dict[str, Any]:
     """Return the arguments of tqdm that fit where stderr goes. In lines, work of less than two seconds prints nothing."""
-    if sys.stderr.isatty() or "ipykernel" in sys.modules:
+    if sys.stderr.isatty() or in_notebook():
         return {"leave": False}
     line = "{desc}: {n_fmt}/{total_fmt}B, {percentage:.0f} %, {rate_fmt}, {remaining} left"
     return {"file": LineWriter(), "mininterval": 10.0, "delay": 2.0, "leave": True, "bar_format": line}

@@ -5,12 +5,13 @@ from collections import Counter
 
 import pytest
 
-from tests.support.pages import code_lines, read, without_code
+from tests.support.pages import read, without_code
 from tests.support.paths import ROOT
 
 PLACEHOLDERS = {"你的镜像地址": "YOUR_MIRROR"}
 OTHER_NAMES = {"quickstart.md": "index.md"}  # the English quickstart is the first page of the site
-TRANSLATED = {f"docs/zh/{path.name}": f"docs/{OTHER_NAMES.get(path.name, path.name)}" for path in (ROOT / "docs" / "zh").glob("*.md")}
+CHINESE_PAGES = [path.name for path in (ROOT / "docs" / "zh").glob("*.md")]
+TRANSLATED = {f"docs/zh/{name}": f"docs/{OTHER_NAMES.get(name, name)}" for name in CHINESE_PAGES}
 PAIRS = {"README.zh-CN.md": "README.md", **TRANSLATED}
 
 
@@ -90,7 +91,8 @@ def test_the_readmes_lead_to_each_other_and_to_the_same_pages():
 
 def test_a_figure_of_ours_stands_with_its_command_in_the_results():
     """The README's column of what we measured repeats figures, and nothing else has them."""
-    header, _, *rows = [line.split(" | ") for line in read("README.md").splitlines() if line.startswith("| ") and line.count(" | ") == 6]
+    lines = [line for line in read("README.md").splitlines() if line.startswith("| ") and line.count(" | ") == 6]
+    header, _, *rows = [line.split(" | ") for line in lines]
     measured = {figure for row in rows for figure in re.findall(r"\d[\d.,]*\d", row[header.index("ours")])}
     assert len(measured) > 8
     known = set(re.findall(r"\d[\d.,]*\d", read("docs/results.md") + read("docs/training.md") + read("docs/own-data.md")))

@@ -17,5 +17,5 @@ def test_the_newest_version_of_the_changelog_is_this_one():
 
 def test_pyproject_takes_the_version_from_the_package():
     text = read("pyproject.toml")
-    assert re.search(r"^dynamic = .*\"version\"", text, re.MULTILINE) and 'attr = "paddle_ft.__version__"' in text
+    assert re.search(r"^dynamic = .*\"version\"", text, re.MULTILINE) and 'attr = "paddle_ft.system.version.__version__"' in text
     assert not re.search(r"^version = ", text, re.MULTILINE)

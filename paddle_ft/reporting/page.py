@@ -181,7 +181,7 @@ def _first_examples(run: Run) -> dict | None:
     all further down, return None.
     """
     split = "test" if run.predictions.get("test") else next(iter(run.predictions), None)
-    rows = run.predictions.get(split) or []
+    rows = run.predictions[split] if split else []
     if len(rows) <= 2 * NUM_EXAMPLES:
         return None
     cards = [prediction_card(row, ranking_key(row)) for row in rows[:NUM_FIRST_EXAMPLES]]

@@ -5,30 +5,14 @@ Both go to stderr. In a notebook they go to stdout, because notebooks show stder
 
 from __future__ import annotations
 
-import re
 import sys
 import warnings
 from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from paddle_ft.system.notebook import in_notebook
+from convert.progress import LineWriter, in_notebook
 from paddle_ft.system.world import is_main_process
-
-_ESCAPES = re.compile("\x1b\\[[0-9;]*[A-Za-z]")  # tqdm moves the cursor with them when bars are nested
-
-
-class _LineWriter:
-    """A file object that prints each redraw of a bar as a line of its own, for log files and pipes."""
-
-    def write(self, text: str) -> None:
-        text = _ESCAPES.sub("", text).strip("\r\n ")
-        if text:
-            sys.stderr.write(text + "\n")
-
-    def flush(self) -> None:
-        sys.stderr.flush()
-
 
 _LINE = "{desc}: {n_fmt}/{total_fmt} {unit}, {percentage:.0f} %, {rate_fmt}, {remaining} left{postfix}"
 _REDRAWN: dict[str, Any] = {"mininterval": 0.2, "delay": 0.0, "ascii": False, "leave": False, "bar_format": None}
@@ -53,7 +37,7 @@ def _bar_settings() -> dict[str, Any]:
         return {**_NOTEBOOK, "file": sys.stdout}
     if sys.stderr.isatty():
         return {**_REDRAWN, "file": sys.stderr, "dynamic_ncols": True}
-    return {**_LINES, "file": _LineWriter(), "dynamic_ncols": False}
+    return {**_LINES, "file": LineWriter(), "dynamic_ncols": False}
 
 
 class Progress:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-from paddle_ft.system.notebook import in_notebook
+from convert.progress import in_notebook
 
 REPEAT_SECONDS = 2.0
 
