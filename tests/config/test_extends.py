@@ -89,3 +89,13 @@ def test_a_circle_is_refused(tmp_path):
 def test_the_command_line_cannot_set_it():
     with pytest.raises(UserError, match="extends: there is no such key"):
         load_config("bart_lcsts", ["extends=bart_lyrics"])
+
+
+def test_the_inherited_sample_block_wins_over_data_of_ones_own(tmp_path):
+    """docs/configuration.md says so, and how to go on using --sample."""
+    own = "extends: distilbert_sst2\ndata: {source: null, train: own.csv, columns: {text: review, label: stars}}\n"
+    data = load_config(write(tmp_path, "own.yaml", own), sample=True).data
+    assert (data.source, data.columns, data.train) == ("sample:reviews", {}, "own.csv")
+    mended = own + "sample: {data.source: null, data.columns: {text: review, label: stars}}\n"
+    data = load_config(write(tmp_path, "mended.yaml", mended), sample=True).data
+    assert (data.source, data.columns, data.train) == (None, {"text": "review", "label": "stars"}, "own.csv")
