@@ -103,7 +103,7 @@ def test_quickstart(execute, name):
     assert re.search(r"\['vdlrecords\.", done.printed)  # VisualDL's file
     assert "the process ended with -9" in done.printed and "resuming at step" in done.printed
     assert "same weights as the training that was never cut: True" in done.printed
-    weights = [(done.runs / run / "best" / "model_state.pdparams").read_bytes() for run in ("small", "cut")]
+    weights = [(done.runs / run / "best" / "model.safetensors").read_bytes() for run in ("small", "cut")]
     assert hashlib.sha256(weights[0]).digest() == hashlib.sha256(weights[1]).digest()
     assert "its answer: 200" in done.printed  # the demo page
 
