@@ -19,6 +19,7 @@ from paddle_ft.demo.worker import Job, Stopped, Worker
 from paddle_ft.metrics.registry import find_metric
 from paddle_ft.reporting.formats import format_score
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.files import to_json
 
 TITLE = Label("<h1>Trained models</h1>", "<h1>训练好的模型</h1>")
 SETTINGS = Label("Settings", "设置")
@@ -135,9 +136,12 @@ class DemoApp:
         if examples:
             names = [name for name in examples[0] if name in boxes]
             rows = [[row[name] for name in names] for row in examples]
-            labels = [_shorten(row) for row in rows]
-            buttons = gr.Examples(rows, [boxes[name] for name in names], example_labels=labels, api_visibility="private")
-            self._label(buttons.dataset, label=EXAMPLES)
+            filled = [boxes[name] for name in names]
+            buttons = gr.Dataset(components=filled, samples=rows, sample_labels=[_shorten(row) for row in rows], type="index")
+            self._label(buttons, label=EXAMPLES)
+            # The browser fills in the example itself: a text that came back from the server could arrive after the click on "run".
+            texts = to_json([row if len(row) > 1 else row[0] for row in rows])
+            buttons.click(None, buttons, filled, js=f"(number) => {texts}[number]", queue=False, api_visibility="private")
 
     def _add_output(self, page: DemoPage) -> gr.HTML:
         with gr.Column(min_width=300):

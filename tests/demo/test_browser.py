@@ -3,7 +3,6 @@
 Chromium is driven by playwright. The screenshots are in the test's temporary folder (--basetemp keeps it).
 """
 
-import re
 import shutil
 import threading
 import time
@@ -85,11 +84,8 @@ def panel(page, number):
 
 
 def ask_example(shown):
-    """Click the first example and, when its text is in the form, the button."""
+    """Click the first example, and at once the button."""
     shown.locator(".gallery-item").first.click()
-    box = shown.locator("textarea, input[type=text]").first
-    text = shown.locator(".gallery-item").first.inner_text().split(" | ")[0].rstrip("…")
-    playwright_api.expect(box).to_have_value(re.compile(re.escape(text).replace(r"\ ", r"\s+")), timeout=LONG)
     shown.locator(".ft-run").click()
 
 

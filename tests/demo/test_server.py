@@ -1,8 +1,13 @@
 """Test the served page through its HTTP API: answers, two visitors at once, cancelling, wrong input; and what prevents a start."""
 
 import importlib.util
+import os
 import re
+import shutil
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -106,6 +111,27 @@ def test_the_page_names_no_other_host(server):
 
 
 # ---------------------------------------------------------------------------------------------------- start
+def test_the_application_for_ai_studio_serves_the_run_where_the_platform_says(runs, tmp_path):
+    """As on the platform: `python main.gradio.py`, with the port in the environment. docs/demo.md shows the same lines."""
+    script = ROOT / "docs" / "examples" / "main.gradio.py"
+    assert script.read_text(encoding="utf-8").partition("\n\n")[2] in (ROOT / "docs" / "demo.md").read_text(encoding="utf-8")
+    shutil.copy(script, tmp_path)
+    shutil.copytree(runs["sentences"], tmp_path / "runs" / "bart_lcsts")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "GRADIO_SERVER_PORT": str(port)}
+    command = [sys.executable, script.name]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            lines = iter(process.stdout.readline, "")
+            assert f"the page is at http://127.0.0.1:{port} " in next((line for line in lines if "page" in line), "")
+            assert httpx.get(f"http://127.0.0.1:{port}").status_code == 200
+            process.send_signal(signal.SIGINT)
+            assert process.wait(LONG) == 0
+        finally:
+            process.kill()
+
+
 def fail(capsys, *arguments):
     """Return the message of `demo` with these arguments, which must exit with 2."""
     assert cli.main(["demo", *map(str, arguments)]) == 2
