@@ -121,7 +121,8 @@ def _run(side: CheckpointInfo, task: Task, config: dict, inputs: dict) -> dict[s
         return run_hf(side, task, config, inputs)
     raise ConvertError(
         f"{side.directory}: running it needs torch and transformers: {INSTALL_TORCH} (not on AI Studio: torch brings"
-        f" CUDA libraries of its own beside Paddle's). Without them a file {REFERENCE} next to the checkpoint can be used, but there is none"
+        f" CUDA libraries of its own beside Paddle's). Without them a file {REFERENCE}"
+        " next to the checkpoint can be used, but there is none"
     )
 
 

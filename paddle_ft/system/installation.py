@@ -19,7 +19,7 @@ INSTALL_CPU = f"pip install paddlepaddle=={PADDLE_VERSION}"
 INSTALL_GPU = f"pip install paddlepaddle-gpu=={PADDLE_VERSION} --extra-index-url {PADDLE_INDEX}"
 INSTALL_PADDLE = f"{INSTALL_CPU}; for an NVIDIA GPU instead: {INSTALL_GPU}"
 
-# Baidu AI Studio: the home folder of every notebook project, and the folder that script tasks have. docs/aistudio.md has the sources.
+# Baidu AI Studio: the home folder of every notebook project, and the folder that script tasks have (docs/aistudio.md).
 AI_STUDIO_HOME = Path("/home/aistudio")
 AI_STUDIO_TASK = Path("/root/paddlejob")
 AI_STUDIO_IMAGE = (
