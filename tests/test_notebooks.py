@@ -62,7 +62,11 @@ class Executed:
     """A notebook after it has run in a folder of its own, with a kernel that this test has started."""
 
     def __init__(self, name: str, folder: Path, monkeypatch):
-        monkeypatch.setenv("PYTHONPATH", str(ROOT))
+        for part in ("paddle_ft", "convert", "setup"):  # the notebook finds them in the folder above its own
+            (folder / part).symlink_to(ROOT / part, target_is_directory=True)
+        folder = folder / "notebooks"
+        folder.mkdir()
+        monkeypatch.delenv("PYTHONPATH", raising=False)
         monkeypatch.setenv("HF_HUB_OFFLINE", "1")
         monkeypatch.delenv("PADDLE_FT_HOME", raising=False)
         shutil.copy(build.FOLDER / f"{name}.ipynb", folder)
@@ -95,7 +99,7 @@ def test_quickstart(execute, name):
     sample = done.results("sample")
     assert sample["status"] == "finished" and sample["metrics"]["test"]["rougeL"] > 50
     [first, *_] = done.html
-    assert f"{sample['test']['rougeL']:.2f}" in first or f"{sample['test']['rougeL']:.1f}" in first
+    assert f"{sample['metrics']['test']['rougeL']:.2f}" in first
     assert 'src="data:image/png;base64,' in first  # the curves
     assert done.images and all(image.startswith(b"\x89PNG") for image in done.images)
     assert len(re.findall(" -> ", done.printed)) >= 3  # predictions
@@ -103,7 +107,7 @@ def test_quickstart(execute, name):
     assert re.search(r"\['vdlrecords\.", done.printed)  # VisualDL's file
     assert "the process ended with -9" in done.printed and "resuming at step" in done.printed
     assert "same weights as the training that was never cut: True" in done.printed
-    weights = [(done.runs / run / "best" / "model_state.pdparams").read_bytes() for run in ("small", "cut")]
+    weights = [(done.runs / run / "best" / "model.safetensors").read_bytes() for run in ("small", "cut")]
     assert hashlib.sha256(weights[0]).digest() == hashlib.sha256(weights[1]).digest()
     assert "its answer: 200" in done.printed  # the demo page
 

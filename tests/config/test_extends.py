@@ -45,7 +45,7 @@ def test_the_sample_block_is_extended_key_by_key(tmp_path):
 
 
 def test_a_path_is_relative_to_the_file_that_names_it(tmp_path, monkeypatch):
-    base = "extends: bart_lcsts\noutput_dir: elsewhere\nseed: 5\ntrain: {learning_rate: 1e-3, warmup_steps: 7}\n"
+    base = "extends: bart_lcsts\nrecipe: base\noutput_dir: elsewhere\nseed: 5\ntrain: {learning_rate: 1e-3, warmup_steps: 7}\n"
     write(tmp_path, "base.yaml", base)
     write(tmp_path, "studies/child.yaml", "extends: ../base.yaml\ntrain: {learning_rate: 2e-3}\n")
     monkeypatch.chdir(tmp_path)
