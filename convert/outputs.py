@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +97,10 @@ def _record_output(module, label: str, outputs: dict[str, np.ndarray], register:
 def run_paddle(checkpoint: CheckpointInfo, task: Task, hf_config: dict, inputs: dict) -> dict[str, np.ndarray]:
     """Return the outputs of the layers and of PaddleNLP's model, computed in float32."""
     if importlib.util.find_spec("paddlenlp") is None:
-        raise ConvertError("to run a Paddle checkpoint install paddlepaddle and paddlenlp: pip install -r requirements.txt")
+        raise ConvertError(
+            f"running a Paddle checkpoint needs paddlepaddle and paddlenlp, and paddlenlp is not installed in {sys.executable}:"
+            " `python -m paddle_ft doctor` says how to install them here"
+        )
     import paddle
     import paddlenlp.transformers
     from paddlenlp.utils.log import logger

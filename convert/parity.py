@@ -26,6 +26,7 @@ from convert.outputs import (
 )
 from convert.report import JSON_NAME, Report
 
+INSTALL_TORCH = "pip install 'torch>=2.2' 'transformers>=4.53,<4.56'"  # the extra [verify] of pyproject.toml, for any installation
 TOLERANCE = 5e-5  # outputs are equal up to this absolute difference
 
 
@@ -119,8 +120,9 @@ def _run(side: CheckpointInfo, task: Task, config: dict, inputs: dict) -> dict[s
     if torch_is_installed():
         return run_hf(side, task, config, inputs)
     raise ConvertError(
-        f"{side.directory}: running it needs torch and transformers: pip install -e '.[verify]'. Without them a file "
-        f"{REFERENCE} next to the checkpoint can be used, but there is none"
+        f"{side.directory}: running it needs torch and transformers: {INSTALL_TORCH} (not on AI Studio: torch brings"
+        f" CUDA libraries of its own beside Paddle's). Without them a file {REFERENCE}"
+        " next to the checkpoint can be used, but there is none"
     )
 
 

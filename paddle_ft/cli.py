@@ -66,7 +66,7 @@ def main(argv: list[str], program: str = "python -m paddle_ft") -> int:
         if (error.name or "").split(".")[0] in ("paddle_ft", "convert"):
             raise
         print(
-            f"error: the package {error.name} is not installed in {sys.executable}. {install_hint(error.name or '')}",
+            f"error: the package {error.name} is not installed in {sys.executable}. What to do: {install_hint(error.name or '')}",
             file=sys.stderr,
         )
         return 2

@@ -50,4 +50,4 @@ def check_options(values: Mapping[str, Any], types: Mapping[str, type]) -> None:
 def require_paddle() -> None:
     """Raise UserError if Paddle is not installed: an installation of paddle_ft leaves the choice of its build to the user."""
     if importlib.util.find_spec("paddle") is None:
-        raise UserError(f"the package paddle is not installed in {sys.executable}. {install_hint('paddle')}")
+        raise UserError(f"the package paddle is not installed in {sys.executable}. What to do: {install_hint('paddle')}")

@@ -146,7 +146,8 @@ class Run:
         Raises:
             UserError: options exclude each other, or belong to runs of another task.
         """
-        from paddle_ft.runs.write_texts import generate_rows, generation_flags, print_piece
+        from paddle_ft.runs.write_texts import generate_rows, print_piece
+        from paddle_ft.tasks import generation_flags
 
         values = {"prompt": prompt, "num_return": n, "beams": beams, "top_k": top_k, "top_p": top_p, "temperature": temperature,
                   "repetition_penalty": repetition_penalty, "no_repeat_ngram": no_repeat_ngram, "seed": seed}  # fmt: skip

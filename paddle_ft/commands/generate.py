@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_task_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that only some tasks have. Each flag is in a group that names its tasks."""
-    from paddle_ft.runs.write_texts import generation_flags
+    from paddle_ft.tasks import generation_flags
 
     by_name: dict[str, dict[str, Flag]] = {}
     for task, task_flags in generation_flags().items():

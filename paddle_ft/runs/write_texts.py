@@ -9,8 +9,8 @@ from typing import Any
 from paddle_ft.runs.inference import Overrides, open_output, open_run
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import to_json
-from paddle_ft.tasks import find_task, task_names
-from paddle_ft.tasks.base import Flag, Task
+from paddle_ft.tasks import generation_flags
+from paddle_ft.tasks.base import Task
 
 SAMPLING_FLAGS = ("top_k", "top_p", "temperature")
 
@@ -94,12 +94,6 @@ def search_options(flags: dict[str, Any], seed: int, by_chance: bool = False) ->
     if flags["no_repeat_ngram"] is not None:
         search["no_repeat_ngram_size"] = flags["no_repeat_ngram"]
     return search
-
-
-def generation_flags() -> dict[str, tuple[Flag, ...]]:
-    """Return task -> its own flags of `generate`, for the tasks that have such flags."""
-    flags = {name: find_task(name).generation_flags for name in task_names()}
-    return {name: task_flags for name, task_flags in flags.items() if task_flags}
 
 
 def refuse_flags_of_other_tasks(flags: dict[str, Any], task_name: str, path: str) -> None:

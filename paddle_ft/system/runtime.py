@@ -11,6 +11,7 @@ import random
 from pathlib import Path
 
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.installation import install_hint
 from paddle_ft.system.paddle_compat import peak_cpu_bytes, reset_peak_cpu_bytes
 
 CPU_VARIABLES = ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE", "FLAGS_use_stride_kernel")
@@ -177,8 +178,8 @@ def set_device(device: str) -> str:
         device = "gpu" if paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0 else "cpu"
     if device == "gpu" and not paddle.is_compiled_with_cuda():
         raise UserError(
-            "device: gpu is asked for, but the installed paddlepaddle is the CPU build. Install requirements-gpu.txt"
-            " (see README), or set device=cpu."
+            "device: gpu is asked for, but the installed paddlepaddle is the CPU build. Set device=cpu, or for the GPU"
+            f" build: {install_hint('paddle', 'gpu')}"
         )
     try:
         paddle.set_device(device)

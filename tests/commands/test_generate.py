@@ -61,13 +61,13 @@ def test_a_flag_of_two_tasks_is_shown_once_for_both():
 
 def test_a_flag_of_two_tasks_must_have_one_type(monkeypatch):
     flags = {"haiku": (Flag("season", str, "NAME", "season"),), "sonnet": (Flag("season", int, "N", "number of the season"),)}
-    monkeypatch.setattr("paddle_ft.runs.write_texts.generation_flags", lambda: flags)
+    monkeypatch.setattr("paddle_ft.tasks.generation_flags", lambda: flags)
     with pytest.raises(UserError, match=r"--season has different types \(str in haiku, int in sonnet\)"):
         generate.add_arguments(argparse.ArgumentParser())
 
 
 def test_a_tasks_flag_that_generate_has_already_is_refused(monkeypatch):
     flags = {"haiku": (Flag("seed", int, "N", "seed of the season"),)}
-    monkeypatch.setattr("paddle_ft.runs.write_texts.generation_flags", lambda: flags)
+    monkeypatch.setattr("paddle_ft.tasks.generation_flags", lambda: flags)
     with pytest.raises(UserError, match="task haiku: --seed is a flag of generate already"):
         generate.add_arguments(argparse.ArgumentParser())

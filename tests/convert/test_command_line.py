@@ -1,6 +1,8 @@
 """Test the exit codes and messages of `python -m convert`, and that its help imports nothing heavy."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 
@@ -10,7 +12,9 @@ from tqdm import tqdm
 import convert
 from convert.__main__ import TASKS, main
 from convert.families import load_families
+from convert.parity import INSTALL_TORCH
 from convert.progress import bar_settings
+from tests.support.paths import ROOT
 
 
 def test_help_imports_nothing_but_the_standard_library():
@@ -139,4 +143,6 @@ def test_verify_without_torch_says_what_to_install(checkpoints, tmp_path, capsys
     (tmp_path / "source" / "reference_outputs.safetensors").unlink()
     assert main(["to-paddle", str(tmp_path / "source"), str(tmp_path / "paddle")]) == 0
     assert main(["verify", str(tmp_path / "source"), str(tmp_path / "paddle")]) == 2
-    assert "pip install -e '.[verify]'" in capsys.readouterr().err
+    assert INSTALL_TORCH in capsys.readouterr().err
+    extra = re.search(r"^verify = (.*)$", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert " ".join(["pip install", *(f"'{package}'" for package in json.loads(extra[1]))]) == INSTALL_TORCH

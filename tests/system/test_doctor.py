@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from paddle_ft.data import download
+from paddle_ft.system import installation
 from paddle_ft.system.doctor import ai_studio, checks, facts, verdicts
 from paddle_ft.system.doctor.known_pairs import KNOWN_BAD, release
 from paddle_ft.system.doctor.verdicts import ERROR, GB, OK, WARNING
@@ -301,20 +302,21 @@ def test_no_remedy_on_ai_studio_replaces_paddle():
     """Neither pip nor make setup may touch Paddle there: both would install another build over the one that fits the driver."""
     found = [check for check in problems() if check.level != OK]
     assert len(found) > len(KNOWN_BAD)
-    remedies = {ai_studio.with_safe_remedy(check, STUDIO).remedy for check in found}
+    remedies = {ai_studio.with_safe_remedy(check, STUDIO / "external-libraries").remedy for check in found}
     assert remedies == {
-        ai_studio.ENVIRONMENT,
+        installation.AI_STUDIO_IMAGE,
         "python -m setup.beside /home/aistudio/external-libraries in the repository, then export"
         " PYTHONPATH=/home/aistudio/external-libraries (Paddle stays as it is)",
     }
     old = verdicts.check_pairs({"paddlenlp": "3.0.0b4", "paddle": "2.6.2"})[0]
-    assert "paddlepaddle==3.3.1" in old.remedy and ai_studio.with_safe_remedy(old, STUDIO).remedy == ai_studio.ENVIRONMENT
+    safe = ai_studio.with_safe_remedy(old, STUDIO / "external-libraries")
+    assert "paddlepaddle==3.3.1" in old.remedy and safe.remedy == installation.AI_STUDIO_IMAGE
     mkl = verdicts.check_mkl("5", None)
-    assert ai_studio.with_safe_remedy(mkl, STUDIO) == mkl
+    assert ai_studio.with_safe_remedy(mkl, STUDIO / "external-libraries") == mkl
 
 
 def test_doctor_in_an_ai_studio_project(tmp_path, monkeypatch):
-    monkeypatch.setattr(ai_studio, "HOME", tmp_path)
+    monkeypatch.setattr(installation, "AI_STUDIO_HOME", tmp_path)
     monkeypatch.setattr(facts, "installed_versions", lambda: {**GOOD, "aistudio-sdk": "0.3.0"})
     monkeypatch.setattr(facts, "probe_import", lambda: ({}, "ImportError: libcudart.so"))
     monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path / "work" / "cache"))
@@ -322,7 +324,7 @@ def test_doctor_in_an_ai_studio_project(tmp_path, monkeypatch):
     found = {(check.name, check.level): check for check in checks()}
     assert found["AI Studio", OK].text == f"cache folder {tmp_path}/work/cache survives a restart"
     assert found["version pairs", ERROR].remedy.startswith(f"python -m setup.beside {tmp_path}/external-libraries")
-    assert found["import paddle", ERROR].remedy == ai_studio.ENVIRONMENT
+    assert found["import paddle", ERROR].remedy == installation.AI_STUDIO_IMAGE
 
 
 def test_the_page_on_ai_studio_lists_the_known_pairs():

@@ -14,10 +14,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from convert.files import cache_folder
+from paddle_ft.system import installation
 from paddle_ft.system.doctor import ai_studio, facts, verdicts
 from paddle_ft.system.doctor.verdicts import ERROR, WARNING, Check
 from paddle_ft.system.files import to_json
-from paddle_ft.system.installation import SOURCE_TREE
 from paddle_ft.system.runtime import available_cpus, is_freed_memory_kept, mkl_cpu_type
 
 
@@ -48,27 +48,29 @@ def run(as_json: bool = False) -> int:
 
 def checks() -> Iterator[Check]:
     """Yield the results of all checks, the quick ones first. On AI Studio no remedy replaces the image's Paddle."""
-    is_ai_studio = ai_studio.HOME.is_dir()
-    for check in _checks(is_ai_studio):
-        yield ai_studio.with_safe_remedy(check, ai_studio.HOME) if is_ai_studio else check
+    packages = installation.ai_studio_packages()
+    for check in _checks(is_ai_studio=packages is not None):
+        yield ai_studio.with_safe_remedy(check, packages) if packages else check
 
 
 def _checks(is_ai_studio: bool) -> Iterator[Check]:
+    home = installation.AI_STUDIO_HOME
+    is_project = home.is_dir()
     yield verdicts.check_python(sys.version_info[:3], sys.executable)
     yield verdicts.check_threads(available_cpus(), os.environ.get("OMP_NUM_THREADS"))
     yield verdicts.check_mkl(mkl_cpu_type(), os.environ.get("MKL_DEBUG_CPU_TYPE"))
     yield verdicts.check_freed_memory(is_freed_memory_kept())
-    if not is_ai_studio:
-        yield Check(verdicts.OK, "AI Studio", "no")
+    if not is_project:
+        yield Check(verdicts.OK, "AI Studio", "a script task" if is_ai_studio else "no")
     for name, folder in (("working folder", Path.cwd()), ("cache folder", cache_folder())):
-        if is_ai_studio:
-            yield ai_studio.check_folder(name, folder, ai_studio.HOME)
+        if is_project:
+            yield ai_studio.check_folder(name, folder, home)
         yield verdicts.check_write(name, folder, facts.write_error(folder))
         disk = facts.existing_folder(folder)
         yield verdicts.check_disk(name, disk, shutil.disk_usage(disk).free)
     yield verdicts.check_shared_memory(facts.shared_memory())
     versions = facts.installed_versions()
-    yield from verdicts.check_packages(versions, facts.pinned_versions(SOURCE_TREE))
+    yield from verdicts.check_packages(versions, facts.pinned_versions(installation.SOURCE_TREE))
     yield from verdicts.check_pairs(versions)
     yield verdicts.check_rhymes(versions)
     cards = facts.nvidia_cards()

@@ -10,18 +10,13 @@ import dataclasses
 from pathlib import Path
 
 from paddle_ft.system.doctor.verdicts import OK, WARNING, Check
+from paddle_ft.system.installation import AI_STUDIO_IMAGE, install_beside
 
-HOME = Path("/home/aistudio")  # the home folder of every AI Studio project
-
-ENVIRONMENT = (
-    "choose an environment with PaddlePaddle 3 and Python 3.10 to 3.12 when the project is started; do not replace its Paddle with"
-    " pip: the build has to fit the driver"
-)
 # checks that only another environment puts right
 ABOUT_THE_IMAGE = ("Python", "paddle", "import paddle", "CUDA")
 
 
-def check_folder(name: str, folder: Path, home: Path = HOME) -> Check:
+def check_folder(name: str, folder: Path, home: Path) -> Check:
     """Check that what is written into a folder is still there after the project restarts.
 
     Args:
@@ -38,16 +33,18 @@ def check_folder(name: str, folder: Path, home: Path = HOME) -> Check:
     return Check(OK, "AI Studio", f"{text} survives a restart")
 
 
-def with_safe_remedy(check: Check, home: Path = HOME) -> Check:
+def with_safe_remedy(check: Check, folder: Path) -> Check:
     """Return a check whose remedy leaves the image's paddlepaddle-gpu as it is.
 
     Elsewhere the remedies install packages with pip or `make setup`. On AI Studio the packages go into a folder of their own, and
     Paddle comes with the environment.
+
+    Args:
+        check: any check.
+        folder: the folder for packages, which installation.ai_studio_packages returns.
     """
-    if check.level == OK or not any(word in check.remedy for word in ("pip ", "make setup", "requirements")):
+    if check.level == OK or not any(word in check.remedy for word in ("pip", "make setup", "requirements")):
         return check
     if check.name in ABOUT_THE_IMAGE or "paddlepaddle" in check.remedy:
-        return dataclasses.replace(check, remedy=ENVIRONMENT)
-    folder = home / "external-libraries"
-    remedy = f"python -m setup.beside {folder} in the repository, then export PYTHONPATH={folder} (Paddle stays as it is)"
-    return dataclasses.replace(check, remedy=remedy)
+        return dataclasses.replace(check, remedy=AI_STUDIO_IMAGE)
+    return dataclasses.replace(check, remedy=install_beside(folder))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from paddle_ft.system.installation import INSTALL_PADDLE
+
 ERROR, WARNING = "error", "warning"
 
 
@@ -39,12 +41,12 @@ KNOWN_BAD = [
     BadPair(
         *("paddlepaddle", ANY, "paddlepaddle-gpu", ANY, ERROR),
         "both unpack into the same folder and overwrite each other's files",
-        "pip uninstall -y paddlepaddle paddlepaddle-gpu, then install one of them again",
+        f"pip uninstall -y paddlepaddle paddlepaddle-gpu, then one of them again: {INSTALL_PADDLE}",
     ),
     BadPair(
         *("paddlenlp", ("3.0", None), "paddle", (None, "3.0"), ERROR),
         "paddlenlp 3 uses paddle.float8_e5m2, which Paddle 2 does not have: it does not import",
-        'pip install "paddlepaddle==3.3.1" (GPU: see requirements-gpu.txt)',
+        INSTALL_PADDLE,
     ),
     BadPair(
         *("paddlenlp", ANY, "aistudio-sdk", ("0.3.0", None), ERROR),

@@ -1,4 +1,4 @@
-"""Turn the facts about a machine into checks, each with a level and a remedy. All functions here are pure."""
+"""Turn the facts about a machine into checks, each with a level and a remedy for this installation."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paddle_ft.system.doctor.known_pairs import KNOWN_BAD
+from paddle_ft.system.installation import install_hint
 
 OK, WARNING, ERROR = "ok", "warning", "error"
 GB = 1024**3
@@ -34,8 +35,7 @@ def check_python(version: tuple[int, int, int], executable: str) -> Check:
     text = f"{'.'.join(map(str, version))} ({executable})"
     if (3, 10) <= version[:2] <= (3, 12):
         return Check(OK, "Python", text)
-    remedy = "Python 3.10, 3.11 or 3.12 is needed: make setup PYTHON=python3.11"
-    return Check(ERROR, "Python", text, remedy)
+    return Check(ERROR, "Python", text, install_hint("python"))
 
 
 def check_threads(cpus: int, setting: str | None) -> Check:
@@ -119,13 +119,13 @@ def check_packages(versions: dict[str, str], pins: dict[str, str]) -> list[Check
         versions: package name -> installed version.
         pins: package name -> pinned version; {} if unknown.
     """
-    install = "pip install -r requirements.txt (GPU: requirements-gpu.txt), or make setup"
+    install = install_hint("paddlenlp")
     checks = []
     for name in ("paddle", "paddlenlp"):
         if name in versions:
             checks.append(Check(OK, name, versions[name]))
         else:
-            checks.append(Check(ERROR, name, "not installed", install))
+            checks.append(Check(ERROR, name, "not installed", install_hint(name)))
     missing = [name for name in pins if name not in versions and name != "paddlenlp"]
     for level, names in (
         (ERROR, [name for name in missing if name not in OPTIONAL]),
@@ -190,13 +190,13 @@ def check_import(facts: dict, problem: str | None, cards: list[dict] | None) -> 
         cards: what facts.nvidia_cards returns.
     """
     if "paddle" not in facts:
-        remedy = "pip install --force-reinstall -r requirements.txt (GPU: requirements-gpu.txt); see the lines above"
+        remedy = f"see the lines above, then install Paddle again (with pip: --force-reinstall): {install_hint('paddle')}"
         return [Check(ERROR, "import paddle", str(problem), remedy)]
     checks = [_check_cuda(facts, bool(cards))]
     if "paddlenlp" in facts and problem is None:
         checks.append(Check(OK, "import", f"paddle {facts['paddle']} and paddlenlp {facts['paddlenlp']} import"))
     else:
-        remedy = "pip install -r requirements.txt puts back the versions that go together"
+        remedy = f"put back the versions that go together: {install_hint('paddlenlp')}"
         checks.append(Check(ERROR, "import", f"paddlenlp does not import: {problem}", remedy))
     return checks
 
@@ -206,11 +206,12 @@ def _check_cuda(facts: dict, driver_sees_gpu: bool) -> Check:
     if not facts["cuda"]:
         text = f"paddle {facts['paddle']} is built for the CPU"
         if driver_sees_gpu:
-            return Check(WARNING, "CUDA", text, "to use the GPU: pip install -r requirements-gpu.txt (README: GPU)")
+            return Check(WARNING, "CUDA", text, f"to use the GPU: {install_hint('paddle', 'gpu')}")
         return Check(OK, "CUDA", text)
     text = f"paddle {facts['paddle']} is built for CUDA {facts['cuda']} and cuDNN {facts['cudnn']}"
     if not facts["gpus"]:
-        remedy = "check nvidia-smi, the driver's CUDA version and CUDA_VISIBLE_DEVICES, or install requirements.txt (CPU)"
+        cpu = install_hint("paddle", "cpu")
+        remedy = f"check nvidia-smi, the driver's CUDA version and CUDA_VISIBLE_DEVICES; to use the CPU build instead: {cpu}"
         return Check(WARNING, "CUDA", f"{text}, but sees no GPU", remedy)
     gpus = "; ".join(f"{gpu['name']} {gpu['memory'] / GB:.1f} GB" for gpu in facts["gpus"])
     return Check(OK, "CUDA", f"{text}, sees {gpus}")

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.installation import PARENT
+from paddle_ft.system.installation import PARENT, install_hint
 from paddle_ft.system.runtime import available_cpus, has_gpu_build
 
 DEVICES = "PADDLE_FT_DEVICES"  # environment variable with the value of --devices that a process was started with
@@ -68,8 +68,8 @@ def launch_processes(devices: str, command: list[str], logs: Path) -> int:
     device_type, numbers = parse_devices(devices)
     if device_type == "gpu" and not has_gpu_build():
         raise UserError(
-            f"--devices {devices}: these are GPUs, but the installed paddlepaddle is the CPU build. Install"
-            f" requirements-gpu.txt (see README), or use CPU processes: --devices cpu:{len(numbers)}."
+            f"--devices {devices}: these are GPUs, but the installed paddlepaddle is the CPU build. Use CPU"
+            f" processes (--devices cpu:{len(numbers)}), or for the GPU build: {install_hint('paddle', 'gpu')}"
         )
     endpoints = [f"127.0.0.1:{port}" for port in _free_ports(len(numbers) + 1)]
     master = endpoints.pop()
