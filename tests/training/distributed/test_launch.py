@@ -34,7 +34,7 @@ def test_gpus_are_refused_where_paddle_is_built_for_cpus(tmp_path):
         launch.launch_processes("0,1", [], tmp_path)
     assert str(error.value) == (
         "--devices 0,1: these are GPUs, but the installed paddlepaddle is the CPU build. Use CPU processes"
-        " (--devices cpu:2), or for the GPU build: make setup REQUIREMENTS=requirements-gpu.txt (docs/install.md)"
+        " (--devices cpu:2), or for the GPU build: make setup REQUIREMENTS=requirements-gpu.txt"
     )
 
 
