@@ -65,6 +65,7 @@ def test_the_three_sections_are_there():
     assert list(SECTIONS) == ["Add a dataset", "Add a task", "Add a model family"]
 
 
+@pytest.mark.slow
 def test_a_dataset(repository):
     for command in commands("Add a dataset"):
         run(repository, command)
@@ -82,6 +83,7 @@ def test_a_dataset(repository):
     assert results(repository, "folders")["data"]["train"]["rows"] == 8
 
 
+@pytest.mark.slow
 def test_a_task(repository):
     printed = [run(repository, command) for command in commands("Add a task")]
     evaluation = json.loads(printed[-1])
@@ -92,6 +94,7 @@ def test_a_task(repository):
     assert "exact_match" in evaluation["baseline"][evaluation["split"]]
 
 
+@pytest.mark.slow
 def test_a_model_family(repository):
     make_fixture, *others = commands("Add a model family")
     assert make_fixture == FIXTURE
@@ -124,6 +127,7 @@ def rename_fixture(repository: Path) -> None:
     shutil.rmtree(folder)
 
 
+@pytest.mark.slow
 def test_the_copy_keeps_the_rules_of_the_repository(repository):
     run(repository, "python -m ruff check .")
     pages = "tests/test_structure.py tests/test_boundaries.py tests/test_references.py"

@@ -61,6 +61,7 @@ def small_model() -> list[str]:
     return [word for word in shlex.split(COMMANDS[3]) if word.startswith("model.")]
 
 
+@pytest.mark.slow
 def test_check_then_train_evaluate_and_predict(folder):
     _, check, train, _, evaluate, predict = COMMANDS
     assert "check passed" in run(folder, check, *small_model(), *SHORT)
@@ -72,6 +73,7 @@ def test_check_then_train_evaluate_and_predict(folder):
     assert "prediction" in lines[0] and len(lines) == 13
 
 
+@pytest.mark.slow
 def test_the_small_model_reads_the_same_data(folder):
     results = json.loads((folder / "runs" / "my_reviews_small" / "results.json").read_text(encoding="utf-8"))
     assert results["data"]["train"]["rows"] == 48 and results["data"]["validation"]["rows"] == 12
