@@ -54,8 +54,8 @@ def place(graph: Graph) -> dict[str, tuple[int, int]]:
     chain = max((chain_below(graph, room) for room in sorted(graph)), key=len)
     rows = {room: row for row, room in enumerate(chain)}
     spans = []
-    for room in sorted(set(graph) - set(chain)):
-        above = [rows[other] for other in chain if room in graph[other]]
+    for room in sorted(set(graph) - set(chain), key=lambda room: (-len(chain_below(graph, room)), room)):  # importers first
+        above = [rows[other] for other in rows if room in graph[other]]
         below = [rows[other] for other in graph[room] if other in rows]
         rows[room] = max(above) + 1 if above else min(below) - 1
         spans.append((min([*above, rows[room]]), max([*below, rows[room]]), room))
