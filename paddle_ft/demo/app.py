@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from html import escape
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 
@@ -82,7 +82,9 @@ class DemoApp:
 
     def _translate(self, language: str) -> list[Any]:
         """Return an update for each component with texts."""
-        return [gr.update(**{name: label.text(language) for name, label in labels.items()}) for _, labels in self._labels]
+        texts = [{name: label.text(language) for name, label in labels.items()} for _, labels in self._labels]
+        updates: list[Any] = [gr.update(**cast(dict[str, Any], properties)) for properties in texts]
+        return updates
 
     def _greet(self, request: gr.Request) -> list[Any]:
         """Return the visitor's language and the updates for it."""

@@ -99,7 +99,8 @@ class DemoPage:
     button: ClassVar[Label] = Label("Predict", "预测")
 
     def __init__(self, run: LoadedRun):
-        self.run, self.task = run, run.task
+        self.run = run
+        self.task: Any = run.task  # Any: the page of a task uses what only this task has
         self.references: dict[str, str] = {}
         self._examples = self._choose_examples()
 

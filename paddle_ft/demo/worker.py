@@ -59,9 +59,13 @@ class Worker:
         Args:
             compute: shows its answer through the job. An exception other than Stopped is raised here again.
         """
-        loop, shown = asyncio.get_running_loop(), asyncio.Queue()
-        end = object()
-        job = Job(lambda answer: loop.call_soon_threadsafe(shown.put_nowait, answer))
+        loop, end = asyncio.get_running_loop(), object()
+        shown: asyncio.Queue[Any] = asyncio.Queue()
+
+        def send(answer: Any) -> None:
+            loop.call_soon_threadsafe(shown.put_nowait, answer)
+
+        job = Job(send)
 
         def run() -> None:
             try:
@@ -70,7 +74,7 @@ class Worker:
             except Stopped:
                 pass
             finally:
-                loop.call_soon_threadsafe(shown.put_nowait, end)
+                send(end)
 
         running = self._thread.submit(run)
         try:

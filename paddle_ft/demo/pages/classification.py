@@ -36,11 +36,8 @@ class ClassificationPage(DemoPage):
         return {name: row[name] for name in ("text", "text_pair") if name in row}
 
     def answer(self, values: dict[str, Any], reply: Reply) -> None:
-        if self.takes_pairs:
-            texts = need_text(values, "text", FIRST), need_text(values, "text_pair", SECOND)
-        else:
-            texts = (need_text(values, "text", TEXT),)
-        (row,) = self.task.predict([texts if self.takes_pairs else texts[0]], "")
+        texts = [need_text(values, field.name, field.label) for field in self.fields()]
+        (row,) = self.task.predict([tuple(texts) if self.takes_pairs else texts[0]], "")
         bars = sorted(row["probabilities"].items(), key=lambda item: -item[1])[:MOST_CLASSES]
         reply.show(
             Text(Label("Class", "类别"), row["prediction"], large=True),

@@ -82,14 +82,14 @@ class LyricsPage(DemoPage):
             search = {"num_beams": section.num_beams, "early_stopping": section.early_stopping}
         prefix = prefix_token(values["genre"]) if self.task.options.prefix else ""
         writer = SongWriter(self.task, search, values["noise"], prefix, values["seed"], reply.check)
-        verses: list[Block] = []
+        verses: list[Verse] = []
 
         def show_line(text: str) -> None:
             verses.append(self._verse(text.strip(), verses[-1].line if verses else None))
             reply.show(*verses)
 
         (lines,) = writer.write(seed_line, values["lines"], show_line)
-        notes = [Note(NO_MORE)] if len(lines) < values["lines"] else []
+        notes: list[Block] = [Note(NO_MORE)] if len(lines) < values["lines"] else []
         notes.append(Note(EXPLANATION))
         if self.index is None:
             notes.append(Note(NO_ORIGINALITY.format(reason=self.why_no_index)))
