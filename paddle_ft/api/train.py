@@ -11,9 +11,11 @@ from typing import Any
 from paddle_ft.api.arguments import check_overrides, require_paddle
 from paddle_ft.api.run import Run
 from paddle_ft.config.load import load_config
+from paddle_ft.config.sample import describe_replaced
 from paddle_ft.config.schema import BaseConfig
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.plugins import import_user_modules
+from paddle_ft.system.progress import print_info
 from paddle_ft.system.runtime import import_frameworks_quietly, prepare_cpu
 from paddle_ft.system.world import launched_processes
 
@@ -74,7 +76,10 @@ def train(
         raise UserError("resume and overwrite exclude each other: continue the run, or replace it.")
     try:
         import_user_modules(imports)
-        return _train(load_config(os.fspath(config), check_overrides(overrides), sample), resume, overwrite, imports)
+        settings = load_config(os.fspath(config), check_overrides(overrides), sample)
+        if sample and (replaced := describe_replaced(os.fspath(config), check_overrides(overrides))):
+            print_info(_in_python(replaced))
+        return _train(settings, resume, overwrite, imports)
     except UserError as error:
         error.args = (_in_python(str(error)),)
         raise
