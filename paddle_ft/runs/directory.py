@@ -166,6 +166,15 @@ class RunDirectory:
         except (ValueError, TypeError) as error:
             raise UserError(f"{path}: this file is damaged: {error}. Delete it, or start the run again with --overwrite.") from None
 
+    def is_finished(self) -> bool:
+        """Return whether the training in the directory has ended and its best checkpoint was evaluated."""
+        return self.results().get("status") == "finished"
+
+    def last_logged(self) -> tuple[int, float]:
+        """Return the step and the epoch of the last training line in metrics.jsonl, (0, 0.0) if there is none."""
+        event = next((event for event in reversed(self.events()) if event.get("event") == "train"), {})
+        return event.get("step", 0), event.get("epoch", 0.0)
+
     def write_config(self, text: str) -> None:
         """Write config.yaml."""
         if not self.silent:
