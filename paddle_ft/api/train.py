@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paddle_ft.api.arguments import check_overrides, require_paddle
 from paddle_ft.api.run import Run
@@ -19,9 +19,12 @@ from paddle_ft.system.progress import print_info
 from paddle_ft.system.runtime import import_frameworks_quietly, prepare_cpu
 from paddle_ft.system.world import launched_processes
 
+if TYPE_CHECKING:
+    from paddle_ft.training.signals import Interrupted
+
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """Ctrl-C, or a notebook's button, has stopped a training after it was saved. The message says how to go on."""
+    """Ctrl-C, or a notebook's button, has stopped a training. The message says how to go on."""
 
     def _render_traceback_(self) -> list[str]:
         """Return what IPython shows: the message alone."""
@@ -44,7 +47,8 @@ def train(
     `python -m paddle_ft train --devices 0,1`.
 
     Ctrl-C, or a notebook's stop button, ends the training after the running step. The step is saved first, and the message says
-    how to resume. This works in the main thread only, because Python delivers signals there.
+    how to resume. Before the first step nothing is saved, and the message says how to start again. This works in the main thread
+    only, because Python delivers signals there.
 
     >>> import paddle_ft
     >>> run = paddle_ft.train("bart_lcsts", {"train.learning_rate": 3e-5}, sample=True)
@@ -64,7 +68,7 @@ def train(
 
     Raises:
         UserError: the configuration, the data, the machine or the directory has a problem.
-        KeyboardInterrupt: the training was interrupted. It is saved.
+        KeyboardInterrupt: the training was interrupted. It is saved, if any step was trained.
     """
     prepare_cpu()
     if launched_processes() > 1:
@@ -98,20 +102,25 @@ def _train(config: BaseConfig, resume: bool, overwrite: bool, imports: Sequence[
     try:
         return Run(training.train(config, resume, overwrite).path, config)
     except Interrupted as interruption:
-        message = _resume_advice(config, imports)
+        message = _continuation_advice(config, imports, interruption)
         if interruption.number != signal.SIGINT:  # by default SIGTERM ends the process; the caller may have a handler
             print(message, flush=True)
             os.kill(os.getpid(), interruption.number)
         raise TrainingInterrupted(message) from None
 
 
-def _resume_advice(config: BaseConfig, imports: Sequence[str]) -> str:
-    """Return the message of an interrupted training, which says how to resume it."""
-    config_file = Path(config.output_dir).expanduser() / "config.yaml"
-    if not config_file.exists():
-        return "stopped: the training had not started and nothing was written"
+def _continuation_advice(config: BaseConfig, imports: Sequence[str], interruption: Interrupted) -> str:
+    """Return the message of an interrupted training, which says how to resume it or how to start it again."""
+    from paddle_ft.training.checkpoint import has_checkpoint
+    from paddle_ft.training.run import NOT_STARTED, NOTHING_SAVED
+
+    folder = Path(config.output_dir).expanduser()
+    if not interruption.has_directory:
+        return f"stopped: {NOT_STARTED}"
+    saved = has_checkpoint(folder)
+    what, argument = ("stopped and saved; resume with", "resume") if saved else (f"stopped: {NOTHING_SAVED}", "overwrite")
     modules = f", imports={list(imports)!r}" if imports else ""
-    return f"stopped and saved; resume with:\n  paddle_ft.train({str(config_file)!r}, resume=True{modules})"
+    return f"{what}:\n  paddle_ft.train({str(folder / 'config.yaml')!r}, {argument}=True{modules})"
 
 
 def _in_python(message: str) -> str:

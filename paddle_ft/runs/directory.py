@@ -172,7 +172,7 @@ class RunDirectory:
 
     def last_logged(self) -> tuple[int, float]:
         """Return the step and the epoch of the last training line in metrics.jsonl, (0, 0.0) if there is none."""
-        event = next((event for event in reversed(self.events()) if event.get("event") == "train"), {})
+        event: dict = next((event for event in reversed(self.events()) if event.get("event") == "train"), {})
         return event.get("step", 0), event.get("epoch", 0.0)
 
     def write_config(self, text: str) -> None:

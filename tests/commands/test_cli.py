@@ -9,7 +9,8 @@ import pytest
 from paddle_ft import cli
 from paddle_ft.commands import command_names, train
 from paddle_ft.config.load import load_config
-from paddle_ft.training.run import resume_hint
+from paddle_ft.training.run import continuation_hint
+from paddle_ft.training.signals import Interrupted
 from tests.support.paths import ROOT
 
 
@@ -158,10 +159,11 @@ def test_a_process_of_a_device_gets_the_same_flags():
 def test_the_command_that_resumes_a_run_names_the_modules(tmp_path, monkeypatch):
     monkeypatch.setenv("PADDLE_FT_DEVICES", "cpu:2")
     config = load_config("bart_lcsts", [f"output_dir={tmp_path}"])
-    assert "nothing was written" in resume_hint(config, ["my_task"])
-    (tmp_path / "config.yaml").write_text("")
+    assert "nothing was written" in continuation_hint(config, ["my_task"], Interrupted(2))
+    (tmp_path / "last").mkdir()
+    assert "nothing was written" in continuation_hint(config, ["my_task"], Interrupted(2)), "last/ is an earlier run's"
     command = f"python train.py --config {tmp_path / 'config.yaml'} --resume --devices cpu:2 --import my_task"
-    hint = resume_hint(config, ["my_task"])
+    hint = continuation_hint(config, ["my_task"], Interrupted(2, has_directory=True))
     assert hint == f"resume with:\n  {command}"
     page = (ROOT / "docs" / "extend.md").read_text(encoding="utf-8")
     assert f"The command that is printed after `{hint.splitlines()[0]}` repeats it." in page
