@@ -92,7 +92,9 @@ def train(
 def _train(config: BaseConfig, resume: bool, overwrite: bool, imports: Sequence[str]) -> Run:
     """Train a checked configuration. Raise TrainingInterrupted if a signal stops the training."""
     from paddle_ft.data.load import check_local_files
+    from paddle_ft.runs.settings import refuse_early
 
+    refuse_early(config, resume, overwrite)
     check_local_files(config.data)
     require_paddle()
     import_frameworks_quietly()

@@ -57,25 +57,29 @@ class RunDirectory:
                 directory, or the directory cannot be written.
         """
         run = cls(path)
-        if run.path.exists() and not run.path.is_dir():
-            raise UserError(f"output_dir: {path} is a file; name a directory.")
-        occupied = run.path.is_dir() and any(entry.name not in ("logs", LOCK) for entry in run.path.iterdir())
-        if occupied and not (resume or overwrite):
-            content = "a run" if run.is_run() else "files"
-            raise UserError(
-                f"output_dir: {path} already contains {content}. Use --resume to continue it, --overwrite to replace it,"
-                " or output_dir=ANOTHER for a new run."
-            )
-        if occupied and overwrite and not run.is_run():
-            raise UserError(
-                f"output_dir: {path} contains files but no run of paddle_ft (no config.yaml); --overwrite only replaces runs."
-                " Choose another output_dir."
-            )
-        if resume and not run.is_run():
-            raise UserError(f"--resume: {path} contains no run to continue (it has no config.yaml). Leave --resume out.")
+        run.refuse_unusable(resume, overwrite)
         run.check_writable()
         run._take_lock()
         return run
+
+    def refuse_unusable(self, resume: bool, overwrite: bool) -> None:
+        """Raise UserError if a training would overwrite files, or if there is no run to resume. This writes nothing."""
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(f"output_dir: {self.path} is a file; name a directory.")
+        occupied = self.path.is_dir() and any(entry.name not in ("logs", LOCK) for entry in self.path.iterdir())
+        if occupied and not (resume or overwrite):
+            content = "a run" if self.is_run() else "files"
+            raise UserError(
+                f"output_dir: {self.path} already contains {content}. Use --resume to continue it, --overwrite to replace it,"
+                " or output_dir=ANOTHER for a new run."
+            )
+        if occupied and overwrite and not self.is_run():
+            raise UserError(
+                f"output_dir: {self.path} contains files but no run of paddle_ft (no config.yaml); --overwrite only replaces runs."
+                " Choose another output_dir."
+            )
+        if resume and not self.is_run():
+            raise UserError(f"--resume: {self.path} contains no run to continue (it has no config.yaml). Leave --resume out.")
 
     def _take_lock(self) -> None:
         """Make sure that only one process trains in the directory. The system removes the lock when that process ends."""
