@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -34,6 +35,7 @@ class RunDirectory:
         self.path = Path(path).expanduser()
         self.silent = silent
         self.lock: TextIO | None = None
+        self._created: list[Path] = []
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -91,13 +93,16 @@ class RunDirectory:
             raise UserError(f"output_dir: another process is training in {self.path} right now. Use another output_dir.") from None
 
     def release(self) -> None:
-        """Unlock the directory. Remove it if it is empty, which means that the training did not start."""
+        """Unlock the directory. If it is empty, so that the training did not start, remove it and the parents made for it."""
         if self.lock is not None:
             (self.path / LOCK).unlink(missing_ok=True)
             self.lock.close()
             self.lock = None
         if not self.silent and self.path.is_dir() and not any(self.path.iterdir()):
             self.path.rmdir()
+            with contextlib.suppress(OSError):  # a parent has other files by now, or another training has removed it
+                for folder in self._created:
+                    folder.rmdir()
 
     def is_run(self) -> bool:
         """Return whether the directory contains a run."""
@@ -113,6 +118,7 @@ class RunDirectory:
 
     def check_writable(self) -> None:
         """Create the directory if it does not exist. Raise UserError if it cannot be written."""
+        self._created = [folder for folder in self.path.parents if not folder.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
