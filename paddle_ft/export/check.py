@@ -1,0 +1,229 @@
+"""Compare an export with the model that it was made of, on a padded batch, and measure both.
+
+The reference is Paddle's dynamic model: its full forward pass for the logits, and paddle_ft's own search for generated ids. The
+export is run by the very files that are shipped with it.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from paddle_ft.export.graphs import kind_of
+from paddle_ft.export.runner import decoders
+from paddle_ft.export.runner.tasks import Model
+from paddle_ft.export.samples import Samples
+from paddle_ft.system.errors import FTError
+
+TOLERANCE = 1e-4  # largest difference of a logit, as a share of the largest logit (at least 1)
+SECONDS, MOST_REPEATS, FEWEST_REPEATS = 3.0, 20, 5  # of a latency measurement
+
+
+class VerificationError(FTError):
+    """An export does not compute what the run's model computes."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """The comparison of an export with its model.
+
+    Attributes:
+        tensor: name of the compared tensor.
+        difference: its largest absolute difference.
+        largest: the largest absolute value of the model's tensor.
+        equal: number of inputs with the same prediction: label, tokens, or generated ids.
+        inputs: number of inputs.
+        origin: where the inputs come from.
+    """
+
+    tensor: str
+    difference: float
+    largest: float
+    equal: int
+    inputs: int
+    origin: str
+
+    @property
+    def tolerance(self) -> float:
+        """The largest difference that is taken for rounding."""
+        return TOLERANCE * max(1.0, self.largest)
+
+    def require_equal(self) -> None:
+        """Raise VerificationError unless the export computes the same."""
+        if not self.difference <= self.tolerance:  # also if it is NaN
+            raise VerificationError(
+                f"export: the verification failed, nothing is kept: {self.tensor} differs from the model's by {self.difference:.3g}"
+                f" (at most {self.tolerance:.1g} is rounding) on {self.origin}."
+            )
+        if self.equal < self.inputs:
+            raise VerificationError(
+                f"export: the verification failed, nothing is kept: {self.inputs - self.equal} of {self.inputs} predictions differ"
+                f" from the model's on {self.origin}, although {self.tensor} differs by {self.difference:.3g} only."
+            )
+
+
+def compare(task: Any, model: Model, samples: Samples) -> Check:
+    """Compare the export with the task's model.
+
+    Args:
+        task: the task with its model.
+        model: the loaded export.
+        samples: the inputs.
+    """
+    import paddle
+
+    task.model.eval()
+    with paddle.no_grad():
+        generates = kind_of(task.name) in ("seq2seq", "causal_lm")
+        tensor, expected, actual, equal = (_compare_generated if generates else _compare_encoder)(task, model, samples)
+    difference = float(np.abs(expected - actual).max()) if np.isfinite(actual).all() else float("nan")
+    same = np.array(equal)
+    if samples.texts is not None:
+        ours, theirs = task.predict(samples.texts, "predict"), model.predict(samples.texts)
+        task.model.eval()
+        same &= [a["prediction"] == b["prediction"] for a, b in zip(ours, theirs, strict=True)]
+    return Check(tensor, difference, float(np.abs(expected).max()), int(same.sum()), len(same), samples.origin)
+
+
+# ---------------------------------------------------------------------------------------------------- encoders
+def encoder_batch(task: Any, samples: Samples) -> dict[str, np.ndarray]:
+    """Return the samples of a classifier or masked language model as one padded batch."""
+    ids, mask = decoders.pad(samples.ids, task.model.config.pad_token_id)
+    if task.name == "masked_lm":
+        positions = np.flatnonzero(ids.reshape(-1) == task.tokenizer.mask_token_id)
+        return {"input_ids": ids, "attention_mask": mask, "positions": positions}
+    batch = {"input_ids": ids, "attention_mask": mask}
+    if task.token_types:
+        starts = np.array(samples.second_starts if samples.second_starts else mask.sum(axis=1))
+        batch["token_type_ids"] = (np.arange(ids.shape[1]) >= starts[:, None]) * mask
+    return batch
+
+
+def _compare_encoder(task: Any, model: Model, samples: Samples) -> tuple[str, np.ndarray, np.ndarray, list[bool]]:
+    batch = encoder_batch(task, samples)
+    expected = task.logits(_tensors(batch)).numpy()
+    (actual,) = model.graphs["model"](**batch)
+    best = expected.argmax(axis=-1) == actual.argmax(axis=-1)
+    if task.name != "masked_lm":
+        return "logits", expected, actual, list(best)
+    rows = batch["positions"] // batch["input_ids"].shape[1]
+    return "logits", expected, actual, [bool(best[rows == row].all()) for row in range(len(samples.ids))]
+
+
+# ---------------------------------------------------------------------------------------------------- generation
+def _compare_generated(task: Any, model: Model, samples: Samples) -> tuple[str, np.ndarray, np.ndarray, list[bool]]:
+    """Compare the generated ids, and the logits after each token that the model itself generates."""
+    expected_ids = generate_with_model(task, samples.ids)
+    actual_ids = generate_with_export(model, samples.ids)
+    prompts = [1 if model.settings["kind"] == "seq2seq" else len(ids) for ids in samples.ids]
+    expected = model_logits(task, samples.ids, expected_ids, prompts)
+    actual = export_logits(model, samples.ids, [ids[p:] for ids, p in zip(expected_ids, prompts, strict=True)])
+    return "logits", expected, actual, [a == b for a, b in zip(expected_ids, actual_ids, strict=True)]
+
+
+def generate_with_model(task: Any, rows: list[list[int]]) -> list[list[int]]:
+    """Return the ids that paddle_ft generates for sources or prompts, in one batch."""
+    from paddle_ft.export.settings import search_options
+    from paddle_ft.generation import generate_all
+
+    return [ids for ids, *_ in generate_all(task.model, rows, search_options(task), len(rows))]
+
+
+def generate_with_export(model: Model, rows: list[list[int]]) -> list[list[int]]:
+    """Return the ids that the export generates for sources or prompts, in one batch."""
+    return decoders.generate(model.graphs, rows, model.settings)
+
+
+def model_logits(task: Any, sources: list[list[int]], sequences: list[list[int]], prompts: list[int]) -> np.ndarray:
+    """Return the logits [n, v] after each token of the sequences from the last one of the prompt on, by full forward passes.
+
+    Args:
+        task: the task with its model.
+        sources: ids of each source (of the prompt, for a decoder-only model).
+        sequences: ids of the decoder.
+        prompts: number of tokens that each decoder starts with.
+    """
+    inputs = [ids[:-1] for ids in sequences]
+    ids, _ = decoders.pad(inputs, task.model.config.pad_token_id)
+    width = ids.shape[1]
+    positions = [row * width + at for row, (start, read) in enumerate(zip(prompts, inputs, strict=True))
+                 for at in range(start - 1, len(read))]  # fmt: skip
+    architecture = task.bundle.architecture
+    if task.name == "causal_lm":
+        batch = _tensors({"input_ids": ids, "positions": np.array(positions)})
+        return architecture.causal_lm_logits(task.model, **batch).numpy()
+    source_ids, mask = decoders.pad(sources, task.model.config.pad_token_id)
+    batch = {"input_ids": source_ids, "attention_mask": mask, "decoder_input_ids": ids, "target_positions": np.array(positions)}
+    return architecture.seq2seq_logits(task.model, _tensors(batch)).numpy()
+
+
+def export_logits(model: Model, sources: list[list[int]], continuations: list[list[int]]) -> np.ndarray:
+    """Return the logits [n, v] for each token of the continuations, by the export's decoders and their cache.
+
+    Args:
+        model: the loaded export.
+        sources: ids of each source or prompt.
+        continuations: the tokens that follow the start token or the prompt.
+    """
+    settings = model.settings
+    if settings["kind"] == "seq2seq":
+        decoder: Any = decoders.EncoderDecoder(
+            model.graphs, *decoders.pad(sources, settings["pad_token_id"]), settings["decoder_start_token_id"]
+        )
+    else:
+        decoder = decoders.DecoderOnly(model.graphs, *decoders.pad(sources, settings["pad_token_id"], left=True))
+    tokens, mask = decoders.pad(continuations, settings["pad_token_id"])
+    steps = [decoder.logits]
+    steps += [decoder.step(tokens[:, [number]])[:, 0] for number in range(tokens.shape[1] - 1)]
+    return np.stack(steps, axis=1)[mask.astype(bool)]
+
+
+def _tensors(batch: dict[str, np.ndarray]) -> dict[str, Any]:
+    import paddle
+
+    return {name: paddle.to_tensor(value) for name, value in batch.items()}
+
+
+# ---------------------------------------------------------------------------------------------------- latency
+@dataclass(frozen=True)
+class Latency:
+    """The time of one batch.
+
+    Attributes:
+        model, export: median of the repeats in seconds.
+        repeats: how often each was measured.
+    """
+
+    model: float
+    export: float
+    repeats: int
+
+
+def measure_latency(task: Any, model: Model, samples: Samples) -> Latency:
+    """Measure the model and the export in turns, on the same batch: a forward pass, or the whole generation."""
+    import paddle
+
+    task.model.eval()
+    if kind_of(task.name) in ("seq2seq", "causal_lm"):
+        dynamic: Callable[[], Any] = lambda: generate_with_model(task, samples.ids)  # noqa: E731
+        exported: Callable[[], Any] = lambda: generate_with_export(model, samples.ids)  # noqa: E731
+    else:
+        batch = encoder_batch(task, samples)
+        dynamic = lambda: task.logits(_tensors(batch)).numpy()  # noqa: E731
+        exported = lambda: model.graphs["model"](**batch)  # noqa: E731
+    times: tuple[list[float], list[float]] = ([], [])
+    start = time.perf_counter()
+    with paddle.no_grad():
+        for compute in (dynamic, exported):  # a first time, which is slower
+            compute()
+        while len(times[0]) < FEWEST_REPEATS or (len(times[0]) < MOST_REPEATS and time.perf_counter() - start < SECONDS):
+            for compute, seconds in zip((dynamic, exported), times, strict=True):
+                begin = time.perf_counter()
+                compute()
+                seconds.append(time.perf_counter() - begin)
+    return Latency(statistics.median(times[0]), statistics.median(times[1]), len(times[0]))

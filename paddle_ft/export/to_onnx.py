@@ -1,0 +1,144 @@
+"""Convert saved programs to ONNX with paddle2onnx, share their weights, and quantise them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from paddle_ft.system.errors import FTError
+from paddle_ft.system.progress import Progress
+
+OPSET = 17  # the first with LayerNormalization
+WEIGHTS = "weights.bin"
+SHARED_BYTES = 1024  # smaller tensors stay inside their graph
+
+# In a process of its own, because paddle2onnx ends the process at an operator that it does not know. Without an optimize_tool,
+# because the default one installs packages by itself.
+_CONVERT = """
+import sys, warnings
+warnings.simplefilter("ignore")
+import paddle2onnx
+program, params, target, opset = sys.argv[1:]
+paddle2onnx.export(program, params, target, opset_version=int(opset), optimize_tool="none")
+"""
+
+
+class ConversionError(FTError):
+    """paddle2onnx cannot convert a graph. The message names the operators."""
+
+
+def convert_programs(folder: Path, files: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """Replace the programs in a folder by ONNX graphs.
+
+    Args:
+        folder: the folder of the programs.
+        files: what save_programs returned.
+
+    Returns:
+        name -> {"onnx": file}.
+
+    Raises:
+        ConversionError: an operator of a graph cannot be converted.
+    """
+    with Progress(len(files), "paddle2onnx", unit="graphs") as bar:
+        for name, paths in files.items():
+            _convert(folder, name, paths)
+            bar.update()
+    for paths in files.values():
+        for path in paths.values():
+            (folder / path).unlink(missing_ok=True)
+    share_weights(folder, list(files))
+    return {name: {"onnx": f"{name}.onnx"} for name in files}
+
+
+def _convert(folder: Path, name: str, paths: Mapping[str, str]) -> None:
+    target = folder / f"{name}.onnx"
+    arguments = [str(folder / paths["program"]), str(folder / paths["params"]), str(target), str(OPSET)]
+    done = subprocess.run([sys.executable, "-c", _CONVERT, *arguments], capture_output=True, text=True, errors="replace")
+    if done.returncode or not target.is_file() or not target.stat().st_size:
+        output = done.stdout + done.stderr
+        operators = sorted(set(re.findall(r"pd_op\.\w+", output.partition("not supported")[2]) or re.findall(r"pd_op\.\w+", output)))
+        reason = f"operators: {', '.join(operators)}" if operators else (output.strip().splitlines() or ["no message"])[-1]
+        raise ConversionError(
+            f"export: paddle2onnx cannot convert the graph {name} ({reason}). What works for this run: --to inference, or --to hf if"
+            " transformers has its architecture."
+        )
+
+
+def share_weights(folder: Path, names: list[str]) -> None:
+    """Move the weights of all graphs into one file, in which equal ones are stored once, and name the outputs.
+
+    Args:
+        folder: the folder of the graphs.
+        names: their names.
+    """
+    import onnx
+
+    offsets: dict[str, int] = {}
+    with open(folder / WEIGHTS, "wb") as weights:
+        for name in names:
+            model = onnx.load(str(folder / f"{name}.onnx"))
+            _drop_unused(model.graph)
+            for tensor in model.graph.initializer:
+                _move(tensor, weights, offsets)
+            onnx.save(model, str(folder / f"{name}.onnx"))
+    if not offsets:
+        (folder / WEIGHTS).unlink()
+
+
+def _drop_unused(graph: Any) -> None:
+    """Remove the constants that no node reads, such as the probabilities of dropout."""
+    used = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    nodes = [node for node in graph.node if node.op_type != "Constant" or used.intersection(node.output)]
+    for field, values in ((graph.initializer, kept), (graph.node, nodes)):
+        del field[:]
+        field.extend(values)
+
+
+def _move(tensor: Any, weights: Any, offsets: dict[str, int]) -> None:
+    """Store a tensor in the file of weights, unless it is small."""
+    from onnx import TensorProto, numpy_helper
+
+    content = numpy_helper.to_array(tensor).tobytes()
+    if len(content) < SHARED_BYTES:
+        return
+    digest = hashlib.sha256(content).hexdigest()
+    if digest not in offsets:
+        offsets[digest] = weights.tell()
+        weights.write(content)
+        weights.write(bytes(-len(content) % 64))  # aligned, so that the file can be mapped into memory
+    for field in ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data"):
+        tensor.ClearField(field)
+    tensor.data_location = TensorProto.EXTERNAL
+    place = {"location": WEIGHTS, "offset": offsets[digest], "length": len(content)}
+    for key, value in place.items():
+        entry = tensor.external_data.add()
+        entry.key, entry.value = key, str(value)
+
+
+def quantize(folder: Path, names: list[str]) -> None:
+    """Replace the weights of matrix products by 8-bit integers, whose inputs are quantised when they are computed.
+
+    Args:
+        folder: the folder of the graphs, which are replaced.
+        names: their names.
+    """
+    import logging
+
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    logging.getLogger().setLevel(logging.ERROR)  # it suggests a preprocessing that is for images
+    with Progress(len(names), "quantise", unit="graphs") as bar:
+        for name in names:
+            path, part = folder / f"{name}.onnx", folder / f"{name}.int8.onnx"
+            quantize_dynamic(str(path), str(part), weight_type=QuantType.QInt8)
+            part.replace(path)
+            bar.update()
+    (folder / WEIGHTS).unlink(missing_ok=True)
+    share_weights(folder, names)
