@@ -83,7 +83,7 @@ def share_weights(folder: Path, names: list[str]) -> None:
     with open(folder / WEIGHTS, "wb") as weights:
         for name in names:
             model = onnx.load(str(folder / f"{name}.onnx"))
-            _drop_unused(model.graph)
+            _simplify(model.graph)
             for tensor in model.graph.initializer:
                 _move(tensor, weights, offsets)
             onnx.save(model, str(folder / f"{name}.onnx"))
@@ -91,14 +91,31 @@ def share_weights(folder: Path, names: list[str]) -> None:
         (folder / WEIGHTS).unlink()
 
 
-def _drop_unused(graph: Any) -> None:
-    """Remove the constants that no node reads, such as the probabilities of dropout."""
-    used = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
+def _simplify(graph: Any) -> None:
+    """Turn constants into initializers, and drop the nodes that copy a value and the constants that no node reads.
+
+    paddle2onnx writes weights as constants behind copies, where neither share_weights nor the quantisation finds them.
+    """
+    results = {output.name for output in graph.output}
+    source: dict[str, str] = {}  # output of a copy -> what it copies
+    nodes = []
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            tensor = graph.initializer.add()
+            tensor.CopyFrom(node.attribute[0].t)
+            tensor.name = node.output[0]
+        elif node.op_type == "Identity" and node.output[0] not in results:
+            source[node.output[0]] = source.get(node.input[0], node.input[0])
+        else:
+            for number, name in enumerate(node.input):
+                node.input[number] = source.get(name, name)
+            nodes.append(node)
+    used = results.union(name for node in nodes for name in node.input)
     kept = [tensor for tensor in graph.initializer if tensor.name in used]
-    nodes = [node for node in graph.node if node.op_type != "Constant" or used.intersection(node.output)]
     for field, values in ((graph.initializer, kept), (graph.node, nodes)):
+        copies = [type(value).FromString(value.SerializeToString()) for value in values]
         del field[:]
-        field.extend(values)
+        field.extend(copies)
 
 
 def _move(tensor: Any, weights: Any, offsets: dict[str, int]) -> None:

@@ -6,6 +6,7 @@ positions, v vocabulary.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import paddle
@@ -20,6 +21,11 @@ def gpt_graphs(model: Any) -> dict[str, Graph]:
     if model.config.tensor_parallel_degree > 1 or model.config.sequence_parallel:
         raise UserError("export: a model split over devices (tensor or sequence parallel) is not supported")
     return {"decoder_first": DecoderFirst(model), "decoder_next": DecoderNext(model)}
+
+
+def _gelu(x: Any) -> Any:
+    """Return GELU in its tanh form. paddle2onnx 2.1 converts F.gelu(x, approximate=True) to the other form, with erf."""
+    return 0.5 * x * (1.0 + paddle.tanh((2.0 / math.pi) ** 0.5 * (x + 0.044715 * x * x * x)))
 
 
 class _Decoder(Graph):
@@ -63,7 +69,7 @@ class _Decoder(Graph):
             x = x + layer.self_attn.out_proj(attention(number, query, keys, values))
             x = x if self.norm_first else layer.norm1(x)
             y = layer.norm2(x) if self.norm_first else x
-            x = x + layer.linear2(layer.activation(layer.linear1(y), approximate=True))
+            x = x + layer.linear2(_gelu(layer.linear1(y)))
             x = x if self.norm_first else layer.norm2(x)
         return gpt.decoder.norm(x), new
 

@@ -50,6 +50,7 @@ class PaddleGraph:
         config.disable_glog_info()
         config.enable_new_ir(True)
         config.enable_new_executor(True)
+        config.disable_mkldnn()  # it prepares each operator again for every new shape, which costs more than it gains
         config.set_cpu_math_library_num_threads(threads or os.cpu_count() or 1)
         self.predictor = inference.create_predictor(config)
         self.inputs = list(self.predictor.get_input_names())
