@@ -21,7 +21,8 @@ from paddle_ft.export.samples import Samples
 from paddle_ft.system.errors import FTError
 
 TOLERANCE = 1e-4  # largest difference of a logit, as a share of the largest logit (at least 1)
-SECONDS, MOST_REPEATS, FEWEST_REPEATS = 1.0, 20, 3  # of each of the two turns of a latency measurement
+SECONDS, MOST_REPEATS, FEWEST_REPEATS = 2.0, 50, 5  # of a latency measurement
+GENERATING = ("seq2seq", "causal_lm")  # the kinds that write texts
 
 
 class VerificationError(FTError):
@@ -79,8 +80,8 @@ def compare(task: Any, model: Model, samples: Samples) -> Check:
 
     task.model.eval()
     with paddle.no_grad():
-        generates = kind_of(task.name) in ("seq2seq", "causal_lm")
-        tensor, expected, actual, equal = (_compare_generated if generates else _compare_encoder)(task, model, samples)
+        compare_kind = _compare_generated if kind_of(task.name) in GENERATING else _compare_encoder
+        tensor, expected, actual, equal = compare_kind(task, model, samples)
     difference = float(np.abs(expected - actual).max()) if np.isfinite(actual).all() else float("nan")
     same = np.array(equal)
     if samples.texts is not None:
@@ -190,47 +191,36 @@ def _tensors(batch: dict[str, np.ndarray]) -> dict[str, Any]:
 
 
 # ---------------------------------------------------------------------------------------------------- latency
-@dataclass(frozen=True)
-class Latency:
-    """The time of one batch.
+def time_model(task: Any, samples: Samples) -> float:
+    """Return the median time in seconds of the task's model on the samples as one batch: a forward pass, or the generation.
 
-    Attributes:
-        model, export: median of the repeats in seconds.
-        repeats: how often each was measured, at least.
+    Call this before the export is loaded, whose threads would compete with the model's.
     """
-
-    model: float
-    export: float
-    repeats: int
-
-
-def measure_latency(task: Any, model: Model, samples: Samples) -> Latency:
-    """Measure the model and the export on the same batch: a forward pass, or the whole generation."""
     import paddle
 
     task.model.eval()
-    if kind_of(task.name) in ("seq2seq", "causal_lm"):
-        dynamic: Callable[[], Any] = lambda: generate_with_model(task, samples.ids)  # noqa: E731
-        exported: Callable[[], Any] = lambda: generate_with_export(model, samples.ids)  # noqa: E731
-    else:
-        batch = encoder_batch(task, samples)
-        dynamic = lambda: task.logits(_tensors(batch)).numpy()  # noqa: E731
-        exported = lambda: model.graphs["model"](**batch)  # noqa: E731
-    times: tuple[list[float], list[float]] = ([], [])
     with paddle.no_grad():
-        for _ in range(2):  # one after the other and not in turns: threads of the one still spin when the other begins
-            for compute, seconds in zip((dynamic, exported), times, strict=True):
-                seconds += _time(compute)
-    count = min(map(len, times))
-    return Latency(statistics.median(times[0]), statistics.median(times[1]), count)
+        if kind_of(task.name) in GENERATING:
+            return _median_time(lambda: generate_with_model(task, samples.ids))
+        batch = encoder_batch(task, samples)
+        return _median_time(lambda: task.logits(_tensors(batch)).numpy())
 
 
-def _time(compute: Callable[[], Any]) -> list[float]:
-    """Return the seconds of several calls, after a first one that is not counted."""
+def time_export(task: Any, model: Model, samples: Samples) -> float:
+    """Return the median time in seconds of the export on the same batch."""
+    if kind_of(task.name) in GENERATING:
+        return _median_time(lambda: generate_with_export(model, samples.ids))
+    batch = encoder_batch(task, samples)
+    return _median_time(lambda: model.graphs["model"](**batch))
+
+
+def _median_time(compute: Callable[[], Any]) -> float:
+    """Return the median of the seconds of several calls, after a first one that is not counted."""
     compute()
-    seconds, start = [], time.perf_counter()
+    seconds: list[float] = []
+    start = time.perf_counter()
     while len(seconds) < FEWEST_REPEATS or (len(seconds) < MOST_REPEATS and time.perf_counter() - start < SECONDS):
         begin = time.perf_counter()
         compute()
         seconds.append(time.perf_counter() - begin)
-    return seconds
+    return statistics.median(seconds)

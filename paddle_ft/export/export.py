@@ -133,7 +133,7 @@ def _put_in_place(part: Path, folder: Path) -> None:
 # ---------------------------------------------------------------------------------------------------- the work
 def _export_graphs(task: Any, part: Path, to: str, int8: bool, limit: int | None) -> list[str]:
     """Write an export with its runner into a folder, verify it, and return what was found."""
-    from paddle_ft.export.check import compare, measure_latency
+    from paddle_ft.export.check import compare, time_export, time_model
     from paddle_ft.export.graphs import make_graphs
     from paddle_ft.export.programs import save_programs
     from paddle_ft.export.runner.tasks import load_model
@@ -152,12 +152,14 @@ def _export_graphs(task: Any, part: Path, to: str, int8: bool, limit: int | None
     settings = {**runner_settings(task), "format": to, "precision": "float32", "graphs": files}
     _write_runner(task, part, to, settings)
     samples = choose_samples(task)
-    model = load_model(part)
     print_info(f"verifying on {samples.origin}")
+    model_seconds = time_model(task, samples)
+    model = load_model(part)
     check = compare(task, model, samples)
     check.require_equal()
-    lines = [f"verified on {check.inputs} padded inputs, {check.origin}: largest difference of {check.tensor} {check.difference:.2g}"
-             f" (of values up to {check.largest:.3g}), {check.equal} of {check.inputs} predictions equal"]  # fmt: skip
+    equal = f"{check.equal} of {check.inputs} predictions equal"
+    lines = [f"verified on {check.inputs} padded inputs, {check.origin}: {equal}, largest difference of {check.tensor}"
+             f" {check.difference:.2g} (of values up to {check.largest:.3g})"]  # fmt: skip
     if held_out is not None:
         from paddle_ft.export.metrics import measure
         from paddle_ft.export.to_onnx import quantize
@@ -173,10 +175,10 @@ def _export_graphs(task: Any, part: Path, to: str, int8: bool, limit: int | None
         settings["int8"] = {"split": split, "rows": len(rows), "float32": before, "int8": after}
         lines.append(f"int8: largest difference of {check.tensor} {check.difference:.2g}, {check.equal} of {check.inputs} equal")
         lines.append(_loss_of_accuracy(task.best_metric, split, len(rows), before, after))
-    latency = measure_latency(task, model, samples)
-    lines.append(f"latency: {latency.export * 1000:.3g} ms, {latency.export / latency.model:.2f} times the dynamic model's"
-                 f" {latency.model * 1000:.3g} ms (median of {latency.repeats}, a batch of {check.inputs})")  # fmt: skip
-    verification = {**asdict(check), "latency_ms": latency.export * 1000, "model_latency_ms": latency.model * 1000}
+    seconds = time_export(task, model, samples)
+    lines.append(f"latency: {seconds * 1000:.3g} ms, {seconds / model_seconds:.2f} times the dynamic model's"
+                 f" {model_seconds * 1000:.3g} ms (medians, a batch of {check.inputs})")  # fmt: skip
+    verification = {**asdict(check), "latency_ms": seconds * 1000, "model_latency_ms": model_seconds * 1000}
     (part / "export.json").write_text(to_json({**settings, "verification": verification}, indent=2), encoding="utf-8")
     return lines
 

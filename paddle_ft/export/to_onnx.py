@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from paddle_ft.system.errors import FTError
-from paddle_ft.system.progress import Progress
+from paddle_ft.system.progress import Progress, print_info
 
 OPSET = 17  # the first with LayerNormalization
 WEIGHTS = "weights.bin"
@@ -20,11 +21,12 @@ SHARED_BYTES = 1024  # smaller tensors stay inside their graph
 # In a process of its own, because paddle2onnx ends the process at an operator that it does not know. Without an optimize_tool,
 # because the default one installs packages by itself.
 _CONVERT = """
-import sys, warnings
+import json, sys, warnings
 warnings.simplefilter("ignore")
 import paddle2onnx
-program, params, target, opset = sys.argv[1:]
-paddle2onnx.export(program, params, target, opset_version=int(opset), optimize_tool="none")
+for name, program, params, target in json.loads(sys.argv[1]):
+    print("converting", name, file=sys.stderr, flush=True)
+    paddle2onnx.export(program, params, target, opset_version=int(sys.argv[2]), optimize_tool="none")
 """
 
 
@@ -45,10 +47,10 @@ def convert_programs(folder: Path, files: Mapping[str, Mapping[str, str]]) -> di
     Raises:
         ConversionError: an operator of a graph cannot be converted.
     """
-    with Progress(len(files), "paddle2onnx", unit="graphs") as bar:
-        for name, paths in files.items():
-            _convert(folder, name, paths)
-            bar.update()
+    jobs = [(name, *(str(folder / paths[kind]) for kind in ("program", "params")), str(folder / f"{name}.onnx"))
+            for name, paths in files.items()]  # fmt: skip
+    print_info("converting to ONNX")
+    _convert(jobs)
     for paths in files.values():
         for path in paths.values():
             (folder / path).unlink(missing_ok=True)
@@ -56,18 +58,30 @@ def convert_programs(folder: Path, files: Mapping[str, Mapping[str, str]]) -> di
     return {name: {"onnx": f"{name}.onnx"} for name in files}
 
 
-def _convert(folder: Path, name: str, paths: Mapping[str, str]) -> None:
-    target = folder / f"{name}.onnx"
-    arguments = [str(folder / paths["program"]), str(folder / paths["params"]), str(target), str(OPSET)]
-    done = subprocess.run([sys.executable, "-c", _CONVERT, *arguments], capture_output=True, text=True, errors="replace")
-    if done.returncode or not target.is_file() or not target.stat().st_size:
-        output = done.stdout + done.stderr
-        operators = sorted(set(re.findall(r"pd_op\.\w+", output.partition("not supported")[2]) or re.findall(r"pd_op\.\w+", output)))
-        reason = f"operators: {', '.join(operators)}" if operators else (output.strip().splitlines() or ["no message"])[-1]
-        raise ConversionError(
-            f"export: paddle2onnx cannot convert the graph {name} ({reason}). What works for this run: --to inference, or --to hf if"
-            " transformers has its architecture."
-        )
+def _convert(jobs: list[tuple[str, ...]]) -> None:
+    """Convert (name, program, params, target) each. Raise ConversionError for the first that cannot be converted."""
+    arguments = [sys.executable, "-c", _CONVERT, json.dumps(jobs), str(OPSET)]
+    done = subprocess.run(arguments, capture_output=True, text=True, errors="replace")
+    for name, _, _, target in jobs:
+        if done.returncode or not Path(target).is_file() or not Path(target).stat().st_size:
+            raise ConversionError(describe_failure(done.stdout + done.stderr, name))
+
+
+def describe_failure(output: str, name: str) -> str:
+    """Return the message for what paddle2onnx printed when it failed, with the operators that it names.
+
+    Args:
+        output: what it printed.
+        name: name of the graph, if the output does not have the one that it stopped at.
+    """
+    name = ([line.split()[-1] for line in output.splitlines() if line.startswith("converting ")] or [name])[-1]
+    complaint = output.rpartition("not support")[2] or output
+    operators = sorted(set(re.findall(r"pd_op\.\w+", complaint)))
+    reason = f"operators: {', '.join(operators)}" if operators else (output.strip().splitlines() or ["no message"])[-1]
+    return (
+        f"export: paddle2onnx cannot convert the graph {name} ({reason}). What works for this run: --to inference, or --to hf if"
+        " transformers has its architecture."
+    )
 
 
 def share_weights(folder: Path, names: list[str]) -> None:

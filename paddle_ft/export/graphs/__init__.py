@@ -7,13 +7,12 @@ returns those of a task.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paddle_ft.system.errors import UserError
 
 if TYPE_CHECKING:
     from paddle_ft.export.graphs.layer import Graph
-    from paddle_ft.tasks.base import Task
 
 # What a run of these tasks becomes. Tasks that are not here have --to hf alone.
 KINDS = {
@@ -33,7 +32,7 @@ def kind_of(task_name: str) -> str:
     return KINDS[task_name]
 
 
-def make_graphs(task: Task) -> dict[str, Graph]:
+def make_graphs(task: Any) -> dict[str, Graph]:
     """Return name -> graph of a task with its model. Raise UserError if the model's architecture has no graphs."""
     from paddle_ft.export.graphs.bart import bart_graphs
     from paddle_ft.export.graphs.encoder import Classifier, MaskedLanguageModel

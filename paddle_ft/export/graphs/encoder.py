@@ -6,7 +6,7 @@ from typing import Any
 
 from paddle_ft.export.graphs.layer import Graph
 
-IDS: tuple[list[int | None], str] = ([None, None], "int64")
+IDS: tuple[list[int | None], Any] = ([None, None], "int64")
 
 
 class Classifier(Graph):

@@ -21,7 +21,7 @@ class Graph(paddle.nn.Layer):
         outputs: name of each output.
     """
 
-    inputs: dict[str, tuple[list[int | None], str]]
+    inputs: dict[str, tuple[list[int | None], Any]]
     outputs: ClassVar[tuple[str, ...]]
 
     def __init__(self, model: Any):

@@ -58,7 +58,8 @@ def greedy_search(decoder: Any, max_length: int, options: dict[str, Any]) -> lis
         options: "generation" of export.json.
     """
     constraints, eos = Constraints(options, max_length), options["eos_token_id"]
-    ids, running, results = decoder.first_ids, np.arange(len(decoder.first_ids)), [list(map(int, row)) for row in decoder.first_ids]
+    ids, running = decoder.first_ids, np.arange(len(decoder.first_ids))
+    results = [[int(token) for token in row] for row in ids]
     logits = decoder.logits
     while True:
         tokens = constraints.apply(logits, ids).argmax(axis=1)
@@ -78,7 +79,8 @@ def beam_search(decoder: Any, max_length: int, options: dict[str, Any]) -> list[
     """Return the best sequence of each item. The arguments are those of greedy_search."""
     beams = Beams(decoder.first_ids, max_length, options)
     constraints = Constraints(options, max_length)
-    items, results = np.arange(len(decoder.first_ids)), [[] for _ in decoder.first_ids]  # type: list[Any], list[list[int]]
+    items = np.arange(len(decoder.first_ids))
+    results: list[list[int]] = [[] for _ in decoder.first_ids]
     decoder.spread(beams.beams)
     logits = np.repeat(decoder.logits[:, None], beams.beams, axis=1)
     while True:

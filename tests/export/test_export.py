@@ -1,0 +1,202 @@
+"""Test that exports of tiny trained models predict what the models predict, and that a wrong export is refused."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import paddle_ft
+from paddle_ft.export import export, programs, settings, to_onnx
+from paddle_ft.export.check import VerificationError
+from paddle_ft.export.export import export_run
+from paddle_ft.export.runner import load
+from paddle_ft.export.runner.tasks import InputError
+from paddle_ft.system.errors import UserError
+from tests.support import tiny_classification, tiny_demo
+
+# Texts of different lengths for each run, as `predict` takes them. They share a batch, which is padded.
+TEXTS = {
+    "summarization": ["the news of the day", "the fox"],
+    "sentences": ["a good film", "we hated this film because it was a poor story", "fine"],
+    "questions": [("how old are you", "what is your age"), ("where do you live", "age"), ("how", "")],
+    "lyrics": ["<style:pop>fish", "<style:folk>the bird in the tree\nsings a song to me"],
+    "masked_lm": ["the [MASK] film playing", "a [MASK]", "the good [MASK] playing the [MASK] ."],
+    "causal_lm": ["the fisher and", "the king and the fox and the", "the"],
+}
+slow = pytest.mark.slow
+CASES = [
+    ("questions", "onnx"), ("masked_lm", "inference"), ("summarization", "onnx"), ("causal_lm", "onnx"),
+    *(pytest.param(*case, marks=slow) for case in (
+        ("questions", "inference"), ("sentences", "onnx"), ("sentences", "inference"), ("masked_lm", "onnx"),
+        ("summarization", "inference"), ("causal_lm", "inference"), ("lyrics", "onnx"), ("lyrics", "inference"))),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Return a function that gives the directory of a task's run, which is trained at the first call."""
+    made = {}
+
+    def directory(name):
+        if name not in made:
+            made[name] = getattr(tiny_demo, name)(tmp_path_factory.mktemp(name))
+        return made[name]
+
+    return directory
+
+
+def start(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """Run run.py of an export in an empty folder, where paddle_ft cannot be imported."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-W", "ignore", str(folder / "run.py"), *arguments]
+    return subprocess.run(command, cwd=folder.parent, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def predictions(rows):
+    return [row["prediction"] for row in rows]
+
+
+@pytest.mark.parametrize(("name", "to"), CASES)
+def test_an_export_predicts_what_the_run_predicts(run, tmp_path, name, to):
+    path = run(name)
+    exported = export_run(str(path), to, str(tmp_path / "export"))
+    expected = paddle_ft.load_run(path).predict(TEXTS[name])
+    actual = load(exported.path).predict(TEXTS[name])
+    assert predictions(actual) == predictions(expected)
+    assert [set(row) for row in actual] == [set(row) for row in expected]
+    if "probability" in expected[0]:
+        assert [row["probability"] for row in actual] == pytest.approx([row["probability"] for row in expected], abs=2e-5)
+    facts = json.loads((exported.path / "export.json").read_text())
+    assert facts["verification"]["equal"] == facts["verification"]["inputs"] > 0
+    assert facts["verification"]["origin"] == "texts of validation"
+    assert not list(tmp_path.glob(".*")), "the temporary folder is left"
+
+
+def test_the_runner_needs_neither_paddle_ft_nor_paddlenlp(run, tmp_path):
+    folder = export_run(str(run("questions")), "onnx", str(tmp_path / "export")).path
+    done = start(folder, "how old are you", "--pair", "what is your age")
+    assert done.returncode == 0, done.stderr
+    assert predictions([json.loads(done.stdout)]) == predictions(paddle_ft.load_run(run("questions")).predict(TEXTS["questions"][:1]))
+    modules = "import sys; sys.path.insert(0, sys.argv[1]); from runner import load; load(sys.argv[1]).predict([('a', 'b')]);"
+    code = modules + "print(*{name.split('.')[0] for name in sys.modules} & {'paddle_ft', 'paddlenlp', 'paddle', 'convert'})"
+    loaded = subprocess.run([sys.executable, "-c", code, str(folder)], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (loaded.returncode, loaded.stdout.strip()) == (0, ""), loaded.stderr
+
+
+def test_wrong_input_of_the_runner_is_answered_with_one_message(run, tmp_path):
+    folder = export_run(str(run("masked_lm")), "inference", str(tmp_path / "export")).path
+    model = load(folder)
+    with pytest.raises(InputError, match=r"has no \[MASK\]"):
+        model.predict(["the film"])
+    with pytest.raises(InputError, match="single texts, not pairs"):
+        model.predict([("the [MASK]", "film")])
+    with pytest.raises(InputError, match="positions"):
+        model.predict(["[MASK] " * 200])
+    done = start(folder, "the film")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1].startswith("error: 'the film' has no [MASK]")
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+@slow
+def test_beam_and_greedy_search_give_the_same_ids(run, tmp_path, beams):
+    from paddle_ft.export.check import compare
+    from paddle_ft.export.samples import Samples
+    from paddle_ft.runs.inference import open_run
+
+    path = run("summarization")
+    task = open_run(str(path), {**export.AS_DEFINED, "generation.num_beams": beams, "generation.no_repeat_ngram_size": 2})
+    lines = export._export_graphs(task, tmp_path, "onnx", False, None)
+    assert "predictions equal" in lines[0]
+    rng = np.random.default_rng(0)
+    ids = [rng.integers(5, len(task.tokenizer), length).tolist() for length in rng.integers(3, 20, 32)]
+    check = compare(task, load(tmp_path), Samples(ids, None, None, "random ids"))
+    assert check.equal == check.inputs == 32
+    check.require_equal()
+
+
+@pytest.mark.parametrize("model_type", ["bert", "ernie", "roberta"])
+@slow
+def test_other_encoders_are_exported(tmp_path, model_type):
+    pairs = tiny_classification.PAIRS
+    path = tiny_classification.train(tmp_path / "run", pairs, model_type).path
+    folder = export_run(str(path), "onnx", str(tmp_path / "export")).path
+    assert predictions(load(folder).predict(TEXTS["questions"])) == predictions(paddle_ft.load_run(path).predict(TEXTS["questions"]))
+
+
+@slow
+def test_int8_says_what_it_costs(run, tmp_path):
+    exported = export_run(str(run("masked_lm")), "onnx", str(tmp_path / "export"), int8=True, limit=6)
+    facts = json.loads((exported.path / "export.json").read_text())
+    assert facts["precision"] == "int8"
+    assert facts["int8"]["rows"] <= 6 and facts["int8"]["float32"]["perplexity"] != facts["int8"]["int8"]["perplexity"]
+    assert any(f"perplexity {facts['int8']['float32']['perplexity']:.4g} ->" in line for line in exported.lines)
+
+
+@pytest.mark.parametrize("name", ["sentences", pytest.param("summarization", marks=slow), pytest.param("causal_lm", marks=slow)])
+def test_a_checkpoint_for_transformers_is_verified(run, tmp_path, name):
+    exported = export_run(str(run(name)), "hf", str(tmp_path / "export"))
+    assert (exported.path / "config.json").is_file() and (exported.path / "model.safetensors").is_file()
+    assert "layers and outputs equal" in exported.lines[0]
+
+
+# ---------------------------------------------------------------------------------------------------- refusals
+def change_last_weight(path: Path, size: int) -> None:
+    """Change the bytes at the end of a file of weights."""
+    content = bytearray(path.read_bytes())
+    content[-size:] = np.full(size // 4, 3.0, "float32").tobytes()
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("to", ["inference", "onnx"])
+def test_an_export_with_wrong_weights_is_refused(run, tmp_path, monkeypatch, to):
+    module, name = (programs, "save_programs") if to == "inference" else (to_onnx, "convert_programs")
+    write = getattr(module, name)
+
+    def write_wrongly(content, folder, *rest):
+        files = write(content, folder, *rest)
+        folder = folder if to == "inference" else content
+        change_last_weight(folder / ("model.pdiparams" if to == "inference" else "weights.bin"), 256)
+        return files
+
+    monkeypatch.setattr(module, name, write_wrongly)
+    with pytest.raises(VerificationError, match="logits differs from the model's by") as caught:
+        export_run(str(run("sentences")), to, str(tmp_path / "export"))
+    assert caught.value.exit_code == 1
+    assert not list(tmp_path.iterdir()), "something is kept"
+
+
+def test_an_export_with_another_search_is_refused(run, tmp_path, monkeypatch):
+    wrong = settings.runner_settings
+
+    def other_search(task):
+        content = wrong(task)
+        return {**content, "generation": {**content["generation"], "max_new_tokens": 2}}
+
+    monkeypatch.setattr(settings, "runner_settings", other_search)
+    with pytest.raises(VerificationError, match="predictions differ"):
+        export_run(str(run("causal_lm")), "inference", str(tmp_path / "export"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_operator_that_cannot_be_converted_is_named():
+    output = "converting encoder\nconverting decoder_next\n[Paddle2ONNX] There are operators not supported yet: pd_op.rnn, pd_op.while,\n"
+    message = to_onnx.describe_failure(output, "encoder")
+    assert "the graph decoder_next (operators: pd_op.rnn, pd_op.while)" in message
+    assert "--to inference" in message and "--to hf" in message
+
+
+def test_random_ids_stand_in_for_data_that_is_gone(run, tmp_path, monkeypatch):
+    def gone(task):
+        raise UserError("rows.jsonl does not exist")
+
+    monkeypatch.setattr("paddle_ft.export.samples.read_local_rows", gone)
+    exported = export_run(str(run("sentences")), "inference", str(tmp_path / "export"))
+    assert "random ids (rows.jsonl does not exist)" in exported.lines[0]
+    with pytest.raises(UserError, match=r"rows\.jsonl does not exist"):
+        export_run(str(run("sentences")), "onnx", str(tmp_path / "other"), int8=True)
+    assert not (tmp_path / "other").exists()
