@@ -54,12 +54,12 @@ class Check:
         """The largest difference that is taken for rounding."""
         return TOLERANCE * max(1.0, self.largest)
 
-    def require_equal(self) -> None:
-        """Raise VerificationError unless the export computes the same."""
+    def require_equal(self, hint: str = "") -> None:
+        """Raise VerificationError unless the export computes the same. `hint` says what to do if the tensor differs."""
         if not self.difference <= self.tolerance:  # also if it is NaN
             raise VerificationError(
                 f"export: the verification failed, nothing is kept: {self.tensor} differs from the model's by {self.difference:.3g}"
-                f" (at most {self.tolerance:.1g} is rounding) on {self.origin}."
+                f" (at most {self.tolerance:.1g} is rounding) on {self.origin}.{hint}"
             )
         if self.equal < self.inputs:
             raise VerificationError(

@@ -34,6 +34,15 @@ class ConversionError(FTError):
     """paddle2onnx cannot convert a graph. The message names the operators."""
 
 
+def refuse_unconvertible(model: Any) -> None:
+    """Raise ConversionError for a model that paddle2onnx converts into one that computes something else."""
+    if hasattr(model, "pooling"):
+        raise ConversionError(
+            "export: paddle2onnx cannot convert the LSTM attention head (model.head): its conversion of the operator pd_op.rnn reads"
+            " the padding of shorter rows. What works for this run: --to inference."
+        )
+
+
 def convert_programs(folder: Path, files: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
     """Replace the programs in a folder by ONNX graphs.
 

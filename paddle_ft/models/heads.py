@@ -64,7 +64,7 @@ def with_lstm_attention(base: type, record: Architecture) -> type:
                 attention_mask = (input_ids != self.config.pad_token_id).astype("int64")
             encoder = getattr(self, self.base_model_prefix)
             states = encoder(input_ids=input_ids, attention_mask=attention_mask, **inputs)
-            states = states if isinstance(states, paddle.Tensor) else states[0]
+            states = states[0] if isinstance(states, tuple) else states  # while it is traced, a tensor is no paddle.Tensor
             return self.classifier(self.dropout(self.pooling(states, attention_mask)))
 
     Model.__name__ = Model.__qualname__ = f"{base.__name__}WithLSTMAttention"

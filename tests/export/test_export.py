@@ -15,7 +15,7 @@ from paddle_ft.export.check import VerificationError
 from paddle_ft.export.export import export_run
 from paddle_ft.export.runner import load
 from paddle_ft.export.runner.tasks import InputError
-from paddle_ft.system.errors import UserError
+from paddle_ft.system.errors import FTError, UserError
 from tests.support import tiny_classification, tiny_demo
 
 # Texts of different lengths for each run, as `predict` takes them. They share a batch, which is padded.
@@ -126,6 +126,17 @@ def test_other_encoders_are_exported(tmp_path, model_type):
     path = tiny_classification.train(tmp_path / "run", pairs, model_type).path
     folder = export_run(str(path), "onnx", str(tmp_path / "export")).path
     assert predictions(load(folder).predict(TEXTS["questions"])) == predictions(paddle_ft.load_run(path).predict(TEXTS["questions"]))
+
+
+@slow
+def test_the_lstm_head_is_exported_for_paddle_alone(tmp_path):
+    path = tiny_classification.train(tmp_path / "run", tiny_classification.PAIRS, "distilbert", "model.head=lstm_attention").path
+    folder = export_run(str(path), "inference", str(tmp_path / "export")).path
+    assert predictions(load(folder).predict(TEXTS["questions"])) == predictions(paddle_ft.load_run(path).predict(TEXTS["questions"]))
+    with pytest.raises(FTError, match=r"pd_op\.rnn.*--to inference"):
+        export_run(str(path), "onnx", str(tmp_path / "other"))
+    with pytest.raises(UserError, match="LSTM attention head"):
+        export_run(str(path), "hf", str(tmp_path / "other"))
 
 
 @slow
