@@ -28,6 +28,9 @@ from paddle_ft.system.errors import FTError
 from paddle_ft.system.runtime import prepare_cpu
 
 PACKAGES = ("paddlepaddle", "paddlenlp", "paddle2onnx", "onnxruntime")
+FORMATS = ["inference", "onnx", "int8", "hf"]
+COLUMNS = ("model", "export", "difference", "equal", "size, MB", "of the model's size", "latency, ms", "of the model's",
+           "float32 -> int8")  # fmt: skip
 # class of a checkpoint -> the recipe whose run it becomes, with settings that every size of model can take
 RECIPES = {
     "BartForConditionalGeneration": ("bart_lcsts", "task: {max_source_length: 48, max_target_length: 24}"),
@@ -42,13 +45,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", nargs="*", default=[], metavar="RUN", help="directories of runs")
     parser.add_argument("--checkpoints", nargs="*", default=[], metavar="DIR", help="checkpoints in Hugging Face's layout")
-    parser.add_argument("--to", nargs="*", default=["inference", "onnx", "int8"], metavar="FORMAT", help="inference, onnx, int8, hf")
+    parser.add_argument("--to", nargs="*", default=FORMATS, metavar="FORMAT", help=f"some of {', '.join(FORMATS)} (default: all)")
     parser.add_argument("--limit", type=int, default=200, metavar="N", help="validation rows for int8 (default: 200)")
     options = parser.parse_args()
     prepare_cpu()
     print(f"{date.today()}, {platform.machine()}, {os.cpu_count()} cores, {', '.join(filter(None, map(describe, PACKAGES)))}\n")
-    print("| model | export | difference | equal | size, MB | of the model's size | latency, ms | of the model's | float32 -> int8 |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    print("| " + " | ".join(COLUMNS) + " |\n|" + " --- |" * len(COLUMNS), flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         runs = [(Path(run).name, Path(run)) for run in options.runs]
         for checkpoint in map(Path, options.checkpoints):
@@ -83,8 +85,8 @@ def make_run(checkpoint: Path, folder: Path) -> Path:
             name_ids(best, config)
 
     write_directory(folder / "best", fill)
-    (folder / "config.yaml").write_text(f"extends: {recipe}\noutput_dir: {folder}\ndevice: cpu\ndata: {{source: null, columns: {{}},"
-                                        f" train: none.jsonl, validation: none.jsonl, test: null}}\n{settings}\n")  # fmt: skip
+    data = "{source: null, columns: {}, train: none.jsonl, validation: none.jsonl, test: null}"
+    (folder / "config.yaml").write_text(f"extends: {recipe}\noutput_dir: {folder}\ndata: {data}\n{settings}\n")
     return folder
 
 

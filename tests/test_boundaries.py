@@ -12,6 +12,7 @@ from tests.support.paths import ROOT
 ARCHITECTURE_FILES = {
     "paddle_ft/models/architectures/": "the records of the architectures",
     "paddle_ft/generation/adapters/": "their generation adapters, which the records name",
+    "paddle_ft/export/graphs/": "the graphs of their exports, which the records name",
     "paddle_ft/models/gpt_attention.py": "GPT's attention, which its record names",
     "paddle_ft/tokenization/": "tokenizer files and classes, which do not depend on the model's architecture",
     "paddle_ft/data/text.py": "BERT_CJK is a set of characters",

@@ -19,6 +19,8 @@ NAMED_UPWARD = {
     ("paddle_ft/config/load.py", "paddle_ft.tasks"): "the schema of a recipe has the options of its task, which is found by name",
     ("paddle_ft/models/architectures/bart.py", "paddle_ft.generation.adapters.bart.BartAdapter"): "a record names its classes",
     ("paddle_ft/models/architectures/gpt.py", "paddle_ft.generation.adapters.gpt.GPTAdapter"): "likewise",
+    ("paddle_ft/models/architectures/bart.py", "paddle_ft.export.graphs.bart.bart_graphs"): "likewise",
+    ("paddle_ft/models/architectures/gpt.py", "paddle_ft.export.graphs.gpt.gpt_graphs"): "likewise",
 }
 
 PADDLENLP_ROOMS = ("paddle_ft/models/", "paddle_ft/tokenization/")

@@ -24,8 +24,8 @@ PACKAGES = {"paddle2onnx": "paddle2onnx>=2.1", "onnxruntime": "onnxruntime>=1.20
 REQUIRED = {"onnx": ("numpy", "tokenizers", "onnxruntime"), "inference": ("numpy", "tokenizers", "paddlepaddle")}
 
 # The model is traced as PaddleNLP defines it. What training puts in place of its layers (CPU layers, recomputation) cannot be
-# traced, and train.compile is the setting that keeps the CPU layers away.
-AS_DEFINED = {"model.attention": "plain", "train.recompute": False, "train.compile": True}
+# traced, and train.compile is the setting that keeps the CPU layers away. Model and export are compared on the CPU.
+AS_DEFINED = {"device": "cpu", "model.attention": "plain", "train.recompute": False, "train.compile": True}
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _refuse_occupied(folder: Path, run: Path, overwrite: bool) -> None:
         return
     if not overwrite:
         raise UserError(f"{folder} already exists. Use --overwrite to replace it, or --output ANOTHER.")
-    if not any((folder / name).is_file() for name in ("export.json", "conversion_report.json")):
+    if not any((folder / name).is_file() for name in ("export.json", "conversion.json")):
         raise UserError(f"--output {folder}: there are files in it, but no export; --overwrite only replaces exports.")
 
 

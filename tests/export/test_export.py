@@ -60,6 +60,11 @@ def predictions(rows):
     return [row["prediction"] for row in rows]
 
 
+def predicted_by(path: Path, texts: list) -> list[str]:
+    """Return the predictions of the run itself."""
+    return predictions(paddle_ft.load_run(path).predict(texts))
+
+
 @pytest.mark.parametrize(("name", "to"), CASES)
 def test_an_export_predicts_what_the_run_predicts(run, tmp_path, name, to):
     path = run(name)
@@ -80,7 +85,7 @@ def test_the_runner_needs_neither_paddle_ft_nor_paddlenlp(run, tmp_path):
     folder = export_run(str(run("questions")), "onnx", str(tmp_path / "export")).path
     done = start(folder, "how old are you", "--pair", "what is your age")
     assert done.returncode == 0, done.stderr
-    assert predictions([json.loads(done.stdout)]) == predictions(paddle_ft.load_run(run("questions")).predict(TEXTS["questions"][:1]))
+    assert predictions([json.loads(done.stdout)]) == predicted_by(run("questions"), TEXTS["questions"][:1])
     modules = "import sys; sys.path.insert(0, sys.argv[1]); from runner import load; load(sys.argv[1]).predict([('a', 'b')]);"
     code = modules + "print(*{name.split('.')[0] for name in sys.modules} & {'paddle_ft', 'paddlenlp', 'paddle', 'convert'})"
     loaded = subprocess.run([sys.executable, "-c", code, str(folder)], cwd=tmp_path, capture_output=True, text=True, timeout=120)
@@ -125,14 +130,14 @@ def test_other_encoders_are_exported(tmp_path, model_type):
     pairs = tiny_classification.PAIRS
     path = tiny_classification.train(tmp_path / "run", pairs, model_type).path
     folder = export_run(str(path), "onnx", str(tmp_path / "export")).path
-    assert predictions(load(folder).predict(TEXTS["questions"])) == predictions(paddle_ft.load_run(path).predict(TEXTS["questions"]))
+    assert predictions(load(folder).predict(TEXTS["questions"])) == predicted_by(path, TEXTS["questions"])
 
 
 @slow
 def test_the_lstm_head_is_exported_for_paddle_alone(tmp_path):
     path = tiny_classification.train(tmp_path / "run", tiny_classification.PAIRS, "distilbert", "model.head=lstm_attention").path
     folder = export_run(str(path), "inference", str(tmp_path / "export")).path
-    assert predictions(load(folder).predict(TEXTS["questions"])) == predictions(paddle_ft.load_run(path).predict(TEXTS["questions"]))
+    assert predictions(load(folder).predict(TEXTS["questions"])) == predicted_by(path, TEXTS["questions"])
     with pytest.raises(FTError, match=r"pd_op\.rnn.*--to inference"):
         export_run(str(path), "onnx", str(tmp_path / "other"))
     with pytest.raises(UserError, match="LSTM attention head"):
@@ -153,6 +158,9 @@ def test_a_checkpoint_for_transformers_is_verified(run, tmp_path, name):
     exported = export_run(str(run(name)), "hf", str(tmp_path / "export"))
     assert (exported.path / "config.json").is_file() and (exported.path / "model.safetensors").is_file()
     assert "layers and outputs equal" in exported.lines[0]
+    with pytest.raises(UserError, match="already exists"):
+        export_run(str(run(name)), "hf", str(tmp_path / "export"))
+    assert export_run(str(run(name)), "hf", str(tmp_path / "export"), overwrite=True).path == exported.path
 
 
 # ---------------------------------------------------------------------------------------------------- refusals
@@ -195,7 +203,7 @@ def test_an_export_with_another_search_is_refused(run, tmp_path, monkeypatch):
 
 
 def test_an_operator_that_cannot_be_converted_is_named():
-    output = "converting encoder\nconverting decoder_next\n[Paddle2ONNX] There are operators not supported yet: pd_op.rnn, pd_op.while,\n"
+    output = "converting encoder\nconverting decoder_next\nThere are operators not supported yet: pd_op.rnn, pd_op.while,\n"
     message = to_onnx.describe_failure(output, "encoder")
     assert "the graph decoder_next (operators: pd_op.rnn, pd_op.while)" in message
     assert "--to inference" in message and "--to hf" in message

@@ -34,16 +34,14 @@ def kind_of(task_name: str) -> str:
 
 def make_graphs(task: Any) -> dict[str, Graph]:
     """Return name -> graph of a task with its model. Raise UserError if the model's architecture has no graphs."""
-    from paddle_ft.export.graphs.bart import bart_graphs
     from paddle_ft.export.graphs.encoder import Classifier, MaskedLanguageModel
-    from paddle_ft.export.graphs.gpt import gpt_graphs
+    from paddle_ft.models.architectures import import_by_name
 
     kind, architecture = kind_of(task.name), task.bundle.architecture
     if kind == "classification":
         return {"model": Classifier(task.model, task.token_types)}
     if kind == "masked_lm":
         return {"model": MaskedLanguageModel(task.model, architecture)}
-    generating = {("seq2seq", "bart"): bart_graphs, ("causal_lm", "gpt"): gpt_graphs}
-    if (kind, architecture.name) not in generating:
+    if architecture.export_graphs is None:
         raise UserError(f"export: generation with {architecture.name} has no inference program here: use --to hf.")
-    return generating[kind, architecture.name](task.model)
+    return import_by_name(architecture.export_graphs)(task.model)

@@ -62,4 +62,5 @@ ARCHITECTURE = Architecture(
     special_ids=special_ids,
     causal_decoder=CausalDecoder(lambda model: getattr(model, "bart", model).decoder, absent=("decoder_attention_mask", "cache")),
     generation_adapter="paddle_ft.generation.adapters.bart.BartAdapter",
+    export_graphs="paddle_ft.export.graphs.bart.bart_graphs",
 )

@@ -55,4 +55,5 @@ ARCHITECTURE = Architecture(
     attention={f"{MODELING}.MultiHeadAttention": "paddle_ft.models.gpt_attention.gpt_sdpa_forward"},
     causal_decoder=CausalDecoder(lambda model: getattr(model, "gpt", model), absent=("attention_mask", "past_key_values")),
     generation_adapter="paddle_ft.generation.adapters.gpt.GPTAdapter",
+    export_graphs="paddle_ft.export.graphs.gpt.gpt_graphs",
 )

@@ -113,6 +113,7 @@ class Architecture:
         attention: class of an attention layer -> the function that computes it through scaled_dot_product_attention.
         causal_decoder: the decoder that can use the causal attention kernel, or None.
         generation_adapter: the adapter class that generates with the model, or None.
+        export_graphs: the function that gives the graphs of a generating model (paddle_ft/export/graphs), or None.
     """
 
     name: str
@@ -153,6 +154,7 @@ class Architecture:
     )
     causal_decoder: CausalDecoder | None = None
     generation_adapter: str | None = None
+    export_graphs: str | None = None
 
     # -------------------------------------------------------------------------------- a model's parts
     def layers_of(self, model) -> list:
