@@ -13,7 +13,7 @@ import numpy as np
 
 from paddle_ft.data.rows import Rows
 from paddle_ft.export.graphs import kind_of
-from paddle_ft.runs.inference import read_local_rows
+from paddle_ft.runs.inference import read_local_rows, read_local_split
 from paddle_ft.system.errors import UserError
 
 COUNT = 8  # texts in the padded batch
@@ -46,11 +46,14 @@ def held_out_rows(task: Any, limit: int | None = None) -> tuple[str, Rows]:
     Raises:
         UserError: the data is not on this machine, or has no such split.
     """
-    rows = read_local_rows(task)
-    split = next((name for name in ("validation", "test") if rows.get(name)), None)
-    if split is None:
+    for split in ("validation", "test"):
+        if rows := read_local_split(task, split):
+            return split, replace(rows, rows=rows.rows[:limit])
+    split_rows = read_local_rows(task)  # the task may split the training data itself
+    held_out = next((name for name in ("validation", "test") if split_rows.get(name)), None)
+    if held_out is None:
         raise UserError("the run has neither validation nor test data")
-    return split, replace(rows[split], rows=rows[split].rows[:limit])
+    return held_out, replace(split_rows[held_out], rows=split_rows[held_out].rows[:limit])
 
 
 def choose_samples(task: Any) -> Samples:

@@ -137,11 +137,27 @@ def read_local_rows(task: Task) -> dict[str, Rows]:
     Raises:
         UserError: a file is not on this machine, or cannot be read.
     """
+    _require_local_files(task)
+    return load_rows(task.config, task)
+
+
+def read_local_split(task: Task, split: str) -> Rows | None:
+    """Return the rows of one split that the data has by itself, without downloading any file; None if it has no such split.
+
+    Raises:
+        UserError: a file is not on this machine, or cannot be read.
+    """
+    _require_local_files(task)
+    rows = load.load_split(task.config.data, split, required=task.required_fields, optional=task.optional_fields)
+    return None if rows is None else task.prepare_split(rows, split)
+
+
+def _require_local_files(task: Task) -> None:
+    """Raise UserError if a file of the task's data is not on this machine."""
     for file in load.list_remote_files(task.config.data):
         if not Path(file.path).exists():
             raise UserError(f"{file.path} does not exist")
     load.check_local_files(task.config.data)
-    return load_rows(task.config, task)
 
 
 def _main_baseline(task: Task, dataset: Dataset, rows: dict[str, Rows]) -> dict:

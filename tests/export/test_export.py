@@ -210,10 +210,10 @@ def test_an_operator_that_cannot_be_converted_is_named():
 
 
 def test_random_ids_stand_in_for_data_that_is_gone(run, tmp_path, monkeypatch):
-    def gone(task):
+    def gone(task, split):
         raise UserError("rows.jsonl does not exist")
 
-    monkeypatch.setattr("paddle_ft.export.samples.read_local_rows", gone)
+    monkeypatch.setattr("paddle_ft.export.samples.read_local_split", gone)
     exported = export_run(str(run("sentences")), "inference", str(tmp_path / "export"))
     assert "random ids (rows.jsonl does not exist)" in exported.lines[0]
     with pytest.raises(UserError, match=r"rows\.jsonl does not exist"):
