@@ -35,7 +35,7 @@ GENERATED = (
     "Generated text can be false, and can repeat what is offensive or private in the training texts. Have a person read it before"
     " it is published."
 )
-GENERAL = "The model has learned from these texts, with their errors and their one-sidedness. Expect lower scores on other kinds of text."
+GENERAL = "The model has learned from these texts, with their errors and one-sidedness. Expect lower scores on other kinds of text."
 
 
 def write_card(run_dir: str | Path) -> Path:

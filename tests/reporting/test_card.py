@@ -36,7 +36,8 @@ def write_run(folder, config=CONFIG, results=RESULTS, model=None):
     (folder / "metrics.jsonl").touch()
     (folder / "best" / "config.json").write_text(json.dumps(model), encoding="utf-8")
     if results is not None:
-        data = {"train": {"rows": 8666, "fingerprint": "00ff00ff00ff00ff"}, "validation": {"rows": 725, "fingerprint": "11ee11ee11ee11ee"}}
+        train, validation = ({"rows": count, "fingerprint": digits * 4} for count, digits in ((8666, "00ff"), (725, "11ee")))
+        data = {"train": train, "validation": validation}
         (folder / "results.json").write_text(json.dumps({**results, "data": data, "model": {"parameters": 1234}}), encoding="utf-8")
     return write_card(folder).read_text(encoding="utf-8")
 
