@@ -22,7 +22,7 @@ STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 def predict_fields(task: type[Task], limits: Limits) -> type[BaseModel]:
     """Return the fields of POST /predict for a task."""
     text = Annotated[str, Field(max_length=limits.max_characters)]
-    many = {"min_length": 1, "max_length": limits.max_texts}
+    many: dict[str, Any] = {"min_length": 1, "max_length": limits.max_texts}
     fields: dict[str, Any] = {"texts": (list[text], Field(**many, description="the texts"))}  # type: ignore[valid-type]
     if task.takes_pairs:
         pair = Annotated[list[text], Field(min_length=2, max_length=2)]  # type: ignore[valid-type]
@@ -39,11 +39,12 @@ def generate_fields(task: type[Task], limits: Limits) -> type[BaseModel] | None:
         return None
     fields: dict[str, Any] = {}
     for flag in own:
-        bounds = {"max_length": limits.max_characters} if flag.type is str else {}
-        if flag.type is int:
-            bounds = {"ge": 0, "le": limits.max_new_tokens}
+        by_type: dict[type, dict[str, Any]] = {
+            str: {"max_length": limits.max_characters}, int: {"ge": 0, "le": limits.max_new_tokens},
+        }  # fmt: skip
+        bounds = by_type.get(flag.type, {})
         fields[flag.name] = (flag.type | None, Field(None, **bounds, description=flag.help))
-    beams = {"ge": 1, "le": limits.max_beams}
+    beams: dict[str, Any] = {"ge": 1, "le": limits.max_beams}
     fields |= {
         "n": (int, Field(1, **beams, description="number of texts")),
         "beams": (int | None, Field(None, **beams, description="beam search with so many beams; not with sampling")),
@@ -59,7 +60,7 @@ def generate_fields(task: type[Task], limits: Limits) -> type[BaseModel] | None:
 
 
 async def read_body(chunks: AsyncIterator[bytes], limit: int) -> bytes:
-    """Return a request's body. Raise ApiError if it is larger than `limit` bytes, whether or not the client said how large it is."""
+    """Return a request's body. Raise ApiError if it is larger than `limit` bytes, said or not."""
     parts: list[bytes] = []
     size = 0
     async for chunk in chunks:
