@@ -15,8 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", metavar="HOST",
                         help="address to listen on (default: 127.0.0.1, this machine alone); any other needs a key")  # fmt: skip
     parser.add_argument("--port", type=int, default=8000, metavar="PORT", help="port to listen on (default: 8000; 0: any free one)")
-    parser.add_argument("--api-key", metavar="KEY",
-                        help="clients must send Authorization: Bearer KEY (default: PADDLE_FT_API_KEY of the environment)")  # fmt: skip
+    key = "clients must send Authorization: Bearer KEY (default: PADDLE_FT_API_KEY of the environment)"
+    parser.add_argument("--api-key", metavar="KEY", help=key)
     limits = parser.add_argument_group("limits")
     for limit in fields(Limits):
         whole = isinstance(limit.default, int) and limit.name not in ("timeout", "grace", "batch_wait_ms")

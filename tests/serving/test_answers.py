@@ -27,8 +27,11 @@ def test_each_task_answers_like_the_offline_prediction(runs, name):
         together = client.post("/predict", json=body_of(INPUTS[name]))
         alone = [client.post("/predict", json=body_of([text])).json()["predictions"][0] for text in INPUTS[name]]
         schema = client.get("/openapi.json").json()["paths"]
-        for path, item in schema.items():
-            for example in (item["post"]["requestBody"]["content"]["application/json"]["examples"] if "post" in item else {}).values():
+        bodies = {path: item["post"]["requestBody"]["content"] for path, item in schema.items() if "post" in item}
+        posts = {path: content["application/json"] for path, content in bodies.items()}
+        assert "/predict" in posts and all(content["examples"] for content in posts.values())
+        for path, content in posts.items():
+            for example in content["examples"].values():
                 answer = client.post(path, json=example["value"])
                 assert answer.status_code == 200, (path, example, answer.text)
     assert together.status_code == 200

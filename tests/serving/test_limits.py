@@ -189,7 +189,8 @@ def test_a_slow_body_is_not_waited_for(runs):
     with serve(runs["sentences"], timeout=0.3) as (server, _):
         host, port = server.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), LONG) as connection:
-            connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+            headers = "Host: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n"
+            connection.sendall(f"POST /predict HTTP/1.1\r\n{headers}\r\n{{".encode())
             assert connection.recv(1000).startswith(b"HTTP/1.1 408 ")
 
 

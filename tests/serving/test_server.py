@@ -96,8 +96,8 @@ print(code, sorted({{"paddle", "fastapi", "uvicorn", "prometheus_client", "numpy
 def test_every_path_but_health_needs_the_key(runs):
     with serve(runs["sentences"], key="secret-key") as (_, client):
         assert client.get("/health").status_code == 200
-        for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "secret-key"}, {"authorization": "Basic secret-key"},
-                        {"authorization": "Bearer secret-key2"}, {"authorization": b"Bearer \xff"}):  # fmt: skip
+        for given in (None, "Bearer wrong", "secret-key", "Basic secret-key", "Bearer secret-key2", b"Bearer \xff"):
+            headers = {} if given is None else {"authorization": given}
             for path in ("/ready", "/metrics", "/docs", "/openapi.json", "/nothing"):
                 assert client.get(path, headers=headers).status_code == 401
             answer = client.post("/predict", json={"texts": ["a"]}, headers=headers)
@@ -272,6 +272,12 @@ def rows(*lengths):
 def test_a_batch_has_the_oldest_text_and_those_of_similar_length(lengths, max_batch, max_tokens, chosen):
     batch = choose_batch(rows(*lengths), max_batch, max_tokens)
     assert [row.length for row in batch] == chosen and batch[0].number == 0
+
+
+def test_answers_do_not_wait_for_the_acknowledgement_of_their_headers(sentences):
+    server, _ = sentences
+    with socket.create_connection(server._socket.getsockname(), LONG):
+        assert server._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_limits_have_ranges():

@@ -52,7 +52,8 @@ def body_of(inputs: list) -> dict:
 def events(response: httpx.Response) -> list[tuple[str, dict]]:
     """Return the server-sent events of an answer."""
     blocks = [block.split("\n") for block in response.text.strip().split("\n\n")]
-    return [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in (b for b in blocks if len(b) == 2)]
+    pairs = [block for block in blocks if len(block) == 2]
+    return [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in pairs]
 
 
 def figure(client: httpx.Client, name: str) -> float:
