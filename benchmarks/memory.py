@@ -15,6 +15,7 @@ tensors, and less where memory-efficient attention runs. --reserve is what is se
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import platform
 import re
@@ -67,9 +68,9 @@ def write_rows(recipe: str, count: int, folder: Path) -> list[str]:
         rows = [{**row, "text_pair": text} for row in rows]
     if recipe == "bart_lyrics":
         file = folder / "songs.jsonl"
-        # no line twice, because repeated lines are removed
-        rows = [{"lyrics": "\n".join(f"{'x' * (song + 1)} {'y' * (line + 1)} {text[:400]}" for line in range(20))}
-                for song in range(count)]  # fmt: skip
+        words = ("".join(letters) for letters in itertools.product("abcdefgh", repeat=5))
+        # no line twice, because repeated lines and songs are removed
+        rows = [{"lyrics": "\n".join(f"{next(words)} {text[:400]}" for _ in range(20))} for _ in range(count)]
     else:
         file = folder / "rows.jsonl"
     file.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")

@@ -65,9 +65,10 @@ def main() -> None:
     options = parser.parse_args()
     expected = offline_predictions(options.run, options.texts)
     rows = []
-    for name, flags in (("yes", []), ("no", ["--max-batch", "1"])):
-        with served(options.run, flags) as port:
-            rows += [(name, count, measure(port, expected, count, options.seconds)) for count in options.clients]
+    with served(options.run, []) as batched, served(options.run, ["--max-batch", "1"]) as unbatched:
+        for count in options.clients:  # in turn, so that a change of the machine's other load meets both
+            rows += [(name, count, measure(port, expected, count, options.seconds))
+                     for name, port in (("yes", batched), ("no", unbatched))]  # fmt: skip
     with served(options.run, ["--max-queue", str(OVERLOAD_QUEUE), "--max-texts", str(OVERLOAD_QUEUE)]) as port:
         overload = max(options.clients)
         rows.append((f"yes, room for {OVERLOAD_QUEUE}", overload, measure(port, expected, overload, options.seconds)))

@@ -19,6 +19,7 @@ from setup.install import pins
 from setup.requirement_files import LOCKS, ROOT
 
 BASE = "requirements-base.txt"
+DONE = "setup-complete.txt"  # written into the folder at the end, so that a folder whose installation was cut is told from a whole one
 PADDLES = ("paddlepaddle-gpu", "paddlepaddle")
 NONE = (
     "no Paddle is installed for {python}. On AI Studio choose an environment with PaddlePaddle 3 when the project is started;"
@@ -66,6 +67,7 @@ def main() -> int:
         return 2
     folder = arguments.folder.expanduser().resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / DONE).unlink(missing_ok=True)
     path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])  # the build tools are found there
     environment = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PYTHONPATH": path}
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--progress-bar", "off", "--upgrade", "--target", str(folder)]
@@ -86,6 +88,7 @@ def main() -> int:
         print(f"error: {folder / 'paddle'} hides the installed Paddle: remove it and its dist-info.", file=sys.stderr)
         return 1
     [(name, version)] = paddles.items()
+    (folder / DONE).write_text(f"installed beside {name} {version}\n", encoding="utf-8")
     print(f"done; {name} {version} is as it was. Use it with:\n  export PYTHONPATH={folder}{os.pathsep}{ROOT}")
     return 0
 

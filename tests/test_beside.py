@@ -77,6 +77,14 @@ def test_packages_go_into_the_folder_and_paddle_stays(project):
     assert sorted((project / "image").rglob("*")) == before
 
 
+def test_an_interrupted_installation_is_not_taken_for_a_whole_one(project):
+    done_file = project / "libraries" / beside.DONE
+    assert install(project).returncode == 0 and done_file.read_text() == "installed beside paddlepaddle-gpu 3.1.0\n"
+    assert install(project, "--also", "no-such-package").returncode == 1 and not done_file.exists()
+    for source in (ROOT / "notebooks" / "source").glob("*.md"):  # which install only where the file is missing
+        assert f'(LIBRARIES / "{beside.DONE}").is_file()' in source.read_text(encoding="utf-8"), source.name
+
+
 def test_a_package_that_would_bring_another_paddle_is_refused(project):
     done = install(project, "--also", "paddle-user")
     assert done.returncode == 1 and "conflicting dependencies" in done.stderr

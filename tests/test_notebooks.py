@@ -125,7 +125,7 @@ def test_imdb(execute):
     done = execute("imdb")
     mlm = done.results("imdb_mlm_False")
     assert mlm["metrics"]["test"]["perplexity"] < mlm["before_training"]["test"]["perplexity"] / 2
-    assert {"original", "adapted"} == set(re.findall(r"^(\w+) accuracy [\d.]+$", done.printed, re.MULTILINE))
+    assert {"original", "adapted"} == set(re.findall(r"(?:^|\r)(\w+) accuracy [\d.]+$", done.printed, re.MULTILINE))
     assert done.results("imdb_adapted_False")["metrics"]["test"]["accuracy"] > 65
 
 

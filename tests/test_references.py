@@ -160,3 +160,10 @@ def test_settings_exist(name):
 def test_the_page_about_the_architecture_names_every_package():
     packages = re.findall(r"^\| `(paddle_ft/\w+)/` \|", read("docs/architecture.md"), re.MULTILINE)
     assert sorted(packages) == sorted(str(path.parent.relative_to(ROOT)) for path in ROOT.glob("paddle_ft/*/__init__.py"))
+
+
+def test_the_extra_for_verify_is_installed_by_one_command():
+    """CONTRIBUTING.md is not among the pages: who changes the code installs it with -e."""
+    names = ["README.md", "README.zh-CN.md", *(name for name in PAGES if name.startswith("docs/"))]
+    commands = {command for name in names for command in re.findall(r"pip install[^`\n]*\[verify\]'?", read(name))}
+    assert commands == {"pip install '.[verify]'"}

@@ -67,6 +67,15 @@ def test_every_block_of_code_is_a_block_on_the_site(site):
             assert html.count("<pre") * 2 == len(fences), name
 
 
+def test_the_themes_words_are_chinese_on_chinese_pages(site):
+    for path in site.rglob("*.html"):
+        html = path.read_text(encoding="utf-8")
+        is_chinese = path.parent == site / "zh"
+        assert ('<html lang="zh"' in html, "目录" in html) == (is_chinese, is_chinese), path
+        assert is_chinese != ("Back to top" in html), path
+        assert not (is_chinese and "Table of contents" in html), path
+
+
 def test_pages_load_nothing_from_other_hosts(site):
     loaded = set()
     for path in site.rglob("*.html"):

@@ -14,6 +14,12 @@ from mkdocs.structure.files import File, InclusionLevel
 ROOT = Path(__file__).resolve().parents[2]
 TOP_PAGES = ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")  # files of the top folder that are pages of the site too
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
+# What the theme writes on every page, in the words of its own Chinese translation. The theme has one language for all pages.
+CHINESE = {
+    '<html lang="en"': '<html lang="zh"',
+    "Table of contents": "目录",
+    "Back to top": "回到页面顶部",
+}
 FENCE = re.compile(r"(^```.*?^```)", re.MULTILINE | re.DOTALL)
 
 
@@ -47,3 +53,11 @@ def on_page_markdown(markdown, page, config, files):
 
     parts = FENCE.split(markdown)
     return "".join(part if part.startswith("```") else LINK.sub(adapt, part) for part in parts)
+
+
+def on_post_page(output, page, config):
+    """Return the HTML of a page; on a Chinese page the theme's words are Chinese."""
+    if page.file.src_uri.startswith("zh/"):
+        for english, chinese in CHINESE.items():
+            output = output.replace(english, chinese)
+    return output

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from paddle_ft.system.errors import UserError
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -51,3 +53,20 @@ class Plot:
     def _repr_png_(self) -> bytes:
         """Return what a notebook shows."""
         return self.path.read_bytes()
+
+
+class Plots(dict[str, Plot]):
+    """The plots of a run by name. A name that is not there raises a UserError, which lists the names.
+
+    Args:
+        folder: the run's folder plots/, which need not exist.
+    """
+
+    def __init__(self, folder: Path):
+        super().__init__({path.stem: Plot(path) for path in sorted(folder.glob("*.png"))})
+        self.folder = folder
+
+    def __missing__(self, name: str) -> Plot:
+        if not self:
+            raise UserError(f"{self.folder}: this run has no plots yet; they are drawn at its end, or by write_report().")
+        raise UserError(f"{self.folder}: there is no plot {name!r}, only {', '.join(self)}.")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paddle_ft.api.arguments import SEARCH_TYPES, check_options, check_overrides, list_texts, require_paddle
-from paddle_ft.api.results import Evaluation, Plot
+from paddle_ft.api.results import Evaluation, Plots
 from paddle_ft.config.load import load_config
 from paddle_ft.config.schema import BaseConfig
 from paddle_ft.data.inputs import Text
@@ -63,14 +63,24 @@ class Run:
         return RunDirectory(self.path).results()
 
     @property
-    def plots(self) -> dict[str, Plot]:
-        """The plots in the run's folder plots/ by name, such as run.plots["loss"]. A notebook shows a plot as an image."""
-        return {path.stem: Plot(path) for path in sorted((self.path / "plots").glob("*.png"))}
+    def plots(self) -> Plots:
+        """The plots in the run's folder plots/ by name, such as run.plots["loss"]. A notebook shows a plot as an image.
+
+        They are drawn with the report, at the end of the training. A name that is not there raises a UserError.
+        """
+        return Plots(self.path / "plots")
 
     @property
     def report(self) -> Path:
-        """The path of the run's report, an HTML page. `write_report` writes it again."""
-        return self.path / "report.html"
+        """The path of the run's report, an HTML page. `write_report` writes it again.
+
+        Raises:
+            UserError: there is no report yet, because the training has not ended.
+        """
+        path = self.path / "report.html"
+        if not path.is_file():
+            raise UserError(f"{self.path}: this run has no report yet; it is written at its end, or by write_report().")
+        return path
 
     @cached_property
     def task(self) -> Task:

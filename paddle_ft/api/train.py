@@ -6,20 +6,25 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paddle_ft.api.arguments import check_overrides, require_paddle
 from paddle_ft.api.run import Run
 from paddle_ft.config.load import load_config
+from paddle_ft.config.sample import describe_replaced
 from paddle_ft.config.schema import BaseConfig
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.plugins import import_user_modules
+from paddle_ft.system.progress import print_info
 from paddle_ft.system.runtime import import_frameworks_quietly, prepare_cpu
 from paddle_ft.system.world import launched_processes
 
+if TYPE_CHECKING:
+    from paddle_ft.training.signals import Interrupted
+
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """Ctrl-C, or a notebook's button, has stopped a training after it was saved. The message says how to go on."""
+    """Ctrl-C, or a notebook's button, has stopped a training. The message says how to go on."""
 
     def _render_traceback_(self) -> list[str]:
         """Return what IPython shows: the message alone."""
@@ -42,7 +47,8 @@ def train(
     `python -m paddle_ft train --devices 0,1`.
 
     Ctrl-C, or a notebook's stop button, ends the training after the running step. The step is saved first, and the message says
-    how to resume. This works in the main thread only, because Python delivers signals there.
+    how to resume. Before the first step nothing is saved, and the message says how to start again. This works in the main thread
+    only, because Python delivers signals there.
 
     >>> import paddle_ft
     >>> run = paddle_ft.train("bart_lcsts", {"train.learning_rate": 3e-5}, sample=True)
@@ -62,7 +68,7 @@ def train(
 
     Raises:
         UserError: the configuration, the data, the machine or the directory has a problem.
-        KeyboardInterrupt: the training was interrupted. It is saved.
+        KeyboardInterrupt: the training was interrupted. It is saved, if any step was trained.
     """
     prepare_cpu()
     if launched_processes() > 1:
@@ -74,7 +80,10 @@ def train(
         raise UserError("resume and overwrite exclude each other: continue the run, or replace it.")
     try:
         import_user_modules(imports)
-        return _train(load_config(os.fspath(config), check_overrides(overrides), sample), resume, overwrite, imports)
+        settings = load_config(os.fspath(config), check_overrides(overrides), sample)
+        if sample and (replaced := describe_replaced(os.fspath(config), check_overrides(overrides))):
+            print_info(_in_python(replaced))
+        return _train(settings, resume, overwrite, imports)
     except UserError as error:
         error.args = (_in_python(str(error)),)
         raise
@@ -83,7 +92,9 @@ def train(
 def _train(config: BaseConfig, resume: bool, overwrite: bool, imports: Sequence[str]) -> Run:
     """Train a checked configuration. Raise TrainingInterrupted if a signal stops the training."""
     from paddle_ft.data.load import check_local_files
+    from paddle_ft.runs.settings import refuse_early
 
+    refuse_early(config, resume, overwrite)
     check_local_files(config.data)
     require_paddle()
     import_frameworks_quietly()
@@ -93,20 +104,25 @@ def _train(config: BaseConfig, resume: bool, overwrite: bool, imports: Sequence[
     try:
         return Run(training.train(config, resume, overwrite).path, config)
     except Interrupted as interruption:
-        message = _resume_advice(config, imports)
+        message = _continuation_advice(config, imports, interruption)
         if interruption.number != signal.SIGINT:  # by default SIGTERM ends the process; the caller may have a handler
             print(message, flush=True)
             os.kill(os.getpid(), interruption.number)
         raise TrainingInterrupted(message) from None
 
 
-def _resume_advice(config: BaseConfig, imports: Sequence[str]) -> str:
-    """Return the message of an interrupted training, which says how to resume it."""
-    config_file = Path(config.output_dir).expanduser() / "config.yaml"
-    if not config_file.exists():
-        return "stopped: the training had not started and nothing was written"
+def _continuation_advice(config: BaseConfig, imports: Sequence[str], interruption: Interrupted) -> str:
+    """Return the message of an interrupted training, which says how to resume it or how to start it again."""
+    from paddle_ft.training.checkpoint import has_checkpoint
+    from paddle_ft.training.run import NOT_STARTED, NOTHING_SAVED
+
+    folder = Path(config.output_dir).expanduser()
+    if not interruption.has_directory:
+        return f"stopped: {NOT_STARTED}"
+    saved = has_checkpoint(folder)
+    what, argument = ("stopped and saved; resume with", "resume") if saved else (f"stopped: {NOTHING_SAVED}", "overwrite")
     modules = f", imports={list(imports)!r}" if imports else ""
-    return f"stopped and saved; resume with:\n  paddle_ft.train({str(config_file)!r}, resume=True{modules})"
+    return f"{what}:\n  paddle_ft.train({str(folder / 'config.yaml')!r}, {argument}=True{modules})"
 
 
 def _in_python(message: str) -> str:

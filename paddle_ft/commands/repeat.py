@@ -32,7 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from paddle_ft.config.load import load_config
+    from paddle_ft.config.sample import describe_replaced
     from paddle_ft.runs import repeat
+    from paddle_ft.runs.settings import refuse_other_config
+    from paddle_ft.system.progress import print_info
     from paddle_ft.system.runtime import import_frameworks_quietly
 
     if options.seeds < 1:
@@ -40,8 +43,9 @@ def run(options: argparse.Namespace) -> int:
     plans = repeat.make_plans(
         lambda overrides: load_config(options.config, overrides, options.sample), options.overrides, options.seeds, options.against
     )
+    if options.sample and (replaced := describe_replaced(options.config, options.overrides)):
+        print_info(replaced)
     import_frameworks_quietly()
-    from paddle_ft.training.resume import refuse_other_config
     from paddle_ft.training.run import train
     from paddle_ft.training.signals import Interrupted
 

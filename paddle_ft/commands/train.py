@@ -41,19 +41,26 @@ def run(options: argparse.Namespace) -> int:
     from paddle_ft.config.describe import describe
     from paddle_ft.config.load import load_config
     from paddle_ft.config.recipes import recipe_names
+    from paddle_ft.config.sample import describe_replaced
+    from paddle_ft.system.progress import print_info
 
     if options.config is None:
         raise UserError(f"--config is missing: name a recipe ({', '.join(recipe_names())}) or a YAML file.")
     if options.resume and options.overwrite:
         raise UserError("--resume and --overwrite exclude each other: continue the run, or replace it.")
     config = load_config(options.config, options.overrides, options.sample)
+    if options.sample and (replaced := describe_replaced(options.config, options.overrides)):
+        print_info(replaced)
     if options.print_config:
         print(describe(config), end="")
         return 0
     from paddle_ft.data.load import check_local_files
+    from paddle_ft.runs.settings import refuse_early
     from paddle_ft.training.distributed import worker
     from paddle_ft.training.distributed.launch import parse_devices
 
+    if not options.check and launched_processes() == 1:  # of several processes, the first one creates the directory
+        refuse_early(config, options.resume, options.overwrite)
     check_local_files(config.data)
     if options.devices is not None and launched_processes() == 1:
         kind, numbers = parse_devices(options.devices)

@@ -45,21 +45,31 @@ def load_config(name: str, overrides: Sequence[str] | Mapping[str, Any] = (), sa
     data.setdefault("output_dir", f"runs/{path.stem}")
     if sample:
         data["output_dir"] = f"{data['output_dir']}_sample"
-    for key, value, origin in _read_overrides(overrides):
+    for key, value, origin in read_overrides(overrides):
         _set_key(data, key, value)
         origins[key] = origin
     return check_config(data, origins, shown_path)
 
 
-def _read_recipe(path: Path, extended_by: tuple[Path, ...] = ()) -> tuple[dict, dict[str, str]]:
-    """Read a recipe and those that it extends.
+def _read_recipe(path: Path) -> tuple[dict, dict[str, str]]:
+    """Return the sections and keys of a recipe and those that it extends, and for each dotted key where it was set (file:line)."""
+    (data, origins), *bases = read_files(path)
+    for base, base_origins in bases:
+        for key in OWN_KEYS:
+            base.pop(key, None)
+        data, origins = _extend(base, data), base_origins | origins
+    return data, origins
+
+
+def read_files(path: Path, extended_by: tuple[Path, ...] = ()) -> list[tuple[dict, dict[str, str]]]:
+    """Read the file of a recipe and those that it extends, each without its `extends`.
 
     Args:
         path: the YAML file.
         extended_by: the files that led here by their `extends`, for the check that none extends itself.
 
     Returns:
-        The sections and keys, and for each dotted key where it was set (file:line).
+        For each file, the first one first: its sections and keys, and for each dotted key where it is set (file:line).
 
     Raises:
         UserError: a file cannot be read, is not a recipe, or extends something that does not exist or itself.
@@ -74,7 +84,7 @@ def _read_recipe(path: Path, extended_by: tuple[Path, ...] = ()) -> tuple[dict, 
         raise UserError(f"{shown_path}: a recipe is a mapping of sections, but this file contains a {type(data).__name__}.")
     origins = {key: f"{shown_path}:{line}" for key, line in lines.items()}
     if "extends" not in data:
-        return data, origins
+        return [(data, origins)]
     base_name, origin = data.pop("extends"), origins.pop("extends")
     if not isinstance(base_name, str):
         needed = "the name of a recipe or the path of a YAML file"
@@ -83,10 +93,7 @@ def _read_recipe(path: Path, extended_by: tuple[Path, ...] = ()) -> tuple[dict, 
     chain = (*extended_by, path)
     if base_path.resolve() in {file.resolve() for file in chain}:
         raise UserError(f"{origin}: extends {base_name}: this recipe extends itself.")
-    base, base_origins = _read_recipe(base_path, chain)
-    for key in OWN_KEYS:
-        base.pop(key, None)
-    return _extend(base, data), base_origins | origins
+    return [(data, origins), *read_files(base_path, chain)]
 
 
 def _extend(base: dict, data: dict) -> dict:
@@ -125,7 +132,7 @@ def _apply_sample(data: dict, origins: dict[str, str], sample: bool, shown_path:
     data["sample"] = True
 
 
-def _read_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
+def read_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
     """Yield the key and the value of each override, and where it was set, for messages."""
     if not isinstance(overrides, Mapping):
         for text in overrides:

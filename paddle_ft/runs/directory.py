@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -34,6 +35,7 @@ class RunDirectory:
         self.path = Path(path).expanduser()
         self.silent = silent
         self.lock: TextIO | None = None
+        self._created: list[Path] = []
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -57,25 +59,29 @@ class RunDirectory:
                 directory, or the directory cannot be written.
         """
         run = cls(path)
-        if run.path.exists() and not run.path.is_dir():
-            raise UserError(f"output_dir: {path} is a file; name a directory.")
-        occupied = run.path.is_dir() and any(entry.name not in ("logs", LOCK) for entry in run.path.iterdir())
-        if occupied and not (resume or overwrite):
-            content = "a run" if run.is_run() else "files"
-            raise UserError(
-                f"output_dir: {path} already contains {content}. Use --resume to continue it, --overwrite to replace it,"
-                " or output_dir=ANOTHER for a new run."
-            )
-        if occupied and overwrite and not run.is_run():
-            raise UserError(
-                f"output_dir: {path} contains files but no run of paddle_ft (no config.yaml); --overwrite only replaces runs."
-                " Choose another output_dir."
-            )
-        if resume and not run.is_run():
-            raise UserError(f"--resume: {path} contains no run to continue (it has no config.yaml). Leave --resume out.")
+        run.refuse_unusable(resume, overwrite)
         run.check_writable()
         run._take_lock()
         return run
+
+    def refuse_unusable(self, resume: bool, overwrite: bool) -> None:
+        """Raise UserError if a training would overwrite files, or if there is no run to resume. This writes nothing."""
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(f"output_dir: {self.path} is a file; name a directory.")
+        occupied = self.path.is_dir() and any(entry.name not in ("logs", LOCK) for entry in self.path.iterdir())
+        if occupied and not (resume or overwrite):
+            content = "a run" if self.is_run() else "files"
+            raise UserError(
+                f"output_dir: {self.path} already contains {content}. Use --resume to continue it, --overwrite to replace it,"
+                " or output_dir=ANOTHER for a new run."
+            )
+        if occupied and overwrite and not self.is_run():
+            raise UserError(
+                f"output_dir: {self.path} contains files but no run of paddle_ft (no config.yaml); --overwrite only replaces runs."
+                " Choose another output_dir."
+            )
+        if resume and not self.is_run():
+            raise UserError(f"--resume: {self.path} contains no run to continue (it has no config.yaml). Leave --resume out.")
 
     def _take_lock(self) -> None:
         """Make sure that only one process trains in the directory. The system removes the lock when that process ends."""
@@ -87,13 +93,16 @@ class RunDirectory:
             raise UserError(f"output_dir: another process is training in {self.path} right now. Use another output_dir.") from None
 
     def release(self) -> None:
-        """Unlock the directory. Remove it if it is empty, which means that the training did not start."""
+        """Unlock the directory. If it is empty, so that the training did not start, remove it and the parents made for it."""
         if self.lock is not None:
             (self.path / LOCK).unlink(missing_ok=True)
             self.lock.close()
             self.lock = None
         if not self.silent and self.path.is_dir() and not any(self.path.iterdir()):
             self.path.rmdir()
+            with contextlib.suppress(OSError):  # a parent has other files by now, or another training has removed it
+                for folder in self._created:
+                    folder.rmdir()
 
     def is_run(self) -> bool:
         """Return whether the directory contains a run."""
@@ -109,6 +118,7 @@ class RunDirectory:
 
     def check_writable(self) -> None:
         """Create the directory if it does not exist. Raise UserError if it cannot be written."""
+        self._created = [folder for folder in self.path.parents if not folder.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
@@ -165,6 +175,15 @@ class RunDirectory:
             return dict(json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, TypeError) as error:
             raise UserError(f"{path}: this file is damaged: {error}. Delete it, or start the run again with --overwrite.") from None
+
+    def is_finished(self) -> bool:
+        """Return whether the training in the directory has ended and its best checkpoint was evaluated."""
+        return self.results().get("status") == "finished"
+
+    def last_logged(self) -> tuple[int, float]:
+        """Return the step and the epoch of the last training line in metrics.jsonl, (0, 0.0) if there is none."""
+        event: dict = next((event for event in reversed(self.events()) if event.get("event") == "train"), {})
+        return event.get("step", 0), event.get("epoch", 0.0)
 
     def write_config(self, text: str) -> None:
         """Write config.yaml."""

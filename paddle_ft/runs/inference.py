@@ -55,6 +55,10 @@ def open_run(path: str, overrides: Overrides = ()) -> Task:
     if directory.name == "last":
         print_info(f"{path}: the training was stopped before it saved best/; {directory} is used, its latest checkpoint")
     config = load_config(str(run / "config.yaml"), overrides)
+    if directory.name == "best" and not run.is_finished():
+        (step, epoch), steps = run.last_logged(), config.train.max_steps
+        where = f"step {step:,} of {steps:,}" if steps > 0 else f"epoch {epoch:.2f} of {config.train.num_train_epochs:g}"
+        print_info(f"{path}: this run has not finished ({where}); {directory} is used, its best checkpoint so far")
     import_frameworks_quietly()
     from paddle_ft.models.adapt import adapt_model
     from paddle_ft.models.bundle import reload_bundle
@@ -193,7 +197,7 @@ def predict(path: str, input_name: str, output_name: str, overrides: Overrides, 
     input_is_text = input_name != "-" and inputs.is_plain_text(input_name)
     write_text = output_name.endswith(".txt") or (input_is_text and not output_name.endswith((".json", ".jsonl")))
     temporary_name = output_name if output_name == "-" else f"{output_name}.part"  # renamed when it is complete
-    file, num_done = open_output(temporary_name, output_name), 0
+    file, num_done, num_empty = open_output(temporary_name, output_name), 0, 0
     write = row_writer(file, output_name, task.prediction_line if write_text else to_json)
     try:
         while first is not None:
@@ -203,6 +207,7 @@ def predict(path: str, input_name: str, output_name: str, overrides: Overrides, 
                 chunk = [first, *islice(texts, chunk_size - 1)]
             for row in predict_texts(task, chunk, f"predict from row {num_done + 1}", f"--input {input_name}"):
                 write(row)
+                num_empty += not str(row.get("prediction", row)).strip()
             file.flush()
             num_done += len(chunk)
             first = next(texts, None)
@@ -211,6 +216,8 @@ def predict(path: str, input_name: str, output_name: str, overrides: Overrides, 
             file.close()
     if temporary_name != output_name:
         os.replace(temporary_name, output_name)
+    place = "standard output" if output_name == "-" else output_name
+    print_info(f"rows predicted: {num_done:,}, empty outputs: {num_empty:,}, written to {place}")
 
 
 def _refuse_unknown_ending(output_name: str) -> None:

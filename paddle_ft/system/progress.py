@@ -11,14 +11,14 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from convert.progress import LineWriter, in_notebook
+from convert.progress import BYTES_BAR, LineWriter, in_notebook
 from paddle_ft.system.world import is_main_process
 
 _LINE = "{desc}: {n_fmt}/{total_fmt} {unit}, {percentage:.0f} %, {rate_fmt}, {remaining} left{postfix}"
 _REDRAWN: dict[str, Any] = {"mininterval": 0.2, "delay": 0.0, "ascii": False, "leave": False, "bar_format": None}
 # A notebook cannot move the cursor up, so a nested bar as text takes the line of the outer bar. It keeps what is drawn in its file.
 _NOTEBOOK = {**_REDRAWN, "mininterval": 0.5, "dynamic_ncols": False, "position": 0}
-_LINES: dict[str, Any] = {"mininterval": 10.0, "delay": 2.0, "ascii": True, "leave": True, "bar_format": _LINE}
+_LINES: dict[str, Any] = {"mininterval": 10.0, "delay": 2.0, "ascii": True, "leave": True}
 
 
 def _bar_class() -> type[tqdm[Any]]:
@@ -31,13 +31,14 @@ def _bar_class() -> type[tqdm[Any]]:
     return notebook_tqdm
 
 
-def _bar_settings() -> dict[str, Any]:
-    """Return where and how a bar is drawn: redrawn in a notebook and on a terminal, else as lines."""
+def _bar_settings(is_bytes: bool) -> dict[str, Any]:
+    """Return where and how a bar is drawn: redrawn in a notebook and on a terminal, else as lines. Bytes are always B/s."""
+    redrawn, line = ({"bar_format": BYTES_BAR}, _LINE.replace("rate_fmt", "rate_noinv_fmt")) if is_bytes else ({}, _LINE)
     if in_notebook():
-        return {**_NOTEBOOK, "file": sys.stdout}
+        return {**_NOTEBOOK, **redrawn, "file": sys.stdout}
     if sys.stderr.isatty():
-        return {**_REDRAWN, "file": sys.stderr, "dynamic_ncols": True}
-    return {**_LINES, "file": LineWriter(), "dynamic_ncols": False}
+        return {**_REDRAWN, **redrawn, "file": sys.stderr, "dynamic_ncols": True}
+    return {**_LINES, "bar_format": line, "file": LineWriter(), "dynamic_ncols": False}
 
 
 class Progress:
@@ -60,7 +61,7 @@ class Progress:
             initial=initial,
             unit_scale=unit == "B",
             disable=not is_main_process(),
-            **_bar_settings(),
+            **_bar_settings(is_bytes=unit == "B"),
         )
 
     def update(self, n: int = 1) -> None:

@@ -59,13 +59,23 @@ def _older_checkpoints(run: Path) -> list[Path]:
     return sorted(run.glob("checkpoint-*"), reverse=True)
 
 
+def _all_checkpoints(run: Path) -> list[Path]:
+    """Return the directories of all checkpoints, newest first. They may be damaged."""
+    return [path for path in (run / "last", run / ".last.old", *_older_checkpoints(run)) if path.is_dir()]
+
+
+def has_checkpoint(run: Path) -> bool:
+    """Return whether a checkpoint has been saved, without a check that it is intact."""
+    return bool(_all_checkpoints(run))
+
+
 def newest_checkpoint(run: Path) -> Path | None:
     """Return the newest intact checkpoint: last/, or an older one if last/ is damaged. Return None without any checkpoint.
 
     Raises:
         UserError: all checkpoints are damaged.
     """
-    candidates = [path for path in (run / "last", run / ".last.old", *_older_checkpoints(run)) if path.is_dir()]
+    candidates = _all_checkpoints(run)
     for path in candidates:
         problem = find_damage(path)
         if problem is None:

@@ -5,18 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from paddle_ft.config.load import load_config
 from paddle_ft.config.schema import BaseConfig
 from paddle_ft.runs.directory import RunDirectory
+from paddle_ft.runs.settings import refuse_other_config
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info
 from paddle_ft.system.world import World
 from paddle_ft.training import checkpoint as checkpoints
 from paddle_ft.training.loop import TrainLoop
-
-# Settings that may change when a run is resumed, because they do not change the results.
-FREE_SETTINGS = ("output_dir", "device", "tracking.", "eval.", "train.save_steps", "train.logging_steps",
-                 "train.keep_checkpoints", "train.recompute", "data.cache", "recipe")  # fmt: skip
 
 
 @dataclass
@@ -56,22 +52,6 @@ def restore(loop: TrainLoop, checkpoint: Path) -> None:
         print_info("this training is finished already; only its scores are computed again")
 
 
-def refuse_other_config(config: BaseConfig, run: RunDirectory) -> None:
-    """Raise UserError if a setting that changes the results differs from the run's."""
-    try:  # a setting that did not exist yet gets its default
-        before = flatten(load_config(str(run / "config.yaml")).model_dump())
-    except UserError as error:
-        raise UserError(f"--resume: {run / 'config.yaml'} cannot be used: {error}\nStart again with --overwrite.") from None
-    now = flatten(config.model_dump())
-    changed = [k for k in sorted({*before, *now}) if before.get(k) != now.get(k) and not k.startswith(FREE_SETTINGS)]
-    if changed:
-        lines = "\n".join(f"  {k}: {before.get(k)!r} then, {now.get(k)!r} now" for k in changed)
-        raise UserError(
-            f"--resume: the run in {run.path} was started with other settings:\n{lines}\n"
-            f"Resume with its own settings: --config {run / 'config.yaml'} --resume; or start a new run with another output_dir."
-        )
-
-
 def refuse_other_world_size(state: dict, world: World) -> None:
     """Raise UserError if the run was trained by another number of processes, because its steps would use other rows."""
     before, now = state.get("world_size", world.world_size), world.world_size
@@ -80,14 +60,3 @@ def refuse_other_world_size(state: dict, world: World) -> None:
             f"--resume: the run was trained by {before} process{'es' if before > 1 else ''}, now there"
             f" {'are' if now > 1 else 'is'} {now}. Its steps would use other rows; use the same number of devices."
         )
-
-
-def flatten(data: dict, prefix: str = "") -> dict:
-    """Return a nested mapping as one with dotted keys."""
-    out = {}
-    for key, value in data.items():
-        if isinstance(value, dict) and value:
-            out.update(flatten(value, f"{prefix}{key}."))
-        else:
-            out[f"{prefix}{key}"] = value
-    return out

@@ -28,7 +28,7 @@ from paddle_ft.system.world import World, is_main_process, launched_processes
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Dataset, Task
 from paddle_ft.tasks.shared.rows import download_files, load_rows
-from paddle_ft.training import preflight, results
+from paddle_ft.training import checkpoint, preflight, results
 from paddle_ft.training import resume as resuming
 from paddle_ft.training.distributed import worker
 from paddle_ft.training.distributed.launch import DEVICES
@@ -38,6 +38,9 @@ from paddle_ft.training.loop import TrainLoop
 from paddle_ft.training.signals import Interrupted, SignalHandler
 from paddle_ft.training.step import Stepper
 from paddle_ft.training.trackers import Trackers
+
+NOT_STARTED = "the training had not started and nothing was written; give the same command again"
+NOTHING_SAVED = "no step was trained yet, so nothing was saved; start again with"
 
 
 def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> RunDirectory:
@@ -53,7 +56,7 @@ def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> 
 
     Raises:
         UserError: the configuration, the data, the machine or the directory has a problem.
-        Interrupted: a signal has stopped the training, after a checkpoint was saved.
+        Interrupted: a signal has stopped the training, after a checkpoint was saved if there was anything to save.
     """
     world = init_world()
     with (
@@ -62,6 +65,7 @@ def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> 
         preflight.explained_memory_errors(),
     ):
         start = resuming.find_start(config, run, world) if resume else resuming.Start()
+        signals.has_directory = resume
         check_sharding(config.train.sharding, world)
         task = make_task(config, world)
         rows = load_rows(config, task)
@@ -71,7 +75,9 @@ def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> 
         preflight.try_out(task, data, run, world)
         stepper = Stepper(task, data["train"], run, world, sync)  # before an old run is cleared, because this may raise
         if start.checkpoint is None:
-            start_directory(run, config, world)
+            with signals.deferred():
+                start_directory(run, config, world)
+                signals.has_directory = True
         run.write_texts(task.run_files())
         world.barrier()
         with Trackers(config, run.path, start.tracker_ids, enabled=world.is_main) as trackers:
@@ -100,13 +106,13 @@ def check(config: BaseConfig) -> None:
 
 
 def run_training(config: BaseConfig, resume: bool, overwrite: bool, imports: Sequence[str] = ()) -> int:
-    """Train, and print the summary, or after an interruption the command that resumes the training.
+    """Train, and print the summary, or after an interruption the command that resumes the training or starts it again.
 
     Args:
         config: the configuration.
         resume: whether to continue the run in output_dir.
         overwrite: whether to replace the run in output_dir.
-        imports: the user's modules of --import, for the command that resumes.
+        imports: the user's modules of --import, for that command.
 
     Returns:
         The exit code. A process that a launcher started exits instead of returning.
@@ -117,7 +123,7 @@ def run_training(config: BaseConfig, resume: bool, overwrite: bool, imports: Seq
     except Interrupted as interruption:
         if launched_processes() > 1:  # everything is saved; a repeated signal must not change the exit code
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        print(f"\nstopped by {interruption}; {resume_hint(config, imports)}", file=sys.stderr)
+        print(f"\nstopped by {interruption}; {continuation_hint(config, imports, interruption)}", file=sys.stderr)
         exit_code = interruption.exit_code
     else:
         if is_main_process():
@@ -127,18 +133,19 @@ def run_training(config: BaseConfig, resume: bool, overwrite: bool, imports: Seq
     return exit_code
 
 
-def resume_hint(config: BaseConfig, imports: Sequence[str]) -> str:
-    """Return the part of a message that says how to resume an interrupted training."""
-    config_file = Path(config.output_dir).expanduser() / "config.yaml"
-    if not config_file.exists():
-        return "the training had not started and nothing was written"
+def continuation_hint(config: BaseConfig, imports: Sequence[str], interruption: Interrupted) -> str:
+    """Return the part of a message that says how to go on with an interrupted training, or how to start it again."""
+    folder = Path(config.output_dir).expanduser()
+    if not interruption.has_directory:
+        return NOT_STARTED
+    what, flag = ("resume with", "--resume") if checkpoint.has_checkpoint(folder) else (NOTHING_SAVED, "--overwrite")
     devices = f" --devices {os.environ[DEVICES]}" if DEVICES in os.environ else ""
     modules = "".join(f" --import {module}" for module in imports)
     if SOURCE_TREE:  # the path is relative to the working directory, which may be a folder of the user's own
         program = f"python {shlex.quote(os.path.relpath(SOURCE_TREE / 'train.py'))}"
     else:
         program = "python -m paddle_ft train"
-    return f"resume with:\n  {program} --config {shlex.quote(str(config_file))} --resume{devices}{modules}"
+    return f"{what}:\n  {program} --config {shlex.quote(str(folder / 'config.yaml'))} {flag}{devices}{modules}"
 
 
 # ---------------------------------------------------------------------------------------------------- parts

@@ -23,11 +23,17 @@ REPEAT_SECONDS = 2.0
 
 
 class Interrupted(BaseException):
-    """A signal has stopped the training. The exit code is 128 + the signal's number (130 for Ctrl-C, 143 for SIGTERM)."""
+    """A signal has stopped the training. The exit code is 128 + the signal's number (130 for Ctrl-C, 143 for SIGTERM).
 
-    def __init__(self, number: int):
+    Args:
+        number: the signal's number.
+        has_directory: whether the run in the directory is this training's, and not an earlier one that is yet to be replaced.
+    """
+
+    def __init__(self, number: int, has_directory: bool = False):
         super().__init__(signal.Signals(number).name)
         self.number = number
+        self.has_directory = has_directory
         self.exit_code = 128 + number
 
 
@@ -40,10 +46,12 @@ class SignalHandler:
         pending: number of the signal that has arrived, else None.
         wait_for_all_ranks: True while several processes train together. A signal is then held back until all ranks call
             `stop_now` after the same step.
+        has_directory: the training sets it when the run in the directory is its own. Interrupted passes it on.
     """
 
     def __init__(self) -> None:
         self.wait_for_all_ranks = False
+        self.has_directory = False
         self.pending: int | None = None
         self._received_at = 0.0
         self._depth = 0
@@ -70,11 +78,11 @@ class SignalHandler:
         self.pending, self._received_at = number, time.monotonic()
         _print_at_once("stopping: saving a checkpoint first (repeat to stop immediately)")
         if self._depth == 0 and not self.wait_for_all_ranks:
-            raise Interrupted(number)
+            raise Interrupted(number, self.has_directory)
 
     def stop_now(self) -> None:
         """Raise Interrupted. All ranks call this after the same step, also those that did not receive the signal."""
-        raise Interrupted(self.pending or signal.SIGTERM)
+        raise Interrupted(self.pending or signal.SIGTERM, self.has_directory)
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
@@ -85,7 +93,7 @@ class SignalHandler:
         finally:
             self._depth -= 1
         if self.pending is not None and self._depth == 0 and not self.wait_for_all_ranks:
-            raise Interrupted(self.pending)
+            raise Interrupted(self.pending, self.has_directory)
 
 
 def _print_at_once(message: str) -> None:

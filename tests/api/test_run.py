@@ -144,6 +144,17 @@ def test_a_run_without_a_model_shows_what_it_has(trained, tmp_path):
     assert "metrics.jsonl is missing" in run._repr_html_()
     with pytest.raises(paddle_ft.UserError, match="this run has no model yet"):
         run.predict(TEXTS)
+    with pytest.raises(paddle_ft.UserError, match=r"this run has no report yet; it is written at its end, or by write_report\(\)"):
+        run.report  # noqa: B018 a property
+    with pytest.raises(paddle_ft.UserError, match=r"this run has no plots yet; they are drawn at its end, or by write_report\(\)"):
+        run.plots["loss"]
+    assert run.write_report() == run.report and run.plots == {}
+
+
+def test_a_plot_that_is_not_there(trained):
+    assert trained.plots.get("lost") is None
+    with pytest.raises(paddle_ft.UserError, match=r"there is no plot 'lost', only .*\bloss\b"):
+        trained.plots["lost"]
 
 
 def test_a_missing_paddle_is_explained(monkeypatch):

@@ -8,8 +8,10 @@ import pytest
 
 from paddle_ft import cli
 from paddle_ft.commands import command_names, train
+from paddle_ft.config.describe import to_yaml
 from paddle_ft.config.load import load_config
-from paddle_ft.training.run import resume_hint
+from paddle_ft.training.run import continuation_hint
+from paddle_ft.training.signals import Interrupted
 from tests.support.paths import ROOT
 
 
@@ -43,6 +45,31 @@ def test_a_users_mistake_exits_with_2_and_one_message(arguments, message):
     assert message in process.stderr
     assert process.stderr.startswith("error: ")
     assert "Traceback" not in process.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config", "bart_lcsts", "output_dir={run}"], "{run} already contains a run. Use --resume"),
+        (["--config", "{run}/config.yaml", "--resume", "train.max_steps=5"], "train.max_steps: -1 then, 5 now"),
+        (["--config", "bart_lcsts", "output_dir={run}/none", "--resume"], "contains no run to continue"),
+        (["--config", "bart_lcsts", "output_dir={run}/plots", "--overwrite"], "contains files but no run of paddle_ft"),
+    ],
+)
+def test_a_directory_that_cannot_be_used_is_refused_before_paddle_is_imported(tmp_path, arguments, message):
+    """The import takes seconds, so the program is run with a paddle that cannot be imported."""
+    (tmp_path / "run" / "plots").mkdir(parents=True)
+    (tmp_path / "run" / "plots" / "a.png").touch()
+    (tmp_path / "run" / "config.yaml").write_text(to_yaml(load_config("bart_lcsts", [f"output_dir={tmp_path / 'run'}"])))
+    (tmp_path / "stub").mkdir()
+    (tmp_path / "stub" / "paddle.py").write_text("raise SystemExit('paddle was imported')\n")
+    arguments = [argument.format(run=tmp_path / "run") for argument in arguments]
+    environment = {"PYTHONPATH": str(tmp_path / "stub")}
+    process = run("train.py", *arguments, environment=environment)
+    assert process.returncode == 2, process.stderr
+    assert message.format(run=tmp_path / "run") in process.stderr
+    process = run("train.py", "--config", "bart_lcsts", f"output_dir={tmp_path}/new", environment=environment)
+    assert process.stderr.endswith("paddle was imported\n"), "the stub must be what is imported"
 
 
 @pytest.mark.parametrize("arguments", [["train.py", "--help"], ["-m", "paddle_ft", "--help"], ["-m", "paddle_ft", "predict", "-h"]])
@@ -158,10 +185,11 @@ def test_a_process_of_a_device_gets_the_same_flags():
 def test_the_command_that_resumes_a_run_names_the_modules(tmp_path, monkeypatch):
     monkeypatch.setenv("PADDLE_FT_DEVICES", "cpu:2")
     config = load_config("bart_lcsts", [f"output_dir={tmp_path}"])
-    assert "nothing was written" in resume_hint(config, ["my_task"])
-    (tmp_path / "config.yaml").write_text("")
+    assert "nothing was written" in continuation_hint(config, ["my_task"], Interrupted(2))
+    (tmp_path / "last").mkdir()
+    assert "nothing was written" in continuation_hint(config, ["my_task"], Interrupted(2)), "last/ is an earlier run's"
     command = f"python train.py --config {tmp_path / 'config.yaml'} --resume --devices cpu:2 --import my_task"
-    hint = resume_hint(config, ["my_task"])
+    hint = continuation_hint(config, ["my_task"], Interrupted(2, has_directory=True))
     assert hint == f"resume with:\n  {command}"
     page = (ROOT / "docs" / "extend.md").read_text(encoding="utf-8")
     assert f"The command that is printed after `{hint.splitlines()[0]}` repeats it." in page

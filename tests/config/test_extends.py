@@ -2,6 +2,7 @@
 
 import pytest
 
+from paddle_ft.cli import main
 from paddle_ft.config.load import load_config
 from paddle_ft.system.errors import UserError
 
@@ -99,3 +100,22 @@ def test_the_inherited_sample_block_wins_over_data_of_ones_own(tmp_path):
     mended = own + "sample: {data.source: null, data.columns: {text: review, label: stars}}\n"
     data = load_config(write(tmp_path, "mended.yaml", mended), sample=True).data
     assert (data.source, data.columns, data.train) == (None, {"text": "review", "label": "stars"}, "own.csv")
+
+
+def test_sample_says_which_of_the_users_settings_it_replaces(tmp_path, capsys):
+    """Only what the user's own files set, and what no override and no sample block of their own sets."""
+    train = "{learning_rate: 3e-5, num_train_epochs: 7, warmup_steps: 9, logging_steps: 50, train_batch_size: 4}"
+    write(tmp_path, "base.yaml", f"extends: bart_lcsts\nmodel: {{pretrained: facebook/bart-base}}\ntrain: {train}\n")
+    path = write(tmp_path, "child.yaml", "extends: base.yaml\nsample: {train.num_train_epochs: 1}\ntrain: {learning_rate: 4e-5}\n")
+    command = ["train", "--config", path, "--sample", "--print-config", "train.train_batch_size=8"]
+    assert main(command) == 0
+    output = capsys.readouterr()
+    config = load_config(path, ["train.train_batch_size=8"], sample=True)
+    assert (config.train.learning_rate, config.train.train_batch_size) == (1e-3, 8)
+    replaced = "model.pretrained: facebook/bart-base -> null, train.learning_rate: 4.0e-05 -> 0.001"
+    assert output.err == f"--sample replaces {replaced}\n"
+    assert "--sample replaces" not in output.out
+    assert main([*command, "train.learning_rate=2e-5"]) == 0
+    assert "learning_rate" not in capsys.readouterr().err
+    assert main(["train", "--config", "bart_lcsts", "--sample", "--print-config"]) == 0
+    assert capsys.readouterr().err == ""

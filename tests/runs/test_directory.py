@@ -41,6 +41,14 @@ def test_clear_removes_what_a_run_writes_and_nothing_else(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
 
 
+def test_a_training_that_does_not_start_leaves_nothing(tmp_path):
+    open_directory(tmp_path / "runs" / "mine" / "a").release()
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "runs").mkdir()
+    open_directory(tmp_path / "runs" / "a").release()
+    assert list(tmp_path.iterdir()) == [tmp_path / "runs"], "the user's own folder stays"
+
+
 def test_resume_needs_a_run(tmp_path):
     with pytest.raises(UserError, match="contains no run to continue"):
         open_directory(tmp_path / "new", resume=True)

@@ -119,6 +119,45 @@ def test_a_run_that_was_stopped_says_which_checkpoint_is_used(run, tmp_path, cap
     assert lines == [f"{stopped}: the training was stopped before it saved best/; {stopped}/last is used, its latest checkpoint"]
 
 
+def test_a_run_that_has_not_finished_says_so_once(run, tmp_path, capsys):
+    stopped, texts, output = tmp_path / "stopped", tmp_path / "new.txt", tmp_path / "out.txt"
+    texts.write_text("今天北京天气晴朗\n上海明天有大雨\n", encoding="utf-8")
+    shutil.copytree(run, stopped)
+    results = json.loads((stopped / "results.json").read_text(encoding="utf-8"))
+    (stopped / "results.json").write_text(json.dumps(results | {"status": "training"}), encoding="utf-8")
+    line = f"{stopped}: this run has not finished (step 2 of 2); {stopped}/best is used, its best checkpoint so far"
+    for _ in range(2):
+        inference.predict(str(stopped), str(texts), str(output), ["generation.num_beams=1"])
+        assert capsys.readouterr().err.splitlines().count(line) == 1
+        (stopped / "results.json").unlink(missing_ok=True)  # the same when there is no such file
+    config = (stopped / "config.yaml").read_text(encoding="utf-8")
+    (stopped / "config.yaml").write_text(config.replace("max_steps: 2", "max_steps: -1"), encoding="utf-8")
+    inference.open_run(str(stopped))
+    assert "has not finished (epoch 1.00 of 3)" in capsys.readouterr().err
+    inference.open_run(str(run))
+    assert "not finished" not in capsys.readouterr().err
+
+
+def test_predict_says_what_it_wrote(run, tmp_path, capsys, monkeypatch):
+    texts, output = tmp_path / "new.txt", tmp_path / "out.jsonl"
+    texts.write_text("今天北京天气晴朗\n上海明天有大雨\n成都举办美食大会\n", encoding="utf-8")
+    original = inference.predict_texts
+
+    def first_is_empty(*arguments):
+        first, *rows = original(*arguments)
+        return [first | {"prediction": " "}, *rows]
+
+    monkeypatch.setattr(inference, "predict_texts", first_is_empty)
+    inference.predict(str(run), str(texts), str(output), ["generation.num_beams=1"])
+    rows = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+    empty = sum(not row["prediction"].strip() for row in rows)
+    assert empty >= 1
+    assert capsys.readouterr().err.splitlines()[-1] == f"rows predicted: 3, empty outputs: {empty}, written to {output}"
+    inference.predict(str(run), str(texts), "-", ["generation.num_beams=1"])
+    last_line = capsys.readouterr().err.splitlines()[-1]
+    assert last_line.startswith("rows predicted: 3, ") and last_line.endswith(", written to standard output")
+
+
 def test_an_output_appears_when_it_is_complete(run, tmp_path):
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"source": "今天"}\n' * 40 + "{broken\n", encoding="utf-8")

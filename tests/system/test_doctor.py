@@ -252,9 +252,19 @@ def test_what_stopped_an_import():
         "ModuleNotFoundError: No module named 'missing_module'",
     )
     assert facts.probe_import(f"{report}; import time; time.sleep(9)", timeout=1) == (
-        {"paddle": "3.3.1"},
+        {"paddle": "3.3.1", "timed_out": True},
         "no end after 1 s",
     )
+
+
+@pytest.mark.parametrize("imported", [{}, {"paddle": "3.3.1", "cuda": None, "cudnn": None, "gpus": []}])
+def test_a_slow_import_is_a_warning(imported):
+    """Nothing is wrong with the installation, so the remedy must not be to install it again."""
+    *others, check = verdicts.check_import({**imported, "timed_out": True}, "no end after 180 s", None)
+    package = "paddlenlp" if imported else "paddle"
+    assert (check.level, check.text) == (WARNING, f"the import of {package}: no end after 180 s")
+    assert check.remedy == "the machine is slow or busy: run the doctor again"
+    assert [other.level for other in others] == ([OK] if imported else [])
 
 
 def test_paddlenlp_that_does_not_import():

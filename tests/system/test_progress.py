@@ -9,6 +9,8 @@ import subprocess
 import sys
 import termios
 
+import pytest
+
 # The program replaces the clock, so the test does not have to wait.
 PROGRAM = """
 import sys, time
@@ -17,7 +19,8 @@ time.time = lambda: now[0]
 from paddle_ft.system.progress import Progress, print_info
 
 steps, seconds, initial = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
-with Progress(40, "tokenise", unit="rows", initial=initial) as bar:
+unit = sys.argv[4] if len(sys.argv) > 4 else "rows"
+with Progress(40, "tokenise", unit=unit, initial=initial) as bar:
     for _ in range(steps):
         now[0] += seconds
         bar.note(loss="2.5")
@@ -56,6 +59,19 @@ def test_a_resumed_count_starts_where_it_was():
     assert bars[-1].startswith("tokenise: 40/40 rows, 100 %")
 
 
+def test_the_last_line_is_written_once():
+    """Each update, 10 s after the last one, prints a line. Closing the bar draws it once more."""
+    lines = output_lines(20, 10, 0)
+    counts = [line.split(" rows")[0] for line in lines[:-1]]
+    assert counts[-1] == "tokenise: 40/40" and len(counts) == len(set(counts)), lines
+
+
+@pytest.mark.parametrize("on_terminal", [False, True])
+def test_slow_bytes_are_bytes_per_second(on_terminal):
+    text = terminal_output("20", "15", "0", "B") if on_terminal else "\n".join(output_lines(20, 15, 0, "B"))
+    assert "0.13B/s" in text and "s/B" not in text
+
+
 def test_a_short_task_prints_nothing():
     assert output_lines(20, 0.01, 0) == ["done"]
 
@@ -64,10 +80,11 @@ def test_only_the_first_process_prints():
     assert output_lines(20, 1.5, 0, PADDLE_TRAINER_ID="1") == []
 
 
-def test_on_a_terminal_a_bar_is_redrawn():
+def terminal_output(*arguments: str) -> str:
+    """Return what the program writes to a terminal of 100 columns."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("4H", 24, 100, 0, 0))
-    process = subprocess.Popen([sys.executable, "-c", PROGRAM, "20", "1.5", "0"], stderr=follower, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments], stderr=follower, stdout=subprocess.DEVNULL)
     os.close(follower)
     text = b""
     try:
@@ -77,7 +94,11 @@ def test_on_a_terminal_a_bar_is_redrawn():
         pass
     os.close(leader)
     assert process.wait(10) == 0
-    output = text.decode()
+    return text.decode()
+
+
+def test_on_a_terminal_a_bar_is_redrawn():
+    output = terminal_output("20", "1.5", "0")
     assert output.count("\r") > 10
     assert "40/40" in output
     assert output.rstrip().endswith("done")

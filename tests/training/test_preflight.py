@@ -96,12 +96,12 @@ def test_a_misspelt_model_size_is_found(tmp_path):
 
 
 def test_check_shows_what_will_happen_and_writes_nothing(tmp_path, capsys):
-    training_run.check(load_config("bart_lcsts", overrides(tmp_path)))
+    training_run.check(load_config("bart_lcsts", overrides(tmp_path, f"output_dir={tmp_path / 'runs' / 'mine'}")))
     text = capsys.readouterr().out
     for expected in ("source        今天北京天气晴朗", "decoder input [SEP] [CLS] 北 京 晴", "parameters",
                      "steps               6 (2 an epoch)", "estimated training", "memory", "check passed"):  # fmt: skip
         assert expected in text
-    assert not (tmp_path / "run").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["pairs.tsv"]
 
 
 def test_check_counts_the_memory_of_tensors_and_not_of_the_program(tmp_path, capsys):

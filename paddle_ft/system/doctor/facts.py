@@ -129,15 +129,16 @@ def probe_import(code: str = PROBE, timeout: float = IMPORT_TIMEOUT) -> tuple[di
         timeout: in seconds.
 
     Returns:
-        The facts, merged into one dictionary, and why the process failed (None if it did not).
+        The facts, merged into one dictionary, and why the process failed (None if it did not). If it did not end in time, it has
+        not failed, and the facts have "timed_out": True.
     """
+    facts: dict = {}
     try:
         process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=timeout)
         output, problem = process.stdout, failure_reason(process.returncode, process.stderr)
     except subprocess.TimeoutExpired as expired:
         output = expired.stdout.decode() if isinstance(expired.stdout, bytes) else expired.stdout or ""
-        problem = f"no end after {timeout:.0f} s"
-    facts: dict = {}
+        problem, facts["timed_out"] = f"no end after {timeout:.0f} s", True
     for line in output.splitlines():
         if line.startswith("@"):
             facts |= json.loads(line[1:])

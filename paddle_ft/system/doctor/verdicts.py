@@ -189,6 +189,11 @@ def check_import(facts: dict, problem: str | None, cards: list[dict] | None) -> 
         problem: why the import failed, or None if it did not.
         cards: what facts.nvidia_cards returns.
     """
+    unfinished = "paddlenlp" if "paddle" in facts else "paddle"
+    if facts.get("timed_out"):
+        remedy = "the machine is slow or busy: run the doctor again"
+        slow = Check(WARNING, "import", f"the import of {unfinished}: {problem}", remedy)
+        return [_check_cuda(facts, bool(cards)), slow] if "paddle" in facts else [slow]
     if "paddle" not in facts:
         remedy = f"see the lines above, then install Paddle again (with pip: --force-reinstall): {install_hint('paddle')}"
         return [Check(ERROR, "import paddle", str(problem), remedy)]
