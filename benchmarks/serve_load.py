@@ -41,7 +41,7 @@ class Outcome:
     """What the clients of one measurement saw.
 
     Attributes:
-        seconds: latency of each right answer that was counted.
+        seconds: latency of each right answer that arrived after the warm-up and before the end.
         refused: number of answers with the status 429.
         wrong: number of answers that are not the text's offline prediction.
         lost: number of requests without an answer, or with another status.
@@ -161,7 +161,7 @@ def measure(port: int, expected: list[tuple[Any, Any]], clients: int, seconds: f
                 outcome.refused += status == 429
                 outcome.lost += status not in (200, 429)
                 outcome.wrong += status == 200 and not right
-                if right and start <= began and began + took <= end:
+                if right and start <= began + took <= end:
                     outcome.seconds.append(took)
             if status == 429:
                 time.sleep(PAUSE)

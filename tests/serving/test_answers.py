@@ -1,6 +1,7 @@
 """Test that the service gives what `predict` and `generate` give, however the texts are put together."""
 
 import math
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -169,3 +170,17 @@ def writers(runs):
             return clients[name]
 
         yield client
+
+
+def test_texts_of_clients_stay_off_the_disk(runs, tmp_path, monkeypatch):
+    """The run caches the tokens of its texts on the disk, as trainings do by default."""
+    run = shutil.copytree(runs["summarization"], tmp_path / "run")
+    config = (run / "config.yaml").read_text(encoding="utf-8")
+    assert "cache: false" in config
+    (run / "config.yaml").write_text(config.replace("cache: false", "cache: true"), encoding="utf-8")
+    monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path / "home"))
+    with serve(str(run)) as (_, client):
+        assert client.post("/predict", json={"texts": ["今天北京天气晴朗"]}).status_code == 200
+    assert not list((tmp_path / "home").rglob("*"))
+    open_run(str(run)).predict(["今天北京天气晴朗"], "")
+    assert list((tmp_path / "home").rglob("*.npz"))
