@@ -125,6 +125,7 @@ class Held:
             self.entered.set()
             while not self.release.wait(0.01):
                 task.on_step()
+            task.on_step()  # a request may have been given up just before the release
             self.computed.extend(texts)
             return predict(texts, label)
 
