@@ -19,7 +19,7 @@ from setup.install import pins
 from setup.requirement_files import LOCKS, ROOT
 
 BASE = "requirements-base.txt"
-DONE = "setup-complete.txt"  # written into the folder at the end, so that a folder whose installation was cut is told from a whole one
+DONE = "setup-complete.txt"  # written into the folder at the end; without it an installation was cut
 PADDLES = ("paddlepaddle-gpu", "paddlepaddle")
 NONE = (
     "no Paddle is installed for {python}. On AI Studio choose an environment with PaddlePaddle 3 when the project is started;"

@@ -6,7 +6,7 @@ import argparse
 
 from paddle_ft.runs.directory import RunDirectory
 
-HELP = "write a run's plots and report again"
+HELP = "write a run's plots and report again, and its model card if it has none"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +14,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from paddle_ft.reporting import card
     from paddle_ft.reporting.page import write_report
 
-    print(write_report(RunDirectory.open_existing(options.run).path))
+    path = RunDirectory.open_existing(options.run).path
+    print(write_report(path))
+    if (path / "best").is_dir() and not (path / "best" / card.NAME).exists():  # one that is there may have been edited
+        print(card.write_card(path))
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -46,6 +47,13 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def fingerprint(self) -> str:
+        """Return the first 16 hexadecimal digits of the SHA-256 of the rows in their order: fields by name, and their texts."""
+        digest = hashlib.sha256()
+        for row in self.rows:
+            digest.update("\x1f".join(f"{name}\x1e{row[name]}" for name in sorted(row)).encode("utf-8", "surrogatepass") + b"\x1d")
+        return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def write_report(run_dir: str | Path) -> Path:
         tables=tables,
         best=best_checkpoint(run),
         training=[format_fact(*item) for item in (run.results.get("train") or {}).items()],
-        data=_data(run),
+        data=data_table(run),
         predictions=[_examples(split, rows) for split, rows in run.predictions.items() if rows],
         config=run.config_text,
         sample_texts=sample_texts(run.config),
@@ -154,7 +154,7 @@ def _is_note(name: str, value: object) -> bool:
     return isinstance(value, str) and name not in ("event", "split")
 
 
-def _data(run: Run) -> dict:
+def data_table(run: Run) -> dict:
     """Return "data" of results.json as a table with one column per split, and a list of the facts that belong to no split."""
     data = run.results.get("data") or {}
     splits = {name: facts for name, facts in data.items() if isinstance(facts, dict)}

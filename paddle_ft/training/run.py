@@ -18,6 +18,7 @@ from paddle_ft.config.schema import BaseConfig
 from paddle_ft.data.rows import Rows
 from paddle_ft.models.adapt import adapt_model
 from paddle_ft.models.bundle import load_bundle, reload_bundle
+from paddle_ft.reporting.card import write_card
 from paddle_ft.reporting.page import write_report
 from paddle_ft.reporting.tables import summary
 from paddle_ft.runs.directory import RunDirectory
@@ -89,6 +90,7 @@ def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> 
             results.final_results(figures, loop, data)
         if world.is_main:
             write_report(run.path)
+            write_card(run.path)
         world.barrier()
     return run
 
@@ -177,6 +179,7 @@ def encode(task: Task, rows: dict[str, Rows]) -> dict[str, Dataset]:
     """Encode the rows of every split, and print how many there are."""
     data = {split: task.encode(loaded, split) for split, loaded in rows.items()}
     for split, dataset in data.items():
+        dataset.info["fingerprint"] = rows[split].fingerprint()
         print_info(f"{split}: {describe_data(dataset)}")
     return data
 

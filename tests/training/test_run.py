@@ -54,6 +54,19 @@ def test_results(finished):
     assert results["versions"]["paddlenlp"]
 
 
+def test_the_models_card_is_beside_it_and_its_code_loads_the_model(finished):
+    card = (finished / "best" / "README.md").read_text(encoding="utf-8")
+    data = finished.results()["data"]
+    fingerprints = [data[split]["fingerprint"] for split in ("train", "validation", "test")]
+    assert f"| fingerprint | {' | '.join(fingerprints)} |" in card and all(len(text) == 16 for text in fingerprints)
+    [loading, *_] = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    names: dict = {}
+    exec(loading.replace('"bart_lcsts"', repr(str(finished / "best"))), names)
+    assert type(names["model"]) is BartForConditionalGeneration
+    ids = names["tokenizer"](PAIRS[0][0])["input_ids"]
+    assert names["tokenizer"].decode(ids, skip_special_tokens=True).replace(" ", "") == PAIRS[0][0]
+
+
 def test_metrics_log(finished):
     events = finished.events()
     steps = [event["step"] for event in events if event["event"] == "train"]
