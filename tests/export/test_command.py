@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from paddle_ft.cli import main
+from paddle_ft.config.load import load_config
+from paddle_ft.export.export import AS_DEFINED
 from tests.support.paths import ROOT
 
 
@@ -63,6 +65,15 @@ def test_a_missing_package_is_named_with_what_to_do(capsys, run, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "onnxruntime" else find(name, *rest))
     message = refusal(capsys, run, "--to", "onnx")
     assert "onnxruntime" in message and "pip install" in message
+
+
+def test_runs_trained_in_other_ways_can_be_traced():
+    trained = ["train.recompute=true", "train.sharding=stage3", "model.attention=sdpa", "device=gpu"]
+    config = load_config("bart_lcsts", trained).model_dump()
+    for name, value in AS_DEFINED.items():
+        section, _, key = name.rpartition(".")
+        (config[section] if section else config)[key] = value
+    type(load_config("bart_lcsts")).model_validate(config)
 
 
 def test_usage_errors_do_not_import_paddle(run):
