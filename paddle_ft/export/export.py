@@ -25,7 +25,9 @@ REQUIRED = {"onnx": ("numpy", "tokenizers", "onnxruntime"), "inference": ("numpy
 
 # The model is traced as PaddleNLP defines it. What training puts in place of its layers (CPU layers, recomputation) cannot be
 # traced, and train.compile is the setting that keeps the CPU layers away. Model and export are compared on the CPU.
-AS_DEFINED = {"device": "cpu", "model.attention": "plain", "train.recompute": False, "train.sharding": "none", "train.compile": True}
+AS_DEFINED = {
+    "device": "cpu", "model.attention": "plain", "train.recompute": False, "train.sharding": "none", "train.compile": True,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
