@@ -136,7 +136,7 @@ class _Uploader:
         except Exception as error:  # the SDK does not check the hub's answers before it reads them
             if isinstance(error, OSError) and error.filename is not None:  # a file of this machine
                 raise
-            if self.log.status >= 400 and not isinstance(error, ConnectionError):
+            if self.log.status >= 400 and isinstance(error, LookupError | TypeError | ValueError):  # it was no answer to read
                 raise explain_status(self.target, self.log.status, "", self.token) from None
             raise explain(self.target, error, self.token, doing) from None
         for line in self.log.lines:
@@ -155,8 +155,8 @@ class _Uploader:
         if self.log.status >= 400:
             raise explain_status(self.target, self.log.status, said, self.token)
         raise UserError(
-            f"AI Studio reported an error, or gave an answer that is not understood, while {doing}.{quote(said, self.token)} If it is"
-            f" about the token: make one at {self.target.token_page}."
+            f"AI Studio reported an error, or gave an answer that is not understood, while {doing}.{quote(said, self.token)}"
+            f" If it is about the token: make one at {self.target.token_page}."
         )
 
 

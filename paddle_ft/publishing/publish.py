@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from paddle_ft.config.load import load_config
 from paddle_ft.publishing import aistudio, huggingface
@@ -75,11 +76,21 @@ def _open_publishable(path: str) -> RunDirectory:
 
 
 def _loading_code(run: Path, repo: str, arguments: str) -> str:
-    """Return the Python lines that load a published model with PaddleNLP."""
-    config = json.loads((run / "best" / "config.json").read_text(encoding="utf-8"))
-    model = next(iter(config.get("architectures") or ["AutoModel"]))
+    """Return the Python lines that load a published model with PaddleNLP.
+
+    They name the tokenizer's own class, because PaddleNLP's AutoTokenizer looks for its configuration on Baidu's server of built-in
+    models, whichever hub it is told.
+    """
+    best = run / "best"
+    model = next(iter(_read(best / "config.json").get("architectures") or ["AutoModel"]))
+    tokenizer = _read(best / "tokenizer_config.json").get("tokenizer_class") or "AutoTokenizer"
     return (
-        f"from paddlenlp.transformers import AutoTokenizer, {model}\n\n"
+        f"from paddlenlp.transformers import {model}, {tokenizer}\n\n"
         f'model = {model}.from_pretrained("{repo}"{arguments})\n'
-        f'tokenizer = AutoTokenizer.from_pretrained("{repo}"{arguments.replace(", convert_from_torch=False", "")})'
+        f'tokenizer = {tokenizer}.from_pretrained("{repo}"{arguments.replace(", convert_from_torch=False", "")})'
     )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return the content of a JSON file, {} if it does not exist."""
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}

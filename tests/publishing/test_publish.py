@@ -275,6 +275,8 @@ def test_a_wrong_token_is_not_shown(hubs, run, hub):
     ("huggingface", f"POST /api/models/{REPO}/preupload", 200, "{}", "an answer that is not understood"),
     ("huggingface", "POST /api/validate-yaml", 400, '{"errors": [{"message": "bad tag"}], "warnings": []}', "bad tag"),
     ("huggingface", f"POST /api/models/{REPO}/commit", 500, "<html>", "a problem of its own (status 500)"),
+    ("huggingface", f"POST /api/models/{REPO}/commit", 0, "", "the connection to http://"),
+    ("aistudio", f"POST /api/v1/repos/{REPO}/contents/config.json", 0, "", "failed while sending config.json"),
     ("aistudio", "POST /studio", 200, f'{{"errorCode": 1, "errorMsg": "bad {TOKEN}", "logId": "1"}}', "(bad [token])"),
     ("aistudio", "POST /studio", 502, "<html>", "a problem of its own (status 502)"),
     ("aistudio", "POST /studio", 403, '{"errorCode": 3, "errorMsg": "no", "logId": "1"}', "may not write to me/tiny"),

@@ -35,7 +35,7 @@ class StubHubs:
         cut: number of the next uploads of large files whose connection is cut in the middle.
         hold: keep the next upload of a large file waiting in the middle, until the client has gone.
         held: set when an upload waits.
-        answers: beginning of "METHOD path" -> (status, text) to answer instead.
+        answers: beginning of "METHOD path" -> (status, text) to answer instead. Status 0 cuts the connection.
     """
 
     def __init__(self):
@@ -86,7 +86,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self.receive_large(path.removeprefix("/lfs/"))
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if answer is not None:
-            return self.answer(*answer)
+            self.close_connection = answer[0] == 0
+            return None if self.close_connection else self.answer(*answer)
         if TOKEN not in (self.headers.get("Authorization") or ""):
             return self.answer(401, {"error": "Invalid username or password."})
         hubs.bodies[request] = body
@@ -95,15 +96,16 @@ class _Handler(BaseHTTPRequestHandler):
                 return getattr(self, method)(*match.groups(), body)
         return self.answer(500, f"the stub does not know {request}")
 
-    do_GET = do_POST = do_PUT = handle_any
+    do_GET = do_HEAD = do_POST = do_PUT = handle_any
 
     def answer(self, status: int, content: Any, **headers: str) -> None:
-        text = content if isinstance(content, str) else json.dumps(content)
+        data = content if isinstance(content, bytes) else (content if isinstance(content, str) else json.dumps(content)).encode()
         self.send_response(status)
-        for name, value in {"Content-Length": str(len(text.encode())), **headers}.items():
+        for name, value in {"Content-Length": str(len(data)), **headers}.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
-        self.wfile.write(text.encode())
+        if self.command != "HEAD":
+            self.wfile.write(data)
 
     # ---------------------------------------------------------------------------------------- large files, on both hubs
     def batch(self, repo: str, body: bytes) -> None:
@@ -138,6 +140,12 @@ class _Handler(BaseHTTPRequestHandler):
     def verify(self, body: bytes) -> None:
         known = json.loads(body)["oid"] in self.hubs.objects
         self.answer(200 if known else 404, {"message": "" if known else "no such object"})
+
+    def download(self, repo: str, name: str, body: bytes) -> None:
+        content = self.hubs.content(repo).get(name)
+        if content is None:
+            return self.answer(404, "", X_Error_Code="EntryNotFound")
+        return self.answer(200, content, ETag=f'"{git_hash(content)}"', X_Repo_Commit="0" * 40)
 
     # ----------------------------------------------------------------------------------------------------- Hugging Face
     def hf_info(self, repo: str, body: bytes) -> None:
@@ -199,7 +207,9 @@ class _Handler(BaseHTTPRequestHandler):
             stored = pointer.encode()
         if method == "GET":
             known = stored is not None
-            return self.answer(200 if known else 404, {"sha": git_hash(stored)} if known else {"message": "not found"})
+            size = len(self.hubs.content(repo)[name]) if known else 0
+            found = {"sha": git_hash(stored or b""), "size": size, "last_commit_sha": "0" * 40, "git_url": ""}
+            return self.answer(200 if known else 404, found if known else {"message": "not found"})
         sent = json.loads(body)
         if (method == "PUT") != (stored is not None) or (stored is not None and sent["sha"] != git_hash(stored)):
             return self.answer(422, {"message": "the file exists, does not exist, or has changed"})
@@ -216,7 +226,9 @@ ROUTES = {
     r"POST /api/validate-yaml": "hf_validate",
     r"POST /api/models/([^/]+/[^/]+)/preupload/main": "hf_preupload",
     r"POST /api/models/([^/]+/[^/]+)/commit/main": "hf_commit",
+    r"(?:GET|HEAD) /([^/]+/[^/]+)/resolve/[^/]+/(.+)": "download",
     r"POST /studio/model/sdk/add": "ai_create",
     r"POST /([^/]+/[^/]+)/preupload/master": "ai_preupload",
     r"(GET|POST|PUT) /api/v1/repos/([^/]+/[^/]+)/contents/(.+)": "ai_contents",
+    r"GET /api/v1/repos/([^/]+/[^/]+)/media/(.+)": "download",
 }
