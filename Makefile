@@ -41,7 +41,7 @@ demo: setup
 	$(BIN)/python train.py --config bart_lcsts --sample --overwrite
 
 test: setup
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow

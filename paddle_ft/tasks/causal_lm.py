@@ -164,7 +164,7 @@ class CausalLM(LanguageModel):
         starts = [self.example({"text": text}).removesuffix(EOS) for text in texts]
         prompts = [self.fast_tokenizer.encode(start).ids[length - positions :] for start in starts]
         options = GenerationOptions(max_new_tokens=length)
-        outputs = generate_all(self.model, prompts, options, self.config.eval.eval_batch_size, label)
+        outputs = generate_all(self.model, prompts, options, self.config.eval.eval_batch_size, label, self.on_step)
         return [{"source": text, "prediction": self._text(ids)} for text, (ids, *_) in zip(texts, outputs, strict=True)]
 
     def _text(self, ids) -> str:
@@ -219,7 +219,7 @@ class CausalLM(LanguageModel):
         if show:
             outputs = [[*ids, *self._show(ids, stream(self.model, ids, settings), show)]]
         else:
-            outputs = generate_all(self.model, [ids], settings, 1, "generate")[0]
+            outputs = generate_all(self.model, [ids], settings, 1, "generate", self.on_step)[0]
         for output in outputs:
             stopped = output[-1] == stop[0]
             yield {"prompt": prompt, "text": self._text(output), "tokens": len(output) - len(ids), "stopped": stopped}
@@ -229,6 +229,8 @@ class CausalLM(LanguageModel):
         ids, shown = [], ""
         for token in tokens:
             ids.append(token)
+            if self.on_step is not None:
+                self.on_step()
             text = self._text([*prompt, *ids])
             if not text.endswith("\ufffd"):
                 show(text[len(shown) :])

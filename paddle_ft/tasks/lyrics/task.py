@@ -250,7 +250,8 @@ class Lyrics(Seq2Seq):
             section = self.config.generation
             search |= {"num_beams": section.num_beams, "early_stopping": section.early_stopping}
         seed = self.config.seed if flags["seed"] is None else flags["seed"]
-        writer = SongWriter(self, search, noise, self._prefix(flags["genre"], flags["run"], seed_line), seed)
+        prefix = self._prefix(flags["genre"], flags["run"], seed_line)
+        writer = SongWriter(self, search, noise, prefix, seed, self.on_step)
         for lines in writer.write(seed_line, count, show):
             yield {"seed_line": seed_line, "lines": lines, "text": "\n".join([seed_line, *lines])}
 

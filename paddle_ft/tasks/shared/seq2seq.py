@@ -124,7 +124,8 @@ class Seq2Seq(Task):
         from paddle_ft.generation import generate_all
 
         options, batch_size = self.generation_options(), self.config.eval.eval_batch_size
-        return self.texts(row[0] for row in generate_all(self.model, inputs, options, batch_size=batch_size, label=label))
+        rows = generate_all(self.model, inputs, options, batch_size=batch_size, label=label, on_step=self.on_step)
+        return self.texts(row[0] for row in rows)
 
     def texts(self, rows: Iterable[list[int]]) -> list[str]:
         """Decode generated token ids to texts."""

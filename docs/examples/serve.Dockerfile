@@ -1,0 +1,26 @@
+# A run as a service, on a CPU. docs/serve.md says how to build and start it. Nobody has built it yet.
+FROM python:3.11-slim
+
+# Paddle needs OpenMP's library.
+RUN apt-get update && apt-get install -y --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*
+
+# A mirror of Python packages: docker build --build-arg PIP_INDEX_URL=YOUR_MIRROR
+ARG PIP_INDEX_URL
+
+WORKDIR /app
+COPY pyproject.toml MANIFEST.in README.md LICENSE NOTICE requirements-base.txt requirements-build.txt ./
+COPY setup ./setup
+COPY configs ./configs
+COPY convert ./convert
+COPY paddle_ft ./paddle_ft
+RUN pip install --no-cache-dir -r requirements-build.txt
+RUN pip install --no-cache-dir --no-build-isolation ".[cpu,serve]"
+
+RUN useradd --create-home --uid 10001 serve
+USER serve
+WORKDIR /home/serve
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/health', timeout=4)"]
+ENTRYPOINT ["paddle-ft", "serve"]
+CMD ["/model", "--host", "0.0.0.0"]

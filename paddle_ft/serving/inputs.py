@@ -1,0 +1,156 @@
+"""Read requests: their size, their JSON, and the fields of /predict and /generate for the run's task."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from paddle_ft.serving.errors import ApiError, invalid
+from paddle_ft.serving.limits import Limits
+from paddle_ft.serving.writing import writing_fields
+from paddle_ft.system.formatting import did_you_mean
+from paddle_ft.tasks.base import Task
+
+MB = 1_000_000
+DISCARDED_MB = 64  # of a body that is too large, so much is read and dropped, so that the client sees the answer
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+
+def predict_fields(task: type[Task], limits: Limits) -> type[BaseModel]:
+    """Return the fields of POST /predict for a task."""
+    text = Annotated[str, Field(max_length=limits.max_characters)]
+    many: dict[str, Any] = {"min_length": 1, "max_length": limits.max_texts}
+    fields: dict[str, Any] = {"texts": (list[text], Field(**many, description="the texts"))}  # type: ignore[valid-type]
+    if task.takes_pairs:
+        pair = Annotated[list[text], Field(min_length=2, max_length=2)]  # type: ignore[valid-type]
+        fields["texts"] = (list[text] | None, Field(None, **many, description="single texts"))  # type: ignore[valid-type]
+        pairs = Field(None, **many, description="or pairs of texts, for a run that was trained on pairs")
+        fields["pairs"] = (list[pair] | None, pairs)  # type: ignore[valid-type]
+    return create_model("PredictRequest", __config__=STRICT, **fields)
+
+
+def generate_fields(task: type[Task], limits: Limits) -> type[BaseModel] | None:
+    """Return the fields of POST /generate for a task, or None if the task does not write texts."""
+    own = writing_fields(task)
+    if own is None:
+        return None
+    fields: dict[str, Any] = {}
+    for flag in own:
+        by_type: dict[type, dict[str, Any]] = {
+            str: {"max_length": limits.max_characters}, int: {"ge": 0, "le": limits.max_new_tokens},
+        }  # fmt: skip
+        bounds = by_type.get(flag.type, {})
+        fields[flag.name] = (flag.type | None, Field(None, **bounds, description=flag.help))
+    beams: dict[str, Any] = {"ge": 1, "le": limits.max_beams}
+    fields |= {
+        "n": (int, Field(1, **beams, description="number of texts")),
+        "beams": (int | None, Field(None, **beams, description="beam search with so many beams; not with sampling")),
+        "top_k": (int | None, Field(None, ge=0, le=1_000_000, description="sample from the k likeliest tokens; 0: from all")),
+        "top_p": (float | None, Field(None, gt=0, le=1, description="sample from the likeliest tokens that together reach this")),
+        "temperature": (float | None, Field(None, ge=0.01, le=100, description="sample with logits divided by this")),
+        "repetition_penalty": (float | None, Field(None, ge=0.01, le=100, description="above 1: fewer repetitions; 1: off")),
+        "no_repeat_ngram": (int | None, Field(None, ge=0, le=1000, description="repeat no sequence of so many tokens; 0: off")),
+        "seed": (int | None, Field(None, ge=0, le=2**63 - 1, description="seed of the sampling (default: the run's)")),
+        "stream": (bool, Field(False, description="send the text piece by piece, as server-sent events")),
+    }
+    return create_model("GenerateRequest", __config__=STRICT, **fields)
+
+
+async def read_body(chunks: AsyncIterator[bytes], limit: int) -> bytes:
+    """Return a request's body. Raise ApiError if it is larger than `limit` bytes, said or not."""
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size <= limit:
+            parts.append(chunk)
+        else:
+            parts.clear()
+            if size > DISCARDED_MB * MB:
+                break
+    if size > limit:
+        raise too_large(limit)
+    return b"".join(parts)
+
+
+def too_large(limit: int) -> ApiError:
+    """Return the error for a body above the limit, in bytes."""
+    return ApiError(413, "body_too_large", f"The body is larger than {limit / MB:g} MB.",
+                    "Send fewer or shorter texts in a request. The server's limit is --max-body-mb.")  # fmt: skip
+
+
+def parse_json(body: bytes) -> dict[str, Any]:
+    """Return the JSON object of a body. Raise ApiError for anything else."""
+    try:
+        value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise _malformed(f"The body is not UTF-8: byte {error.start} cannot be read.") from None
+    except RecursionError:
+        raise _malformed("The body is not usable: it is nested too deeply.") from None
+    except json.JSONDecodeError as error:
+        raise _malformed(f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
+    except ValueError as error:
+        raise _malformed(f"The body is not JSON: {error}.") from None
+    if not isinstance(value, dict):
+        raise _malformed(f"The body is a JSON {_kind(value)}, not an object.")
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _kind(value: Any) -> str:
+    return {list: "list", str: "string", bool: "boolean", type(None): "null"}.get(type(value), "number")
+
+
+def _malformed(message: str) -> ApiError:
+    return ApiError(400, "malformed_json", message, 'Send a JSON object in UTF-8, such as {"texts": ["..."]}.')
+
+
+def read_fields(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a request, with None for those that it does not set. Raise ApiError for the first wrong one."""
+    try:
+        return model.model_validate(values).model_dump()
+    except ValidationError as error:
+        raise _explain(error.errors()[0], list(model.model_fields)) from None
+
+
+def _explain(error: Any, names: list[str]) -> ApiError:
+    """Return what is wrong with a field, from pydantic's description of it."""
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"])[1:]
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        hint = did_you_mean(where, names)
+        return invalid(f"{where}: there is no such field.{hint} Fields: {', '.join(names)}.")
+    if kind == "missing":
+        return invalid(f"{where} is missing.")
+    if kind == "string_unicode":
+        return invalid(f"{where} has half a surrogate pair (\\ud800 to \\udfff), which is no character.", "Send valid Unicode.")
+    if kind == "string_too_long":
+        limit = context["max_length"]
+        return ApiError(422, "text_too_long", f"{where} has {len(error['input'])} characters; at most {limit} are allowed.",
+                        "Shorten the text. The server's limit is --max-characters.")  # fmt: skip
+    if kind == "too_long" and where in ("texts", "pairs"):
+        count, limit = context["actual_length"], context["max_length"]
+        return ApiError(422, "too_many_texts", f"{where} has {count} entries; at most {limit} are allowed in a request.",
+                        "Send several requests. The server's limit is --max-texts.")  # fmt: skip
+    return invalid(f"{where}: {error['msg']}.")
+
+
+def predict_inputs(values: dict[str, Any]) -> tuple[str, list[Any]]:
+    """Return the kind ("text" or "pair") and the inputs of a request to /predict."""
+    texts, pairs = values.get("texts"), values.get("pairs")
+    if (texts is None) == (pairs is None):
+        raise invalid("Give either texts or pairs." if "pairs" in values else "texts is missing.")
+    if texts is not None:
+        return "text", texts
+    return "pair", [tuple(pair) for pair in pairs or []]
+
+
+def writing_values(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a request to /generate under the names of the command `generate`."""
+    return {**{name: value for name, value in values.items() if name not in ("n", "stream")}, "num_return": values["n"]}

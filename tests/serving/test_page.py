@@ -1,0 +1,83 @@
+"""Test docs/serve.md: its curl commands are run, its tables are those of the code, and the image's files exist."""
+
+import configparser
+import json
+import re
+import shlex
+import subprocess
+from dataclasses import fields
+
+import pytest
+from packaging.requirements import Requirement
+
+from paddle_ft.serving.limits import Limits, flag
+from tests.support.pages import read
+from tests.support.paths import ROOT
+from tests.support.tiny_serving import LONG, serve
+
+PAGE = read("docs/serve.md")
+CURL = re.findall(r"^curl .*?(?=^```)", PAGE, re.MULTILINE | re.DOTALL)
+IMAGE = read("docs/examples/serve.Dockerfile")
+
+
+def table(header: str) -> list[list[str]]:
+    """Return the cells of the rows of a table of the page."""
+    lines = PAGE.partition(header)[2].partition("\n\n")[0].splitlines()[1:]
+    return [[cell.strip(" `") for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+@pytest.mark.parametrize("command", CURL)
+def test_curl_commands_work(runs, command):
+    name = "questions" if "pairs" in command else "causal_lm" if "prompt" in command else "summarization"
+    with serve(runs[name]) as (server, _):
+        arguments = shlex.split(command.replace("\\\n", " ").replace("http://127.0.0.1:8000", server.url))
+        done = subprocess.run([*arguments, "-sS", "--noproxy", "*"], capture_output=True, text=True, timeout=LONG, check=True)
+    if "stream" in command:
+        assert done.stdout.startswith("event: piece\ndata: {") and "\n\nevent: done\ndata: {" in done.stdout
+    else:
+        (rows,) = json.loads(done.stdout).values()
+        assert len(rows) == (2 if name == "summarization" else 1), done.stdout
+
+
+def test_the_page_has_commands():
+    assert len(CURL) == 4
+
+
+def test_the_table_of_limits_is_current():
+    expected = [[flag(limit.name), str(limit.default), limit.metadata["help"]] for limit in fields(Limits)]
+    assert table("| flag | default | what it limits |\n") == expected
+
+
+def test_the_table_of_errors_has_every_code():
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "paddle_ft" / "serving").glob("*.py"))
+    used = set(re.findall(r'ApiError\(\s*(\d{3}), "(\w+)"', code)) - {("500", "internal_error")}
+    shown = {(row[0], word) for row in table("| status | code | when |\n") for word in re.findall(r"\w+", row[1])}
+    assert used | {("500", "internal_error")} == shown
+
+
+def test_the_table_of_metrics_is_current(sentences):
+    _, client = sentences
+    client.post("/predict", json={"texts": ["a good film"]})
+    types = re.findall(r"^# TYPE (\w+) (\w+)$", client.get("/metrics").text, re.MULTILINE)
+    assert {row[0] for row in table("| name | what it counts |\n")} == {name for name, _ in types if not name.endswith("_created")}
+
+
+def test_the_image_copies_files_that_exist_and_installs_what_is_pinned():
+    copied = [shlex.split(line)[1:-1] for line in IMAGE.splitlines() if line.startswith("COPY ")]
+    assert all((ROOT / path).exists() for paths in copied for path in paths)
+    names = {path for paths in copied for path in paths}
+    assert {"paddle_ft", "convert", "configs", "setup", "pyproject.toml", "README.md"} <= names
+    installs = [shlex.split(line.removeprefix("RUN ")) for line in IMAGE.splitlines() if line.startswith("RUN pip install")]
+    words = [word for command in installs for word in command[2:] if not word.startswith("-")]
+    assert words == ["requirements-build.txt", ".[cpu,serve]"]
+    extras = Requirement(f"paddle_ft{words[1].removeprefix('.')}").extras
+    assert all(f"\n{extra} = [" in read("pyproject.toml") for extra in extras)
+    assert IMAGE.index("USER serve") < IMAGE.index("ENTRYPOINT") and "HEALTHCHECK" in IMAGE
+
+
+def test_the_unit_waits_longer_than_the_service_needs():
+    unit = configparser.RawConfigParser(strict=False)
+    unit.optionxform = str
+    unit.read_string(read("docs/examples/paddle-ft-serve.service"))
+    assert float(unit["Service"]["TimeoutStopSec"]) > Limits().grace
+    assert unit["Service"]["ExecStart"].startswith("%h/paddle_ft/.venv/bin/python -m paddle_ft serve runs/")
