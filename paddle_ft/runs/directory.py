@@ -185,6 +185,16 @@ class RunDirectory:
         event: dict = next((event for event in reversed(self.events()) if event.get("event") == "train"), {})
         return event.get("step", 0), event.get("epoch", 0.0)
 
+    def describe_unfinished(self, max_steps: int, num_train_epochs: float) -> str:
+        """Return the line that tells the user of a run's best checkpoint that the training has not finished.
+
+        Args:
+            max_steps, num_train_epochs: how long the training is meant to be. max_steps is used if it is positive.
+        """
+        step, epoch = self.last_logged()
+        where = f"step {step:,} of {max_steps:,}" if max_steps > 0 else f"epoch {epoch:.2f} of {num_train_epochs:g}"
+        return f"{self.path}: this run has not finished ({where}); {self / 'best'} is used, its best checkpoint so far"
+
     def write_config(self, text: str) -> None:
         """Write config.yaml."""
         if not self.silent:

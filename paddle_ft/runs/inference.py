@@ -56,9 +56,7 @@ def open_run(path: str, overrides: Overrides = ()) -> Task:
         print_info(f"{path}: the training was stopped before it saved best/; {directory} is used, its latest checkpoint")
     config = load_config(str(run / "config.yaml"), overrides)
     if directory.name == "best" and not run.is_finished():
-        (step, epoch), steps = run.last_logged(), config.train.max_steps
-        where = f"step {step:,} of {steps:,}" if steps > 0 else f"epoch {epoch:.2f} of {config.train.num_train_epochs:g}"
-        print_info(f"{path}: this run has not finished ({where}); {directory} is used, its best checkpoint so far")
+        print_info(run.describe_unfinished(config.train.max_steps, config.train.num_train_epochs))
     import_frameworks_quietly()
     from paddle_ft.models.adapt import adapt_model
     from paddle_ft.models.bundle import reload_bundle

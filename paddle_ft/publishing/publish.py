@@ -1,0 +1,96 @@
+"""Publish a run: check it, write its model card if it has none, and upload its files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from paddle_ft.config.load import load_config
+from paddle_ft.publishing import aistudio, huggingface
+from paddle_ft.publishing.files import CARD, collect_files, list_files
+from paddle_ft.runs.directory import RunDirectory
+from paddle_ft.runs.integrity import find_damage
+from paddle_ft.system.errors import UserError
+from paddle_ft.system.progress import print_info
+
+HUBS: dict[str, ModuleType] = {"aistudio": aistudio, "huggingface": huggingface}
+
+
+def publish(path: str, hub: str, repo: str, public: bool, dry_run: bool, with_texts: bool, message: str | None) -> str:
+    """Upload the best checkpoint of a run.
+
+    Args:
+        path: the run's directory.
+        hub: a key of HUBS.
+        repo: the repository, USER/NAME. It is created if it does not exist.
+        public: whether everybody may see a repository that is created.
+        dry_run: upload nothing, and contact nobody.
+        with_texts: also upload the predictions and the report, which quote texts of the data.
+        message: the message of the commits. None: one that names the run.
+
+    Returns:
+        What to print at the end: the address of the repository and how to load the model, or what would be uploaded.
+
+    Raises:
+        UserError: the name is not valid, the run cannot be published, or the upload fails.
+    """
+    module = HUBS[hub]
+    _check_name(repo)
+    target = module.find_target(repo)
+    run = _open_publishable(path)
+    if not dry_run and not (run / "best" / CARD).is_file():
+        from paddle_ft.reporting.card import write_card
+
+        print_info(f"wrote the model card {write_card(run.path)}")
+    files = collect_files(run, with_texts)
+    if dry_run:
+        missing = "" if (run / "best" / CARD).is_file() else f"  {CARD} would be written first, from the run's results\n"
+        visibility = "public" if public else "private"
+        return f"would upload to {target.url}, {visibility} if it is new:\n{missing}{list_files(files)}\nnothing was sent"
+    print_info(list_files(files))
+    module.upload(target, files, public, message or f"paddle_ft: {run.path.resolve().name}")
+    return f"published: {target.url}\n\n{_loading_code(run.path, repo, module.LOAD)}"
+
+
+def _check_name(repo: str) -> None:
+    """Raise UserError if a repository's name is not of the form USER/NAME."""
+    parts = repo.split("/")
+    if len(parts) != 2 or not all(parts) or repo != "".join(repo.split()):
+        raise UserError(f"--repo {repo}: write it as USER/NAME, where USER is your name on the hub, without spaces.")
+
+
+def _open_publishable(path: str) -> RunDirectory:
+    """Return a run with an intact best checkpoint. Say so if the training has not finished."""
+    run = RunDirectory.open_existing(path)
+    best = run / "best"
+    if not best.is_dir():
+        raise UserError(f"{path}: this run has no best checkpoint yet (no folder best/). Let it train until its first evaluation.")
+    if problem := find_damage(best):
+        raise UserError(f"{best}: this model is damaged: {problem}. Nothing was uploaded. Train again, or publish another run.")
+    if not run.is_finished():
+        train = load_config(str(run / "config.yaml")).train
+        print_info(run.describe_unfinished(train.max_steps, train.num_train_epochs))
+    return run
+
+
+def _loading_code(run: Path, repo: str, arguments: str) -> str:
+    """Return the Python lines that load a published model with PaddleNLP.
+
+    They name the tokenizer's own class, because PaddleNLP's AutoTokenizer looks for its configuration on Baidu's server of built-in
+    models, whichever hub it is told.
+    """
+    best = run / "best"
+    model = next(iter(_read(best / "config.json").get("architectures") or ["AutoModel"]))
+    tokenizer = _read(best / "tokenizer_config.json").get("tokenizer_class") or "AutoTokenizer"
+    return (
+        f"from paddlenlp.transformers import {model}, {tokenizer}\n\n"
+        f'model = {model}.from_pretrained("{repo}"{arguments})\n'
+        f'tokenizer = {tokenizer}.from_pretrained("{repo}"{arguments.replace(", convert_from_torch=False", "")})'
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return the content of a JSON file, {} if it does not exist."""
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
