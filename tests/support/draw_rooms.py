@@ -18,7 +18,7 @@ PICTURE = ROOT / "docs" / "rooms.svg"
 WIDTH, HEIGHT = 256, 66  # of a box, in pixels
 COLUMN, ROW = 290, 90  # distance from one column or row to the next
 MARGIN = 20
-COLUMNS = (0, 1, -1, 2, -2, 3, -3)  # the longest chain of imports is in column 0, the other rooms beside it
+COLUMNS = (0, 1, -1, 2, -2, 3, -3, 4, -4)  # the longest chain of imports is in column 0, the other rooms beside it
 LINE_LENGTH = 40  # characters of a description in a line of a box
 
 Graph = dict[str, set[str]]
