@@ -29,6 +29,7 @@ def run(tmp_path_factory):
 
 
 @pytest.mark.parametrize("hub", ["aistudio", "huggingface"])
+@pytest.mark.slow
 def test_the_printed_lines_load_the_model(run, tmp_path, hub):
     keep = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     with StubHubs() as hubs:
