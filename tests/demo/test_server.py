@@ -111,6 +111,7 @@ def test_the_page_names_no_other_host(server):
 
 
 # ---------------------------------------------------------------------------------------------------- start
+@pytest.mark.slow
 def test_the_application_for_ai_studio_serves_the_run_where_the_platform_says(runs, tmp_path):
     """As on the platform: `python main.gradio.py`, with the port in the environment. docs/demo.md shows the same lines."""
     script = ROOT / "docs" / "examples" / "main.gradio.py"

@@ -54,6 +54,7 @@ def test_without_the_import_the_architecture_is_named(trained, monkeypatch, caps
     assert "If this is an architecture of your own, name its module: --import MODULE." in message
 
 
+@pytest.mark.slow
 def test_it_is_trained_from_a_checkpoint_of_hugging_face(tmp_path):
     """tests/fixtures/electra.tar.xz holds tiny checkpoints as transformers saves them."""
     folder = copy_examples(tmp_path / "mine", "my_architecture.py", "my_reviews.yaml", "reviews.csv", "reviews-dev.csv")

@@ -74,6 +74,7 @@ def test_evaluate_computes_it_again_and_only_with_its_module(trained, monkeypatc
     assert "If this is a metric of your own, name its module: --import MODULE." in message
 
 
+@pytest.mark.slow
 def test_a_metric_of_each_row_gets_an_interval(tmp_path):
     folder = copy_examples(tmp_path / "mine", "my_metric.py", "my_format.py", "my_pairs.yaml", "news.pairs", "news-dev.pairs")
     settings = shlex.split("--import my_metric eval.best_metric=chrf train.num_train_epochs=1 tracking.visualdl=true")

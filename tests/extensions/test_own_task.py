@@ -72,6 +72,7 @@ def test_check_works_with_it(trained):
     assert "2  The sound seems poor, I think." in printed and "check passed" in printed
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_resumes_with_the_command_that_it_prints(tmp_path):
     folder = copy_examples(tmp_path / "mine", *FILES)
     ((*command,),) = launch_commands("my_task.py")
@@ -98,6 +99,7 @@ def test_processes_of_devices_import_it(tmp_path):
     assert results["metrics"]["validation"]["mae"] < results["before_training"]["validation"]["mae"]
 
 
+@pytest.mark.slow
 def test_repeat_imports_it(tmp_path):
     folder = copy_examples(tmp_path / "mine", *FILES)
     command = ["repeat", "--import", "my_task", "--config", "my_stars.yaml", "--sample", "--seeds", "2", "train.num_train_epochs=1"]

@@ -27,7 +27,7 @@ def send_when(monkeypatch, module, name: str, number: int) -> None:
     monkeypatch.setattr(module, name, interrupted)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)])
 def test_before_the_first_step_the_advice_is_to_start_again(tmp_path, monkeypatch, capfd, number, code):
     send_when(monkeypatch, training_run.results, "first_results", number)
     assert training_run.run_training(load_config("bart_lcsts", overrides(tmp_path, *SHORT)), False, False) == code

@@ -24,6 +24,7 @@ def uninterrupted(tmp_path_factory):
     return training_run.train(load_config("bart_lcsts", overrides(folder, *SHORT, *LORA))).path
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_bits(tmp_path, uninterrupted):
     process = start_training("--config", "bart_lcsts", *overrides(tmp_path, *SHORT, *LORA))
     run = tmp_path / "run"

@@ -30,7 +30,7 @@ def uninterrupted(tmp_path_factory):
     return training_run.train(load_config("bart_lcsts", overrides(folder, *LENGTH))).path
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)])
 def test_a_stopped_run_resumes_to_the_same_bits(tmp_path, uninterrupted, number, code):
     process = start(tmp_path)
     run = tmp_path / "run"

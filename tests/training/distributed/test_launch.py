@@ -48,6 +48,7 @@ def test_processes_share_the_cores_unless_the_user_says_how_many_threads(threads
     assert (code, capfd.readouterr().out) == (0, f"{expected}\n")
 
 
+@pytest.mark.slow
 def test_one_device_is_trained_on_by_the_process_itself(tmp_path):
     """It must not start another process with the same arguments, which would start another one, and so on."""
     settings = overrides(tmp_path, "train.max_steps=2", "eval.before_training=false", "device=auto")

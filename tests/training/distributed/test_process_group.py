@@ -79,6 +79,7 @@ def test_two_processes_share_the_evaluation_of_a_language_model(tmp_path):
     assert [row["tokens"] for row in rows[0]] == [row["tokens"] for row in rows[1]] and len(rows[0]) == 5
 
 
+@pytest.mark.slow
 def test_two_processes_train_the_lstm_head(tmp_path):
     """The LSTM has a buffer that is not initialised before the first pass."""
     settings = tiny_classification.overrides(tmp_path, tiny_classification.ROWS, "distilbert", "model.head=lstm_attention",
