@@ -149,7 +149,8 @@ def install(uv: str | None, gpu: bool, lock: Path, progress: Progress) -> None:
     command = pip
     if uv:
         environment |= uv_index()
-        command = [uv, "pip", "install", "--python", PYTHON]
+        # Bytecode as pip writes it: without it every program compiles all of Paddle again where Python may not write it.
+        command = [uv, "pip", "install", "--python", PYTHON, "--compile-bytecode"]
     name = "uv" if uv else "pip"
     command = [*command, "--require-hashes"]
     if ("paddlepaddle" if gpu else "paddlepaddle-gpu") in installed_names(site_packages()):
