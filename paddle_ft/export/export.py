@@ -63,7 +63,8 @@ def export_run(
     """
     directory = RunDirectory.open_existing(run)
     _check_usage(to, int8, limit)
-    folder = Path(output) if output else directory.path.with_name(f"{directory.path.resolve().name}-{to}{'-int8' if int8 else ''}")
+    beside = directory.path.resolve()
+    folder = Path(output).resolve() if output else beside.with_name(f"{beside.name}-{to}{'-int8' if int8 else ''}")
     _refuse_occupied(folder, directory.path, overwrite)
     if to == "onnx":
         _require_packages()
@@ -76,7 +77,8 @@ def export_run(
             task = open_run(run, AS_DEFINED)
             lines = _export_graphs(task, part, to, int8, limit)
         _put_in_place(part, folder)
-    return Exported(folder, [*lines, f"size: {_megabytes(folder)}, of the run's model: {_megabytes(_model_folder(directory))}"])
+    shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    return Exported(shown, [*lines, f"size: {_megabytes(folder)}, of the run's model: {_megabytes(_model_folder(directory))}"])
 
 
 # ---------------------------------------------------------------------------------------------------- before the work
@@ -93,6 +95,8 @@ def _refuse_occupied(folder: Path, run: Path, overwrite: bool) -> None:
     """Raise UserError for a folder that must not be written."""
     if folder.resolve() == run.resolve() or folder.resolve() in run.resolve().parents:
         raise UserError(f"--output {folder}: this folder holds the run itself. Name another.")
+    if folder in (Path.cwd(), *Path.cwd().parents):
+        raise UserError(f"--output {folder}: this is the folder that you are in, or one above it. Name one in it.")
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -117,8 +121,11 @@ def _require_packages() -> None:
 @contextlib.contextmanager
 def _temporary_folder(folder: Path) -> Iterator[Path]:
     """Give a folder beside the final one, which is deleted at the end if it is still there."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise UserError(f"--output {folder}: cannot be written: {error.strerror or error}.") from None
     part.chmod(0o755)
     try:
         yield part

@@ -16,6 +16,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import quote as quote_url
 
 from convert.files import file_digest
 from paddle_ft.publishing.failures import AGAIN, Target, check_token, explain, explain_status, quote
@@ -27,6 +28,7 @@ TOKEN = "AISTUDIO_ACCESS_TOKEN"
 LOAD = ", from_aistudio=True"
 GIT_HOST = "http://git.aistudio.baidu.com"  # the SDK's own default
 BRANCH = "master"
+TIMEOUT = 30  # seconds for an answer of the git host
 COMMON_LIMIT = 5 << 20  # bytes; the SDK sends larger files as LFS objects only
 EXISTS, TOO_LARGE = 10003, 10006  # error codes of the SDK
 HTTP_LOG = "urllib3.connectionpool"
@@ -74,13 +76,13 @@ class _Uploader:
         self.log = _Log()
 
     def create(self, public: bool) -> None:
-        """Create the repository, or say that it exists."""
+        """Create the repository. Raise UserError if it is not private and `public` is not set."""
         from aistudio_sdk import hub
 
         model = {"repo_id": self.target.repo, "model_name": self.name, "private": not public, "token": self.token}
         answer = self._call("creating the repository", lambda: hub.create_repo(**model))
         if answer.get("error_code") == EXISTS:
-            print_info(f"{self.target.repo} exists; its visibility stays as it is, and the SDK cannot tell which that is")
+            self._refuse_public(public)
             return
         self._refuse_error(answer, "creating the repository")
         if not public and answer.get("private") is not True:
@@ -89,6 +91,31 @@ class _Uploader:
                 " the website, or add --public if everybody may see it."
             )
         print_info(f"created {self.target.repo}, {'public' if public else 'private'}; licence there: {answer.get('license')}")
+
+    def _refuse_public(self, public: bool) -> None:
+        """Raise UserError for a repository that exists and is not known to be private, unless everybody may see it."""
+        if public:
+            print_info(f"{self.target.repo} exists; its visibility stays as it is")
+            return
+        if self._is_private() is not True:
+            raise UserError(
+                f"{self.target.repo} exists on AI Studio and is not known to be private. Nothing was uploaded. Look at it on the"
+                " website. If it is private there, or if everybody may see this model, add --public: it changes nothing about a"
+                " repository that exists. Otherwise make it private, or name another with --repo."
+            )
+        print_info(f"{self.target.repo} exists and is private; it stays so")
+
+    def _is_private(self) -> bool | None:
+        """Ask the git host whether the repository is private. None: it does not say. The SDK has no call for this."""
+        import requests
+
+        url = f"{self.target.server}/api/v1/repos/{quote_url(self.user)}/{quote_url(self.name)}"
+        try:
+            answer = requests.get(url, headers={"Authorization": f"token {self.token}"}, timeout=TIMEOUT)
+            private = answer.json().get("private") if answer.status_code == 200 else None
+        except (requests.RequestException, ValueError, AttributeError):
+            return None
+        return private if isinstance(private, bool) else None
 
     def has(self, file: PublishedFile) -> bool:
         """Return whether a file is in the repository with the same content."""

@@ -99,10 +99,13 @@ def _read_results(run: Run) -> None:
         run.problems.append("results.json is missing: the run has not finished, so there are no final scores.")
         return
     try:
-        run.results = json.loads(file.read_text(encoding="utf-8"))
+        results = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(results, dict):
+            raise ValueError("it is no JSON object")
     except ValueError as error:
         run.problems.append(f"results.json cannot be read: {error}")
         return
+    run.results = results
     if not run.results.get("metrics"):
         run.problems.append("The run has not finished: the scores are those of the latest evaluation.")
 

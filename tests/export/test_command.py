@@ -60,6 +60,16 @@ def test_a_folder_with_files_is_replaced_only_if_it_is_an_export(capsys, run, tm
     assert (other / "thesis.txt").read_text() == "important"
 
 
+def test_the_working_folder_and_what_cannot_be_written_are_refused(capsys, run, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path / "here")
+    assert "this is the folder that you are in, or one above it" in refusal(capsys, run, "--to", "inference", "--output", ".")
+    output = str(tmp_path / "file" / "export")
+    assert f"--output {output}: cannot be written: " in refusal(capsys, run, "--to", "inference", "--output", output)
+    assert (tmp_path / "here").is_dir()
+
+
 def test_a_missing_package_is_named_with_what_to_do(capsys, run, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "onnxruntime" else find(name, *rest))

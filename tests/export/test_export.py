@@ -104,6 +104,16 @@ def test_wrong_input_of_the_runner_is_answered_with_one_message(run, tmp_path):
     done = start(folder, "the film")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines()[-1].startswith("error: 'the film' has no [MASK]")
+    for arguments, message in [
+        (("the [MASK]", "--threads", "0"), "--threads 0: it must be at least 1"),
+        (("a\udcff",), "'a\\udcff': this text is not UTF-8"),
+        ((), "there is no text: give one, or lines on the standard input"),
+    ]:
+        done = start(folder, *arguments)
+        assert done.returncode == 2 and done.stderr.splitlines()[-1] == f"run.py: error: {message}"
+    (folder / "export.json").write_text("{")
+    done = start(folder, "the [MASK]")
+    assert done.returncode == 2 and done.stderr.startswith("error: this export is damaged: ") and done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("beams", [1, 3])

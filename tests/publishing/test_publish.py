@@ -183,7 +183,7 @@ def test_a_cut_connection_is_reported_by_ai_studio_and_the_next_run_completes(hu
     assert "model.safetensors did not reach the storage of AI Studio" in message and "Run the same command again" in message
     assert hubs.repos[REPO]["files"] == {}
     _, errors = publish(hubs, run, "aistudio")
-    assert hubs.content(REPO) == local_files(run) and "exists; its visibility stays as it is" in errors
+    assert hubs.content(REPO) == local_files(run) and "exists and is private; it stays so" in errors
 
 
 def test_a_cut_connection_is_made_again_on_hugging_face(hubs, run):
@@ -232,6 +232,14 @@ def test_a_repository_that_became_public_against_our_will_gets_nothing(hubs, run
     hubs.answers = {"POST /studio": (200, json.dumps(answer))}
     assert "but not as a private repository. Nothing was uploaded" in fail(hubs, run, "aistudio")
     assert len(hubs.requests) == 1
+    hubs.answers = {}
+    hubs.repos[REPO] = {"private": False, "files": {}}  # what the first run has left behind
+    assert "exists on AI Studio and is not known to be private. Nothing was uploaded." in fail(hubs, run, "aistudio")
+    hubs.answers = {f"GET /api/v1/repos/{REPO}": (404, "{}")}
+    assert "is not known to be private" in fail(hubs, run, "aistudio")
+    assert hubs.repos[REPO]["files"] == {}
+    publish(hubs, run, "aistudio", "--public")
+    assert hubs.content(REPO) == local_files(run)
 
 
 def fail_here(capsys, run: Path, hub: str, repo: str = REPO) -> str:

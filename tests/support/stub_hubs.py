@@ -194,6 +194,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.hubs.repos[repo] = {"private": sent["repoType"] == 0, "files": {}}
         return self.answer(200, {"errorCode": 0, "result": sent})
 
+    def ai_info(self, repo: str, body: bytes) -> None:
+        found = self.hubs.repos.get(repo)
+        self.answer(200 if found else 404, {"private": found["private"]} if found else {"message": "not found"})
+
     def ai_preupload(self, repo: str, body: bytes) -> None:
         if repo not in self.hubs.repos:
             return self.answer(404, {"message": "not found"})
@@ -228,6 +232,7 @@ ROUTES = {
     r"POST /api/models/([^/]+/[^/]+)/commit/main": "hf_commit",
     r"(?:GET|HEAD) /([^/]+/[^/]+)/resolve/[^/]+/(.+)": "download",
     r"POST /studio/model/sdk/add": "ai_create",
+    r"GET /api/v1/repos/([^/]+/[^/]+)": "ai_info",
     r"POST /([^/]+/[^/]+)/preupload/master": "ai_preupload",
     r"(GET|POST|PUT) /api/v1/repos/([^/]+/[^/]+)/contents/(.+)": "ai_contents",
     r"GET /api/v1/repos/([^/]+/[^/]+)/media/(.+)": "download",

@@ -17,7 +17,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--pair", action="append", metavar="TEXT", help="the second text of a pair, once for each TEXT")
     parser.add_argument("--threads", type=int, metavar="N", help="threads to compute with (default: the library's choice)")
     options = parser.parse_args(arguments)
+    if options.threads is not None and options.threads < 1:
+        parser.error(f"--threads {options.threads}: it must be at least 1")
     texts = options.texts or [line.rstrip("\n") for line in sys.stdin if line.strip()]
+    if not texts:
+        parser.error("there is no text: give one, or lines on the standard input")
+    for text in [*texts, *(options.pair or [])]:
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            parser.error(f"{text!r}: this text is not UTF-8")
     if options.pair and len(options.pair) != len(texts):
         parser.error(f"{len(texts)} texts, but {len(options.pair)} second texts: give --pair once for each text")
     inputs = list(zip(texts, options.pair, strict=True)) if options.pair else texts
@@ -27,6 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
             print(json.dumps(row, ensure_ascii=False))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except (OSError, json.JSONDecodeError) as error:
+        print(f"error: this export is damaged: {error}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         print(f"error: the package {error.name} is not installed in {sys.executable}; see requirements.txt here", file=sys.stderr)
