@@ -1,9 +1,11 @@
 # `make help` lists the targets.
-.PHONY: help setup lock demo test test-slow test-wheel lint docs site picture notebooks gpu-check clean
+.PHONY: help setup lock demo test test-slow test-wheel fuzz lint docs site picture notebooks gpu-check clean
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo $$p; break; }; done)
 REQUIREMENTS ?= requirements.txt
 INSTALLER ?= auto
+CASES ?= 100000
+SEED ?= 0
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(basename $(REQUIREMENTS))
@@ -15,6 +17,8 @@ help:
 	@echo "make test       set up, then run the tests (under 12 minutes on 2 cores)"
 	@echo "make test-slow  set up, then run the long checks"
 	@echo "make test-wheel  set up, then install the built wheel into an empty environment and run it there"
+	@echo "make fuzz       set up, then feed broken input to everything that reads input: CASES=100000 a target, TARGET=config_file"
+	@echo "                for one of them, SEED=1 for other cases"
 	@echo "make lint       set up, then check the code with ruff and its types with mypy"
 	@echo "make docs       set up, then write the parts of the pages that come from the code: the tables of docs/convert.md,"
 	@echo "                which are measured, and the settings of docs/configuration.md"
@@ -48,6 +52,9 @@ test-slow: setup
 
 test-wheel: setup
 	$(BIN)/python -m pytest -m slow tests/test_installed.py
+
+fuzz: setup
+	$(BIN)/python -m tests.fuzz --cases $(CASES) --seed $(SEED) $(if $(TARGET),--target $(TARGET))
 
 lint: setup
 	$(BIN)/ruff check .
