@@ -38,27 +38,26 @@ class Batches:
     def __len__(self) -> int:
         return len(self.cuts) + 1 if self.cuts is not None else -(-len(self.lengths) // self.batch_size)
 
-    def epoch(self, epoch: int) -> list[np.ndarray]:
+    def epoch(self, epoch: int) -> EpochBatches:
         """Return the row numbers of each batch of an epoch. Epochs count from 0."""
         rng = np.random.default_rng([self.seed, epoch])
         order = rng.permutation(len(self.lengths))
         if self.cuts is not None:
-            batches = np.split(order[np.argsort(-self.lengths[order], kind="stable")], self.cuts)
-            return [batches[i] for i in rng.permutation(len(batches))]
+            cuts = np.array([0, *self.cuts, len(order)])
+            return EpochBatches(self._sort(order), cuts, rng.permutation(len(self)))
+        cuts = np.append(np.arange(0, len(order), self.batch_size), len(order))
         if not self.group_by_length:
-            return self._cut(order)
+            return EpochBatches(order, cuts)
         size = self.batch_size * BUCKET_SIZE
-        batches = []
         for start in range(0, len(order), size):
-            bucket = order[start : start + size]
-            batches += self._cut(bucket[np.argsort(-self.lengths[bucket], kind="stable")])
+            order[start : start + size] = self._sort(order[start : start + size])
         # Only the full batches are shuffled. A smaller one stays last.
-        full = [batch for batch in batches if len(batch) == self.batch_size]
-        smaller = [batch for batch in batches if len(batch) < self.batch_size]
-        return [full[i] for i in rng.permutation(len(full))] + smaller
+        full = rng.permutation(len(order) // self.batch_size)
+        return EpochBatches(order, cuts, np.append(full, np.arange(len(full), len(self))))
 
-    def _cut(self, order: np.ndarray) -> list[np.ndarray]:
-        return [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
+    def _sort(self, rows: np.ndarray) -> np.ndarray:
+        """Return row numbers sorted from long to short rows. Rows of equal length stay in order."""
+        return rows[np.argsort(-self.lengths[rows], kind="stable")]
 
     def _find_cuts(self, max_tokens: int) -> list[int]:
         """Return the positions at which the rows, sorted from long to short, are cut into batches.
@@ -73,11 +72,30 @@ class Batches:
                 " or lower the task's max lengths."
             )
         cuts, start = [], 0
-        for position, _ in enumerate(lengths):
-            if (position - start + 1) * lengths[start] > max_tokens:
-                cuts.append(position)
-                start = position
+        while lengths[start] and start + max_tokens // int(lengths[start]) < len(lengths):
+            start += max_tokens // int(lengths[start])
+            cuts.append(start)
         return cuts
+
+
+class EpochBatches(Sequence):
+    """The batches of one epoch. A batch is cut out of the order of the rows when it is accessed.
+
+    Args:
+        order: [n], the row numbers.
+        cuts: [batches + 1], where each batch begins in `order`, and where the last one ends.
+        shuffled: [batches], which batch comes first, second, ...; None: they come in the order of `cuts`.
+    """
+
+    def __init__(self, order: np.ndarray, cuts: np.ndarray, shuffled: np.ndarray | None = None):
+        self.order, self.cuts, self.shuffled = order, cuts, shuffled
+
+    def __len__(self) -> int:
+        return len(self.cuts) - 1
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        number = range(len(self))[index] if self.shuffled is None else self.shuffled[index]
+        return self.order[self.cuts[number] : self.cuts[number + 1]]
 
 
 def longest_first(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:

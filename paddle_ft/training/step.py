@@ -6,6 +6,7 @@ import contextlib
 import math
 import time
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -111,7 +112,7 @@ class Stepper:
             )
         self.frozen_rows = optim.FrozenRows(task.bundle.frozen_rows)
         self.scaler = paddle.amp.GradScaler(enable=self.amp_dtype == "float16", init_loss_scaling=section.scale_loss)
-        self.epoch_order: tuple[int, list] = (-1, [])
+        self.epoch_order: tuple[int, Sequence[np.ndarray]] = (-1, [])
         self.on_cpu = on_cpu()
         self.unchecked: deque[StepResult] = deque()
         self.skipped_steps = 0  # steps that float16 skipped because a gradient was not finite

@@ -1,5 +1,7 @@
 """Test batches: every row once an epoch, the same order for the same seed and epoch, and grouping by length."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,57 @@ def test_every_row_is_used_once_and_seed_and_epoch_fix_the_order(settings):
     assert [b.tolist() for b in first] == [b.tolist() for b in Batches(LENGTHS, 8, seed=3, **settings).epoch(0)]
     assert [b.tolist() for b in first] != [b.tolist() for b in second]
     assert [b.tolist() for b in first] != [b.tolist() for b in Batches(LENGTHS, 8, seed=4, **settings).epoch(0)]
+
+
+def batches_in_lists(lengths, batch_size, seed, epoch, group_by_length=False, max_tokens=None) -> list[np.ndarray]:
+    """Return an epoch's batches as arrays of their own: what `Batches` did when each batch was cut before the first was used."""
+
+    def cut(order):
+        return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(len(lengths))
+    if max_tokens:
+        longest, cuts, start = -np.sort(-lengths), [], 0
+        for position in range(len(longest)):
+            if (position - start + 1) * longest[start] > max_tokens:
+                cuts.append(position)
+                start = position
+        batches = np.split(order[np.argsort(-lengths[order], kind="stable")], cuts)
+        return [batches[i] for i in rng.permutation(len(batches))]
+    if not group_by_length:
+        return cut(order)
+    batches = []
+    for start in range(0, len(order), batch_size * 100):
+        bucket = order[start : start + batch_size * 100]
+        batches += cut(bucket[np.argsort(-lengths[bucket], kind="stable")])
+    full = [batch for batch in batches if len(batch) == batch_size]
+    return [full[i] for i in rng.permutation(len(full))] + [batch for batch in batches if len(batch) < batch_size]
+
+
+@pytest.mark.parametrize("settings", [{}, {"group_by_length": True}, {"max_tokens": 300}])
+@pytest.mark.parametrize(("rows", "batch_size"), [(1, 8), (7, 1), (800, 8), (1003, 8), (1003, 5), (1600, 8)])
+def test_the_order_stays_what_it_was_when_batches_were_lists(settings, rows, batch_size):
+    """A run that was started with an earlier version is resumed with the same batches."""
+    lengths = np.random.default_rng(rows).integers(1, 60, rows)
+    lengths[::97] = 0  # an empty text without special tokens
+    for dtype in (np.int64, np.int32):
+        batches = Batches(lengths.astype(dtype), batch_size, seed=5, **settings)
+        for epoch in (0, 3):
+            expected = batches_in_lists(lengths, batch_size, 5, epoch, **settings)
+            assert [b.tolist() for b in batches.epoch(epoch)] == [b.tolist() for b in expected]
+            assert batches.epoch(epoch)[-1].tolist() == expected[-1].tolist()
+            assert len(batches) == len(expected)
+
+
+def test_batches_take_memory_when_they_are_used_and_not_before():
+    batches = Batches(np.full(200_000, 9), 1, seed=0, group_by_length=True)
+    tracemalloc.start()
+    epoch = batches.epoch(0)
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(epoch) == 200_000
+    assert size < 25 * 200_000  # three integers of 8 bytes for each row; an array for each batch takes 112 bytes more
 
 
 def padding(batches) -> float:
