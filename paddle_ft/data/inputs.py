@@ -12,6 +12,7 @@ from threading import Thread
 from paddle_ft.data.readers import extension, find_reader, readers
 from paddle_ft.data.readers.stream import DataFile
 from paddle_ft.data.rows import Fields, Records, make_row
+from paddle_ft.system.decisions import print_decisions
 from paddle_ft.system.errors import UserError
 
 PAIR = "text_pair"
@@ -79,8 +80,12 @@ def read_texts(name: str, columns: Columns) -> Iterator[Text]:
 
 
 def _choose_texts(name: str, columns: Columns) -> Iterator[Text]:
+    fields, num_printed = _input_fields(name, columns), 0
     try:
-        for line, row in _read_records(name, columns):
+        for line, row in _read_records(name, columns, fields):
+            if len(fields.decisions) > num_printed:
+                print_decisions(fields.decisions[num_printed:])
+                num_printed = len(fields.decisions)
             if isinstance(row, str):
                 raise UserError(f"{name}:{line}: {row}")
             text = columns.choose(row)
@@ -92,11 +97,15 @@ def _choose_texts(name: str, columns: Columns) -> Iterator[Text]:
         raise UserError(f"--input {error}") from None
 
 
-def _read_records(name: str, columns: Columns) -> Records:
+def _input_fields(name: str, columns: Columns) -> Fields:
+    """Return the fields to read an input with: by number only in a table."""
+    return columns.numbered if extension(name) in (".csv", ".tsv") else columns.fields
+
+
+def _read_records(name: str, columns: Columns, fields: Fields) -> Records:
     """Return (line, row or reason) for each line or record of the input."""
     if name != "-" and not is_plain_text(name):
-        is_table = extension(name) in (".csv", ".tsv")
-        return find_reader(name).read(DataFile(name), columns.numbered if is_table else columns.fields)
+        return find_reader(name).read(DataFile(name), fields)
     lines = _read_stdin() if name == "-" else DataFile(name).lines()
     return ((number, reason or _parse_line(line, columns)) for number, (line, reason) in enumerate(lines, start=1))
 

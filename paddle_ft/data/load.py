@@ -33,7 +33,11 @@ def load_split(
     if names_files(getattr(data, split)) and not source.reads_files:
         source = find_source(None)  # a user's own files can replace a split of any source
     parts = source.read(data, split, fields)
-    return None if parts is None else collect_rows(parts, data.on_bad_row, getattr(data, f"limit_{split}"))
+    if parts is None:
+        return None
+    rows = collect_rows(parts, data.on_bad_row, getattr(data, f"limit_{split}"))
+    rows.decide(*fields.decisions)
+    return rows
 
 
 def check_local_files(data) -> None:

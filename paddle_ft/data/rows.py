@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from paddle_ft.system.decisions import DECISIONS, unique
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.formatting import is_number
 
@@ -37,7 +38,7 @@ class Rows:
         rows: field of the task -> text, for each row.
         bad: rows that were skipped.
         files: where the rows came from, for messages.
-        info: facts about how the task made the rows, for the report.
+        info: facts about how the task made the rows, for the report. The entry "decisions" has those of system.decisions.
     """
 
     rows: list[dict[str, str]] = field(default_factory=list)
@@ -47,6 +48,16 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def decisions(self) -> list[str]:
+        """What was decided for the user when these rows were read and made."""
+        return self.info.get(DECISIONS, [])
+
+    def decide(self, *decisions: str) -> None:
+        """Note decisions (see system.decisions). They are not printed here."""
+        if decisions:
+            self.info[DECISIONS] = unique(self.decisions, decisions)
 
     def fingerprint(self) -> str:
         """Return the first 16 hexadecimal digits of the SHA-256 of the rows in their order: fields by name, and their texts."""
@@ -65,6 +76,7 @@ class Fields:
             listed is read from the column with its own name.
         required: fields that must have a text in every row.
         optional: fields that may be missing.
+        decisions: what readers and sources have decided for the user, noted with `decide`.
 
     Raises:
         UserError: a field is unknown, names and numbers are mixed, or a number is negative.
@@ -73,6 +85,7 @@ class Fields:
     columns: dict[str, str | int | None]
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()
+    decisions: list[str] = field(default_factory=list, compare=False)
 
     def __post_init__(self):
         unknown = [name for name in self.columns if name not in self.names]
@@ -94,6 +107,15 @@ class Fields:
                 "data.columns: numbers mean a file without a header, so every field needs a number; "
                 f"without one: {', '.join(unnumbered)}"
             )
+
+    def decide(self, decision: str) -> None:
+        """Note a choice that changes the rows and that the user did not make, such as a separator that was detected.
+
+        Args:
+            decision: one sentence, which begins with the file: "train.csv: its fields are separated by ';'".
+        """
+        if decision not in self.decisions:
+            self.decisions.append(decision)
 
     @property
     def names(self) -> tuple[str, ...]:

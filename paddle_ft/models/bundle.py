@@ -34,6 +34,7 @@ class ModelBundle:
             copying the files that it was loaded from, which fails hours later if they are gone.
         frozen_rows: (parameter, row) pairs that training must not change.
         has_new_tokens: whether the vocabulary has tokens that the model has not been trained on.
+        decisions: what was decided for the user when the model was loaded (see system.decisions), such as weights that start anew.
     """
 
     model: Any
@@ -42,6 +43,7 @@ class ModelBundle:
     tokenizer_files: dict[str, bytes]
     frozen_rows: list[tuple] = field(default_factory=list)
     has_new_tokens: bool = False
+    decisions: list[str] = field(default_factory=list)
 
     @cached_property
     def architecture(self) -> Architecture:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -95,6 +96,7 @@ def _content(run: Run, model: dict[str, Any]) -> dict[str, Any]:
         "best": best_checkpoint(run),
         "seed": run.config.get("seed", DASH),
         "settings": dump_yaml(without_paths({name: run.config.get(name) for name in ("seed", "model", "task", "train")})),
+        "decisions": _decisions(run),
         "training": [
             *(format_fact(*item) for item in (results.get("train") or {}).items()),
             ("versions", ", ".join(f"{name} {version}" for name, version in (results.get("versions") or {}).items())),
@@ -161,6 +163,26 @@ def without_paths(value: Any) -> Any:
     if isinstance(value, list):
         return [without_paths(item) for item in value]
     return _short(value) if isinstance(value, str) else value
+
+
+_FOLDERS = re.compile(r"(?<![\w/.<-])(?:~?/|[A-Za-z]:[/\\])(?:[^\s:;,'\"]*[/\\])?(?=[\w.])")  # the folders of an absolute path
+
+
+def _decisions(run: Run) -> list[str]:
+    """Return the decisions with absolute paths reduced to their last part. A folder's name in the settings may contain spaces."""
+    patterns = [run.config.get("data") or {}, run.config.get("model") or {}]
+    folders = {str(PurePath(text).parent) for text in _texts(patterns) if PurePath(text).is_absolute()} - {"/"}
+    known = re.compile("|".join(re.escape(folder) + r"[/\\]" for folder in sorted(folders, key=len, reverse=True)) or "(?!)")
+    return [_FOLDERS.sub("", known.sub("", decision)) for decision in run.decisions]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield all texts in nested settings."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
 
 
 def _short(text: str) -> str:

@@ -33,7 +33,7 @@ def run_html(path: Path) -> str:
         "notebook.html",
         title=run.title,
         facts=[run.task, str(run.path), *(["sample run: the scores only show that everything works"] if run.sample else [])],
-        notes=[*([f"Best checkpoint: {best}."] if best else []), *run.problems],
+        notes=[*([f"Best checkpoint: {best}."] if best else []), *(f"Decision: {text}" for text in run.decisions), *run.problems],
         tables=score_tables(run),
         plots=_main_plots(run),
         predictions=_cards(run.predictions[split]) if split else [],

@@ -55,6 +55,7 @@ def write_report(run_dir: str | Path) -> Path:
         best=best_checkpoint(run),
         training=[format_fact(*item) for item in (run.results.get("train") or {}).items()],
         data=data_table(run),
+        decisions=run.decisions,
         predictions=[_examples(split, rows) for split, rows in run.predictions.items() if rows],
         config=run.config_text,
         sample_texts=sample_texts(run.config),

@@ -55,6 +55,12 @@ class Run:
         return str(task.get("name", "unknown task") if isinstance(task, dict) else task)
 
     @property
+    def decisions(self) -> list[str]:
+        """What was decided for the user, one sentence each. Runs of version 0.1 have none."""
+        decisions = self.results.get("decisions")
+        return [str(decision) for decision in decisions] if isinstance(decisions, list) else []
+
+    @property
     def sample(self) -> bool:
         """Whether this is a sample run."""
         return bool(self.results.get("sample", self.config.get("sample")))

@@ -20,6 +20,7 @@ from paddle_ft.data.rows import Rows
 from paddle_ft.data.splits import SPLITS
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import find_damage
+from paddle_ft.system.decisions import print_decisions
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import to_json, write_json_lines
 from paddle_ft.system.progress import print_info
@@ -126,7 +127,9 @@ def _load_rows(task: Task, split: str | None) -> dict[str, Rows]:
         if rows is None:
             raise
         print_info(f"only {split} is read, without a baseline: {str(error).splitlines()[0]}")
-        return {split: task.prepare_split(rows, split)}
+        prepared = task.prepare_split(rows, split)
+        print_decisions(prepared.decisions)
+        return {split: prepared}
 
 
 def read_local_rows(task: Task) -> dict[str, Rows]:

@@ -14,6 +14,7 @@ import numpy as np
 from paddle_ft.config.schema import BaseConfig, ModelSection, Section
 from paddle_ft.data.rows import Rows
 from paddle_ft.models.request import ModelRequest
+from paddle_ft.system.decisions import DECISIONS, unique
 from paddle_ft.system.errors import UserError
 
 
@@ -26,7 +27,7 @@ class Dataset:
         rows: the rows as they were read.
         columns: features by name, each indexable by row number.
         lengths: [n] number of tokens of each row, for grouping rows of similar length.
-        info: facts for the report (number of rows, truncated rows, bad rows).
+        info: facts for the report (number of rows, truncated rows, bad rows). The training takes the entry "decisions" out.
     """
 
     split: str
@@ -37,6 +38,11 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def decide(self, *decisions: str) -> None:
+        """Note what `encode` decides for the user (see system.decisions). It is not printed here."""
+        if decisions:
+            self.info[DECISIONS] = unique(self.info.get(DECISIONS, []), decisions)
 
     def head(self, n: int) -> Dataset:
         """Return a data set of the first n rows."""
@@ -157,7 +163,10 @@ class Task:
 
     # -------------------------------------------------------------------------------- rows and model
     def prepare_rows(self, rows: dict[str, Rows]) -> dict[str, Rows]:
-        """Return the rows to encode, made from the rows as read: split, cleaned, paired. Facts about this go into Rows.info."""
+        """Return the rows to encode, made from the rows as read: split, cleaned, paired. Facts about this go into Rows.info.
+
+        What is decided for the user is noted with Rows.decide.
+        """
         return rows
 
     def prepare_split(self, rows: Rows, split: str) -> Rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+from collections.abc import Sequence
 from typing import Any
 
 import paddle
@@ -13,6 +14,7 @@ from paddle_ft.models.bundle import reload_bundle
 from paddle_ft.models.lora import count_parameters
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import find_damage
+from paddle_ft.system.decisions import DECISIONS
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.runtime import peak_memory_mb
 from paddle_ft.system.version import __version__
@@ -22,8 +24,16 @@ from paddle_ft.tasks.shared.evaluate import evaluate, score_baselines
 from paddle_ft.training.loop import TrainLoop
 
 
-def first_results(task: Task, data: dict[str, Dataset], run: RunDirectory, world: World) -> dict:
-    """Evaluate the baselines and the model before training, write results.json, and return its contents."""
+def first_results(task: Task, data: dict[str, Dataset], run: RunDirectory, world: World, decisions: Sequence[str] = ()) -> dict:
+    """Evaluate the baselines and the model before training, write results.json, and return its contents.
+
+    Args:
+        task: a task with a model.
+        data: the data set of each split.
+        run: the run's directory.
+        world: the processes that train together.
+        decisions: what was decided for the user (see system.decisions).
+    """
     config = task.config
     parameters, trained = count_parameters(task.model)
     results: dict[str, Any] = {
@@ -34,6 +44,7 @@ def first_results(task: Task, data: dict[str, Dataset], run: RunDirectory, world
         "status": "training",
         "data": {**{split: dataset.info for split, dataset in data.items()}, **task.facts()},
         "model": {"parameters": parameters, "trained": trained, "trained_share": round(trained / parameters, 6)},
+        DECISIONS: list(decisions),
         "before_training": {},
         "baseline": {},
         "versions": versions(),

@@ -22,6 +22,7 @@ from paddle_ft.reporting.card import write_card
 from paddle_ft.reporting.page import write_report
 from paddle_ft.reporting.tables import summary
 from paddle_ft.runs.directory import RunDirectory
+from paddle_ft.system.decisions import DECISIONS, print_decisions, unique
 from paddle_ft.system.installation import SOURCE_TREE
 from paddle_ft.system.progress import print_info
 from paddle_ft.system.runtime import cpu_settings, on_cpu, seed_everything, set_device
@@ -71,7 +72,7 @@ def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> 
         task = make_task(config, world)
         rows = load_rows(config, task)
         load_model(task, rows["train"], start.checkpoint)
-        data = encode(task, rows)
+        data, decisions = encode(task, rows)
         sync = make_gradient_sync(world, task.model, config.train.sharding)
         preflight.try_out(task, data, run, world)
         stepper = Stepper(task, data["train"], run, world, sync)  # before an old run is cleared, because this may raise
@@ -82,7 +83,7 @@ def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> 
         run.write_texts(task.run_files())
         world.barrier()
         with Trackers(config, run.path, start.tracker_ids, enabled=world.is_main) as trackers:
-            figures = (run.results() if start.checkpoint else {}) or results.first_results(task, data, run, world)
+            figures = (run.results() if start.checkpoint else {}) or results.first_results(task, data, run, world, decisions)
             loop = TrainLoop(task, stepper, data.get("validation"), run, trackers, world, signals)
             if start.checkpoint:
                 resuming.restore(loop, start.checkpoint)
@@ -104,7 +105,7 @@ def check(config: BaseConfig) -> None:
         task = make_task(config, World())
         rows = load_rows(config, task)
         load_model(task, rows["train"])
-        preflight.check(task, encode(task, rows))
+        preflight.check(task, encode(task, rows)[0])
 
 
 def run_training(config: BaseConfig, resume: bool, overwrite: bool, imports: Sequence[str] = ()) -> int:
@@ -172,16 +173,24 @@ def load_model(task: Task, train_rows: Rows, checkpoint: Path | None = None) -> 
             bundle = reload_bundle(task.head_type, checkpoint)
         else:
             bundle = load_bundle(task.config.model, task.model_request(train_rows), Path(folder))
+    print_decisions(bundle.decisions)
     task.set_model(adapt_model(bundle, task.config, for_training=True))
 
 
-def encode(task: Task, rows: dict[str, Rows]) -> dict[str, Dataset]:
-    """Encode the rows of every split, and print how many there are."""
+def encode(task: Task, rows: dict[str, Rows]) -> tuple[dict[str, Dataset], list[str]]:
+    """Encode the rows of every split, and print how many there are.
+
+    Returns:
+        The data set of each split, and all decisions (see system.decisions): of the rows, the loaded model and the data sets.
+    """
     data = {split: task.encode(loaded, split) for split, loaded in rows.items()}
+    known = unique(*(loaded.decisions for loaded in rows.values()), task.bundle.decisions)  # printed already
+    decisions = unique(known, *(dataset.info.pop(DECISIONS, []) for dataset in data.values()))
     for split, dataset in data.items():
         dataset.info["fingerprint"] = rows[split].fingerprint()
         print_info(f"{split}: {describe_data(dataset)}")
-    return data
+    print_decisions(decision for decision in decisions if decision not in known)
+    return data, decisions
 
 
 def describe_data(dataset: Dataset) -> str:

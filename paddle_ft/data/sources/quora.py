@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from paddle_ft.data.readers import delimited
 from paddle_ft.data.readers.stream import DataFile
@@ -51,7 +52,7 @@ class Quora(Collection):
 
 def _read_split(path: str, split: str, fields: Fields) -> Iterator[Record]:
     columns = {name: COLUMNS.get(name, name) for name in fields.names}
-    fields = Fields({**columns, **fields.mapped}, fields.required, fields.optional)
+    fields = replace(fields, columns={**columns, **fields.mapped})
     records = list(delimited.read_quoted(DataFile(path), fields, "\t"))
     order = list(range(len(records)))
     random.Random(SHUFFLE_SEED).shuffle(order)

@@ -113,7 +113,7 @@ class Lyrics(Seq2Seq):
             raise UserError(f"data.{split}: {pairs.explain_no_pairs(counts)}")
         if split == "train":
             self.training_lines, self._originality_index = builder.lines, None
-        return replace(rows, rows=line_rows, info=counts)
+        return replace(rows, rows=line_rows, info=rows.info | counts)
 
     def model_request(self, train: Rows | None) -> ModelRequest:
         separator = [pairs.SEPARATOR] if self.options.context_lines > 1 else []

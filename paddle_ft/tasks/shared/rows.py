@@ -6,6 +6,7 @@ from paddle_ft.config.schema import BaseConfig
 from paddle_ft.data import load
 from paddle_ft.data.download import download_missing
 from paddle_ft.data.rows import Rows
+from paddle_ft.system.decisions import print_decisions, unique
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info
 from paddle_ft.tasks.base import Task
@@ -30,7 +31,11 @@ def download_files(config: BaseConfig, head_type: str) -> None:
 
 
 def load_rows(config: BaseConfig, task: Task) -> dict[str, Rows]:
-    """Return the rows of every configured split, prepared by the task. Raise UserError if there are no training rows."""
+    """Return the rows of every configured split, prepared by the task, and print what was decided for the user on the way.
+
+    Raises:
+        UserError: there are no training rows, or the data has errors.
+    """
     rows = {}
     for split in load.SPLITS:
         loaded = load.load_split(config.data, split, required=task.required_fields, optional=task.optional_fields)
@@ -41,4 +46,6 @@ def load_rows(config: BaseConfig, task: Task) -> dict[str, Rows]:
     for split, loaded in rows.items():
         if loaded.bad:
             print_info(f"{split}: {len(loaded.bad)} bad rows skipped, the first: {loaded.bad[0]}")
-    return task.prepare_rows(rows)
+    prepared = task.prepare_rows(rows)
+    print_decisions(unique(*(loaded.decisions for loaded in prepared.values())))
+    return prepared
