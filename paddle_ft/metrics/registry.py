@@ -102,6 +102,13 @@ METRICS = (
     Metric("originality", unit="%"),
     Metric("rhyme", unit="%"),
     Metric("rhyme_of_real_lines", unit="%"),
+    Metric("rhyme_by_chance", unit="%", direction="none"),
+    Metric("slant_rhyme", unit="%"),
+    Metric("slant_rhyme_of_real_lines", unit="%"),
+    Metric("slant_rhyme_by_chance", unit="%", direction="none"),
+    Metric("rhyme_length", unit="syllables"),
+    Metric("rhyme_length_of_real_lines", unit="syllables"),
+    Metric("rhyme_length_by_chance", unit="syllables", direction="none"),
     Metric("tokens", unit="tokens", direction="none", in_report=False),
 )
 

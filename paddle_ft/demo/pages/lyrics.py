@@ -9,7 +9,7 @@ from paddle_ft.demo.fields import ChoiceField, Field, NumberField, TextField
 from paddle_ft.demo.labels import Label
 from paddle_ft.demo.page import DemoPage, LoadedRun, Reply, need_text
 from paddle_ft.metrics.originality import OriginalityIndex
-from paddle_ft.metrics.rhyme import has_pronunciations, rhymes
+from paddle_ft.metrics.rhyme import has_pronunciations, rhyme_length, rhymes, slant_rhymes
 from paddle_ft.runs.inference import read_local_rows
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info
@@ -21,13 +21,15 @@ GENRE, LINES = Label("Genre or artist", "流派或歌手"), Label("Lines", "句�
 NOISE = Label("Noise: share of the words that are masked", "噪声：被遮盖的词的比例")
 TEMPERATURE = Label("Temperature (0: beam search)", "温度（0：束搜索）")
 SEED = Label("Seed (another number, another song)", "随机种子（换一个数，换一首歌）")
-RHYMES, NO_RHYME = Label("rhymes", "押韵"), Label("no rhyme", "不押韵")
+RHYMES, SLANT, NO_RHYME = Label("rhymes", "押韵"), Label("slant rhyme", "近韵"), Label("no rhyme", "不押韵")
 ORIGINALITY = Label("originality {value:.0f}", "原创度 {value:.0f}")
 COPY = Label("copied from the training songs", "与训练歌词完全相同")
 NEAREST = Label("nearest training line: {line}", "最接近的训练歌词：{line}")
 EXPLANATION = Label(
-    "Rhyme: with the line before. Originality: 100 minus the highest BLEU against a training line (0: copied).",
-    "押韵：与上一句比较。原创度：100 减去与训练歌词的最高 BLEU（0 表示照抄）。",
+    "Rhyme: with the line before. Slant: the same last stressed vowel. Originality: 100 minus the highest BLEU against a training"
+    " line (0: copied).",
+    "押韵：与上一句比较。近韵：英文最后一个重读元音相同，中文同属十三辙的一辙。"
+    "原创度：100 减去与训练歌词的最高 BLEU（0 表示照抄）。",
 )
 NO_ORIGINALITY = Label("No originality: it needs the training songs, which are not here ({reason}).",
                        "无法计算原创度：缺少训练歌词（{reason}）。")  # fmt: skip
@@ -101,14 +103,21 @@ class LyricsPage(DemoPage):
         """Return a line with its remarks. The visitor's own line, which has no previous one, has none."""
         if previous is None:
             return Verse(line)
-        rhyme = rhymes(line, previous)
-        notes = [(RHYMES if rhyme else NO_RHYME, rhyme)]
+        notes = [rhyme_note(line, previous)]
         if self.index is None:
             return Verse(line, tuple(notes))
         origin = self.index.origin(line)
         notes.append((COPY, False) if origin.exact else (ORIGINALITY.format(value=100 - origin.bleu), origin.bleu < 50))
         source = None if origin.line is None or origin.exact else NEAREST.format(line=self.index.lines[origin.line])
         return Verse(line, tuple(notes), source)
+
+
+def rhyme_note(line: str, previous: str) -> tuple[Label, bool]:
+    """Return the remark about the rhyme of a line with the line before, and whether it is good news."""
+    if not slant_rhymes(line, previous):
+        return NO_RHYME, False
+    kind, length = RHYMES if rhymes(line, previous) else SLANT, rhyme_length(line, previous)
+    return Label(f"{kind.en}, {length} syllables", f"{kind.zh}，{length} 个音节") if length > 1 else kind, True
 
 
 PAGE = LyricsPage

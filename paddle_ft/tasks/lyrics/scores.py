@@ -8,11 +8,16 @@ import numpy as np
 
 from paddle_ft.config.schema import BaseConfig
 from paddle_ft.tasks.base import Scores
-from paddle_ft.tasks.lyrics.pairs import split_source
+from paddle_ft.tasks.lyrics.pairs import SPLIT_SEED, split_source
+
+CHANCE_ROUNDS = 10  # how many other lines each real line is paired with, for the rhymes by chance
 
 
 def score_lines(texts: list[str], rows: list[dict[str, str]], config: BaseConfig, index=None) -> Scores:
-    """Return the metrics of generated lines. "rhyme_of_real_lines" is the rhyme of the real next lines, for comparison.
+    """Return the metrics of generated lines.
+
+    Every figure of rhyme has two others for comparison: "NAME_of_real_lines" is that of the real next lines, and "NAME_by_chance"
+    that of real lines behind a source that they do not belong to.
 
     Args:
         texts: a generated line for each row.
@@ -23,29 +28,75 @@ def score_lines(texts: list[str], rows: list[dict[str, str]], config: BaseConfig
     from paddle_ft.metrics.bootstrap import confidence_interval
     from paddle_ft.metrics.distinct import distinct
     from paddle_ft.metrics.originality import originality
-    from paddle_ft.metrics.rhyme import english_rhymes_by, rhymes
+    from paddle_ft.metrics.rhyme import english_rhymes_by
 
     previous = [split_source(row["source"])[1][-1] for row in rows]
-    text_rhymes = [rhymes(text, line) for text, line in zip(texts, previous, strict=True)]
-    target_rhymes = [rhymes(row["target"], line) for row, line in zip(rows, previous, strict=True)]
-    metrics: dict[str, Any] = {"rhyme": _percent(text_rhymes), "rhyme_of_real_lines": _percent(target_rhymes)}
-    samples = {"rhyme": 100.0 * np.array(text_rhymes)}
-    origin_fields: list[dict[str, Any]] = [{}] * len(texts)
+    samples: dict[str, Any] = measure_rhymes(texts, previous)
+    metrics: dict[str, Any] = _rhyme_metrics(samples, [row["target"] for row in rows], previous)
+    predictions = [
+        {"source": row["source"], "target": row["target"], "prediction": text} for row, text in zip(rows, texts, strict=True)
+    ]
+    rhyme_fields = _rhyme_fields(samples)
     if index is not None:
         figures, origins = originality(texts, index)
         metrics |= figures
-        samples["max_bleu"] = [origin.bleu for origin in origins]
-        origin_fields = [_origin_fields(origin, index.lines) for origin in origins]
+        samples = {**samples, "max_bleu": [origin.bleu for origin in origins]}
+        predictions = [row | _origin_fields(origin, index.lines) for row, origin in zip(predictions, origins, strict=True)]
     for name, values in samples.items():
         interval = confidence_interval(values, config.seed, config.eval.bootstrap_samples)
         metrics[f"{name}_ci"] = [round(end, 4) for end in interval]
     metrics |= {"distinct1": distinct(texts, 1), "distinct2": distinct(texts, 2), "generated_lines": len(texts)}
     metrics["english_rhymes_by"] = english_rhymes_by()
-    predictions = [
-        {"source": row["source"], "target": row["target"], "prediction": text, **fields, "rhymes": rhyme}
-        for row, text, fields, rhyme in zip(rows, texts, origin_fields, text_rhymes, strict=True)
-    ]
-    return Scores(metrics, predictions)
+    return Scores(metrics, [row | fields for row, fields in zip(predictions, rhyme_fields, strict=True)])
+
+
+def measure_rhymes(lines: list[str], previous: list[str]) -> dict[str, np.ndarray]:
+    """Return how lines rhyme with the lines before them.
+
+    Returns:
+        "rhyme" and "slant_rhyme": [n], 100 for a line that rhymes and 0 for one that does not.
+        "rhyme_length": [n], syllables.
+    """
+    from paddle_ft.metrics.rhyme import rhyme_length, rhymes, slant_rhymes
+
+    pairs = list(zip(lines, previous, strict=True))
+    return {
+        "rhyme": 100.0 * np.array([rhymes(*pair) for pair in pairs]),
+        "slant_rhyme": 100.0 * np.array([slant_rhymes(*pair) for pair in pairs]),
+        "rhyme_length": np.array([rhyme_length(*pair) for pair in pairs], dtype=np.float64),
+    }
+
+
+def _rhyme_metrics(samples: dict[str, np.ndarray], targets: list[str], previous: list[str]) -> dict[str, float]:
+    """Return the means of `samples` (see measure_rhymes), each followed by those of the real next lines and of chance.
+
+    Args:
+        samples: how the generated lines rhyme.
+        targets: the real next lines [n].
+        previous: the lines before them [n].
+    """
+    others = {"of_real_lines": measure_rhymes(targets, previous)}
+    pairs = random_pairs(len(targets))
+    if pairs:  # a single row has no other to be paired with
+        others["by_chance"] = measure_rhymes([targets[i] for i, _ in pairs], [previous[j] for _, j in pairs])
+    metrics = {}
+    for name, values in samples.items():
+        metrics[name] = _mean(values)
+        metrics |= {f"{name}_{suffix}": _mean(measured[name]) for suffix, measured in others.items()}
+    return metrics
+
+
+def random_pairs(count: int) -> list[tuple[int, int]]:
+    """Return pairs of different numbers below `count`, CHANCE_ROUNDS at random for each first number. They are always the same."""
+    rng = np.random.default_rng(SPLIT_SEED)
+    rounds = [rng.permutation(count) for _ in range(CHANCE_ROUNDS)]
+    return [(i, int(j)) for order in rounds for i, j in enumerate(order) if i != j]
+
+
+def _rhyme_fields(samples: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Return the fields of each prediction about its rhyme."""
+    columns = zip(samples["rhyme"], samples["slant_rhyme"], samples["rhyme_length"], strict=True)
+    return [{"rhymes": bool(rhyme), "slant_rhymes": bool(slant), "rhyme_length": int(length)} for rhyme, slant, length in columns]
 
 
 def _origin_fields(origin, training_lines: list[str]) -> dict[str, Any]:
@@ -58,5 +109,5 @@ def _origin_fields(origin, training_lines: list[str]) -> dict[str, Any]:
     }
 
 
-def _percent(values: list[bool]) -> float:
-    return round(100 * float(np.mean(values)), 4)
+def _mean(values: np.ndarray) -> float:
+    return round(float(np.mean(values)), 4)

@@ -104,7 +104,7 @@ def test_a_split_is_scored_without_the_training_songs(run, tmp_path, capsys):
     without = {name: full[name] for name in full if not name.startswith(("max_bleu", "exact_copies", "longest_copy"))}
     assert (split, metrics, baseline) == ("validation", without, {}) and len(full) == len(without) + 5
     row = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])
-    assert list(row) == ["source", "target", "prediction", "rhymes"]
+    assert list(row) == ["source", "target", "prediction", "rhymes", "slant_rhymes", "rhyme_length"]
     messages = capsys.readouterr().err
     assert "only validation is read, without a baseline: gone" in messages
     assert "originality is not computed: it needs the training lines" in messages

@@ -10,6 +10,7 @@ from paddle_ft.config.load import load_config
 from paddle_ft.data.rows import Rows
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks import find_task
+from paddle_ft.tasks.lyrics.scores import random_pairs, score_lines
 from paddle_ft.tasks.shared.evaluate import evaluate
 from tests.support.tasks import give_model
 from tests.support.tiny_lyrics import BIRDS, FISH, SIZES
@@ -194,6 +195,34 @@ def test_rhyme_is_with_the_last_line_of_the_context(tmp_path):
     scores = task.score(["a fight", "a fight"], rows)
     assert [row["rhymes"] for row in scores.predictions] == [False, True]
     assert (scores.metrics["rhyme"], scores.metrics["rhyme_of_real_lines"]) == (50.0, 0.0)
+
+
+def test_slant_rhymes_and_the_length_of_rhymes_stand_beside_those_of_real_lines_and_of_chance(tmp_path):
+    task, _ = make_task(tmp_path, songs=FISH_AND_BIRDS)
+    real = {"lazy days": "crazy ways", "in the night": "on my mind", "take me home": "a stone throw", "one sea": "two seas"}
+    rows = [{"source": source, "target": target} for source, target in real.items()]
+    scores = task.score(["hazy mate", "in the light", "the dome", "in the rain"], rows)
+    fields = [(row["rhymes"], row["slant_rhymes"], row["rhyme_length"]) for row in scores.predictions]
+    assert fields == [(False, True, 3), (True, True, 3), (True, True, 2), (False, False, 0)]
+    metrics = scores.metrics
+    assert [metrics[name] for name in ("rhyme", "slant_rhyme", "rhyme_length")] == [50.0, 75.0, 2.0]
+    assert [metrics[f"{name}_of_real_lines"] for name in ("rhyme", "slant_rhyme", "rhyme_length")] == [25.0, 100.0, 1.5]
+    assert {name for name in metrics if name.endswith("_ci")} >= {"rhyme_ci", "slant_rhyme_ci", "rhyme_length_ci"}
+
+
+def test_chance_pairs_real_lines_with_lines_that_they_do_not_follow():
+    pairs = random_pairs(6)
+    assert pairs == random_pairs(6) and all(i != j for i, j in pairs)
+    assert {i for i, _ in pairs} == {j for _, j in pairs} == set(range(6)) and 40 < len(pairs) <= 60
+    assert random_pairs(1) == []
+    rows = [{"source": source, "target": target} for source, target in (("night", "light"), ("sea", "me"))]
+    config = settings("task.noise=0")
+    by_chance = score_lines(["light", "me"], rows, config).metrics
+    assert (by_chance["rhyme"], by_chance["rhyme_of_real_lines"], by_chance["rhyme_by_chance"]) == (100.0, 100.0, 0.0)
+    assert (by_chance["slant_rhyme_by_chance"], by_chance["rhyme_length_by_chance"]) == (0.0, 0.0)
+    swapped = [{"source": source, "target": target} for source, target in (("night", "me"), ("sea", "light"))]
+    assert score_lines(["x", "y"], swapped, config).metrics["rhyme_by_chance"] == 100.0
+    assert not any(name.endswith("_by_chance") for name in score_lines(["light"], rows[:1], config).metrics)
 
 
 def test_evaluation_has_no_noise_even_on_train_and_perplexity_is_per_token(tmp_path):
