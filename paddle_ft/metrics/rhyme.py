@@ -1,8 +1,8 @@
 """Decide whether two lines rhyme, perfectly or by their vowels alone, and count how many syllables agree.
 
 English words are compared by their pronunciation, or by their spelling if the pronunciation is unknown. Chinese characters are
-compared by the finals of their pinyin. A character with several readings is read as in its word: with all readings of the
-dictionary, most of which are archaic, half as many characters again would rhyme by chance.
+compared by the finals of their pinyin. A character with several readings is read as in its word: if all readings of the
+dictionary counted, which has archaic ones too, more lines would rhyme by chance.
 
 Source of `rhyme_length`: Malmi et al. (2016), DopeLearning: A Computational Approach to Rap Lyrics Generation, whose feature
 EndRhyme is the number of vowels that match at the ends of two lines. As in their program, a word does not rhyme with itself.
