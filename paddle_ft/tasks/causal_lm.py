@@ -120,9 +120,10 @@ class CausalLM(LanguageModel):
         if not options.packed:
             info |= {"truncated_text": encoded.truncated, "truncated_text_share": round(encoded.truncated / len(rows), 4)}
             return Dataset(split, rows.rows, {"ids": encoded}, encoded.lengths, info)
-        blocks = [ids for ids in cut_blocks(encoded.flat, options.max_text_length, keep_last=True) if len(ids) > 1]
-        lengths = np.array([len(ids) for ids in blocks])
-        return Dataset(split, BlockRows(self.fast_tokenizer, blocks), {"ids": blocks}, lengths, {**info, "rows": len(blocks)})
+        blocks = cut_blocks(encoded.flat, options.max_text_length, keep_last=True)
+        blocks = blocks.choose(blocks.lengths > 1)  # a single token predicts nothing
+        rows_of_blocks = BlockRows(self.fast_tokenizer, blocks)
+        return Dataset(split, rows_of_blocks, {"ids": blocks}, blocks.lengths, {**info, "rows": len(blocks)})
 
     def run_files(self) -> dict[str, str]:
         """Return the examples of each split, one on each line."""
@@ -148,8 +149,8 @@ class CausalLM(LanguageModel):
         positions = np.flatnonzero(labels.reshape(-1) != IGNORE_INDEX)
         return {"input_ids": ids, "positions": positions, "target_ids": labels.reshape(-1)[positions]}
 
-    def train_tokens(self, train: Dataset) -> list[np.ndarray]:
-        return [train.columns["ids"][i][1:] for i in range(len(train))]
+    def train_tokens(self, train: Dataset) -> Iterator[np.ndarray]:
+        return (np.delete(ids, starts) for ids, starts in train.columns["ids"].parts())
 
     # -------------------------------------------------------------------------------- for people
     def prediction_row(self, dataset: Dataset, row: int, predicted: np.ndarray, perplexity: float) -> dict[str, Any]:

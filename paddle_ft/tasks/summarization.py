@@ -76,7 +76,7 @@ class Summarization(Seq2Seq):
         return {"lead": scores}
 
     def predict(self, texts: list[str], label: str) -> list[dict[str, Any]]:
-        encoded = self.encode_texts(texts, "", self.options.max_source_length)
+        encoded = self.encode_texts(texts, "", self.options.max_source_length, cache=False)
         outputs = self.generate([encoded[i] for i in range(len(encoded))], label)
         return [{"source": text, "prediction": output} for text, output in zip(texts, outputs, strict=True)]
 

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
-import os
-import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import tokenizers
 
 from convert.files import cache_folder
-from paddle_ft.system.progress import Progress, print_info
+from paddle_ft.data.arrays import ArrayFile, ArrayWriter, cached_arrays, in_parts
+from paddle_ft.system.cache import CacheEntry
+from paddle_ft.system.progress import Progress
 from paddle_ft.tokenization.fast import fast_tokenizer
 
-__all__ = ["Encoded", "cached", "encode_texts", "fast_tokenizer"]
+__all__ = ["Encoded", "encode_texts", "fast_tokenizer"]
 
-BATCH = 1000  # texts that the tokenizer encodes at once
-FORMAT = 1  # version of the cache files: files of another version are not read
+BATCH = 2000  # texts that the tokenizer encodes at once, enough for many cores
+TEXTS_OF_PART = 10_000  # texts whose ids are read at once where all are needed
+FORMAT = 2  # version of the cache: entries of another version are not read
+SINGLE = {"ids": "int32", "offsets": "int64"}
+PAIRS = {**SINGLE, "seconds": "int32"}
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids of many texts in one array. `encoded[i]` is an int32 view of the ids of text i.
+    """Token ids of many texts in one array. `encoded[i]` is an int32 array of the ids of text i.
+
+    The arrays of many texts are ArrayFiles. Then only the ids that are asked for are read from disk.
 
     Attributes:
         flat: [number of tokens] int32, the ids of all texts.
@@ -35,10 +40,10 @@ class Encoded:
         second_starts: [texts] int32, where the second text of each pair begins in its ids; None for single texts.
     """
 
-    flat: np.ndarray
-    offsets: np.ndarray
+    flat: np.ndarray | ArrayFile
+    offsets: np.ndarray | ArrayFile
     truncated: int
-    second_starts: np.ndarray | None = None
+    second_starts: np.ndarray | ArrayFile | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -48,12 +53,20 @@ class Encoded:
             index += len(self)
         if not 0 <= index < len(self):
             raise IndexError(index)
-        return self.flat[self.offsets[index] : self.offsets[index + 1]]
+        start, end = self.offsets[index : index + 2]
+        return self.flat[start:end]
 
     @property
     def lengths(self) -> np.ndarray:
         """Return the number of tokens of each text [texts], special tokens included."""
-        return np.diff(self.offsets)
+        if isinstance(self.offsets, np.ndarray):
+            return np.diff(self.offsets)
+        return np.concatenate([np.diff(part).astype(np.int32) for part in in_parts(self.offsets, overlap=1)])
+
+    def parts(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the ids of many texts at once, and where each of these texts begins in them."""
+        for offsets in in_parts(self.offsets, overlap=1, size=TEXTS_OF_PART):
+            yield self.flat[offsets[0] : offsets[-1]], offsets[:-1] - offsets[0]
 
 
 def encode_texts(
@@ -67,6 +80,9 @@ def encode_texts(
 ) -> Encoded:
     """Encode all texts, with the special tokens that the tokenizer adds.
 
+    With the cache, the ids of many texts stay on disk. A process that is killed has kept what it had encoded, and the next one
+    continues there.
+
     Args:
         tokenizer: the fast tokenizer.
         texts: single texts, or pairs of texts.
@@ -77,41 +93,64 @@ def encode_texts(
             max_length.
         folder: the cache's folder (default: tokenised/ in PADDLE_FT_HOME).
     """
-    if not cache:
-        return _encode(tokenizer, texts, max_length, label)
-    key = {
-        "texts": _digest(texts),
-        "tokenizer": hashlib.sha256(tokenizer.to_str().encode()).hexdigest(),
-        "library": tokenizers.__version__,
-        "max_length": max_length,
-    }
-    arrays = cached(key, folder or cache_folder() / "tokenised", lambda: _to_arrays(_encode(tokenizer, texts, max_length, label)))
-    return Encoded(arrays["flat"], arrays["offsets"], int(arrays["truncated"]), arrays.get("seconds"))
+    types = SINGLE if not texts or isinstance(texts[0], str) else PAIRS
+    entry = None
+    if cache:
+        key = {
+            "format": FORMAT,
+            "texts": _digest(texts),
+            "tokenizer": hashlib.sha256(tokenizer.to_str().encode()).hexdigest(),
+            "library": tokenizers.__version__,
+            "max_length": max_length,
+        }
+        entry = CacheEntry(folder or cache_folder() / "tokenised", key, "The tokenised data", label)
+    arrays, numbers = cached_arrays(entry, types, partial(_encode, tokenizer, texts, max_length, label))
+    return Encoded(arrays["ids"], arrays["offsets"], numbers["truncated"], arrays.get("seconds"))
 
 
-def _encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str], max_length: int | None, label: str) -> Encoded:
+def _encode(tokenizer: tokenizers.Tokenizer, texts: Sequence, max_length: int | None, label: str, writer: ArrayWriter) -> None:
+    """Append the ids of all texts to the arrays of a writer. Continue where it is."""
+    numbers = writer.numbers
+    if not numbers:
+        numbers.update(texts=0, tokens=0, truncated=0)
+        writer.append(offsets=np.zeros(1))
     if max_length is not None:
         tokenizer.enable_truncation(max_length)
-    pieces: list[np.ndarray] = []
-    lengths = np.zeros(len(texts) + 1, dtype=np.int64)
-    truncated = 0
-    pairs = bool(texts) and not isinstance(texts[0], str)
-    second_starts = np.zeros(len(texts), dtype=np.int32) if pairs else None
     try:
-        with Progress(len(texts), label, unit="text") as progress:
-            for start in range(0, len(texts), BATCH):
-                batch = tokenizer.encode_batch_fast(texts[start : start + BATCH])
-                for number, encoding in enumerate(batch, start=start + 1):
+        with Progress(len(texts), label, unit="text", initial=numbers["texts"]) as progress:
+            for batch in _encode_batches(tokenizer, texts, numbers["texts"]):
+                ids: list[int] = []
+                lengths = np.zeros(len(batch), dtype=np.int64)
+                for number, encoding in enumerate(batch):
                     lengths[number] = len(encoding)
-                    truncated += bool(encoding.overflowing)
-                    if pairs:
-                        second_starts[number - 1] = _second_start(encoding)
-                pieces.append(np.fromiter((i for encoding in batch for i in encoding.ids), dtype=np.int32))
+                    ids += encoding.ids
+                    numbers["truncated"] += bool(encoding.overflowing)
+                writer.append(ids=np.array(ids, dtype=np.int32), offsets=numbers["tokens"] + np.cumsum(lengths))
+                if "seconds" in writer.types:
+                    writer.append(seconds=np.array([_second_start(encoding) for encoding in batch]))
+                numbers["texts"] += len(batch)
+                numbers["tokens"] += len(ids)
                 progress.update(len(batch))
+                writer.checkpoint(numbers["texts"], len(texts), "text")
     finally:
         tokenizer.no_truncation()
-    flat = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int32)
-    return Encoded(flat, np.cumsum(lengths), truncated, second_starts)
+
+
+def _encode_batches(tokenizer: tokenizers.Tokenizer, texts: Sequence, first: int) -> Iterator[list[tokenizers.Encoding]]:
+    """Yield the encodings of batches of texts, from text `first` on.
+
+    The tokenizer uses all cores for a batch. A thread encodes each batch while the caller works on the one before, because that
+    work takes one core and would leave the others idle.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="tokenise") as pool:
+        waiting = None
+        for start in range(first, len(texts), BATCH):
+            batch = pool.submit(tokenizer.encode_batch_fast, list(texts[start : start + BATCH]))
+            if waiting:
+                yield waiting.result()
+            waiting = batch
+        if waiting:
+            yield waiting.result()
 
 
 def _second_start(encoding: tokenizers.Encoding) -> int:
@@ -127,42 +166,3 @@ def _digest(texts: Sequence[str] | Sequence[tuple[str, str]]) -> str:
         digest.update(len(data).to_bytes(8, "little"))  # with lengths ["ab", "c"] and ["a", "bc"] differ
         digest.update(data)
     return digest.hexdigest()
-
-
-def _to_arrays(encoded: Encoded) -> dict[str, np.ndarray]:
-    """Return the arrays of a cache file. Their names are part of the file format."""
-    arrays = {"flat": encoded.flat, "offsets": encoded.offsets, "truncated": np.array(encoded.truncated)}
-    return arrays if encoded.second_starts is None else {**arrays, "seconds": encoded.second_starts}
-
-
-def cached(key: dict, folder: str | Path, build: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return arrays by name from the cache, or build them and write them to the cache.
-
-    The file is an .npz of plain arrays with checksums, without pickled objects. It gets its name only when it is complete. A
-    damaged file is built anew. If the folder cannot be written, the arrays are still returned and a warning is printed.
-
-    Args:
-        key: everything that the arrays depend on; must be serialisable as JSON.
-        folder: where the cache files are.
-        build: computes the arrays.
-    """
-    name = hashlib.sha256(json.dumps([FORMAT, key], sort_keys=True).encode()).hexdigest()
-    path = Path(folder) / f"{name}.npz"
-    try:
-        if path.exists():
-            with np.load(path, allow_pickle=False) as stored:
-                return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        print_info(f"The cached file {path} is damaged and is built anew ({error}).")
-    arrays = build()
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "wb") as file:
-            np.savez(file, **arrays)
-        os.replace(part, path)
-    except OSError as error:
-        print_info(f"The tokenised data is not kept for the next run: {path.parent}: {error.strerror or error}.")
-        with contextlib.suppress(OSError):
-            part.unlink()
-    return arrays

@@ -1,19 +1,29 @@
 """Test that whole data sets are encoded in order, truncated as asked, and cached safely."""
 
 import string
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from paddle_ft.tokenization import encode as tokenization
-from paddle_ft.tokenization.encode import Encoded, cached, encode_texts, fast_tokenizer
+from paddle_ft.tokenization.encode import Encoded, encode_texts
+from tests.support.encoded_texts import (
+    assert_equal,
+    damage_by_a_flipped_byte,
+    damage_by_cutting,
+    damage_by_emptying,
+    entries,
+    letter_tokenizer,
+    texts_of,
+)
+from tests.support.read_only import read_only
 
 
 @pytest.fixture
 def tokenizer(tmp_path):
-    vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *string.ascii_lowercase]
-    (tmp_path / "vocab.txt").write_text("\n".join(vocab) + "\n")
-    return fast_tokenizer(tmp_path)
+    return letter_tokenizer(tmp_path)
 
 
 def test_ids_of_each_text(tokenizer):
@@ -48,7 +58,7 @@ def test_more_texts_than_a_batch_stay_in_order(tokenizer):
 def count_encodings(monkeypatch):
     calls = []
     encode = tokenization._encode
-    monkeypatch.setattr(tokenization, "_encode", lambda *args: calls.append(1) or encode(*args))
+    monkeypatch.setattr(tokenization, "_encode", lambda *args, **options: calls.append(1) or encode(*args, **options))
     return calls
 
 
@@ -60,7 +70,7 @@ def test_the_cache_is_used_until_something_changes(tokenizer, tmp_path, monkeypa
     assert len(calls) == 1
     assert again.flat.tolist() == first.flat.tolist() and again.offsets.tolist() == first.offsets.tolist()
     assert again.truncated == first.truncated == 1
-    assert len(list((tmp_path / "home" / "tokenised").iterdir())) == 1
+    assert len(entries(tmp_path / "home" / "tokenised")) == 1
 
     encode_texts(tokenizer, ["a b cd"], max_length=4)  # the same letters in one text instead of two
     encode_texts(tokenizer, ["a b c", "d"], max_length=5)
@@ -69,47 +79,40 @@ def test_the_cache_is_used_until_something_changes(tokenizer, tmp_path, monkeypa
     assert len(calls) == 4
 
 
-def damage_by_cutting(path):
-    path.write_bytes(path.read_bytes()[:-40])
-
-
-def damage_by_a_flipped_byte(path):
-    data = bytearray(path.read_bytes())
-    data[len(data) // 3] ^= 0xFF
-    path.write_bytes(data)
-
-
-def damage_by_emptying(path):
-    path.write_bytes(b"")
-
-
 @pytest.mark.parametrize("damage", [damage_by_cutting, damage_by_a_flipped_byte, damage_by_emptying])
-def test_a_damaged_cache_is_recognised_and_built_anew(tokenizer, tmp_path, monkeypatch, capsys, damage):
+@pytest.mark.parametrize("name", ["ids.bin", "offsets.bin", "arrays.json"])
+def test_a_damaged_cache_is_recognised_and_built_anew(tokenizer, tmp_path, monkeypatch, capsys, name, damage):
     calls = count_encodings(monkeypatch)
     texts = ["a b c d e f g h"] * 50
     first = encode_texts(tokenizer, texts, folder=tmp_path / "cache")
-    (path,) = (tmp_path / "cache").iterdir()
-    damage(path)
-    again = encode_texts(tokenizer, texts, folder=tmp_path / "cache")
-    assert len(calls) == 2 and again.flat.tolist() == first.flat.tolist()
-    assert f"The cached file {path} is damaged and is built anew" in capsys.readouterr().err
+    (path,) = entries(tmp_path / "cache")
+    damage(path / name)
+    assert_equal(encode_texts(tokenizer, texts, folder=tmp_path / "cache"), first)
+    assert len(calls) == 2
+    assert f"The tokenised data in {path} is damaged and is made anew" in capsys.readouterr().err
     encode_texts(tokenizer, texts, folder=tmp_path / "cache")
     assert len(calls) == 2
-
-
-def test_a_pickled_cache_is_not_opened(tmp_path):
-    built = cached({"x": 1}, tmp_path, lambda: {"a": np.arange(3)})
-    (path,) = tmp_path.iterdir()
-    with open(path, "wb") as file:
-        np.savez(file, a=np.array([print], dtype=object))
-    assert cached({"x": 1}, tmp_path, lambda: {"a": np.arange(3)})["a"].tolist() == built["a"].tolist()
 
 
 def test_a_cache_that_cannot_be_written_does_not_stop_the_run(tokenizer, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     encoded = encode_texts(tokenizer, ["a"], folder=tmp_path / "file" / "cache")
     assert encoded[0].tolist() == [2, 5, 3]
-    assert "The tokenised data is not kept for the next run" in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert "The tokenised data is not kept for the next run, and is held in memory" in message and "PADDLE_FT_HOME" in message
+
+
+def test_a_cache_that_is_read_only_is_read(tokenizer, monkeypatch):
+    texts = texts_of(30)
+    with tempfile.TemporaryDirectory() as folder:  # its parents can be read by everybody, which those of tmp_path cannot
+        first = encode_texts(tokenizer, texts, folder=Path(folder))
+        calls = count_encodings(monkeypatch)
+        with read_only(Path(folder)):
+            assert_equal(encode_texts(tokenizer, texts, folder=Path(folder)), first)
+            assert not calls
+            assert len(encode_texts(tokenizer, texts[:5], folder=Path(folder))) == 5
+            assert len(calls) == 1
+        assert len(entries(Path(folder))) == 1
 
 
 def test_encoded_is_what_tasks_may_build_themselves():

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from paddle_ft.data.arrays import ArrayFile
 from paddle_ft.data.batches import IGNORE_INDEX
 from paddle_ft.data.text import HAN_BASIC, regex_class
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.progress import Progress
 
+PART = 2**16  # tokens that are segmented at once
 _HAN = re.compile(f"[{regex_class(HAN_BASIC)}]")
 
 
@@ -47,40 +49,45 @@ class Vocabulary:
         self.continues_word = np.array([self.wordpiece and token.startswith("##") for token in self.tokens])
         self.han = np.array([len(token) == 1 and bool(_HAN.match(token)) for token in self.tokens])
 
-    def word_starts(self, flat: np.ndarray, chinese: bool, label: str) -> np.ndarray:
-        """Return where words begin.
+    def check_words(self) -> None:
+        """Raise UserError if the tokenizer does not mark the pieces that continue a word. Only WordPiece does."""
+        if not self.wordpiece:
+            raise UserError("task.masking: whole_word needs a WordPiece tokenizer, such as BERT's; use task.masking=token.")
+
+    def word_starts(self, ids: np.ndarray) -> np.ndarray:
+        """Return for token ids of any shape whether a word begins there. A Chinese character is a word."""
+        return ~self.continues_word[ids]
+
+    def chinese_word_starts(self, flat: np.ndarray | ArrayFile, first: int = 0) -> Iterator[np.ndarray]:
+        """Yield where words begin, with the words that jieba finds in each run of Chinese characters.
 
         Args:
             flat: [tokens], token ids.
-            chinese: whether to segment Chinese text into words with jieba. Otherwise each character is a word.
-            label: name of the progress bar.
+            first: token to begin with.
 
-        Returns:
-            [tokens] bool, True at the first token of a word.
-
-        Raises:
-            UserError: the tokenizer does not mark the pieces that continue a word; only WordPiece does.
+        Yields:
+            For the next tokens, many at once: bool, True at the first token of a word.
         """
-        if not self.wordpiece:
-            raise UserError("task.masking: whole_word needs a WordPiece tokenizer, such as BERT's; use task.masking=token.")
-        starts = ~self.continues_word[flat]
-        if chinese:
-            self._join_chinese_words(flat, starts, label)
-        return starts
-
-    def _join_chinese_words(self, flat: np.ndarray, starts: np.ndarray, label: str) -> None:
-        """Set `starts` to False inside the words that jieba finds in each run of Chinese characters."""
         import jieba
 
         jieba.setLogLevel(logging.WARNING)
-        edges = np.flatnonzero(np.diff(self.han[flat], prepend=False, append=False))
-        with Progress(len(edges) // 2, label, unit="runs") as bar:
-            for begin, end in edges.reshape(-1, 2):
+        size = PART
+        while first < len(flat):
+            ids = flat[first : first + size]
+            others = np.flatnonzero(~self.han[ids])
+            if first + size < len(flat):  # end after a token that is not Chinese, so that no word is divided
+                if not len(others):
+                    size *= 2
+                    continue
+                ids = ids[: others[-1] + 1]
+            starts = self.word_starts(ids)
+            for begin, end in np.flatnonzero(np.diff(self.han[ids], prepend=False, append=False)).reshape(-1, 2):
                 position = begin
-                for word in jieba.cut("".join(self.tokens[i] for i in flat[begin:end])):
+                for word in jieba.cut("".join(self.tokens[i] for i in ids[begin:end])):
                     starts[position + 1 : position + len(word)] = False
                     position += len(word)
-                bar.update()
+            yield starts
+            first, size = first + len(ids), PART
 
 
 @dataclass(frozen=True)

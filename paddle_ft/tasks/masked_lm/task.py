@@ -5,16 +5,24 @@ Source: the tutorial on fine-tuning a masked language model (DistilBERT on IMDb,
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
+from convert.files import cache_folder
+from paddle_ft.data.arrays import ArrayFile, ArrayWriter, cached_arrays, in_parts
 from paddle_ft.data.batches import IGNORE_INDEX, pad
-from paddle_ft.data.blocks import BlockRows, cut_blocks, subsample
+from paddle_ft.data.blocks import BlockRows, Blocks, cut_blocks, subsample
 from paddle_ft.data.rows import Rows
+from paddle_ft.system.cache import CacheEntry
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.progress import Progress
 from paddle_ft.tasks.base import Dataset, TaskOptions
 from paddle_ft.tasks.masked_lm.masking import Masking, Vocabulary
 from paddle_ft.tasks.shared.language_modeling import LanguageModel
@@ -90,20 +98,20 @@ class MaskedLM(LanguageModel):
         encoded = self.encode_texts(texts, f"tokenise {split}")
         columns = {"ids": self._blocks(encoded.flat)}
         if options.masking == "whole_word":
-            chinese = options.chinese_words == "jieba"
-            columns["starts"] = self._blocks(self.vocabulary.word_starts(encoded.flat, chinese, f"words of {split}"))
-        maskable = [i for i, ids in enumerate(columns["ids"]) if not self.vocabulary.special[ids].all()]
+            self.vocabulary.check_words()
+            if options.chinese_words == "jieba":
+                columns["starts"] = self._blocks(self._find_chinese_words(encoded.flat, f"words of {split}"))
+        maskable = np.flatnonzero(self._are_maskable(columns["ids"]))
         limit = options.train_chunks if split == "train" else options.eval_chunks
-        block_indices = [maskable[i] for i in subsample(len(maskable), limit, FIXED_SEED)]
-        if not block_indices:
+        block_indices = maskable[subsample(len(maskable), limit, FIXED_SEED)]
+        if not len(block_indices):
             raise UserError(
                 f"data.{split}: {len(encoded.flat)} tokens do not make one block of {options.chunk_size}: add text, lower"
                 " task.chunk_size, or set task.last_chunk=pad."
             )
-        columns = {name: [blocks[i] for i in block_indices] for name, blocks in columns.items()}
+        columns = {name: blocks.choose(block_indices) for name, blocks in columns.items()}
         info = {"rows": len(block_indices), "texts": len(rows), "tokens": len(encoded.flat), "bad_rows": len(rows.bad)}
-        lengths = np.array([len(ids) for ids in columns["ids"]])
-        dataset = Dataset(split, BlockRows(self.fast_tokenizer, columns["ids"]), columns, lengths, info)
+        dataset = Dataset(split, BlockRows(self.fast_tokenizer, columns["ids"]), columns, columns["ids"].lengths, info)
         return dataset if split == "train" else self._with_masks(dataset)
 
     def _check_chunk_size(self) -> None:
@@ -111,8 +119,35 @@ class MaskedLM(LanguageModel):
         if size > limit:
             raise UserError(f"task.chunk_size: {size} tokens, but the model has only {limit} positions: lower it.")
 
-    def _blocks(self, flat: np.ndarray) -> list[np.ndarray]:
+    def _blocks(self, flat: np.ndarray | ArrayFile) -> Blocks:
         return cut_blocks(flat, self.options.chunk_size, keep_last=self.options.last_chunk == "pad")
+
+    def _are_maskable(self, blocks: Blocks) -> np.ndarray:
+        """Return for each block whether it has a token that is not special."""
+        parts = [np.logical_or.reduceat(~self.vocabulary.special[ids], starts) for ids, starts in blocks.parts()]
+        return np.concatenate([np.zeros(0, bool), *parts])
+
+    def _find_chinese_words(self, flat: np.ndarray | ArrayFile, label: str) -> np.ndarray | ArrayFile:
+        """Return where words begin [tokens], with the words that jieba finds in Chinese text. They are kept in the cache."""
+
+        def fill(writer: ArrayWriter) -> None:
+            done = writer.numbers.setdefault("tokens", 0)
+            with Progress(len(flat), label, unit="token", initial=done) as progress:
+                for starts in self.vocabulary.chinese_word_starts(flat, done):
+                    writer.append(starts=starts)
+                    writer.numbers["tokens"] += len(starts)
+                    progress.update(len(starts))
+                    writer.checkpoint(writer.numbers["tokens"], len(flat), "token")
+
+        entry = None
+        if self.config.data.cache:
+            digest = hashlib.sha256(json.dumps(self.vocabulary.tokens).encode())
+            for ids in in_parts(flat):
+                digest.update(ids)
+            key = {"format": 1, "words": digest.hexdigest(), "jieba": importlib.metadata.version("jieba")}
+            entry = CacheEntry(cache_folder() / "words", key, "The division into words", label)
+        arrays, _ = cached_arrays(entry, {"starts": "uint8"}, fill)
+        return arrays["starts"]
 
     def _with_masks(self, dataset: Dataset) -> Dataset:
         """Return the data set with fixed masks. Each row has its own seed, so every evaluation uses the same masks."""
@@ -130,9 +165,11 @@ class MaskedLM(LanguageModel):
     def _mask_rows(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return newly masked rows and their labels, both [b, s]."""
         ids = pad([dataset.columns["ids"][i] for i in indices], self.tokenizer.pad_token_id)
-        starts = dataset.columns.get("starts")
-        if starts is not None:
-            starts = pad([starts[i] for i in indices], 1).astype(bool)
+        starts = None
+        if "starts" in dataset.columns:
+            starts = pad([dataset.columns["starts"][i] for i in indices], 1).astype(bool)
+        elif self.options.masking == "whole_word":
+            starts = self.vocabulary.word_starts(ids)
         return self.masking(ids, starts, rng)
 
     def collate_fn(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -158,8 +195,8 @@ class MaskedLM(LanguageModel):
             "target_ids": labels.reshape(-1)[positions],
         }
 
-    def train_tokens(self, train: Dataset) -> list[np.ndarray]:
-        return [ids[~self.vocabulary.special[ids]] for ids in train.columns["ids"]]
+    def train_tokens(self, train: Dataset) -> Iterator[np.ndarray]:
+        return (ids[~self.vocabulary.special[ids]] for ids, _ in train.columns["ids"].parts())
 
     # -------------------------------------------------------------------------------- model
     def logits(self, batch: dict[str, Any]):
@@ -195,8 +232,6 @@ class MaskedLM(LanguageModel):
         """
         import paddle
         import paddle.nn.functional as F
-
-        from paddle_ft.system.progress import Progress
 
         results = []
         self.model.eval()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,8 +30,8 @@ class LanguageModel(Task):
         """Return the logits at the batch's positions, [n, v]."""
         raise NotImplementedError
 
-    def train_tokens(self, train: Dataset) -> list[np.ndarray]:
-        """Return the token ids of the training texts for the unigram baseline, without tokens that cannot be targets."""
+    def train_tokens(self, train: Dataset) -> Iterator[np.ndarray]:
+        """Yield the token ids of the training texts for the unigram baseline, without tokens that cannot be targets."""
         raise NotImplementedError
 
     def prediction_row(self, dataset: Dataset, row: int, predicted: np.ndarray, perplexity: float) -> dict[str, Any]:

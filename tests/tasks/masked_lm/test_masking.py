@@ -5,6 +5,7 @@ import pytest
 
 from paddle_ft.data.batches import IGNORE_INDEX
 from paddle_ft.system.errors import UserError
+from paddle_ft.tasks.masked_lm import masking
 from paddle_ft.tasks.masked_lm.masking import Masking, Vocabulary
 from paddle_ft.tokenization.fast import fast_tokenizer
 
@@ -80,7 +81,7 @@ def word_numbers(starts):
 
 
 def test_words_are_chosen_whole_or_not_at_all(words, many):
-    starts = words.word_starts(many.reshape(-1), False, "").reshape(many.shape)
+    starts = words.word_starts(many)
     _, labels = mask(words, many, starts, rate=0.2)
     chosen_words = all_words = 0
     for ids, start, label in zip(many, starts, labels, strict=True):
@@ -96,7 +97,7 @@ def test_words_are_chosen_whole_or_not_at_all(words, many):
 
 def test_masking_single_tokens_splits_words(words, many):
     """Check that single-token masking does split words, so that the test above can fail."""
-    starts = words.word_starts(many.reshape(-1), False, "").reshape(many.shape)
+    starts = words.word_starts(many)
     _, labels = mask(words, many, rate=0.2)
     pieces = np.flatnonzero(~starts[:, 1:].reshape(-1))
     split = [(labels[:, 1:].reshape(-1)[i] == IGNORE_INDEX) != (labels[:, :-1].reshape(-1)[i] == IGNORE_INDEX) for i in pieces]
@@ -106,7 +107,7 @@ def test_masking_single_tokens_splits_words(words, many):
 def test_word_starts_by_hand(words):
     # [CLS] play ##ing the film ##maker ##s . [SEP]
     ids = np.array([2, 5, 6, 8, 10, 11, 7, 14, 3])
-    assert words.word_starts(ids, False, "").tolist() == [True, True, False, True, True, False, False, True, True]
+    assert words.word_starts(ids).tolist() == [True, True, False, True, True, False, False, True, True]
 
 
 def test_a_block_may_begin_inside_a_word(words):
@@ -121,11 +122,23 @@ def test_chinese_words_by_jieba(tmp_path):
     words = build_vocabulary(tmp_path, "今天北京大学的同上海")
     text = "今天北京大学的film同上海"
     ids = np.array(fast_tokenizer(tmp_path).encode(text).ids)
-    single = words.word_starts(ids, False, "")
+    single = words.word_starts(ids)
     assert single.all()
-    joined = words.word_starts(ids, True, "")
+    joined = np.concatenate(list(words.chinese_word_starts(ids)))
     begins = "".join("|" * bool(start) + words.tokens[i] for i, start in zip(ids, joined, strict=True))
     assert begins == "|[CLS]|今天|北京大学|的|film|同|上海|[SEP]"
+
+
+@pytest.mark.parametrize("size", [1, 3, 8])
+def test_chinese_words_are_the_same_whatever_is_segmented_at_once(tmp_path, monkeypatch, size):
+    words = build_vocabulary(tmp_path, "今天北京大学的同上海")
+    ids = np.array(fast_tokenizer(tmp_path).encode("今天北京大学的film同上海 bad 北京大学今天").ids)
+    (expected,) = words.chinese_word_starts(ids)
+    monkeypatch.setattr(masking, "PART", size)
+    assert np.concatenate(list(words.chinese_word_starts(ids))).tolist() == expected.tolist()
+    parts = list(words.chinese_word_starts(ids))
+    assert len(parts) > 2
+    assert np.concatenate(list(words.chinese_word_starts(ids, len(parts[0])))).tolist() == expected[len(parts[0]) :].tolist()
 
 
 def test_whole_words_need_word_pieces(tmp_path):
@@ -133,7 +146,7 @@ def test_whole_words_need_word_pieces(tmp_path):
     (tmp_path / "merges.txt").write_text("#version: 0.2\n")
     words = Vocabulary(fast_tokenizer(tmp_path), [0, 1, 2, 3, 5], mask_id=5)
     with pytest.raises(UserError, match="whole_word needs a WordPiece tokenizer"):
-        words.word_starts(np.array([4]), False, "")
+        words.check_words()
 
 
 def test_at_least_one_token_is_chosen(words):

@@ -171,14 +171,13 @@ def test_the_rates_of_the_tutorial(make):
 def test_a_batch_masks_whole_words(make):
     task = make("task.masking=whole_word", "task.mask_probability=0.5", "task.chunk_size=8")
     dataset = task.encode(rows(*["the filmmakers playing films."] * 30), "train")
-    starts = np.array(dataset.columns["starts"])
     flat = np.array(dataset.columns["ids"]).reshape(-1)
-    assert starts.reshape(-1).tolist() == [not PIECES[i].startswith("##") for i in flat]
+    starts = np.array([not PIECES[i].startswith("##") for i in flat])
     batch = task.collate_fn(dataset, np.arange(len(dataset)), np.random.default_rng(0))
     chosen = np.zeros(flat.shape, dtype=bool)
     chosen[batch["positions"]] = True
     for i in range(1, len(flat)):
-        if i % 8 and not starts.reshape(-1)[i]:
+        if i % 8 and not starts[i]:
             assert chosen[i] == chosen[i - 1]
     assert (batch["input_ids"].reshape(-1)[batch["positions"]] == 4).all()
 
