@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from paddle_ft.config.load import load_config
 from paddle_ft.publishing import aistudio, huggingface
-from paddle_ft.publishing.files import CARD, collect_files, list_files
+from paddle_ft.publishing.files import CARD, collect_files, find_left_out, list_files
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import find_damage
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info
 
 HUBS: dict[str, ModuleType] = {"aistudio": aistudio, "huggingface": huggingface}
+MOST_LEFT_OUT = 10  # names of files that stay here, in a message
 
 
-def publish(path: str, hub: str, repo: str, public: bool, dry_run: bool, with_texts: bool, message: str | None) -> str:
+def publish(
+    path: str, hub: str, repo: str, public: bool, dry_run: bool, with_texts: bool, message: str | None, added: Sequence[str] = ()
+) -> str:
     """Upload the best checkpoint of a run.
 
     Args:
@@ -29,6 +33,7 @@ def publish(path: str, hub: str, repo: str, public: bool, dry_run: bool, with_te
         dry_run: upload nothing, and contact nobody.
         with_texts: also upload the predictions and the report, which quote texts of the data.
         message: the message of the commits. None: one that names the run.
+        added: names of files in best/ that the training has not written, to be uploaded too.
 
     Returns:
         What to print at the end: the address of the repository and how to load the model, or what would be uploaded.
@@ -40,16 +45,18 @@ def publish(path: str, hub: str, repo: str, public: bool, dry_run: bool, with_te
     _check_name(repo)
     target = module.find_target(repo)
     run = _open_publishable(path)
+    collect_files(run, with_texts, added)  # before a card is written, so that a wrong flag changes nothing
     if not dry_run and not (run / "best" / CARD).is_file():
         from paddle_ft.reporting.card import write_card
 
         print_info(f"wrote the model card {write_card(run.path)}")
-    files = collect_files(run, with_texts)
+    files = collect_files(run, with_texts, added)
+    left_out = _describe_left_out(find_left_out(run, files))
     if dry_run:
         missing = "" if (run / "best" / CARD).is_file() else f"  {CARD} would be written first, from the run's results\n"
         visibility = "public" if public else "private"
-        return f"would upload to {target.url}, {visibility} if it is new:\n{missing}{list_files(files)}\nnothing was sent"
-    print_info(list_files(files))
+        return f"would upload to {target.url}, {visibility} if it is new:\n{missing}{list_files(files)}\n{left_out}nothing was sent"
+    print_info(f"{list_files(files)}\n{left_out}".rstrip())
     module.upload(target, files, public, message or f"paddle_ft: {run.path.resolve().name}")
     return f"published: {target.url}\n\n{_loading_code(run.path, repo, module.LOAD)}"
 
@@ -73,6 +80,14 @@ def _open_publishable(path: str) -> RunDirectory:
         train = load_config(str(run / "config.yaml")).train
         print_info(run.describe_unfinished(train.max_steps, train.num_train_epochs))
     return run
+
+
+def _describe_left_out(names: list[str]) -> str:
+    """Return a line about the files of best/ that stay here, "" if there are none."""
+    if not names:
+        return ""
+    shown = ", ".join(names[:MOST_LEFT_OUT]) + (f" and {len(names) - MOST_LEFT_OUT} more" if len(names) > MOST_LEFT_OUT else "")
+    return f"left out, because the training has not written them: {shown}. To upload one: --add NAME\n"
 
 
 def _loading_code(run: Path, repo: str, arguments: str) -> str:

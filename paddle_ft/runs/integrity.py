@@ -92,3 +92,8 @@ def find_damage(directory: Path) -> str | None:
         if file_digest(path) != expected:
             return f"{name} does not match its checksum"
     return None
+
+
+def checksummed_files(directory: Path) -> list[str]:
+    """Return the names of the files that were written into a checkpoint, by its checksums. It must be one without damage."""
+    return list(json.loads((directory / "trainer" / CHECKSUMS).read_text()))

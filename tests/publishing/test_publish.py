@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from convert.files import file_digest
 from paddle_ft import cli
 from paddle_ft.runs.integrity import write_directory
 from tests.support.paths import ROOT
@@ -104,6 +105,12 @@ def fail(*arguments, **options) -> str:
     return message
 
 
+def fail_here(capsys, run: Path, hub: str, *flags: str, repo: str = REPO) -> str:
+    """Return the message of a `publish` in this process, which must exit with 2."""
+    assert cli.main(["publish", str(run), "--to", hub, "--repo", repo, *flags]) == 2
+    return capsys.readouterr().err
+
+
 def local_files(run: Path) -> dict[str, bytes]:
     """Return what a repository must have after a plain upload."""
     return {name: (run / "best" / name).read_bytes() for name in BEST}
@@ -141,7 +148,72 @@ def test_a_dry_run_contacts_nobody_and_writes_nothing(hubs, run, hub):
     output, _ = publish(hubs, run, hub, "--dry-run", token=None)
     assert hubs.requests == [] and not (run / "best" / "README.md").exists()
     assert f"would upload to {hubs.url}/{REPO}, private" in output and "README.md would be written first" in output
-    assert "model.safetensors" in output and "3.0 MB" in output and "trainer" not in output and "hidden" not in output
+    assert "model.safetensors" in output and "3.0 MB" in output and "trainer" not in output
+    assert "left out, because the training has not written them: .hidden. To upload one: --add NAME\n" in output
+
+
+def list_here(capsys, run: Path, *flags: str) -> tuple[list[str], str]:
+    """Return the names of the files that would be uploaded, and what is printed after them."""
+    capsys.readouterr()
+    assert cli.main(["publish", str(run), "--to", "aistudio", "--repo", REPO, "--dry-run", *flags]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    table = [line.split()[0] for line in lines if line.startswith("  ") and line.endswith("B")]
+    return table[:-1], "\n".join(lines[-2:])
+
+
+def test_what_the_training_has_not_written_is_named_and_stays_here(run, capsys):
+    (run / "best" / "train.jsonl").write_text('{"text": "a text of the data"}')
+    (run / "best" / "notes").mkdir()
+    (run / "best" / "notes" / "LICENSE").write_text("mine")
+    (run / "best" / "notes" / "secret").symlink_to(run / "predictions-test.jsonl")
+    names, left_out = list_here(capsys, run)
+    assert set(names) == BEST - {"README.md"}
+    assert "written them: .hidden, notes/LICENSE, notes/secret, train.jsonl. To upload one: --add NAME" in left_out
+    names, left_out = list_here(capsys, run, "--add", "notes/LICENSE", "--add", "vocab.txt", "--with-texts")
+    assert sorted(names) == sorted((BEST - {"README.md"}) | TEXTS | {"notes/LICENSE"})
+    assert "written them: .hidden, notes/secret, train.jsonl. To upload one" in left_out
+    for number in range(20):
+        (run / "best" / f"x{number:02}").touch()
+    assert "train.jsonl, x00, x01, x02, x03, x04, x05 and 14 more. To" in list_here(capsys, run)[1]
+
+
+@pytest.mark.parametrize(("name", "message"), [
+    ("none", "--add none: there is no such file in "), ("../config.yaml", "there is no such file in "),
+    ("generation", "--add generation: this is a folder; name the files in it"), ("link", "link: this leads out of the folder, to "),
+    ("trainer/state.json", "--add trainer/state.json: trainer/ is what only a training needs"),
+    ("generation/../trainer/state.json", "there is no such file in "), ("/etc/hostname", "there is no such file in "),
+])  # fmt: skip
+def test_a_file_that_cannot_be_added_is_refused_before_anything_is_written(run, capsys, name, message):
+    (run / "best" / "link").symlink_to(run / "config.yaml")
+    assert message in fail_here(capsys, run, "aistudio", "--add", name)
+    assert not (run / "best" / "README.md").exists()
+
+
+@pytest.mark.parametrize("name", ["best/vocab.txt", "best/README.md", "best/generation", "report.html"])
+def test_a_link_out_of_the_run_is_not_followed(run, tmp_path, capsys, name):
+    """Even one that leads to a file with the same content, because it could be exchanged for another."""
+    moved = tmp_path / "moved"
+    (run / "best" / "README.md").write_text("my card")
+    (run / name).rename(moved)
+    (run / name).symlink_to(moved)
+    message = fail_here(capsys, run, "huggingface", "--with-texts", "--dry-run")
+    assert f"leads out of the folder, to {moved}" in message and "Nothing was uploaded" in message
+
+
+def test_a_list_of_files_that_leads_out_of_the_run_is_refused(run, capsys):
+    """A run that somebody else has made could name files of this machine in its checksums."""
+    path = run / "best" / "trainer" / "checksums.json"
+    sums = json.loads(path.read_text())
+    path.write_text(json.dumps({**sums, "../config.yaml": file_digest(run / "config.yaml")}))
+    assert "best/../config.yaml: this leads out of the folder" in fail_here(capsys, run, "aistudio", "--dry-run")
+
+
+def test_links_within_the_run_and_a_best_on_another_disk_are_uploaded(run, tmp_path, capsys):
+    (run / "best" / "vocab.txt").rename(run / "best" / "words")
+    (run / "best" / "vocab.txt").symlink_to("words")
+    (run / "best").rename(tmp_path / "large")
+    (run / "best").symlink_to(tmp_path / "large")
+    assert set(list_here(capsys, run)[0]) == BEST - {"README.md"}
 
 
 # ------------------------------------------------------------------------------------------------------------- again
@@ -242,12 +314,6 @@ def test_a_repository_that_became_public_against_our_will_gets_nothing(hubs, run
     assert hubs.content(REPO) == local_files(run)
 
 
-def fail_here(capsys, run: Path, hub: str, repo: str = REPO) -> str:
-    """Return the message of a `publish` in this process, which must exit with 2."""
-    assert cli.main(["publish", str(run), "--to", hub, "--repo", repo]) == 2
-    return capsys.readouterr().err
-
-
 @pytest.mark.parametrize("hub", HUBS)
 def test_a_damaged_model_is_refused(run, hub, capsys):
     (run / "best" / "vocab.txt").write_text("other")
@@ -313,7 +379,7 @@ def test_errors_of_the_hubs_are_messages(hubs, run, hub, request_, status, text,
     for variable in ("HF_ENDPOINT", "STUDIO_GIT_HOST", "STUDIO_MODEL_API_URL_PREFIX"):
         monkeypatch.setenv(variable, hubs.url)
     hubs.answers = {request_: (status, text)}
-    message = fail_here(capsys, run, hub, REPO)
+    message = fail_here(capsys, run, hub)
     assert expected in message and TOKEN not in message
 
 
@@ -329,7 +395,7 @@ def test_a_hub_that_cannot_be_reached_is_named(hubs, run, hub):
     ("me/-a", "huggingface"), ("我/a", "huggingface"),
 ])  # fmt: skip
 def test_a_wrong_name_is_refused(run, repo, hub, capsys):
-    assert f"--repo {repo}: " in fail_here(capsys, run, hub, repo)
+    assert f"--repo {repo}: " in fail_here(capsys, run, hub, repo=repo)
 
 
 def test_the_token_that_huggingface_hub_has_stored_is_used(hubs, run):
