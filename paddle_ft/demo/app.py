@@ -12,9 +12,9 @@ from typing import Any, cast
 import gradio as gr
 
 from paddle_ft.demo.blocks import Block, Note, Problem, render
-from paddle_ft.demo.fields import ChoiceField, Field, NumberField, TextField
+from paddle_ft.demo.fields import BadInput, ChoiceField, Field, TextField
 from paddle_ft.demo.labels import LANGUAGES, Label, choose_language
-from paddle_ft.demo.page import LONGEST_TEXT, BadInput, DemoPage, LoadedRun, Reply
+from paddle_ft.demo.page import DemoPage, LoadedRun, Reply
 from paddle_ft.demo.worker import Job, Stopped, Worker
 from paddle_ft.metrics.registry import find_metric
 from paddle_ft.reporting.formats import format_score
@@ -27,8 +27,6 @@ LANGUAGE = Label("Language", "语言")
 EXAMPLES = Label("Examples, from the run's predictions", "示例（取自该次训练的预测结果）")
 LABEL_LENGTH = 36  # characters of an example that are shown
 STOP, STOPPED = Label("Stop", "停止"), Label("Stopped.", "已停止。")
-TOO_LONG = Label("“{name}” has {length} characters; at most {limit} are allowed. Shorten it.",
-                 "“{name}”有 {length} 个字符，最多允许 {limit} 个。请缩短。")  # fmt: skip
 BUG = Label("Something went wrong on the server. Its console shows what; other inputs still work.",
             "服务器内部出错，详情见其控制台；其他输入不受影响。")  # fmt: skip
 TIME = Label("{seconds:.1f} s", "用时 {seconds:.1f} 秒")
@@ -63,7 +61,7 @@ class DemoApp:
                     with gr.Tab(", ".join(_run_name(page.run) for page in group)):
                         self._add_group(group, language, _endpoint(group, names))
             components = [component for component, _ in self._labels]
-            language.input(self._translate, language, components, queue=False, api_visibility="private")
+            language.input(self._translate, language, components, queue=False, preprocess=False, api_visibility="private")
             if self.language is None:
                 blocks.load(self._greet, None, [language, *components], queue=False, api_visibility="private")
         self._set_labels(first)
@@ -119,11 +117,14 @@ class DemoApp:
         event = gr.on(
             triggers, self._handler(pages, fields), [*inputs, language], outputs,
             api_name=endpoint, concurrency_id="models", concurrency_limit=1, scroll_to_output=True,
-            show_progress_on=outputs,
+            show_progress_on=outputs, preprocess=False,  # the fields check the values, in the visitor's language
         )  # fmt: skip
         # not by the function itself, whose last answer may arrive after "Stopped."
         gr.on(triggers, None, None, status, js="() => ''", queue=False, api_visibility="private")
-        stop.click(lambda key: render([Note(STOPPED)], key), language, status, cancels=event, queue=False, api_visibility="private")
+        stop.click(
+            lambda key: render([Note(STOPPED)], key), language, status,
+            cancels=event, queue=False, preprocess=False, api_visibility="private",
+        )  # fmt: skip
 
     def _add_field(self, field: Field) -> Any:
         if isinstance(field, TextField):
@@ -177,7 +178,7 @@ def answer_page(page: DemoPage, fields: Sequence[Field], values: list[Any], repl
     """Let a page answer, with the time that it took. What goes wrong becomes a message on the page."""
     start = time.monotonic()
     try:
-        page.answer(_clean(fields, values), reply)
+        page.answer({field.name: field.clean(value) for field, value in zip(fields, values, strict=True)}, reply)
         reply.show(*reply.shown, Note(TIME.format(seconds=time.monotonic() - start)))
     except BadInput as error:
         reply.show(Problem(error.label))
@@ -188,21 +189,6 @@ def answer_page(page: DemoPage, fields: Sequence[Field], values: list[Any], repl
     except Exception:
         traceback.print_exc(file=sys.stderr)
         reply.show(Problem(BUG))
-
-
-def _clean(fields: Sequence[Field], values: list[Any]) -> dict[str, Any]:
-    """Return name -> value of the fields. Raise BadInput for a text that is too long."""
-    cleaned: dict[str, Any] = {}
-    for field, value in zip(fields, values, strict=True):
-        if isinstance(field, NumberField):
-            cleaned[field.name] = field.clean(value)
-            continue
-        # half a surrogate pair, which JSON can carry, is no character, and tokenizers refuse it
-        text = str(value or "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        if len(text) > LONGEST_TEXT:
-            raise BadInput(TOO_LONG.format(name=field.label, length=len(text), limit=LONGEST_TEXT))
-        cleaned[field.name] = text
-    return cleaned
 
 
 # -------------------------------------------------------------------------------- names

@@ -8,28 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from paddle_ft.demo.blocks import Block, Facts, Note, Text
-from paddle_ft.demo.fields import Field, TextField
+from paddle_ft.demo.fields import BadInput, Field, TextField
 from paddle_ft.demo.labels import Label
 from paddle_ft.demo.worker import Job
 from paddle_ft.tasks.base import Task
 
-LONGEST_TEXT = 20_000  # characters of an input
 LONGEST_EXAMPLE = 700
 EXAMPLES = 5
 TEXT = Label("Text", "文本")
 PREVIEW_SECONDS = 0.1  # time between two previews of an answer
-
-
-class BadInput(Exception):
-    """Wrong input of a visitor.
-
-    Attributes:
-        label: what is wrong and what to do.
-    """
-
-    def __init__(self, label: Label):
-        super().__init__(label.en)
-        self.label = label
 
 
 @dataclass
@@ -118,7 +105,7 @@ class DemoPage:
         """Compute an answer and show it.
 
         Args:
-            values: name of a field -> its value. Texts are shorter than LONGEST_TEXT.
+            values: name of a field -> its value. The fields have checked them.
             reply: where the answer is shown.
 
         Raises:
@@ -182,7 +169,6 @@ CUT = Label(
     "文本共 {total} 个 token，模型只读取了前 {limit} 个。",
 )
 EMPTY = Label("“{name}” is empty: type a text or click an example.", "“{name}”为空：请输入文本，或点击一个示例。")
-
 
 
 def need_text(values: dict[str, Any], name: str, label: Label = TEXT) -> str:

@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -61,15 +62,20 @@ class DemoServer:
         _stay_offline(host)
         import gradio as gr
 
+        from starlette.middleware import Middleware
+
         from paddle_ft.demo.app import DemoApp, group_pages
+        from paddle_ft.demo.guard import StrangeRequests, explain_wrong_calls
 
         app = DemoApp(group_pages(pages), self._worker, language)
         self._blocks = app.build()
+        explain_wrong_calls(self._blocks)
         self._blocks.queue(max_size=LONGEST_QUEUE, default_concurrency_limit=None)
         self._blocks.launch(
             server_name=host, server_port=port, theme=gr.themes.Default(font=FONTS, font_mono=("ui-monospace", "monospace")),
             css=(Path(__file__).parent / "page.css").read_text(encoding="utf-8"), share=False, ssr_mode=False, quiet=True,
             prevent_thread_lock=True, show_error=False, footer_links=[], inbrowser=False,
+            app_kwargs={"middleware": [Middleware(StrangeRequests)]},
         )  # fmt: skip
         return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
 
@@ -122,7 +128,8 @@ def _free_port(host: str, port: int) -> int:
 
 
 def _stay_offline(host: str) -> None:
-    """Switch off what gradio sends to others, and keep its check of this very server away from a proxy."""
+    """Switch off what gradio sends to others and prints, and keep its check of this very server away from a proxy."""
+    warnings.filterwarnings("ignore", message="'HTTP_422_UNPROCESSABLE_ENTITY' is deprecated")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # PaddleNLP makes the loggers of all libraries print
     os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
     for name in ("NO_PROXY", "no_proxy"):

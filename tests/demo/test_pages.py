@@ -4,9 +4,9 @@ import pytest
 
 from paddle_ft.demo.app import DemoApp, answer_page, group_pages
 from paddle_ft.demo.blocks import Bars, Columns, Note, Problem, Text, Verse
-from paddle_ft.demo.fields import NumberField
+from paddle_ft.demo.fields import LONGEST_TEXT
 from paddle_ft.demo.labels import Label
-from paddle_ft.demo.page import LONGEST_TEXT, DemoPage, Reply
+from paddle_ft.demo.page import DemoPage, Reply
 from paddle_ft.demo.pages.lyrics import rhyme_note
 from paddle_ft.demo.pages.masked_lm import cut_example
 from paddle_ft.demo.server import load_page
@@ -240,11 +240,9 @@ def test_runs_whose_forms_are_the_same_share_a_tab(pages):
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_fields_start_with_values_in_their_range(pages, name):
+def test_fields_start_with_values_that_they_accept(pages, name):
     for field in pages(name).fields():
-        if isinstance(field, NumberField):
-            assert field.low <= field.value <= field.high, field
-            assert (field.clean(-1e9), field.clean(1e9)) == (field.low, field.high)
+        assert field.clean(field.value) == field.value, field
 
 
 @pytest.mark.parametrize(("name", "values"), [

@@ -1,6 +1,7 @@
 """Test the served page through its HTTP API: answers, two visitors at once, cancelling, wrong input; and what prevents a start."""
 
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -71,9 +72,54 @@ def test_wrong_input_gets_one_message_and_the_server_lives_on(client):
     assert html.count("ft-problem") == 1 and "“待摘要的文本”为空" in html and "Traceback" not in html
     html = client.predict("a" * 20_001, "en", api_name="/classification")
     assert "“Text” has 20001 characters; at most 20000 are allowed. Shorten it." in html
-    with pytest.raises(Exception, match=r"Value|greater|maximum|less|error"):
-        client.predict("今天北京", 10**9, 8, 0, "zh", api_name="/summarization")
+    html = client.predict("今天北京", 10**9, 8, 0, "zh", api_name="/summarization")
+    assert text_of(html).strip() == "“束宽（1：贪心搜索）”必须是 1 到 8 之间的整数。"
     assert "ft-large" in client.predict("a good film", "en", api_name="/classification")
+
+
+def call(server, endpoint, values):
+    """Return the first answer of a function. In contrast to clients, this sends NaN and infinity, which Python's reader knows."""
+    url, headers = f"{server.url}/gradio_api/run/{endpoint}", {"content-type": "application/json"}
+    answer = httpx.post(url, content=json.dumps({"data": values}), headers=headers, timeout=LONG)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["data"][0]
+
+
+@pytest.mark.parametrize(("endpoint", "good"), [
+    ("summarization", ["今天", 2, 8, 0]), ("classification", ["a film"]), ("causal_lm", ["the fox", 5, 0.8, 1]),
+])  # fmt: skip
+def test_no_value_of_any_control_is_more_than_one_message(server, capfd, endpoint, good):
+    for number, value in enumerate(good):
+        for bad in ("abc", None, float("nan"), float("inf"), 10**400, -5, True, [], [1], {"a": 1}):
+            if isinstance(value, str) and isinstance(bad, str | None):
+                continue  # a text, or no text
+            html = call(server, endpoint, [*good[:number], bad, *good[number + 1 :], "en"])
+            assert html.count("ft-problem") == 1 and " must be a " in html, (number, bad, html)
+    assert "ft-problem" not in call(server, endpoint, [*good, {"no": "language"}])
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_what_the_page_never_sends_gets_an_answer_and_no_traceback(server, client, capfd):
+    url = f"{server.url}/gradio_api"
+    body = {"data": ["a film", "en"], "session_hash": "a"}
+    unknown = [("queue/join", {**body, "fn_index": 999}), ("queue/join", {**body, "fn_index": -1}), ("call/none", body),
+               ("run/predict", {**body, "fn_index": 999})]  # fmt: skip
+    for path, content in unknown:
+        answer = httpx.post(f"{url}/{path}", json=content, timeout=LONG)
+        assert answer.status_code == 400 and answer.json()["error"].startswith("The server does not understand this request.")
+    answer = httpx.post(f"{url}/run/classification", json={"data": []}, timeout=LONG)
+    assert answer.status_code == 500 and answer.json()["error"].startswith("The server does not understand this request.")
+    answer = httpx.post(f"{url}/upload", files={"files": b"x"}, timeout=LONG)
+    assert (answer.status_code, answer.json()) == (404, {"error": "This page takes no files."})
+    answer = httpx.post(f"{url}/run/classification", json={"data": ["a" * 3_000_000, "en"]}, timeout=LONG)
+    assert (answer.status_code, answer.json()) == (413, {"error": "The request is too large: at most 2000000 bytes are read."})
+    answer = httpx.post(f"{url}/run/classification", content=iter([b"a" * 1_500_000] * 2), timeout=LONG)
+    assert answer.status_code == 400 and "Traceback" not in answer.text
+    assert "404" in httpx.get(f"{url}/queue/data", params={"session_hash": "unknown"}, timeout=LONG).text
+    assert "ft-large" in client.predict("a good film", "en", api_name="/classification")
+    errors = capfd.readouterr().err
+    assert "Traceback" not in errors and "Warning" not in errors
+    assert "demo: 'POST /gradio_api/queue/join' is not understood: KeyError: 999\n" in errors
 
 
 def test_a_cancelled_generation_stops_computing(server, client, monkeypatch):

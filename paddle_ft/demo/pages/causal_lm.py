@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from paddle_ft.demo.blocks import Note, Text
-from paddle_ft.demo.fields import Field, NumberField, TextField
+from paddle_ft.demo.fields import BadInput, Field, NumberField, TextField
 from paddle_ft.demo.labels import Label
-from paddle_ft.demo.page import BadInput, DemoPage, Reply
+from paddle_ft.demo.page import DemoPage, Reply
 from paddle_ft.metrics.text import word_spans
 
 LENGTH = 120  # tokens, at first

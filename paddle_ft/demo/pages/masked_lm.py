@@ -8,9 +8,9 @@ from typing import Any
 
 from paddle_ft.data.text import SPACELESS, regex_class
 from paddle_ft.demo.blocks import Bars, Block, Columns, Note, Text
-from paddle_ft.demo.fields import Field, NumberField, TextField
+from paddle_ft.demo.fields import BadInput, Field, NumberField, TextField
 from paddle_ft.demo.labels import Label
-from paddle_ft.demo.page import BadInput, DemoPage, LoadedRun, Reply, need_text
+from paddle_ft.demo.page import DemoPage, LoadedRun, Reply, need_text
 from paddle_ft.runs.fill_mask import task_before_training
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from paddle_ft.demo.blocks import Note, Text
-from paddle_ft.demo.fields import Field, NumberField, TextField
+from paddle_ft.demo.fields import BadInput, Field, NumberField, TextField
 from paddle_ft.demo.labels import Label
-from paddle_ft.demo.page import BadInput, DemoPage, Reply, need_text
+from paddle_ft.demo.page import DemoPage, Reply, need_text
 from paddle_ft.metrics.copying import find_copies
 
 SOURCE = Label("Text to summarise", "待摘要的文本")
