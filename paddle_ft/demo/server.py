@@ -61,7 +61,6 @@ class DemoServer:
     def _launch(self, pages: list[DemoPage], host: str, port: int, language: str | None) -> str:
         _stay_offline(host)
         import gradio as gr
-
         from starlette.middleware import Middleware
 
         from paddle_ft.demo.app import DemoApp, group_pages
