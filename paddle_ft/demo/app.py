@@ -29,8 +29,10 @@ LABEL_LENGTH = 36  # characters of an example that are shown
 STOP, STOPPED = Label("Stop", "停止"), Label("Stopped.", "已停止。")
 BUG = Label("Something went wrong on the server. Its console shows what; other inputs still work.",
             "服务器内部出错，详情见其控制台；其他输入不受影响。")  # fmt: skip
-TIME = Label("{seconds:.1f} s", "用时 {seconds:.1f} 秒")
+TIME = Label("{seconds} s", "用时 {seconds} 秒")
 SPLITS = {"test": Label("test", "测试集"), "validation": Label("validation", "验证集")}
+SCORES = {"accuracy": Label("accuracy", "准确率"), "perplexity": Label("perplexity", "困惑度"), "loss": Label("loss", "损失"),
+          "f1_macro": Label("macro F1", "宏平均 F1")}  # fmt: skip
 SAMPLE = Label("trained on generated text only, to show that everything works", "仅用生成的样例文本训练，只用于演示流程")
 
 
@@ -58,7 +60,7 @@ class DemoApp:
             names: set[str] = set()
             with gr.Tabs():
                 for group in self.groups:
-                    with gr.Tab(", ".join(_run_name(page.run) for page in group)):
+                    with gr.Tab(tab_label(group)):
                         self._add_group(group, language, _endpoint(group, names))
             components = [component for component, _ in self._labels]
             language.input(self._translate, language, components, queue=False, preprocess=False, api_visibility="private")
@@ -179,7 +181,8 @@ def answer_page(page: DemoPage, fields: Sequence[Field], values: list[Any], repl
     start = time.monotonic()
     try:
         page.answer({field.name: field.clean(value) for field, value in zip(fields, values, strict=True)}, reply)
-        reply.show(*reply.shown, Note(TIME.format(seconds=time.monotonic() - start)))
+        seconds = time.monotonic() - start
+        reply.show(*reply.shown, Note(TIME.format(seconds=f"{seconds:.1f}" if seconds >= 1 else f"{seconds:.2f}")))
     except BadInput as error:
         reply.show(Problem(error.label))
     except UserError as error:
@@ -199,6 +202,15 @@ def group_pages(pages: Sequence[DemoPage]) -> list[list[DemoPage]]:
         forms = [(field.name, getattr(field, "choices", None), field.label) for field in page.fields()]
         groups.setdefault((type(page), tuple(forms)), []).append(page)
     return list(groups.values())
+
+
+def tab_label(pages: Sequence[DemoPage]) -> str:
+    """Return the label of a tab: the name of its first run, and how many others it has.
+
+    It is short, because gradio hides the tabs that do not fit on a phone, and the same in all languages, because gradio does not
+    change the labels of tabs that nobody has opened yet.
+    """
+    return _run_name(pages[0].run) + (f" +{len(pages) - 1}" if len(pages) > 1 else "")
 
 
 def _heading(page: DemoPage) -> Label:
@@ -233,7 +245,8 @@ def _describe(run: LoadedRun) -> Label:
         for split in ("test", "validation"):
             value = run.results.get("metrics", {}).get(split, {}).get(key)
             if value is not None:
-                facts.append(f"{escape(find_metric(key).title)} {format_score(key, value)} ({SPLITS[split].text(language)})")
+                name = SCORES[key].text(language) if key in SCORES else find_metric(key).title
+                facts.append(f"{escape(name)} {format_score(key, value)} ({SPLITS[split].text(language)})")
                 break
         if run.results.get("sample"):
             facts.append(escape(SAMPLE.text(language)))

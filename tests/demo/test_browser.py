@@ -142,6 +142,16 @@ def test_wrong_input_gives_one_message_and_the_next_input_an_answer(visit, numbe
     assert shown.locator(".ft-problem").count() == 0
 
 
+def test_a_wrong_number_gives_one_message_in_the_visitors_language(visit):
+    """The browser itself keeps numbers in the slider's range, but not whole."""
+    shown = panel(visit("zh-CN"), 0)
+    shown.locator("input[type=number]").first.fill("2.7")
+    ask_example(shown)
+    problem = shown.locator(".ft-output .ft-problem").first
+    problem.wait_for()
+    assert problem.inner_text() == "“束宽（1：贪心搜索）”必须是 1 到 8 之间的整数。"
+
+
 def test_html_and_emoji_of_a_visitor_are_shown_as_they_are(visit):
     page = visit()
     shown = panel(page, 4)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from paddle_ft.demo.app import DemoApp, answer_page, group_pages
+from paddle_ft.demo.app import DemoApp, answer_page, group_pages, tab_label
 from paddle_ft.demo.blocks import Bars, Columns, Note, Problem, Text, Verse
 from paddle_ft.demo.fields import LONGEST_TEXT
 from paddle_ft.demo.labels import Label
@@ -237,6 +237,7 @@ def test_a_task_of_the_users_own_gets_the_page_for_all_tasks(pages, monkeypatch)
 def test_runs_whose_forms_are_the_same_share_a_tab(pages):
     sentences, questions, summaries = (pages(name) for name in ("sentences", "questions", "summarization"))
     assert group_pages([sentences, summaries, questions, sentences]) == [[sentences, sentences], [summaries], [questions]]
+    assert [tab_label(group) for group in ([sentences], [sentences, sentences, sentences])] == ["run", "run +2"]
 
 
 @pytest.mark.parametrize("name", TASKS)
