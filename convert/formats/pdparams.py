@@ -6,6 +6,7 @@ bfloat16 parameters are stored as uint16 bit patterns, as `paddle.save` does.
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 from convert.dtypes import NUMPY, contiguous, numpy_dtype
 from convert.errors import ConvertError
 from convert.formats import StoredTensor
-from convert.formats.unpickler import StateUnpickler
+from convert.formats.unpickler import StateUnpickler, shown
 
 NAME_TABLE = "StructuredToParameterName@@"  # an entry of paddle.save that is not a tensor: structured name -> internal name
 
@@ -24,9 +25,9 @@ def _reconstruct(kind, shape, code):
 
 
 def _dtype(code, *_):
-    if not isinstance(code, str) or np.dtype(code).hasobject:
-        raise ConvertError(f"arrays of {code!r} are not supported")
-    return np.dtype(code)
+    if not isinstance(code, str) or not re.fullmatch(r"[<>=|]?[a-zA-Z?]\d{0,2}", code) or np.dtype(code).hasobject:
+        raise ValueError(f"arrays of {shown(code)} are not supported")
+    return np.dtype(code, copy=True)  # a copy, because the pickle sets its byte order afterwards
 
 
 def _encode(text, encoding):
@@ -81,22 +82,23 @@ def read(path: Path) -> dict[str, StoredTensor]:
     try:
         with open(path, "rb") as file:
             tree = _ArrayUnpickler(file, path).load()
+        if not isinstance(tree, dict):
+            raise ConvertError(f"{path}: contains a {type(tree).__name__}, not a dictionary of arrays")
+        tree.pop(NAME_TABLE, None)
+        return {name: _tensor(path, name, value) for name, value in tree.items()}
     except ConvertError:
         raise
     except Exception as error:  # a damaged pickle can fail in any way
         raise ConvertError(f"{path}: damaged or not a .pdparams file ({type(error).__name__}: {error})") from None
-    if not isinstance(tree, dict):
-        raise ConvertError(f"{path}: contains a {type(tree).__name__}, not a dictionary of arrays")
-    tree.pop(NAME_TABLE, None)
-    return {name: _tensor(path, name, value) for name, value in tree.items()}
 
 
 def _tensor(path: Path, name: object, value: object) -> StoredTensor:
     if isinstance(value, tuple) and len(value) == 2:  # (internal name, array), the form of paddle.save with tensors
         value = value[1]
     known = {np.dtype(code): key for key, code in NUMPY.items() if key != "bfloat16"}
-    if not isinstance(name, str) or not isinstance(value, np.ndarray) or value.dtype not in known:
-        raise ConvertError(f"{path}: only arrays are supported; the entry {name!r} is something else")
+    if not isinstance(name, str) or not isinstance(value, np.ndarray) or value.dtype.newbyteorder("<") not in known:
+        raise ConvertError(f"{path}: only arrays are supported; the entry {shown(name)} is something else")
+    value = value.astype(value.dtype.newbyteorder("<"), copy=False)
     dtype = known[value.dtype]
     return StoredTensor(name, "bfloat16" if dtype == "uint16" else dtype, value.shape, path, lambda: value)
 

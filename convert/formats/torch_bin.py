@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import math
 import struct
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,8 @@ import numpy as np
 from convert.dtypes import item_size, numpy_dtype
 from convert.errors import ConvertError
 from convert.formats import StoredTensor, fits_numpy
-from convert.formats.unpickler import StateUnpickler
+from convert.formats.stored_zip import MAGIC, Member, check_crc, read_member, read_members
+from convert.formats.unpickler import StateUnpickler, shown
 
 STORAGES = {
     "DoubleStorage": "float64",
@@ -30,7 +30,7 @@ STORAGES = {
     "ByteStorage": "uint8",
     "BoolStorage": "bool",
 }
-MAX_PICKLE_BYTES = 200_000_000  # descriptions of tensors are small, so a larger pickle is a decompression bomb
+MAX_PICKLE_BYTES = 200_000_000  # descriptions of tensors are small
 MAX_EXPANDED = 2**24  # maximum elements of a tensor that repeats the numbers of its storage (torch's expand)
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
@@ -50,10 +50,26 @@ class _Sealed:
 
 
 class _Storage(_Sealed):
-    """A block of numbers in the file. Its `offset` is set when it is known, in the old format only after the pickle."""
+    """A block of numbers in the file. Its place is set when it is known, in the old format only after the pickle.
+
+    Attributes:
+        dtype: Element type.
+        key: Its name in the file.
+        count: Number of elements.
+        offset: Position of its bytes in the file.
+        member: Its member of the zip archive whose checksum has not been compared yet; None in the old format.
+    """
 
     def __init__(self, dtype: str, key: str, count: int):
-        self.dtype, self.key, self.count, self.offset = dtype, key, count, None
+        self.dtype, self.key, self.count = dtype, key, count
+        self.offset = 0
+        self.member: Member | None = None
+
+    def check(self, path: Path) -> None:
+        """Compare the checksum, once."""
+        if self.member is not None:
+            check_crc(path, self.member)
+            self.member = None
 
 
 class _View(_Sealed):
@@ -95,20 +111,14 @@ class _TensorUnpickler(StateUnpickler):
             kind, dtype, key, _, count = reference[:5]
         except (TypeError, ValueError):
             raise ConvertError(f"{self.path}: malformed storage reference in its pickle") from None
-        if kind != "storage" or dtype not in STORAGES.values() or not isinstance(count, int):
-            raise ConvertError(f"{self.path}: storage of unknown kind {dtype!r} in its pickle")
+        if kind != "storage" or dtype not in STORAGES.values() or not isinstance(key, str | int) or not isinstance(count, int):
+            raise ConvertError(f"{self.path}: storage of unknown kind {shown(dtype)} in its pickle")
         if len(reference) > 5 and reference[5] is not None:
             raise ConvertError(f"{self.path}: storage views are not supported; save the file with a newer torch")
-        return self.storages.setdefault(str(key), _Storage(dtype, str(key), count))
-
-
-def _load(unpickler: StateUnpickler, path: Path):
-    try:
-        return unpickler.load()
-    except ConvertError:
-        raise
-    except Exception as error:  # a damaged pickle can fail in any way
-        raise ConvertError(f"{path}: damaged or not a torch file ({type(error).__name__}: {error})") from None
+        storage = self.storages.setdefault(str(key), _Storage(dtype, str(key), count))
+        if (storage.dtype, storage.count) != (dtype, count) or count < 0:
+            raise ConvertError(f"{self.path}: its pickle describes the storage {key} in two ways, or with a negative length")
+        return storage
 
 
 def read(path: Path) -> dict[str, StoredTensor]:
@@ -117,47 +127,38 @@ def read(path: Path) -> dict[str, StoredTensor]:
     Raises:
         ConvertError: The file is damaged, has something other than tensors, or has a pickle that would run code.
     """
-    if path.stat().st_size == 0:
-        raise ConvertError(f"{path}: the file is empty; is the download complete?")
-    return _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(path)
+    try:
+        with open(path, "rb") as file:
+            start = file.read(len(MAGIC))
+        if not start:
+            raise ConvertError(f"{path}: the file is empty; is the download complete?")
+        return _read_zip(path) if start == MAGIC else _read_legacy(path)
+    except ConvertError:
+        raise
+    except Exception as error:  # a damaged pickle can fail in any way
+        raise ConvertError(f"{path}: damaged or not a torch file ({type(error).__name__}: {error})") from None
 
 
 def _read_zip(path: Path) -> dict[str, StoredTensor]:
     """Read the current format of torch.save: a zip archive with one pickle and an uncompressed member for each storage."""
-    with zipfile.ZipFile(path) as archive:
-        members = {info.filename: info for info in archive.infolist()}
-        pickles = [name for name in members if name.rsplit("/", 1)[-1] == "data.pkl"]
-        if len(pickles) != 1:
-            raise ConvertError(f"{path}: a zip archive without torch's data.pkl; is it a torch.save file?")
-        if members[pickles[0]].file_size > MAX_PICKLE_BYTES:
-            raise ConvertError(f"{path}: its data.pkl unpacks to {members[pickles[0]].file_size} bytes, which no model needs")
-        prefix = pickles[0][: -len("data.pkl")]
-        if f"{prefix}byteorder" in members and archive.read(f"{prefix}byteorder") != b"little":
-            raise ConvertError(f"{path}: big-endian torch files are not supported")
-        unpickler = _TensorUnpickler(io.BytesIO(archive.read(pickles[0])), path)
-        tree = _load(unpickler, path)
-        for storage in unpickler.storages.values():
-            info = members.get(f"{prefix}data/{storage.key}")
-            if info is None or info.compress_type != zipfile.ZIP_STORED:
-                raise ConvertError(f"{path}: storage {storage.key} is missing or compressed")
-            if info.file_size < storage.count * item_size(storage.dtype):
-                raise ConvertError(f"{path}: storage {storage.key} is shorter than its tensors")
-            storage.offset = _data_offset(path, info)
+    members = read_members(path)
+    pickles = [name for name in members if name.rsplit("/", 1)[-1] == "data.pkl"]
+    if len(pickles) != 1:
+        raise ConvertError(f"{path}: a zip archive without torch's data.pkl; is it a torch.save file?")
+    prefix = pickles[0][: -len("data.pkl")]
+    byteorder = members.get(f"{prefix}byteorder")
+    if byteorder and read_member(path, byteorder, 100) != b"little":
+        raise ConvertError(f"{path}: big-endian torch files are not supported")
+    unpickler = _TensorUnpickler(io.BytesIO(read_member(path, members[pickles[0]], MAX_PICKLE_BYTES)), path)
+    tree = unpickler.load()
+    for storage in unpickler.storages.values():
+        member = members.get(f"{prefix}data/{storage.key}")
+        if member is None or not member.stored:
+            raise ConvertError(f"{path}: storage {storage.key} is missing or compressed")
+        if member.size < storage.count * item_size(storage.dtype):
+            raise ConvertError(f"{path}: storage {storage.key} is shorter than its tensors")
+        storage.offset, storage.member = member.offset, member
     return _tensors(path, tree)
-
-
-def _data_offset(path: Path, info: zipfile.ZipInfo) -> int:
-    """Return where the bytes of a member begin: after its local header, whose length may differ from the directory's."""
-    with open(path, "rb") as file:
-        file.seek(info.header_offset)
-        header = file.read(30)
-    if len(header) < 30 or header[:4] != b"PK\x03\x04":
-        raise ConvertError(f"{path}: damaged zip entry {info.filename}")
-    name_length, extra_length = struct.unpack("<HH", header[26:30])
-    offset = info.header_offset + 30 + name_length + extra_length
-    if offset + info.file_size > path.stat().st_size:
-        raise ConvertError(f"{path}: zip entry {info.filename} reaches beyond the end of the file")
-    return offset
 
 
 def _read_legacy(path: Path) -> dict[str, StoredTensor]:
@@ -166,15 +167,15 @@ def _read_legacy(path: Path) -> dict[str, StoredTensor]:
     The file has five pickles (magic, version, machine, tensors, storage keys), then an int64 count and the bytes of each storage.
     """
     with open(path, "rb") as file:
-        if _load(_TensorUnpickler(file, path), path) != LEGACY_MAGIC:
+        if _TensorUnpickler(file, path).load() != LEGACY_MAGIC:
             raise ConvertError(f"{path}: not a torch.save file")
-        _load(_TensorUnpickler(file, path), path)
-        machine = _load(_TensorUnpickler(file, path), path)
+        _TensorUnpickler(file, path).load()
+        machine = _TensorUnpickler(file, path).load()
         if isinstance(machine, dict) and machine.get("little_endian") is False:
             raise ConvertError(f"{path}: big-endian torch files are not supported")
         unpickler = _TensorUnpickler(file, path)
-        tree = _load(unpickler, path)
-        keys = _load(_TensorUnpickler(file, path), path)
+        tree = unpickler.load()
+        keys = _TensorUnpickler(file, path).load()
         if not isinstance(keys, list) or not set(unpickler.storages) <= {str(key) for key in keys}:
             raise ConvertError(f"{path}: the list of storages does not match the tensors")
         for key in map(str, keys):
@@ -208,7 +209,7 @@ def _tensor(path: Path, name: str, view: _View) -> StoredTensor:
     storage, shape, stride = view.storage, view.shape, view.stride
     numbers = (view.offset, *shape, *stride)
     if not isinstance(storage, _Storage) or not all(isinstance(number, int) and number >= 0 for number in numbers):
-        raise ConvertError(f"{path}: tensor {name}: malformed description {numbers}")
+        raise ConvertError(f"{path}: tensor {name}: malformed description {shown(numbers)}")
     end = view.offset + sum((length - 1) * step for length, step in zip(shape, stride, strict=False)) + 1
     if len(shape) != len(stride) or (math.prod(shape) and end > storage.count):
         raise ConvertError(f"{path}: tensor {name}: shape {shape} with stride {stride} reaches beyond its storage")
@@ -220,6 +221,7 @@ def _tensor(path: Path, name: str, view: _View) -> StoredTensor:
         dtype = numpy_dtype(storage.dtype)
         if math.prod(shape) == 0:
             return np.zeros(shape, dtype)
+        storage.check(path)
         start = storage.offset + view.offset * dtype.itemsize
         window = np.fromfile(path, dtype, end - view.offset, offset=start)
         return np.lib.stride_tricks.as_strided(window, shape, tuple(step * dtype.itemsize for step in stride))

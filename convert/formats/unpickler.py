@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+import reprlib
+from typing import BinaryIO
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 2
+SMALL = 1 << 16  # bytes that can be asked for without looking whether the file has them
+
+
+class _Bounded:
+    """A file from which no more bytes can be asked for than it has. Otherwise a length in it could ask for any amount of memory."""
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.readline = file, file.readline
+        position = file.tell()
+        self.end = file.seek(0, io.SEEK_END)
+        file.seek(position)
+
+    def read(self, count: int) -> bytes:
+        if count > SMALL and count > self.end - self.file.tell():
+            raise pickle.UnpicklingError(f"truncated: {count} bytes are announced, {self.end - self.file.tell()} are left")
+        return self.file.read(count)
 
 
 class StateUnpickler(pickle._Unpickler):
@@ -15,6 +37,9 @@ class StateUnpickler(pickle._Unpickler):
     dispatch = dict(pickle._Unpickler.dispatch)
     for _opcode in (pickle.EMPTY_SET, pickle.ADDITEMS, pickle.FROZENSET):
         del dispatch[_opcode[0]]
+
+    def __init__(self, file: BinaryIO, **options):
+        super().__init__(_Bounded(file), **options)
 
     def _set(self, target: object, items: list) -> None:
         for key, value in zip(items[::2], items[1::2], strict=True):
@@ -40,7 +65,16 @@ class StateUnpickler(pickle._Unpickler):
             raise pickle.UnpicklingError("a function or a class is given attributes")
         super().load_build()
 
+    def load_bytearray8(self):
+        self.append(bytearray(self.read(int.from_bytes(self.read(8), "little"))))
+
     dispatch[pickle.BUILD[0]] = load_build
     dispatch[pickle.SETITEM[0]] = load_setitem
     dispatch[pickle.SETITEMS[0]] = load_setitems
     dispatch[pickle.DICT[0]] = load_dict
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
+
+
+def shown(value: object) -> str:
+    """Return a value from a file for a message, cut to a few entries. A nested tuple can have a text longer than any memory."""
+    return _SHORT.repr(value)

@@ -4,6 +4,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -133,6 +134,71 @@ def test_a_structured_dtype_in_a_pdparams_file(tmp_path):
     (tmp_path / "parts.pdparams").write_bytes(pickle.dumps({"a": np.zeros(2, [("x", "f4")])}, protocol=4))
     with pytest.raises(convert.ConvertError, match="a type of elements with parts of its own"):
         pdparams.read(tmp_path / "parts.pdparams")
+
+
+@pytest.mark.parametrize(
+    "opcodes",
+    [
+        b"\x96" + (2**40).to_bytes(8, "little"),  # a bytearray
+        b"\x8e" + (2**40).to_bytes(8, "little"),  # bytes
+        b"\x8d" + (2**40).to_bytes(8, "little"),  # a text
+        b"\x95" + (2**40).to_bytes(8, "little"),  # a frame
+    ],
+    ids=["bytearray", "bytes", "text", "frame"],
+)
+def test_a_length_beyond_the_end_of_the_file_takes_no_memory(tmp_path, opcodes):
+    tracemalloc.start()
+    with pytest.raises(convert.ConvertError, match="truncated: 1099511627776 bytes are announced, 0 are left"):
+        torch_bin.read(torch_file(tmp_path / "long.bin", b"\x80\x05" + opcodes))
+    (tmp_path / "long.pdparams").write_bytes(b"\x80\x05" + opcodes)
+    with pytest.raises(convert.ConvertError, match="truncated: 1099511627776 bytes are announced, 0 are left"):
+        pdparams.read(tmp_path / "long.pdparams")
+    assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    tracemalloc.stop()
+
+
+DOUBLED = b")" + b"2\x86" * 60  # a tuple of two equal tuples, sixty levels deep: its text would have 2 ** 60 characters
+
+
+@pytest.mark.parametrize(
+    ("opcodes", "message"),
+    [
+        (b"(X\x07\0\0\0storage" + DOUBLED + b"X\x01\0\0\x000X\x03\0\0\0cpuK\x04tQ.", "storage of unknown kind \\(\\("),
+        (b"(X\x07\0\0\0storagectorch\nFloatStorage\n" + DOUBLED + b"X\x03\0\0\0cpuK\x04tQ.", "storage of unknown kind"),
+        (b"}X\x01\0\0\0actorch._utils\n_rebuild_tensor_v2\n(" + STORAGE + DOUBLED + b"))\x89}tRs.", "malformed description \\(\\("),
+    ],
+    ids=["kind", "key", "shape"],
+)
+def test_a_value_whose_text_is_endless_is_cut_in_the_message(tmp_path, opcodes, message):
+    with pytest.raises(convert.ConvertError, match=message) as error:
+        torch_bin.read(torch_file(tmp_path / "nested.bin", b"\x80\x02" + opcodes))
+    assert len(str(error.value)) < 500
+
+
+def test_a_key_that_is_too_long_a_number(tmp_path):
+    number = b"\x8b" + (5000).to_bytes(4, "little") + b"\x7f" * 5000
+    with pytest.raises(convert.ConvertError, match="damaged or not a torch file .ValueError: Exceeds the limit"):
+        torch_bin.read(torch_file(tmp_path / "key.bin", b"\x80\x02}" + number + b"K\x01s."))
+
+
+def test_a_storage_described_in_two_ways(tmp_path):
+    half = STORAGE.replace(b"FloatStorage", b"HalfStorage")
+    with pytest.raises(convert.ConvertError, match="its pickle describes the storage 0 in two ways"):
+        torch_bin.read(torch_file(tmp_path / "two.bin", b"\x80\x02" + STORAGE + half + b"."))
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_arrays_of_a_big_endian_machine_have_the_same_numbers(tmp_path, protocol):
+    (tmp_path / "big.pdparams").write_bytes(pickle.dumps({"w": np.array([1.5, -2.0], ">f4")}, protocol=protocol))
+    tensor = pdparams.read(tmp_path / "big.pdparams")["w"]
+    assert tensor.dtype == "float32" and tensor.read().tolist() == [1.5, -2.0]
+    assert np.dtype("f4").byteorder == "="
+
+
+def test_an_array_of_objects_is_refused_with_the_name_of_the_file(tmp_path):
+    (tmp_path / "objects.pdparams").write_bytes(pickle.dumps({"w": np.array([None, 1])}, protocol=4))
+    with pytest.raises(convert.ConvertError, match=r"objects\.pdparams: damaged or not .* arrays of 'O8' are not supported"):
+        pdparams.read(tmp_path / "objects.pdparams")
 
 
 def test_a_tensor_far_larger_than_its_storage(tmp_path):
