@@ -36,6 +36,9 @@ def to_paddle(
     revision: str | None = None,
     overwrite: bool = False,
     keep_fields: Sequence[str] = (),
+    model_type: str | None = None,
+    drop: Sequence[str] = (),
+    base: str | Path | None = None,
     progress: bool = True,
     imports: Sequence[str] = (),
 ) -> Report:
@@ -54,6 +57,9 @@ def to_paddle(
         revision: Branch, tag or commit of the hub's repository.
         overwrite: Replace `dst` if it exists.
         keep_fields: Unknown configuration fields that do not change what the model computes.
+        model_type: The architecture, if config.json does not say it, such as "bert".
+        drop: Patterns of the names of tensors to leave out, such as "cls.species.*".
+        base: The model that an adapter (LoRA) was trained on: a directory or an id. Default: the directory that the adapter names.
         progress: Show a progress bar.
         imports: Modules with families of your own.
 
@@ -61,13 +67,15 @@ def to_paddle(
         ConvertError: The checkpoint cannot be converted. `dst` does not exist then.
     """
     from convert.families import check_task, load_families
+    from convert.request import Request
     from convert.write_paddle import write_paddle
 
     families = load_families(imports)
     check_task(task, families)
+    request = Request(task, model_type, keep_fields, drop, resolve(base) if base else None)
     return write_paddle(
-        resolve(src, revision), Path(dst), families, task=task, dtype=dtype, format=format,
-        overwrite=overwrite, keep_fields=keep_fields, progress=progress, source_name=str(src),
+        resolve(src, revision), Path(dst), families, request, dtype=dtype, format=format, overwrite=overwrite, progress=progress,
+        source_name=str(src),
     )  # fmt: skip
 
 
@@ -116,8 +124,20 @@ def verify(first: str | Path, second: str | Path, *, imports: Sequence[str] = ()
     return compare_checkpoints(Path(first), Path(second), load_families(imports))
 
 
-def inspect(src: str | Path, *, task: str = "auto", revision: str | None = None, imports: Sequence[str] = ()) -> Inspection:
+def inspect(
+    src: str | Path,
+    *,
+    task: str = "auto",
+    revision: str | None = None,
+    keep_fields: Sequence[str] = (),
+    model_type: str | None = None,
+    drop: Sequence[str] = (),
+    base: str | Path | None = None,
+    imports: Sequence[str] = (),
+) -> Inspection:
     """Describe a checkpoint of either library, and what each tensor would become. No weights are loaded.
+
+    The arguments are those of `to_paddle`.
 
     >>> inspection = convert.inspect("bart-base-hf")
     >>> inspection.facts["family"]
@@ -128,10 +148,12 @@ def inspect(src: str | Path, *, task: str = "auto", revision: str | None = None,
     """
     from convert.families import check_task, load_families
     from convert.inspection import inspect_checkpoint
+    from convert.request import Request
 
     families = load_families(imports)
     check_task(task, families)
-    return inspect_checkpoint(resolve(src, revision), families, task=task)
+    request = Request(task, model_type, keep_fields, drop, resolve(base) if base else None)
+    return inspect_checkpoint(resolve(src, revision), families, request)
 
 
 def resolve(src: str | Path, revision: str | None = None) -> Path:

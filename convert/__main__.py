@@ -52,9 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
                            f"default), {TASKS}. A head that the checkpoint lacks is newly initialised")  # fmt: skip
     to_paddle.add_argument("--format", choices=("safetensors", "pdparams", "both"), default="safetensors",
                            help="files to write; plain PaddleNLP reads either (default: %(default)s)")  # fmt: skip
-    to_paddle.add_argument("--revision", help=REVISION_HELP)
-    to_paddle.add_argument("--keep-field", action="append", default=[], metavar="NAME", help="a field of config.json that "
-                           "is unknown and does not change what the model computes; may be repeated")  # fmt: skip
+    _add_request(to_paddle)
 
     to_hf = _add_verb(
         verbs, "to-hf", "Paddle -> Hugging Face; plain transformers loads the result",
@@ -79,8 +77,20 @@ def build_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     inspect.add_argument("src", metavar="SRC", help=SRC_HELP)
     inspect.add_argument("--task", default="auto", help=f"auto (the checkpoint's own, the default), {TASKS}")
-    inspect.add_argument("--revision", help=REVISION_HELP)
+    _add_request(inspect)
     return parser
+
+
+def _add_request(verb: argparse.ArgumentParser) -> None:
+    """Add the flags that say about a Hugging Face checkpoint what its files leave open."""
+    verb.add_argument("--revision", help=REVISION_HELP)
+    verb.add_argument("--model-type", metavar="NAME", help="the architecture, such as bert, if config.json does not say it")
+    verb.add_argument("--keep-field", action="append", default=[], metavar="NAME", help="a field of config.json that "
+                      "is unknown and does not change what the model computes; may be repeated")  # fmt: skip
+    verb.add_argument("--drop", action="append", default=[], metavar="PATTERN", help="leave out the tensors with such names, "
+                      "for which the class has no place, such as 'cls.species.*'; may be repeated")  # fmt: skip
+    verb.add_argument("--base", metavar="BASE", help="if SRC is a LoRA adapter: the directory or id of the model that it was "
+                      "trained on (default: the directory that the adapter names)")  # fmt: skip
 
 
 def _add_verb(verbs, name: str, summary: str, description: str) -> argparse.ArgumentParser:
@@ -99,11 +109,15 @@ def _add_destination(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run a parsed command line, print its result, and return the exit code."""
+    if options.verb in ("to-paddle", "inspect"):
+        request = {
+            "task": options.task, "revision": options.revision, "model_type": options.model_type, "drop": options.drop,
+            "keep_fields": options.keep_field, "base": options.base, "imports": options.imports,
+        }  # fmt: skip
     if options.verb == "to-paddle":
         report = convert.to_paddle(
-            options.src, options.dst, task=options.task, dtype=options.dtype, format=options.format,
-            revision=options.revision, overwrite=options.overwrite, keep_fields=options.keep_field, imports=options.imports,
-        )  # fmt: skip
+            options.src, options.dst, dtype=options.dtype, format=options.format, overwrite=options.overwrite, **request
+        )
         print(report.summary())
     elif options.verb == "to-hf":
         report = convert.to_hf(
@@ -112,8 +126,7 @@ def run(options: argparse.Namespace) -> int:
         )  # fmt: skip
         print(report.summary())
     elif options.verb == "inspect":
-        inspection = convert.inspect(options.src, task=options.task, revision=options.revision, imports=options.imports)
-        print(inspection.text())
+        print(convert.inspect(options.src, **request).text())
     else:
         warnings.simplefilter("ignore")  # the frameworks give warnings when they are imported
         comparison = convert.verify(options.first, options.second, imports=options.imports)

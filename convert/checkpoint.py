@@ -1,23 +1,22 @@
-"""Open a checkpoint of either library for conversion: its family, its task, and its translated configuration.
+"""Describe a checkpoint that is opened for conversion: its family, its task, and its translated configuration. Open a Paddle one.
 
 What each tensor becomes is decided later, in convert.plan_to_paddle and convert.plan_to_hf.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from convert.config import ORIGINAL_KEY, PaddleConfig, complete, config_to_hf, config_to_paddle
+from convert.config import ORIGINAL_KEY, PaddleConfig, complete, config_to_hf, labels
 from convert.errors import ConvertError
-from convert.families import family_of
 from convert.family import Family, Task
 from convert.files import read_json, read_optional_json
 from convert.formats import StoredTensor, safetensors
-from convert.identify import detect_task, is_paddle, paddle_family, paddle_task, require_directory
-from convert.pairs import TensorPair
+from convert.identify import is_paddle, paddle_family, paddle_task, require_checkpoint
 from convert.report import JSON_NAME
+from convert.request import Request
 from convert.tensors import Weights, open_weights
 
 KEPT_FOLDER = "huggingface"  # inside a Paddle checkpoint: files of the original that the conversion back needs
@@ -34,9 +33,11 @@ class HfCheckpoint:
         generation: Contents of generation_config.json, {} if there is none.
         family: Its architecture.
         task: The model class to convert to.
-        task_requested: Whether the user named the task. Then a head that the checkpoint lacks may be newly initialised.
+        request: What the user says about it. If it names the task, a head that the checkpoint lacks may be newly initialised.
         weights: Its tensors, not loaded yet.
         paddle_config: Its configuration, translated to Paddle.
+        tokenizer: The directory with its tokenizer's files.
+        notes: What the user should know about how it was opened.
     """
 
     directory: Path
@@ -44,9 +45,11 @@ class HfCheckpoint:
     generation: dict
     family: Family
     task: Task
-    task_requested: bool
+    request: Request
     weights: Weights
     paddle_config: PaddleConfig
+    tokenizer: Path
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -78,55 +81,6 @@ class PaddleCheckpoint:
     sizes: dict
 
 
-def open_hf(
-    directory: Path, families: Mapping[str, Family], *, task: str = "auto", keep_fields: Sequence[str] = ()
-) -> HfCheckpoint:
-    """Open a Hugging Face checkpoint for the conversion to Paddle.
-
-    Args:
-        directory: The checkpoint.
-        families: The known families by model_type.
-        task: A task name, or "auto" for the checkpoint's own.
-        keep_fields: Unknown configuration fields that do not change what the model computes.
-
-    Raises:
-        ConvertError: The checkpoint is damaged, or PaddleNLP cannot express its configuration.
-    """
-    require_directory(directory)
-    where = str(directory / "config.json")
-    config = read_json(directory / "config.json")
-    if is_paddle(directory):
-        raise ConvertError(f"{directory}: already a Paddle checkpoint; use to-hf for the other direction")
-    generation = read_optional_json(directory / "generation_config.json")
-    family = family_of(config, where, families, paddle=False)
-    weights = open_weights(directory)
-
-    def translate(task: Task) -> PaddleConfig:
-        return config_to_paddle(config, generation, family.entries(task), (*family.harmless, *keep_fields), where)
-
-    if task == "auto":
-        chosen = detect_task(family, config, weights.tensors, translate(family.task("base")).sizes, where)
-    else:
-        chosen = family.task(task)
-    if chosen.refused:
-        raise ConvertError(f"{directory}: {chosen.refused}")
-    untied = family.task(chosen.name, untied=True)
-    if untied.untied and not config.get("tie_word_embeddings", True):
-        pairs = family.pairs(chosen, translate(chosen).sizes)
-        if _head_differs(pairs, weights.tensors, family.hf_prefix):
-            chosen = untied
-    return HfCheckpoint(
-        directory=directory,
-        config=config,
-        generation=generation,
-        family=family,
-        task=chosen,
-        task_requested=task != "auto",
-        weights=weights,
-        paddle_config=translate(chosen),
-    )
-
-
 def open_paddle(directory: Path, families: Mapping[str, Family], *, task: str = "auto") -> PaddleCheckpoint:
     """Open a Paddle checkpoint for the conversion to Hugging Face.
 
@@ -138,7 +92,7 @@ def open_paddle(directory: Path, families: Mapping[str, Family], *, task: str = 
     Raises:
         ConvertError: The checkpoint is damaged, or transformers cannot express its class or configuration.
     """
-    require_directory(directory)
+    require_checkpoint(directory)
     where = str(directory / "config.json")
     config = read_json(directory / "config.json")
     if not is_paddle(directory):
@@ -163,18 +117,8 @@ def open_paddle(directory: Path, families: Mapping[str, Family], *, task: str = 
         kept_tensors=safetensors.read(kept_tensors) if original_names and kept_tensors.is_file() else {},
         hf_config=hf_config,
         hf_generation=hf_generation,
-        sizes=complete(hf_config, entries),
+        sizes=complete(hf_config, entries, None if chosen.num_labels else labels(config)["num_labels"]),
     )
-
-
-def _head_differs(pairs: Iterable[TensorPair], tensors: Mapping[str, StoredTensor], prefix: str) -> bool:
-    """Tell whether a tensor is stored under several names with different values: an output head that is not tied."""
-    for pair in pairs:
-        names = (pair.hf, pair.hf.removeprefix(prefix), *pair.hf_aliases)
-        stored = [tensors[name] for name in names if name in tensors]
-        if pair.hf_aliases and any(stored[0].read().tobytes() != other.read().tobytes() for other in stored[1:]):
-            return True
-    return False
 
 
 def _original_names(directory: Path, task: Task) -> dict[str, str]:

@@ -24,6 +24,7 @@ from convert.fields import (
     MergedDropout,
     PaddleConstant,
 )
+from convert.labels import labels
 
 ORIGINAL_KEY = "huggingface"  # field of Paddle's config.json that holds {"task", "untied", "config", "generation"}
 
@@ -47,7 +48,9 @@ class PaddleConfig:
     notes: list[str] = field(default_factory=list)
 
 
-def config_to_paddle(config: dict, generation: dict, entries: Sequence[Entry], harmless: Sequence[str], where: str) -> PaddleConfig:
+def config_to_paddle(
+    config: dict, generation: dict, entries: Sequence[Entry], harmless: Sequence[str], where: str, label_count: int | None = None
+) -> PaddleConfig:
     """Translate a Hugging Face configuration to Paddle.
 
     Args:
@@ -56,12 +59,18 @@ def config_to_paddle(config: dict, generation: dict, entries: Sequence[Entry], h
         entries: The table of the family and task.
         harmless: Fields that do not change what the model computes, according to the family or the user.
         where: The file, for messages.
+        label_count: Number of labels that the tensors show, if num_labels and id2label contradict each other.
 
     Raises:
         ConvertError: A value has the wrong type, or changes the computation in a way that PaddleNLP cannot express.
     """
     check_types(config, entries, where)
-    result = PaddleConfig({}, {}, sizes=complete(config, entries))
+    result = PaddleConfig({}, {}, sizes=complete(config, entries, label_count))
+    if label_count is not None:
+        result.notes.append(
+            f"num_labels = {config['num_labels']} and an id2label of {len(config['id2label'])} contradict each other; the "
+            f"classifier has {label_count} rows, so there are {label_count} labels"
+        )
     for entry in entries:
         _translate_entry(entry, config, result, where)
     result.config.update({key: result.sizes[key] for key in ("id2label", "label2id")})
@@ -83,35 +92,27 @@ def _translate_entry(entry: Entry, config: dict, result: PaddleConfig, where: st
         raise ConvertError(
             f"{where}: {entry.hf} = {config[entry.hf]!r} changes what the model computes, and PaddleNLP's computes only {allowed}"
         )
-    elif isinstance(entry, Approximate) and result.sizes[entry.hf] != entry.paddle_computes:
-        result.notes.append(f"{entry.hf} = {result.sizes[entry.hf]}: {entry.note}")
+    elif isinstance(entry, Approximate):
+        result.notes += approximations(result.sizes, [entry])
     elif isinstance(entry, MergedDropout):
         value, paddle_value = result.sizes[entry.hf], result.sizes[entry.into]
         if value != paddle_value:
             result.notes.append(f"{entry.hf} = {value} is trained with {entry.into} = {paddle_value}: PaddleNLP has one for both")
 
 
-def complete(config: dict, entries: Sequence[Entry]) -> dict:
-    """Return a Hugging Face configuration with the defaults of all fields that it leaves out."""
+def approximations(sizes: dict, entries: Sequence[Entry]) -> list[str]:
+    """Return notes on what PaddleNLP computes nearly as transformers does, for a complete Hugging Face configuration."""
+    found = [entry for entry in entries if isinstance(entry, Approximate) and sizes[entry.hf] != entry.paddle_computes]
+    return [f"{entry.hf} = {sizes[entry.hf]}: {entry.note}" for entry in found]
+
+
+def complete(config: dict, entries: Sequence[Entry], label_count: int | None = None) -> dict:
+    """Return a Hugging Face configuration with the defaults of all fields that it leaves out. For `label_count` see `labels`."""
     result = {entry.hf: entry.default for entry in entries if isinstance(entry, Field | MergedDropout | HfOnly)}
     result |= {entry.hf: entry.allowed[0] for entry in entries if isinstance(entry, Fixed)}
-    result |= {**config, **labels(config, entries)}
+    result |= {**config, **labels(config, entries, label_count)}
     derived = [entry for entry in entries if isinstance(entry, Field) and result[entry.hf] is None]
     return result | {entry.hf: entry.if_none(result) for entry in derived if entry.if_none}
-
-
-def labels(config: dict, entries: Sequence[Entry] = ()) -> dict:
-    """Return num_labels, id2label and label2id of a configuration of either library.
-
-    The keys of id2label are strings, as in a JSON file.
-    """
-    if config.get("id2label"):
-        id2label = {str(key): value for key, value in config["id2label"].items()}
-    else:
-        default = next((entry.default for entry in entries if isinstance(entry, Field | HfOnly) and entry.hf == "num_labels"), 2)
-        id2label = {str(number): f"LABEL_{number}" for number in range(config.get("num_labels", default))}
-    label2id = config.get("label2id") or {value: int(key) for key, value in id2label.items()}
-    return {"num_labels": len(id2label), "id2label": id2label, "label2id": label2id}
 
 
 def config_to_hf(config: dict, generation: dict, entries: Sequence[Entry], where: str, *, has_labels: bool) -> tuple[dict, dict]:
@@ -151,7 +152,7 @@ def config_to_hf(config: dict, generation: dict, entries: Sequence[Entry], where
         if not original:
             result.update({e.hf: value for e in entries if isinstance(e, MergedDropout) and e.into == entry.hf})
     now = labels(config)
-    if has_labels and (not original or now["id2label"] != labels(original, entries)["id2label"]):
+    if has_labels and (not original or now["id2label"] != labels(original, entries, now["num_labels"])["id2label"]):
         result.update({"id2label": now["id2label"], "label2id": now["label2id"]})
         result.pop("num_labels", None)
     translated = {entry.hf for entry in entries if isinstance(entry, Field)}

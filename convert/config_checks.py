@@ -113,6 +113,7 @@ def unknown_fields(config: dict, entries: Sequence[Entry], harmless: Sequence[st
         fields_and_values = ", ".join(f"{name} = {config[name]!r}" for name in suspicious)
         raise ConvertError(
             f"{where}: unknown to this architecture, and it may change what the model computes: {fields_and_values}. "
-            "If you know that it does not, use --keep-field NAME"
+            "If you know that it does not, use --keep-field NAME",
+            " ".join(f"--keep-field {name}" for name in suspicious),
         )
     return sorted(unknown)

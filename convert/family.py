@@ -30,6 +30,8 @@ class Task:
         outputs: Names of transformers' outputs, in the order in which Paddle's class returns them.
         refused: Why PaddleNLP's class computes something else with any weights. The task is then refused.
         config: Configuration fields that only this task has.
+        guards: Names of parameters of another class that would load the checkpoint too and compute something else. A single number
+            is written under each, which that class refuses because of its shape.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Task:
     outputs: tuple[str, ...] = ("logits",)
     refused: str = ""
     config: Sequence[Entry] = ()
+    guards: tuple[str, ...] = ()
 
     @property
     def head_group(self) -> str:
@@ -105,6 +108,11 @@ class Family:
             sizes = {**sizes, **self.sizes(sizes)}
         prefixes = {} if task.base else {"hf_prefix": self.hf_prefix, "paddle_prefix": self.paddle_prefix}
         return expand((*self.backbone, *task.backbone), task.head, sizes, head_group=task.head_group, **prefixes)
+
+    @property
+    def base_task(self) -> Task:
+        """Return the task of the base model, or the first one if there is none."""
+        return next((task for task in self.tasks if task.base), self.tasks[0])
 
     def entries(self, task: Task) -> list[Entry]:
         """Return the complete table of configuration fields of a task's class."""

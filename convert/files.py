@@ -89,23 +89,25 @@ def sha256_in_background(paths: Sequence[Path]) -> dict[str, Future]:
 
 
 @contextlib.contextmanager
-def atomic_directory(target: Path, source: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def atomic_directory(target: Path, *sources: Path, overwrite: bool = False) -> Iterator[Path]:
     """Create a directory that is complete or does not exist.
 
     Yields an empty directory next to `target`. It is renamed to `target` if the block succeeds and removed if it fails.
 
     Args:
         target: The directory to create.
-        source: The directory that is converted. Neither of the two may be inside the other.
+        sources: The directories that are converted. Neither of them and `target` may be inside the other.
         overwrite: Whether to replace a `target` that has contents.
 
     Raises:
-        ConvertError: `target` has contents and `overwrite` is off, `target` and `source` overlap, or writing failed.
+        ConvertError: `target` has contents and `overwrite` is off, `target` and a source overlap, or writing failed.
     """
     target = Path(os.path.abspath(target))
-    source_path, target_path = source.resolve(), target.resolve()
-    if source_path == target_path or source_path in target_path.parents or target_path in source_path.parents:
-        raise ConvertError(f"{target}: source and destination must be separate directories (source: {source})")
+    target_path = target.resolve()
+    for source in sources:
+        source_path = source.resolve()
+        if source_path == target_path or source_path in target_path.parents or target_path in source_path.parents:
+            raise ConvertError(f"{target}: source and destination must be separate directories (source: {source})")
     _refuse_contents(target, overwrite)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -14,10 +14,13 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from convert.adapter import is_adapter, named_base
 from convert.config import ORIGINAL_KEY
 from convert.errors import ConvertError
 from convert.families import check_task, load_families
 from convert.files import cache_folder, file_digest, read_json
+from convert.identify import paddle_family
+from convert.request import Request
 from convert.tensors import SAFETENSORS, TORCH_BIN
 from convert.tokenizers.files import SETTINGS, VOCABULARIES
 from convert.write_paddle import write_paddle
@@ -145,28 +148,30 @@ def cached_conversion(src: str | Path, *, task: str = "auto", revision: str | No
     check_task(task, families)
     directory = resolve_checkpoint(src, revision)
     name = re.sub(r"[^\w.-]+", "--", str(src)).strip("-")[-60:]
-    target = cache_folder() / "converted" / f"{name}-{task}-{_fingerprint(directory, imports)}"
+    base = named_base(directory) if is_adapter(directory) else None
+    target = cache_folder() / "converted" / f"{name}-{task}-{_fingerprint([directory, *([base] if base else [])], imports)}"
     if not target.is_dir():
         print(f"converting {src} to Paddle, once, into {target}", flush=True)
         try:
-            write_paddle(directory, target, families, task=task, source_name=str(src))
+            write_paddle(directory, target, families, Request(task), source_name=str(src))
         except ConvertError:
             if not target.is_dir():  # otherwise another process was faster
                 raise
-    original = read_json(target / "config.json")[ORIGINAL_KEY]
+    config = read_json(target / "config.json")
+    original = config[ORIGINAL_KEY]
     if original["untied"]:
-        family = families[original["config"]["model_type"]]
+        family = paddle_family(config, str(target / "config.json"), families)
         raise ConvertError(f"{src}: {family.task(original['task'], untied=True).note}")
     return target
 
 
-def _fingerprint(directory: Path, imports: Sequence[str]) -> str:
-    """Return a digest that changes when a file of the directory, or an imported module with families, changes.
+def _fingerprint(directories: Iterable[Path], imports: Sequence[str]) -> str:
+    """Return a digest that changes when a file of the directories, or an imported module with families, changes.
 
     It covers the contents of JSON files and modules, and the size and time of the other files, which are large.
     """
     digest = hashlib.sha256()
-    for path in sorted(directory.iterdir()):
+    for path in (path for directory in directories for path in sorted(directory.iterdir())):
         if path.is_file() and not path.name.startswith("."):
             status = path.stat()
             content = path.read_bytes() if path.suffix == ".json" else f"{status.st_size} {status.st_mtime_ns}".encode()

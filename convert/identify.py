@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from convert.adapter import SETTINGS
 from convert.config import ORIGINAL_KEY
+from convert.detection import hf_family
 from convert.errors import ConvertError
 from convert.families import family_of
 from convert.family import Family, Task
 from convert.files import read_json
-from convert.tensors import PDPARAMS, name_variants
+from convert.tensors import PDPARAMS, name_variants, open_weights
 
 
 @dataclass(frozen=True)
@@ -41,27 +44,51 @@ def is_paddle(directory: Path) -> bool:
     return ORIGINAL_KEY in config or "paddlenlp_version" in config
 
 
-def identify(directory: Path, families: Mapping[str, Family]) -> CheckpointInfo:
+def identify(directory: Path, families: Mapping[str, Family], model_type: str | None = None) -> CheckpointInfo:
     """Return what config.json says about a checkpoint of either library.
+
+    Args:
+        directory: The checkpoint.
+        families: The known families by model_type.
+        model_type: The family of a Hugging Face checkpoint whose config.json does not name it, if that is known.
 
     Raises:
         ConvertError: The directory does not exist, or has no checkpoint of a known family.
     """
-    require_directory(directory)
+    require_checkpoint(directory)
     config = read_json(directory / "config.json")
     where = str(directory / "config.json")
     if not is_paddle(directory):
-        family = family_of(config, where, families, paddle=False)
+        family, _ = hf_family(
+            config, where, families, lambda: open_weights(directory).tensors, None if config.get("model_type") else model_type
+        )
         task = _task_of_class(config, family, paddle=False)
         return CheckpointInfo(directory, config, paddle=False, family=family, task=task)
     family = paddle_family(config, where, families)
     return CheckpointInfo(directory, config, paddle=True, family=family, task=paddle_task(config, family, where))
 
 
-def require_directory(directory: Path) -> None:
-    """Raise a ConvertError if the directory does not exist."""
+def require_checkpoint(directory: Path) -> None:
+    """Raise a ConvertError if there is no such directory, or if it is one above the checkpoints, as a training writes it."""
     if not directory.is_dir():
         raise ConvertError(f"{directory}: no such directory")
+    if _has_checkpoint(directory):
+        return
+    below = sorted((path for path in directory.iterdir() if path.is_dir() and _has_checkpoint(path)), key=_age)
+    if below:
+        names = ", ".join(path.name for path in below[-5:])
+        more = f"{len(below) - 5} others and " if len(below) > 5 else ""
+        raise ConvertError(f"{directory}: not a checkpoint, but a directory with {more}{names} in it; name the newest, {below[-1]}")
+
+
+def _has_checkpoint(directory: Path) -> bool:
+    return (directory / "config.json").exists() or (directory / SETTINGS).exists()
+
+
+def _age(directory: Path) -> tuple:
+    """Return what sorts checkpoints from the oldest to the newest: the number in the name, else the time of the last change."""
+    number = re.search(r"(\d+)$", directory.name)
+    return (number is not None, int(number[1]) if number else 0, directory.stat().st_mtime, directory.name)
 
 
 def detect_task(family: Family, config: dict, names: Iterable[str], sizes: dict, where: str) -> Task:
@@ -116,9 +143,10 @@ def paddle_family(config: dict, where: str, families: Mapping[str, Family]) -> F
 
     Several families may have the same Paddle architecture, so the original's model_type decides if it is recorded.
     """
-    original = _original(config, where).get("config", {})
-    if original.get("model_type"):
-        return family_of(original, where, families, paddle=False)
+    original = _original(config, where)
+    model_type = original.get("model_type") or original.get("config", {}).get("model_type")
+    if model_type:
+        return family_of({"model_type": model_type}, where, families, paddle=False)
     return family_of(config, where, families, paddle=True)
 
 

@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from convert.checkpoint import HfCheckpoint, PaddleCheckpoint, open_hf, open_paddle
+from convert.adapter import is_adapter
+from convert.checkpoint import HfCheckpoint, PaddleCheckpoint, open_paddle
 from convert.dtypes import item_size
 from convert.errors import ConvertError
 from convert.family import Family
-from convert.identify import is_paddle, require_directory
+from convert.identify import is_paddle, require_checkpoint
+from convert.open_hf import open_hf
 from convert.plan import Plan
 from convert.plan_to_hf import plan_to_hf
 from convert.plan_to_paddle import plan_to_paddle
+from convert.request import Request
 from convert.tensors import Weights
 from convert.tokenizers.files import tokenizer_kind
 
@@ -50,21 +53,23 @@ class Inspection:
         return f"<Inspection>\n{self.text(tensors=False)}"
 
 
-def inspect_checkpoint(directory: Path, families: Mapping[str, Family], *, task: str = "auto") -> Inspection:
+def inspect_checkpoint(directory: Path, families: Mapping[str, Family], request: Request) -> Inspection:
     """Describe a checkpoint of either library. If its tensors do not fit, the description says why.
+
+    `families` are the known families by model_type, and `request` is what the user says about the checkpoint.
 
     Raises:
         ConvertError: The directory has no checkpoint of a known family, or its configuration cannot be translated.
     """
-    require_directory(directory)
+    require_checkpoint(directory)
     result = Inspection(str(directory))
     make_plan: Callable[[], Plan]
-    if is_paddle(directory):
-        paddle = open_paddle(directory, families, task=task)
+    if not is_adapter(directory) and is_paddle(directory):
+        paddle = open_paddle(directory, families, task=request.task)
         make_plan = partial(plan_to_hf, paddle)
         _add_facts(result, "Paddle", paddle, (paddle.task.paddle_class, paddle.task.hf_class))
     else:
-        hf = open_hf(directory, families, task=task)
+        hf = open_hf(directory, families, request)
         make_plan = partial(plan_to_paddle, hf)
         _add_facts(result, "Hugging Face", hf, (hf.task.hf_class, hf.task.paddle_class))
         result.facts["kept aside"] = ", ".join(hf.paddle_config.kept_aside) or "nothing"
@@ -104,4 +109,5 @@ def _add_plan(result: Inspection, plan: Plan) -> None:
     result.lists["mapped"] = [f"{', '.join(names)} -> {', '.join(becomes)}" for becomes, names in sources.items()]
     result.lists["ignored"] = [f"{name}: {reason}" for name, reason in plan.ignored.items()]
     result.lists["tied"] = [f"{name} = {original}" for name, original in plan.tied.items()]
+    result.lists["notes"] = plan.notes
     result.lists["missing"] = [f"{name} {shapes[name]}: newly initialised" for name in plan.initialised if name in shapes]

@@ -9,11 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from convert.config import complete, config_to_hf
+from convert.dtypes import cast
 from convert.errors import ConvertError
 from convert.family import Family, Task
 from convert.formats import safetensors
 from convert.identify import CheckpointInfo
+from convert.labels import contradicts_labels, label_count, labels
 from convert.loading import model_from_weights, read_weights
+from convert.names import known_names, superfluous_prefix, without_prefix
+from convert.tensors import open_weights
 
 REFERENCE = "reference_outputs.safetensors"
 INPUT_PREFIX = "input."  # prefix of the inputs' names in that file
@@ -22,11 +26,14 @@ INPUT_PREFIX = "input."  # prefix of the inputs' names in that file
 def hf_config_of(checkpoint: CheckpointInfo, task: Task) -> dict:
     """Return the complete Hugging Face configuration of a checkpoint of either library."""
     entries = checkpoint.family.entries(task)
-    config = checkpoint.config
+    config, count = checkpoint.config, None
+    if not checkpoint.paddle and contradicts_labels(config):
+        count = label_count(checkpoint.family, task, complete(config, entries), open_weights(checkpoint.directory).tensors)
     if checkpoint.paddle:
+        count = None if task.num_labels else labels(config)["num_labels"]
         where = str(checkpoint.directory / "config.json")
         config, _ = config_to_hf(config, {}, entries, where, has_labels=not task.num_labels)
-    return complete(config, entries)
+    return complete(config, entries, count)
 
 
 def example_inputs(family: Family, config: dict, task: Task) -> dict[str, np.ndarray]:
@@ -122,9 +129,8 @@ def run_paddle(checkpoint: CheckpointInfo, task: Task, hf_config: dict, inputs: 
 def run_hf(checkpoint: CheckpointInfo, task: Task, hf_config: dict, inputs: dict) -> dict[str, np.ndarray]:
     """Return the outputs of the layers and of transformers' model, computed in float32."""
     import torch
-    import transformers
 
-    model = getattr(transformers, task.hf_class).from_pretrained(str(checkpoint.directory)).float()
+    model = _load_hf(checkpoint, task, hf_config).float()
     model.eval()
     recorded: dict[str, np.ndarray] = {}
     modules = dict(model.named_modules())
@@ -133,6 +139,22 @@ def run_hf(checkpoint: CheckpointInfo, task: Task, hf_config: dict, inputs: dict
     with torch.no_grad():
         outputs = model(**{name: torch.tensor(value) for name, value in inputs.items()}, return_dict=True)
     return recorded | {name: outputs[name].numpy() for name in task.outputs}
+
+
+def _load_hf(checkpoint: CheckpointInfo, task: Task, hf_config: dict):
+    """Return transformers' model. What old files say in a way that it no longer understands is said anew."""
+    import torch
+    import transformers
+
+    model_class, directory = getattr(transformers, task.hf_class), str(checkpoint.directory)
+    old_labels = {key: hf_config[key] for key in ("id2label", "label2id")} if contradicts_labels(checkpoint.config) else {}
+    config = model_class.config_class.from_pretrained(directory, **old_labels)
+    tensors = open_weights(checkpoint.directory).tensors
+    prefix = superfluous_prefix(tensors, lambda: known_names(checkpoint.family, hf_config))
+    if not prefix:
+        return model_class.from_pretrained(directory, config=config)
+    state = {name: cast(tensor.read(), tensor.dtype, "float32") for name, tensor in without_prefix(tensors, prefix).items()}
+    return model_class.from_pretrained(None, config=config, state_dict={name: torch.tensor(array) for name, array in state.items()})
 
 
 def torch_is_installed() -> bool:

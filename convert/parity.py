@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from convert.adapter import is_adapter
+from convert.config import approximations
 from convert.errors import ConvertError
 from convert.families import load_families
 from convert.family import Family, Task
 from convert.files import read_optional_json
-from convert.identify import CheckpointInfo, identify
+from convert.identify import CheckpointInfo, identify, is_paddle, require_checkpoint
 from convert.outputs import (
     REFERENCE,
     example_inputs,
@@ -76,7 +78,7 @@ def compare_checkpoints(first: Path, second: Path, families: Mapping[str, Family
     Raises:
         ConvertError: They are of different families or sizes, or a library for running one of them is missing.
     """
-    sides = [identify(first, families), identify(second, families)]
+    sides = _identify_sides(first, second, families)
     task = next((side.task for side in sides if side.paddle and side.task), None) or sides[0].task or sides[1].task
     if task is None or sides[0].family is not sides[1].family:
         raise ConvertError(f"{first} and {second} are of different families, or their class is unknown")
@@ -95,8 +97,20 @@ def compare_checkpoints(first: Path, second: Path, families: Mapping[str, Family
         result.notes.append("the head is newly initialised: only the layers below it are compared")
         b = {name: value for name, value in b.items() if name not in task.outputs}
     result.differences = {name: difference(a[name], b[name], inputs["attention_mask"]) for name in a if name in b}
+    if sides[0].paddle != sides[1].paddle:
+        result.notes += approximations(config, sides[0].family.entries(task))
     _record(result, sides)
     return result
+
+
+def _identify_sides(first: Path, second: Path, families: Mapping[str, Family]) -> list[CheckpointInfo]:
+    """Identify both checkpoints. If an old config.json does not say the family, it is that of the Paddle checkpoint."""
+    for path in (first, second):
+        require_checkpoint(path)
+        if is_adapter(path):
+            raise ConvertError(f"{path}: an adapter; only whole models can be compared, such as what to-paddle makes of it")
+    paddle = next((identify(path, families) for path in (first, second) if is_paddle(path)), None)
+    return [identify(path, families, paddle.family.model_type if paddle else None) for path in (first, second)]
 
 
 def _check_sizes(sides: list[CheckpointInfo], task: Task) -> None:

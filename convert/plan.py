@@ -64,8 +64,10 @@ def describe(pair: TensorPair, split_or_joined: str) -> str:
     return f"{pair.layer}, {how}"
 
 
-def raise_problems(problems: Iterable[str], where: object, class_name: str) -> None:
-    """Raise one ConvertError that lists all problems, if there are any."""
+def raise_problems(problems: Iterable[str], where: object, class_name: str, flags: str = "") -> None:
+    """Raise one ConvertError that lists all problems, if there are any. `flags` solve them, if the model needs no such tensors."""
     lines = list(dict.fromkeys(problems))
     if lines:
-        raise ConvertError(f"{where}: the tensors do not fit {class_name}; nothing was written:\n  " + "\n  ".join(lines))
+        hint = [f"If the model computes the same without them, leave them out with {flags}"] if flags else []
+        message = f"{where}: the tensors do not fit {class_name}; nothing was written:\n  " + "\n  ".join(lines)
+        raise ConvertError("\n".join([message, *hint]), flags)

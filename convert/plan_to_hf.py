@@ -31,6 +31,8 @@ def plan_to_hf(checkpoint: PaddleCheckpoint, dtype: str = "keep") -> Plan:
     drifted = _drifted_heads(checkpoint, pairs, tensors)
     tie = bool(checkpoint.sizes["tie_word_embeddings"]) and not drifted
     plan = Plan(config_changes=_config_changes(checkpoint, untie=bool(drifted)))
+    guards = [name for name in checkpoint.task.guards if name in checkpoint.weights.tensors]
+    plan.ignored.update(dict.fromkeys(guards, "a guard, which the conversion to Paddle added"))
     if drifted:
         drifted_names = ", ".join(pair.hf for pair in drifted)
         plan.notes.append(f"{drifted_names} has drifted from the embedding: exported untied (tie_word_embeddings = false)")
@@ -64,6 +66,8 @@ def _match_tensors(checkpoint: PaddleCheckpoint, pairs: list[TensorPair]) -> dic
     tensors: dict[str, StoredTensor] = {}
     problems = []
     for name, tensor in checkpoint.weights.tensors.items():
+        if name in checkpoint.task.guards:
+            continue
         class_name = next((form for form in name_variants(name, checkpoint.family.paddle_prefix) if form in known), None)
         if class_name is None or class_name in tensors:
             problems.append(f"{name} {tensor.shape}: no place for it in {hf_class}")

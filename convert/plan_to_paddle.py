@@ -12,6 +12,7 @@ from convert.checkpoint import HfCheckpoint
 from convert.dtypes import FLOATS, cast, target_dtype
 from convert.family import Family, Task
 from convert.formats import NewTensor, StoredTensor
+from convert.names import names_to_drop, patterns_of
 from convert.pairs import TensorPair
 from convert.plan import Plan, TensorUse, describe, raise_problems
 from convert.tensors import name_variants, same_bits
@@ -27,6 +28,7 @@ class _Match:
         tied: Pair -> the pair that it is tied to.
         misshapen: Pairs with a tensor of the wrong shape.
         ignored: Name in the file -> why the tensor is not needed.
+        unexpected: Names in the file for which there is no place.
         notes: What the user should know.
         problems: Why the checkpoint cannot be converted.
     """
@@ -36,6 +38,7 @@ class _Match:
     tied: dict[TensorPair, TensorPair] = field(default_factory=dict)
     misshapen: set[TensorPair] = field(default_factory=set)
     ignored: dict[str, str] = field(default_factory=dict)
+    unexpected: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -58,13 +61,16 @@ def plan_to_paddle(checkpoint: HfCheckpoint, dtype: str = "keep") -> Plan:
     for pair in pairs:
         _find_sources(match, pair, pair_of_name.get(pair.tied_to or ""), tensors, tie=bool(sizes.get("tie_word_embeddings", True)))
     initialised = _find_initialised(match, pairs, checkpoint)
-    raise_problems(match.problems, checkpoint.directory, task.paddle_class)
+    _raise_problems(match, checkpoint)
     plan = Plan(
         ignored=match.ignored,
         tied={pair.paddle[0]: original.hf for pair, original in match.tied.items()},
-        notes=[*([task.note] if task.note else []), *checkpoint.paddle_config.notes, *match.notes],
+        notes=[*([task.note] if task.note else []), *checkpoint.notes, *checkpoint.paddle_config.notes, *match.notes],
     )
     _add_writes(plan, match, checkpoint, dtype)
+    for name in task.guards:
+        plan.writes.append(NewTensor((name,), "float32", (1,), lambda: np.zeros(1, np.float32)))
+        plan.filled_otherwise[name] = "a guard, whose shape makes another class refuse the checkpoint"
     _add_uses(plan, match, tensors, initialised)
     spare = [name for pair in initialised if pair.group in task.spare_groups for name in pair.paddle]
     if spare:
@@ -77,16 +83,31 @@ def _match_names(match: _Match, pairs: list[TensorPair], checkpoint: HfCheckpoin
     family, task = checkpoint.family, checkpoint.task
     known = {name for pair in pairs for name in pair.hf_names if not pair.paddle_only}
     other_heads = _names_of_other_heads(family, task, checkpoint.paddle_config.sizes)
-    for name, tensor in checkpoint.weights.tensors.items():
-        class_name = next((form for form in name_variants(name, family.hf_prefix) if form in known), None)
+    tensors = checkpoint.weights.tensors
+    found = {name: next((form for form in name_variants(name, family.hf_prefix) if form in known), None) for name in tensors}
+    wanted = {name for name, class_name in found.items() if class_name}
+    dropped = names_to_drop(tensors, wanted, checkpoint.request.drop, task.paddle_class)
+    for name, tensor in tensors.items():
+        class_name = found[name]
         if class_name in match.names:
             match.problems.append(f"{name} {tensor.shape}: names the same tensor as {match.names[class_name]}")
         elif class_name:
             match.names[class_name] = name
+        elif name in dropped:
+            match.ignored[name] = f"left out by --drop '{dropped[name]}'"
         elif reason := _reason_to_ignore(name, family, other_heads):
             match.ignored[name] = reason
         else:
-            match.problems.append(f"{name} {tensor.shape}: no place for it in {task.paddle_class}")
+            match.unexpected.append(name)
+
+
+def _raise_problems(match: _Match, checkpoint: HfCheckpoint) -> None:
+    """Raise one error for all that does not fit. It says how to leave out tensors without a place, if nothing else is wrong."""
+    tensors, task = checkpoint.weights.tensors, checkpoint.task
+    unexpected = [f"{name} {tensors[name].shape}: no place for it in {task.paddle_class}" for name in match.unexpected]
+    patterns = [] if match.problems else patterns_of(match.unexpected, tensors.keys() - set(match.unexpected))
+    flags = " ".join(f"--drop '{pattern}'" for pattern in patterns)
+    raise_problems([*unexpected, *match.problems], checkpoint.directory, task.paddle_class, flags)
 
 
 def _names_of_other_heads(family: Family, task: Task, sizes: dict) -> dict[str, str]:
@@ -169,7 +190,7 @@ def _find_initialised(match: _Match, pairs: list[TensorPair], checkpoint: HfChec
         if match.sources[pair] or pair in may_be_empty:
             continue
         group_is_missing = pair.group and pair.group not in filled_groups
-        if group_is_missing and (checkpoint.task_requested or pair.group in checkpoint.task.spare_groups):
+        if group_is_missing and (checkpoint.request.task != "auto" or pair.group in checkpoint.task.spare_groups):
             initialised.append(pair)
         else:
             hint = f" (the whole {pair.group} is missing: name the task with --task to initialise it)" if group_is_missing else ""

@@ -58,11 +58,16 @@ def open_weights(directory: Path, formats: Iterable[str] = READERS) -> Weights:
     """
     for name in formats:
         if (directory / name).is_file():
-            return Weights([directory / name], READERS[name](directory / name))
+            return open_weight_file(directory / name, name)
         index = directory / f"{name}.index.json"
         if index.is_file():
             return _open_sharded(index, READERS[name])
     raise ConvertError(_no_weights_message(directory))
+
+
+def open_weight_file(path: Path, format: str) -> Weights:
+    """Open a file of weights. `format` is the name that such a file usually has, a key of READERS."""
+    return Weights([path], READERS[format](path))
 
 
 def _no_weights_message(directory: Path) -> str:
@@ -119,10 +124,14 @@ def write_weights(
             pdparams.write(directory / PDPARAMS, entries, bar.update)
 
 
+def modern_name(name: str) -> str:
+    """Return a tensor's name with the parameters of a layer norm as weight and bias. Old files call them gamma and beta."""
+    return re.sub(r"\.gamma$", ".weight", re.sub(r"\.beta$", ".bias", name))
+
+
 def name_variants(name: str, prefix: str) -> Iterable[str]:
     """Yield possible names of a tensor in other files: with and without the prefix, with gamma/beta as weight/bias."""
-    modern = re.sub(r"\.gamma$", ".weight", re.sub(r"\.beta$", ".bias", name))
-    for form in dict.fromkeys((name, modern)):
+    for form in dict.fromkeys((name, modern_name(name))):
         yield form
         yield prefix + form
         if form.startswith(prefix):

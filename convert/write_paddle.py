@@ -6,37 +6,39 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from convert.checkpoint import KEPT_FOLDER, KEPT_TENSORS, HfCheckpoint, open_hf
+from convert.checkpoint import KEPT_FOLDER, KEPT_TENSORS, HfCheckpoint
 from convert.config import ORIGINAL_KEY
 from convert.family import Family
 from convert.files import atomic_directory, sha256_in_background, write_json
 from convert.formats import safetensors
+from convert.open_hf import open_hf
 from convert.plan_to_paddle import plan_to_paddle
 from convert.report import Report, installed_versions
+from convert.request import Request
 from convert.tensors import write_weights
-from convert.tokenizers.to_paddle import write_paddle_tokenizer
+from convert.tokenizers.to_paddle import count_tokens, write_paddle_tokenizer
 
 
 def write_paddle(
     source: Path,
     destination: Path,
     families: Mapping[str, Family],
+    request: Request,
     *,
-    task: str = "auto",
     dtype: str = "keep",
     format: str = "safetensors",
     overwrite: bool = False,
-    keep_fields: Sequence[str] = (),
     progress: bool = True,
     source_name: str | None = None,
 ) -> Report:
     """Convert a directory to Paddle.
 
-    `families` are the known families by model_type, and `source_name` is the name of the source in the report (default: its path).
+    `families` are the known families by model_type, `request` is what the user says about the checkpoint, and `source_name` is the
+    name of the source in the report (default: its path).
     The other arguments are those of convert.to_paddle.
     """
     started = time.perf_counter()
-    checkpoint = open_hf(source, families, task=task, keep_fields=keep_fields)
+    checkpoint = open_hf(source, families, request)
     plan = plan_to_paddle(checkpoint, dtype)
     report = Report.of_plan(
         plan,
@@ -49,15 +51,15 @@ def write_paddle(
         dtype=dtype,
     )
     report.config_kept_aside = checkpoint.paddle_config.kept_aside
-    with atomic_directory(destination, source, overwrite=overwrite) as work:
+    with atomic_directory(destination, source, checkpoint.directory, overwrite=overwrite) as work:
         digests = sha256_in_background(checkpoint.weights.files)
         write_weights(work, plan.writes, made_by="np", format=format, progress=progress)
         _write_config(checkpoint, work, dtype)
         kept_folder = work / KEPT_FOLDER
         kept_folder.mkdir()
         _keep_ignored_tensors(checkpoint, list(plan.ignored), kept_folder)
-        report.tokenizer, notes = write_paddle_tokenizer(source, work, kept_folder, checkpoint.family)
-        report.notes += notes
+        report.tokenizer, notes = write_paddle_tokenizer(checkpoint.tokenizer, work, kept_folder, checkpoint.family)
+        report.notes += [*notes, *_tokenizer_too_large(work, checkpoint)]
         report.files = {name: digest.result() for name, digest in digests.items()}
         report.seconds = round(time.perf_counter() - started, 2)
         report.write(work)
@@ -73,12 +75,21 @@ def _write_config(checkpoint: HfCheckpoint, work: Path, dtype: str) -> None:
     # the type that from_pretrained computes in: single precision unless the user chose another one, as in transformers
     config["dtype"] = "float32" if dtype == "keep" else dtype
     config["paddlenlp_version"] = installed_versions().get("paddlenlp")
-    config[ORIGINAL_KEY] = {"task": task.name, "untied": task.untied, "config": checkpoint.config}
+    original = {"model_type": checkpoint.family.model_type, "task": task.name, "untied": task.untied, "config": checkpoint.config}
+    config[ORIGINAL_KEY] = original
     if checkpoint.generation:
         config[ORIGINAL_KEY]["generation"] = checkpoint.generation
     write_json(work / "config.json", config)
     if checkpoint.generation or checkpoint.family.seq2seq or task.name == "causal_lm":
         write_json(work / "generation_config.json", translated.generation)
+
+
+def _tokenizer_too_large(work: Path, checkpoint: HfCheckpoint) -> list[str]:
+    """Return a note if the tokenizer has more tokens than the model has embeddings."""
+    count, rows = count_tokens(work), checkpoint.paddle_config.sizes["vocab_size"]
+    if count <= rows:
+        return []
+    return [f"the tokenizer has {count} tokens, but the model's embedding only {rows} rows: they do not belong together"]
 
 
 def _keep_ignored_tensors(checkpoint: HfCheckpoint, names: Sequence[str], folder: Path) -> None:

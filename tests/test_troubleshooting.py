@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from convert.__main__ import main as convert_main
@@ -16,7 +17,7 @@ from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.doctor import verdicts
 from paddle_ft.system.errors import UserError
 from setup import install
-from tests.support.checkpoints import change_config, unpack
+from tests.support.checkpoints import change_config, change_tensors, unpack
 from tests.support.examples import run_command
 from tests.support.pages import read
 
@@ -79,6 +80,18 @@ def conversion(capsys, **changes) -> str:
     unpack("bert", Path.cwd())
     change_config(Path("base"), **changes)
     return printed(capsys, convert_main, "to-paddle", "base", "out")
+
+
+def a_tensor_too_many(capsys) -> str:
+    unpack("bert", Path.cwd())
+    change_tensors(Path("base"), lambda arrays: arrays.update({"species.weight": np.ones((3, 8), "f4")}))
+    return printed(capsys, convert_main, "to-paddle", "base", "out")
+
+
+def adapter_alone(capsys) -> str:
+    Path("adapter").mkdir()
+    Path("adapter/adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "bert-base-uncased"}')
+    return printed(capsys, convert_main, "to-paddle", "adapter", "out")
 
 
 def finished_run(capsys) -> None:
@@ -231,6 +244,8 @@ SCENARIOS: dict[str, Callable] = {
     "ROUGE is 0 for Chinese in other programs": chinese_rouge,
     "A field cannot be expressed": lambda c, m: [conversion(c, hidden_act="gelu_new")],
     "An unknown field": lambda c, m: [conversion(c, use_rotary_embedding=True)],
+    "Tensors without a place": lambda c, m: [a_tensor_too_many(c)],
+    "An adapter without its model": lambda c, m: [adapter_alone(c)],
     "The head has no counterpart": lambda c, m: [conversion(c, architectures=["BertLMHeadModel"])],
     "The family is not supported": lambda c, m: [conversion(c, model_type="llama")],
     "wandb is switched off": wandb_without_a_key,

@@ -46,7 +46,8 @@ BACKBONE = (
 )  # fmt: skip
 UNTIED = (
     "the head differs from the embedding, and PaddleNLP's GPTLMHeadModel always ties the two: written as a "
-    "GPTForTokenClassification over the vocabulary, which gives the same logits at every position but has no generate()"
+    "GPTForTokenClassification over the vocabulary, which gives the same logits at every position but has no generate(). A guard, "
+    "lm_head.weight, makes GPTForCausalLM refuse the checkpoint, where it would compute other logits"
 )
 
 FAMILIES = (
@@ -61,7 +62,8 @@ FAMILIES = (
             Task("base", "GPT2Model", "GPTModel", base=True, outputs=("last_hidden_state",)),
             Task("causal_lm", "GPT2LMHeadModel", "GPTForCausalLM", (Alias("wte.weight", "lm_head.weight", "lm_head.weight"),)),
             Task("causal_lm", "GPT2LMHeadModel", "GPTForTokenClassification",
-                 (Linear("lm_head", "classifier", D, V, bias="paddle"),), untied=True, note=UNTIED, num_labels=V),
+                 (Linear("lm_head", "classifier", D, V, bias="paddle"),), untied=True, note=UNTIED, num_labels=V,
+                 guards=("lm_head.weight",)),
             # to find the last token, PaddleNLP looks for eos_token_id where transformers looks for pad_token_id
             Task("sequence_classification", "GPT2ForSequenceClassification", "GPTForSequenceClassification",
                  (Linear("score", "score", D, "num_labels", bias=False),),

@@ -53,6 +53,14 @@ def write_paddle_tokenizer(source: Path, target: Path, kept_folder: Path, family
     return {"kind": kind, "files": [path.name for path in files]}, []
 
 
+def count_tokens(directory: Path) -> int:
+    """Return the number of tokens of the tokenizer in a Paddle checkpoint, 0 if it has none."""
+    from tokenizers import Tokenizer
+
+    path = directory / "tokenizer.json"
+    return Tokenizer.from_file(str(path)).get_vocab_size() if path.is_file() else 0
+
+
 def _special_tokens(kind: str, config: dict, special_map: dict) -> dict:
     """Return the special tokens by role. tokenizer_config.json overrides special_tokens_map.json, which overrides the defaults."""
     special = {**DEFAULT_SPECIAL_TOKENS.get(kind, {}), **{key: special_map[key] for key in SPECIAL_TOKENS if key in special_map}}

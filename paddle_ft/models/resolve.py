@@ -5,9 +5,13 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import shlex
 from pathlib import Path
 
+from convert.adapter import is_adapter
+from convert.errors import ConvertError
 from convert.files import cache_folder
+from convert.identify import require_checkpoint
 from paddle_ft.data.download import RemoteFile, download_missing
 from paddle_ft.models.architectures import Architecture, architectures_for, import_by_name
 from paddle_ft.system.errors import UserError
@@ -44,6 +48,12 @@ def resolve(name: str, head_type: str, weights: bool = True) -> Path:
 
 def _paddle_layout(path: Path, head_type: str) -> Path:
     """Return the directory itself, or the directory of its converted copy if it is in Hugging Face's format."""
+    try:
+        require_checkpoint(path)
+    except ConvertError as error:
+        raise UserError(f"model.pretrained: {error}") from None
+    if is_adapter(path):
+        return _convert(str(path), head_type)
     config = read_config(path)
     if "paddlenlp_version" in config or (path / "model_state.pdparams").exists():
         if not any((path / name).exists() for name in WEIGHT_FILES):
@@ -61,7 +71,9 @@ def _convert(name: str, head_type: str, weights: bool = True) -> Path:
             return convert.resolve(name)
         return convert.cached(name, task=head_type, imports=user_module_names("FAMILIES"))
     except convert.ConvertError as error:
-        raise UserError(f"model.pretrained: {name}: {error}") from None
+        by_hand = f"python -m convert to-paddle {shlex.quote(name)} DIR {error.flags}"
+        advice = f"\nConvert it by hand with `{by_hand}`, and set model.pretrained to DIR." if error.flags else ""
+        raise UserError(f"model.pretrained: {name}: {error}{advice}") from None
 
 
 def read_config(directory: Path) -> dict:

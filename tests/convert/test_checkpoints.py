@@ -46,6 +46,12 @@ def test_outputs_equal_those_of_transformers(name, converted):
     assert set(comparison.differences) == {*outputs, *layers}, "an output or a layer was not compared"
 
 
+def _task(report):
+    """Return the task of a conversion, with the class that was written."""
+    tasks = load_families()[report.family].tasks
+    return next(task for task in tasks if (task.name, task.paddle_class) == (report.task, report.target_class))
+
+
 def _sizes(source):
     """Return the complete Hugging Face configuration of a checkpoint."""
     info = identify(source, load_families())
@@ -62,7 +68,8 @@ def test_fills_exactly_the_parameters_of_paddles_class(name, converted):
     model = model_class(model_class.config_class.from_pretrained(str(target)))
     expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     written = open_weights(target).tensors
-    assert {key: tensor.shape for key, tensor in written.items()} == expected
+    guards = _task(report).guards  # of a class that must not load the checkpoint
+    assert {key: tensor.shape for key, tensor in written.items() if key not in guards} == expected
     # a weight is transposed if, and only if, Paddle's layer is a Linear and Hugging Face's is not a Conv1D
     layers = dict(model.named_sublayers())
     for entry in report.tensors.values():

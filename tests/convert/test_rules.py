@@ -9,6 +9,7 @@ from convert.errors import ConvertError
 from convert.families import load_families
 from convert.formats import StoredTensor
 from convert.plan_to_paddle import plan_to_paddle
+from convert.request import Request
 from convert.rules import Alias, Conv1D, Embedding, If, LayerNorm, Linear, Parameter, Repeat, expand
 from convert.tensors import Weights
 
@@ -95,7 +96,7 @@ def test_an_unknown_tensor_a_missing_one_and_a_wrong_shape_are_all_listed(tmp_pa
     tensors["distilbert.surprise"] = StoredTensor("distilbert.surprise", "float32", (2, 3), tmp_path, lambda: None)
     tensors["classifier.bias"] = StoredTensor("classifier.bias", "float32", (7,), tmp_path, lambda: None)
     weights, translated = Weights([], tensors), PaddleConfig({}, {}, sizes)
-    checkpoint = HfCheckpoint(tmp_path, config, {}, family, task, task_requested=False, weights=weights, paddle_config=translated)
+    checkpoint = HfCheckpoint(tmp_path, config, {}, family, task, Request(), weights, translated, tokenizer=tmp_path, notes=())
     with pytest.raises(ConvertError) as error:
         plan_to_paddle(checkpoint)
     text = str(error.value)
