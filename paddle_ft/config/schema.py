@@ -49,6 +49,9 @@ class ModelSection(Section):
         None, ge=50, description="for a new model without a tokenizer: build one of words and parts of words with this many"
         " entries, for languages with spaces (null: one of characters)",
     )
+    head: Literal["auto", "keep"] = Field(
+        "auto", description="auto: a head that the checkpoint lacks starts anew, which is said; keep: stop if it would"
+    )
     attention: Literal["auto", "plain", "sdpa"] = Field(
         "auto",
         description="plain: PaddleNLP's own code; sdpa: scaled_dot_product_attention, the same results with flash or"
@@ -66,6 +69,8 @@ class ModelSection(Section):
             raise ValueError(
                 f"exactly one of pretrained and config must be set, {number_set}: a pretrained model, or the sizes of a new one"
             )
+        if self.head == "keep" and self.pretrained is None:
+            raise ValueError("head is keep, but a new model (config) has no trained head: set pretrained, or head to auto")
         return self
 
 

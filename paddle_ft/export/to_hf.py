@@ -26,7 +26,7 @@ def export_to_hf(task: Any, folder: Path) -> list[str]:
         VerificationError: the outputs differ.
     """
     if hasattr(task.model, "pooling"):
-        raise UserError("export: transformers has no class with the LSTM attention head (model.head): use --to inference.")
+        raise UserError("export: transformers has no class with the LSTM attention head (model.pooling): use --to inference.")
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         saved, back = Path(temporary, "paddle"), Path(temporary, "back")
         saved.mkdir()

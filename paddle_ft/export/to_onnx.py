@@ -38,7 +38,7 @@ def refuse_unconvertible(model: Any) -> None:
     """Raise ConversionError for a model that paddle2onnx converts into one that computes something else."""
     if hasattr(model, "pooling"):
         raise ConversionError(
-            "export: paddle2onnx cannot convert the LSTM attention head (model.head): its conversion of the operator pd_op.rnn"
+            "export: paddle2onnx cannot convert the LSTM attention head (model.pooling): its conversion of the operator pd_op.rnn"
             " reads the padding of shorter rows. What works for this run: --to inference."
         )
 

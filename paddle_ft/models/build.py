@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +18,35 @@ from paddle_ft.system.formatting import did_you_mean, is_number
 from paddle_ft.system.plugins import import_hint
 
 
-def load_pretrained(head_type: str, directory: Path, settings: dict[str, Any] | None = None, name: str | None = None):
-    """Load the model in a directory in Paddle layout.
+def load_pretrained(head_type: str, directory: Path, name: str | None = None):
+    """Load the model in a directory in Paddle layout as it is.
 
     Args:
         head_type: which of the architecture's model classes to load.
         directory: the checkpoint.
-        settings: what the task sets in the model's configuration. None loads the checkpoint as it is.
         name: the model's name in model.pretrained, for messages (default: the directory).
 
     Raises:
         UserError: the model does not fit the task, or the checkpoint is damaged.
     """
     directory = Path(directory)
+    cls = model_class(head_type, directory, name=name)
+    with loading_errors(directory):
+        return model_from_weights(cls, directory, read_weights(directory))
+
+
+def model_class(head_type: str, directory: Path, settings: dict[str, Any] | None = None, name: str | None = None) -> type:
+    """Return the class that loads a checkpoint for a head type.
+
+    Args:
+        head_type: which of the architecture's model classes to load.
+        directory: the checkpoint.
+        settings: what the task sets in the model's configuration. None: nothing.
+        name: the model's name in model.pretrained, for messages (default: the directory).
+
+    Raises:
+        UserError: the model does not fit the task.
+    """
     config = read_config(directory)
     record = find_architecture(config.get("model_type"), head_type)
     if record is None:
@@ -38,13 +56,14 @@ def load_pretrained(head_type: str, directory: Path, settings: dict[str, Any] | 
         )
     if problem := record.problem_of_checkpoint(config):
         raise UserError(f"model.pretrained: {name or directory}: {problem}")
-    cls = _model_class(record, head_type, {**config, **(settings or {})})
-    try:
-        if settings is None:
-            return model_from_weights(cls, directory, read_weights(directory))
-        from paddle_ft.models.heads import load_with_head
+    return _model_class(record, head_type, {**config, **(settings or {})})
 
-        return load_with_head(cls, directory, config, settings)
+
+@contextlib.contextmanager
+def loading_errors(directory: Path) -> Iterator[None]:
+    """Turn what the loading of a damaged checkpoint raises into a UserError."""
+    try:
+        yield
     except ConvertError as error:
         raise UserError(f"the model cannot be loaded: {error}") from None
     except (OSError, ValueError, RuntimeError) as error:

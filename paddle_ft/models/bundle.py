@@ -17,7 +17,9 @@ from paddle_ft.models.architectures import Architecture, architecture_of
 from paddle_ft.models.build import architecture_from_scratch, build_model, load_pretrained
 from paddle_ft.models.request import ModelRequest
 from paddle_ft.models.resolve import resolve
+from paddle_ft.models.start import load_start
 from paddle_ft.models.vocabulary import check_vocabulary, resize_vocabulary, tie_head
+from paddle_ft.system.formatting import join_some
 from paddle_ft.tokenization.build import new_tokenizer
 from paddle_ft.tokenization.load import load_tokenizer
 
@@ -79,18 +81,20 @@ def load_bundle(section, request: ModelRequest, folder: Path) -> ModelBundle:
     Raises:
         UserError: the model does not exist, or does not fit the task.
     """
-    head_type, known_tokens = request.head_type, 0
+    head_type, known_tokens, decisions = request.head_type, 0, []
     if section.pretrained is not None:
         directory = resolve(section.pretrained, head_type)
         tokenizer_directory = directory if section.tokenizer is None else resolve(section.tokenizer, head_type, weights=False)
         tokenizer = load_tokenizer(tokenizer_directory)
-        model = load_pretrained(head_type, directory, request.settings, name=section.pretrained)
+        model, decisions = load_start(head_type, directory, section, request.settings)
         check_vocabulary(model, tokenizer, section.pretrained)
-        tie_head(model)
+        if tie_head(model) is False:
+            decisions.append("the checkpoint's output head differs from its input embedding: they stay two parameters")
         known_tokens = len(tokenizer)
         if request.special_tokens:
             tokenizer.add_special_tokens(request.special_tokens)
             resize_vocabulary(model, len(tokenizer), known_tokens)
+            decisions += _describe_new_tokens(tokenizer, known_tokens)
     else:
         if section.tokenizer is not None:
             tokenizer = load_tokenizer(resolve(section.tokenizer, head_type, weights=False))
@@ -102,7 +106,14 @@ def load_bundle(section, request: ModelRequest, folder: Path) -> ModelBundle:
         model = build_model(head_type, section.config, tokenizer, request.settings)
         tie_head(model, from_scratch=True)
     _set_special_ids(model, tokenizer, request.special_tokens)
-    return make_bundle(model, tokenizer, folder, has_new_tokens=len(tokenizer) > known_tokens)
+    return make_bundle(model, tokenizer, folder, has_new_tokens=len(tokenizer) > known_tokens, decisions=decisions)
+
+
+def _describe_new_tokens(tokenizer, known: int) -> list[str]:
+    """Return what is said about the tokens that were added to a vocabulary of `known` tokens."""
+    tokens = tokenizer.convert_ids_to_tokens(list(range(known, len(tokenizer))))
+    what = f"{len(tokens)} new token{'s' if len(tokens) > 1 else ''} ({join_some(tokens)})"
+    return [f"{what} in the vocabulary: their embeddings start as the mean of the checkpoint's"] if tokens else []
 
 
 def _set_special_ids(model, tokenizer, special_tokens: dict[str, Any]) -> None:
@@ -129,11 +140,11 @@ def reload_bundle(head_type: str, directory: Path) -> ModelBundle:
         return make_bundle(model, load_tokenizer(directory), Path(folder))
 
 
-def make_bundle(model, tokenizer, folder: Path, has_new_tokens: bool = False) -> ModelBundle:
+def make_bundle(model, tokenizer, folder: Path, has_new_tokens: bool = False, decisions: list[str] | None = None) -> ModelBundle:
     """Return the bundle of a model and its tokenizer. The fast tokenizer is built from the files written to `folder`."""
     from paddle_ft.tokenization.encode import fast_tokenizer
 
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(str(folder))
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-    return ModelBundle(model, tokenizer, fast_tokenizer(folder), files, has_new_tokens=has_new_tokens)
+    return ModelBundle(model, tokenizer, fast_tokenizer(folder), files, has_new_tokens=has_new_tokens, decisions=decisions or [])

@@ -1,4 +1,4 @@
-"""Add a head that pools with an LSTM to classifiers, and load checkpoints whose head is for other classes.
+"""Add a head that pools with an LSTM to classifiers.
 
 Shapes: b batch, s sequence, d hidden size of the encoder.
 """
@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import inspect
 from functools import cache
-from pathlib import Path
 
 import paddle
 from paddle import nn
 
-from convert.loading import model_from_weights, read_weights
-from paddle_ft.models.architectures import Architecture, architecture_of
-from paddle_ft.system.errors import UserError
-from paddle_ft.system.progress import print_info
+from paddle_ft.models.architectures import Architecture
 
 
 class LSTMAttention(nn.Layer):
@@ -76,67 +72,3 @@ def takes_token_types(model) -> bool:
     encoder = getattr(model, model.base_model_prefix)
     accepted = "token_type_ids" in inspect.signature(encoder.forward).parameters
     return accepted and getattr(model.config, "type_vocab_size", 1) > 1
-
-
-# ---------------------------------------------------------------------------------------------------- loading
-def load_with_head(cls, directory: Path, saved: dict, settings: dict):
-    """Load a classifier from a checkpoint of any task. The head is loaded only if it was trained for the same classes.
-
-    Args:
-        cls: the model class.
-        directory: the checkpoint.
-        saved: contents of the checkpoint's config.json.
-        settings: what the task sets in the configuration: id2label, label2id, classifier_head.
-
-    Raises:
-        UserError: weights of the encoder are missing in the checkpoint.
-    """
-    config = cls.config_class.from_pretrained(str(directory))
-    for name, value in settings.items():
-        setattr(config, name, value)
-    weights = read_weights(directory)
-    shapes = {name: array.shape for name, array in weights.items()}
-    model = model_from_weights(cls, directory, weights, config, ignore_mismatched_sizes=True)
-    _check_encoder(model, directory, shapes)
-    if not _head_fits(cls, saved, settings):
-        renew_head(model)
-    return model
-
-
-def _head_fits(cls, saved: dict, settings: dict) -> bool:
-    """Return whether the checkpoint's head was trained for these classes. Default names (LABEL_0, ...) fit any class names."""
-    original = saved.get("huggingface", {}).get("config", saved)
-    if cls.__name__ not in (original.get("architectures") or []):
-        return False
-    names = [str(name) for _, name in sorted((int(number), name) for number, name in (saved.get("id2label") or {}).items())]
-    class_names = list(settings["id2label"].values())
-    return names == class_names or names == [f"LABEL_{i}" for i in range(len(class_names))]
-
-
-def renew_head(model) -> None:
-    """Initialise the linear layers after the encoder anew, as PaddleNLP does."""
-    std = model.config.initializer_range
-    for name, child in model.named_children():
-        if name == model.base_model_prefix:
-            continue
-        for layer in child.sublayers(include_self=True):
-            if isinstance(layer, nn.Linear):
-                layer.weight.set_value(paddle.normal(0.0, std, layer.weight.shape).astype(layer.weight.dtype))
-                if layer.bias is not None:
-                    layer.bias.set_value(paddle.zeros_like(layer.bias))
-
-
-def _check_encoder(model, directory: Path, shapes: dict[str, tuple[int, ...]]) -> None:
-    """Raise UserError if a weight of the encoder is not in the checkpoint. A pooler may be: language models have none."""
-    prefix, pooler = f"{model.base_model_prefix}.", f"{architecture_of(model).pooler}."
-    stored = {name.removeprefix(prefix): shape for name, shape in shapes.items()}
-    encoder = {name.removeprefix(prefix): tuple(p.shape) for name, p in model.named_parameters() if name.startswith(prefix)}
-    wrong = [name for name, shape in encoder.items() if tuple(stored.get(name, ())) != shape]
-    missing = [name for name in wrong if not name.startswith(pooler)]
-    if missing:
-        raise UserError(
-            f"{directory}: {len(missing)} of {len(encoder)} weights of the encoder are not in this checkpoint, or have another"
-            f" shape there: {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}"
-        )
-    if wrong:
-        print_info(f"{directory}: the checkpoint has no pooler, so pooler and classifier start from random weights")

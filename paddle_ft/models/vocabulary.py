@@ -9,7 +9,6 @@ import paddle
 
 from paddle_ft.models.architectures import architecture_of
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.progress import print_info
 
 
 def input_embedding(model):
@@ -27,7 +26,7 @@ def check_vocabulary(model, tokenizer, name: str) -> None:
         )
 
 
-def tie_head(model, from_scratch: bool = False) -> bool:
+def tie_head(model, from_scratch: bool = False) -> bool | None:
     """Make output head and input embedding one parameter if the original model ties them and PaddleNLP does not.
 
     In a loaded model a head that differs from the embedding was trained separately and is left as it is.
@@ -37,13 +36,10 @@ def tie_head(model, from_scratch: bool = False) -> bool:
         from_scratch: whether the model is new.
 
     Returns:
-        Whether they are tied now.
+        Whether they are tied now; None if PaddleNLP's model has no separate head.
     """
     tie = architecture_of(model).tie_head
-    tied = tie(model, from_scratch) if tie else None
-    if tied is False:
-        print_info("The checkpoint's output head differs from its input embedding: they stay two parameters.")
-    return bool(tied)
+    return tie(model, from_scratch) if tie else None
 
 
 # ---------------------------------------------------------------------------------------------------- new tokens

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from typing import TypeGuard
 
 
@@ -15,6 +16,14 @@ def did_you_mean(word: str, names: list[str]) -> str:
     """Return " Did you mean NAME?" for the most similar name, or "" if no name is similar."""
     matches = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return f" Did you mean {matches[0]}?" if matches else ""
+
+
+def join_some(names: Iterable[str], limit: int = 6) -> str:
+    """Return names as a list for a sentence, at most `limit` of them: "a, b, c and 7 more"."""
+    names = list(names)
+    if len(names) <= limit + 1:  # "and 1 more" would be as long as the name
+        return ", ".join(names)
+    return f"{', '.join(names[:limit])} and {len(names) - limit:,} more"
 
 
 def format_duration(seconds: float) -> str:

@@ -142,3 +142,17 @@ def test_numbers_must_be_finite_and_a_mapping_names_its_key():
     assert "train.num_train_epochs: inf is not allowed" in message("bart_lcsts", ["train.num_train_epochs=.inf"])
     text = message("bart_lcsts", ["data.on_bad_row=skip", "data.columns.source=1.5"])
     assert "data.columns.source: 1.5 is not allowed (command line: data.columns.source=1.5)" in text
+
+
+@pytest.mark.parametrize(("old", "now"), [("linear", "first_token"), ("lstm_attention", "lstm_attention")])
+def test_the_pooling_of_a_classifier_is_read_under_its_name_in_version_0_1(old, now):
+    model = load_config("distilbert_sst2", [f"model.head={old}"]).model
+    assert (model.pooling, model.head) == (now, "auto")
+    assert model == load_config("distilbert_sst2", [f"model.pooling={now}"]).model
+
+
+def test_a_head_can_start_anew_on_purpose_only_in_a_classification():
+    assert load_config("distilbert_sst2", ["model.head=new"]).model.head == "new"
+    assert "model.head: 'new' is not allowed (command line: model.head=new): must be auto or keep" in message(
+        "bart_lcsts", ["model.head=new"]
+    )

@@ -12,23 +12,23 @@ TREEBANK = {"source": "stanfordnlp/sst", "name": None, "columns": {"text": "sent
             "test": None}  # fmt: skip
 CLASSIFIERS = {
     "distilbert_sst2": {
-        "model": {"pretrained": "distilbert-base-uncased", "head": "linear"},
+        "model": {"pretrained": "distilbert-base-uncased", "pooling": "first_token"},
         "task": {"labels": ["negative", "positive"], "round_labels": True, "max_text_length": 128},
         "data": TREEBANK,
     },
     "bert_sst2": {
-        "model": {"pretrained": "bert-large-uncased", "head": "linear"},
+        "model": {"pretrained": "bert-large-uncased", "pooling": "first_token"},
         "task": {"labels": ["negative", "positive"], "round_labels": True, "max_text_length": 128},
         "data": TREEBANK,
     },
     "distilbert_qqp": {
-        "model": {"pretrained": "distilbert-base-uncased", "head": "linear"},
+        "model": {"pretrained": "distilbert-base-uncased", "pooling": "first_token"},
         "task": {"labels": ["different", "duplicate"], "round_labels": False, "max_text_length": 128},
         "data": {"source": "glue", "name": "qqp", "test": "none", "train": None, "validation": None,
                  "columns": {"text": "sentence1", "text_pair": "sentence2", "label": "labels"}},
     },
     "distilbert_imdb_cls": {
-        "model": {"pretrained": "distilbert/distilbert-base-uncased", "head": "linear"},
+        "model": {"pretrained": "distilbert/distilbert-base-uncased", "pooling": "first_token"},
         "task": {"labels": ["neg", "pos"], "round_labels": False, "max_text_length": 512},
         "data": {"source": "aclimdb", "train": None, "validation": "test", "test": "test", "limit_train": None,
                  "limit_validation": 2000, "limit_test": None},

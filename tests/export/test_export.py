@@ -145,7 +145,7 @@ def test_other_encoders_are_exported(tmp_path, model_type):
 
 @slow
 def test_the_lstm_head_is_exported_for_paddle_alone(tmp_path):
-    path = tiny_classification.train(tmp_path / "run", tiny_classification.PAIRS, "distilbert", "model.head=lstm_attention").path
+    path = tiny_classification.train(tmp_path / "run", tiny_classification.PAIRS, "distilbert", "model.pooling=lstm_attention").path
     folder = export_run(str(path), "inference", str(tmp_path / "export")).path
     assert predictions(load(folder).predict(TEXTS["questions"])) == predicted_by(path, TEXTS["questions"])
     with pytest.raises(FTError, match=r"pd_op\.rnn.*--to inference"):

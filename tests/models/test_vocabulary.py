@@ -86,10 +86,9 @@ def test_the_tied_distilbert_is_saved_as_plain_paddlenlp_has_it(tmp_path):
     assert not any(name == "vocab_projector.weight" for name, _ in again.named_parameters())
 
 
-def test_a_projection_that_was_trained_separately_stays_separate(tmp_path, capsys):
+def test_a_projection_that_was_trained_separately_stays_separate():
     model = masked_model("distilbert")
-    assert not tie_head(model)
-    assert "stay two parameters" in capsys.readouterr().err
+    assert tie_head(model) is False
     assert any(name == "vocab_projector.weight" for name, _ in model.named_parameters())
 
 

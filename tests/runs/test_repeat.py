@@ -51,7 +51,7 @@ def test_differences_are_taken_seed_by_seed():
 
 def test_only_runs_of_the_same_seed_are_compared(tmp_path):
     """If the variant's first seed has not finished, only the later seeds are compared."""
-    plans = make_plans(tmp_path, seeds=3, against=["model.head=lstm_attention"])
+    plans = make_plans(tmp_path, seeds=3, against=["model.pooling=lstm_attention"])
     accuracies = [[80.0, 90.0, 70.0], [None, 91.0, 74.0]]
     for plan, values in zip(plans, accuracies, strict=True):
         for config, accuracy in zip(plan.configs, values, strict=True):
@@ -90,21 +90,21 @@ def test_finished_seeds_are_not_run_again_and_others_are_resumed(tmp_path, monke
 
 
 def test_a_variant_with_the_same_seeds(tmp_path):
-    text = run_plans(make_plans(tmp_path, seeds=1, against=["model.head=lstm_attention"]))
+    text = run_plans(make_plans(tmp_path, seeds=1, against=["model.pooling=lstm_attention"]))
     assert RunDirectory(tmp_path / "run" / "variant" / "seed-2022").results()["status"] == "finished"
-    assert "model.head=lstm_attention: 1 run\n" in text
+    assert "model.pooling=lstm_attention: 1 run\n" in text
     assert "difference, second minus first, over 1 pair of runs with the same seed" in text
     content = json.loads((tmp_path / "run" / "repeat.json").read_text())
     runs = content["runs"]
-    values = [runs[name]["test"]["loss"]["mean"] for name in ("distilbert_sst2", "model.head=lstm_attention")]
+    values = [runs[name]["test"]["loss"]["mean"] for name in ("distilbert_sst2", "model.pooling=lstm_attention")]
     assert content["difference"]["test"]["loss"]["mean"] == pytest.approx(values[1] - values[0])
 
 
 def test_the_default_folder_is_next_to_the_recipes_own_run():
-    recipe, variant = repeat.make_plans(load, [], 3, ["model.head=lstm_attention"])
+    recipe, variant = repeat.make_plans(load, [], 3, ["model.pooling=lstm_attention"])
     assert [config.output_dir for config in recipe.configs] == [f"runs/distilbert_sst2_seeds/seed-{n}" for n in (2022, 2023, 2024)]
     assert variant.configs[0].output_dir == "runs/distilbert_sst2_seeds/variant/seed-2022"
-    assert variant.configs[0].model.head == "lstm_attention"
+    assert variant.configs[0].model.pooling == "lstm_attention"
 
 
 def test_a_run_is_no_folder_for_seeds(tmp_path):

@@ -53,6 +53,6 @@ def make_task(folder: Path, rows: list[dict] = ROWS, model_type: str = "distilbe
     return task, task.encode(Rows(rows), "train")
 
 
-def train(folder: Path, rows: list[dict] = ROWS, model_type: str = "distilbert", *settings: str):
-    """Train in this process. Return the run's directory."""
-    return training_run.train(load_config("distilbert_sst2", overrides(folder, rows, model_type, *settings)))
+def train(folder: Path, rows: list[dict] = ROWS, model_type: str = "distilbert", *settings: str, **flags):
+    """Train in this process. Return the run's directory. `flags` are arguments of training.run.train, such as resume=True."""
+    return training_run.train(load_config("distilbert_sst2", overrides(folder, rows, model_type, *settings)), **flags)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from paddle_ft.config.schema import ModelSection
 from paddle_ft.data.batches import pad
@@ -60,9 +60,26 @@ class Options(TaskOptions):
 class Model(ModelSection):
     """The model to fine-tune, and the head on its encoder."""
 
-    head: Literal["linear", "lstm_attention"] = Field(
-        "linear", description="linear: on the first token; lstm_attention: a bidirectional LSTM over all tokens, attention pooling"
+    head: Literal["auto", "keep", "new"] = Field(  # type: ignore[assignment]  # one value more than other tasks have
+        "auto",
+        description="what becomes of the head that the checkpoint was trained with. auto: its rows are kept for the classes that it"
+        " shares with the data by name, and the others start anew; keep: stop if a trained row would be thrown away; new: it starts"
+        " anew as a whole",
     )
+    pooling: Literal["first_token", "lstm_attention"] = Field(
+        "first_token",
+        description="what the head reads. first_token: the first token's state; lstm_attention: all tokens, by a bidirectional LSTM"
+        " and attention",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_name(cls, data):
+        """Read the setting `pooling` under its name in version 0.1: head, linear or lstm_attention."""
+        if not isinstance(data, dict) or data.get("head") not in ("linear", "lstm_attention"):
+            return data
+        others = {name: value for name, value in data.items() if name != "head"}
+        return {"pooling": "first_token" if data["head"] == "linear" else "lstm_attention"} | others
 
 
 class Classification(Task):
@@ -91,7 +108,7 @@ class Classification(Task):
         settings = {
             "id2label": dict(enumerate(names)),
             "label2id": {name: number for number, name in enumerate(names)},
-            "classifier_head": self.config.model.head,
+            "classifier_head": "lstm_attention" if self.config.model.pooling == "lstm_attention" else "linear",
         }
         texts = [row[name] for row in train.rows for name in ("text", "text_pair") if name in row]
         return ModelRequest(self.head_type, texts=texts, settings=settings)

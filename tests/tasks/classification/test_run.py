@@ -91,7 +91,7 @@ def test_three_classes_and_the_tutorials_loss(tmp_path):
 
 
 def test_the_lstm_head_is_saved_and_loaded(tmp_path):
-    run = train(tmp_path, ROWS, "distilbert", "model.head=lstm_attention", "train.num_train_epochs=30", "train.logging_steps=50")
+    run = train(tmp_path, ROWS, "distilbert", "model.pooling=lstm_attention", "train.num_train_epochs=30", "train.logging_steps=50")
     assert run.results()["metrics"]["test"]["accuracy"] == 100
     from convert.tensors import open_weights
 
@@ -122,7 +122,7 @@ def test_a_checkpoints_head_is_kept_for_its_own_classes_only(finished, tmp_path)
     rows = [*ROWS, {"text": "other", "label": "third"}]
     assert head()[0].shape == (32, 3)
     rows = ROWS
-    assert head("model.head=lstm_attention")[0].shape == (32, 2)
+    assert head("model.pooling=lstm_attention")[0].shape == (32, 2)
 
 
 @pytest.mark.parametrize(("names", "loaded"), [

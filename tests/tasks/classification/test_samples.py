@@ -20,5 +20,5 @@ def test_the_sample_beats_the_baseline(recipe, tmp_path):
 
 @pytest.mark.slow
 def test_the_sample_with_the_lstm_head(tmp_path):
-    config = load_config("distilbert_sst2", [f"output_dir={tmp_path / 'run'}", "model.head=lstm_attention"], sample=True)
+    config = load_config("distilbert_sst2", [f"output_dir={tmp_path / 'run'}", "model.pooling=lstm_attention"], sample=True)
     assert training_run.train(config).results()["metrics"]["test"]["accuracy"] > 75

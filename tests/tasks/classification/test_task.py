@@ -71,9 +71,9 @@ def test_lengths_group_batches(tmp_path):
 
 
 @pytest.mark.parametrize("model", ["distilbert", "bert", "roberta", "ernie"])
-@pytest.mark.parametrize("head", ["linear", "lstm_attention"])
+@pytest.mark.parametrize("head", ["first_token", "lstm_attention"])
 def test_padding_changes_nothing(tmp_path, model, head):
-    task, _ = make_task(tmp_path, PAIRS, model, f"model.head={head}")
+    task, _ = make_task(tmp_path, PAIRS, model, f"model.pooling={head}")
     alone = task.predict([("how old", "what is"), ("how old are you are you", "where do you live")], "")
     with_long = task.predict([("how old", "what is")], "")
     assert alone[0]["probability"] == pytest.approx(with_long[0]["probability"], abs=2e-6)

@@ -82,7 +82,7 @@ def test_two_processes_share_the_evaluation_of_a_language_model(tmp_path):
 @pytest.mark.slow
 def test_two_processes_train_the_lstm_head(tmp_path):
     """The LSTM has a buffer that is not initialised before the first pass."""
-    settings = tiny_classification.overrides(tmp_path, tiny_classification.ROWS, "distilbert", "model.head=lstm_attention",
+    settings = tiny_classification.overrides(tmp_path, tiny_classification.ROWS, "distilbert", "model.pooling=lstm_attention",
                                              "train.max_steps=2", "eval.before_training=false")  # fmt: skip
     process = start_training("--config", "distilbert_sst2", "--devices", "cpu:2", *settings, cwd=tmp_path)
     _, errors = process.communicate(timeout=300)
