@@ -16,6 +16,7 @@ from paddle_ft.models.resolve import read_config
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.formatting import did_you_mean, is_number
 from paddle_ft.system.plugins import import_hint
+from paddle_ft.system.runtime import on_cpu
 
 
 def load_pretrained(head_type: str, directory: Path, name: str | None = None):
@@ -32,7 +33,10 @@ def load_pretrained(head_type: str, directory: Path, name: str | None = None):
     directory = Path(directory)
     cls = model_class(head_type, directory, name=name)
     with loading_errors(directory):
-        return model_from_weights(cls, directory, read_weights(directory))
+        config = cls.config_class.from_pretrained(str(directory))
+        if on_cpu():
+            config.dtype = "float32"  # a CPU has no kernels for the half precision in which a GPU may have trained the model
+        return model_from_weights(cls, directory, read_weights(directory), config)
 
 
 def model_class(head_type: str, directory: Path, settings: dict[str, Any] | None = None, name: str | None = None) -> type:

@@ -21,6 +21,7 @@ from paddle_ft.models.start import load_start
 from paddle_ft.models.vocabulary import check_vocabulary, resize_vocabulary, tie_head
 from paddle_ft.system.formatting import join_some
 from paddle_ft.tokenization.build import new_tokenizer
+from paddle_ft.tokenization.fit import describe_case
 from paddle_ft.tokenization.load import load_tokenizer
 
 
@@ -106,7 +107,10 @@ def load_bundle(section, request: ModelRequest, folder: Path) -> ModelBundle:
         model = build_model(head_type, section.config, tokenizer, request.settings)
         tie_head(model, from_scratch=True)
     _set_special_ids(model, tokenizer, request.special_tokens)
-    return make_bundle(model, tokenizer, folder, has_new_tokens=len(tokenizer) > known_tokens, decisions=decisions)
+    bundle = make_bundle(model, tokenizer, folder, has_new_tokens=len(tokenizer) > known_tokens, decisions=decisions)
+    if section.pretrained is not None or section.tokenizer is not None:
+        bundle.decisions += describe_case(bundle.fast_tokenizer)
+    return bundle
 
 
 def _describe_new_tokens(tokenizer, known: int) -> list[str]:

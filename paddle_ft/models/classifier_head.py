@@ -164,7 +164,7 @@ def describe_head(plan: HeadPlan, names: Sequence[str], multi_label: bool = Fals
     if plan.reason:
         return [f"model.head: the classification head ({describe_weights(names)}) starts anew: {plan.reason}"]
     pairs = [(plan.saved[row], name) for row, name in zip(plan.rows, plan.wanted, strict=True) if row is not None]
-    renamed = [f"{saved} is {name}" for saved, name in pairs if saved != name]
+    renamed = [f"{saved} is {name}" for saved, name in pairs if saved not in (name, f"LABEL_{name}")]
     kept = "the checkpoint's trained head is kept"
     if plan.new:
         kept += f" for {len(pairs)} of {len(plan.wanted)} classes ({join_some([name for _, name in pairs])})"

@@ -45,7 +45,7 @@ def load_start(head_type: str, directory: Path, section, settings: dict[str, Any
 
 def _load_classifier(cls: type, origin: Origin, section, settings: dict[str, Any]) -> tuple[Any, list[str], list[str]]:
     """Return a classifier with the head of the checkpoint as far as it fits, the missing weights, and the decisions."""
-    config = cls.config_class.from_pretrained(str(origin.directory))
+    config, decisions = _read_config(cls, origin)
     saved = [str(name) for _, name in sorted((int(number), name) for number, name in config.id2label.items())]
     plan = plan_head(cls, origin, saved, list(settings["id2label"].values()), section.head)
     config.classifier_head = settings["classifier_head"]
@@ -64,7 +64,15 @@ def _load_classifier(cls: type, origin: Origin, section, settings: dict[str, Any
         arrange_head(model, plan)
     names = renew_head(model) if plan.reason else _outside_encoder(model, [name for name, _ in model.named_parameters()])
     _set_classes(model.config, settings)
-    return model, missing, describe_head(plan, names, origin.multi_label)
+    return model, missing, [*decisions, *describe_head(plan, names, origin.multi_label)]
+
+
+def _read_config(cls: type, origin: Origin) -> tuple[Any, list[str]]:
+    """Return the checkpoint's configuration for a training, which is in float32 unless train.use_amp is set, and the decisions."""
+    config = cls.config_class.from_pretrained(str(origin.directory))
+    dtype, config.dtype = str(getattr(config, "dtype", None) or "float32"), "float32"
+    said = f"the checkpoint's weights are {dtype} and are trained in float32 (train.use_amp)"
+    return config, [said] if dtype != "float32" else []
 
 
 def _set_classes(config, settings: dict[str, Any]) -> None:
@@ -77,7 +85,8 @@ def _load_with_its_head(cls: type, origin: Origin, section) -> tuple[Any, list[s
 
     An output matrix that the checkpoint lacks is the input embedding, as in the original models.
     """
-    model = model_from_weights(cls, origin.directory, origin.weights, ignore_mismatched_sizes=True)
+    config, decisions = _read_config(cls, origin)
+    model = model_from_weights(cls, origin.directory, origin.weights, config, ignore_mismatched_sizes=True)
     missing = _check_encoder(model, origin)
     shapes, size = {name: parameter.shape for name, parameter in model.named_parameters()}, input_embedding(model).weight.shape[0]
     new = _outside_encoder(model, missing)
@@ -85,14 +94,14 @@ def _load_with_its_head(cls: type, origin: Origin, section) -> tuple[Any, list[s
     if untied and tie_head(model, from_scratch=True):
         new = [name for name in new if name not in untied]
     if not new:
-        return model, missing, []
+        return model, missing, decisions
     reason = f"{_class_of(origin)} has none"
     if section.head == KEEP:
         raise UserError(f"model.head=keep: there is no trained head to keep: {reason}. With model.head=auto it is trained anew.")
     layers = dict(model.named_sublayers())
     for path in {name.rpartition(".")[0] for name in new} & set(layers):
         initialise(layers[path], getattr(model.config, "initializer_range", 0.02))
-    return model, missing, [f"the model's head ({describe_weights(new)}) starts anew: {reason}"]
+    return model, missing, [*decisions, f"the model's head ({describe_weights(new)}) starts anew: {reason}"]
 
 
 def _outside_encoder(model, names: list[str]) -> list[str]:

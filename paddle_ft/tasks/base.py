@@ -183,6 +183,10 @@ class Task:
         self.bundle = bundle
         self.model, self.tokenizer, self.fast_tokenizer = bundle.model, bundle.tokenizer, bundle.fast_tokenizer
 
+    def model_decisions(self) -> list[str]:
+        """Return what the task decides about the loaded model that a training starts from (see system.decisions)."""
+        return []
+
     # -------------------------------------------------------------------------------- features and batches
     def encode_texts(self, texts: list, label: str, max_length: int | None = None, cache: bool = True):
         """Return the token ids of texts, or of pairs of texts (tokenization.encode.encode_texts).

@@ -95,8 +95,13 @@ class CausalLM(LanguageModel):
         indices = {"train": order[held_out:], "validation": order[num_test:held_out], "test": order[:num_test]}
         if not len(indices["train"]):
             raise UserError(f"task.validation_share, task.test_share: of {len(all_rows)} texts, none is left to train on.")
+        all_rows.decide(
+            f"no data is named for validation and test: of {len(all_rows):,} texts, {num_validation:,} are drawn for validation and"
+            f" {num_test:,} for test (task.validation_share, task.test_share)"
+        )
+        bad = {"train": all_rows.bad}
         return {
-            split: Rows([all_rows.rows[i] for i in split_indices], all_rows.bad if split == "train" else [], all_rows.files)
+            split: replace(all_rows, rows=[all_rows.rows[i] for i in split_indices], bad=bad.get(split, []))
             for split, split_indices in indices.items()
             if len(split_indices)
         }

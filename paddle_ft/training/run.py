@@ -30,6 +30,7 @@ from paddle_ft.system.world import World, is_main_process, launched_processes
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Dataset, Task
 from paddle_ft.tasks.shared.rows import download_files, load_rows
+from paddle_ft.tokenization.fit import describe_unknown
 from paddle_ft.training import checkpoint, preflight, results
 from paddle_ft.training import resume as resuming
 from paddle_ft.training.distributed import worker
@@ -173,8 +174,10 @@ def load_model(task: Task, train_rows: Rows, checkpoint: Path | None = None) -> 
             bundle = reload_bundle(task.head_type, checkpoint)
         else:
             bundle = load_bundle(task.config.model, task.model_request(train_rows), Path(folder))
-    print_decisions(bundle.decisions)
     task.set_model(adapt_model(bundle, task.config, for_training=True))
+    if checkpoint is None:
+        bundle.decisions += task.model_decisions()
+    print_decisions(bundle.decisions)
 
 
 def encode(task: Task, rows: dict[str, Rows]) -> tuple[dict[str, Dataset], list[str]]:
@@ -184,6 +187,7 @@ def encode(task: Task, rows: dict[str, Rows]) -> tuple[dict[str, Dataset], list[
         The data set of each split, and all decisions (see system.decisions): of the rows, the loaded model and the data sets.
     """
     data = {split: task.encode(loaded, split) for split, loaded in rows.items()}
+    data["train"].decide(*describe_unknown(data["train"].columns, len(data["train"]), task.tokenizer))
     known = unique(*(loaded.decisions for loaded in rows.values()), task.bundle.decisions)  # printed already
     decisions = unique(known, *(dataset.info.pop(DECISIONS, []) for dataset in data.values()))
     for split, dataset in data.items():

@@ -155,3 +155,16 @@ def test_a_note_of_the_conversion_is_a_decision(start, folder):
     _, decisions = start("distilbert/masked_lm", "masked_lm")
     note = "qa_dropout = 0.3 is trained with dropout = 0.1: PaddleNLP has one for both"
     assert f"conversion from Hugging Face's format: {note}" in decisions
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_is_trained_in_single_precision_and_said(folder, tmp_path, dtype):
+    convert.to_paddle(folder / "bert/masked_lm", tmp_path / "half", dtype=dtype, progress=False)
+    section = ModelSection(pretrained=str(tmp_path / "half"))
+    for head_type, settings in (("masked_lm", None), ("sequence_classification", dict(LABELS))):
+        model, decisions = load_start(head_type, tmp_path / "half", section, settings)
+        assert {parameter.dtype for parameter in model.parameters()} == {paddle.float32}
+        assert decisions[0] == f"the checkpoint's weights are {dtype} and are trained in float32 (train.use_amp)"
+        stored = open_weights(tmp_path / "half").tensors["bert.encoder.layers.0.linear1.weight"].read()
+        expected = stored.astype("float32") if dtype == "float16" else (stored.astype("uint32") << 16).view("float32")
+        np.testing.assert_array_equal(model.bert.encoder.layers[0].linear1.weight.numpy(), expected)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from convert.fields import GENERATION
 from paddle_ft.data.batches import IGNORE_INDEX, pad
 from paddle_ft.data.rows import Rows
 from paddle_ft.data.text import SPACELESS, regex_class
@@ -51,6 +52,20 @@ class Seq2Seq(Task):
     head_type = "seq2seq"
     required_fields = ("source", "target")
     reference_field = "target"
+
+    def model_decisions(self) -> list[str]:
+        """Return the settings of generation that the checkpoint has and that the configuration replaces."""
+        own, section = self.model.generation_config, self.config.generation
+        names = ("num_beams", "length_penalty", "no_repeat_ngram_size", "early_stopping")
+        limits = {"min_length": self.options.min_target_length, "max_length": self.options.max_target_length}
+        ours = {**{name: getattr(section, name) for name in names}, **limits, "repetition_penalty": 1.0, "do_sample": False}
+        replaced = [
+            f"{name} {getattr(own, name)} (here {value})"
+            for name, value in ours.items()
+            if getattr(own, name, None) not in (None, GENERATION[name], value)  # GENERATION: what a checkpoint without settings has
+        ]
+        said = f"the checkpoint's settings of generation are not used: {', '.join(replaced)}; those of `generation` and `task` are"
+        return [said] if replaced else []
 
     def encode(self, rows: Rows, split: str) -> Dataset:
         limits = {"source": self.options.max_source_length, "target": self.options.max_target_length}

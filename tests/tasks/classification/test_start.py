@@ -147,6 +147,8 @@ def test_a_head_without_names_is_kept_by_position_for_as_many_classes(distilbert
     assert "starts anew: none of the checkpoint's classes (LABEL_0, LABEL_1, LABEL_2)" in two.bundle.decisions[0]
     numbers = distilbert.start("0", "2")
     np.testing.assert_allclose(logits(numbers), logits(distilbert.task)[:, [0, 2]], atol=1e-6)
+    numbered = distilbert.start("0", "1", "2").bundle.decisions
+    assert numbered == ["model.head: the checkpoint's trained head is kept: its classes are the data's (0, 1, 2)"]
 
 
 def test_names_from_task_labels_count_and_labels_may_be_their_numbers(distilbert):
@@ -281,3 +283,12 @@ def test_a_training_starts_with_what_the_head_knows_and_says_so_everywhere(finis
     again = train(tmp_path, ROWS, "distilbert", *settings, resume=True)
     assert again.results()["metrics"] == results["metrics"] and again.results()["decisions"] == [decision]
     assert inference.evaluate(str(run.path), "test", [], None)[1] == results["metrics"]["test"]
+
+
+def test_texts_that_the_checkpoints_vocabulary_does_not_know_are_said(finished, tmp_path):
+    rows = [{"text": "今天北京", "label": "neg"}, {"text": "a good film", "label": "pos"}]
+    run = train(tmp_path, rows, "distilbert", "model.config=null", f"model.pretrained={finished / 'best'}",
+                "model.new_vocabulary=null", "train.max_steps=1", "eval.before_training=false")  # fmt: skip
+    head, unknown = run.results()["decisions"]
+    assert "its classes are the data's (neg, pos)" in head
+    assert unknown.startswith("28.6% of the tokens of the training rows are unknown to the tokenizer and read as [UNK]")

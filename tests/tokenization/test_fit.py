@@ -1,0 +1,56 @@
+"""Test what is said about a tokenizer that does not fit its vocabulary or the texts."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from paddle_ft.tokenization.encode import encode_texts
+from paddle_ft.tokenization.fast import fast_tokenizer
+from paddle_ft.tokenization.fit import SAMPLE, describe_case, describe_unknown
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+CASED, LOWER, CHINESE = ["Paris", "paris", "a", "##b"], ["paris", "a", "b", "ℝ"] + [f"w{i}" for i in range(200)], ["今", "天"]
+
+
+def tokenizer(folder, words, **settings):
+    (folder / "vocab.txt").write_text("".join(f"{word}\n" for word in SPECIAL + words), encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "BertTokenizer", **settings}))
+    return fast_tokenizer(folder)
+
+
+@pytest.mark.parametrize(
+    ("words", "settings", "said"),
+    [
+        (CASED, {}, "the tokenizer lower-cases all texts, although 1 of the 4 tokens of its vocabulary have capitals"),
+        (CASED, {"do_lower_case": False}, None),
+        (LOWER, {}, None),  # one symbol counts as a capital
+        (LOWER, {"do_lower_case": False}, "the tokenizer keeps capitals, although its vocabulary has none"),
+        (CHINESE, {"do_lower_case": False}, None),
+    ],
+)
+def test_capitals(tmp_path, words, settings, said):
+    decisions = describe_case(tokenizer(tmp_path, words, **settings))
+    assert len(decisions) == bool(said) and all(decision.startswith(said) for decision in decisions)
+
+
+def test_bytes_have_no_case(tmp_path):
+    (tmp_path / "vocab.json").write_text(json.dumps({"<s>": 0, "</s>": 1, "<pad>": 2, "<unk>": 3, "<mask>": 4, "A": 5}))
+    (tmp_path / "merges.txt").write_text("#version: 0.2\n")
+    assert describe_case(fast_tokenizer(tmp_path)) == []
+
+
+def test_unknown_tokens(tmp_path):
+    fast, slow = tokenizer(tmp_path, LOWER), SimpleNamespace(unk_token_id=1, unk_token="[UNK]")
+    encoded = encode_texts(fast, ["paris 今", "a b"], label="", cache=False)  # [CLS] paris [UNK] [SEP], [CLS] a b [SEP]
+    columns = {"text": encoded, "label": np.array([0, 1])}
+    assert describe_unknown(columns, 2, slow) == [
+        "12.5% of the tokens of the training rows are unknown to the tokenizer and read as [UNK]: its vocabulary may be for other"
+        " texts"
+    ]
+    known = {"text": encode_texts(fast, ["a b"], label="", cache=False)}
+    assert describe_unknown(known, 1, slow) == []
+    assert describe_unknown(columns, 2, SimpleNamespace(unk_token_id=None)) == []
+    blocks = {"ids": [np.array([1, 5])] * (SAMPLE + 1), "starts": [np.array([1, 1])] * (SAMPLE + 1)}
+    assert describe_unknown(blocks, SAMPLE + 1, slow)[0].startswith("50.0% of the tokens of the first 1,000 training rows are")
