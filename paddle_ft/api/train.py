@@ -93,9 +93,10 @@ def _train(config: BaseConfig, resume: bool, overwrite: bool, imports: Sequence[
     """Train a checked configuration. Raise TrainingInterrupted if a signal stops the training."""
     from paddle_ft.data.load import check_local_files
     from paddle_ft.runs.settings import refuse_early
+    from paddle_ft.tasks import find_task
 
     refuse_early(config, resume, overwrite)
-    check_local_files(config.data)
+    check_local_files(config.data, find_task(config.task.name).file_source)
     require_paddle()
     import_frameworks_quietly()
     from paddle_ft.training import run as training

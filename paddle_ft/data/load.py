@@ -13,7 +13,11 @@ from paddle_ft.system.errors import UserError
 
 
 def load_split(
-    data, split: str, required: tuple[str, ...] = ("source", "target"), optional: tuple[str, ...] = ()
+    data,
+    split: str,
+    required: tuple[str, ...] = ("source", "target"),
+    optional: tuple[str, ...] = (),
+    file_source: str | None = None,
 ) -> Rows | None:
     """Return the rows of a split, or None if the configuration does not name the split and the source does not have it.
 
@@ -22,6 +26,7 @@ def load_split(
         split: train, validation or test.
         required: the task's fields that every row must have.
         optional: the task's fields that a row may have.
+        file_source: the source that reads the user's own files for the task.
 
     Raises:
         UserError: a file or column is missing, a download failed, or the data has errors.
@@ -29,9 +34,9 @@ def load_split(
     if getattr(data, split) == NO_SPLIT and split != "train":
         return None
     fields = Fields(dict(data.columns or {}), tuple(required), tuple(optional))
-    source = find_source(data.source)
+    source = find_source(file_source if data.source is None else data.source)
     if names_files(getattr(data, split)) and not source.reads_files:
-        source = find_source(None)  # a user's own files can replace a split of any source
+        source = find_source(file_source)  # a user's own files can replace a split of any source
     parts = source.read(data, split, fields)
     if parts is None:
         return None
@@ -40,11 +45,12 @@ def load_split(
     return rows
 
 
-def check_local_files(data) -> None:
+def check_local_files(data, file_source: str | None = None) -> None:
     """Check that the user's own files exist. This is called before anything is downloaded or loaded.
 
     Args:
         data: the data section.
+        file_source: the source that reads the user's own files for the task.
 
     Raises:
         UserError: a file does not exist. The message names the first such file and its key.
@@ -53,7 +59,7 @@ def check_local_files(data) -> None:
     for split in SPLITS:
         value = getattr(data, split)
         if (value != NO_SPLIT or split == "train") and (reads_files or names_files(value)):
-            _check_pattern(f"data.{split}", value, folders_allowed=data.source is not None)
+            _check_pattern(f"data.{split}", value, folders_allowed=(data.source or file_source) is not None)
     for split, path in (data.data_files or {}).items():
         _check_pattern(f"data.data_files.{split}", path)
 

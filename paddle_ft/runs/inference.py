@@ -29,7 +29,7 @@ from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Dataset, Scores, Task
 from paddle_ft.tasks.shared.evaluate import evaluate as evaluate_task
 from paddle_ft.tasks.shared.evaluate import score_baselines
-from paddle_ft.tasks.shared.rows import load_rows
+from paddle_ft.tasks.shared.rows import load_rows, load_split
 
 OUTPUT_ENDINGS = (".txt", ".jsonl", ".json", ".csv", ".tsv")  # .json is written like .jsonl
 
@@ -123,7 +123,7 @@ def _load_rows(task: Task, split: str | None) -> dict[str, Rows]:
     except UserError as error:
         if split is None:
             raise
-        rows = load.load_split(data, split, required=task.required_fields, optional=task.optional_fields)
+        rows = load_split(task, split)
         if rows is None:
             raise
         print_info(f"only {split} is read, without a baseline: {str(error).splitlines()[0]}")
@@ -149,7 +149,7 @@ def read_local_split(task: Task, split: str) -> Rows | None:
         UserError: a file is not on this machine, or cannot be read.
     """
     _require_local_files(task)
-    rows = load.load_split(task.config.data, split, required=task.required_fields, optional=task.optional_fields)
+    rows = load_split(task, split)
     return None if rows is None else task.prepare_split(rows, split)
 
 
@@ -158,7 +158,7 @@ def _require_local_files(task: Task) -> None:
     for file in load.list_remote_files(task.config.data):
         if not Path(file.path).exists():
             raise UserError(f"{file.path} does not exist")
-    load.check_local_files(task.config.data)
+    load.check_local_files(task.config.data, task.file_source)
 
 
 def _main_baseline(task: Task, dataset: Dataset, rows: dict[str, Rows]) -> dict:

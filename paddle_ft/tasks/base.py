@@ -133,6 +133,8 @@ class Task:
         generates_by_chance: whether `generate` draws random numbers even without sampling.
         generation_flags: flags that the command `generate` has for this task.
         takes_pairs: whether `predict` also takes (text, text_pair) tuples.
+        file_source: the source that reads the user's own files, if data.source is null or they replace a split of another source.
+            None: each line of a .txt file and each record of a table is a row.
         demo_page: the module of paddle_ft/demo/pages with the task's demo page; "": the page that fits every task.
         on_step: called after each token that `predict` or `generate_texts` generates; an exception that it raises stops the
             generation. None: nothing is called.
@@ -154,6 +156,7 @@ class Task:
     generates_by_chance: ClassVar[bool] = False
     generation_flags: ClassVar[tuple[Flag, ...]] = ()
     takes_pairs: ClassVar[bool] = False
+    file_source: ClassVar[str | None] = None
     demo_page: ClassVar[str] = ""
     on_step: Callable[[], None] | None = None
 

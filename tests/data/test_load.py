@@ -65,3 +65,14 @@ def test_none_leaves_a_split_out_with_own_files_too(tmp_path):
     own = section(train=str(tmp_path / "a.tsv"), test="none")
     check_local_files(own)
     assert load_split(own, "test") is None
+
+
+def test_a_task_can_have_a_source_for_the_users_own_files(tmp_path):
+    """Without data.source, and instead of a split of another source. Its folders are no mistake."""
+    (tmp_path / "a.txt").write_text("one\n\ntwo\n")
+    for source, train in ((None, tmp_path), (None, f"{tmp_path}/*.txt"), ("sample:lyrics", tmp_path / "a.txt")):
+        own = section(source=source, train=str(train))
+        check_local_files(own, "songs")
+        assert load_split(own, "train", ("lyrics",), ("title",), "songs").rows == [{"lyrics": "one\n\ntwo\n", "title": "a"}]
+    assert "this is a folder; name its files" in error(check_local_files, section(train=str(tmp_path)))
+    assert len(load_split(section(source="sample:lyrics"), "validation", ("lyrics",), (), "songs")) == 40

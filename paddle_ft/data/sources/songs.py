@@ -1,28 +1,35 @@
 """data.source songs: song texts in your own files, named in data.train, data.validation and data.test.
 
-    a folder, or a glob of .txt files     Each .txt or .txt.gz file is one song. The columns are lyrics, title (the file's name),
-                                          and folder1, folder2, ... for the folders below the named one: with data.train=lyrics/,
-                                          these are rap and mary for lyrics/rap/mary/song.txt. genre is read from folder1 and artist
-                                          from folder2, unless data.columns says otherwise, e.g. {artist: folder1}.
-    .csv .tsv .json .jsonl .parquet       Each row is one song. data.columns names the columns, e.g. {lyrics: Lyric}.
+    a folder, or a glob of .txt files     Each .txt or .lrc file, also as .gz, is a text: a song, or several songs. The columns are
+                                          lyrics, title (the file's name), and folder1, folder2, ... for the folders below the
+                                          named one: with data.train=lyrics/, these are rap and mary for lyrics/rap/mary/song.txt.
+                                          genre is read from folder1 and artist from folder2, unless data.columns says otherwise,
+                                          e.g. {artist: folder1}.
+    .json of lyricsgenius or NetEase      A song, an artist or an album. The columns are lyrics, title, artist, album and folders.
+    .csv .tsv .json .jsonl .parquet       Each row is a text. data.columns names the columns, e.g. {lyrics: Lyric}.
+
+A folder may have files of any of these kinds. The first kind that it has is read.
 """
 
 from __future__ import annotations
 
 import glob
+import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from paddle_ft.data.files import expand
-from paddle_ft.data.readers import extension, find_reader
+from paddle_ft.data.readers import extension, find_reader, readers
 from paddle_ft.data.readers.stream import DataFile, decode_utf8
 from paddle_ft.data.rows import Fields, Record, Records, make_row
+from paddle_ft.data.songs.json_songs import find_songs
 from paddle_ft.data.sources.base import Source
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import Progress
 
-DEFAULT_COLUMNS = {"genre": "folder1", "artist": "folder2"}  # unless data.columns names another
+DEFAULT_COLUMNS = {"genre": "folder1", "artist": "folder2"}  # unless there is such a column, or data.columns names another
+TEXTS = (".txt", ".lrc")
 
 
 class Songs(Source):
@@ -40,9 +47,7 @@ class Songs(Source):
                 )
             return None
         if isinstance(pattern, dict):
-            raise UserError(
-                f"data.{split}: {pattern}: with data.source=songs this must be a folder, a file, a glob or a list of them"
-            )
+            raise UserError(f"data.{split}: {pattern}: songs must be a folder, a file, a glob or a list of them")
         patterns = [pattern] if isinstance(pattern, str) else pattern
         return [file_records for item in patterns for file_records in _open_pattern(item, fields)]
 
@@ -50,21 +55,32 @@ class Songs(Source):
 def _open_pattern(pattern: str, fields: Fields) -> Iterator[tuple[str, Records]]:
     pattern = os.path.expanduser(pattern)
     if os.path.isdir(pattern):
-        root, paths = pattern, sorted(str(path) for path in Path(pattern).rglob("*") if path.is_file() and _is_text(str(path)))
-        if not paths:
-            raise UserError(f"{pattern}: there are no .txt files in this folder or below it; for other formats, name the files")
+        root, paths = pattern, _files_of_folder(pattern, fields)
     else:
         root, paths = _fixed_folder(pattern), expand(pattern)
-    text_files = [path for path in paths if _is_text(path)]
+    text_files = [path for path in paths if extension(path) in TEXTS]
     if text_files:
         yield pattern, _read_text_files(text_files, root, fields)
     for path in paths:
-        if not _is_text(path):
+        if extension(path) == ".json":
+            yield path, _read_json(path, root, fields)
+        elif extension(path) not in TEXTS:
             yield path, find_reader(path).read(DataFile(path), fields)
 
 
-def _is_text(path: str) -> bool:
-    return extension(path) == ".txt"
+def _files_of_folder(folder: str, fields: Fields) -> list[str]:
+    """Return the files of a folder and its subfolders: texts, or else .json files, or else tables."""
+    files = sorted(str(path) for path in Path(folder).rglob("*") if path.is_file())
+    kinds = [TEXTS, (".json",), tuple(readers())]
+    chosen = next((kind for kind in kinds if any(extension(file) in kind for file in files)), None)
+    if chosen is None:
+        raise UserError(f"{folder}: there are no .txt, .lrc or .json files in this folder or below it, and no tables")
+    read = [file for file in files if extension(file) in chosen]
+    left_out = sorted({extension(file) for file in files if extension(file) in readers() and file not in set(read)})
+    if left_out:
+        names = " and ".join(name for name in chosen if any(extension(file) == name for file in read))
+        fields.decide(f"{folder}: its {names} files are read, and its {', '.join(left_out)} files are not")
+    return read
 
 
 def _fixed_folder(pattern: str) -> str:
@@ -79,25 +95,59 @@ def _read_text_files(paths: list[str], root: str, fields: Fields) -> Iterator[Re
     columns = fields.column_names(root or ".")
     with Progress(len(paths), f"read {root or '.'}", unit="song") as progress:
         for number, path in enumerate(paths, start=1):
-            yield number, _read_song(path, root, columns, fields)
+            text, reason = decode_utf8(DataFile(path).content())
+            values: dict[str, object] = {"lyrics": text, "title": Path(path.removesuffix(".gz")).stem}
+            yield number, f"{path}: {reason}" if reason else _make_row(values, path, root, columns, fields)
             progress.update()
 
 
-def _read_song(path: str, root: str, columns: dict[str, str], fields: Fields) -> dict[str, str] | str:
-    text, reason = decode_utf8(DataFile(path).content())
-    if reason:
-        return f"{path}: {reason}"
+def _read_json(path: str, root: str, fields: Fields) -> Iterator[Record]:
+    """Yield the songs of a JSON file. A file that is no object of songs is read as a table."""
+    songs = _load_songs(DataFile(path))
+    if songs is None:
+        yield from find_reader(path).read(DataFile(path), fields)
+        return
+    columns = fields.column_names(path)
+    without_lyrics = 0
+    for number, song in enumerate(songs, start=1):
+        if song["lyrics"] is None and len(songs) > 1:  # instrumental, or not yet published
+            without_lyrics += 1
+        else:
+            yield number, _make_row(song, path, root, columns, fields)
+    if without_lyrics:
+        fields.decide(f"{path}: {without_lyrics:,} of its {len(songs):,} songs have no lyrics and are left out")
+
+
+def _load_songs(file: DataFile) -> list[dict[str, object]] | None:
+    with file.open() as stream:
+        if not stream.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+            return None
+    try:
+        return find_songs(json.loads(file.content()))
+    except (ValueError, RecursionError):  # lines of JSON, or damaged: the reader for .json names what is wrong
+        return None
+
+
+def _make_row(values: dict[str, object], path: str, root: str, columns: dict[str, str], fields: Fields) -> dict[str, str] | str:
+    """Return the row of a song, or the reason why it cannot be used.
+
+    Args:
+        values: what is known of the song by column.
+        path: its file, whose folders below `root` are columns too.
+        root: the folder that the user named.
+        columns: field -> name of its column.
+        fields: the task's fields.
+    """
     folders = Path(os.path.relpath(path, root or ".")).parts[:-1]
-    available = {"lyrics": text, "title": Path(path).name.removesuffix(".gz").removesuffix(".txt")}
-    available |= {f"folder{level}": name for level, name in enumerate(folders, start=1)}
-    values = {}
+    available = values | {f"folder{level}": name for level, name in enumerate(folders, start=1)}
+    chosen = {}
     for name in fields.names:
-        column = columns[name] if name in fields.mapped else DEFAULT_COLUMNS.get(name, name)
+        column = columns[name] if name in fields.mapped or columns[name] in available else DEFAULT_COLUMNS.get(name, name)
         if column in available:
-            values[name] = available[column]
+            chosen[name] = available[column]
         elif name in fields.mapped:
             return f"{path}: there is no column {column!r} for {name} (data.columns); the columns are {', '.join(available)}"
-    row = make_row(values, fields)
+    row = make_row(chosen, fields)
     return f"{path}: {row}" if isinstance(row, str) else row
 
 

@@ -8,16 +8,36 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from paddle_ft.data.song_text import clean, key
+from paddle_ft.data.songs.text import clean, key
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import Progress
 
 SEPARATOR = "<line>"  # separates the lines of a source
 SPLIT_SEED = 2022
 COUNTS = (
-    "lines", "section_headers", "leftovers", "adlib_lines", "wordless_lines", "repeated_lines", "sections", "pairs_found",
-    "repeated_pairs",
+    "lines", "section_headers", "leftovers", "credit_lines", "adlib_lines", "wordless_lines", "repeated_lines", "sections",
+    "pairs_found", "repeated_pairs",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Song:
+    """A cleaned song.
+
+    Attributes:
+        sections: the lines of each section.
+        counts: what cleaning did; see data.songs.text.clean.
+        prefix: the token of its genre or artist, or "".
+    """
+
+    sections: list[list[str]]
+    counts: Counter
+    prefix: str = ""
+
+    @property
+    def words(self) -> tuple[tuple[str, ...], ...]:
+        """The sections without case and punctuation. Songs with the same words are the same."""
+        return tuple(tuple(map(key, section)) for section in self.sections)
 
 
 # ---------------------------------------------------------------------------------------------------- source texts
@@ -38,12 +58,28 @@ def split_source(source: str, separator: str = SEPARATOR) -> tuple[str, list[str
 
 
 # ---------------------------------------------------------------------------------------------------- songs to pairs
-def split_songs(songs: list[dict], shares: tuple[float, float]) -> dict[str, list[dict]]:
+def clean_songs(rows: list[dict[str, str]], label: str) -> list[Song]:
+    """Clean songs.
+
+    Args:
+        rows: {"lyrics", "prefix"} of each song.
+        label: name of the progress bar.
+    """
+    songs = []
+    with Progress(len(rows), label, unit="song") as progress:
+        for row in rows:
+            songs.append(Song(*clean(row["lyrics"]), prefix=row["prefix"]))
+            progress.update()
+    return songs
+
+
+def split_songs(songs: list, shares: tuple[float, float], groups: list[int]) -> dict[str, list]:
     """Split songs at random into train, validation and test. The seed is fixed, so runs with different seeds can be compared.
 
     Args:
-        songs: a dictionary for each song.
-        shares: shares of validation and test, between 0 and 1. A split whose share is above 0 gets at least one song.
+        songs: the songs.
+        shares: shares of validation and test, between 0 and 1. A split whose share is above 0 gets at least one group of songs.
+        groups: [songs], number of the group of each song (duplicates.group_songs). A group is never divided.
 
     Returns:
         The songs of each split, in their original order.
@@ -51,15 +87,22 @@ def split_songs(songs: list[dict], shares: tuple[float, float]) -> dict[str, lis
     Raises:
         UserError: no song is left for training.
     """
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(songs))
-    sizes = [max(1, round(share * len(songs))) if share else 0 for share in shares]
-    if len(songs) <= sum(sizes):
+    count = len(set(groups))
+    order = np.random.default_rng(SPLIT_SEED).permutation(count)
+    sizes = [max(1, round(share * count)) if share else 0 for share in shares]
+    if count <= sum(sizes):
+        different = " different" if count < len(songs) else ""
         raise UserError(
-            f"data: {len(songs)} song{'s' * (len(songs) != 1)} cannot be split into train, validation and test. A song is never"
-            " divided between splits, and a .txt file counts as one song: add songs, or set data.validation and data.test."
+            f"data: {count}{different} song{'s' * (count != 1)} cannot be split into train, validation and test. A song is never"
+            " divided between splits, and a file or row counts as one song unless something in it tells songs apart: add songs, put"
+            " a line ===== between the songs of a file, or set data.validation and data.test."
         )
     parts = np.split(order, np.cumsum(sizes))
-    return {split: [songs[i] for i in sorted(part)] for split, part in zip(("validation", "test", "train"), parts, strict=True)}
+    names = {group: split for split, part in zip(("validation", "test", "train"), parts, strict=True) for group in part}
+    songs_of: dict[str, list] = {split: [] for split in ("validation", "test", "train")}
+    for song, group in zip(songs, groups, strict=True):
+        songs_of[names[group]].append(song)
+    return songs_of
 
 
 def line_pairs(sections: list[list[str]], context_lines: int) -> Iterator[tuple[list[str], str]]:
@@ -100,59 +143,67 @@ class PairBuilder:
 
     Attributes:
         context_lines: maximum number of lines in a source.
-        seen_songs: hashes of the songs so far.
+        seen_songs: the words of the songs so far.
         seen_pairs: the pairs so far, without case and punctuation.
         lines: the lines of the songs of the latest call to `build`, cleaned and without repetitions.
     """
 
     context_lines: int
-    seen_songs: set[int] = field(default_factory=set)
+    seen_songs: set[tuple] = field(default_factory=set)
     seen_pairs: set[tuple[str, ...]] = field(default_factory=set)
     lines: list[str] = field(default_factory=list)
 
-    def build(self, songs: list[dict[str, str]], label: str) -> tuple[list[dict[str, str]], dict[str, int]]:
-        """Clean songs and pair their lines.
+    def build(self, songs: list[Song], label: str) -> tuple[list[dict[str, str]], dict[str, int]]:
+        """Pair the lines of songs.
 
         Args:
-            songs: {"lyrics", "prefix"} of each song.
+            songs: the songs. Only the first of the same songs is used.
             label: name of the progress bar.
 
         Returns:
-            Rows {"source", "target"}, and the counts songs, repeated_songs and those of COUNTS.
+            Rows {"source", "target"}, and the counts songs, repeated_songs, empty_songs and those of COUNTS.
         """
         counts: Counter = Counter(songs=len(songs))
         rows, lines = [], {}
         with Progress(len(songs), label, unit="song") as progress:
             for song in songs:
                 progress.update()
-                song_hash = hash(key(song["lyrics"]))
-                if song_hash in self.seen_songs:
+                counts["empty_songs"] += not song.sections
+                if song.sections and song.words in self.seen_songs:
                     counts["repeated_songs"] += 1
                     continue
-                self.seen_songs.add(song_hash)
-                sections, song_counts = clean(song["lyrics"])
-                counts.update(song_counts)
-                lines.update((key(line), line) for section in sections for line in section)
-                for context, target in drop_repeated_pairs(line_pairs(sections, self.context_lines), self.seen_pairs, counts):
-                    rows.append({"source": join_source(context, song["prefix"]), "target": target})
+                self.seen_songs.add(song.words)
+                counts.update(song.counts)
+                lines.update((key(line), line) for section in song.sections for line in section)
+                for context, target in drop_repeated_pairs(line_pairs(song.sections, self.context_lines), self.seen_pairs, counts):
+                    rows.append({"source": join_source(context, song.prefix), "target": target})
         self.lines = list(lines.values())
-        return rows, {name: counts[name] for name in ("songs", "repeated_songs", *COUNTS)}
+        return rows, {name: counts[name] for name in ("songs", "repeated_songs", "empty_songs", *COUNTS)}
 
 
 # ---------------------------------------------------------------------------------------------------- messages
-def describe_counts(counts: dict[str, int], num_rows: int) -> str:
-    """Return a line for the terminal that says what cleaning and pairing did."""
+def describe_counts(counts: dict[str, int], num_rows: int, songs_by: str) -> str:
+    """Return a line for the terminal that says what cleaning and pairing did.
+
+    Args:
+        counts: the counts of PairBuilder.build.
+        num_rows: number of rows.
+        songs_by: how the songs were told apart.
+    """
     names = {
         "repeated_songs": "repeated songs removed",
+        "empty_songs": "songs without lyrics",
         "section_headers": "section headers removed",
         "leftovers": "lines cleaned of page leftovers",
+        "credit_lines": "credits removed",
         "adlib_lines": "ad-lib lines removed",
         "wordless_lines": "lines without words removed",
         "repeated_lines": "lines removed that repeat the one before",
     }
+    songs = f"{counts['songs']:,} song{'s' * (counts['songs'] != 1)}"
     steps = [f"{counts[name]:,} {description}" for name, description in names.items() if counts[name]]
     return (
-        ", ".join([f"{counts['songs']:,} songs", f"{counts['lines']:,} lines", *steps, f"{counts['sections']:,} sections"])
+        ", ".join([f"{songs} (told apart by {songs_by})", f"{counts['lines']:,} lines", *steps, f"{counts['sections']:,} sections"])
         + f": {counts['pairs_found']:,} pairs, {counts['repeated_pairs']:,} of them repeated and removed, {num_rows:,} left"
     )
 
@@ -163,4 +214,7 @@ def explain_no_pairs(counts: dict[str, int]) -> str:
     if counts["pairs_found"] or counts["repeated_songs"] == songs:
         subject = f"all pairs of its {songs} songs are" if counts["pairs_found"] else f"its {songs} songs are all"
         return f"{subject} repeated: each is already in this split or in an earlier one. Remove the repeated songs, or add songs."
-    return f"its {songs} songs have no two lines that follow each other in a section."
+    return (
+        f"its {songs} songs have no two lines that follow each other in a section. The lines of a song must end at line breaks,"
+        " \\n, <br>, / or |. If each row is a line of a song, set data.columns.title, so that the rows of a song are known."
+    )

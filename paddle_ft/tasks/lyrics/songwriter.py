@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from paddle_ft.data.song_text import key
+from paddle_ft.data.songs.text import key
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info
 from paddle_ft.tasks.lyrics.noise import mask_words

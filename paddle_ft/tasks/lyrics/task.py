@@ -17,14 +17,16 @@ from pydantic import Field
 from paddle_ft.config.schema import GenerationSection
 from paddle_ft.data.rows import Rows
 from paddle_ft.models.request import ModelRequest
+from paddle_ft.system.decisions import DECISIONS
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info
 from paddle_ft.tasks.base import Dataset, EvalResult, Flag, Scores, TaskOptions
-from paddle_ft.tasks.lyrics import pairs
+from paddle_ft.tasks.lyrics import duplicates, pairs
 from paddle_ft.tasks.lyrics.noise import mask_words
-from paddle_ft.tasks.lyrics.pairs import PairBuilder, join_source, prefix_token, split_source
+from paddle_ft.tasks.lyrics.pairs import PairBuilder, Song, join_source, prefix_token, split_source
 from paddle_ft.tasks.lyrics.rows import select_songs
 from paddle_ft.tasks.lyrics.scores import score_lines
+from paddle_ft.tasks.lyrics.songs import SONGS_BY, find_songs
 from paddle_ft.tasks.shared.seq2seq import Seq2Seq
 
 
@@ -73,6 +75,7 @@ class Lyrics(Seq2Seq):
     required_fields = ("lyrics",)
     optional_fields = ("genre", "artist", "title")
     best_metric = "perplexity"
+    file_source = "songs"
     demo_page = "lyrics"
     generates_by_chance = True  # because of the noise
     generation_flags = (
@@ -86,34 +89,48 @@ class Lyrics(Seq2Seq):
 
     # -------------------------------------------------------------------------------- songs to pairs
     def prepare_rows(self, rows: dict[str, Rows]) -> dict[str, Rows]:
-        """Turn songs into pairs of lines. If only data.train is set, its songs are split, and no pair is in two splits."""
-        songs = {split: select_songs(loaded, split, self.options) for split, loaded in rows.items()}
+        """Turn songs into pairs of lines. If only data.train is set, its songs are split, and no song or pair is in two splits."""
+        rows = {split: find_songs(loaded, split) for split, loaded in rows.items()}
+        songs = {split: self._clean(loaded, split) for split, loaded in rows.items()}
+        groups = duplicates.group_songs([song.sections for loaded in songs.values() for song in loaded])
         only_train = list(rows) == ["train"]
         if only_train:
-            songs = pairs.split_songs(songs["train"], (self.options.validation_share, self.options.test_share))
-            rows = {split: replace(rows["train"], bad=rows["train"].bad if split == "train" else []) for split in songs}
+            songs = pairs.split_songs(songs["train"], (self.options.validation_share, self.options.test_share), groups)
+            rows = {split: _part(rows["train"], split) for split in songs}
+            rows["train"].decide(*duplicates.describe_splits(songs, groups))
+        else:
+            rows["train"].decide(*duplicates.describe_overlaps(songs, groups))
         builder, prepared = PairBuilder(self.options.context_lines), {}
         for split in [split for split in ("train", "validation", "test") if songs.get(split)]:
             builder = builder if only_train else PairBuilder(self.options.context_lines)
             prepared[split] = self._build_pairs(rows[split], songs[split], split, builder)
-        self.styles = sorted({song["prefix"] for song in songs["train"]} - {""})
+        self.styles = sorted({song.prefix for song in songs["train"]} - {""})
         return prepared
 
     def prepare_split(self, rows: Rows, split: str) -> Rows:
         if split != "train":
             print_info("originality is not computed: it needs the training lines")
-        songs = select_songs(rows, split, self.options)
-        return self._build_pairs(rows, songs, split, PairBuilder(self.options.context_lines))
+        rows = find_songs(rows, split)
+        return self._build_pairs(rows, self._clean(rows, split), split, PairBuilder(self.options.context_lines))
 
-    def _build_pairs(self, rows: Rows, songs: list[dict[str, str]], split: str, builder: PairBuilder) -> Rows:
+    def _clean(self, rows: Rows, split: str) -> list[Song]:
+        """Return the songs of a split that the options select, cleaned."""
+        return pairs.clean_songs(select_songs(rows, split, self.options), f"songs of {split}")
+
+    def _build_pairs(self, rows: Rows, songs: list[Song], split: str, builder: PairBuilder) -> Rows:
         """Return `rows` with pairs of lines instead of songs. Raise UserError if there are no pairs."""
         line_rows, counts = builder.build(songs, f"pairs of {split}")
-        print_info(f"{split}: {pairs.describe_counts(counts, len(line_rows))}")
+        print_info(f"{split}: {pairs.describe_counts(counts, len(line_rows), rows.info[SONGS_BY])}")
         if not line_rows:
             raise UserError(f"data.{split}: {pairs.explain_no_pairs(counts)}")
         if split == "train":
             self.training_lines, self._originality_index = builder.lines, None
-        return replace(rows, rows=line_rows, info=rows.info | counts)
+        prepared = replace(rows, rows=line_rows, info=rows.info | counts)
+        if counts["credit_lines"]:
+            prepared.decide(f"{split}: {counts['credit_lines']:,} lines with titles and credits above or below lyrics are left out")
+        if counts["repeated_songs"]:
+            prepared.decide(f"{split}: {counts['repeated_songs']:,} of {counts['songs']:,} songs are there twice and used once")
+        return prepared
 
     def model_request(self, train: Rows | None) -> ModelRequest:
         separator = [pairs.SEPARATOR] if self.options.context_lines > 1 else []
@@ -269,3 +286,10 @@ class Lyrics(Seq2Seq):
             command = f"python -m paddle_ft generate {shlex.quote(run)} --seed-line {shlex.quote(seed_line)} --genre {names[-1]}"
             raise UserError(f"{problem}: this run was trained with {', '.join(names)}; name one of them, e.g.\n  {command}")
         return token
+
+
+def _part(rows: Rows, split: str) -> Rows:
+    """Return rows without songs, for a part of the songs of `rows`. Bad rows and decisions stay with train."""
+    if split == "train":
+        return rows
+    return replace(rows, bad=[], info={name: value for name, value in rows.info.items() if name != DECISIONS})

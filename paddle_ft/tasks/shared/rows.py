@@ -9,6 +9,7 @@ from paddle_ft.data.rows import Rows
 from paddle_ft.system.decisions import print_decisions, unique
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info
+from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Task
 
 
@@ -16,7 +17,7 @@ def download_files(config: BaseConfig, head_type: str) -> None:
     """Download the files that data and model need. Raise one UserError that names all files that are not available."""
     from paddle_ft.models.bundle import download_model_files  # imports Paddle
 
-    load.check_local_files(config.data)
+    load.check_local_files(config.data, find_task(config.task.name).file_source)
     problems = []
     for fetch in (
         lambda: download_missing(load.list_remote_files(config.data)),
@@ -30,6 +31,11 @@ def download_files(config: BaseConfig, head_type: str) -> None:
         raise UserError("\n\n".join(problems))
 
 
+def load_split(task: Task, split: str) -> Rows | None:
+    """Return the rows of a split of the task's data as read, or None if there is none (data.load.load_split)."""
+    return load.load_split(task.config.data, split, task.required_fields, task.optional_fields, task.file_source)
+
+
 def load_rows(config: BaseConfig, task: Task) -> dict[str, Rows]:
     """Return the rows of every configured split, prepared by the task, and print what was decided for the user on the way.
 
@@ -38,7 +44,7 @@ def load_rows(config: BaseConfig, task: Task) -> dict[str, Rows]:
     """
     rows = {}
     for split in load.SPLITS:
-        loaded = load.load_split(config.data, split, required=task.required_fields, optional=task.optional_fields)
+        loaded = load_split(task, split)
         if loaded is not None:
             rows[split] = loaded
     if "train" not in rows:

@@ -3,7 +3,7 @@
 import pytest
 
 from paddle_ft.data.samples import lyrics
-from paddle_ft.data.song_text import clean, key
+from paddle_ft.data.songs.text import clean, key
 from paddle_ft.metrics.rhyme import rhymes
 
 SPLITS = ("train", "validation", "test")

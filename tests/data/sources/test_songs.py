@@ -78,11 +78,70 @@ def test_wrong_songs_and_folders_are_named(folder, tmp_path):
     assert error(None) == "data.train: name your songs: a folder of .txt files, or a csv or jsonl file with one song per row."
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert error(str(empty)).startswith(f"{empty}: there are no .txt files in this folder or below it")
+    problem = "there are no .txt, .lrc or .json files in this folder or below it, and no tables"
+    assert error(str(empty)) == f"{empty}: {problem}"
     (folder / "punk" / "Bad.txt").write_bytes(b"fish " + "歌词".encode("gbk"))
     reason = "invalid UTF-8 at byte 5 of the file; it looks like GBK"
     assert error(str(folder)).startswith(f"{folder}:1: {folder}/punk/Bad.txt: {reason}")
     assert len(load(str(folder), on_bad_row="skip")) == 3
     (folder / "punk" / "Bad.txt").write_text(" \n")
     assert f"{folder}/punk/Bad.txt: lyrics is empty" in error(str(folder))
-    assert "this must be a folder, a file, a glob or a list" in error({"source": "a.txt"})
+    assert "songs must be a folder, a file, a glob or a list" in error({"source": "a.txt"})
+
+
+# ---------------------------------------------------------------------------------------------------- what people have
+def test_lrc_files_are_texts_too(tmp_path):
+    (tmp_path / "one.lrc").write_text("[00:10.00]red fish", encoding="utf-8")
+    (tmp_path / "two.LRC.gz").write_bytes(gzip.compress(b"[00:10.00]blue fish"))
+    (tmp_path / "three.txt").write_text("old fish")
+    rows = load(str(tmp_path)).rows
+    assert [row["lyrics"] for row in rows] == ["[00:10.00]red fish", "old fish", "[00:10.00]blue fish"]
+    assert [row["title"] for row in rows] == ["one", "three", "two"]
+    assert len(load(f"{tmp_path}/*.lrc")) == 1
+
+
+def save(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=4), encoding="utf-8")
+    return str(path)
+
+
+def test_a_folder_of_json_files_with_a_song_each(tmp_path):
+    for title in ("One", "Two"):
+        save(tmp_path / "rap" / f"Lyrics_{title}.json", {"id": 1, "title": title, "artist": "Nobody", "lyrics": f"{title} fish\nb"})
+    assert load(str(tmp_path)).rows == [
+        {"lyrics": "One fish\nb", "genre": "rap", "artist": "Nobody", "title": "One"},
+        {"lyrics": "Two fish\nb", "genre": "rap", "artist": "Nobody", "title": "Two"},
+    ]
+    rows = load(str(tmp_path), columns={"genre": "artist", "title": "folder1"}).rows
+    assert (rows[0]["genre"], rows[0]["title"]) == ("Nobody", "rap")
+    assert "there is no column 'mood' for genre (data.columns)" in error(str(tmp_path), columns={"genre": "mood"})
+
+
+def test_a_json_file_with_an_artist_names_the_songs_without_lyrics(tmp_path):
+    songs = [{"title": "One", "lyrics": "a\nb"}, {"title": "Two", "lyrics": ""}]
+    path = save(tmp_path / "Lyrics_Nobody.json", {"name": "Nobody", "songs": songs})
+    rows = load(path)
+    assert rows.rows == [{"lyrics": "a\nb", "artist": "Nobody", "title": "One"}]
+    assert rows.decisions == [f"{path}: 1 of its 2 songs have no lyrics and are left out"]
+    assert "lyrics is null, not text" in error(save(tmp_path / "empty.json", {"title": "One", "lyrics": None}))
+
+
+def test_other_json_files_are_tables(tmp_path):
+    (tmp_path / "array.json").write_text('[{"lyrics": "a"}, {"lyrics": "b"}]')
+    (tmp_path / "lines.json").write_text('{"lyrics": "a"}\n{"lyrics": "b"}\n')
+    assert load(str(tmp_path / "array.json")).rows == load(str(tmp_path / "lines.json")).rows == [{"lyrics": "a"}, {"lyrics": "b"}]
+
+
+def test_a_folder_with_several_kinds_of_files_says_which_are_read(tmp_path):
+    (tmp_path / "songs.csv").write_text("lyrics\na\n")
+    assert [row["lyrics"] for row in load(str(tmp_path)).rows] == ["a"]
+    save(tmp_path / "one.json", {"title": "One", "lyrics": "b"})
+    rows = load(str(tmp_path))
+    assert [row["lyrics"] for row in rows.rows] == ["b"]
+    assert rows.decisions == [f"{tmp_path}: its .json files are read, and its .csv files are not"]
+    (tmp_path / "one.txt").write_text("c")
+    (tmp_path / "README.md").write_text("no song")
+    rows = load(str(tmp_path))
+    assert [row["lyrics"] for row in rows.rows] == ["c"]
+    assert rows.decisions == [f"{tmp_path}: its .txt files are read, and its .csv, .json files are not"]

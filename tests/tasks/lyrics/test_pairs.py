@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from paddle_ft.data.song_text import clean
+from paddle_ft.data.songs.text import clean
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks.lyrics.pairs import (
     PairBuilder,
+    Song,
+    describe_counts,
     explain_no_pairs,
     join_source,
     line_pairs,
@@ -32,7 +34,7 @@ def test_the_context_is_up_to_k_lines_of_the_same_section():
 
 
 def song(text, prefix=""):
-    return {"lyrics": text, "prefix": prefix}
+    return Song(*clean(text), prefix)
 
 
 def test_no_pair_crosses_a_song_or_is_repeated():
@@ -46,8 +48,8 @@ def test_no_pair_crosses_a_song_or_is_repeated():
         {"source": "new fish", "target": "fat fish"},
     ]
     assert counts == {
-        "songs": 2, "repeated_songs": 0, "lines": 13, "section_headers": 3, "leftovers": 0, "adlib_lines": 0, "wordless_lines": 0,
-        "repeated_lines": 0, "sections": 5, "pairs_found": 5, "repeated_pairs": 2,
+        "songs": 2, "repeated_songs": 0, "empty_songs": 0, "lines": 13, "section_headers": 3, "leftovers": 0, "credit_lines": 0,
+        "adlib_lines": 0, "wordless_lines": 0, "repeated_lines": 0, "sections": 5, "pairs_found": 5, "repeated_pairs": 2,
     }  # fmt: skip
     assert builder.lines == ["red fish", "blue fish", "Old fish,", "new fish!", "fat fish"]
 
@@ -63,6 +65,15 @@ def test_splits_of_one_source_share_no_pair():
     rows, counts = builder.build([song("red fish\nblue fish\nold fish")], "test")
     assert rows == [{"source": "blue fish", "target": "old fish"}]
     assert counts["repeated_pairs"] == 1
+
+
+def test_the_terminal_is_told_what_was_done():
+    builder = PairBuilder(1)
+    rows, counts = builder.build([song("作词：甲\nred fish\nblue fish"), song("(Yeah)"), song("Red fish\nblue fish!")], "")
+    assert describe_counts(counts, len(rows), "file or row") == (
+        "3 songs (told apart by file or row), 4 lines, 1 repeated songs removed, 1 songs without lyrics, 1 credits removed,"
+        " 1 ad-lib lines removed, 1 sections: 1 pairs, 0 of them repeated and removed, 1 left"
+    )
 
 
 def test_the_error_explains_why_there_are_no_pairs():
@@ -84,18 +95,29 @@ def test_a_source_with_several_lines_and_a_genre():
 
 
 def test_songs_are_split_whole_and_always_in_the_same_way():
-    songs = [song(str(i)) for i in range(30)]
-    parts = split_songs(songs, (0.1, 0.2))
+    songs, alone = list(range(30)), list(range(30))
+    parts = split_songs(songs, (0.1, 0.2), alone)
     assert {split: len(part) for split, part in parts.items()} == {"train": 21, "validation": 3, "test": 6}
-    assert sorted(int(item["lyrics"]) for part in parts.values() for item in part) == list(range(30))
-    assert split_songs(songs, (0.1, 0.2)) == parts
-    assert [len(part) for part in split_songs(songs[:3], (0.1, 0.1)).values()] == [1, 1, 1]
-    assert "test" in split_songs(songs[:2], (0, 0.1)) and split_songs(songs[:2], (0, 0.1))["validation"] == []
+    assert sorted(item for part in parts.values() for item in part) == songs
+    assert split_songs(songs, (0.1, 0.2), alone) == parts
+    assert [len(part) for part in split_songs(songs[:3], (0.1, 0.1), alone[:3]).values()] == [1, 1, 1]
+    two = split_songs(songs[:2], (0, 0.1), [0, 1])
+    assert len(two["test"]) == 1 and two["validation"] == []
     order = np.random.default_rng(2022).permutation(30)  # not the first songs of a file, which are often by one artist
-    assert [item["lyrics"] for item in parts["validation"]] == [str(i) for i in sorted(order[:3])]
-    assert [item["lyrics"] for item in parts["test"]] == [str(i) for i in sorted(order[3:9])]
+    assert parts["validation"] == sorted(order[:3])
+    assert parts["test"] == sorted(order[3:9])
     with pytest.raises(UserError, match=r"^data: 2 songs cannot be split into train, validation and test\."):
-        split_songs(songs[:2], (0.1, 0.1))
+        split_songs(songs[:2], (0.1, 0.1), [0, 1])
+
+
+def test_songs_of_a_group_stay_together():
+    groups = [i // 3 for i in range(30)]
+    parts = split_songs(list(range(30)), (0.1, 0.2), groups)
+    assert {split: len(part) for split, part in parts.items()} == {"train": 21, "validation": 3, "test": 6}
+    groups_of = {split: {groups[i] for i in part} for split, part in parts.items()}
+    assert sum(map(len, groups_of.values())) == 10
+    with pytest.raises(UserError, match=r"^data: 2 different songs cannot be split"):
+        split_songs(list(range(6)), (0.1, 0.1), [0, 0, 0, 1, 1, 1])
 
 
 def test_split_source_is_the_inverse_of_join_source():

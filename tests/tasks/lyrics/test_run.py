@@ -9,7 +9,7 @@ import pytest
 from paddle_ft.cli import main
 from paddle_ft.config.load import load_config
 from paddle_ft.data.rows import Rows
-from paddle_ft.data.song_text import key
+from paddle_ft.data.songs.text import key
 from paddle_ft.metrics import rhyme
 from paddle_ft.runs import inference
 from paddle_ft.system.errors import UserError

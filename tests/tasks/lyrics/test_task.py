@@ -12,6 +12,7 @@ from paddle_ft.system.errors import UserError
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.lyrics.scores import random_pairs, score_lines
 from paddle_ft.tasks.shared.evaluate import evaluate
+from paddle_ft.tasks.shared.rows import load_rows
 from tests.support.tasks import give_model
 from tests.support.tiny_lyrics import BIRDS, FISH, SIZES
 
@@ -46,7 +47,10 @@ def test_one_source_is_split_by_song_and_counted(tmp_path, capsys):
     assert not numbers["train"] & numbers["test"] and not numbers["train"] & numbers["validation"]
     assert rows["train"].info["pairs_found"] == len(rows["train"].rows) == 32
     messages = capsys.readouterr().err
-    assert "train: 16 songs, 48 lines, 16 sections: 32 pairs, 0 of them repeated and removed, 32 left" in messages
+    assert (
+        "train: 16 songs (told apart by file or row), 48 lines, 16 sections: 32 pairs, 0 of them repeated and removed, 32 left"
+        in messages
+    )
 
 
 def test_configured_splits_are_not_split_again(tmp_path):
@@ -66,10 +70,70 @@ def test_splits_of_one_source_share_no_pair():
     assert len(pairs) == len(set(pairs)) == 21
 
 
-def test_a_split_with_only_repeated_songs_is_refused():
-    message = r"^data\.validation: its 1 songs are all repeated: each is already in this split or in an earlier one"
-    with pytest.raises(UserError, match=message):
+def test_equal_and_nearly_equal_songs_are_in_one_split_and_named():
+    names = ("red", "blue", "old", "new", "long")
+    songs = [song([f"the {name} fish saw the {number} sea" for name in names]) for number in range(10)]
+    again = [dict(songs[0]), {"lyrics": songs[1]["lyrics"].upper() + "\none more line for the remix"}]
+    rows = find_task("lyrics")(settings()).prepare_rows({"train": Rows([*songs, *again])})
+    numbers = {split: {row["source"].lower().split()[-2] for row in loaded.rows} for split, loaded in rows.items()}
+    assert sum(map(len, numbers.values())) == 10 == len(set.union(*numbers.values()))
+    assert any("the songs are split at random: " in decision for decision in rows["train"].decisions)
+    assert "train: 4 songs are the same as another one or nearly so, and are together in one split" in rows["train"].decisions
+    assert sum(loaded.info["repeated_songs"] for loaded in rows.values()) == 1
+    twice = "songs are there twice and used once"
+    assert [decision.endswith(twice) for loaded in rows.values() for decision in loaded.decisions].count(True) == 1
+
+
+def test_too_few_different_songs_cannot_be_split():
+    with pytest.raises(
+        UserError, match=r"^data: 1 different song cannot be split into train, validation and test\. .* put a line ====="
+    ):
         find_task("lyrics")(settings()).prepare_rows({"train": Rows([song(FISH)] * 10)})
+
+
+def test_songs_of_a_users_split_that_are_in_train_too_are_named_and_stay():
+    rows = {
+        "train": Rows([song(FISH), song(BIRDS)]),
+        "validation": Rows([song([*FISH[:3], "and another end"]), song(["a b c", "d e f"])]),
+    }
+    rows = find_task("lyrics")(settings()).prepare_rows(rows)
+    assert len(rows["validation"]) == 4
+    assert rows["train"].decisions == [
+        "validation: 1 of 2 songs are in train too, or nearly so; they stay, so its scores are partly those of lines that were"
+        " learnt"
+    ]
+
+
+def test_one_file_of_an_artist_is_split_by_its_songs(capsys):
+    lines = [[f"{name} the {number} fish" for name in ("one", "two", "three")] for number in range(20)]
+    text = "".join(f"Title {i} Lyrics[Verse 1: Name]\n" + "\n".join(song_lines) + f"{i}Embed" for i, song_lines in enumerate(lines))
+    rows = find_task("lyrics")(settings()).prepare_rows({"train": Rows([{"lyrics": text}])})
+    assert {split: loaded.info["songs"] for split, loaded in rows.items()} == {"train": 16, "validation": 2, "test": 2}
+    numbers = {split: {row["source"].split()[2] for row in loaded.rows} for split, loaded in rows.items()}
+    assert sum(map(len, numbers.values())) == 20
+    how = "remains of Genius pages such as 44Embed or Title Lyrics["
+    assert rows["train"].decisions == [
+        f"train: 20 songs were found in 1 file or row, told apart by {how}",
+        "data.validation and data.test are not set, so the songs are split at random: 16 for train, 2 for validation, 2 for test",
+    ]
+    assert rows["test"].decisions == [] and rows["test"].info["songs_told_apart_by"] == how
+    assert f"train: 16 songs (told apart by {how}), 64 lines" in capsys.readouterr().err
+
+
+def test_a_folder_or_glob_of_texts_needs_no_source(tmp_path):
+    for number in range(4):
+        (tmp_path / f"{number}.txt").write_text(f"the {number} fish\nwas on the dish\n\n[Chorus]\nfish {number}\nis my wish")
+    for own in (tmp_path, f"{tmp_path}/*.txt"):
+        task = find_task("lyrics")(settings("data.source=null", f"data.train={own}"))
+        rows = load_rows(task.config, task)
+        assert {split: loaded.info["songs"] for split, loaded in rows.items()} == {"train": 2, "validation": 1, "test": 1}
+        assert sum(map(len, rows.values())) == 8
+
+
+def test_credits_that_were_left_out_are_named():
+    rows = {"train": Rows([song(["作词：甲", "作曲：乙", *FISH])]), "test": Rows([song(BIRDS)])}
+    rows = find_task("lyrics")(settings()).prepare_rows(rows)
+    assert rows["train"].decisions == ["train: 2 lines with titles and credits above or below lyrics are left out"]
 
 
 def test_the_training_lines_are_those_of_train():

@@ -1,7 +1,6 @@
-"""Split the text of a song into sections of lines. Page remains, section headers, ad-libs and repeated lines are removed.
+"""Split the text of a song into sections of lines.
 
-Songs may be plain text, or scraped from Genius with parts of the web page in the text ("HUMBLE. Lyrics[Intro]",
-"You might also like[Verse 2]", "in the night123Embed").
+Remains of web pages, credits, section headers, ad-libs and repeated lines are removed.
 """
 
 from __future__ import annotations
@@ -10,14 +9,9 @@ import re
 from collections import Counter
 from itertools import pairwise
 
-from paddle_ft.data.text import CJK_CHARACTERS, CharacterWordTokenizer, regex_class
-
-# ---------------------------------------------------------------------------------------------------- page remains
-# The first line has the number of contributors, translations and the title, directly followed by the text.
-_TITLE = re.compile(r'^.*?\bLyrics(?=$|[\[("“A-Z])(?:.*Read More)?')
-_PROMOTION = re.compile(r"(?:See .{1,80}? ?Live)?(?:Get tickets as low as \$[\d.,]+)?You might also like(?=\s*$|\s*\[|[(\"'“A-Z])")
-# The number before Embed looks like digits that end the last line, so such digits are removed too.
-_TAIL = re.compile(r"(?:\d[\d.,]*[KM]?|(?<!\s))Embed(?:Share URLCopyEmbedCopy)?$")
+from paddle_ft.data.songs.credits import TIMES, has_names_only, is_credit, names_writer
+from paddle_ft.data.songs.remains import remove_remains, separate_lines
+from paddle_ft.data.text import CharacterWordTokenizer
 
 # ---------------------------------------------------------------------------------------------------- section headers
 _NAME = (
@@ -25,18 +19,17 @@ _NAME = (
     r"|主歌|副歌|前奏|间奏|尾奏|尾声|过渡|桥段|导歌|说唱"
 )
 _NUMBER = r"\s*(?:\d+|[ivx]+|[一二三四五])|\s+(?:one|two|three|four|five|six)"
-_TIMES = r"\s*[\[(（]?\s*(?:x\s*\d+|\d+\s*x)\s*[\])）]?"
 _BRACKETS_ALONE = re.compile(r"^(?:[\[【][^\]】]*[\]】]\s*)+$")
 _BRACKETED = re.compile(r"^[\[【]([^\]】]*)[\]】]\s*(.*)$")
 _NAMED = re.compile(rf"^(?:{_NAME})(?![a-z])", re.IGNORECASE)
 _IN_PARENTHESES = re.compile(rf"^\((?:{_NAME})(?![a-z])[^()]*\)$", re.IGNORECASE)  # (Hook: Singer)
 _BARE = re.compile(  # Chorus, Verse 2, Hook (Singer), Chorus x2; or the same with a colon or a dash and more text
-    rf"^(?:repeat\s+)?(?:{_NAME})(?:{_NUMBER})?(?:{_TIMES}|\s*[\[(（][^\])）]*[\])）])*"
+    rf"^(?:repeat\s+)?(?:{_NAME})(?:{_NUMBER})?(?:{TIMES}|\s*[\[(（][^\])）]*[\])）])*"
     r"\s*(?:\.?$|(?P<colon>[:：])\s*|(?:(?<=\d)-|(?<=\s)[-–—](?=\s|$))\s*)(?P<rest>.*)$",
     re.IGNORECASE,
 )
-_SMALL_WORDS = {"and", "feat", "featuring", "ft", "with", "x", "of", "the", "da", "de", "la"}  # not capitalised in singers' names
-_HAN_RUN = re.compile(rf"[{regex_class(CJK_CHARACTERS)}]{{5,}}")
+_SINGER = re.compile(r"^[(（]?(?:男|女|合|齐|众|全|男女)(?:声|聲)?(?:[)）]\s*[:：]?|\s*[:：])\s*")  # who sings the line of a duet
+MAX_HEAD, MAX_TITLE = 3, 40  # lines with title and singer above the credits, and the characters of such a line
 
 # ---------------------------------------------------------------------------------------------------- ad-libs
 _ASIDE = re.compile(r"\([^()]*\)|（[^（）]*）")
@@ -77,45 +70,37 @@ def split_header(line: str) -> tuple[bool, str]:
     if bracketed and _NAMED.match(bracketed[1].strip()):
         return True, bracketed[2]
     bare = _BARE.match(line)
-    if bare and _is_credit(bare["rest"]):
+    if bare and has_names_only(bare["rest"]):
         return True, ""
     return (True, bare["rest"]) if bare and bare["colon"] else (False, line)
-
-
-def _is_credit(text: str) -> bool:
-    """Return whether the text after a section's name says who sings it or how often: a few words, most of them capitalised."""
-    text = re.sub(f"{_TIMES}$", "", text, flags=re.IGNORECASE)
-    words = re.findall(r"[^\W_]+(?:['’.-][^\W_]+)*", text)
-    if len(words) > 6 or "I" in words or text.endswith(("!", "?", ",")) or _HAN_RUN.search(text):
-        return False
-    return all(not word[0].islower() or word in _SMALL_WORDS for word in words)
 
 
 def clean(text: str) -> tuple[list[list[str]], Counter]:
     """Clean the text of one or more songs.
 
     A section ends at a header, at a blank line (at two blank lines in a double-spaced song) and at the end of a song. Removing page
-    remains and ad-libs does not end a section, so the lines around them become neighbours.
+    remains, credits and ad-libs does not end a section, so the lines around them become neighbours.
 
     Returns:
         The sections, each a list of lines, and counts: lines, sections, section_headers, leftovers (lines with page remains),
-        adlib_lines, wordless_lines, repeated_lines.
+        credit_lines, adlib_lines, wordless_lines, repeated_lines.
     """
-    counts: Counter = Counter()
+    text, separated = separate_lines(text.replace("\ufeff", "").replace("\u200b", ""))
+    counts: Counter = Counter(leftovers=separated)
     sections: list[list[str]] = [[]]
     at_start = True  # the next line is the first one of a song
-    lines = text.replace("\ufeff", "").replace("\u200b", "").splitlines()
-    for line in _to_single_spaced([" ".join(raw.split()) for raw in lines]):
+    lines = text.splitlines()
+    for line in _without_head(_to_single_spaced([" ".join(raw.split()) for raw in lines]), counts):
         if not line:
             sections.append([])
             continue
         counts["lines"] += 1
-        bare = _PROMOTION.sub("", line)
-        if at_start:
-            bare = _TITLE.sub("", bare)
-        at_start = False
-        without_tail = _TAIL.sub("", bare)
-        is_song_end, bare = without_tail != bare, without_tail.strip()
+        if is_credit(line):
+            counts["credit_lines"] += 1
+            continue
+        bare, is_song_end = remove_remains(line, at_start)
+        bare = _SINGER.sub("", bare)
+        at_start = at_start and not remove_remains(line, at_start=False)[0]  # an advertisement may stand above the title
         if bare != line:
             counts["leftovers"] += 1
         is_header, bare = split_header(bare) if bare else (False, bare)
@@ -130,6 +115,17 @@ def clean(text: str) -> tuple[list[list[str]], Counter]:
     sections = [section for section in sections if section]
     counts["sections"] = len(sections)
     return sections, counts
+
+
+def _without_head(lines: list[str], counts: Counter) -> list[str]:
+    """Return the lines of a song without title and singer, if its writers' names stand below them. They are counted as credits."""
+    filled = [number for number, line in enumerate(lines) if line]
+    head = next((filled[:i] for i, number in enumerate(filled[: MAX_HEAD + 1]) if names_writer(lines[number])), [])
+    if not head or any(len(lines[number]) > MAX_TITLE or split_header(lines[number])[0] for number in head):
+        return lines
+    counts["lines"] += len(head)
+    counts["credit_lines"] += len(head)
+    return lines[filled[len(head)] :]
 
 
 def _to_single_spaced(lines: list[str]) -> list[str]:

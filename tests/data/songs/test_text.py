@@ -2,7 +2,7 @@
 
 import pytest
 
-from paddle_ft.data.song_text import clean, is_adlib, key, split_header
+from paddle_ft.data.songs.text import clean, is_adlib, key, split_header
 
 
 def lines(text):
@@ -87,6 +87,35 @@ def test_lyrics_that_mention_lyrics_are_kept():
     assert lines("\n".join(text)) == [text]
 
 
+@pytest.mark.parametrize(
+    "title",
+    ["晴天 (Sunny) Lyrics", "263 ContributorsTranslationsPolskiOld Pie LyricsSomebody released this on an album. It is… Read More ",
+     "You might also like3 ContributorsHumble Pie Lyrics[Intro]", "You might also like\nHumble Pie Lyrics[Intro]\n"],
+)  # fmt: skip
+def test_titles_of_other_kinds_are_removed(title):
+    assert lines(f"{title}故事里的鱼\n我在水里游") == [["故事里的鱼", "我在水里游"]]
+
+
+@pytest.mark.parametrize(
+    "notice",
+    ["Submit Corrections", "Writer(s): Jane Doe, John Roe", "Songwriters: Jane Doe", "Thanks to Jane for correcting these lyrics",
+     "******* This Lyrics is NOT for Commercial use *******", "Source: LyricFind", "https://example.com/songs/1",
+     "Lyrics licensed & provided by LyricFind", "Fish lyrics © Nobody Publishing", "纯音乐，请欣赏",
+     "未经著作权人许可，不得翻唱、翻录或使用", "以下歌词翻译由某某提供", "某音乐享有本翻译作品的著作权", "更多免费歌词请在某站",
+     "本歌词由某某制作", '{"t":0,"c":[{"tx":"作词: "},{"tx":"某人"}]}'],
+)  # fmt: skip
+def test_notices_of_other_sites_are_removed(notice):
+    sections, counts = clean(f"one fish\ntwo fish\n{notice}\nred fish")
+    assert sections == [["one fish", "two fish", "red fish"]] and counts["leftovers"] == 1
+
+
+@pytest.mark.parametrize(
+    "line", ["写这首歌词的人", "Submit to me", "Thanks to you for these songs", "未经世事的我", "lyrics are all I have"]
+)
+def test_lines_that_look_like_notices_are_kept(line):
+    assert lines(line) == [[line]]
+
+
 @pytest.mark.parametrize("tail", ["Embed", "5Embed", "123Embed", "1.2KEmbed", "42EmbedShare URLCopyEmbedCopy"])
 def test_the_embed_tail_is_removed(tail):
     assert lines(f"one fish\ntwo fish{tail}") == [["one fish", "two fish"]]
@@ -110,6 +139,38 @@ def test_promotion_is_removed_without_ending_the_section():
     assert lines("one fish\nSee Somebody LiveGet tickets as low as $57You might also likeTwo fish") == [["one fish", "Two fish"]]
     assert lines("one fish\nYou might also like[Chorus]\ntwo fish") == [["one fish"], ["two fish"]]
     assert lines("You might also like my brother\nhe likes you") == [["You might also like my brother", "he likes you"]]
+
+
+def test_promotion_between_two_lines_is_a_line_break():
+    assert lines("one fishYou might also liketwo fish") == [["one fish", "two fish"]]
+    sections, counts = clean("one fishSee Some Body LiveGet tickets as low as $1,050You might also like[Chorus]\ntwo fish")
+    assert sections == [["one fish"], ["two fish"]] and counts["leftovers"] == 1
+    assert lines("I see the seaSee Somebody LiveGet tickets as low as $50\ntwo fish") == [["I see the sea", "two fish"]]
+    assert lines("one fish\ntwo fishYou might also like5Embed") == [["one fish", "two fish"]]
+    assert lines("one fish\ntwo fish5EmbedYou might also like") == [["one fish", "two fish"]]
+    text = ["See what the fish would like", "get tickets as low as you can", "You might also like, if you can, my fish"]
+    assert lines("\n".join(text)) == [text]
+
+
+# ---------------------------------------------------------------------------------------------------- Chinese songs
+def test_titles_and_credits_are_removed_and_counted():
+    sections, counts = clean("长路\n某歌手\n\n作词：甲\n作曲：乙\n编曲 : 丙\n\n走过了长路\n还有山和雾\n混音师：丁\n录音室：戊")
+    assert sections == [["走过了长路", "还有山和雾"]]
+    assert (counts["credit_lines"], counts["lines"]) == (7, 9)
+    assert lines("长路 - 某歌手\n词：甲 曲：乙\n走过了长路") == [["走过了长路"]]
+
+
+def test_lyrics_above_credits_are_kept():
+    song = [f"{line}在心里" for line in "一二三四五"]
+    assert lines("\n".join([*song, "作词：甲", "作曲：乙"])) == [song]
+    assert lines("[Verse]\none fish\nProduced by Somebody\ntwo fish") == [["one fish", "two fish"]]
+    assert lines("主歌：\n走过了长路\n作词：甲\n还有山和雾") == [["走过了长路", "还有山和雾"]]
+
+
+def test_marks_of_the_singers_of_a_duet_are_removed():
+    sung = ["走过了长路", "还有山和雾", "一起到日暮", "回家"]
+    assert lines(f"男：{sung[0]}\n女: {sung[1]}\n（合）{sung[2]}\n(女声){sung[3]}") == [sung]
+    assert lines("男孩：你好\n女人如花") == [["男孩：你好", "女人如花"]]
 
 
 # ---------------------------------------------------------------------------------------------------- lines

@@ -1,0 +1,74 @@
+"""Find the songs in the rows of a split. A row may be a song, a file with many songs, or a single line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from paddle_ft.data.rows import Rows
+from paddle_ft.data.songs import timed
+from paddle_ft.data.songs.borders import WAYS, split_songs
+from paddle_ft.data.songs.cells import break_lines, join_single_lines
+from paddle_ft.metrics.text import detect_language
+
+LONGEST_SONG = 500  # lines; a longer text without borders is probably several songs
+SONGS_BY = "songs_told_apart_by"  # key in Rows.info and in results.json: how songs were told apart
+
+
+def find_songs(rows: Rows, split: str) -> Rows:
+    """Return rows of which each is one song, with its lines on lines of their own. What was chosen is noted as decisions.
+
+    Args:
+        rows: the rows as read, with the field "lyrics". The other fields are copied to each song of a row.
+        split: name of the split, for the decisions.
+    """
+    found = replace(rows, info=dict(rows.info))
+    given = join_single_lines(rows.rows)
+    if given is not None:
+        found.decide(f"{split}: {len(rows):,} rows are single lines; those with the same title that follow each other are a song")
+    rows_of_songs = rows.rows if given is None else given
+    lyrics = [row["lyrics"] for row in rows_of_songs]
+    texts, line_ends = break_lines(lyrics, detect_language(lyrics) == "zh")
+    for name, count in line_ends.items():
+        found.decide(f"{split}: in {count:,} of {len(texts):,} songs, {name} ends a line")
+    found.rows, ways = [], set()
+    for row, text in zip(rows_of_songs, texts, strict=True):
+        songs, ways_here = split_songs(timed.separate_lines(text))
+        ways |= ways_here
+        found.rows += [{**row, "lyrics": song} for song in songs]
+    _note_borders(found, split, len(texts), ways)
+    _remove_times(found, split)
+    return found
+
+
+def _note_borders(found: Rows, split: str, texts: int, ways: set[str]) -> None:
+    """Note how the songs were told apart, and which of them are probably several songs."""
+    by = " and ".join(description for way, description in WAYS.items() if way in ways)
+    found.info[SONGS_BY] = by or "file or row"
+    if by:
+        where = "1 file or row" if texts == 1 else f"{texts:,} files or rows"
+        found.decide(f"{split}: {len(found):,} songs were found in {where}, told apart by {by}")
+    lengths = [sum(bool(line.strip()) for line in row["lyrics"].splitlines()) for row in found.rows]
+    long = [(length, row) for length, row in zip(lengths, found.rows, strict=True) if length > LONGEST_SONG]
+    if long:
+        length, row = max(long, key=lambda item: item[0])
+        name = f" ({row['title']})" if row.get("title") else ""
+        found.decide(
+            f"{split}: {len(long):,} text{'s' * (len(long) != 1)} of more than {LONGEST_SONG} lines, the longest with"
+            f" {length:,}{name}, count as one song each, because nothing tells songs apart: put a line ===== between the songs"
+        )
+
+
+def _remove_times(found: Rows, split: str) -> None:
+    """Replace timed lyrics (.lrc) by their lines."""
+    timed_songs = translations = 0
+    for i, row in enumerate(found.rows):
+        if timed.is_timed(row["lyrics"]):
+            text, left_out = timed.to_plain(row["lyrics"])
+            found.rows[i] = {**row, "lyrics": text}
+            timed_songs, translations = timed_songs + 1, translations + left_out
+    if timed_songs:
+        found.decide(
+            f"{split}: the times [00:00.00] of {timed_songs:,} of {len(found):,} songs are removed, the lines in their order"
+        )
+    if translations:
+        found.decide(f"{split}: {translations:,} lines are left out as translations, because they have the time of the line above")

@@ -1,0 +1,49 @@
+"""Test which songs count as the same."""
+
+from paddle_ft.tasks.lyrics.duplicates import describe_overlaps, describe_splits, group_songs
+
+FISH = [
+    "the red fish swam by the light",
+    "the blue fish came in the night",
+    "an old fish put up a fight",
+    "a new fish looked on in fright",
+]
+BIRDS = ["one bird sat high in a tree", "two birds flew over the sea", "that bird is looking at me", "this bird is happy and free"]
+
+
+def test_the_same_song_in_other_words_sections_and_case():
+    other = [[line.upper() + "!" for line in FISH[:2]], FISH[2:]]
+    assert group_songs([[FISH], [BIRDS], other, [BIRDS]]) == [0, 1, 0, 1]
+
+
+def test_a_song_with_another_line_or_only_its_chorus_is_nearly_the_same():
+    remix = [*FISH[:3], "and now there is a new line", "and here is another line", "and one more line for you"]
+    assert group_songs([[FISH, BIRDS], [FISH], [remix]]) == [0, 0, 0]
+    assert group_songs([[FISH], [[*FISH[:2], *BIRDS[:2]]]]) == [0, 1]  # half of the lines
+
+
+def test_short_songs_and_short_lines_need_more():
+    assert group_songs([[["a b c", "d e f"]], [["a b c", "d e f", "g h i"]], [["d e f", "a b c"]]]) == [0, 1, 0]
+    short = ["I know", "you know", "we know", "they know"]
+    assert group_songs([[short + FISH], [short + BIRDS]]) == [0, 1]
+    assert group_songs([[short], [short], [], []]) == [0, 0, 1, 2]
+
+
+def test_groups_are_joined_over_several_songs():
+    first, second = [*FISH, *BIRDS[:1]], [*FISH[1:], *BIRDS[:2]]
+    assert group_songs([[first], [BIRDS[:2] + ["x y z"] * 5], [second]]) == [0, 1, 0]
+
+
+def test_decisions_about_splits_and_overlaps():
+    songs = {"validation": [1], "test": [], "train": [2, 3, 4]}
+    assert describe_splits(songs, [0, 1, 2, 3]) == [
+        "data.validation and data.test are not set, so the songs are split at random: 3 for train, 1 for validation"
+    ]
+    assert describe_splits(songs, [0, 0, 0, 1])[1:] == [
+        "train: 3 songs are the same as another one or nearly so, and are together in one split"
+    ]
+    splits = {"train": [1, 2, 3], "validation": [4, 5], "test": [6]}
+    assert describe_overlaps(splits, [0, 1, 2, 3, 1, 4]) == [
+        "validation: 1 of 2 songs are in train too, or nearly so; they stay, so its scores are partly those of"
+        " lines that were learnt"
+    ]
