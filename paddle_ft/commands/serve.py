@@ -19,8 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--api-key", metavar="KEY", help=key)
     limits = parser.add_argument_group("limits")
     for limit in fields(Limits):
-        whole = isinstance(limit.default, int) and limit.name not in ("timeout", "grace", "batch_wait_ms")
-        limits.add_argument(flag(limit.name), type=int if whole else float, default=limit.default, metavar="N",
+        limits.add_argument(flag(limit.name), type=int if limit.type == "int" else float, default=limit.default, metavar="N",
                             help=f"{limit.metadata['help']} (default: {limit.default})")  # fmt: skip
 
 

@@ -16,6 +16,8 @@ from paddle_ft.serving.batching import Job
 from paddle_ft.serving.errors import ApiError, as_api_error
 from paddle_ft.system.files import to_json
 
+STATUS = "counted_status"  # in a request's state: the status that /metrics counts, if the answer began with another or with none
+CLIENT_GONE = 499  # nginx's status for a client that left before its answer; nobody reads it, /metrics counts it
 KEEP_ALIVE = 15.0  # seconds without a piece after which a comment is sent, so that proxies keep the connection
 
 
@@ -109,20 +111,22 @@ class EventStream(Response):
                 await send({"type": "http.response.body", "body": _encode(*event), "more_body": True})
                 if event[0] in ("done", "error"):
                     break
-                event = await self._next()
+                event = await self._next(scope)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except ClientGone:
-            pass
+            scope["state"][STATUS] = CLIENT_GONE
         finally:
             self._close()
 
-    async def _next(self) -> tuple[str, Any]:
+    async def _next(self, scope: Scope) -> tuple[str, Any]:
         try:
             return await self._follow(KEEP_ALIVE)
         except ClientGone:
             raise
-        except Exception as error:
-            return "error", as_api_error(error).body()
+        except Exception as problem:
+            error = as_api_error(problem)
+            scope["state"][STATUS] = error.status
+            return "error", error.body()
 
 
 def _encode(kind: str, value: Any) -> bytes:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import math
 import time
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response, Security
+from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from paddle_ft.serving import inputs
-from paddle_ft.serving.answers import Answer, ClientGone, EventStream, JsonResponse, error_response
+from paddle_ft.serving.answers import CLIENT_GONE, STATUS, Answer, ClientGone, EventStream, JsonResponse, error_response
 from paddle_ft.serving.batching import Job
 from paddle_ft.serving.errors import ApiError, as_api_error
 from paddle_ft.serving.examples import Examples
@@ -31,7 +31,8 @@ LOADING = ApiError(503, "loading", "The model is being loaded.", "Try again in a
                    {"Retry-After": "5"})  # fmt: skip
 UNAUTHORIZED = ApiError(401, "unauthorized", "The key is missing or wrong.", "Send the header Authorization: Bearer KEY.",
                         {"WWW-Authenticate": "Bearer"})  # fmt: skip
-CLIENT_GONE = 499  # nginx's status for a client that left before its answer; nobody reads it, /metrics counts it
+# Paths that need no key. The page of the paths shows what the service takes, and nothing of the run or of its clients.
+OPEN, OPEN_FOLDER = ("/health", "/docs", "/openapi.json"), "/static-offline-docs/"
 
 
 class Service:
@@ -39,13 +40,14 @@ class Service:
 
     Attributes:
         active: number of requests that are not answered yet.
+        connections: number of open connections.
         stopping: whether new work is refused.
         app: the ASGI application.
     """
 
     def __init__(self, task: type[Task], worker: Worker, limits: Limits, metrics: Metrics, key: str | None, examples: Examples):
         self.worker, self.limits, self.metrics, self._key = worker, limits, metrics, key
-        self.active = 0
+        self.active = self.connections = 0
         self.stopping = False
         self._jobs: set[Job] = set()
         self._predict = inputs.predict_fields(task, limits)
@@ -63,17 +65,20 @@ class Service:
         api.add_exception_handler(HTTPException, self._answer_http_error)
         api.add_exception_handler(Exception, _answer_error)
         api.add_exception_handler(ApiError, _answer_error)
-        plain: dict[str, Any] = {"methods": ["GET"], "response_class": JsonResponse}
-        api.add_api_route("/health", self._health, summary="Is the process alive?", **plain)
-        api.add_api_route("/ready", self._ready, summary="Is the model loaded, and is new work accepted?", **plain)
-        api.add_api_route("/metrics", self._metrics, methods=["GET"], summary="Figures for Prometheus", response_class=Response)
-        api.add_api_route("/predict", self._post_predict, methods=["POST"], response_class=JsonResponse,
-                          summary="What the command predict gives, for each text",
-                          openapi_extra=examples.body(self._predict, examples.predict))  # fmt: skip
+        get: dict[str, Any] = {"methods": ["GET"], "response_class": JsonResponse}
+        # The key is checked in __call__; this tells the page to ask for it.
+        key: dict[str, Any] = {"dependencies": [Security(HTTPBearer(auto_error=False))]} if self._key is not None else {}
+        api.add_api_route("/health", self._health, summary="Is the process alive?", **get)
+        api.add_api_route("/ready", self._ready, summary="Is the model loaded, and is new work accepted?", **get, **key)
+        for path, answer in (("/health", self._health), ("/ready", self._ready)):  # as balancers may ask
+            api.add_api_route(path, answer, methods=["HEAD"], include_in_schema=False)
+        api.add_api_route("/metrics", self._metrics, summary="Figures for Prometheus", **get | {"response_class": Response}, **key)
+        post: dict[str, Any] = {"methods": ["POST"], "response_class": JsonResponse, **key}
+        api.add_api_route("/predict", self._post_predict, summary="What the command predict gives, for each text",
+                          openapi_extra=examples.body(self._predict, examples.predict), **post)  # fmt: skip
         if self._generate is not None:
-            api.add_api_route("/generate", self._post_generate, methods=["POST"], response_class=JsonResponse,
-                              summary="Write texts, whole or piece by piece",
-                              openapi_extra=examples.body(self._generate, examples.generate))  # fmt: skip
+            api.add_api_route("/generate", self._post_generate, summary="Write texts, whole or piece by piece",
+                              openapi_extra=examples.body(self._generate, examples.generate), **post)  # fmt: skip
         return api
 
     async def _health(self) -> Response:
@@ -132,16 +137,15 @@ class Service:
         if content_type.partition(";")[0].strip().lower() != "application/json":
             raise ApiError(415, "unsupported_media_type", f"Content-Type is {content_type}; it must be application/json.",
                            "Send the header Content-Type: application/json.")  # fmt: skip
+        encoding = request.headers.get("content-encoding", "identity")
+        if encoding.strip().lower() != "identity":
+            raise ApiError(415, "unsupported_media_type", f"Content-Encoding is {encoding}; the body is read as it is.",
+                           "Send the body uncompressed, without this header.")  # fmt: skip
         limit = self.limits.max_body_mb * inputs.MB
-        announced = request.headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > limit and "expect" in request.headers:
-            raise inputs.too_large(limit)  # the client waits for this answer before it sends the body
-        try:
-            body = await asyncio.wait_for(inputs.read_body(request.stream(), limit), self.limits.timeout)
-        except (asyncio.TimeoutError, TimeoutError):
-            raise ApiError(408, "slow_request", "The request's body did not arrive in time.", "Send it again.",
-                           {"Connection": "close"}) from None  # fmt: skip
-        return inputs.parse_json(body)
+        announced = int(request.headers.get("content-length", "0"))
+        if announced > limit and ("expect" in request.headers or announced > inputs.DISCARDED_MB * inputs.MB):
+            raise inputs.too_large(limit)  # the client waits for this answer before it sends the body, or it sends too much
+        return inputs.parse_json(await inputs.read_body(request.stream(), limit))
 
     def _submit(self, job: Job) -> None:
         if self.stopping:  # since the request's body was read
@@ -173,6 +177,7 @@ class Service:
         if scope["type"] != "http":
             return
         start, status = time.monotonic(), 0
+        state = scope.setdefault("state", {})
 
         async def note_status(message: Message) -> None:
             nonlocal status
@@ -192,11 +197,11 @@ class Service:
         finally:
             self.active -= 1
             path = scope["path"] if scope["path"] in self._paths else "other"
-            self.metrics.request(path, status or CLIENT_GONE, time.monotonic() - start)
+            self.metrics.request(path, state.get(STATUS, status or CLIENT_GONE), time.monotonic() - start)
 
     def _is_allowed(self, scope: Scope) -> bool:
         """Return whether a request has the key, if one is needed."""
-        if self._key is None or scope["path"] == "/health":
+        if self._key is None or scope["path"] in OPEN or scope["path"].startswith(OPEN_FOLDER):
             return True
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         scheme, _, key = given.partition(b" ")
@@ -207,12 +212,13 @@ class Service:
         assert isinstance(error, HTTPException)
         paths = ", ".join(["POST /predict", *(["POST /generate"] if self._generate else []), "GET /health", "GET /ready",
                            "GET /metrics", "GET /docs"])  # fmt: skip
+        path = request.scope["path"][:100]
         if error.status_code == 405:
             allowed = (error.headers or {}).get("Allow", "")
-            problem = ApiError(405, "method_not_allowed", f"{request.url.path} does not take {request.method}.",
+            problem = ApiError(405, "method_not_allowed", f"{path} does not take {request.method[:100]}.",
                                f"Use {allowed}.", dict(error.headers or {}))  # fmt: skip
         elif error.status_code == 404:
-            problem = ApiError(404, "not_found", f"There is no path {request.url.path[:100]} here.", f"The paths are {paths}.")
+            problem = ApiError(404, "not_found", f"There is no path {path} here.", f"The paths are {paths}.")
         else:
             problem = ApiError(error.status_code, "http_error", str(error.detail), f"The paths are {paths}.")
         return error_response(problem)

@@ -19,12 +19,14 @@ class ApiError(Exception):
     Attributes:
         status: the HTTP status.
         code: a fixed word for programs, such as "queue_full".
-        message: what is wrong.
+        message: what is wrong; its middle is left out if it is long.
         what_to_do: what the client can do about it.
         headers: further headers of the answer.
     """
 
     def __init__(self, status: int, code: str, message: str, what_to_do: str, headers: dict[str, str] | None = None):
+        if len(message) > LONGEST_MESSAGE:
+            message = f"{message[: LONGEST_MESSAGE // 2]} ... {message[-LONGEST_MESSAGE // 2 :]}"
         super().__init__(message)
         self.status, self.code, self.message, self.what_to_do = status, code, message, what_to_do
         self.headers = headers or {}
@@ -54,9 +56,6 @@ def invalid(message: str, what_to_do: str = "Correct the request; /docs shows an
 
 
 def _in_words_of_the_api(message: str) -> str:
-    """Return a message of the library with the names that fields have here instead of flags, and not too long."""
+    """Return a message of the library with the names that fields have here instead of flags."""
     message = message.removeprefix("--input: ").replace("--num-return", "n")
-    message = re.sub(r"--([a-z][a-z-]*[a-z])", lambda match: match[1].replace("-", "_"), message)
-    if len(message) > LONGEST_MESSAGE:
-        message = f"{message[: LONGEST_MESSAGE // 2]} ... {message[-LONGEST_MESSAGE // 2 :]}"
-    return message
+    return re.sub(r"--([a-z][a-z-]*[a-z])", lambda match: match[1].replace("-", "_"), message)

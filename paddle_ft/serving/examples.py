@@ -13,6 +13,7 @@ from paddle_ft.serving.writing import writes_by_flags
 from paddle_ft.tasks.base import Task
 from paddle_ft.tasks.lyrics.pairs import split_source
 
+PLACEHOLDER = "..."
 LONGEST = 300  # characters of an example
 SAMPLED = {"temperature": 0.8, "top_p": 0.95, "seed": 1}
 
@@ -44,23 +45,25 @@ class Examples:
         return {"requestBody": {"required": True, "content": content}}
 
 
-def find_examples(path: Path, task: type[Task]) -> Examples:
+def find_examples(path: Path, task: type[Task], public: bool) -> Examples:
     """Return examples for a run.
 
     Args:
         path: the run's directory.
         task: its task.
+        public: whether anyone may see them. Then no text and no name of the run is in them.
     """
     predictions = read_run(path).predictions
     rows = predictions.get("test") or predictions.get("validation") or []
     texts = [row for row in rows if isinstance(_text(task, row), str) and _text(task, row).strip()]
-    row = min(texts, key=lambda row: abs(len(_text(task, row)) - 80), default={"text": "..."})
-    text = _text(task, row)[:LONGEST]
+    row = min(texts, key=lambda row: abs(len(_text(task, row)) - 80), default={"text": PLACEHOLDER})
+    text = PLACEHOLDER if public else _text(task, row)[:LONGEST]
     if task.takes_pairs and "text_pair" in row:
-        predict: dict[str, dict[str, Any]] = {"pairs": {"pairs": [[text, row["text_pair"]]]}}
+        pair = [text, PLACEHOLDER if public else row["text_pair"]]
+        predict: dict[str, dict[str, Any]] = {"pairs": {"pairs": [pair]}}
     else:
         predict = {"texts": {"texts": [text]}}
-    return Examples(path.resolve().name, predict, _writing(task, text))
+    return Examples(task.name if public else path.resolve().name, predict, _writing(task, text))
 
 
 def _text(task: type[Task], row: dict[str, Any]) -> Any:

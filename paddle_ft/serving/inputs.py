@@ -16,6 +16,7 @@ from paddle_ft.tasks.base import Task
 
 MB = 1_000_000
 DISCARDED_MB = 64  # of a body that is too large, so much is read and dropped, so that the client sees the answer
+LONGEST_NAME = 100  # characters of a field that does not exist, which a message repeats
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
@@ -85,7 +86,7 @@ def too_large(limit: int) -> ApiError:
 def parse_json(body: bytes) -> dict[str, Any]:
     """Return the JSON object of a body. Raise ApiError for anything else."""
     try:
-        value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        value = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
         raise _malformed(f"The body is not UTF-8: byte {error.start} cannot be read.") from None
     except RecursionError:
@@ -113,19 +114,21 @@ def _malformed(message: str) -> ApiError:
 
 def read_fields(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a request, with None for those that it does not set. Raise ApiError for the first wrong one."""
+    names = list(model.model_fields)
+    for name in values:  # before pydantic, which describes each of perhaps 100,000 unknown fields
+        if name not in model.model_fields:
+            shown = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
+            raise invalid(f"{shown}: there is no such field.{did_you_mean(shown, names)} Fields: {', '.join(names)}.")
     try:
         return model.model_validate(values).model_dump()
     except ValidationError as error:
-        raise _explain(error.errors()[0], list(model.model_fields)) from None
+        raise _explain(error.errors()[0]) from None
 
 
-def _explain(error: Any, names: list[str]) -> ApiError:
+def _explain(error: Any) -> ApiError:
     """Return what is wrong with a field, from pydantic's description of it."""
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"])[1:]
     kind, context = error["type"], error.get("ctx", {})
-    if kind == "extra_forbidden":
-        hint = did_you_mean(where, names)
-        return invalid(f"{where}: there is no such field.{hint} Fields: {', '.join(names)}.")
     if kind == "missing":
         return invalid(f"{where} is missing.")
     if kind == "string_unicode":

@@ -17,6 +17,7 @@ def _limit(default: float, text: str, low: float = 1, high: float = 1_000_000) -
 class Limits:
     """The limits. Each is a flag of the command `serve`, and its description says what it means."""
 
+    max_connections: int = _limit(512, "connections that are open at once; a further one is refused (503)", high=100_000)
     max_body_mb: int = _limit(4, "size of a request's body in MB", high=1024)
     max_texts: int = _limit(64, "texts in a request")
     max_characters: int = _limit(20_000, "characters of a text", high=10_000_000)
@@ -26,6 +27,9 @@ class Limits:
     max_batch: int = _limit(32, "texts computed together; 1: no batches", high=4096)
     max_batch_tokens: int = _limit(16_384, "tokens in a batch, padding included")
     batch_wait_ms: float = _limit(5, "how long a batch waits for further texts when several requests are open, in ms", 0, 1000)
+    network_timeout: float = _limit(
+        30, "seconds in which a request must arrive, headers and body (408), and its client must take the answer", 0.01, 86_400
+    )
     timeout: float = _limit(60, "seconds after which a request is given up (504)", 0.01, 86_400)
     grace: float = _limit(30, "seconds to answer what was accepted, after SIGTERM or Ctrl-C", 0, 86_400)
 

@@ -19,6 +19,7 @@ class Metrics:
         self._requests = Counter("paddle_ft_requests", "answered requests", ["path", "status"], registry=registry)
         self._seconds = Histogram("paddle_ft_request_seconds", "seconds from a request to the end of its answer", ["path"],
                                   buckets=SECONDS, registry=registry)  # fmt: skip
+        self._connections = Gauge("paddle_ft_connections", "open connections", registry=registry)
         self._queue = Gauge("paddle_ft_queue_texts", "texts that wait", registry=registry)
         self._batches = Histogram("paddle_ft_batch_texts", "texts computed together", ["kind"], buckets=TEXTS, registry=registry)
         self._batch_seconds = Histogram("paddle_ft_batch_seconds", "seconds that a batch takes", ["kind"],
@@ -36,6 +37,10 @@ class Metrics:
         """
         self._requests.labels(path, str(status)).inc()
         self._seconds.labels(path).observe(seconds)
+
+    def connections(self, count: int) -> None:
+        """Set how many connections are open."""
+        self._connections.set(count)
 
     def queue(self, rows: int) -> None:
         """Set how many texts wait."""

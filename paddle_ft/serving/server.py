@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib.util
 import ipaddress
-import logging
 import os
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from paddle_ft.config.load import load_config
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.inference import open_run
 from paddle_ft.serving.limits import Limits
+from paddle_ft.serving.open_files import allow_open_files
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info
 from paddle_ft.system.runtime import import_frameworks_quietly
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Task
-
-if TYPE_CHECKING:
-    import uvicorn
 
 # The extra [serve] of pyproject.toml.
 PACKAGES = ("fastapi>=0.115", "fastapi-offline>=1.7", "uvicorn>=0.30", "prometheus_client>=0.20")
@@ -59,12 +54,14 @@ class Server:
         _require_packages()
         key = _check_key(host, os.environ.get(KEY_VARIABLE) if key is None else key)
         task = _check_run(path)
+        allow_open_files(limits.max_connections)
         self._socket = _listen(host, port)
         self.limits = limits
         self.url = _url(host, self._socket.getsockname()[1])
         self._signals = 0
 
         from paddle_ft.serving.app import Service
+        from paddle_ft.serving.connections import make_server
         from paddle_ft.serving.examples import find_examples
         from paddle_ft.serving.metrics import Metrics
         from paddle_ft.serving.worker import Worker
@@ -74,26 +71,9 @@ class Server:
         # data.cache: the texts of clients stay off the disk
         overrides = {"data.cache": False, "eval.eval_batch_size": limits.max_batch}
         self.worker = Worker(path, lambda: open_run(path, overrides), limits, metrics)
-        examples = find_examples(RunDirectory(path).path, task)
+        examples = find_examples(RunDirectory(path).path, task, public=key is not None)
         self.service = Service(task, self.worker, limits, metrics, key, examples)
-        self._server = self._make_server()
-
-    def _make_server(self) -> uvicorn.Server:
-        import uvicorn
-
-        class QuietServer(uvicorn.Server):
-            """A server that leaves signals to us: uvicorn would close the port before the open requests are answered."""
-
-            @contextlib.contextmanager
-            def capture_signals(self) -> Iterator[None]:
-                yield
-
-        logging.getLogger("asyncio").setLevel(logging.ERROR)  # PaddleNLP makes the loggers of all libraries print
-        config = uvicorn.Config(
-            self.service, loop="asyncio", http="h11", ws="none", lifespan="off", log_config=None, log_level="error",
-            access_log=False, server_header=False, timeout_graceful_shutdown=2,
-        )  # fmt: skip
-        return QuietServer(config)
+        self._server = make_server(self.service)
 
     def run(self) -> int:
         """Serve until SIGTERM or Ctrl-C, and return the exit code: 0 if everything that was accepted was answered, else 1.
@@ -136,6 +116,7 @@ class Server:
         self.service.stopping = True
         end = asyncio.get_running_loop().time() + self.limits.grace
         while self.service.active and self._signals < 2 and asyncio.get_running_loop().time() < end:
+            self._server.refuse_arriving()
             await asyncio.sleep(POLL_SECONDS)
         lost = self.service.abandon()
         if lost:
@@ -213,11 +194,7 @@ def _listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens. Raise UserError if that is not possible."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), family=family, backlog=2048)
-        # Connections inherit it. asyncio sets it only for sockets that were made with IPPROTO_TCP; without it, the body of each
-        # answer waits for the client's acknowledgement of the headers, 40 ms.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return listener
+        return socket.create_server((host, port), family=family)
     except OSError as error:
         raise UserError(
             f"serve: cannot listen on {host}, port {port}: {error.strerror or error}. Take another with --port, or stop the"

@@ -215,5 +215,3 @@ class Worker:
         results = write(task, self.path, row.input, show if job.stream else None)
         row.length = sum(int(result.get("tokens", 0)) for result in results)
         job.finish_row(row.number, results)
-
-

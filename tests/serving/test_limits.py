@@ -1,14 +1,13 @@
 """Test what each limit answers, that wrong requests get one JSON error, and that the server lives on."""
 
 import json
-import socket
 import threading
 import time
 
 import httpx
 import pytest
 
-from tests.support.tiny_serving import LONG, figure, serve
+from tests.support.tiny_serving import LONG, Held, ask, figure, in_thread, serve, wait_for
 
 
 def check(answer, status, code, message=""):
@@ -43,6 +42,13 @@ def post(client, content, path="/predict", **headers):
     (b'{"texts": [null]}', 422, "texts[0]: Input should be a valid string."),
     (b'{"pairs": [["a"]]}', 422, "pairs[0]: List should have at least 2 items"),
     (b'{"texts": ["a \\ud83d b"]}', 422, "texts[0] has half a surrogate pair"),
+    (b'{"\\ud83d": 1}', 422, "\ud83d: there is no such field."),
+    (b'{"texts": [1e999]}', 422, "texts[0]: Input should be a valid string."),
+    (b'{"texts": ["a"], "b": -Infinity}', 400, "-Infinity is no number of JSON"),
+    (b'{"texts": ' + b"[" * 900 + b"]" * 900 + b"}", 422, "texts[0]: Input should be a valid string."),
+    (b'{"' + b"texts" * 700_000 + b'": 1}', 422, "texts" * 20 + "...: there is no such field. Fields: texts, pairs."),
+    (b'{"texts": ' + b'{"a":' * 50_000 + b"1" + b"}" * 50_000 + b"}", 400, "nested too deeply"),
+    ('{"texts": ["a"]}'.encode("utf-16"), 400, "The body is not UTF-8: byte 0 cannot be read."),
 ])  # fmt: skip
 def test_bodies_that_are_no_request(sentences, body, status, message):
     _, client = sentences
@@ -76,9 +82,21 @@ def test_paths_methods_and_content_types(sentences):
     check(answer, 405, "method_not_allowed", "/predict does not take GET.")
     assert answer.headers["allow"] == "POST"
     check(client.post("/health"), 405, "method_not_allowed")
+    for method in ("OPTIONS", "TRACE", "PROPFIND", "G" * 5000):
+        check(client.request(method, "/predict"), 405, "method_not_allowed", f"/predict does not take {method[:100]}.")
+    check(client.get("/predict", headers={"upgrade": "websocket", "connection": "upgrade"}), 405, "method_not_allowed")
+    for path in ("/health", "/ready"):
+        assert client.head(path).status_code == 200 and client.head(path).content == b""
+    check(client.get("/" + "a" * 15_000), 404, "not_found", f"There is no path /{'a' * 99} here.")
+    check(client.get("/static-offline-docs/%2e%2e/core.py"), 404, "not_found")
     message = "Content-Type is text/plain; it must be application/json."
     check(client.post("/predict", content="{}", headers={"content-type": "text/plain"}), 415, "unsupported_media_type", message)
     check(client.post("/predict", content=b"{}"), 415, "unsupported_media_type", "Content-Type is missing")
+    compressed = {"content-type": "application/json", "content-encoding": "gzip"}
+    message = "Content-Encoding is gzip; the body is read as it is."
+    check(client.post("/predict", content=b"\x1f\x8b", headers=compressed), 415, "unsupported_media_type", message)
+    long = check(client.post("/predict", content=b"{}", headers={"content-type": "x" * 9000}), 415, "unsupported_media_type")
+    assert len(long["message"]) < 1000
     assert client.get("/health").json() == {"status": "ok"} and client.get("/ready").json() == {"status": "ready"}
 
 
@@ -104,6 +122,11 @@ def test_bodies_above_the_limit(sentences):
     assert post(client, (small[i : i + 5] for i in range(0, len(small), 5))).status_code == 200
 
 
+def test_a_body_may_begin_with_a_byte_order_mark(sentences):
+    _, client = sentences
+    assert post(client, '\ufeff{"texts": ["a"]}'.encode()).status_code == 200
+
+
 def test_number_and_length_of_texts(sentences):
     _, client = sentences
     answer = client.post("/predict", json={"texts": ["a"] * 65})
@@ -111,50 +134,6 @@ def test_number_and_length_of_texts(sentences):
     message = "texts[1] has 20001 characters; at most 20000 are allowed."
     check(client.post("/predict", json={"texts": ["a", "a" * 20_001]}), 422, "text_too_long", message)
     check(client.post("/predict", json={"pairs": [["a", "a" * 20_001]]}), 422, "text_too_long", "pairs[0][1] has 20001")
-
-
-class Held:
-    """Hold the computation of a served run until it is released, as if the model were slow."""
-
-    def __init__(self, server, monkeypatch):
-        self.entered, self.release, self.computed = threading.Event(), threading.Event(), []
-        task = server.worker.task
-        predict = task.predict
-
-        def slow(texts, label):
-            self.entered.set()
-            while not self.release.wait(0.01):
-                task.on_step()
-            task.on_step()  # a request may have been given up just before the release
-            self.computed.extend(texts)
-            return predict(texts, label)
-
-        monkeypatch.setattr(task, "predict", slow)
-
-
-def in_thread(function, *arguments, **keywords):
-    """Start a call in a thread, and return a function that waits for its result."""
-    results = []
-    thread = threading.Thread(target=lambda: results.append(function(*arguments, **keywords)))
-    thread.start()
-
-    def result():
-        thread.join(LONG)
-        return results[0]
-
-    return result
-
-
-def wait_for(condition):
-    """Wait until a condition holds, and check that it does."""
-    deadline = time.monotonic() + LONG
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert condition()
-
-
-def ask(server, texts, path="/predict"):
-    return httpx.post(f"{server.url}{path}", json={"texts": texts}, timeout=LONG, trust_env=False)
 
 
 def test_a_full_queue_refuses_and_says_when_to_come_again(runs, monkeypatch):
@@ -184,15 +163,6 @@ def test_a_request_that_takes_too_long_is_given_up(runs, monkeypatch):
         assert client.post("/predict", json={"texts": ["next"]}).status_code == 200
         assert held.computed == ["next"]
         assert figure(client, 'paddle_ft_requests_total{path="/predict",status="504"}') == 2
-
-
-def test_a_slow_body_is_not_waited_for(runs):
-    with serve(runs["sentences"], timeout=0.3) as (server, _):
-        host, port = server.url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), LONG) as connection:
-            headers = "Host: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n"
-            connection.sendall(f"POST /predict HTTP/1.1\r\n{headers}\r\n{{".encode())
-            assert connection.recv(1000).startswith(b"HTTP/1.1 408 ")
 
 
 # ---------------------------------------------------------------------------------------------------- leaving, failing
@@ -274,4 +244,30 @@ def test_an_exception_in_a_stream_is_an_event(runs, monkeypatch, capfd):
         assert text.startswith("event: piece\n") and "Traceback" not in text and "broken" not in text
         assert '\n\nevent: error\ndata: {"error": {"code": "internal_error"' in text
         assert "RuntimeError: broken" in capfd.readouterr().err
+        assert figure(client, 'paddle_ft_requests_total{path="/generate",status="500"}') == 1
         assert client.post("/generate", json={"prompt": "the fox", "length": 3}).status_code == 200
+
+
+@pytest.mark.parametrize(("limits", "code", "status"), [({"timeout": 0.5}, "timeout", 504), ({"grace": 0.1}, "stopping", 503)])
+def test_a_stream_that_is_ended_by_the_server_says_so_in_an_event(runs, monkeypatch, limits, code, status):
+    import paddle_ft.generation as generation
+
+    def endless(*arguments):
+        while True:
+            time.sleep(0.01)
+            yield 40
+
+    with serve(runs["causal_lm"], **limits) as (server, client):
+        monkeypatch.setattr(generation, "stream", endless, raising=False)
+        with client.stream("POST", "/generate", json={"prompt": "the fox", "stream": True}) as response:
+            lines = response.iter_lines()
+            assert next(lines) == "event: piece"
+            if code == "stopping":
+                server.stop()
+            rest = list(lines)
+        text = server.service.metrics.text().decode()
+    assert rest[-3] == "event: error" and rest[-1] == ""
+    error = json.loads(rest[-2].removeprefix("data: "))["error"]
+    assert error["code"] == code and error["message"] and error["what_to_do"]
+    assert f'paddle_ft_requests_total{{path="/generate",status="{status}"}} 1.0' in text
+    assert server._result == [1 if code == "stopping" else 0]

@@ -3,17 +3,20 @@
 import importlib.util
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import httpx
 import pytest
 
 from paddle_ft import cli
+from paddle_ft.reporting.records import read_run
 from paddle_ft.serving import server as server_module
 from paddle_ft.serving.batching import Job, Row, choose_batch
 from paddle_ft.serving.limits import Limits
@@ -93,12 +96,12 @@ print(code, sorted({{"paddle", "fastapi", "uvicorn", "prometheus_client", "numpy
 
 
 # ---------------------------------------------------------------------------------------------------- the key
-def test_every_path_but_health_needs_the_key(runs):
+def test_every_path_with_data_needs_the_key(runs):
     with serve(runs["sentences"], key="secret-key") as (_, client):
         assert client.get("/health").status_code == 200
         for given in (None, "Bearer wrong", "secret-key", "Basic secret-key", "Bearer secret-key2", b"Bearer \xff"):
             headers = {} if given is None else {"authorization": given}
-            for path in ("/ready", "/metrics", "/docs", "/openapi.json", "/nothing"):
+            for path in ("/ready", "/metrics", "/nothing", "/docs/", "/static-offline-docs", "//openapi.json"):
                 assert client.get(path, headers=headers).status_code == 401
             answer = client.post("/predict", json={"texts": ["a"]}, headers=headers)
             assert answer.status_code == 401 and answer.json()["error"]["code"] == "unauthorized"
@@ -106,6 +109,33 @@ def test_every_path_but_health_needs_the_key(runs):
         right = {"authorization": "Bearer secret-key"}
         assert client.post("/predict", json={"texts": ["a"]}, headers=right).status_code == 200
         assert client.get("/ready", headers=right).status_code == 200
+
+
+@pytest.mark.parametrize(("name", "placeholder"), [
+    ("sentences", {"texts": ["..."]}), ("questions", {"pairs": [["...", "..."]]}), ("summarization", {"texts": ["..."]}),
+])  # fmt: skip
+def test_the_page_opens_without_the_key_and_shows_nothing_of_the_run(runs, name, placeholder):
+    with serve(runs[name], key="secret-key") as (_, client):
+        page = client.get("/docs")
+        assert page.status_code == 200 and "secret" not in page.text
+        for file in re.findall(r'(?:src|href)="(/[^"]+)"', page.text):
+            assert client.get(file).status_code == 200, file
+        schema = client.get("/openapi.json").json()
+    scheme = {"type": "http", "scheme": "bearer"}  # what the button Authorize is made from
+    assert scheme in schema["components"]["securitySchemes"].values()
+    secured = {path for path, methods in schema["paths"].items() for method in methods.values() if method.get("security")}
+    assert secured == set(schema["paths"]) - {"/health"}
+    body = schema["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    assert [example["value"] for example in body["examples"].values()] == [placeholder]
+    rows = [row for split in read_run(runs[name]).predictions.values() for row in split]
+    own = {row[key] for row in rows for key in ("text", "text_pair", "source", "target") if row.get(key)}
+    assert len(own) > 1 and not [text for text in own if json.dumps(text) in json.dumps(schema)]
+    assert Path(runs[name]).name not in schema["info"]["title"]
+
+
+def test_without_a_key_the_page_does_not_ask_for_one(sentences):
+    _, client = sentences
+    assert "security" not in client.get("/openapi.json").text
 
 
 # ---------------------------------------------------------------------------------------------------- loading and stopping
@@ -272,12 +302,6 @@ def rows(*lengths):
 def test_a_batch_has_the_oldest_text_and_those_of_similar_length(lengths, max_batch, max_tokens, chosen):
     batch = choose_batch(rows(*lengths), max_batch, max_tokens)
     assert [row.length for row in batch] == chosen and batch[0].number == 0
-
-
-def test_answers_do_not_wait_for_the_acknowledgement_of_their_headers(sentences):
-    server, _ = sentences
-    with socket.create_connection(server._socket.getsockname(), LONG):
-        assert server._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_limits_have_ranges():

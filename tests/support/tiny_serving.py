@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import threading
+import time
 from pathlib import Path
 
 import httpx
@@ -60,3 +62,47 @@ def figure(client: httpx.Client, name: str) -> float:
     """Return the sum of a figure of /metrics over its labels."""
     lines = [line for line in client.get("/metrics").text.splitlines() if line.startswith((f"{name} ", f"{name}{{"))]
     return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+class Held:
+    """Hold the computation of a served run until it is released, as if the model were slow."""
+
+    def __init__(self, server, monkeypatch):
+        self.entered, self.release, self.computed = threading.Event(), threading.Event(), []
+        task = server.worker.task
+        predict = task.predict
+
+        def slow(texts, label):
+            self.entered.set()
+            while not self.release.wait(0.01):
+                task.on_step()
+            task.on_step()  # a request may have been given up just before the release
+            self.computed.extend(texts)
+            return predict(texts, label)
+
+        monkeypatch.setattr(task, "predict", slow)
+
+
+def in_thread(function, *arguments, **keywords):
+    """Start a call in a thread, and return a function that waits for its result."""
+    results = []
+    thread = threading.Thread(target=lambda: results.append(function(*arguments, **keywords)))
+    thread.start()
+
+    def result():
+        thread.join(LONG)
+        return results[0]
+
+    return result
+
+
+def wait_for(condition):
+    """Wait until a condition holds, and check that it does."""
+    deadline = time.monotonic() + LONG
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert condition()
+
+
+def ask(server, texts, path="/predict"):
+    return httpx.post(f"{server.url}{path}", json={"texts": texts}, timeout=LONG, trust_env=False)
