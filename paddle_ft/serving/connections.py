@@ -68,7 +68,7 @@ class Connection(H11Protocol):
             self._count(1)
             self._watch()
         else:
-            self._refuse(CROWDED, LINGER if len(self.connections) <= most + SPARE else 0)
+            self._refuse(CROWDED, patient=len(self.connections) <= most + SPARE)
 
     def data_received(self, data: bytes) -> None:
         if self._refused or self.conn.their_state is h11.MUST_CLOSE:  # what follows the last request, such as a line break
@@ -150,8 +150,8 @@ class Connection(H11Protocol):
         else:
             self._refuse(SLOW)
 
-    def _refuse(self, error: ApiError, linger: float = LINGER) -> None:
-        """Answer with an error if no answer has begun, then close the connection, after so many seconds at the latest."""
+    def _refuse(self, error: ApiError, patient: bool = True) -> None:
+        """Answer with an error if no answer has begun, then close the connection."""
         self._refused = True
         self._unset_keepalive_if_required()
         self._arriving = _cancel(self._arriving)
@@ -165,8 +165,7 @@ class Connection(H11Protocol):
             self.transport.write(_as_bytes(error))
         with contextlib.suppress(OSError):  # the client has gone
             self.transport.write_eof()
-        self.flow.resume_reading()
-        self.loop.call_later(linger, self.transport.abort)
+        self.loop.call_later(LINGER if patient else 0, self.transport.abort)
 
     def _note(self, status: int) -> None:
         self.service.metrics.request("other", status, self.loop.time() - self._since)
