@@ -173,14 +173,14 @@ def writers(runs):
 
 
 def test_texts_of_clients_stay_off_the_disk(runs, tmp_path, monkeypatch):
-    """The run caches the tokens of its texts on the disk, as trainings do by default."""
+    """The run caches the tokens of its texts on the disk, as trainings do by default. A task of the user's own may do so, too."""
     run = shutil.copytree(runs["summarization"], tmp_path / "run")
     config = (run / "config.yaml").read_text(encoding="utf-8")
     assert "cache: false" in config
     (run / "config.yaml").write_text(config.replace("cache: false", "cache: true"), encoding="utf-8")
     monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path / "home"))
-    with serve(str(run)) as (_, client):
+    assert open_run(str(run)).config.data.cache
+    with serve(str(run)) as (server, client):
         assert client.post("/predict", json={"texts": ["今天北京天气晴朗"]}).status_code == 200
+        assert not server.worker.task.config.data.cache
     assert not list((tmp_path / "home").rglob("*"))
-    open_run(str(run)).predict(["今天北京天气晴朗"], "")
-    assert list((tmp_path / "home").rglob("*.npz"))
