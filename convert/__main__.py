@@ -151,6 +151,10 @@ def main(arguments: list[str] | None = None) -> int:
     except ConvertError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except MemoryError:
+        needed = "the largest tensor must fit, and a .pdparams file as a whole"
+        print(f"error: there is not enough memory for this; {needed}", file=sys.stderr)
+        return 2
     except BrokenPipeError:  # the reader of our output has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

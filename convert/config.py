@@ -10,7 +10,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from convert.config_checks import check_types, unknown_fields
+from convert.config_checks import check_names, check_types, check_value, unknown_fields
 from convert.errors import ConvertError
 from convert.fields import (
     GENERATION,
@@ -134,6 +134,7 @@ def config_to_hf(config: dict, generation: dict, entries: Sequence[Entry], where
     Raises:
         ConvertError: A field is missing in Paddle's file, or has a value that Hugging Face's model cannot express.
     """
+    check_names(config, where)
     stored = config.get(ORIGINAL_KEY, {})
     original, result = stored.get("config", {}), copy.deepcopy(stored.get("config", {}))
     original_settings = {name: value for name, value in stored.get("generation", {}).items() if name in GENERATION}
@@ -147,6 +148,7 @@ def config_to_hf(config: dict, generation: dict, entries: Sequence[Entry], where
         if not isinstance(entry, Field):
             continue
         value = _paddle_value(entry, config, where)
+        check_value(entry, entry.to_hf(value), entry.paddle_name, where)
         if not original or entry.to_paddle(before, where) != value:
             result[entry.hf] = entry.to_hf(value)
         if not original:

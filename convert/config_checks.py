@@ -34,7 +34,16 @@ def check_types(config: dict, entries: Sequence[Entry], where: str) -> None:
     """
     for entry in entries:
         if isinstance(entry, Field | MergedDropout):
-            _check_field(entry, config.get(entry.hf, entry.default), where)
+            check_value(entry, config.get(entry.hf, entry.default), entry.hf, where)
+    check_names(config, where)
+
+
+def check_names(config: dict, where: str) -> None:
+    """Check the names of classes and labels in a configuration of either library.
+
+    Raises:
+        ConvertError: A value is wrong; the message names the first such field.
+    """
     architectures = config.get("architectures")
     if architectures is not None and not (isinstance(architectures, list) and all(isinstance(a, str) for a in architectures)):
         _refuse(where, "architectures", architectures, "a list of names")
@@ -45,30 +54,40 @@ def _refuse(where: str, name: str, value: object, expected: str) -> NoReturn:
     raise ConvertError(f"{where}: {name} = {value!r} must be {expected}")
 
 
-def _check_field(entry: Field | MergedDropout, value: Any, where: str) -> None:
-    """Check one value. The expected type follows from the field's default and name."""
+def check_value(entry: Field | MergedDropout, value: Any, name: str, where: str) -> None:
+    """Check one value. The expected type follows from the field's default and name.
+
+    Args:
+        entry: The field.
+        value: Hugging Face's value.
+        name: The field's name in the file, for the message.
+        where: The file.
+
+    Raises:
+        ConvertError: The value is wrong.
+    """
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if value is None:
         if _default_is_number(entry) and not (getattr(entry, "if_none", None) or getattr(entry, "none_is", None)):
-            _refuse(where, entry.hf, value, "a number")
+            _refuse(where, name, value, "a number")
     elif isinstance(entry.default, bool):
         if not isinstance(value, bool):
-            _refuse(where, entry.hf, value, "true or false")
+            _refuse(where, name, value, "true or false")
     elif entry.hf.endswith("_id"):
         if not all(isinstance(number, int) for number in (value if isinstance(value, list) else [value])):
-            _refuse(where, entry.hf, value, "a number")
+            _refuse(where, name, value, "a number")
     elif isinstance(entry.default, int) or getattr(entry, "if_none", None):
         if not is_number or not 0 <= value < MAX_SIZE or (value != int(value) and entry.default != 0):
-            _refuse(where, entry.hf, value, f"a number from 0 to {MAX_SIZE - 1}")
+            _refuse(where, name, value, f"a number from 0 to {MAX_SIZE - 1}")
         if "layer" in entry.hf and value > MAX_LAYERS:
-            _refuse(where, entry.hf, value, f"at most {MAX_LAYERS}")
+            _refuse(where, name, value, f"at most {MAX_LAYERS}")
     elif isinstance(entry.default, float) or "dropout" in entry.hf:
         if not is_number:
-            _refuse(where, entry.hf, value, "a number")
+            _refuse(where, name, value, "a number")
         if entry.hf == "layer_norm_eps" and not 0 <= value <= MAX_EPSILON:
-            _refuse(where, entry.hf, value, f"from 0 to {MAX_EPSILON}, the range of Paddle's layer norm")
+            _refuse(where, name, value, f"from 0 to {MAX_EPSILON}, the range of Paddle's layer norm")
     elif not isinstance(value, str | int | float):
-        _refuse(where, entry.hf, value, "a text or a number")
+        _refuse(where, name, value, "a text or a number")
 
 
 def _default_is_number(entry: Field | MergedDropout) -> bool:

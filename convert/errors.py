@@ -1,5 +1,14 @@
 """Define the error for problems that the user can solve."""
 
+import re
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # not tab and newline
+
+
+def visible(text: str) -> str:
+    """Return text with control characters as escapes. Names in a file could otherwise change what a terminal shows."""
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
 
 class ConvertError(Exception):
     """A problem with the input, the request or the machine that the user can solve.
@@ -13,7 +22,7 @@ class ConvertError(Exception):
     exit_code = 2
 
     def __init__(self, message: str, flags: str = ""):
-        super().__init__(message)
+        super().__init__(visible(message))
         self.flags = flags
 
     def _render_traceback_(self) -> list[str]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from convert.errors import ConvertError
 
+MAX_JSON = 300_000_000  # bytes; the largest tokenizer.json has a tenth of it
 SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")  # half a surrogate pair, valid only together with the other half
 
 
@@ -29,6 +30,10 @@ def read_json(path: Path) -> dict:
         ConvertError: The file is missing, is not JSON, or is not a JSON object.
     """
     try:
+        if not path.is_dir() and not path.is_file() and path.exists():
+            raise ConvertError(f"{path}: not a regular file")  # reading a pipe would never end
+        if path.stat().st_size > MAX_JSON:
+            raise ConvertError(f"{path}: {path.stat().st_size} bytes, which no such file needs")
         text = path.read_text(encoding="utf-8")
         value = json.loads(text)
         if SURROGATE_ESCAPE.search(text):

@@ -11,7 +11,7 @@ from pathlib import Path
 from convert.adapter import is_adapter
 from convert.checkpoint import HfCheckpoint, PaddleCheckpoint, open_paddle
 from convert.dtypes import item_size
-from convert.errors import ConvertError
+from convert.errors import ConvertError, visible
 from convert.family import Family
 from convert.identify import is_paddle, require_checkpoint
 from convert.open_hf import open_hf
@@ -47,7 +47,7 @@ class Inspection:
                 lines += [f"  {label} ({len(names)}):", *(f"    {name}" for name in names)]
             elif names:
                 lines.append(f"  {label:12} {len(names)} tensors")
-        return "\n".join(lines + ([f"  cannot be converted: {self.problem}"] if self.problem else []))
+        return visible("\n".join(lines + ([f"  cannot be converted: {self.problem}"] if self.problem else [])))
 
     def __repr__(self) -> str:
         return f"<Inspection>\n{self.text(tensors=False)}"

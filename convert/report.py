@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from convert.errors import visible
 from convert.plan import Plan
 
 JSON_NAME, TEXT_NAME = "conversion.json", "conversion.md"
@@ -85,7 +86,7 @@ class Report:
             lines.append(f"ignored: {', '.join(f'{name} ({why})' for name, why in list(self.ignored.items())[:6])}"
                          + (f" and {len(self.ignored) - 6} more" if len(self.ignored) > 6 else ""))  # fmt: skip
         lines.append(f"tokenizer: {self.tokenizer.get('kind', 'none')}")
-        return "\n".join(lines + [f"note: {note}" for note in self.notes])
+        return visible("\n".join(lines + [f"note: {note}" for note in self.notes]))
 
     def __repr__(self) -> str:
         return f"<Report of {self.direction}>\n{self.summary()}"

@@ -76,7 +76,10 @@ def _load_tokenizer(source: Path, kind: str, config: dict, special: dict):
     if not path.is_file():
         if kind not in BUILDERS:
             raise Unsuitable("for this architecture only a tokenizer.json can be used, and there is none")
-        return BUILDERS[kind](source, config, {key: token_text(value) for key, value in special.items()})
+        try:
+            return BUILDERS[kind](source, config, {key: token_text(value) for key, value in special.items()})
+        except FileNotFoundError as error:
+            raise Unsuitable(f"there is no {Path(error.filename).name}, which this architecture's tokenizer needs") from None
     read_json(path)  # because its error messages are clearer
     try:
         tokenizer = Tokenizer.from_file(str(path))

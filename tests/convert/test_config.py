@@ -114,6 +114,21 @@ def test_a_value_that_paddle_only_approximates_is_noted():
     assert to_paddle("albert", {"layer_norm_eps": 1e-5}, "masked_lm").notes == []
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hidden_size": [8]}, "config.json: hidden_size = [8] must be a number from 0 to 2147483647"),
+        ({"num_hidden_layers": 10**9}, "config.json: num_hidden_layers = 1000000000 must be at most 1000"),
+        ({"architectures": "GPTModel"}, "config.json: architectures = 'GPTModel' must be a list of names"),
+        ({"id2label": {"a": "x"}}, "config.json: id2label = {'a': 'x'} must be a map from numbers, and label2id one to numbers"),
+    ],
+)
+def test_a_value_of_paddles_file_that_no_model_can_have_is_named_as_in_the_file(changes, message):
+    with pytest.raises(ConvertError) as error:
+        to_hf("gpt2", {**to_paddle("gpt2", {}).config, **changes})
+    assert str(error.value) == message
+
+
 def test_a_dropout_of_none_in_paddle_takes_the_value_of_another_field():
     paddle = {**to_paddle("bart", {}).config, "classifier_dropout": None, "dropout": 0.3}
     assert to_hf("bart", paddle)[0]["classifier_dropout"] == 0.3

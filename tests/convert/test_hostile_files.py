@@ -1,15 +1,19 @@
 """Test damaged configurations, tokenizers and directories, and conversions that fail half-way."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import convert
+from convert.__main__ import main
 from convert.formats import sentencepiece
+from tests.support.checkpoints import change_tensors
 from tests.support.refusals import assert_refused
 
 
@@ -136,3 +140,33 @@ def test_a_process_killed_in_the_middle_leaves_no_destination(source):
     leftovers = [path.name for path in source.parent.iterdir() if path != source]
     assert not destination.exists() and len(leftovers) == 1 and leftovers[0].startswith(".destination.partial-")
     convert.to_paddle(source, destination, progress=False)
+
+
+def test_a_config_that_is_a_pipe_or_too_large(source):
+    (source / "config.json").unlink()
+    os.mkfifo(source / "config.json")
+    assert_refused(source, "config.json: not a regular file")
+    (source / "config.json").unlink()
+    with open(source / "config.json", "wb") as file:
+        file.truncate(10**12)  # a hole, which takes no space
+    assert_refused(source, "config.json: 1000000000000 bytes, which no such file needs")
+
+
+def test_control_characters_of_a_file_do_not_reach_the_terminal(source, capsys):
+    change_tensors(source, lambda arrays: arrays.update({"\x1b[2Jodd\x07": np.zeros(1, "f4")}))
+    assert main(["to-paddle", str(source), str(source.parent / "out")]) == 2
+    assert "\\x1b[2Jodd\\x07 (1,): no place for it" in capsys.readouterr().err
+    assert main(["to-paddle", str(source), str(source.parent / "out"), "--drop", "*odd*"]) == 0
+    assert "ignored: \\x1b[2Jodd\\x07 (left out by --drop '*odd*')" in capsys.readouterr().out
+    assert main(["inspect", str(source), "--drop", "*odd*"]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_too_little_memory_is_one_message(source, monkeypatch, capsys):
+    def no_memory(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("convert.write_paddle.write_weights", no_memory)
+    assert main(["to-paddle", str(source), str(source.parent / "out")]) == 2
+    assert capsys.readouterr().err.startswith("error: there is not enough memory for this; the largest tensor must fit")
+    assert sorted(path.name for path in source.parent.iterdir()) == ["source"]

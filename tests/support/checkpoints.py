@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import tarfile
 from collections.abc import Callable
@@ -27,6 +28,14 @@ def archive_folders(archive: str) -> list[str]:
     """Return the names of the top-level folders in an archive, such as "tokenizers" or "bert"."""
     with tarfile.open(ARCHIVES / f"{archive}.tar.xz") as tar:
         return [member.name for member in tar if member.isdir() and "/" not in member.name]
+
+
+@functools.cache
+def archive_files(archive: str, folder: str) -> dict[str, bytes]:
+    """Return the files in a folder of an archive by their names."""
+    with tarfile.open(ARCHIVES / f"{archive}.tar.xz") as tar:
+        files = [member for member in tar if member.isfile() and member.name.startswith(f"{folder}/")]
+        return {member.name.removeprefix(f"{folder}/"): tar.extractfile(member).read() for member in files}
 
 
 def unpack(archive: str, folder: Path) -> None:
