@@ -2,7 +2,7 @@
 
 import sys
 
-from paddle_ft.cli import main
+from paddle_ft.__main__ import start
 
 if __name__ == "__main__":
-    sys.exit(main(["train", *sys.argv[1:]], program="python train.py"))
+    sys.exit(start(["train", *sys.argv[1:]], program="python train.py"))

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found] # Python has loaded it already; the module signal would load others
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until `main`, Ctrl-C ends the program instead of printing a traceback
+
 import argparse
 import difflib
 import io
@@ -11,7 +16,7 @@ import warnings
 from pathlib import Path
 
 import convert
-from convert.errors import ConvertError
+from convert.errors import ConvertError, is_interrupt
 
 TASKS = (
     "masked_lm, sequence_classification, token_classification, question_answering, seq2seq, causal_lm, base, pretraining, "
@@ -129,6 +134,7 @@ def run(options: argparse.Namespace) -> int:
         print(convert.inspect(options.src, **request).text())
     else:
         warnings.simplefilter("ignore")  # the frameworks give warnings when they are imported
+        print("loading Paddle ...", file=sys.stderr, flush=True)
         comparison = convert.verify(options.first, options.second, imports=options.imports)
         print(comparison.text())
         return 0 if comparison.equal else 1
@@ -143,6 +149,8 @@ def main(arguments: list[str] | None = None) -> int:
         Ctrl-C.
     """
     options = build_parser().parse_args(arguments)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):  # escape characters that the terminal cannot show
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -159,8 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (KeyboardInterrupt, ImportError) as error:
-        # Ctrl-C while Paddle's C++ library is being loaded becomes an ImportError.
-        if isinstance(error, ImportError) and not isinstance(error.__cause__, KeyboardInterrupt):
+        if not is_interrupt(error):
             raise
         print("interrupted; nothing was written", file=sys.stderr)
         return 130

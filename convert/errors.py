@@ -1,4 +1,4 @@
-"""Define the error for problems that the user can solve."""
+"""Define the error for problems that the user can solve, and recognise Ctrl-C in others."""
 
 import re
 
@@ -28,3 +28,10 @@ class ConvertError(Exception):
     def _render_traceback_(self) -> list[str]:
         """Return what IPython and notebooks show: the message alone, as on the command line."""
         return [f"error: {self}"]
+
+
+def is_interrupt(error: BaseException | None) -> bool:
+    """Return whether an error is Ctrl-C, or a library that was being imported made it of Ctrl-C, as NumPy and Paddle do."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None

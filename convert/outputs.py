@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import sys
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import numpy as np
 
 from convert.config import complete, config_to_hf
 from convert.dtypes import cast
-from convert.errors import ConvertError
+from convert.errors import ConvertError, is_interrupt
 from convert.family import Family, Task
 from convert.formats import safetensors
 from convert.identify import CheckpointInfo
@@ -108,10 +110,16 @@ def run_paddle(checkpoint: CheckpointInfo, task: Task, hf_config: dict, inputs: 
             f"running a Paddle checkpoint needs paddlepaddle and paddlenlp, and paddlenlp is not installed in {sys.executable}:"
             " `python -m paddle_ft doctor` says how to install them here"
         )
-    import paddle
-    import paddlenlp.transformers
-    from paddlenlp.utils.log import logger
-
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(printed):  # warnings, and after Ctrl-C that Paddle's library cannot be imported
+            import paddle
+            import paddlenlp.transformers
+            from paddlenlp.utils.log import logger
+    except ImportError as error:
+        if not is_interrupt(error):
+            sys.stderr.write(printed.getvalue())
+        raise
     logger.set_level("WARNING")
     model_class = getattr(paddlenlp.transformers, task.paddle_class)
     model = model_from_weights(model_class, checkpoint.directory, read_weights(checkpoint.directory), dtype="float32")

@@ -12,10 +12,10 @@ needed.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
 from paddle_ft.system.version import __version__
 
+TYPE_CHECKING = False  # type checkers take it for True; the module typing takes a while to import
 if TYPE_CHECKING:
     from paddle_ft.api.results import Evaluation, Plot
     from paddle_ft.api.run import Run, load_run

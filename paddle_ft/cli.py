@@ -12,11 +12,12 @@ import errno
 import sys
 
 from paddle_ft.commands import command_names, find_command
+from paddle_ft.system import interrupts
 from paddle_ft.system.errors import FTError, UserError
 from paddle_ft.system.formatting import did_you_mean
 from paddle_ft.system.installation import SOURCE_TREE, install_hint
 from paddle_ft.system.plugins import import_user_modules
-from paddle_ft.system.runtime import prepare_cpu
+from paddle_ft.system.runtime import announce_loading, prepare_cpu
 from paddle_ft.system.version import __version__
 
 # Errors of disks and file systems. Only the user can fix these, wherever they happen.
@@ -41,11 +42,6 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message}. See {self.prog} --help.")
 
 
-def console() -> int:
-    """Run the program `paddle-ft`, which `pip install` makes, and return the exit code."""
-    return main(sys.argv[1:], program="paddle-ft")
-
-
 def main(argv: list[str], program: str = "python -m paddle_ft") -> int:
     """Run a command.
 
@@ -58,7 +54,8 @@ def main(argv: list[str], program: str = "python -m paddle_ft") -> int:
     """
     prepare_cpu()
     try:
-        return _run(argv, program)
+        with interrupts.remembered():
+            return _run(argv, program)
     except FTError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -100,7 +97,9 @@ def _run(argv: list[str], program: str) -> int:
     parser = Parser(prog=program, description=command.HELP)
     command.add_arguments(parser)
     _add_import_flag(parser)
-    return command.run(parser.parse(arguments))
+    options = parser.parse(arguments)
+    announce_loading(not getattr(options, "json", False))
+    return command.run(options)
 
 
 def _parse_imports(arguments: list[str], program: str) -> list[str]:

@@ -87,7 +87,7 @@ def test_a_recipe_of_the_users_extends_one_of_the_package(programs, tmp_path):
 
 def test_without_paddle_the_choice_of_build_is_explained(wheel, programs, tmp_path):
     """The wheel without its extra has everything but Paddle: hide Paddle, which is all that the extra `cpu` adds."""
-    code = "import sys; sys.modules['paddle'] = None; from paddle_ft.cli import console; sys.exit(console())"
+    code = "import sys; sys.modules['paddle'] = None; from paddle_ft.__main__ import console; sys.exit(console())"
     command = (programs / "python", "-c", code, "train", "--config", "bart_lcsts", "--sample")
     process = call(*command, cwd=tmp_path)
     assert process.returncode == 2, process.stderr

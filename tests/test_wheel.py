@@ -73,7 +73,7 @@ def test_the_wheel_has_the_commands_the_version_and_the_pins(source):
         [metadata_file] = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
         metadata = Parser().parsestr(wheel.read(metadata_file).decode())
         commands = wheel.read(metadata_file.replace("METADATA", "entry_points.txt")).decode()
-    assert "paddle-ft = paddle_ft.cli:console" in commands
+    assert "paddle-ft = paddle_ft.__main__:console" in commands
     assert "paddle-ft-convert = convert.__main__:main" in commands
     assert metadata["Version"] == __version__
     assert set(metadata.get_all("Provides-Extra")) == {"cpu", "gpu", "rhymes", "demo", "xlsx", "serve", "export", "verify"}

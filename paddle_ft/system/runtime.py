@@ -8,11 +8,15 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import random
+import sys
 from pathlib import Path
 
+from convert.progress import in_notebook
+from paddle_ft.system import interrupts
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.installation import install_hint
 from paddle_ft.system.paddle_compat import peak_cpu_bytes, reset_peak_cpu_bytes
+from paddle_ft.system.world import is_main_process
 
 CPU_VARIABLES = ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE", "FLAGS_use_stride_kernel")
 FREED_MEMORY = "PADDLE_FT_FREED_MEMORY"  # environment variable that prepare_cpu sets once glibc keeps freed memory
@@ -132,14 +136,31 @@ def keep_freed_memory() -> bool:
 _USELESS_LINES = ("WARNING: OMP_NUM_THREADS set to", "PLEASE USE OMP_NUM_THREADS WISELY")
 
 
+LOADING = "loading Paddle ..."
+_announced = True
+
+
+def announce_loading(wanted: bool) -> None:
+    """Set whether say_loading prints its line. It does unless a command prints JSON for programs."""
+    global _announced
+    _announced = wanted
+
+
+def say_loading() -> None:
+    """Print that Paddle is being loaded, which takes seconds, and much longer where its files have not been read lately."""
+    if _announced and is_main_process():
+        print(LOADING, file=sys.stdout if in_notebook() else sys.stderr, flush=True)  # the doctor does without tqdm
+
+
 def import_frameworks_quietly() -> None:
     """Import paddle and paddlenlp without the warnings that do not help a user (ccache, setuptools, threads, widgets)."""
     import contextlib
     import io
     import logging
-    import sys
     import warnings
 
+    if "paddlenlp" not in sys.modules:
+        say_loading()
     warnings.filterwarnings("ignore", message="No ccache found")
     warnings.filterwarnings("ignore", message="Setuptools is replacing distutils")
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
@@ -147,18 +168,16 @@ def import_frameworks_quietly() -> None:
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     os.environ.setdefault("GLOG_minloglevel", "2")
     output = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(output):
-            import paddle  # noqa: F401
-            from paddlenlp.utils.log import logger
-    except ImportError as error:
-        if isinstance(error.__cause__, KeyboardInterrupt):  # Ctrl-C while Paddle's C++ library is being loaded
-            output.truncate(0)  # Paddle says that the library cannot be imported
-            raise KeyboardInterrupt from None
-        raise
-    finally:
-        lines = [line for line in output.getvalue().splitlines(keepends=True) if not line.startswith(_USELESS_LINES)]
-        sys.stderr.write("".join(lines))
+    with interrupts.remembered():
+        try:
+            with contextlib.redirect_stderr(output):
+                import paddle  # noqa: F401
+                from paddlenlp.utils.log import logger
+        finally:
+            if not interrupts.is_pressed():  # else Paddle says that its library cannot be imported
+                lines = [line for line in output.getvalue().splitlines(keepends=True) if not line.startswith(_USELESS_LINES)]
+                sys.stderr.write("".join(lines))
+        interrupts.raise_if_pressed()
     logger.logger.setLevel(logging.WARNING)
     logger.set_level("WARNING")
 

@@ -1,15 +1,17 @@
 """Test the command line in real processes: exit codes, one clear message, modules of --import."""
 
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
 from paddle_ft import cli
-from paddle_ft.commands import command_names, train
+from paddle_ft.commands import command_names, evaluate, train
 from paddle_ft.config.describe import to_yaml
 from paddle_ft.config.load import load_config
+from paddle_ft.system import runtime
 from paddle_ft.training.run import continuation_hint
 from paddle_ft.training.signals import Interrupted
 from tests.support.paths import ROOT
@@ -102,17 +104,49 @@ def test_help_print_config_and_errors_import_no_framework():
     assert process.returncode == 0, process.stderr
 
 
-def test_ctrl_c_while_paddle_is_imported_is_one_line(tmp_path):
-    """A signal during the import cannot be timed, so the paddle here interrupts itself and then fails as libpaddle.so does."""
-    (tmp_path / "paddle.py").write_text(
-        "import os, signal, sys\n"
-        "try: os.kill(os.getpid(), signal.SIGINT)\n"
-        "except KeyboardInterrupt as interrupt:\n"
-        "    sys.stderr.write('Error: Can not import paddle core\\n')\n"
-        "    raise ImportError('initialization failed') from interrupt\n"
-    )
+PRESS = "import os, signal, sys\ntry: os.kill(os.getpid(), signal.SIGINT)\n"
+STOPPED = "\nstopped; no training was running, so nothing is lost\n"
+IMPORTS = {
+    "as libpaddle.so": "except KeyboardInterrupt as interrupt:\n    sys.stderr.write('Error: Can not import paddle core\\n')\n"
+                       "    raise ImportError('initialization failed') from interrupt\n",
+    "as another error": "except BaseException: pass\nraise SystemError('an extension has not seen the interrupt')\n",
+    "lost where nothing can be raised": "finally: pass\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", IMPORTS)
+def test_ctrl_c_while_paddle_is_imported_is_one_line(tmp_path, kind):
+    """A signal during the import cannot be timed, so the paddle here interrupts itself, and goes on as libraries do."""
+    press = "import os, signal\nclass A:\n    def __del__(self): os.kill(os.getpid(), signal.SIGINT); print(end='')\nA()\ntry: 1\n"
+    (tmp_path / "paddle.py").write_text((press if "nothing can" in kind else PRESS) + IMPORTS[kind])
+    (tmp_path / "paddlenlp" / "utils").mkdir(parents=True)
+    (tmp_path / "paddlenlp" / "utils" / "log.py").write_text("import types\nlogger = types.SimpleNamespace()\n")
     process = run("train.py", "--config", "bart_lcsts", "--sample", "--check", environment={"PYTHONPATH": str(tmp_path)})
-    assert (process.returncode, process.stderr) == (130, "\nstopped; no training was running, so nothing is lost\n")
+    assert (process.returncode, process.stderr) == (130, f"loading Paddle ...\n{STOPPED}")
+
+
+@pytest.mark.parametrize("start", [["train.py"], ["-m", "paddle_ft"], ["-m", "convert", "inspect", "x"]])
+def test_ctrl_c_before_the_command_line_is_imported_prints_nothing(tmp_path, start):
+    (tmp_path / "argparse.py").write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n")
+    process = run(*start, environment={"PYTHONPATH": str(tmp_path)})
+    assert (process.returncode, process.stdout + process.stderr) == (-signal.SIGINT, "")
+
+
+def test_a_program_in_the_background_does_not_begin_to_listen_to_ctrl_c(tmp_path):
+    """The shell starts it with the signal ignored."""
+    (tmp_path / "argparse.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nprint(signal.getsignal(signal.SIGINT) == signal.SIG_IGN)\nexit()\n"
+    )
+    command = f"trap '' INT; '{sys.executable}' -m paddle_ft"
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"True\n", b"")
+
+
+@pytest.mark.parametrize(("flags", "expected"), [([], "loading Paddle ...\n"), (["--json"], "")])
+def test_that_paddle_is_loaded_is_said_unless_the_output_is_json(monkeypatch, capsys, flags, expected):
+    monkeypatch.setattr(evaluate, "run", lambda options: runtime.say_loading() or 0)
+    assert cli.main(["evaluate", "x", *flags]) == 0
+    assert tuple(capsys.readouterr()) == ("", expected)
 
 
 def test_a_missing_dependency_is_named_with_the_remedy(tmp_path):

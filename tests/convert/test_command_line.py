@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 import convert
 from convert.__main__ import TASKS, main
+from convert.errors import is_interrupt
 from convert.families import load_families
 from convert.parity import INSTALL_TORCH
 from convert.progress import bar_settings
@@ -146,3 +147,18 @@ def test_verify_without_torch_says_what_to_install(checkpoints, tmp_path, capsys
     assert INSTALL_TORCH in capsys.readouterr().err
     extra = re.search(r"^verify = (.*)$", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
     assert " ".join(["pip install", *(f"'{package}'" for package in json.loads(extra[1]))]) == INSTALL_TORCH
+
+
+def test_ctrl_c_is_recognised_in_the_errors_that_libraries_make_of_it():
+    """NumPy's import raises an ImportError from one that came from Ctrl-C; Paddle's directly."""
+    try:
+        try:
+            try:
+                raise KeyboardInterrupt
+            except KeyboardInterrupt as interrupt:
+                raise ImportError("a part cannot be imported") from interrupt
+        except ImportError:
+            raise ImportError("numpy cannot be imported")  # noqa: B904 as context, not as cause
+    except ImportError as error:
+        assert is_interrupt(error)
+    assert is_interrupt(KeyboardInterrupt()) and not is_interrupt(ImportError("a")) and not is_interrupt(None)

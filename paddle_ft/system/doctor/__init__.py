@@ -18,7 +18,7 @@ from paddle_ft.system import installation
 from paddle_ft.system.doctor import ai_studio, facts, verdicts
 from paddle_ft.system.doctor.verdicts import ERROR, WARNING, Check
 from paddle_ft.system.files import to_json
-from paddle_ft.system.runtime import available_cpus, is_freed_memory_kept, mkl_cpu_type
+from paddle_ft.system.runtime import available_cpus, is_freed_memory_kept, mkl_cpu_type, say_loading
 
 
 def run(as_json: bool = False) -> int:
@@ -75,5 +75,6 @@ def _checks(is_ai_studio: bool) -> Iterator[Check]:
     yield verdicts.check_rhymes(versions)
     cards = facts.nvidia_cards()
     yield verdicts.check_driver(cards)
+    say_loading()
     import_facts, problem = facts.probe_import()
     yield from verdicts.check_import(import_facts, problem, cards)
