@@ -17,7 +17,7 @@ from paddle_ft.demo.labels import LANGUAGES, Label, choose_language
 from paddle_ft.demo.page import DemoPage, LoadedRun, Reply
 from paddle_ft.demo.worker import Job, Stopped, Worker
 from paddle_ft.metrics.registry import find_metric
-from paddle_ft.reporting.formats import format_score
+from paddle_ft.reporting.formats import format_score, has_generated_texts
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import to_json
 
@@ -34,6 +34,8 @@ SPLITS = {"test": Label("test", "测试集"), "validation": Label("validation", 
 SCORES = {"accuracy": Label("accuracy", "准确率"), "perplexity": Label("perplexity", "困惑度"), "loss": Label("loss", "损失"),
           "f1_macro": Label("macro F1", "宏平均 F1")}  # fmt: skip
 SAMPLE = Label("trained on generated text only, to show that everything works", "仅用生成的样例文本训练，只用于演示流程")
+SAMPLE_ON_OWN_DATA = Label("a short training with --sample, to show that everything works",
+                           "用 --sample 进行的短训练，只用于演示流程")  # fmt: skip
 
 
 class DemoApp:
@@ -249,6 +251,7 @@ def _describe(run: LoadedRun) -> Label:
                 facts.append(f"{escape(name)} {format_score(key, value)} ({SPLITS[split].text(language)})")
                 break
         if run.results.get("sample"):
-            facts.append(escape(SAMPLE.text(language)))
+            generated = has_generated_texts(run.task.config.model_dump())
+            facts.append(escape((SAMPLE if generated else SAMPLE_ON_OWN_DATA).text(language)))
         texts.append("<div>" + " · ".join(facts) + "</div>")
     return Label(*texts)

@@ -17,7 +17,7 @@ from convert import families
 from paddle_ft.config.yaml_text import dump_yaml
 from paddle_ft.data.splits import names_files
 from paddle_ft.metrics.registry import find_metric
-from paddle_ft.reporting.formats import DASH, format_fact
+from paddle_ft.reporting.formats import DASH, format_fact, has_generated_texts
 from paddle_ft.reporting.page import best_checkpoint, data_table, score_tables
 from paddle_ft.reporting.records import Run, read_run
 from paddle_ft.system.errors import UserError
@@ -86,7 +86,8 @@ def _content(run: Run, model: dict[str, Any]) -> dict[str, Any]:
         "transformers_class": use[1] if convertible else None,
         "version": (results.get("versions") or {}).get("paddle_ft", ""),
         "sample": run.sample,
-        "unfinished": not results.get("metrics"),
+        "sample_texts": "generated text" if has_generated_texts(run.config) else "data of its user's own",
+        "unfinished": not run.finished,
         "origin": _origin(run, architecture),
         "source": _source(run.config.get("data") or {}),
         "data_table": markdown_table(["", *data["splits"]], [[label, *cells] for label, cells in data["rows"]]),

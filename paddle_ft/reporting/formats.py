@@ -29,11 +29,15 @@ def format_number(value: object, decimals: int = 2) -> str:
     return f"{value:,.{decimals}f}"
 
 
+def has_generated_texts(config: dict) -> bool:
+    """Return whether a sample run was trained on generated text, and not on other data that the user has named."""
+    data = config.get("data") or {}
+    return str(data.get("source", "sample:")).startswith("sample:") and not names_files(data.get("train"))
+
+
 def sample_texts(config: dict) -> str:
     """Return what a sample run was trained on: "generated text", or "your data" if the user has named other data."""
-    data = config.get("data") or {}
-    is_generated = str(data.get("source", "sample:")).startswith("sample:") and not names_files(data.get("train"))
-    return "generated text" if is_generated else "your data"
+    return "generated text" if has_generated_texts(config) else "your data"
 
 
 def format_score(key: str, value: object) -> str:

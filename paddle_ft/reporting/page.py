@@ -44,6 +44,7 @@ def write_report(run_dir: str | Path) -> Path:
         title=run.title,
         task=run.task,
         sample=run.sample,
+        finished=run.finished,
         written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         directory=str(run.path),
         problems=[*run.problems, *_missing(run, plots)],
@@ -81,7 +82,7 @@ def render(template: str, **values: object) -> str:
 
 def _missing(run: Run, plots: list[Path]) -> list[str]:
     missing = []
-    if not any(run.predictions.values()):
+    if not any(run.predictions.values()) and not (run.finished and not run.results.get("metrics")):
         missing.append("There are no predictions (predictions-<split>.jsonl): they are written at the end of the training.")
     if not plots:
         missing.append("There are no curves: nothing has been logged yet.")

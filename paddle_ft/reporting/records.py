@@ -17,6 +17,7 @@ from paddle_ft.system.formatting import is_number
 
 # Numbers in a logged evaluation that are not scores.
 EVENT_FIELDS = ("step", "epoch", "seconds", "examples", "rows", "samples_per_second", "target_tokens_per_second")
+NO_SPLITS = "There are no scores, because the run has neither a validation nor a test split (data.validation, data.test)."
 
 
 @dataclass
@@ -53,6 +54,11 @@ class Run:
         """The name of the task."""
         task = self.results.get("task") or self.config.get("task") or "unknown task"
         return str(task.get("name", "unknown task") if isinstance(task, dict) else task)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the training has ended. Without a validation and a test split there are no scores even then."""
+        return self.results.get("status") == "finished" or bool(self.results.get("metrics"))
 
     @property
     def decisions(self) -> list[str]:
@@ -112,8 +118,10 @@ def _read_results(run: Run) -> None:
         run.problems.append(f"results.json cannot be read: {error}")
         return
     run.results = results
-    if not run.results.get("metrics"):
+    if not run.finished:
         run.problems.append("The run has not finished: the scores are those of the latest evaluation.")
+    elif not run.results.get("metrics"):
+        run.problems.append(f"{NO_SPLITS} Its model is that of the last step.")
 
 
 def _read_events(run: Run) -> None:

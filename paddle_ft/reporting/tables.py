@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from paddle_ft.reporting.formats import format_interval, format_score, sample_texts
+from paddle_ft.reporting.records import NO_SPLITS
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.fill_mask import TextGuesses
 from paddle_ft.system.formatting import is_number
@@ -33,7 +34,9 @@ def summary(run: Path, samples: int = 3) -> str:
             rows = [json.loads(line) for _, line in zip(range(samples), file, strict=False)]
         lines += ["predictions:"]
         for row in rows:
-            lines += [""] + [f"  {name:<10} {value}" for name, value in row.items()]
+            lines += [""] + [f"  {name:<10} {value if str(value).strip() else '(empty)'}" for name, value in row.items()]
+    else:
+        lines += [f"{NO_SPLITS} To measure it: python -m paddle_ft evaluate {run} data.test=FILE"]
     lines += ["", f"model    {run / 'best'}", f"report   {run / 'report.html'}"]
     return "\n".join(lines)
 

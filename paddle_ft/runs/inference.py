@@ -27,6 +27,7 @@ from paddle_ft.system.progress import print_info
 from paddle_ft.system.runtime import import_frameworks_quietly, set_device
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Dataset, Scores, Task
+from paddle_ft.tasks.shared.empty import are_all_empty, describe_empty, is_empty
 from paddle_ft.tasks.shared.evaluate import evaluate as evaluate_task
 from paddle_ft.tasks.shared.evaluate import score_baselines
 from paddle_ft.tasks.shared.rows import load_rows, load_split
@@ -111,6 +112,8 @@ def evaluate_split(task: Task, split: str | None, path: str) -> tuple[str, Score
         raise UserError(f"{path}: there is no data for {split or 'test or validation'}: name it, e.g. data.test=FILE.")
     dataset = task.encode(rows[split_name], split_name)
     scores = evaluate_task(task, dataset, f"evaluate {split_name}")
+    if are_all_empty(scores.predictions):
+        print_info(describe_empty(task, split_name, len(scores.predictions)))
     return split_name, scores, _main_baseline(task, dataset, rows)
 
 
@@ -224,7 +227,7 @@ def predict(path: str, input_name: str, output_name: str, overrides: Overrides, 
                 chunk = [first, *islice(texts, chunk_size - 1)]
             for row in predict_texts(task, chunk, f"predict from row {num_done + 1}", f"--input {input_name}"):
                 write(row)
-                num_empty += not str(row.get("prediction", row)).strip()
+                num_empty += is_empty(row)
             file.flush()
             num_done += len(chunk)
             first = next(texts, None)
@@ -235,6 +238,8 @@ def predict(path: str, input_name: str, output_name: str, overrides: Overrides, 
         os.replace(temporary_name, output_name)
     place = "standard output" if output_name == "-" else output_name
     print_info(f"rows predicted: {num_done:,}, empty outputs: {num_empty:,}, written to {place}")
+    if num_done and num_empty == num_done:
+        print_info(describe_empty(task, path, num_done))
 
 
 def _refuse_unknown_ending(output_name: str) -> None:

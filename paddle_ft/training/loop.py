@@ -15,6 +15,7 @@ from paddle_ft.system.progress import Progress, print_info
 from paddle_ft.system.runtime import peak_memory_mb
 from paddle_ft.system.world import World
 from paddle_ft.tasks.base import Dataset, Task
+from paddle_ft.tasks.shared.empty import are_all_empty
 from paddle_ft.tasks.shared.evaluate import evaluate
 from paddle_ft.training import checkpoint
 from paddle_ft.training.signals import Interrupted, SignalHandler
@@ -189,10 +190,15 @@ class TrainLoop:
             self.trackers.log_scalars("validation", self.state.step, scores.metrics)
             self.trackers.log_samples("validation", self.state.step, scores.predictions[:8])
             self.state.evaluated_step = self.state.step
-            self._update_best(scores.metrics)
+            self._update_best(scores.metrics, "; all predictions are empty" if are_all_empty(scores.predictions) else "")
 
-    def _update_best(self, metrics: dict) -> None:
-        """Save best/ if these are the best scores so far, else count towards early stopping. The loss decides ties."""
+    def _update_best(self, metrics: dict, note: str = "") -> None:
+        """Save best/ if these are the best scores so far, else count towards early stopping. The loss decides ties.
+
+        Args:
+            metrics: the scores.
+            note: what is printed after them.
+        """
         name, value = self.best_metric, metrics[self.best_metric]
         state = self.state
         if state.best and state.best["metric"] != name:
@@ -204,6 +210,7 @@ class TrainLoop:
         print_info(
             f"step {state.step}, epoch {self.epoch:.2f}: loss {metrics['loss']:.4f}, {name} {value:.4g}"
             + (" (best so far)" if better else f" (best {best['value']:.4g} at step {best['step']})")
+            + note
         )
         if better:
             state.best = {"metric": name, "value": value, "loss": metrics["loss"], "step": state.step}

@@ -16,10 +16,12 @@ from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import find_damage
 from paddle_ft.system.decisions import DECISIONS
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.progress import print_info
 from paddle_ft.system.runtime import peak_memory_mb
 from paddle_ft.system.version import __version__
 from paddle_ft.system.world import World
 from paddle_ft.tasks.base import Dataset, Task
+from paddle_ft.tasks.shared.empty import are_all_empty, describe_empty
 from paddle_ft.tasks.shared.evaluate import evaluate, score_baselines
 from paddle_ft.training.loop import TrainLoop
 
@@ -77,11 +79,16 @@ def final_results(results: dict, loop: TrainLoop, data: dict[str, Dataset]) -> N
     if task.config.model.lora or (state.best and state.best["step"] != state.step):  # with LoRA the merged model is evaluated
         load_best(task, run)
     results["metrics"] = {}
+    empty: dict[str, int] = {}  # split -> number of predictions, if all are empty
     for split, dataset in _evaluation_splits(data).items():
         scores = evaluate(task, dataset, f"final: {split}", loop.world)
+        if are_all_empty(scores.predictions):
+            empty[split] = len(scores.predictions)
         results["metrics"][split] = scores.metrics
         run.write_predictions(split, scores.predictions)
         loop.trackers.log_scalars(f"final_{split}", state.step, scores.metrics)
+    if empty:
+        print_info(describe_empty(task, " and ".join(empty), sum(empty.values())))
     results["best"] = state.best
     seconds = max(state.seconds, 1e-9)
     results["train"] = {

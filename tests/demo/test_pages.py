@@ -1,8 +1,12 @@
 """Test the page of each task with a tiny trained model: its examples, its answers, and what it says to wrong input."""
 
+import dataclasses
+from types import SimpleNamespace
+
 import pytest
 
-from paddle_ft.demo.app import DemoApp, answer_page, group_pages, tab_label
+from paddle_ft.config.load import load_config
+from paddle_ft.demo.app import DemoApp, _describe, answer_page, group_pages, tab_label
 from paddle_ft.demo.blocks import Bars, Columns, Note, Problem, Text, Verse
 from paddle_ft.demo.fields import LONGEST_TEXT
 from paddle_ft.demo.labels import Label
@@ -278,3 +282,13 @@ def test_the_page_is_laid_out_for_all_runs(pages):
     finally:
         worker.close()
     assert names == {"summarization", "classification", "classification_2", "lyrics", "masked_lm", "causal_lm"}
+
+
+def test_a_sample_run_is_named_by_what_it_was_trained_on(pages):
+    run = pages("sentences").run
+    generated = dataclasses.replace(run, results={"sample": True})
+    assert "a short training with --sample" in _describe(generated).en  # on the tests' own sentences
+    generated.task = SimpleNamespace(config=load_config("distilbert_sst2", sample=True))
+    assert "trained on generated text only" in _describe(generated).en and "仅用生成的样例文本训练" in _describe(generated).zh
+    scored = dataclasses.replace(run, results={"best": {"metric": "accuracy"}, "metrics": {"test": {"accuracy": 50.0}}})
+    assert "accuracy 50.00 (test)" in _describe(scored).en and "准确率 50.00 (测试集)" in _describe(scored).zh

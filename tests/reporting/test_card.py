@@ -79,7 +79,16 @@ def test_an_unfinished_run_and_a_sample_say_so(tmp_path):
     unfinished = write_run(tmp_path / "unfinished", results=None)
     assert "**The training has not finished: there are no final scores.**" in unfinished and "There are none yet." in unfinished
     sample = write_run(tmp_path / "sample", results={**RESULTS, "sample": True})
-    assert "**This is a sample run" in sample and "- sample\n" in sample
+    assert "**This is a sample run on data of its user's own: a small" in sample and "- sample\n" in sample
+    generated = {**CONFIG, "data": {"source": "sample:briefs"}}
+    sample = write_run(tmp_path / "generated", generated, {**RESULTS, "sample": True})
+    assert "**This is a sample run on generated text: a small" in sample
+
+
+def test_a_finished_run_without_validation_and_test_is_not_called_unfinished(tmp_path):
+    card = write_run(tmp_path, results={**RESULTS, "status": "finished", "metrics": {}})
+    assert "not finished" not in card
+    assert "There are none: the run had neither a validation nor a test split, so this model has not been measured." in card
 
 
 def test_without_a_model_there_is_no_card(tmp_path):

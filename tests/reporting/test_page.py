@@ -193,6 +193,14 @@ def test_unfinished_run(run):
     assert "ROUGE-1 21.50 3.10 20.50" in page.text
 
 
+def test_a_finished_run_without_validation_and_test_is_not_called_unfinished(run):
+    (run / "results.json").write_text(json.dumps({"status": "finished", "metrics": {}}), encoding="utf-8")
+    (run / "metrics.jsonl").write_text('{"event": "train", "step": 1, "loss": 1.0}\n', encoding="utf-8")
+    _, page = read(run)
+    assert "There are no scores, because the run has neither a validation nor a test split" in page.text
+    assert not any(text in page.text for text in ("not finished", "There are no predictions", "No evaluation yet"))
+
+
 def test_run_that_has_only_begun(run):
     (run / "metrics.jsonl").unlink()
     _, page = read(run)

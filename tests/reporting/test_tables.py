@@ -98,6 +98,19 @@ def test_a_sample_run_says_so_first(tmp_path):
         assert summary(tmp_path).splitlines()[1].startswith(f"sample run: {expected} and a small model from scratch; ")
 
 
-def test_a_run_without_figures(tmp_path):
+def test_a_run_without_validation_and_test_says_how_to_measure_it(tmp_path):
     write_run(tmp_path, {"sample": False, "metrics": {}})
-    assert summary(tmp_path).splitlines() == ["", "", f"model    {tmp_path / 'best'}", f"report   {tmp_path / 'report.html'}"]
+    advice = "There are no scores, because the run has neither a validation nor a test split (data.validation, data.test)."
+    assert summary(tmp_path).splitlines() == [
+        "",
+        f"{advice} To measure it: python -m paddle_ft evaluate {tmp_path} data.test=FILE",
+        "",
+        f"model    {tmp_path / 'best'}",
+        f"report   {tmp_path / 'report.html'}",
+    ]
+
+
+def test_an_empty_prediction_is_seen(tmp_path):
+    write_run(tmp_path, RESULTS)
+    (tmp_path / "predictions-test.jsonl").write_text('{"source": "a", "prediction": ""}\n')
+    assert summary(tmp_path).splitlines()[-5:-3] == ["  source     a", "  prediction (empty)"]
