@@ -237,9 +237,9 @@ def predict(path: str, input_name: str, output_name: str, overrides: Overrides, 
     if temporary_name != output_name:
         os.replace(temporary_name, output_name)
     place = "standard output" if output_name == "-" else output_name
-    print_info(f"rows predicted: {num_done:,}, empty outputs: {num_empty:,}, written to {place}")
     if num_done and num_empty == num_done:
         print_info(describe_empty(task, path, num_done))
+    print_info(f"rows predicted: {num_done:,}, empty outputs: {num_empty:,}, written to {place}")
 
 
 def _refuse_unknown_ending(output_name: str) -> None:

@@ -29,7 +29,7 @@ def test_empty_texts_are_reported_with_what_to_do(capsys, run):
     assert shown == ["  prediction (empty)"] * 3
     (run / "new.txt").write_text("今天北京\n", encoding="utf-8")
     assert cli.main(["predict", str(run), "--input", str(run / "new.txt")]) == 0
-    assert capsys.readouterr().err.splitlines()[-1] == f"{run}: all 1 {ADVICE}"
+    assert capsys.readouterr().err.splitlines()[-2] == f"{run}: all 1 {ADVICE}"
     assert cli.main(["evaluate", str(run), "--split", "validation"]) == 0
     assert f"validation: all 8 {ADVICE}\n" in capsys.readouterr().err
     (run / "new.txt").write_text("", encoding="utf-8")
