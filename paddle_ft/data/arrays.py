@@ -12,7 +12,7 @@ import weakref
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -79,32 +79,42 @@ class AppendedFile:
     """A file to which bytes are appended, and their checksum.
 
     Attributes:
+        file: the file, unbuffered.
         size: number of bytes that were appended completely.
         crc32: their checksum.
     """
 
-    def __init__(self, path: Path, size: int = 0, crc32: int = 0):
-        """Open a file, and cut off what comes after the first `size` bytes, whose checksum is `crc32`."""
-        self.path, self.size, self.crc32 = path, size, crc32
-        self._file = open(path, "r+b" if size else "wb", buffering=0)  # noqa: SIM115 closed by close()
-        self._file.truncate(size)
-        self._file.seek(size)
+    def __init__(self, file: BinaryIO, size: int = 0, crc32: int = 0):
+        """Cut off what comes after the first `size` bytes of an open file, whose checksum is `crc32`."""
+        self.file, self.size, self.crc32 = file, size, crc32
+        file.truncate(size)
+        file.seek(size)
 
     def append(self, data) -> None:
         """Append bytes, or the bytes of an array. Raise OSError if they cannot be written."""
         rest = memoryview(data).cast("B")
         crc32, size = zlib.crc32(rest, self.crc32), len(rest)
         while rest:
-            rest = rest[self._file.write(rest) :]
+            rest = rest[self.file.write(rest) :]
         self.crc32, self.size = crc32, self.size + size
 
     def flush(self) -> None:
         """Wait until the disk has all bytes."""
-        os.fsync(self._file.fileno())
+        os.fsync(self.file.fileno())
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self.file.close()
+
+    def take_back(self) -> bytes:
+        """Return all bytes that were appended completely, and close the file."""
+        self.file.seek(0)
+        parts, size = [], self.size
+        while size > 0 and (part := self.file.read(min(size, 2**26))):
+            parts.append(part)
+            size -= len(part)
+        self.close()
+        return b"".join(parts)
 
 
 def crc32_of(path: Path, size: int) -> int:
@@ -162,7 +172,8 @@ class ArrayWriter:
         else:
             sizes = {}
         for name, path in paths.items():
-            self._files[name] = AppendedFile(path, **sizes.get(name, {}))
+            size = sizes.get(name, {"size": 0, "crc32": 0})
+            self._files[name] = AppendedFile(open(path, "r+b" if size["size"] else "w+b", buffering=0), **size)  # noqa: SIM115
 
     def append(self, **arrays: np.ndarray) -> None:
         """Append an array to each of those with these names."""
@@ -203,7 +214,8 @@ class ArrayWriter:
             except (OSError, WriteError) as error:
                 self._hold_in_memory(error)
             else:
-                self._close()
+                for file in self._files.values():
+                    file.close()
                 return None
         empty = {name: [np.zeros(0, TYPES[dtype])] for name, dtype in self.types.items()}
         return {name: np.concatenate(parts or empty[name]) for name, parts in self._arrays.items()}
@@ -215,13 +227,7 @@ class ArrayWriter:
         if self.warn:
             self.warn(error)
         for name, file in self._files.items():
-            dtype = np.dtype(TYPES[self.types[name]])
-            self._arrays[name].append(np.fromfile(file.path, dtype, file.size // dtype.itemsize))
-        self._close()
-
-    def _close(self) -> None:
-        for file in self._files.values():
-            file.close()
+            self._arrays[name].append(np.frombuffer(file.take_back(), TYPES[self.types[name]]))
         self._files = {}
 
 

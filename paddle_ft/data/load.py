@@ -6,6 +6,8 @@ import os
 
 from paddle_ft.data.download import RemoteFile
 from paddle_ft.data.files import expand
+from paddle_ft.data.row_cache import cached_rows
+from paddle_ft.data.row_table import RowWriter
 from paddle_ft.data.rows import Fields, Rows, collect_rows
 from paddle_ft.data.sources import find_source
 from paddle_ft.data.splits import NO_SPLIT, SPLITS, names_files
@@ -37,12 +39,16 @@ def load_split(
     source = find_source(file_source if data.source is None else data.source)
     if names_files(getattr(data, split)) and not source.reads_files:
         source = find_source(file_source)  # a user's own files can replace a split of any source
-    parts = source.read(data, split, fields)
-    if parts is None:
-        return None
-    rows = collect_rows(parts, data.on_bad_row, getattr(data, f"limit_{split}"))
-    rows.decide(*fields.decisions)
-    return rows
+
+    def collect(rows: RowWriter) -> Rows | None:
+        parts = source.read(data, split, fields)
+        if parts is None:
+            return None
+        collected = collect_rows(parts, data.on_bad_row, getattr(data, f"limit_{split}"), rows)
+        collected.decide(*fields.decisions)
+        return collected
+
+    return cached_rows(data, split, fields, source, collect)
 
 
 def check_local_files(data, file_source: str | None = None) -> None:

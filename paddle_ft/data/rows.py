@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from paddle_ft.data.row_table import Row, RowTable, RowWriter, digest_rows
+from paddle_ft.data.row_texts import RowTexts
 from paddle_ft.system.decisions import DECISIONS, unique
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.formatting import is_number
@@ -35,13 +38,13 @@ class Rows:
     """The rows of one split.
 
     Attributes:
-        rows: field of the task -> text, for each row.
+        rows: field of the task -> text, for each row: a list, or a RowTable if there are many.
         bad: rows that were skipped.
         files: where the rows came from, for messages.
         info: facts about how the task made the rows, for the report. The entry "decisions" has those of system.decisions.
     """
 
-    rows: list[dict[str, str]] = field(default_factory=list)
+    rows: Sequence[Row] = field(default_factory=list)
     bad: list[BadRow] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     info: dict[str, Any] = field(default_factory=dict)
@@ -60,11 +63,31 @@ class Rows:
             self.info[DECISIONS] = unique(self.decisions, decisions)
 
     def fingerprint(self) -> str:
-        """Return the first 16 hexadecimal digits of the SHA-256 of the rows in their order: fields by name, and their texts."""
-        digest = hashlib.sha256()
-        for row in self.rows:
-            digest.update("\x1f".join(f"{name}\x1e{row[name]}" for name in sorted(row)).encode("utf-8", "surrogatepass") + b"\x1d")
-        return digest.hexdigest()[:16]
+        """Return the first 16 hexadecimal digits of the digest."""
+        return self.digest()[:16]
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the rows in their order: fields by name, and their texts."""
+        return self.rows.digest() if isinstance(self.rows, RowTable) else digest_rows(self.rows).hexdigest()
+
+    # -------------------------------------------------------------------------------- for tasks
+    # These do not make an object for each row of a large data set, as a loop over the rows would.
+    def select(self, indices: np.ndarray) -> Sequence[Row]:
+        """Return some of the rows, in this order."""
+        return self.rows.select(indices) if isinstance(self.rows, RowTable) else [self.rows[i] for i in indices]
+
+    def texts(self, *names: str) -> RowTexts:
+        """Return the text of a field for each row, or with two names a pair of texts. Every row must have the fields."""
+        if len(names) == 1:
+            (name,) = names
+            return RowTexts(self.rows, lambda row: row[name], name)
+        return RowTexts(self.rows, lambda row: tuple(row[name] for name in names), list(names))
+
+    def missing(self, name: str) -> np.ndarray:
+        """Return the numbers of the rows that do not have a field, in ascending order."""
+        if isinstance(self.rows, RowTable):
+            return self.rows.missing(name)
+        return np.array([number for number, row in enumerate(self.rows) if name not in row], dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -213,45 +236,49 @@ def make_row_from_columns(values: dict[str, object], columns: dict[str, str], fi
     return make_row({name: values[column] for name, column in columns.items() if column in values}, fields)
 
 
-def collect_rows(parts: Iterable[tuple[str, Records]], on_bad_row: str, limit: int | None = None) -> Rows:
+def collect_rows(
+    parts: Iterable[tuple[str, Records]], on_bad_row: str, limit: int | None = None, rows: RowWriter | None = None
+) -> Rows:
     """Read rows from files.
 
     Args:
         parts: (file, records) pairs. A file is opened only when its records are needed.
         on_bad_row: "error" reads to the end, counts the bad rows and raises. "skip" puts them into `Rows.bad`.
         limit: stop after this many good rows. None reads all.
+        rows: where the rows are collected; None: in memory.
 
     Raises:
         UserError: a file is empty, a row is bad and `on_bad_row` is "error", or all rows are bad.
     """
-    result = Rows()
+    result, rows = Rows(), RowWriter() if rows is None else rows
     for file, records in parts:
         result.files.append(file)
-        _add_records(result, file, records, limit)
-        if limit is not None and len(result.rows) >= limit:
+        _add_records(result, rows, file, records, limit)
+        if limit is not None and len(rows) >= limit:
             break
-    if result.bad and (on_bad_row == "error" or not result.rows):
-        raise UserError(_bad_rows_message(result))
+    if result.bad and (on_bad_row == "error" or not len(rows)):
+        raise UserError(_bad_rows_message(result.bad, len(rows)))
+    result.rows = rows.finish()
     return result
 
 
-def _add_records(result: Rows, file: str, records: Records, limit: int | None) -> None:
+def _add_records(result: Rows, rows: RowWriter, file: str, records: Records, limit: int | None) -> None:
     is_empty = True
     for line, record in records:
         is_empty = False
         if type(record) is str:
             result.bad.append(BadRow(file, line, record))
             continue
-        result.rows.append(record)
-        if limit is not None and len(result.rows) >= limit:
+        rows.append(record)
+        if limit is not None and len(rows) >= limit:
             break
     if is_empty:
         raise UserError(f"{file}: the file is empty (it has no rows)")
 
 
-def _bad_rows_message(result: Rows) -> str:
-    first, num_bad = result.bad[0], len(result.bad)
-    count = f"{num_bad:,} of {num_bad + len(result.rows):,} rows {'is' if num_bad == 1 else 'are'} bad"
-    if not result.rows:  # on_bad_row=skip would not help
+def _bad_rows_message(bad: list[BadRow], num_good: int) -> str:
+    first, num_bad = bad[0], len(bad)
+    count = f"{num_bad:,} of {num_bad + num_good:,} rows {'is' if num_bad == 1 else 'are'} bad"
+    if not num_good:  # on_bad_row=skip would not help
         return f"{first}\n{count}: no usable row remains. Correct the file, or data.columns if it names the wrong columns"
     return f"{first}\n{count}. Correct the file, or leave such rows out with data.on_bad_row=skip"

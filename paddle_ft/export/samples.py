@@ -5,7 +5,7 @@ If the data is not on this machine, random ids stand in for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -91,18 +91,18 @@ def _second_start(encoding: Any) -> int:
     return ids.index(1) if 1 in ids else len(encoding) - 1
 
 
-def _spread(rows: list[Any], length: Callable[[Any], int]) -> list[Any]:
+def _spread(rows: Sequence[Any], length: Callable[[Any], int]) -> list[Any]:
     """Return up to COUNT rows of different lengths, from the shortest to the longest of the first few hundred."""
     ordered = sorted(rows[:400], key=length)
     return [ordered[i] for i in np.unique(np.linspace(0, len(ordered) - 1, COUNT).round().astype(int))]
 
 
-def _classification_texts(task: Any, rows: list[dict[str, str]]) -> list[Any]:
+def _classification_texts(task: Any, rows: Sequence[dict[str, str]]) -> list[Any]:
     texts: list[Any] = [(row["text"], row["text_pair"]) if "text_pair" in row else row["text"] for row in rows]
     return _spread(texts, lambda text: len(text) if isinstance(text, str) else len(text[0] + text[1]))
 
 
-def _masked_texts(task: Any, rows: list[dict[str, str]]) -> list[str]:
+def _masked_texts(task: Any, rows: Sequence[dict[str, str]]) -> list[str]:
     """Return the beginnings of texts, of different lengths, with a mask token in the middle."""
     texts = []
     for number, row in enumerate(_spread([row for row in rows if row["text"].strip()], lambda row: len(row["text"]))):
@@ -113,7 +113,7 @@ def _masked_texts(task: Any, rows: list[dict[str, str]]) -> list[str]:
     return texts
 
 
-def _sources(task: Any, rows: list[dict[str, str]]) -> list[str]:
+def _sources(task: Any, rows: Sequence[dict[str, str]]) -> list[str]:
     sources = [row["source"] for row in rows]
     if task.name == "lyrics":
         from paddle_ft.tasks.lyrics.pairs import SEPARATOR
@@ -122,12 +122,12 @@ def _sources(task: Any, rows: list[dict[str, str]]) -> list[str]:
     return _spread(sources, len)
 
 
-def _beginnings(task: Any, rows: list[dict[str, str]]) -> list[str]:
+def _beginnings(task: Any, rows: Sequence[dict[str, str]]) -> list[str]:
     """Return the beginnings of texts, of different lengths."""
     return [row["text"].strip()[: 12 + 10 * number] for number, row in enumerate(_spread(rows, lambda row: len(row["text"])))]
 
 
-_TEXTS: dict[str, Callable[[Any, list[dict[str, str]]], list[Any]]] = {
+_TEXTS: dict[str, Callable[[Any, Sequence[dict[str, str]]], list[Any]]] = {
     "classification": _classification_texts, "masked_lm": _masked_texts, "seq2seq": _sources, "causal_lm": _beginnings,
 }  # fmt: skip
 

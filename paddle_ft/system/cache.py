@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from paddle_ft.system.files import to_json, write_atomically
+from paddle_ft.system.files import WriteError, to_json, write_atomically
 from paddle_ft.system.progress import Progress, print_info
 
 PROGRESS = "progress.json"  # in a .part folder: how much is done, for the processes that wait
@@ -75,10 +75,7 @@ class CacheEntry:
 
     def warn(self, error: Exception) -> None:
         """Print that the content cannot be written to the cache, and what to do."""
-        print_info(
-            f"{self.content} is not kept for the next run, and is held in memory: {self.folder}:"
-            f" {getattr(error, 'strerror', None) or error}. Make room there, or name another folder in PADDLE_FT_HOME."
-        )
+        warn_of_memory(self.content, self.folder, error)
 
     def _load(self, load: Callable[[Path], T]) -> T | None:
         if not self.path.exists():
@@ -139,6 +136,51 @@ class CacheEntry:
                 if state and bar:
                     bar.update(state["done"] - shown)
                     shown = state["done"]
+
+
+def warn_of_memory(content: str, folder: Path, error: Exception) -> None:
+    """Print that some content cannot be written to a folder of the cache, and what to do.
+
+    Args:
+        content: what it is, such as "The tokenised data".
+        folder: the folder.
+        error: why it cannot be written.
+    """
+    print_info(
+        f"{content} is not kept for the next run, and is held in memory: {folder}: {getattr(error, 'strerror', None) or error}."
+        " Make room there, or name another folder in PADDLE_FT_HOME."
+    )
+
+
+def cached_value(folder: Path | None, key: Any, compute: Callable[[], T]) -> T:
+    """Return a value from the cache, or compute it and keep it.
+
+    Args:
+        folder: the folder of the cache. None computes it.
+        key: everything that the value depends on; must be serialisable as JSON.
+        compute: computes it. The value must be serialisable as JSON.
+    """
+    if folder is None:
+        return compute()
+    path = CacheEntry(folder, key, "", "").path.with_suffix(".json")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["value"]
+    except (OSError, ValueError, KeyError, TypeError):
+        value = compute()
+    with contextlib.suppress(OSError, WriteError):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, to_json({"value": value}))
+    return value
+
+
+def code_digest(*paths: str | Path) -> str:
+    """Return a digest of Python files, and of all Python files in folders, for the key of what this code makes."""
+    digest = hashlib.sha256()
+    for path in map(Path, paths):
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            content = file.read_bytes()
+            digest.update(f"{file.name} {len(content)} ".encode() + content)
+    return digest.hexdigest()
 
 
 def write_progress(part: Path, done: int, total: int | None, unit: str, **state: Any) -> None:

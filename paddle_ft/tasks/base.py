@@ -5,13 +5,14 @@ A task does not load or save models, and knows nothing about devices, processes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
 from paddle_ft.config.schema import BaseConfig, ModelSection, Section
+from paddle_ft.data.row_texts import AllTexts
 from paddle_ft.data.rows import Rows
 from paddle_ft.models.request import ModelRequest
 from paddle_ft.system.decisions import DECISIONS, unique
@@ -31,7 +32,7 @@ class Dataset:
     """
 
     split: str
-    rows: list[dict[str, str]]
+    rows: Sequence[dict[str, str]]
     columns: dict[str, Any]
     lengths: np.ndarray
     info: dict[str, Any] = field(default_factory=dict)
@@ -178,8 +179,7 @@ class Task:
 
     def model_request(self, train: Rows | None) -> ModelRequest:
         """Return what the task needs of its model. A new tokenizer is built from the training rows `train`."""
-        texts = [text for row in (train.rows if train else []) for text in row.values()]
-        return ModelRequest(self.head_type, texts=texts)
+        return ModelRequest(self.head_type, texts=AllTexts(train.rows) if train else ())
 
     def set_model(self, bundle) -> None:
         """Use this model (a models.bundle.ModelBundle). Raise UserError if it does not fit the task's options."""
@@ -191,7 +191,7 @@ class Task:
         return []
 
     # -------------------------------------------------------------------------------- features and batches
-    def encode_texts(self, texts: list, label: str, max_length: int | None = None, cache: bool = True):
+    def encode_texts(self, texts: Sequence, label: str, max_length: int | None = None, cache: bool = True):
         """Return the token ids of texts, or of pairs of texts (tokenization.encode.encode_texts).
 
         Args:

@@ -6,7 +6,7 @@ Unsupervised Multitask Learners.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -15,9 +15,12 @@ from pydantic import Field
 
 from paddle_ft.data.batches import IGNORE_INDEX, pad
 from paddle_ft.data.blocks import BlockRows, cut_blocks
+from paddle_ft.data.row_texts import RowTexts
 from paddle_ft.data.rows import Rows
 from paddle_ft.models.request import ModelRequest
+from paddle_ft.system.cache import code_digest
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.progress import print_info
 from paddle_ft.tasks.base import Dataset, Flag, TaskOptions
 from paddle_ft.tasks.shared.language_modeling import LanguageModel
 
@@ -25,6 +28,7 @@ BOS, EOS, PAD = "<BOS>", "<EOS>", "<PAD>"
 SPLIT_SEED = 2022  # seed for splitting the texts, so that runs with different seeds have the same splits
 HEADINGS = {"genres": "Genres", "title": "Title", "author": "Author"}
 LENGTH = 300  # maximum number of tokens that `generate` writes, as in the tutorial
+MAX_WRITTEN = 100_000  # examples of a split that are copied into the run's directory
 CONTINUATION_LENGTH = 60  # number of tokens that `predict` adds to a text
 
 
@@ -73,7 +77,7 @@ class CausalLM(LanguageModel):
 
     def __init__(self, config):
         super().__init__(config)
-        self.examples: dict[str, list[str]] = {}
+        self.examples: dict[str, Sequence[str]] = {}
 
     # -------------------------------------------------------------------------------- model
     def model_request(self, train: Rows | None) -> ModelRequest:
@@ -101,7 +105,7 @@ class CausalLM(LanguageModel):
         )
         bad = {"train": all_rows.bad}
         return {
-            split: replace(all_rows, rows=[all_rows.rows[i] for i in split_indices], bad=bad.get(split, []))
+            split: replace(all_rows, rows=all_rows.select(split_indices), bad=bad.get(split, []))
             for split, split_indices in indices.items()
             if len(split_indices)
         }
@@ -118,7 +122,7 @@ class CausalLM(LanguageModel):
             raise UserError(
                 f"task.max_text_length: {options.max_text_length} tokens, but the model has only {positions} positions: lower it."
             )
-        texts = self.examples[split] = [self.example(row) for row in rows.rows]
+        texts = self.examples[split] = RowTexts(rows.rows, self.example, self._examples_depend_on())
         limit = None if options.packed else options.max_text_length
         encoded = self.encode_texts(texts, f"tokenise {split}", limit)
         info = {"rows": len(rows), "texts": len(rows), "tokens": len(encoded.flat), "bad_rows": len(rows.bad)}
@@ -130,11 +134,20 @@ class CausalLM(LanguageModel):
         rows_of_blocks = BlockRows(self.fast_tokenizer, blocks)
         return Dataset(split, rows_of_blocks, {"ids": blocks}, blocks.lengths, {**info, "rows": len(blocks)})
 
+    def _examples_depend_on(self) -> Any:
+        """Return what `example` makes an example of besides the row, or None if a derived class makes it in its own way."""
+        if type(self).example is not CausalLM.example:
+            return None
+        return {"example": code_digest(__file__), "metadata": self.options.metadata}
+
     def run_files(self) -> dict[str, str]:
-        """Return the examples of each split, one on each line."""
+        """Return the examples of each split, one on each line, at most MAX_WRITTEN."""
         names = {"train": "train", "validation": "valid", "test": "test"}
+        for split, texts in self.examples.items():
+            if len(texts) > MAX_WRITTEN:
+                print_info(f"texts/{names[split]}.txt has the first {MAX_WRITTEN:,} of the {len(texts):,} texts of {split}")
         return {
-            f"{names[split]}.txt": "".join(" ".join(text.splitlines()) + "\n" for text in texts)
+            f"{names[split]}.txt": "".join(" ".join(text.splitlines()) + "\n" for text in texts[:MAX_WRITTEN])
             for split, texts in self.examples.items()
         }
 

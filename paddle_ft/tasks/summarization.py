@@ -5,12 +5,17 @@ Source: the tutorial on BART for LCSTS (PaddleNLP on AI Studio); Lewis et al. (2
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
+from paddle_ft import metrics
 from paddle_ft.config.schema import GenerationSection
+from paddle_ft.data import text
+from paddle_ft.data.rows import Rows
+from paddle_ft.system.cache import code_digest
 from paddle_ft.tasks.base import Dataset, EvalResult, Scores, TaskOptions
 from paddle_ft.tasks.shared.seq2seq import Seq2Seq
 
@@ -69,8 +74,9 @@ class Summarization(Seq2Seq):
         """Return the scores of the lead baseline: the first N units of the source, with N the mean length of training targets."""
         from paddle_ft.metrics.lead import lead, mean_length
 
-        language = self.options.language
-        length = mean_length([row["target"] for row in train.rows], language)
+        language, targets = self.options.language, Rows(train.rows).texts("target")
+        code = code_digest(Path(metrics.__file__).parent, text.__file__)
+        length = targets.remember({"mean_length": language, "code": code}, lambda: mean_length(targets, language))
         scores = self.score(lead([row["source"] for row in dataset.rows], length, language), dataset)
         scores.metrics["lead_length"] = length
         return {"lead": scores}

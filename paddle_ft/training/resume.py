@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from paddle_ft.config.schema import BaseConfig
+from paddle_ft.data.rows import Rows
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.settings import refuse_other_config
 from paddle_ft.system.errors import UserError
@@ -50,6 +51,22 @@ def restore(loop: TrainLoop, checkpoint: Path) -> None:
     print_info(f"resuming at step {loop.state.step} of {loop.stepper.num_steps} from {checkpoint}")
     if loop.state.step >= loop.stepper.num_steps or loop.state.stopped_early:
         print_info("this training is finished already; only its scores are computed again")
+
+
+def refuse_other_data(run: RunDirectory, rows: dict[str, Rows]) -> None:
+    """Raise UserError if the rows of a split are not those that the run was started with.
+
+    Runs of version 0.1 have not kept what this compares.
+    """
+    before = run.results().get("data", {})
+    for split, loaded in rows.items():
+        known, now = before.get(split, {}).get("fingerprint"), loaded.fingerprint()
+        if known is not None and known != now:
+            raise UserError(
+                f"--resume: the rows of {split} are not those that the run was started with (fingerprint {known} then, {now} now)."
+                " Its files have been changed, or another version of the program reads them in another way. Put the files back,"
+                " or start a new run with another output_dir."
+            )
 
 
 def refuse_other_world_size(state: dict, world: World) -> None:

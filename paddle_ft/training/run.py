@@ -72,6 +72,8 @@ def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> 
         check_sharding(config.train.sharding, world)
         task = make_task(config, world)
         rows = load_rows(config, task)
+        if start.checkpoint is not None:
+            resuming.refuse_other_data(run, rows)
         load_model(task, rows["train"], start.checkpoint)
         data, decisions = encode(task, rows)
         sync = make_gradient_sync(world, task.model, config.train.sharding)

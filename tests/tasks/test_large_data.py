@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from paddle_ft.config.load import load_config
-from paddle_ft.data import arrays, blocks
+from paddle_ft.data import arrays, blocks, row_table
 from paddle_ft.data.arrays import ArrayFile
+from paddle_ft.data.row_table import RowTable
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.masked_lm import masking
 from paddle_ft.tasks.shared.evaluate import score_baselines
@@ -29,6 +30,8 @@ RUNS = {
 
 def make_large(monkeypatch):
     """Treat all data as large."""
+    monkeypatch.setattr(row_table, "ROWS_IN_MEMORY", 4)
+    monkeypatch.setattr(row_table, "ROWS_AT_ONCE", 3)
     monkeypatch.setattr(arrays, "IN_MEMORY", 0)
     monkeypatch.setattr(arrays, "PART", 50)
     monkeypatch.setattr(blocks, "PART", 50)
@@ -50,7 +53,8 @@ def describe(task, data):
             "lengths": dataset.lengths.tolist(),
             "info": dataset.info,
             "batch": {name: (value.dtype, value.tolist()) for name, value in batch.items()},
-            "baselines": {name: scores.metrics for name, scores in score_baselines(task, dataset, data["train"]).items()},
+            "baselines": {name: scores.metrics for name, scores in score_baselines(task, dataset, data["train"]).items()}
+                         if task.name != "lyrics" else {},  # its rhymes take long, and it counts nothing in its training data
             "preview": task.preview(dataset),
         }  # fmt: skip
     return found | {"files": task.run_files()}
@@ -60,16 +64,26 @@ def describe(task, data):
 def test_large_data_gives_the_data_set_of_small_data(name, tmp_path, monkeypatch):
     monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path))
     recipe, *settings = RUNS[name]
-    config = load_config(recipe, [*SETTINGS, *settings], sample=True)
+    config = load_config(recipe, [*SETTINGS, *settings, "data.cache=false"], sample=True)
     task = find_task(config.task.name)(config)
-    rows = load_rows(config, task)
-    training_run.load_model(task, rows["train"])
-    config.data.cache = False
-    expected = describe(task, training_run.encode(task, rows)[0])
+    small = load_rows(config, task)
+    request = task.model_request(small["train"])
+    training_run.load_model(task, small["train"])
+    tokenizer = task.fast_tokenizer.to_str()
+    expected = describe(task, training_run.encode(task, small)[0])
+
     config.data.cache = True
     make_large(monkeypatch)
+    large = load_rows(config, task)
+    assert all(isinstance(rows.rows, RowTable) for rows in large.values()) or name == "lyrics"
+    assert {split: rows.fingerprint() for split, rows in large.items()} == {s: rows.fingerprint() for s, rows in small.items()}
+    again = task.model_request(large["train"])
+    assert again.settings == request.settings and list(again.texts) == list(request.texts)
     for _ in range(2):  # made, and read
-        data, _ = training_run.encode(task, rows)
+        training_run.load_model(task, large["train"])
+        assert task.fast_tokenizer.to_str() == tokenizer
+        data, _ = training_run.encode(task, large)
         columns = [column for dataset in data.values() for column in dataset.columns.values()]
         assert any(isinstance(getattr(column, "flat", None), ArrayFile) for column in columns)
         assert describe(task, data) == expected
+    assert name == "lyrics" or len([path for path in (tmp_path / "tokenizers").iterdir() if path.is_dir()]) == 1

@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 
 from paddle_ft.config.load import load_config
 from paddle_ft.runs.integrity import find_damage, write_directory
+from paddle_ft.system.errors import UserError
 from paddle_ft.training import checkpoint
 from paddle_ft.training import run as training_run
 from tests.support.processes import computed_events, resume_to_the_end, start_training, wait_for_step
@@ -66,6 +67,18 @@ def test_a_killed_run_resumes_to_the_same_bits(tmp_path, uninterrupted):
 
 def write_checkpoint(path: Path, text: str) -> None:
     write_directory(path, lambda folder: (folder / "weights").write_text(text))
+
+
+def test_a_run_is_not_resumed_with_other_rows(tmp_path):
+    run = training_run.train(load_config("bart_lcsts", overrides(tmp_path, "train.max_steps=2"))).path
+    config = load_config(str(run / "config.yaml"))
+    data = tmp_path / "pairs.tsv"
+    content = data.read_text(encoding="utf-8")
+    data.write_text(content.replace("北京晴", "北京雨"), encoding="utf-8")
+    with pytest.raises(UserError, match=r"^--resume: the rows of train are not those that the run was started with \(fingerprint "):
+        training_run.train(config, resume=True)
+    data.write_text(content, encoding="utf-8")
+    training_run.train(config, resume=True)
 
 
 def test_a_damaged_checkpoint_is_recognised_and_the_one_before_is_used(tmp_path, capsys):

@@ -35,6 +35,14 @@ class Source:
         """Return the files that must be downloaded before rows can be read. `data` is the configuration's data section."""
         return []
 
+    def files(self, data, split: str) -> list[str] | None:
+        """Return the files or folders of this machine that the rows of a split are read from, and nothing else.
+
+        If none of them has changed, the next run takes the rows from the cache. None: it is not known which files these are, or
+        there is no such split; then the rows are read at every start.
+        """
+        return None
+
     def read(self, data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | None:
         """Return (file, records) pairs for a split, or None if data.<split> is not set and the source does not have the split.
 
@@ -84,3 +92,7 @@ class Collection(Source):
         files = self.remote_files(data)
         download_missing(files)
         return files[0].path
+
+    def files(self, data, split: str) -> list[str] | None:
+        path = self.find(data)
+        return [path] if os.path.isfile(path) else None

@@ -44,6 +44,12 @@ class BuiltIn(Source):
         files = [file for name in names if name for file in _files_to_download(data, name)]
         return list(dict.fromkeys(files))
 
+    def files(self, data, split: str) -> list[str] | None:
+        if data.data_files:
+            return [os.path.expanduser(data.data_files[split])] if split in data.data_files else None
+        name = choose_split(data, split, list(_split_table(data)))
+        return [_download_path(data, path) for paths, _, _ in _split_entries(data, name) for path in paths] if name else None
+
     def read(self, data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | None:
         fields.column_names(data.source)
         if data.data_files:
@@ -93,7 +99,7 @@ def _read_glue(data, split: str, fields: Fields, own_file: str | None = None) ->
     """
     config = _builder(data).BUILDER_CONFIGS[data.name]
     layout = config["splits"][split]
-    path = own_file or os.path.join(_download_folder(data), layout[0])
+    path = own_file or _download_path(data, layout[0])
     if not own_file and not os.path.exists(path):
         _unpack(data, split)
     return path, read_glue(DataFile(path), split, layout[2:], config["labels"], fields)
@@ -180,6 +186,10 @@ def _split_entries(data, split: str) -> list[tuple[list[str], list[str], list[st
 def _download_folder(data) -> str:
     builder = _builder(data)
     return os.path.join(sys.modules[builder.__module__].DATA_HOME, builder.__name__)
+
+
+def _download_path(data, path: str) -> str:
+    return os.path.join(_download_folder(data), path)
 
 
 def _files_to_download(data, split: str) -> list[RemoteFile]:

@@ -36,6 +36,10 @@ class HuggingFace(Source):
             _split_names(data.source, data.name)
         return []
 
+    def files(self, data, split: str) -> list[str] | None:
+        name = "" if data.data_files else "+".join(choose_splits(data, split, _split_names(data.source, data.name)))
+        return [file["filename"] for file in _load(data.source, data.name, name).cache_files] if name else None
+
     def read(self, data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | None:
         if data.data_files:
             raise UserError(f"data.data_files: {data.source} is not a PaddleNLP built-in; your own files need no data.source")
@@ -43,13 +47,19 @@ class HuggingFace(Source):
         name = "+".join(choose_splits(data, split, _split_names(data.source, data.name)))
         if not name:
             return None
-        # Imported from its module, because paddlenlp replaces datasets.load_dataset with a function that runs its own scripts.
-        from datasets.load import load_dataset
-
-        dataset = _call(data.source, load_dataset, data.source, data.name, split=name, trust_remote_code=False)
+        dataset = _load(data.source, data.name, name)
         columns = fields.available_columns(data.source, dataset.column_names)
         file = f"{data.source}{f'/{data.name}' if data.name else ''}[{name}]"
         return [(file, _read_rows(dataset, file, columns, fields))]
+
+
+@cache
+def _load(source: str, name: str | None, split: str):
+    """Return a split of a data set of the `datasets` package, which keeps it on disk."""
+    # Imported from its module, because paddlenlp replaces datasets.load_dataset with a function that runs its own scripts.
+    from datasets.load import load_dataset
+
+    return _call(source, load_dataset, source, name, split=split, trust_remote_code=False)
 
 
 def _read_rows(dataset, file: str, columns: dict[str, str], fields: Fields) -> Iterator[Record]:

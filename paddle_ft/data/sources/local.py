@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from paddle_ft.data.files import open_files
+from paddle_ft.data.files import expand, open_files
 from paddle_ft.data.rows import Fields, Records
 from paddle_ft.data.sources.base import Source
 
@@ -14,6 +14,12 @@ class LocalFiles(Source):
 
     name = None
     order = 0
+
+    def files(self, data, split: str) -> list[str] | None:
+        pattern = getattr(data, split)
+        if pattern is None:
+            return None
+        return [path for item in (pattern.values() if isinstance(pattern, dict) else [pattern]) for path in expand(item)]
 
     def read(self, data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | None:
         pattern = getattr(data, split)

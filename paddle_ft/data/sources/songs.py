@@ -38,6 +38,13 @@ class Songs(Source):
     name = "songs"
     reads_files = True
 
+    def files(self, data, split: str) -> list[str] | None:
+        value = getattr(data, split)
+        patterns = [os.path.expanduser(pattern) for pattern in ([value] if isinstance(value, str) else value or [])]
+        if isinstance(value, dict) or any(os.path.isdir(pattern) for pattern in patterns):
+            return None  # a folder may get new songs
+        return [path for pattern in patterns for path in expand(pattern)]
+
     def read(self, data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | None:
         pattern = getattr(data, split)
         if pattern is None:

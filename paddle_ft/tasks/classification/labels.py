@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from paddle_ft.data.row_texts import distinct
 from paddle_ft.system.errors import UserError
 
 MAX_CLASSES = 1000
@@ -30,15 +31,17 @@ def class_names(row_labels: Sequence[str], options) -> list[str]:
         return list(options.labels)
     if options.round_labels:
         return ["0", "1"]
-    label_set = {_normalize(label) for label in row_labels}
+    values, value_of_row = distinct(row_labels)
+    label_set = {_normalize(label) for label in values}
     numbers = {label for label in label_set if _NUMBER.fullmatch(label)}
     if numbers and numbers != label_set:
         raise UserError(
             f"train: the labels mix numbers ({min(numbers)}) and names ({min(label_set - numbers)}): correct them, or set"
             " the names of the classes with task.labels"
         )
-    for row, label in enumerate(row_labels, start=1):
+    for number, label in enumerate(values):
         if numbers and not _is_whole(_normalize(label)):
+            row = _first_row(value_of_row, number)
             raise UserError(
                 f"train row {row}: the label {label} is not a whole number: that is regression, which this task does not do."
                 " Scores between 0 and 1 become two classes with task.round_labels=true"
@@ -66,13 +69,21 @@ def to_classes(row_labels: Sequence[str], names: Sequence[str], options, split: 
         UserError: a row's label is not a class. The first such row is named.
     """
     class_of = _class_numbers(names, options)
-    classes = np.zeros(len(row_labels), dtype=np.int64)
-    for row, label in enumerate(row_labels, start=1):
-        key = _round_label(label, split, row) if options.round_labels else _normalize(label)
+    values, value_of_row = distinct(row_labels)
+    classes = np.zeros(len(values), dtype=np.int64)
+    for number, label in enumerate(values):
+        key = _round_label(label) if options.round_labels else _normalize(label)
+        if key is None:
+            raise UserError(_describe_label_without_score(label, split, _first_row(value_of_row, number)))
         if key not in class_of:
-            raise UserError(_describe_unknown_label(label, names, split, row))
-        classes[row - 1] = class_of[key]
-    return classes
+            raise UserError(_describe_unknown_label(label, names, split, _first_row(value_of_row, number)))
+        classes[number] = class_of[key]
+    return classes[value_of_row]
+
+
+def _first_row(value_of_row: np.ndarray, number: int) -> int:
+    """Return the first row, counted from 1, that has the value with this number."""
+    return int(np.argmax(value_of_row == number)) + 1
 
 
 def _class_numbers(names: Sequence[str], options) -> dict[str, int]:
@@ -119,15 +130,17 @@ def _normalize(label: str) -> str:
     return str(int(label)) if label.lstrip("+-").isdigit() else str(int(float(label))) if _is_whole(label) else label
 
 
-def _round_label(label: str, split: str, row: int) -> str:
-    """Return a score from 0 to 1 as "0" or "1". Raise UserError for anything else."""
+def _round_label(label: str) -> str | None:
+    """Return a score from 0 to 1 as "0" or "1", and None for anything else."""
     text = label.strip()
-    if not _NUMBER.fullmatch(text) or not 0 <= float(text) <= 1:
-        raise UserError(
-            f"{split} row {row}: task.round_labels needs numbers from 0 to 1, but the label is {label!r}; for other labels set"
-            " task.round_labels=false task.labels=null"
-        )
-    return str(round(float(text)))
+    return str(round(float(text))) if _NUMBER.fullmatch(text) and 0 <= float(text) <= 1 else None
+
+
+def _describe_label_without_score(label: str, split: str, row: int) -> str:
+    return (
+        f"{split} row {row}: task.round_labels needs numbers from 0 to 1, but the label is {label!r}; for other labels set"
+        " task.round_labels=false task.labels=null"
+    )
 
 
 def _describe_unknown_label(label: str, names: Sequence[str], split: str, row: int) -> str:

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from paddle_ft.config.schema import ModelSection
 from paddle_ft.data.batches import pad
+from paddle_ft.data.row_texts import AllTexts, RowTexts
 from paddle_ft.data.rows import Rows
 from paddle_ft.models.request import ModelRequest
 from paddle_ft.system.errors import UserError
@@ -104,14 +105,13 @@ class Classification(Task):
 
     # -------------------------------------------------------------------------------- model
     def model_request(self, train: Rows | None) -> ModelRequest:
-        names = labels.class_names([row["label"] for row in train.rows], self.options)
+        names = labels.class_names(train.texts("label"), self.options)
         settings = {
             "id2label": dict(enumerate(names)),
             "label2id": {name: number for number, name in enumerate(names)},
             "classifier_head": "lstm_attention" if self.config.model.pooling == "lstm_attention" else "linear",
         }
-        texts = [row[name] for row in train.rows for name in ("text", "text_pair") if name in row]
-        return ModelRequest(self.head_type, texts=texts, settings=settings)
+        return ModelRequest(self.head_type, texts=AllTexts(train.rows, ("text", "text_pair")), settings=settings)
 
     def set_model(self, bundle) -> None:
         from paddle_ft.models.heads import takes_token_types
@@ -136,9 +136,9 @@ class Classification(Task):
             A data set with the columns text (token ids), second (where the second text of each pair begins; only for pairs), label
             [n] (class number) and weight [n] (weight of the row's loss).
         """
-        texts = _inputs(rows.rows, split)
+        texts = _inputs(rows, split)
         encoded = self.encode_texts(texts, f"tokenise {split}", self.options.max_text_length)
-        classes = labels.to_classes([row["label"] for row in rows.rows], self.names, self.options, split)
+        classes = labels.to_classes(rows.texts("label"), self.names, self.options, split)
         counts = np.bincount(classes, minlength=len(self.names))
         class_weights = self.options.class_weights if split == "train" else None
         weights = labels.class_weights(class_weights, counts, self.names)
@@ -248,7 +248,7 @@ class Classification(Task):
     def predict(self, texts: list, label: str) -> list[dict[str, Any]]:
         """Return a row for each input: text (and text_pair), prediction, probability, and the probabilities of all classes."""
         rows = [{"text": text} if isinstance(text, str) else {"text": text[0], "text_pair": text[1]} for text in texts]
-        encoded = self.encode_texts(_inputs(rows, "input"), "", self.options.max_text_length, cache=False)
+        encoded = self.encode_texts(_inputs(Rows(rows), "input"), "", self.options.max_text_length, cache=False)
         columns = {"text": encoded} if encoded.second_starts is None else {"text": encoded, "second": encoded.second_starts}
         probabilities = self.probabilities(Dataset("input", rows, columns, encoded.lengths), label)
         return [
@@ -272,11 +272,12 @@ def _softmax(logits: list[np.ndarray]) -> np.ndarray:
     return exponents / exponents.sum(axis=1, keepdims=True)
 
 
-def _inputs(rows: list[dict[str, str]], split: str) -> list[str] | list[tuple[str, str]]:
+def _inputs(rows: Rows, split: str) -> RowTexts:
     """Return the texts, or the pairs of texts, to tokenise. Raise UserError if only some rows are pairs."""
-    has_pairs = rows and "text_pair" in rows[0]
-    for number, row in enumerate(rows, start=1):
-        if ("text_pair" in row) != has_pairs:
-            problem = "has no text_pair, but row 1 has one" if has_pairs else "has a text_pair, but row 1 has none"
-            raise UserError(f"{split} row {number}: {problem}: all rows must be pairs, or none.")
-    return [(row["text"], row["text_pair"]) for row in rows] if has_pairs else [row["text"] for row in rows]
+    is_pair = np.ones(len(rows), dtype=bool)
+    is_pair[rows.missing("text_pair")] = False
+    odd = np.flatnonzero(is_pair != is_pair[:1])
+    if len(odd):
+        problem = "has no text_pair, but row 1 has one" if is_pair[0] else "has a text_pair, but row 1 has none"
+        raise UserError(f"{split} row {odd[0] + 1}: {problem}: all rows must be pairs, or none.")
+    return rows.texts("text", "text_pair") if is_pair[:1].any() else rows.texts("text")

@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from paddle_ft.config.schema import GenerationSection
+from paddle_ft.data.row_texts import RowTexts
 from paddle_ft.data.rows import Rows
 from paddle_ft.models.request import ModelRequest
 from paddle_ft.system.decisions import DECISIONS
@@ -147,7 +148,7 @@ class Lyrics(Seq2Seq):
         dataset = super().encode(rows, split)
         dataset.info |= rows.info
         if split == "train" and self.options.noise:
-            dataset.columns["parts"] = [split_source(row["source"]) for row in rows.rows]
+            dataset.columns["parts"] = RowTexts(rows.rows, lambda row: split_source(row["source"]))
         return dataset
 
     def collate_fn(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:

@@ -94,8 +94,7 @@ class MaskedLM(LanguageModel):
     def encode(self, rows: Rows, split: str) -> Dataset:
         options = self.options
         self._check_chunk_size()
-        texts = [row["text"] for row in rows.rows]
-        encoded = self.encode_texts(texts, f"tokenise {split}")
+        encoded = self.encode_texts(rows.texts("text"), f"tokenise {split}")
         columns = {"ids": self._blocks(encoded.flat)}
         if options.masking == "whole_word":
             self.vocabulary.check_words()

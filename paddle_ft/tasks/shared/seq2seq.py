@@ -71,8 +71,7 @@ class Seq2Seq(Task):
         limits = {"source": self.options.max_source_length, "target": self.options.max_target_length}
         columns, info = {}, {"rows": len(rows), "bad_rows": len(rows.bad)}
         for name, limit in limits.items():
-            texts = [row[name] for row in rows.rows]
-            encoded = self.encode_texts(texts, f"tokenise {split} {name}", limit)
+            encoded = self.encode_texts(rows.texts(name), f"tokenise {split} {name}", limit)
             columns[name] = encoded
             info[f"truncated_{name}"] = encoded.truncated
             info[f"truncated_{name}_share"] = round(encoded.truncated / max(1, len(rows)), 4)

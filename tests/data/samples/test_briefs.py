@@ -1,7 +1,6 @@
 """Test that the sample of news briefs is a fair summarization task that can be learned."""
 
 from statistics import mean
-from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +9,7 @@ from paddle_ft.data.samples import briefs, find_sample
 from paddle_ft.metrics.rouge import rouge
 from paddle_ft.system.errors import UserError
 from paddle_ft.tokenization.build import SPECIAL_TOKENS, character_vocab
+from tests.support.data_sections import section
 
 SPLITS = ("train", "validation", "test")
 
@@ -73,10 +73,7 @@ def test_the_seed_fixes_the_rows(generated):
 
 
 def test_a_sample_is_read_through_data_source():
-    data = SimpleNamespace(
-        source="sample:briefs", columns={}, on_bad_row="error", limit_train=10, limit_validation=None, limit_test=None,
-        train=None, validation=None, test=None,
-    )  # fmt: skip
+    data = section(source="sample:briefs", limit_train=10)
     assert load_split(data, "train").rows == briefs.rows("train")[:10]
     assert load_split(data, "test").files == ["sample:briefs (test)"]
     with pytest.raises(UserError, match=r"^data\.source: there is no sample 'brief'; the samples are briefs"):

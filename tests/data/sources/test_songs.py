@@ -2,18 +2,16 @@
 
 import gzip
 import json
-from types import SimpleNamespace
 
 import pytest
 
 from paddle_ft.data.load import list_remote_files, load_split
 from paddle_ft.system.errors import UserError
+from tests.support.data_sections import section
 
 
 def load(train, split="train", **values):
-    empty = {"source": "songs", "train": train, "validation": None, "test": None, "columns": {}, "on_bad_row": "error",
-             "limit_train": None, "limit_validation": None, "limit_test": None}  # fmt: skip
-    data = SimpleNamespace(**{**empty, **values})
+    data = section(source="songs", train=train, **values)
     assert list_remote_files(data) == []
     return load_split(data, split, ("lyrics",), ("genre", "artist", "title"))
 

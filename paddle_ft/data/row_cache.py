@@ -1,0 +1,163 @@
+"""Keep the rows of large files on disk, and for the next run, which then neither reads nor checks the files again.
+
+A table in the cache belongs to the files, the settings of the data section, and the code that reads. If one of them changes, the
+files are read again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from convert.files import cache_folder
+from paddle_ft.data.arrays import AppendedFile, check_file
+from paddle_ft.data.row_table import RowTable, RowWriter, open_table
+from paddle_ft.data.rows import BadRow, Fields, Rows
+from paddle_ft.data.sources.base import Source
+from paddle_ft.system.cache import CacheEntry, code_digest, warn_of_memory, write_progress
+from paddle_ft.system.files import WriteError, to_json, write_atomically
+from paddle_ft.system.plugins import user_plugins
+from paddle_ft.system.progress import print_info
+
+LARGE = 4 * 2**20  # bytes; the rows of smaller files are read at every start
+FORMAT = 1  # version of the cache: entries of another version are not read
+CONTENT = "The table of the rows"
+TABLE, DESCRIPTION = "rows.arrow", "rows.json"
+
+Collect = Callable[[RowWriter], "Rows | None"]
+
+
+def cached_rows(data, split: str, fields: Fields, source: Source, collect: Collect) -> Rows | None:
+    """Return the rows of a split from the cache, or read them. The rows of small files are always read.
+
+    Args:
+        data: the data section.
+        split: its name.
+        fields: the task's fields.
+        source: where the rows come from.
+        collect: reads them into a RowWriter. None if the source does not have the split.
+    """
+    names = fields.names
+    if not data.cache:
+        return collect(RowWriter(names))
+    folder = cache_folder() / "rows"
+    files = describe_files(data, split, source)
+    if files is None:
+        rows = collect(RowWriter(names, partial(_open_temporary_file, folder), partial(warn_of_memory, CONTENT, folder)))
+    elif sum(file["size"] for file in files) < LARGE:
+        rows = collect(RowWriter(names))
+    else:
+        others = {f"{kind}{name}" for name in ("train", "validation", "test") if name != split for kind in ("", "limit_")}
+        settings = data.model_dump(exclude={"cache", *others})
+        code = [code_digest(Path(__file__).parent), *map(importlib.metadata.version, ("datasets", "paddlenlp", "pyarrow"))]
+        needed = {"source": source.name, "required": fields.required, "names": names}
+        key = {"format": FORMAT, "code": code, "data": settings, "needed": needed, "files": files}
+        entry = CacheEntry(folder, key, CONTENT, f"read {split}")
+        has_changed = partial(_have_changed, data, split, source, files)
+        rows = entry.load_or_build(_load, partial(_read_into, entry, names, collect, has_changed))
+    if rows is not None and isinstance(rows.rows, RowTable):
+        rows.rows.cache = folder
+    return rows
+
+
+def describe_files(data, split: str, source: Source) -> list[dict[str, Any]] | None:
+    """Return path, size, times and inode of each file that a split is read from. None if it is not known which files these are.
+
+    The user's own readers and sources are not cached at all, because their code may change.
+    """
+    if user_plugins("READER") or user_plugins("SOURCE"):
+        return None
+    paths = source.files(data, split)
+    if not paths:
+        return None
+    files = []
+    for path in paths:
+        members = sorted(str(member) for member in Path(path).rglob("*")) if os.path.isdir(path) else [path]
+        for member in members:
+            try:
+                facts = os.stat(member)
+            except OSError:
+                return None
+            files.append({"path": os.path.abspath(member), "size": facts.st_size, "modified": facts.st_mtime_ns,
+                          "changed": facts.st_ctime_ns, "inode": facts.st_ino})  # fmt: skip
+    return files
+
+
+def _have_changed(data, split: str, source: Source, files: list[dict[str, Any]]) -> bool:
+    return describe_files(data, split, source) != files
+
+
+def _read_into(
+    entry: CacheEntry, names: Sequence[str], collect: Collect, has_changed: Callable[[], bool], part: Path | None
+) -> Rows | None:
+    """Read the rows into a folder and return None, or return them if they are few or cannot be written."""
+    if part is None:
+        return collect(RowWriter(names))
+    complete = False
+    try:
+        writer = RowWriter(names, partial(_open_file, part / TABLE), entry.warn, partial(_note_progress, part))
+        rows = collect(writer)
+        if rows is None or writer.file is None:
+            return rows
+        if has_changed():
+            print_info(f"{entry.label}: the files have changed while they were read. Start again if that was not meant.")
+            return rows
+        complete = _describe(part, writer.file, rows, entry)
+        return None if complete else rows
+    finally:
+        if not complete:  # reading cannot be continued
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _describe(part: Path, file: AppendedFile, rows: Rows, entry: CacheEntry) -> bool:
+    """Write what belongs to a table beside it. Return whether both are on disk."""
+    description = {
+        "size": file.size,
+        "crc32": file.crc32,
+        "rows": len(rows),
+        "digest": rows.digest(),
+        "bad": [asdict(bad) for bad in rows.bad],
+        "files": rows.files,
+        "info": rows.info,
+    }
+    try:
+        file.flush()
+        write_atomically(part / DESCRIPTION, to_json(description))
+    except (OSError, WriteError) as error:
+        entry.warn(error)
+        return False
+    return True
+
+
+def _load(folder: Path) -> Rows:
+    description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    check_file(folder / TABLE, description["size"], description["crc32"])
+    with open(folder / TABLE, "rb") as file:
+        table = open_table(file, description["digest"])
+    if len(table) != description["rows"]:
+        raise ValueError(f"{TABLE} has {len(table):,} rows instead of {description['rows']:,}")
+    return Rows(table, [BadRow(**bad) for bad in description["bad"]], description["files"], description["info"])
+
+
+def _open_file(path: Path) -> AppendedFile:
+    return AppendedFile(open(path, "w+b", buffering=0))
+
+
+def _open_temporary_file(folder: Path) -> AppendedFile:
+    """Open a file without a name, whose space is free again when it is closed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return AppendedFile(tempfile.TemporaryFile(dir=folder, buffering=0))
+
+
+def _note_progress(part: Path, count: int) -> None:
+    with contextlib.suppress(WriteError):
+        write_progress(part, count, None, "row")
