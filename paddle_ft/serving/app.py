@@ -59,7 +59,8 @@ class Service:
     def _build(self, task: type[Task], examples: Examples) -> FastAPI:
         api = FastAPIOffline(
             docs_url="/docs", redoc_url=None, title=f"paddle_ft: {examples.name}", version=__version__,
-            description=f"A run of {task.name}. Errors are JSON: `error` with `code`, `message` and `what_to_do`.",
+            description=f"A run of {task.name}. Errors are JSON: `error` with `code`, `message` and `what_to_do`."
+            + ("" if self._key is None else " Requests need the key: give it with the button Authorize."),
         )  # fmt: skip
         api.router.redirect_slashes = False
         api.add_exception_handler(HTTPException, self._answer_http_error)

@@ -12,11 +12,8 @@ import pytest
 import paddle_ft.generation as generation
 from paddle_ft.demo.server import DemoServer
 from tests.support import tiny_demo
+from tests.support.browser import open_browser
 
-playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is in requirements-dev.txt")
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 TASKS = ("summarization", "questions", "masked_lm", "lyrics", "causal_lm")
 LONG = 60_000  # milliseconds after which a test that hangs fails
@@ -38,13 +35,8 @@ def server(runs, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
-    with playwright_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+    with open_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
