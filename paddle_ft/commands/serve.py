@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 from dataclasses import fields
 
 from paddle_ft.serving.limits import Limits, flag
@@ -24,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    # Until the server has a handler of its own. As the first process of a container, this one would ignore the signal by default.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     limits = Limits(**{limit.name: getattr(options, limit.name) for limit in fields(Limits)})
 
     from paddle_ft.serving.server import Server

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import importlib.util
 import ipaddress
 import os
@@ -66,7 +67,7 @@ class Server:
         from paddle_ft.serving.metrics import Metrics
         from paddle_ft.serving.worker import Worker
 
-        import_frameworks_quietly()  # here, because Paddle sets a handler of SIGTERM when it is imported; ours comes later
+        import_frameworks_quietly()
         metrics = Metrics()
         # data.cache: the texts of clients stay off the disk
         overrides = {"data.cache": False, "eval.eval_batch_size": limits.max_batch}
@@ -196,10 +197,13 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        raise UserError(
-            f"serve: cannot listen on {host}, port {port}: {error.strerror or error}. Take another with --port, or stop the"
-            " program that has it."
-        ) from None
+        reason = (error.strerror or str(error)).partition(" (while")[0]
+        advice = "Take another with --port, or stop the program that has it."
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            advice = "Name an address of this machine with --host; 0.0.0.0 stands for all of them."
+        elif error.errno == errno.EACCES:
+            advice = "Take one from 1024 on with --port."
+        raise UserError(f"serve: cannot listen on {host}, port {port}: {reason}. {advice}") from None
     except OverflowError:
         raise UserError(f"--port {port}: it must be between 0 and 65535.") from None
 

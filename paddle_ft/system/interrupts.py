@@ -1,4 +1,7 @@
-"""Remember Ctrl-C, because it does not always arrive: libraries turn it into other errors, or lose it, while they are imported."""
+"""Keep Ctrl-C and SIGTERM working while libraries are imported.
+
+Libraries turn Ctrl-C into other errors, or lose it. Paddle sets a handler of its own for SIGTERM.
+"""
 
 from __future__ import annotations
 
@@ -58,3 +61,23 @@ def _press(number: int, frame: FrameType | None) -> None:
     global _pressed
     _pressed = True
     raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def sigterm_kept() -> Iterator[None]:
+    """Hold SIGTERM back in the block, and restore at its end what the signal did before. Other threads change nothing.
+
+    Paddle's handler prints a C++ stack trace. For that it allocates memory, and waits forever if the signal has interrupted an
+    allocation: a process that is stopped early, while it still imports modules, would never end.
+    """
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        if before is not None:  # None: a handler that is not Python's
+            signal.signal(signal.SIGTERM, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

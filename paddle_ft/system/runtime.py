@@ -170,7 +170,7 @@ def import_frameworks_quietly() -> None:
     output = io.StringIO()
     with interrupts.remembered():
         try:
-            with contextlib.redirect_stderr(output):
+            with interrupts.sigterm_kept(), contextlib.redirect_stderr(output):
                 import paddle  # noqa: F401
                 from paddlenlp.utils.log import logger
         finally:

@@ -40,7 +40,12 @@ def test_wrong_starts_are_named(runs, tmp_path, capsys, monkeypatch):
     run = runs["sentences"]
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        assert f"cannot listen on 127.0.0.1, port {port}" in fail(capsys, run, "--port", port)
+        advice = "Take another with --port, or stop the program that has it."
+        expected = f"cannot listen on 127.0.0.1, port {port}: Address already in use. {advice}"
+        assert expected in fail(capsys, run, "--port", port)
+    advice = "Name an address of this machine with --host; 0.0.0.0 stands for all of them."
+    foreign = fail(capsys, run, "--host", "192.0.2.1", "--api-key", "k")
+    assert f"cannot listen on 192.0.2.1, port 8000: Cannot assign requested address. {advice}" in foreign
     assert "--port 70000: it must be between 0 and 65535" in fail(capsys, run, "--port", 70000)
     assert "is not the directory of a run" in fail(capsys, tmp_path)
     (tmp_path / "config.yaml").write_text("")
@@ -93,6 +98,13 @@ print(code, sorted({{"paddle", "fastapi", "uvicorn", "prometheus_client", "numpy
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=LONG)
     assert done.stdout.splitlines()[-1] == f"{0 if arguments == ['--help'] else 2} []", done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_the_service_listens_on_ipv6(runs):
+    with server_module.Server(runs["sentences"], Limits(), host="::1", port=0) as server:
+        assert server.url.startswith("http://[::1]:")
+        assert httpx.get(f"{server.url}/ready", trust_env=False).json() == {"status": "ready"}
 
 
 # ---------------------------------------------------------------------------------------------------- the key

@@ -1,12 +1,29 @@
-"""Test that Ctrl-C is remembered while something runs, and forgotten after it."""
+"""Test that Ctrl-C is remembered while something runs and forgotten after it, and that Paddle does not take SIGTERM."""
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
 
-from paddle_ft.system.interrupts import is_pressed, raise_if_pressed, remembered
+from paddle_ft.system.interrupts import is_pressed, raise_if_pressed, remembered, sigterm_kept
+
+PROGRAM = """
+import importlib.abc, os, signal, sys
+from paddle_ft.system.runtime import import_frameworks_quietly
+
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "paddlenlp":  # paddle has been imported
+            os.kill(os.getpid(), signal.SIGTERM)
+
+{handler}
+sys.meta_path.insert(0, Finder())
+import_frameworks_quietly()
+print("imported")
+"""
 
 
 def press():
@@ -62,3 +79,24 @@ def test_other_threads_and_inner_blocks_change_nothing():
         inside()
         assert seen == [ours, ours] and ours is not before
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(("handler", "code"), [
+    ("", -signal.SIGTERM), ("signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))", 143),
+])  # fmt: skip
+def test_sigterm_during_the_import_does_what_it_did_before(handler, code):
+    done = subprocess.run([sys.executable, "-c", PROGRAM.format(handler=handler)], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "loading Paddle ...\n")
+
+
+def test_sigterm_is_held_back_until_the_end_of_the_block():
+    received = []
+    before = signal.signal(signal.SIGTERM, lambda *_: received.append("own"))
+    try:
+        with sigterm_kept():
+            signal.signal(signal.SIGTERM, lambda *_: received.append("other"))
+            signal.raise_signal(signal.SIGTERM)
+            assert received == []
+        assert received == ["own"]
+    finally:
+        signal.signal(signal.SIGTERM, before)
