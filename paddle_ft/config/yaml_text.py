@@ -9,9 +9,20 @@ import yaml
 
 from paddle_ft.system.errors import UserError
 
+MAX_VALUES = 100_000  # of a configuration
+
 
 class _Loader(yaml.SafeLoader):
     """A safe YAML loader that reads 1e-5 as a number and rejects duplicate keys."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Return the value of a node. A scalar that is not what it looks like, such as 2001-99-99 or 0x_, is an error of YAML."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError, OverflowError):  # PyYAML lets through what int(), date() and so on raise
+            kind = node.tag.rsplit(":", 1)[-1]
+            problem = f"{node.value!r} is not a valid {kind}; put it in quotes if it is text"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
 
 
 class _Dumper(yaml.SafeDumper):
@@ -72,6 +83,7 @@ def parse_yaml(text: str, name: str) -> tuple[Any, dict[str, int]]:
         node = loader.get_single_node()
         if node is None:
             return {}, {}
+        _check_size(node, name, {})
         lines: dict[str, int] = {}
         _collect_lines(node, "", lines)
         return loader.construct_document(node), lines
@@ -87,6 +99,33 @@ def parse_yaml(text: str, name: str) -> tuple[Any, dict[str, int]]:
     finally:
         if loader is not None:
             loader.dispose()
+
+
+def _check_size(node: yaml.Node, name: str, sizes: dict[int, int]) -> int:
+    """Return how many values a node stands for. Raise UserError if it contains itself, or if aliases make it too large.
+
+    Aliases of aliases let a few lines stand for billions of values, which would be written out when the configuration is saved.
+
+    Args:
+        node: the node.
+        name: where the text comes from, for messages.
+        sizes: the sizes of the nodes that are known, by their id; 0 for those around this one.
+    """
+    if id(node) in sizes:
+        if not sizes[id(node)]:
+            raise UserError(f"{name}:{node.start_mark.line + 1}: not a configuration: a value contains itself")
+        return sizes[id(node)]
+    sizes[id(node)] = 0
+    parts: list[yaml.Node] = []
+    if isinstance(node, yaml.MappingNode):
+        parts = [part for pair in node.value for part in pair]
+    elif isinstance(node, yaml.SequenceNode):
+        parts = node.value
+    size = 1 + sum(_check_size(part, name, sizes) for part in parts)
+    if size > MAX_VALUES:
+        raise UserError(f"{name}:{node.start_mark.line + 1}: not a configuration: it has more than {MAX_VALUES:,} values")
+    sizes[id(node)] = size
+    return size
 
 
 def _collect_lines(node: yaml.Node, prefix: str, lines: dict[str, int]) -> None:

@@ -13,8 +13,9 @@ from convert.errors import ConvertError
 from convert.loading import model_from_weights, read_weights
 from paddle_ft.models.architectures import Architecture, architectures_for, find_architecture, import_by_name
 from paddle_ft.models.resolve import read_config
+from paddle_ft.models.sizes import wrong_values
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.formatting import did_you_mean, is_number
+from paddle_ft.system.formatting import did_you_mean
 from paddle_ft.system.plugins import import_hint
 from paddle_ft.system.runtime import on_cpu
 
@@ -60,6 +61,8 @@ def model_class(head_type: str, directory: Path, settings: dict[str, Any] | None
         )
     if problem := record.problem_of_checkpoint(config):
         raise UserError(f"model.pretrained: {name or directory}: {problem}")
+    for key, value, needed in wrong_values(config, import_by_name(record.config_class)):
+        raise UserError(f"{directory / 'config.json'}: {key}: {value!r} is not allowed: {needed}; the file is damaged.")
     return _model_class(record, head_type, {**config, **(settings or {})})
 
 
@@ -70,7 +73,9 @@ def loading_errors(directory: Path) -> Iterator[None]:
         yield
     except ConvertError as error:
         raise UserError(f"the model cannot be loaded: {error}") from None
-    except (OSError, ValueError, RuntimeError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # PaddleNLP's classes raise many types for settings that they cannot use
         raise UserError(f"{directory}: the model cannot be loaded: {error}") from None
 
 
@@ -143,12 +148,10 @@ def _check_sizes(sizes: dict, config_class) -> None:
     """Raise UserError for settings that the configuration class does not have, and for values out of range."""
     own = [name for name in inspect.signature(config_class.__init__).parameters if name not in ("self", "kwargs")]
     known = {*own, *config_class().to_dict(), *config_class.attribute_map}
-    for key, value in sizes.items():
+    for key in sizes:
         if key not in known:
             usual = [name for name in own if _SIZE.search(name)]
             hint = did_you_mean(key, sorted(known)) or f" It has {', '.join(usual)} and {len(known) - len(usual)} more."
             raise UserError(f"model.config.{key}: {config_class.__name__} has no such setting.{hint}")
-        if is_number(value) and value < 0:
-            raise UserError(f"model.config.{key}: {value!r} is not allowed: must not be negative.")
-        if "dropout" in key and is_number(value) and value > 1:
-            raise UserError(f"model.config.{key}: {value!r} is not allowed: must be a probability, 0 to 1.")
+    for key, value, problem in wrong_values(sizes, config_class):
+        raise UserError(f"model.config.{key}: {value!r} is not allowed: {problem}.")

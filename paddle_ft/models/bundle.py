@@ -140,8 +140,10 @@ def reload_bundle(head_type: str, directory: Path) -> ModelBundle:
     tie_head(model)
     if (adapters := directory / "trainer" / lora.ADAPTERS_FILE).is_file():
         lora.restore_adapters(model, adapters)
+    tokenizer = load_tokenizer(directory)
+    check_vocabulary(model, tokenizer, str(directory))
     with tempfile.TemporaryDirectory() as folder:
-        return make_bundle(model, load_tokenizer(directory), Path(folder))
+        return make_bundle(model, tokenizer, Path(folder))
 
 
 def make_bundle(model, tokenizer, folder: Path, has_new_tokens: bool = False, decisions: list[str] | None = None) -> ModelBundle:

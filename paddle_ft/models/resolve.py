@@ -15,6 +15,7 @@ from convert.identify import require_checkpoint
 from paddle_ft.data.download import RemoteFile, download_missing
 from paddle_ft.models.architectures import Architecture, architectures_for, import_by_name
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.files import read_object
 from paddle_ft.system.plugins import user_module_names
 
 WEIGHT_FILES = ("model.safetensors", "model_state.pdparams", "model.safetensors.index.json")
@@ -79,15 +80,9 @@ def _convert(name: str, head_type: str, weights: bool = True) -> Path:
 def read_config(directory: Path) -> dict:
     """Read a model's config.json. Raise UserError if it is missing or is not JSON."""
     path = directory / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{directory}: there is no config.json, so this is not a model's directory.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not valid JSON: {error}") from None
-    if not isinstance(config, dict):
-        raise UserError(f"{path}: a model's configuration is a JSON object, this is a {type(config).__name__}.")
-    return config
+    if not path.exists():
+        raise UserError(f"{directory}: there is no config.json, so this is not a model's directory.")
+    return read_object(path)
 
 
 # ---------------------------------------------------------------------------------------------------- PaddleNLP's built-ins

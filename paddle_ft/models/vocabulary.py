@@ -17,11 +17,13 @@ def input_embedding(model):
 
 
 def check_vocabulary(model, tokenizer, name: str) -> None:
-    """Raise UserError if the tokenizer has more tokens than the model has embeddings. The message has the model's `name`."""
+    """Raise UserError if a token of the tokenizer has no embedding in the model. The message has the model's `name`."""
     size = input_embedding(model).weight.shape[0]
-    if len(tokenizer) > size:
+    # Where a vocabulary has a token twice, the numbers go further than the number of tokens.
+    needed = max(len(tokenizer), 1 + max(tokenizer.get_vocab().values(), default=0))
+    if needed > size:
         raise UserError(
-            f"model.pretrained: {name}: the tokenizer has {len(tokenizer)} tokens, but the model's embedding only {size} rows:"
+            f"model.pretrained: {name}: the tokenizer has {needed} tokens, but the model's embedding only {size} rows:"
             " they do not belong together. Set model.tokenizer to the right one."
         )
 

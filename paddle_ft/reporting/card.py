@@ -5,13 +5,13 @@ The card names local files and folders without their path, because it is meant t
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path, PurePath
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from convert import families
 from paddle_ft.config.yaml_text import dump_yaml
@@ -21,7 +21,7 @@ from paddle_ft.reporting.formats import DASH, format_fact, has_generated_texts
 from paddle_ft.reporting.page import best_checkpoint, data_table, score_tables
 from paddle_ft.reporting.records import Run, read_run
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.files import write_atomically
+from paddle_ft.system.files import read_object, write_atomically
 
 NAME = "README.md"
 # ending of the architecture's name -> (the hubs' name of what the model does, its class in transformers)
@@ -54,9 +54,16 @@ def write_card(run_dir: str | Path) -> Path:
     run = read_run(run_dir)
     folder = run.path / "best"
     try:
-        model = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder / 'config.json'}: cannot be read, so there is no model to write a card for: {error}") from None
+        model = read_object(folder / "config.json")
+    except UserError as error:
+        raise UserError(f"{error}; there is no model to write a card for") from None
+    text = _template().render(**_content(run, model))
+    write_atomically(folder / NAME, re.sub(r"\n{3,}", "\n\n", text).strip() + "\n")
+    return folder / NAME
+
+
+@cache
+def _template() -> Template:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
@@ -64,14 +71,13 @@ def write_card(run_dir: str | Path) -> Path:
         lstrip_blocks=True,
         autoescape=False,  # it is Markdown
     )
-    text = environment.get_template("card.md").render(**_content(run, model))
-    write_atomically(folder / NAME, re.sub(r"\n{3,}", "\n\n", text).strip() + "\n")
-    return folder / NAME
+    return environment.get_template("card.md")
 
 
 def _content(run: Run, model: dict[str, Any]) -> dict[str, Any]:
     """Return the values of the template."""
-    architecture = next(iter(model.get("architectures") or ["AutoModel"]))
+    architectures = model.get("architectures")
+    architecture = str(architectures[0]) if isinstance(architectures, list) and architectures else "AutoModel"
     use = next((use for ending, use in USES.items() if architecture.endswith(ending)), (None, None))
     convertible = any(model.get("model_type") == family.paddle_type for family in families.load_families().values())
     results = run.results

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -69,15 +70,19 @@ def write_report(run_dir: str | Path) -> Path:
 
 def render(template: str, **values: object) -> str:
     """Return the HTML of a template of this folder. Its values are escaped."""
-    environment = Environment(
+    html = _environment().get_template(template).render(**values)
+    return html.encode("utf-8", "replace").decode("utf-8")  # broken texts may have lone surrogates
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    html = environment.get_template(template).render(**values)
-    return html.encode("utf-8", "replace").decode("utf-8")  # broken texts may have lone surrogates
 
 
 def _missing(run: Run, plots: list[Path]) -> list[str]:

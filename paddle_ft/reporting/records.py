@@ -5,19 +5,19 @@ The run may be unfinished. A crash may have cut off a line of a log, and a resum
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
+from paddle_ft.config.yaml_text import parse_yaml
 from paddle_ft.metrics.registry import known_metrics
+from paddle_ft.runs.stored import check_results, parse_json
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.formatting import is_number
 
 # Numbers in a logged evaluation that are not scores.
 EVENT_FIELDS = ("step", "epoch", "seconds", "examples", "rows", "samples_per_second", "target_tokens_per_second")
 NO_SPLITS = "There are no scores, because the run has neither a validation nor a test split (data.validation, data.test)."
+SECTIONS = ("task", "model", "data", "train", "eval", "generation", "tracking")  # of config.yaml
 
 
 @dataclass
@@ -98,11 +98,16 @@ def _read_config(run: Run) -> None:
         return
     run.config_text = file.read_text(encoding="utf-8", errors="replace")
     try:
-        config = yaml.safe_load(run.config_text)
-    except yaml.YAMLError as error:
-        run.problems.append(f"config.yaml is not valid YAML: {error}")
+        config, _ = parse_yaml(run.config_text, "config.yaml")
+    except UserError as error:
+        run.problems.append(str(error))
         return
-    run.config = config if isinstance(config, dict) else {}
+    if not isinstance(config, dict):
+        run.problems.append("config.yaml is damaged: it has no sections.")
+        return
+    damaged = [name for name in SECTIONS if not isinstance(config.get(name), dict | None)]
+    run.problems += [f"config.yaml: {name}: damaged and left out: it is no section." for name in damaged]
+    run.config = {key: value for key, value in config.items() if key not in damaged}
 
 
 def _read_results(run: Run) -> None:
@@ -111,13 +116,11 @@ def _read_results(run: Run) -> None:
         run.problems.append("results.json is missing: the run has not finished, so there are no final scores.")
         return
     try:
-        results = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(results, dict):
-            raise ValueError("it is no JSON object")
+        run.results, problems = check_results(file.read_text(encoding="utf-8"))
     except ValueError as error:
         run.problems.append(f"results.json cannot be read: {error}")
         return
-    run.results = results
+    run.problems += [f"results.json: damaged and left out: {problem}" for problem in problems]
     if not run.finished:
         run.problems.append("The run has not finished: the scores are those of the latest evaluation.")
     elif not run.results.get("metrics"):
@@ -151,7 +154,7 @@ def _json_lines(file: Path, problems: list[str]) -> list[dict]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError:
             row = None
         if isinstance(row, dict):

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
-import yaml
-
 from paddle_ft.reporting.formats import format_interval, format_score, sample_texts
-from paddle_ft.reporting.records import NO_SPLITS
-from paddle_ft.runs.directory import RunDirectory
+from paddle_ft.reporting.records import NO_SPLITS, read_run
 from paddle_ft.runs.fill_mask import TextGuesses
 from paddle_ft.system.formatting import is_number
 
@@ -22,18 +18,16 @@ def summary(run: Path, samples: int = 3) -> str:
         run: directory of a finished run.
         samples: number of predictions to show.
     """
-    results = RunDirectory(run).results()
+    record = read_run(run)
+    results = record.results
     lines = [""]
-    if results.get("sample"):
-        lines += [_describe_sample(run), ""]
+    if record.sample:
+        lines += [_describe_sample(record.config), ""]
     for split, metrics in results.get("metrics", {}).items():
         lines += split_table(split, metrics, results)
-        predictions = run / f"predictions-{split}.jsonl"
     if results.get("metrics"):
-        with open(predictions, encoding="utf-8") as file:
-            rows = [json.loads(line) for _, line in zip(range(samples), file, strict=False)]
         lines += ["predictions:"]
-        for row in rows:
+        for row in record.predictions.get(split, [])[:samples]:
             lines += [""] + [f"  {name:<10} {value if str(value).strip() else '(empty)'}" for name, value in row.items()]
     else:
         lines += [f"{NO_SPLITS} To measure it: python -m paddle_ft evaluate {run} data.test=FILE"]
@@ -41,10 +35,8 @@ def summary(run: Path, samples: int = 3) -> str:
     return "\n".join(lines)
 
 
-def _describe_sample(run: Path) -> str:
+def _describe_sample(config: dict) -> str:
     """Return the line about a sample run: what it was trained on, and that its scores say little."""
-    file = run / "config.yaml"
-    config = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
     pretrained = (config.get("model") or {}).get("pretrained")
     model = f"the sample's settings for {pretrained}" if pretrained else "a small model from scratch"
     return f"sample run: {sample_texts(config)} and {model}; the scores only show that everything works"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import tempfile
 from pathlib import Path
 from typing import TextIO
 
+from paddle_ft.runs.stored import check_results, parse_json
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import WriteError, to_json, write_atomically, write_json_lines
+from paddle_ft.system.formatting import is_number
 
 LOCK = ".lock"
 # Everything that a run writes, except predictions-*.jsonl and checkpoint-*.
@@ -145,7 +146,7 @@ class RunDirectory:
         if self.silent:
             return
         try:
-            with open(self.metrics, "a", encoding="utf-8") as file:
+            with open(self.metrics, "a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(to_json(event) + "\n")
         except OSError as error:
             raise WriteError.from_os_error(self.metrics, error) from None
@@ -160,11 +161,19 @@ class RunDirectory:
             os.truncate(self.metrics, size)
 
     def events(self) -> list[dict]:
-        """Return the events in metrics.jsonl. A last line without a newline is left out, because a crash may have cut it off."""
+        """Return the events in metrics.jsonl.
+
+        A last line without a newline is left out, because a crash may have cut it off, and so are damaged lines, which the report
+        names.
+        """
         if not self.metrics.exists():
             return []
-        lines = self.metrics.read_text(encoding="utf-8").split("\n")[:-1]
-        return [json.loads(line) for line in lines if line]
+        lines = self.metrics.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+        events = []
+        for line in filter(None, lines):
+            with contextlib.suppress(ValueError):
+                events.append(parse_json(line))
+        return [event for event in events if isinstance(event, dict)]
 
     def results(self) -> dict:
         """Return the content of results.json, or {} if it does not exist. Raise UserError if it is damaged."""
@@ -172,9 +181,12 @@ class RunDirectory:
         if not path.exists():
             return {}
         try:
-            return dict(json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
-            raise UserError(f"{path}: this file is damaged: {error}. Delete it, or start the run again with --overwrite.") from None
+            results, problems = check_results(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            problems = [str(error)]
+        if problems:
+            raise UserError(f"{path}: this file is damaged: {problems[0]}. Delete it, or start the run again with --overwrite.")
+        return results
 
     def is_finished(self) -> bool:
         """Return whether the training in the directory has ended and its best checkpoint was evaluated."""
@@ -183,7 +195,8 @@ class RunDirectory:
     def last_logged(self) -> tuple[int, float]:
         """Return the step and the epoch of the last training line in metrics.jsonl, (0, 0.0) if there is none."""
         event: dict = next((event for event in reversed(self.events()) if event.get("event") == "train"), {})
-        return event.get("step", 0), event.get("epoch", 0.0)
+        step, epoch = event.get("step"), event.get("epoch")
+        return step if isinstance(step, int) else 0, float(epoch) if is_number(epoch) else 0.0
 
     def describe_unfinished(self, max_steps: int, num_train_epochs: float) -> str:
         """Return the line that tells the user of a run's best checkpoint that the training has not finished.

@@ -41,7 +41,7 @@ def write_directory(directory: Path, fill: Callable[[Path], None]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         fill(temporary)
-        _seal(temporary)
+        seal(temporary)
         if old.exists() and directory.exists() and find_damage(directory):
             shutil.rmtree(directory)
         elif directory.exists():
@@ -59,7 +59,7 @@ def write_directory(directory: Path, fill: Callable[[Path], None]) -> None:
         ) from None
 
 
-def _seal(directory: Path) -> None:
+def seal(directory: Path) -> None:
     """Flush all files of a directory to disk and write their checksums."""
     sums = {}
     for path in sorted(p for p in directory.rglob("*") if p.is_file()):
@@ -84,6 +84,8 @@ def find_damage(directory: Path) -> str | None:
     try:
         sums = json.loads((directory / "trainer" / CHECKSUMS).read_text())
     except (OSError, ValueError):
+        sums = None
+    if not isinstance(sums, dict):
         return "it has no readable checksums, so it was not written completely"
     for name, expected in sums.items():
         path = directory / name

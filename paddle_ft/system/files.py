@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from convert.errors import ConvertError
+from convert.files import read_json
 from paddle_ft.system.errors import UserError
 
 
@@ -42,7 +44,8 @@ def write_atomically(path: Path, text: str) -> None:
 def _write_and_rename(path: Path, text: str) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.tmp-")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        # a broken text may have half of a surrogate pair, which becomes \ud800: in JSON, that is the same text
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -56,6 +59,14 @@ def _write_and_rename(path: Path, text: str) -> None:
 def write_json_lines(path: Path, rows: Iterable[Any]) -> None:
     """Write a file atomically with one JSON value per line. Raise WriteError if it cannot be written."""
     write_atomically(path, "".join(to_json(row) + "\n" for row in rows))
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file. Raise UserError if the file cannot be read or is not one, with its name and the reason."""
+    try:
+        return read_json(path)
+    except ConvertError as error:
+        raise UserError(str(error)) from None
 
 
 def to_json(value: Any, indent: int | None = None) -> str:

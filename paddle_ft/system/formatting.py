@@ -8,8 +8,8 @@ from typing import TypeGuard
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Return whether a value is an int or a float. True and False do not count as numbers."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Return whether a value is a float or an int of up to 64 bits. True and False do not count as numbers."""
+    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**64)
 
 
 def did_you_mean(word: str, names: list[str]) -> str:

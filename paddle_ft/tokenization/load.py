@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.files import read_object
 
 
 def read_json(path: Path) -> dict:
-    """Read one of a tokenizer's JSON files. Return {} if it does not exist, raise UserError if it is not JSON."""
-    if not path.exists():
-        return {}
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path}: not valid JSON: {error}") from None
+    """Read one of a tokenizer's JSON files. Return {} if it does not exist, raise UserError if it is no JSON object."""
+    return read_object(path) if path.exists() else {}
 
 
 def load_tokenizer(directory: Path):
@@ -36,9 +31,10 @@ def load_tokenizer(directory: Path):
             name = "BartTokenizer"
         else:
             raise UserError(f"{directory}: there is no tokenizer here (no vocab.txt, no vocab.json with merges.txt).")
+    cls = _tokenizer_class(name, path)
     try:
-        return _tokenizer_class(name, path).from_pretrained(str(directory))
-    except (TypeError, AttributeError, ValueError, OSError) as error:  # what PaddleNLP raises if files do not fit the class
+        return cls.from_pretrained(str(directory))
+    except Exception as error:  # PaddleNLP's classes raise many types for files that do not fit them
         raise UserError(f"{directory}: {name} (tokenizer_class) cannot be made of the files here: {error}") from None
 
 

@@ -6,7 +6,6 @@ optimizer.safetensors (optimizer states by parameter name), state.json, and chec
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from pathlib import Path
 from paddle_ft.runs.integrity import find_damage, write_directory
 from paddle_ft.system import paddle_compat
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.files import to_json
+from paddle_ft.system.files import read_object, to_json
 from paddle_ft.system.progress import print_info
 
 
@@ -123,8 +122,19 @@ def save_trainer(directory: Path, arrays: dict, state: dict) -> None:
 
 
 def read_state(directory: Path) -> dict:
-    """Return the training state of a checkpoint, a loop.TrainState as a dictionary."""
-    return json.loads((directory / "trainer" / "state.json").read_text())
+    """Return the training state of a checkpoint, a loop.TrainState as a dictionary. Raise UserError if it is damaged."""
+    state = read_object(directory / "trainer" / "state.json")
+    if not isinstance(state.get("step"), int):
+        raise state_error(directory, f"step: {state.get('step')!r}")
+    return state
+
+
+def state_error(directory: Path, problem: str) -> UserError:
+    """Return the error for a state that this version cannot use: the checkpoint is damaged, or from a newer version."""
+    return UserError(
+        f"{directory / 'trainer' / 'state.json'}: this state of a training cannot be used ({problem}). Resume with the version of"
+        " paddle_ft that wrote it, or start again with --overwrite."
+    )
 
 
 def _model_names(model) -> dict[str, str]:
@@ -148,18 +158,31 @@ def optimizer_arrays(model, optimizer) -> dict:
     return arrays
 
 
+def _read_arrays(path: Path) -> dict:
+    """Return the arrays of a safetensors file. Raise UserError if it is damaged."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(str(path))
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+
+
 def load_optimizer(directory: Path, model, optimizer) -> None:
     """Load a checkpoint's optimizer states into a new optimizer, for the parameters that the optimizer updates."""
     import paddle
-    from safetensors.numpy import load_file
 
     updated = {parameter.name for parameter in paddle_compat.optimizer_parameters(optimizer)}
     paddle_names = {name: paddle_name for paddle_name, name in _model_names(model).items() if paddle_name in updated}
     states: dict = {}
-    for key, array in load_file(str(directory / "trainer" / "optimizer.safetensors")).items():
-        name, state = key.split("::")
+    shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    for key, array in _read_arrays(directory / "trainer" / "optimizer.safetensors").items():
+        name, _, state = key.partition("::")
         if name not in paddle_names:
             continue
+        if array.size != 1 and array.shape != shapes[name]:
+            raise UserError(f"{directory}: {key} of the optimizer is {list(array.shape)}, but the weight is {list(shapes[name])}")
         tensor = paddle.to_tensor(array)
         if state == "master":
             states.setdefault("master_weights", {})[paddle_names[name]] = tensor

@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import ClassVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from typing_extensions import NotRequired, TypedDict
 
 from paddle_ft.metrics.registry import find_metric
 from paddle_ft.models import lora
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import write_directory
-from paddle_ft.system.files import WriteError
+from paddle_ft.system.files import WriteError, to_json
 from paddle_ft.system.progress import Progress, print_info
 from paddle_ft.system.runtime import peak_memory_mb
 from paddle_ft.system.world import World
@@ -23,6 +27,15 @@ from paddle_ft.training.step import Stepper, StepResult
 from paddle_ft.training.trackers import Trackers
 
 WINDOW = ("loss", "targets", "samples", "tokens", "padding")
+
+
+class Best(TypedDict):
+    """The best evaluation so far: its metric, the values of that and of the loss, and its step."""
+
+    metric: str
+    value: float
+    loss: NotRequired[float]
+    step: int
 
 
 @dataclass
@@ -46,9 +59,11 @@ class TrainState:
         scaler: state of the float16 loss scaling.
     """
 
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True)  # for load_state
+
     step: int = 0
     evaluated_step: int = 0
-    best: dict | None = None
+    best: Best | None = None
     seconds: float = 0.0
     samples: int = 0
     targets: int = 0
@@ -56,10 +71,23 @@ class TrainState:
     patience_used: int = 0
     stopped_early: bool = False
     world_size: int = 1
-    window: dict = field(default_factory=lambda: {**dict.fromkeys(WINDOW, 0), "seconds": 0.0})
+    window: dict[str, float] = field(default_factory=lambda: {**dict.fromkeys(WINDOW, 0), "seconds": 0.0})
     metrics_size: int = 0
     tracker_ids: dict = field(default_factory=dict)
     scaler: dict = field(default_factory=dict)
+
+
+def load_state(directory: Path) -> TrainState:
+    """Return the state in a checkpoint. Raise UserError if an entry is missing, unknown or of another type than this version's."""
+    content = checkpoint.read_state(directory)
+    try:
+        state = TypeAdapter(TrainState).validate_json(to_json(content))
+    except ValidationError as error:
+        details = error.errors()[0]
+        raise checkpoint.state_error(directory, f"{'.'.join(map(str, details['loc']))}: {details['msg']}") from None
+    if set(state.window) != {*WINDOW, "seconds"}:
+        raise checkpoint.state_error(directory, f"window: {', '.join(sorted(state.window))}")
+    return state
 
 
 class TrainLoop:
@@ -80,7 +108,7 @@ class TrainLoop:
     # -------------------------------------------------------------------------------- the run
     def resume(self, directory: Path) -> None:
         """Restore optimizer, loss scale and state from a checkpoint whose model is already loaded."""
-        self.state = TrainState(**checkpoint.read_state(directory))
+        self.state = load_state(directory)
         checkpoint.load_optimizer(directory, self.task.model, self.stepper.optimizer)
         if self.state.scaler:
             self.stepper.scaler.load_state_dict(self.state.scaler)

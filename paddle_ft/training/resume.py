@@ -13,7 +13,7 @@ from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info
 from paddle_ft.system.world import World
 from paddle_ft.training import checkpoint as checkpoints
-from paddle_ft.training.loop import TrainLoop
+from paddle_ft.training.loop import TrainLoop, TrainState, load_state
 
 
 @dataclass
@@ -39,10 +39,10 @@ def find_start(config: BaseConfig, run: RunDirectory, world: World) -> Start:
         checkpoints.recover(run.path)
     world.barrier()
     checkpoint = checkpoints.newest_checkpoint(run.path)
-    state = checkpoints.read_state(checkpoint) if checkpoint else {}
+    state = load_state(checkpoint) if checkpoint else TrainState(world_size=world.world_size)
     refuse_other_config(config, run)
     refuse_other_world_size(state, world)
-    return Start(checkpoint, state.get("tracker_ids") or {})
+    return Start(checkpoint, state.tracker_ids)
 
 
 def restore(loop: TrainLoop, checkpoint: Path) -> None:
@@ -69,9 +69,9 @@ def refuse_other_data(run: RunDirectory, rows: dict[str, Rows]) -> None:
             )
 
 
-def refuse_other_world_size(state: dict, world: World) -> None:
+def refuse_other_world_size(state: TrainState, world: World) -> None:
     """Raise UserError if the run was trained by another number of processes, because its steps would use other rows."""
-    before, now = state.get("world_size", world.world_size), world.world_size
+    before, now = state.world_size, world.world_size
     if before != now:
         raise UserError(
             f"--resume: the run was trained by {before} process{'es' if before > 1 else ''}, now there"

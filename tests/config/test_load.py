@@ -156,3 +156,26 @@ def test_a_head_can_start_anew_on_purpose_only_in_a_classification():
     assert "model.head: 'new' is not allowed (command line: model.head=new): must be auto or keep" in message(
         "bart_lcsts", ["model.head=new"]
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [("0x_", "int"), ("0b_", "int"), ("2001-99-99", "timestamp"), ("!!int x", "int"), ("!!bool x", "bool"),
+     ("!!timestamp x", "timestamp")],
+)
+def test_a_value_that_is_not_what_it_looks_like(value, kind):
+    text = message("bart_lcsts", [f"seed={value}"])
+    scalar = value.removeprefix("!!int ").removeprefix("!!bool ").removeprefix("!!timestamp ")
+    assert text == f"command line: seed:1: not valid YAML: {scalar!r} is not a valid {kind}; put it in quotes if it is text"
+
+
+def test_a_value_that_contains_itself(tmp_path):
+    for key, value in (("model.config", "&a {b: *a}"), ("data.train", "&a [*a]")):
+        assert message("bart_lcsts", [f"{key}={value}"]) == f"command line: {key}:1: not a configuration: a value contains itself"
+
+
+def test_aliases_of_aliases_are_not_written_out(tmp_path):
+    """Thirty lines would stand for 2**30 values."""
+    lines = ["a0: &a0 {x: 1}", *(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 31))]
+    (tmp_path / "mine.yaml").write_text("\n".join(lines))
+    assert message(str(tmp_path / "mine.yaml")).endswith(":16: not a configuration: it has more than 100,000 values")

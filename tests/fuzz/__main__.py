@@ -44,7 +44,7 @@ def main() -> int:
     arguments.finds.mkdir(parents=True, exist_ok=True)
     outcomes = {}
     for name in arguments.target or sorted(targets):
-        outcomes[name] = fuzz(targets[name], arguments.cases, arguments.seed, arguments.finds)
+        outcomes[name] = fuzz(targets[name], max(1, round(arguments.cases * targets[name].share)), arguments.seed, arguments.finds)
     print(make_table(outcomes))
     return 1 if any(outcome.finds for outcome in outcomes.values()) else 0
 
@@ -78,11 +78,11 @@ def _run_process(
     target: Target, block: int, cases: int, finds: Path, outcome: Outcome, progress: Progress
 ) -> tuple[int, int]:
     """Run cases until they are done or the process dies. Return how many it ran, and the next block."""
-    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder, tempfile.TemporaryFile("w+") as errors:  # a pipe could fill up
         command = [sys.executable, "-m", "tests.fuzz.search", target.name, str(block), str(cases), folder, str(finds)]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True)
         ran = 0
-        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout is not None
         for event in map(json.loads, process.stdout):
             if "find" in event:
                 outcome.finds.setdefault(event["find"], event["case"])
@@ -91,13 +91,14 @@ def _run_process(
                 outcome.cases += event["ran"]
                 progress.update(event["ran"])
             progress.note(finds=len(outcome.finds))
-        errors = process.stderr.read()
         if process.wait() == 0:
             return ran, block
-        print(errors[-4000:], file=sys.stderr)
+        errors.seek(0)
+        output = errors.read()[-4000:]
+        print(output, file=sys.stderr)
         case = finds / f"{target.name}-{process.pid}-died"
         files = read_files(Path(folder, "case")) if Path(folder, "case").is_dir() else {}
-        save_case(case, Find("death", f"exit code {process.returncode}", errors), files)
+        save_case(case, Find("death", f"exit code {process.returncode}", output), files)
         outcome.finds[f"exit code {process.returncode} in block {block}"] = str(case)
         outcome.cases += 1
         return ran + bool(files), block + 1

@@ -22,6 +22,8 @@ from tests.fuzz.target import Files, Target, write_files
 # In the source of code that a hostile input brings: compiling it is the proof that the input can run code.
 CODE_MARK = "FUZZ_CODE"
 
+WAIT = 6  # a case that waits for something, or for the processor, may take this many times the seconds of its target
+
 _STARTS_A_PROCESS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "pty.spawn")
 _CHANGES_A_PATH = ("os.mkdir", "os.rename", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.remove", "os.rmdir")
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -103,6 +105,7 @@ def run_case(target: Target, files: Files, folder: Path) -> Find | None:
         files: the input.
         folder: an empty folder, in which the case and its temporary files are. It is empty again afterwards.
     """
+    _prepare(target)
     case, temporary = folder / "case", folder / "temporary"
     write_files(case, files)
     temporary.mkdir()
@@ -123,9 +126,18 @@ def run_case(target: Target, files: Files, folder: Path) -> Find | None:
     return find
 
 
+_PREPARED: set[str] = set()
+
+
+def _prepare(target: Target) -> None:
+    if target.name not in _PREPARED:
+        target.prepare()
+        _PREPARED.add(target.name)
+
+
 def _run(target: Target, folder: Path) -> Find | None:
     """Run a case within the bounds of its target. Its output is not shown."""
-    begin = time.monotonic()
+    begin = time.process_time()
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), _limits(target):
             target.run(folder)
@@ -140,7 +152,7 @@ def _run(target: Target, folder: Path) -> Find | None:
         raise
     except BaseException as error:  # SystemExit and what extensions derive from BaseException too
         return Find("exception", f"{type(error).__name__} {_place(error)}", traceback.format_exc())
-    if (seconds := time.monotonic() - begin) > target.seconds:  # code that does not return to Python is not interrupted
+    if (seconds := time.process_time() - begin) > target.seconds:  # code that does not return to Python is not interrupted
         return Find("time", f"{target.name}", f"{seconds:.1f} s instead of {target.seconds:g} s")
     return None
 
@@ -153,17 +165,20 @@ def _limits(target: Target) -> Iterator[None]:
         raise _TooLongError
 
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    handler = signal.signal(signal.SIGALRM, stop)
+    handlers = {number: signal.signal(number, stop) for number in (signal.SIGPROF, signal.SIGALRM)}
     pages = int(Path("/proc/self/statm").read_text().split()[5]) if sys.platform == "linux" else 0  # written memory of the process
     try:
         if pages:
             limit = pages * resource.getpagesize() + target.megabytes * 2**20
             resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
-        signal.setitimer(signal.ITIMER_REAL, target.seconds)
+        signal.setitimer(signal.ITIMER_PROF, target.seconds)
+        signal.setitimer(signal.ITIMER_REAL, WAIT * target.seconds)
         yield
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 

@@ -12,12 +12,14 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis.errors import Flaky
 
-from tests.fuzz.guard import Find, run_case
+from tests.fuzz.guard import WAIT, Find, run_case
 from tests.fuzz.target import Files, Target, find_targets, write_files
 
 BLOCK = 500  # hypothesis remembers what it tried: in blocks, its memory stays small, and it goes on after a find
@@ -26,6 +28,16 @@ _SHRINK_SECONDS = 20
 
 class _FoundError(Exception):
     """Tells hypothesis that a case failed, so that it looks for a smaller one that fails in the same place."""
+
+
+class _Input:
+    """The files of a case. Hypothesis writes each input as text, which would take longer than the case if it were all of it."""
+
+    def __init__(self, files: Files):
+        self.files = files
+
+    def __repr__(self) -> str:
+        return "_Input(...)"
 
 
 class Search:
@@ -50,16 +62,17 @@ class Search:
         @seed(number)
         @settings(
             max_examples=cases, deadline=None, database=None, phases=(Phase.generate, Phase.shrink), print_blob=False,
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=list(HealthCheck), verbosity=Verbosity.quiet, report_multiple_bugs=False,
         )  # fmt: skip
-        @given(self.target.inputs)
-        def search(files: Files) -> None:
+        @given(self.target.inputs.map(_Input))
+        def search(case: _Input) -> None:
             nonlocal ran, smallest, first_seen
+            files = case.files
             if smallest is None:
                 ran += 1
             elif time.monotonic() > first_seen + _SHRINK_SECONDS:
                 return
-            faulthandler.dump_traceback_later(3 * self.target.seconds + 20, exit=True)  # code that never returns to Python
+            faulthandler.dump_traceback_later(2 * WAIT * self.target.seconds + 20, exit=True)  # code that never returns to Python
             find = run_case(self.target, files, self.folder)
             faulthandler.cancel_dump_traceback_later()
             if find is None or (smallest is not None and find.place != smallest[0].place):
@@ -76,11 +89,8 @@ class Search:
                 smallest = find, files
             raise _FoundError
 
-        try:
+        with suppress(_FoundError, Flaky):  # flaky: shrinking was cut off, or a lazy import brought hypothesis new constants
             search()
-        except BaseException as error:
-            if smallest is None or isinstance(error, KeyboardInterrupt):
-                raise
         if smallest is not None:
             self.report(*smallest)
         return ran

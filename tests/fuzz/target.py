@@ -30,18 +30,22 @@ class Target:
             (assert what makes it right) or raises one of `errors`. Anything else is a find.
         inputs: the hypothesis strategy for the inputs. tests/fuzz/mutation.py has strategies that break good files.
         examples: inputs that are always tried, by name, such as one that is too large for a file in corpus/.
+        prepare: called before the first case, for what all cases need, so that it does not count in their time and memory.
         errors: what may be raised.
-        seconds: how long a case may take.
+        seconds: how much time of the processor a case may take. On the clock it may take six times as long, on a busy machine.
         megabytes: how much memory a case may take beyond what the process has when the case begins.
+        share: of the cases that are asked for, how many are run, for a target whose cases take long.
     """
 
     name: str
     run: Callable[[Path], None]
     inputs: SearchStrategy[Files]
     examples: Mapping[str, Callable[[], Files]] = field(default_factory=dict)
+    prepare: Callable[[], object] = lambda: None
     errors: tuple[type[BaseException], ...] = (UserError, ConvertError)
     seconds: float = 10.0
     megabytes: int = 512
+    share: float = 1.0
 
 
 def find_targets() -> dict[str, Target]:

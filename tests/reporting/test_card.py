@@ -93,7 +93,7 @@ def test_a_finished_run_without_validation_and_test_is_not_called_unfinished(tmp
 
 def test_without_a_model_there_is_no_card(tmp_path):
     (tmp_path / "config.yaml").write_text("seed: 1\n")
-    with pytest.raises(UserError, match=r"best/config\.json: cannot be read, so there is no model to write a card for"):
+    with pytest.raises(UserError, match=r"best/config\.json: not found; there is no model to write a card for"):
         write_card(tmp_path)
 
 

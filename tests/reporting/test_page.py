@@ -214,9 +214,20 @@ def test_damaged_files(run):
     lines = '{"source": "\\ud83d", "target": "t", "prediction": "", "rougeL": 0.0}\n{"source": "half'
     (run / "predictions-test.jsonl").write_text(lines, encoding="utf-8")
     _, page = read(run)
-    assert "results.json cannot be read" in page.text and "config.yaml is not valid YAML" in page.text
+    assert "results.json cannot be read" in page.text and "config.yaml:2: not valid YAML" in page.text
     assert "predictions-test.jsonl: 1 unreadable line(s) left out (line 2)." in page.text
     assert "source ? target t prediction (empty)" in page.text  # half an emoji
+
+
+def test_damaged_entries_are_named_and_the_others_are_shown(run):
+    finish(run, predictions=predictions(3))
+    results = json.loads((run / "results.json").read_text(encoding="utf-8"))
+    (run / "results.json").write_text(json.dumps({**results, "train": 5, "best": "x"}), encoding="utf-8")
+    (run / "config.yaml").write_text("data: 7\ntask: {name: summarization}\n", encoding="utf-8")
+    _, page = read(run)
+    assert "results.json: damaged and left out: train: must be a valid dictionary" in page.text
+    assert "config.yaml: data: damaged and left out: it is no section." in page.text
+    assert "ROUGE-L" in page.text
 
 
 def test_long_texts_are_cut(run):

@@ -50,6 +50,7 @@ def run(tmp_path):
 
 
 def write_run(folder, results) -> None:
+    (folder / "config.yaml").write_text("{}")
     (folder / "results.json").write_text(json.dumps(results))
     for split in ("validation", "test"):
         rows = [{"source": f"{split} source {i}", "prediction": f"{split} prediction {i}"} for i in range(5)]
@@ -96,6 +97,12 @@ def test_a_sample_run_says_so_first(tmp_path):
     for data, expected in cases:
         (tmp_path / "config.yaml").write_text(f"data: {data}\nmodel: {{pretrained: null}}\n")
         assert summary(tmp_path).splitlines()[1].startswith(f"sample run: {expected} and a small model from scratch; ")
+
+
+def test_without_predictions_there_is_a_summary_all_the_same(run):
+    (run / "predictions-test.jsonl").unlink()
+    (run / "predictions-validation.jsonl").write_text("{")
+    assert "test prediction" not in summary(run) and "rougeL    41.50" in summary(run)
 
 
 def test_a_run_without_validation_and_test_says_how_to_measure_it(tmp_path):

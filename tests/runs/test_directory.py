@@ -1,12 +1,15 @@
 """Test that a run directory is never overwritten silently, and that its files are written whole."""
 
+import json
 import os
+import resource
+import signal
 
 import pytest
 
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.files import write_atomically
+from paddle_ft.system.files import WriteError, write_atomically, write_json_lines
 
 
 def open_directory(path, resume=False, overwrite=False):
@@ -68,10 +71,55 @@ def test_a_file_or_an_unwritable_place_as_output_dir(tmp_path):
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
     path = tmp_path / "results.json"
     write_atomically(path, "old")
-    with pytest.raises(UnicodeEncodeError):
-        write_atomically(path, "new \ud800")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2, limits[1]))  # files of this process have up to two bytes
+    try:
+        with pytest.raises(WriteError, match=r"results\.json: cannot be written: File too large"):
+            write_atomically(path, "new")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["results.json"]
+
+
+def test_half_a_surrogate_pair_is_written_as_json_writes_it(tmp_path):
+    write_json_lines(tmp_path / "rows.jsonl", [{"text": "a\ud83d", "b": "中"}])
+    line = (tmp_path / "rows.jsonl").read_text(encoding="utf-8")
+    assert line == '{"text": "a\\ud83d", "b": "中"}\n' and json.loads(line) == {"text": "a\ud83d", "b": "中"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[1]", "it is no JSON object but a list"),
+        ("[" * 100_000, "it is nested too deeply"),
+        ('{"train": {"steps": 99999999999999999999}}', "the number 9999999999999999999... is too large"),
+        ('{"metrics": {"test": 5}}', "metrics.test: must be a valid dictionary"),
+        ('{"best": {"metric": "loss", "value": 1.5}}', "best.step: Field required"),
+        ('{"baseline": {"name": {}}}', "baseline.name: must be a valid string"),
+        ('{"baseline": {"name": "lead", "test": "x"}}', "baseline.test: must be a valid dictionary"),
+    ],
+)
+def test_damaged_results_are_one_error(tmp_path, text, message):
+    (tmp_path / "results.json").write_text(text)
+    with pytest.raises(UserError) as caught:
+        RunDirectory(tmp_path).results()
+    advice = "Delete it, or start the run again with --overwrite."
+    assert str(caught.value) == f"{tmp_path}/results.json: this file is damaged: {message}. {advice}"
+
+
+def test_what_is_null_in_results_is_missing(tmp_path):
+    (tmp_path / "results.json").write_text('{"best": null, "status": "finished"}')
+    assert RunDirectory(tmp_path).results() == {"status": "finished"}
+
+
+def test_events_ignore_damaged_lines(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.metrics.write_bytes(b'{"event": "train", "step": 1}\nnull\n{"event": \n\xff\n{"event": "train", "step": "x"}\n')
+    assert [event["step"] for event in run.events()] == [1, "x"]
+    assert run.last_logged() == (0, 0.0)
 
 
 def test_events_ignore_a_line_cut_short(tmp_path):

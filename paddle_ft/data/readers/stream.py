@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
+from paddle_ft.data.archives import DAMAGE
 from paddle_ft.data.text import HAN_COMMON, regex_class
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import Progress
@@ -76,7 +77,9 @@ def open_tar(path: str) -> Iterator[tarfile.TarFile]:
             # DataFile unpacks .gz, and tarfile what has another ending, such as .tgz.
             with tarfile.open(fileobj=stream, mode="r|*") as archive:
                 yield archive
-        except tarfile.TarError as error:
+        except (EOFError, zlib.error):  # of the gzip data: `open` says so
+            raise
+        except DAMAGE as error:
             raise UserError(f"{path}: cannot be read as an archive ({error}); download it again") from None
 
 

@@ -18,6 +18,7 @@ import random
 import re
 from collections.abc import Iterable, Iterator
 
+from paddle_ft.data.archives import MAX_MEMBER, read_tar_member
 from paddle_ft.data.readers.stream import decode_utf8, open_tar
 from paddle_ft.data.rows import Fields, Record, Records, make_row_from_columns
 from paddle_ft.data.sources.base import Collection
@@ -90,13 +91,16 @@ def _read_folder(path: str, splits: list[str]) -> Reviews:
 
 def _read_archive(path: str, splits: list[str]) -> Reviews:
     """Read the archive once from start to end, without unpacking it to disk."""
-    folders, reviews = set(_folders_of(splits)), {}
+    folders, reviews, total = set(_folders_of(splits)), {}, 0
     with open_tar(path) as archive, Progress(None, f"read {path} ({'+'.join(splits)})", unit="file") as progress:
         for member in archive:
             progress.update()
             match = _REVIEW.match(member.name)
             if match and match[1] in folders and member.isfile():
-                reviews[f"{match[1]}/{match[2]}"] = archive.extractfile(member).read()
+                reviews[f"{match[1]}/{match[2]}"] = read_tar_member(path, archive, member)
+                total += member.size
+                if total > MAX_MEMBER:
+                    raise UserError(f"{path}: its reviews have more than {MAX_MEMBER >> 20} MB; this is not the published archive")
     return reviews
 
 

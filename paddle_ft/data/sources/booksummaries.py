@@ -17,6 +17,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 
+from paddle_ft.data.archives import read_tar_member
 from paddle_ft.data.readers.stream import DataFile, decode_utf8, open_tar
 from paddle_ft.data.rows import Fields, Record, Records, make_row_from_columns
 from paddle_ft.data.sources.base import Collection
@@ -59,7 +60,7 @@ def _read_archive(path: str) -> Iterator[Line]:
         if text_file is None:
             raise UserError(f"{path}: there is no {TEXT_FILE} in this archive")
         offset = 0
-        for raw in io.BufferedReader(archive.extractfile(text_file)):
+        for raw in io.BytesIO(read_tar_member(path, archive, text_file)):
             text, reason = decode_utf8(raw, offset)
             yield text.rstrip("\r\n"), reason
             offset += len(raw)

@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator
 
+from paddle_ft.data.archives import refuse_unsafe
 from paddle_ft.data.download import RemoteFile, checksum_error, download_missing
 from paddle_ft.data.readers.glue import read_glue
 from paddle_ft.data.readers.jsonl import read_json_lines
@@ -57,7 +58,11 @@ class BuiltIn(Source):
         name = choose_split(data, split, list(_split_table(data)))
         if name is None:
             return None
-        download_missing(_files_to_download(data, name))
+        files = _files_to_download(data, name)
+        download_missing(files)
+        for file in files:
+            if file.unpacked and not os.path.exists(file.unpacked) and os.path.exists(file.path):
+                refuse_unsafe(str(file.path))
         for file in _unpacked_files(data, name):
             if problem := checksum_error(file.path, file.md5):
                 raise UserError(f"{file.path}: not the file of {data.source}: {problem}; delete it, and it is unpacked again")

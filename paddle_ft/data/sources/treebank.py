@@ -21,9 +21,9 @@ from __future__ import annotations
 import io
 import os
 import re
-import zipfile
 from collections.abc import Iterable, Iterator
 
+from paddle_ft.data.archives import read_zip_member
 from paddle_ft.data.readers.stream import decode_utf8
 from paddle_ft.data.rows import Fields, Record, Records, make_row_from_columns
 from paddle_ft.data.sources.base import Collection
@@ -37,6 +37,7 @@ LABELS = {  # data.name -> label of each class, from very negative to very posit
     "score": ("0", "0.25", "0.5", "0.75", "1"),
     "binary": ("negative", "negative", None, "positive", "positive"),
 }
+MAX_TREE = 20_000  # characters of a tree that are read; a deeper nested one takes a time that grows with its square
 _LEAF = re.compile(r"\([0-4] ([^()\s]+)\)")
 _ROOT = re.compile(r"\(([0-4]) ")
 _INNER = re.compile(r"\([0-4]( \*)+\)")
@@ -69,19 +70,21 @@ def _read_file(path: str, name: str) -> tuple[str, bytes]:
             folder = path if os.path.isfile(os.path.join(path, name)) else os.path.join(path, "trees")
             with open(os.path.join(folder, name), "rb") as file:
                 return os.path.join(folder, name), file.read()
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            member = next((path_in_zip for path_in_zip in names if f"/{path_in_zip}".endswith(f"/{name}")), None)
-            if member is None:
-                raise UserError(f"{path}: there is no {name} in this archive; it has {', '.join(names[:5])}")
-            return f"{path}/{member}", archive.read(member)
-    except zipfile.BadZipFile as error:
-        raise UserError(f"{path}: not a zip archive, or a damaged one ({error})") from None
+        member, content = read_zip_member(path, lambda names: _find_member(path, names, name))
+        return f"{path}/{member}", content
     except OSError as error:
         raise UserError(
             f"{error.filename}: {error.strerror}: the PATH of data.source=treebank:PATH must be the folder with train.txt,"
             f" dev.txt and test.txt, or the .zip of it (working directory: {os.getcwd()})"
         ) from None
+
+
+def _find_member(path: str, names: list[str], name: str) -> str:
+    """Return the one of the names in an archive that is a file `name` in any folder."""
+    for path_in_zip in names:
+        if f"/{path_in_zip}".endswith(f"/{name}"):
+            return path_in_zip
+    raise UserError(f"{path}: there is no {name} in this archive; it has {', '.join(names[:5])}")
 
 
 def _read_trees(
@@ -104,6 +107,8 @@ def _read_trees(
 
 def parse(tree: str) -> tuple[int, str] | str:
     """Return (label of the root, sentence) of a tree, or a message if the text is not a tree."""
+    if len(tree) > MAX_TREE:
+        return f"not a tree of a sentence: it has {len(tree):,} characters"
     root = _ROOT.match(tree)
     shape, previous = _LEAF.sub("*", tree), None
     while shape != previous:  # replaces subtrees with * from the leaves up, until only the root is left

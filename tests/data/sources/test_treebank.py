@@ -55,7 +55,7 @@ def test_archive_and_folder_give_the_same_rows(folder, tmp_path):
             archive.write(folder / "trees" / f"{name}.txt", f"trees/{name}.txt")
     assert read(path).rows == read(folder).rows
     path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(UserError, match="not a zip archive, or a damaged one"):
+    with pytest.raises(UserError, match="not an archive, or a damaged one"):
         read(path)
 
 
