@@ -74,7 +74,7 @@ def check_results(text: str) -> tuple[dict[str, Any], list[str]]:
     content = parse_json(text)
     if not isinstance(content, dict):
         raise ValueError(f"it is no JSON object but a {type(content).__name__}")
-    problems = {}
+    problems: dict[int | str, str] = {}
     try:
         _Results.model_validate(content)
     except ValidationError as error:
