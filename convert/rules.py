@@ -48,14 +48,11 @@ class Linear(Rule):
 
     def pairs(self, config):
         inputs, outputs = _resolve(self.inputs, config), _resolve(self.outputs, config)
-        yield TensorPair(
-            f"{self.hf}.weight", (f"{self.paddle}.weight",), (outputs, inputs), transpose=True, layer="Linear", tied_to=self.tied_to
-        )
+        weight = TensorPair(f"{self.hf}.weight", (f"{self.paddle}.weight",), (outputs, inputs), transpose=True, layer="Linear")
+        yield replace(weight, tied_to=self.tied_to)
         if self.bias:
-            yield TensorPair(
-                f"{self.hf}.bias", (f"{self.paddle}.bias",), (outputs,), init="zeros", layer="Linear",
-                paddle_only=self.bias == "paddle",
-            )  # fmt: skip
+            bias = TensorPair(f"{self.hf}.bias", (f"{self.paddle}.bias",), (outputs,), init="zeros", layer="Linear")
+            yield replace(bias, paddle_only=self.bias == "paddle")
 
 
 @dataclass(frozen=True)
@@ -217,8 +214,6 @@ def _active_rules(rules: Sequence[Rule], config: dict) -> Iterator[Rule]:
 
 
 def _with_prefixes(pair: TensorPair, hf_prefix: str, paddle_prefix: str) -> TensorPair:
-    if not hf_prefix and not paddle_prefix:
-        return pair
     return replace(
         pair,
         hf=hf_prefix + pair.hf,

@@ -5,11 +5,8 @@ from __future__ import annotations
 import argparse
 
 HELP = "apply a run's best model to new texts"
-INPUT = "one text per line, or .jsonl, .csv, .tsv, .json, .parquet with the run's columns, each also .gz; - for standard input"
-OUTPUT = (
-    ".txt, .jsonl, .csv or .tsv, in the order of the input; - (default): standard output. That, like a name without an ending, gets"
-    " lines of text for a text file as input, else JSON objects"
-)
+INPUT = "one text per line, or .jsonl, .json, .csv, .tsv, .parquet, .xlsx with the run's columns, each also .gz; -: standard input"
+OUTPUT = ".txt, .jsonl, .csv or .tsv, in the order of the input; - (default): standard output"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from paddle_ft.system.encodings import text_encoding
 
 
 class Section(BaseModel):
@@ -80,15 +82,15 @@ class DataSection(Section):
     source: str | None = Field(
         None,
         description="a PaddleNLP built-in (lcsts_new, glue), a Hugging Face datasets id (org/name), a collection in its authors'"
-        " layout (aclimdb, booksummaries, quora, treebank: downloaded, or with :PATH your copy), songs (your song texts),"
-        " sample:NAME (generated text); null: local files, named in train, validation, test",
+        " layout (aclimdb, booksummaries, quora, treebank: downloaded, or with :PATH your copy), songs (your song texts), a folder"
+        " of datasets' save_to_disk, sample:NAME (generated text); null: local files, named in train, validation, test",
     )
     name: str | None = Field(None, description="subset of the source, if it has subsets")
     data_files: dict[str, str] | None = Field(
         None, description="your own files in the layout of a PaddleNLP built-in: {train: ..., validation: ...}"
     )
     train: str | list[str] | dict[str, str] | None = Field(
-        None, description="file or glob (.tsv .csv .json .jsonl .parquet .txt, each also .gz), or a split's name"
+        None, description="file or glob (.tsv .csv .json .jsonl .parquet .xlsx .txt, each also .gz), or a split's name"
     )
     validation: str | list[str] | dict[str, str] | None = Field(None, description="like train")
     test: str | list[str] | dict[str, str] | None = Field(
@@ -98,6 +100,17 @@ class DataSection(Section):
         default_factory=dict,
         description="field -> column of the file, by name, or by number from 0 if the file has no header",
     )
+    separator: Literal["auto", ",", ";", "tab", "|"] = Field(
+        "auto", description="what is between the fields of .csv and .tsv files; auto: commas or tabs, or the one of the four with"
+        " which the header has the columns",
+    )  # fmt: skip
+    encoding: str = Field(
+        "auto", description="encoding of text files: utf-8, gb18030 (also for GBK), big5, utf-16, ...; auto: utf-8, and a message"
+        " that names the likely one where it is not",
+    )  # fmt: skip
+    field: str | None = Field(
+        None, min_length=1, description="for a .json file that is one object: where its list of rows is, as in data or result.rows"
+    )
     on_bad_row: Literal["error", "skip"] = Field(
         "error", description="error: stop at a bad row and name its file and line; skip: leave it out, count and report it"
     )
@@ -105,6 +118,11 @@ class DataSection(Section):
     limit_validation: int | None = Field(None, ge=1, description="use only the first N rows (null: all)")
     limit_test: int | None = Field(None, ge=1, description="use only the first N rows (null: all)")
     cache: bool = Field(True, description="keep tokenised data on disk and reuse it as long as nothing has changed")
+
+    @field_validator("encoding")
+    @classmethod
+    def _check_encoding(cls, name):
+        return name if name == "auto" else text_encoding(name)
 
     @model_validator(mode="after")
     def _check_training_data(self):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
-from paddle_ft.data.readers import extension, find_reader
+from paddle_ft.data.readers import extension, find_reader, is_saved_dataset, is_saved_dict, split_sheet
 from paddle_ft.data.readers.stream import DataFile
 from paddle_ft.data.rows import Fields, Records, make_row
 from paddle_ft.system.errors import UserError
@@ -34,14 +34,14 @@ def open_files(pattern: Pattern, fields: Fields) -> Iterator[tuple[str, Records]
         yield _open_parallel_files(pattern, fields)
         return
     for path in expand(pattern):
-        yield path, find_reader(path).read(DataFile(path), fields)
+        yield path, find_reader(path).read(DataFile(path, fields.reading), fields)
 
 
 def expand(pattern: str | list[str]) -> list[str]:
     """Return the paths of the files that a path, a glob or a list of them names.
 
     Raises:
-        UserError: a path or glob names no file, or names a folder.
+        UserError: a path or glob names no file, or names a folder that is no saved data set.
     """
     patterns = pattern if isinstance(pattern, (list, tuple)) else [pattern]
     if not patterns:
@@ -50,14 +50,21 @@ def expand(pattern: str | list[str]) -> list[str]:
 
 
 def _expand_glob(pattern: str) -> list[str]:
+    if is_saved_dataset(pattern):
+        return [pattern]
+    if is_saved_dict(pattern):
+        raise UserError(f"{pattern}: this folder has several splits: set data.source={pattern}, or name the folder of a split")
     if os.path.isdir(pattern):
         raise UserError(f"{pattern}: this is a folder; name its files, e.g. {os.path.join(pattern, '*.tsv')}")
     if os.path.exists(pattern):
         return [pattern]
-    paths = sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))
+    file_pattern, sheet = split_sheet(pattern)
+    paths = sorted(path for path in glob.glob(file_pattern, recursive=True) if os.path.isfile(path) or is_saved_dataset(path))
+    if not paths and os.path.isfile(file_pattern):
+        paths = [file_pattern]  # its name has characters that mean something in a glob
     if not paths:
-        raise UserError(_not_found_message(pattern))
-    return paths
+        raise UserError(_not_found_message(file_pattern))
+    return paths if sheet is None else [f"{path}:{sheet}" for path in paths]
 
 
 def _not_found_message(pattern: str) -> str:
@@ -90,7 +97,7 @@ def _read_parallel_files(files: dict[str, str], fields: Fields) -> Records:
     """Yield a record for each line of parallel text files (field -> file)."""
     lengths: dict[str, int] = {}  # number of lines of the files that have ended
     line = 0
-    for line, texts in enumerate(zip_longest(*(DataFile(path).lines() for path in files.values())), start=1):
+    for line, texts in enumerate(zip_longest(*(DataFile(path, fields.reading).lines() for path in files.values())), start=1):
         for path, text in zip(files.values(), texts, strict=True):
             if text is None:
                 lengths.setdefault(path, line - 1)

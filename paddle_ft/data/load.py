@@ -6,6 +6,7 @@ import os
 
 from paddle_ft.data.download import RemoteFile
 from paddle_ft.data.files import expand
+from paddle_ft.data.reading import Reading
 from paddle_ft.data.row_cache import cached_rows
 from paddle_ft.data.row_table import RowWriter
 from paddle_ft.data.rows import Fields, Rows, collect_rows
@@ -35,7 +36,7 @@ def load_split(
     """
     if getattr(data, split) == NO_SPLIT and split != "train":
         return None
-    fields = Fields(dict(data.columns or {}), tuple(required), tuple(optional))
+    fields = Fields(dict(data.columns or {}), tuple(required), tuple(optional), Reading.from_data(data))
     source = find_source(file_source if data.source is None else data.source)
     if names_files(getattr(data, split)) and not source.reads_files:
         source = find_source(file_source)  # a user's own files can replace a split of any source

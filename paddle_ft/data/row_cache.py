@@ -20,6 +20,7 @@ from typing import Any
 
 from convert.files import cache_folder
 from paddle_ft.data.arrays import AppendedFile, check_file
+from paddle_ft.data.readers import split_sheet
 from paddle_ft.data.row_table import RowTable, RowWriter, open_table
 from paddle_ft.data.rows import BadRow, Fields, Rows
 from paddle_ft.data.sources.base import Source
@@ -80,7 +81,7 @@ def describe_files(data, split: str, source: Source) -> list[dict[str, Any]] | N
     if not paths:
         return None
     files = []
-    for path in paths:
+    for path, _ in map(split_sheet, paths):
         members = sorted(str(member) for member in Path(path).rglob("*")) if os.path.isdir(path) else [path]
         for member in members:
             try:

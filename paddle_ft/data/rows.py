@@ -9,11 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from paddle_ft.data.reading import Reading
 from paddle_ft.data.row_table import Row, RowTable, RowWriter, digest_rows
 from paddle_ft.data.row_texts import RowTexts
+from paddle_ft.data.values import LONGEST_NULL_WORD, NULL_WORDS, class_text, describe_missing, to_text
 from paddle_ft.system.decisions import DECISIONS, unique
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.formatting import is_number
+
+LABEL = "label"  # the field whose texts are names of classes; class_text writes them in one spelling
+PAIR = "text_pair"  # the optional field that no row may lack if the file has its column
+OTHERS = "\0others"  # the key of a row's other columns, column -> value, if Fields.complete is set
+MAX_NAMES = 20  # column names that a message lists
 
 Record = tuple[int, dict[str, str] | str]
 """(line, row), or (line, reason) for a record that cannot be used. A row is field -> text. Lines count from 1."""
@@ -99,7 +105,8 @@ class Fields:
             listed is read from the column with its own name.
         required: fields that must have a text in every row.
         optional: fields that may be missing.
-        decisions: what readers and sources have decided for the user, noted with `decide`.
+        reading: the settings for reading files, and what readers and sources have decided for the user.
+        complete: keep all of a record: a missing optional field as "", and under OTHERS the columns that are no fields.
 
     Raises:
         UserError: a field is unknown, names and numbers are mixed, or a number is negative.
@@ -108,7 +115,8 @@ class Fields:
     columns: dict[str, str | int | None]
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()
-    decisions: list[str] = field(default_factory=list, compare=False)
+    reading: Reading = field(default_factory=Reading, compare=False)
+    complete: bool = False
 
     def __post_init__(self):
         unknown = [name for name in self.columns if name not in self.names]
@@ -137,8 +145,12 @@ class Fields:
         Args:
             decision: one sentence, which begins with the file: "train.csv: its fields are separated by ';'".
         """
-        if decision not in self.decisions:
-            self.decisions.append(decision)
+        self.reading.decide(decision)
+
+    @property
+    def decisions(self) -> list[str]:
+        """What readers and sources have decided so far."""
+        return self.reading.decisions
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -182,42 +194,66 @@ class Fields:
         for name, column in columns.items():
             if column not in available and (name in self.required or name in self.mapped):
                 raise UserError(
-                    f"{file}: no column {column!r}; it has {', '.join(map(repr, available))}; "
+                    f"{file}: no column {column!r}; it has {list_names(available)}; "
                     f"map them, e.g. data.columns.{name}={available[0] if available else 'NAME'}"
                 )
+            if available.count(column) > 1:
+                raise UserError(f"{file}: there are {available.count(column)} columns named {column!r}")
         return {name: column for name, column in columns.items() if column in available}
+
+    def fit(self, available: Iterable[str]) -> bool:
+        """Return whether columns with these names have the fields: all that are needed, or any if none is."""
+        available = set(available)
+        columns = self.column_names("")
+        needed = [column for name, column in columns.items() if name in self.required or name in self.mapped]
+        return available.issuperset(needed) and (bool(needed) or not available.isdisjoint(columns.values()))
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_TYPE_NAMES = {dict: "an object", list: "a list", bool: "a boolean", type(None): "null", bytes: "binary data"}
 
 
-def make_row(values: dict[str, object], fields: Fields) -> dict[str, str] | str:
+def list_names(names: Iterable[str]) -> str:
+    """Return names in quotes for a message, at most MAX_NAMES of them."""
+    names = list(names)
+    shown = ", ".join(repr(name if len(name) <= 60 else name[:59] + "…") for name in map(str, names[:MAX_NAMES]))
+    return f"{shown} and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else shown
+
+
+def make_row(values: dict[str, object], fields: Fields, others: dict[str, object] | None = None) -> dict[str, str] | str:
     """Return a row (field -> text), or the reason why it cannot be used.
 
-    Numbers, such as labels and years, become text. None, booleans, lists and objects are errors.
+    Numbers, booleans and dates become text, and values are missing, by the rule of values.py. An empty text is missing too. A
+    missing optional field is left out, except PAIR, which may be missing only as a column. Lines inside a text end at \\n.
 
     Args:
         values: field -> value, as it was read.
         fields: the task's fields. A missing required field is an error.
+        others: column -> value of the other columns. They are kept if fields.complete is set.
     """
-    row = {}
+    row: dict = {}
     for name, value in values.items():
-        if type(value) is not str:
-            if name in fields.optional and value is None:
-                continue
-            if not is_number(value):
-                return f"{name} is {_TYPE_NAMES.get(type(value), type(value).__name__)}, not text"
-            value = str(value)
-        elif _SURROGATE.search(value):
+        try:
+            text = value if type(value) is str else to_text(value)
+        except TypeError as error:
+            return f"{name} is {error}, not text"
+        if text is None or not text or text.isspace():
+            if name in fields.required or (name == PAIR and not fields.complete):
+                return f"{name} is missing{describe_missing(value)}" if text is None else f"{name} is empty"
+            if fields.complete:
+                row[name] = ""
+            continue
+        if "\r" in text:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+        if _SURROGATE.search(text):
             return f"{name} contains half a character (a lone surrogate), which is not text"
-        row[name] = value
+        if len(text) <= LONGEST_NULL_WORD and text in NULL_WORDS:
+            fields.reading.null_words[name, text] += 1
+        row[name] = class_text(text) if name == LABEL else text
     for name in fields.required:
-        text = row.get(name)
-        if text is None:
+        if name not in row:
             return f"{name} is missing"
-        if not text or text.isspace():
-            return f"{name} is empty"
+    if fields.complete:
+        row[OTHERS] = others or {}
     return row
 
 
@@ -231,9 +267,13 @@ def make_row_from_columns(values: dict[str, object], columns: dict[str, str], fi
     """
     for name in fields.required:
         if columns[name] not in values:
-            names = ", ".join(map(repr, values)) or "nothing"
+            names = list_names(values) or "nothing"
             return f"no column {columns[name]!r} (the row has {names}; columns are mapped with data.columns)"
-    return make_row({name: values[column] for name, column in columns.items() if column in values}, fields)
+    own = {name: values[column] for name, column in columns.items() if column in values}
+    if not fields.complete:
+        return make_row(own, fields)
+    used = set(columns.values())
+    return make_row(own, fields, {column: value for column, value in values.items() if column not in used})
 
 
 def collect_rows(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from paddle_ft.data.readers import extension, readers
+from paddle_ft.data.readers import extension, is_saved_dataset, readers
 from paddle_ft.system.errors import UserError
 
 SPLITS = ("train", "validation", "test")
@@ -15,7 +15,9 @@ USUAL_NAMES = {"train": ("train",), "validation": ("validation", "dev", "valid",
 def names_files(value) -> bool:
     """Return whether a value of data.<split> names files. Otherwise it names a split of the source, or nothing."""
     if isinstance(value, str):
-        return extension(value) in readers() or any(mark in value for mark in "*?") or os.path.isfile(os.path.expanduser(value))
+        path = os.path.expanduser(value)
+        is_file = os.path.isfile(path) or is_saved_dataset(path)
+        return is_file or extension(value) in readers() or any(mark in value for mark in "*?")
     return value is not None
 
 

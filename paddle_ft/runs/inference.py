@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from paddle_ft.config.load import load_config
 from paddle_ft.config.schema import DataSection
@@ -18,21 +15,20 @@ from paddle_ft.data.download import download_missing
 from paddle_ft.data.readers import extension, find_reader, readers
 from paddle_ft.data.rows import Rows
 from paddle_ft.data.splits import SPLITS
+from paddle_ft.runs import prediction_file
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import find_damage
 from paddle_ft.system.decisions import print_decisions
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.files import to_json, write_json_lines
+from paddle_ft.system.files import write_json_lines
 from paddle_ft.system.progress import print_info
 from paddle_ft.system.runtime import import_frameworks_quietly, set_device
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.base import Dataset, Scores, Task
-from paddle_ft.tasks.shared.empty import are_all_empty, describe_empty, is_empty
+from paddle_ft.tasks.shared.empty import are_all_empty, describe_empty
 from paddle_ft.tasks.shared.evaluate import evaluate as evaluate_task
 from paddle_ft.tasks.shared.evaluate import score_baselines
 from paddle_ft.tasks.shared.rows import load_rows, load_split
-
-OUTPUT_ENDINGS = (".txt", ".jsonl", ".json", ".csv", ".tsv")  # .json is written like .jsonl
 
 Overrides = Sequence[str] | Mapping[str, Any]
 """Changes to a run's configuration, as load_config takes them: "section.key=value" strings, or key -> value."""
@@ -191,9 +187,10 @@ def predict_texts(task: Task, texts: Sequence[inputs.Text], label: str, origin: 
 
 
 def predict(path: str, input_name: str, output_name: str, overrides: Overrides, chunk_batches: int = 8) -> None:
-    """Read texts and write their predictions in the same order. This is the work of the command `predict`.
+    """Read texts and write their predictions in the same order, with the other columns of the input. The command `predict`.
 
-    A few batches are processed at a time, so the input may be longer than memory and may come from a pipe that stays open.
+    A record without a text gets a row without a prediction. A few batches are processed at a time, so the input may be longer than
+    memory and may come from a pipe that stays open.
 
     Args:
         path: the run's directory.
@@ -206,47 +203,29 @@ def predict(path: str, input_name: str, output_name: str, overrides: Overrides, 
     """
     if "-" not in (input_name, output_name) and Path(output_name).resolve() == Path(input_name).resolve():
         raise UserError(f"--output {output_name}: this is the input file, which would be lost. Name another file.")
-    _refuse_unknown_ending(output_name)
+    prediction_file.check_ending(output_name)
     config = load_config(str(RunDirectory.open_existing(path) / "config.yaml"), overrides)
     _refuse_unknown_format(input_name, config.data)
     text_field = find_task(config.task.name).required_fields[0]
-    texts = inputs.read_texts(input_name, inputs.Columns.from_config(text_field, dict(config.data.columns or {})))
-    first = next(texts, None)  # read before the model is loaded, so that a wrong input is reported at once
+    records = inputs.read_inputs(input_name, inputs.Columns.from_config(text_field, config.data))
+    first = next(records, None)  # read before the model is loaded, so that a wrong input is reported at once
     task = open_run(path, overrides)
     chunk_size = task.config.eval.eval_batch_size * chunk_batches
     input_is_text = input_name != "-" and inputs.is_plain_text(input_name)
     write_text = output_name.endswith(".txt") or (input_is_text and not output_name.endswith((".json", ".jsonl")))
-    temporary_name = output_name if output_name == "-" else f"{output_name}.part"  # renamed when it is complete
-    file, num_done, num_empty = open_output(temporary_name, output_name), 0, 0
-    write = row_writer(file, output_name, task.prediction_line if write_text else to_json)
-    try:
+    with prediction_file.PredictionFile(output_name, task.prediction_line if write_text else None) as output:
         while first is not None:
-            if isinstance(texts, inputs.BackgroundReader):
-                chunk = [first, *texts.read_available(chunk_size - 1)]
+            if isinstance(records, inputs.BackgroundReader):
+                chunk = [first, *records.read_available(chunk_size - 1)]
             else:
-                chunk = [first, *islice(texts, chunk_size - 1)]
-            for row in predict_texts(task, chunk, f"predict from row {num_done + 1}", f"--input {input_name}"):
-                write(row)
-                num_empty += is_empty(row)
-            file.flush()
-            num_done += len(chunk)
-            first = next(texts, None)
-    finally:
-        if file is not sys.stdout:
-            file.close()
-    if temporary_name != output_name:
-        os.replace(temporary_name, output_name)
-    place = "standard output" if output_name == "-" else output_name
-    if num_done and num_empty == num_done:
-        print_info(describe_empty(task, path, num_done))
-    print_info(f"rows predicted: {num_done:,}, empty outputs: {num_empty:,}, written to {place}")
-
-
-def _refuse_unknown_ending(output_name: str) -> None:
-    """Raise UserError for an output whose ending says nothing about its format. A name without an ending is written like `-`."""
-    ending = Path(output_name).suffix
-    if ending and ending not in OUTPUT_ENDINGS:
-        raise UserError(f"--output {output_name}: {ending} is no format of the output. It ends with {', '.join(OUTPUT_ENDINGS)}.")
+                chunk = [first, *islice(records, chunk_size - 1)]
+            texts = [record.text for record in chunk if record.text is not None]
+            label = f"predict from row {output.num_rows + 1}"
+            output.write(chunk, predict_texts(task, texts, label, f"--input {input_name}") if texts else [])
+            first = next(records, None)
+    if output.num_rows and output.num_empty == output.num_rows:
+        print_info(describe_empty(task, path, output.num_rows))
+    print_info(output.describe())
 
 
 def _refuse_unknown_format(name: str, data: DataSection) -> None:
@@ -258,46 +237,3 @@ def _refuse_unknown_format(name: str, data: DataSection) -> None:
     patterns = [pattern for value in values for pattern in ([value] if isinstance(value, str) else value or [])]
     if extension(name) not in readers() and extension(name) in {extension(pattern) for pattern in patterns} - {""}:
         find_reader(name)
-
-
-def row_writer(file: TextIO, name: str, to_line: Callable[[dict], str]) -> Callable[[dict], object]:
-    """Return a function that writes one prediction into a file.
-
-    Args:
-        file: the open file.
-        name: its name. A .csv or .tsv file becomes a table with a header.
-        to_line: returns the line for a prediction, for all other files.
-    """
-    separator = {".csv": ",", ".tsv": "\t"}.get(Path(name).suffix)
-    if separator is None:
-        return lambda row: file.write(to_line(row) + "\n")
-    table = csv.writer(file, delimiter=separator, lineterminator="\n")
-    header: list[str] = []
-
-    def write(row: dict) -> None:
-        if not header:
-            header.extend(row)
-            table.writerow(header)
-        table.writerow([to_json(row[key]) if isinstance(row[key], (dict, list)) else row[key] for key in header])
-
-    return write
-
-
-def open_output(name: str, shown: str | None = None) -> TextIO:
-    """Open a file for writing.
-
-    Args:
-        name: the file, or "-" for standard output.
-        shown: the name for error messages, if `name` is temporary.
-
-    Raises:
-        UserError: the file cannot be written.
-    """
-    if name == "-":
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(encoding="utf-8")
-        return sys.stdout
-    try:
-        return open(name, "w", encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise UserError(f"--output {shown or name}: cannot be written: {error.strerror}.") from None

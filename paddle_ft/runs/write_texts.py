@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from paddle_ft.runs.inference import Overrides, open_output, open_run
+from paddle_ft.runs.inference import Overrides, open_run
+from paddle_ft.runs.prediction_file import open_output
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import to_json
 from paddle_ft.tasks import generation_flags

@@ -82,7 +82,7 @@ def test_text_files_are_read_in_parallel(folder):
 def test_optional_fields_may_be_absent_unless_mapped(folder):
     write("a.tsv", "source\ttarget\tid\n甲\t乙\t\n")
     wanted = {"required": PAIR, "optional": ("id", "genre")}
-    assert read_files("a.tsv", **wanted).rows == [{"source": "甲", "target": "乙", "id": ""}]
+    assert read_files("a.tsv", **wanted).rows == [{"source": "甲", "target": "乙"}]
     assert "no column 'style' in the first line" in error("a.tsv", {"genre": "style"}, **wanted)
 
 
@@ -110,7 +110,7 @@ def test_a_missing_file_suggests_similar_names(folder):
 def test_unknown_extension_lists_the_formats(folder):
     write("a.docx", "x")
     assert error("a.docx") == (
-        "a.docx: unknown extension .docx; supported: .csv, .json, .jsonl, .parquet, .tsv, .txt, each also with .gz."
+        "a.docx: unknown extension .docx; supported: .csv, .json, .jsonl, .parquet, .tsv, .txt, .xlsm, .xlsx, each also with .gz."
         " If this is a format of your own, name its module: --import MODULE."
     )
 
@@ -131,5 +131,5 @@ def test_truncated_gzip_is_reported_as_damaged(folder):
 
 
 def test_the_extension_decides_the_format_whatever_its_case():
-    assert set(readers()) == {".tsv", ".csv", ".json", ".jsonl", ".parquet", ".txt"}
+    assert set(readers()) == {".tsv", ".csv", ".json", ".jsonl", ".parquet", ".txt", ".xlsx", ".xlsm"}
     assert find_reader("x.TSV.gz") is readers()[".csv"]

@@ -5,15 +5,19 @@ import gzip
 import pytest
 
 from paddle_ft.data.files import open_files
+from paddle_ft.data.reading import Reading
 from paddle_ft.data.rows import Fields, Rows, collect_rows
 from paddle_ft.system.errors import UserError
 
 PAIR = ("source", "target")
 
 
-def read_files(pattern, columns=None, *, required, optional=(), on_bad_row="error", limit=None) -> Rows:
-    """Return the rows of the files that match a pattern."""
-    return collect_rows(open_files(pattern, Fields(columns or {}, required, optional)), on_bad_row, limit)
+def read_files(pattern, columns=None, *, required, optional=(), on_bad_row="error", limit=None, **settings) -> Rows:
+    """Return the rows of the files that match a pattern, with their decisions. `settings` are those of Reading."""
+    fields = Fields(columns or {}, required, optional, Reading(**settings))
+    rows = collect_rows(open_files(pattern, fields), on_bad_row, limit)
+    rows.decide(*fields.decisions)
+    return rows
 
 
 def write(name, content):

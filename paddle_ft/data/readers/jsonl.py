@@ -1,33 +1,29 @@
-"""Read JSON files: one object per line, or one array of objects."""
+"""Read JSON files: one object per line, one array of objects, or one object with the rows inside it (json_object.py)."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
 from collections.abc import Iterator
+from itertools import islice
 
 from paddle_ft.data.readers.base import Reader
-from paddle_ft.data.readers.stream import DataFile, describe_bad_utf8
+from paddle_ft.data.readers.encodings import Line
+from paddle_ft.data.readers.json_object import has_rows_inside, read_object
+from paddle_ft.data.readers.json_text import Document, Value, decode_line, skip_space
+from paddle_ft.data.readers.stream import DataFile
 from paddle_ft.data.rows import Fields, Record, make_row_from_columns
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.progress import Progress
-
-_SPACE = re.compile(r"[ \t\r\n]*")
-_UNDECODED = re.compile("[\udc80-\udcff]")  # errors="surrogateescape" puts these in place of bytes that are not UTF-8
-
-Value = tuple[int, object, str | None]
-"""(line, JSON value, reason). The reason is None unless the value cannot be used."""
 
 
 def read(file: DataFile, fields: Fields) -> Iterator[Record]:
     """Yield (line, row or reason) for each object.
 
     Raises:
-        UserError: an array is not valid JSON. Its elements after the error cannot be read.
+        UserError: an array or an object is not valid JSON, so that nothing after the error can be read, or the file is one object
+            and its rows are not found.
     """
     columns = fields.column_names(file.path)
-    for line, value, reason in _read_array(file) if _is_array(file) else read_json_lines(file):
+    for line, value, reason in _read_values(file, fields):
         if not reason and not isinstance(value, dict):
             reason = f"the JSON value is {type(value).__name__}, not an object"
         yield line, reason or make_row_from_columns(value, columns, fields)
@@ -36,57 +32,50 @@ def read(file: DataFile, fields: Fields) -> Iterator[Record]:
 READER = Reader((".jsonl", ".json"), read)
 
 
-def _is_array(file: DataFile) -> bool:
-    with file.open() as stream:
-        return stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
+def _read_values(file: DataFile, fields: Fields) -> Iterator[Value]:
+    """Return the values that are to be rows, whichever form the file has."""
+    first = file.first_character()
+    if first == "{" and (file.reading.field is not None or _is_one_object(file, fields)):
+        return read_object(file, fields)
+    if file.reading.field is not None:
+        form = "a list" if first == "[" else "no object"
+        raise UserError(f"{file.path}: data.field={file.reading.field} is set, but the file is {form}: leave data.field out")
+    if first == "[":
+        document = Document(file)
+        return document.array(skip_space(document.text, 0), is_all=True)
+    return read_json_lines(file)
 
 
 def read_json_lines(file: DataFile) -> Iterator[Value]:
     """Yield (line, JSON value, reason) for each line that is not blank."""
-    decode = json.JSONDecoder().decode
     for line, (text, reason) in enumerate(file.lines(), start=1):
         if reason:
             yield line, None, reason
         elif text and not text.isspace():
             try:
-                yield line, decode(text), None
+                yield line, decode_line(text), None
             except json.JSONDecodeError as error:
                 yield line, None, f"invalid JSON at column {error.pos + 1}: {error.msg}"
 
 
-def _read_array(file: DataFile) -> Iterator[Value]:
-    text = file.content().decode(errors="surrogateescape")
-    has_bad_bytes = _UNDECODED.search(text) is not None
-    position = _SPACE.match(text, _SPACE.match(text).end() + 1).end()
-    line, counted = 1, 0
-    with Progress(len(text), f"read {os.path.basename(file.path)}", unit="B") as progress:
-        while text[position : position + 1] != "]":
-            line, counted = line + text.count("\n", counted, position), position
-            value, end, next_position = _decode_element(file.path, text, position)
-            yield line, value, _describe_bad_bytes(text, position, end) if has_bad_bytes else None
-            progress.update(next_position - position)
-            position = next_position
-
-
-def _decode_element(path: str, text: str, position: int) -> tuple[object, int, int]:
-    """Return the array element that starts at `position`, its end, and the start of the next element or closing bracket."""
+def _is_one_object(file: DataFile, fields: Fields) -> bool:
+    """Return whether a file that begins with { is one object with the rows inside it, instead of one object per line."""
+    lines = (line for line in file.lines() if line[1] or line[0].strip())
+    first, *more = islice(lines, 3)
+    if not first[0]:
+        return not more  # the line is too long to be one of many
     try:
-        value, end = json.JSONDecoder().raw_decode(text, position)
-        separator = _SPACE.match(text, end).end()
-        if text[separator : separator + 1] not in (",", "]"):
-            raise json.JSONDecodeError("',' or ']' expected", text, separator)
+        value = decode_line(first[0])
     except json.JSONDecodeError as error:
-        raise UserError(
-            f"{path}:{error.lineno}: invalid JSON in the array at column {error.colno}: {error.msg}. "
-            "Nothing after this place can be read; correct the file, or write one object per line (.jsonl)"
-        ) from None
-    return value, end, separator if text[separator] == "]" else _SPACE.match(text, separator + 1).end()
+        # The object goes on in the next line. If each of the next lines is a whole object, only the first line is damaged.
+        goes_on = error.pos >= len(first[0].rstrip()) - 1
+        return goes_on and not (more and all(map(_is_json, more)))
+    return not more and has_rows_inside(value, fields)
 
 
-def _describe_bad_bytes(text: str, start: int, end: int) -> str | None:
-    """Return what is wrong with the encoding of text[start:end], or None if it is UTF-8."""
-    match = _UNDECODED.search(text, start, end)
-    if not match:
-        return None
-    offset = len(text[: match.start()].encode(errors="surrogateescape"))
-    return describe_bad_utf8(text[start:end].encode(errors="surrogateescape"), offset)
+def _is_json(line: Line) -> bool:
+    try:
+        decode_line(line[0])
+    except json.JSONDecodeError:
+        return False
+    return True

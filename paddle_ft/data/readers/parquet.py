@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from paddle_ft.data.readers.arrow import read_batches
 from paddle_ft.data.readers.base import Reader
 from paddle_ft.data.readers.stream import DataFile
-from paddle_ft.data.rows import Fields, Record, make_row
+from paddle_ft.data.rows import Fields, Record
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.progress import Progress
 
 
 def read(file: DataFile, fields: Fields) -> Iterator[Record]:
@@ -16,21 +16,31 @@ def read(file: DataFile, fields: Fields) -> Iterator[Record]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    # pyarrow needs to seek, which is slow in a gzipped file, so that is unpacked in memory.
+    content = pa.BufferReader(file.content()) if file.path.lower().endswith(".gz") else None
     with file.open() as stream:
         try:
-            # pyarrow needs to seek, which is slow in a gzipped file, so that is unpacked in memory.
-            table = pq.ParquetFile(pa.BufferReader(stream.read()) if file.path.lower().endswith(".gz") else stream)
-        except pa.ArrowInvalid as error:
-            raise UserError(f"{file.path}: not a Parquet file, or a damaged one: {error}") from None
-        columns = fields.available_columns(file.path, table.schema_arrow.names)
-        with Progress(table.metadata.num_rows, f"read {file.path}", unit="row") as progress:
-            number = 0
-            for batch in table.iter_batches(columns=list(columns.values())):
-                values = [batch.column(column).to_pylist() for column in columns.values()]
-                for cells in zip(*values, strict=True):
-                    number += 1
-                    yield number, make_row(dict(zip(columns, cells, strict=True)), fields)
-                progress.update(batch.num_rows)
+            table = pq.ParquetFile(content or stream)
+            names = table.schema_arrow.names
+        except (pa.ArrowException, OSError) as error:
+            raise _damaged(file, error) from None
+        columns = fields.available_columns(file.path, names)
+        wanted = list(dict.fromkeys(names if fields.complete else columns.values()))
+        batches = _read_batches(file, table.iter_batches(columns=wanted))
+        yield from read_batches(batches, table.metadata.num_rows, f"read {file.path}", columns, fields)
 
 
 READER = Reader((".parquet",), read)
+
+
+def _read_batches(file: DataFile, batches: Iterator) -> Iterator:
+    import pyarrow as pa
+
+    try:
+        yield from batches
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(file, error) from None
+
+
+def _damaged(file: DataFile, error: Exception) -> UserError:
+    return UserError(f"{file.path}: not a Parquet file, or a damaged one: {error}")

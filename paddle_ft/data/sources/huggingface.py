@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 
 from paddle_ft.data.download import RemoteFile, connection_error
-from paddle_ft.data.rows import Fields, Record, Records, make_row_from_columns
+from paddle_ft.data.readers.arrow import read_batches
+from paddle_ft.data.rows import Fields, Record, Records
 from paddle_ft.data.sources.base import Source
 from paddle_ft.data.sources.builtin import builtin_names
 from paddle_ft.data.splits import choose_splits
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.plugins import import_hint
-from paddle_ft.system.progress import Progress
 
 
 class HuggingFace(Source):
@@ -63,14 +63,8 @@ def _load(source: str, name: str | None, split: str):
 
 
 def _read_rows(dataset, file: str, columns: dict[str, str], fields: Fields) -> Iterator[Record]:
-    dataset = dataset.select_columns(list(columns.values()))
-    number = 0
-    with Progress(len(dataset), f"read {file}", unit="row") as progress:
-        for batch in dataset.iter(1000):
-            for values in zip(*batch.values(), strict=True):
-                number += 1
-                yield number, make_row_from_columns(dict(zip(batch, values, strict=True)), columns, fields)
-            progress.update(len(values))
+    batches = dataset.select_columns(list(dict.fromkeys(columns.values()))).with_format("arrow").iter(1000)
+    yield from read_batches(batches, len(dataset), f"read {file}", columns, fields)
 
 
 @cache

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from paddle_ft.data.files import expand
 from paddle_ft.data.readers import extension, find_reader, readers
-from paddle_ft.data.readers.stream import DataFile, decode_utf8
+from paddle_ft.data.readers.stream import DataFile
 from paddle_ft.data.rows import Fields, Record, Records, make_row
 from paddle_ft.data.songs.json_songs import find_songs
 from paddle_ft.data.sources.base import Source
@@ -72,7 +72,7 @@ def _open_pattern(pattern: str, fields: Fields) -> Iterator[tuple[str, Records]]
         if extension(path) == ".json":
             yield path, _read_json(path, root, fields)
         elif extension(path) not in TEXTS:
-            yield path, find_reader(path).read(DataFile(path), fields)
+            yield path, find_reader(path).read(DataFile(path, fields.reading), fields)
 
 
 def _files_of_folder(folder: str, fields: Fields) -> list[str]:
@@ -102,7 +102,7 @@ def _read_text_files(paths: list[str], root: str, fields: Fields) -> Iterator[Re
     columns = fields.column_names(root or ".")
     with Progress(len(paths), f"read {root or '.'}", unit="song") as progress:
         for number, path in enumerate(paths, start=1):
-            text, reason = decode_utf8(DataFile(path).content())
+            text, reason = DataFile(path, fields.reading).line()
             values: dict[str, object] = {"lyrics": text, "title": Path(path.removesuffix(".gz")).stem}
             yield number, f"{path}: {reason}" if reason else _make_row(values, path, root, columns, fields)
             progress.update()
@@ -110,9 +110,10 @@ def _read_text_files(paths: list[str], root: str, fields: Fields) -> Iterator[Re
 
 def _read_json(path: str, root: str, fields: Fields) -> Iterator[Record]:
     """Yield the songs of a JSON file. A file that is no object of songs is read as a table."""
-    songs = _load_songs(DataFile(path))
+    file = DataFile(path, fields.reading)
+    songs = _load_songs(file)
     if songs is None:
-        yield from find_reader(path).read(DataFile(path), fields)
+        yield from find_reader(path).read(file, fields)
         return
     columns = fields.column_names(path)
     without_lyrics = 0
@@ -126,11 +127,10 @@ def _read_json(path: str, root: str, fields: Fields) -> Iterator[Record]:
 
 
 def _load_songs(file: DataFile) -> list[dict[str, object]] | None:
-    with file.open() as stream:
-        if not stream.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
-            return None
+    if file.first_character() != "{":
+        return None
     try:
-        return find_songs(json.loads(file.content()))
+        return find_songs(json.loads(file.text()[0]))
     except (ValueError, RecursionError):  # lines of JSON, or damaged: the reader for .json names what is wrong
         return None
 

@@ -80,7 +80,7 @@ def test_headerless_width_comes_from_the_first_whole_row(folder):
 
 def test_wrong_encoding_is_located_to_the_byte(folder):
     start = "source\ttarget\n甲\t乙\n".encode()
-    gbk = "it looks like GBK (convert with: iconv -f GBK -t UTF-8)"
+    gbk = "it looks like GBK: read it as that with data.encoding=gb18030"
     write("a.tsv", start + "正文\t题目\n".encode("gbk") + b"ok \xff\tb\n")
     assert reasons("a.tsv") == (
         1,
@@ -90,7 +90,7 @@ def test_wrong_encoding_is_located_to_the_byte(folder):
         ],
     )
     write("b.tsv", "source\ttarget\n".encode("utf-16"))
-    assert error("b.tsv") == "b.tsv: the file is UTF-16; convert it: iconv -f UTF-16 -t UTF-8 b.tsv > NEW"
+    assert error("b.tsv") == "b.tsv: the file is UTF-16; read it as that with data.encoding=utf-16"
 
 
 def test_wrong_encoding_in_csv_and_in_an_array(folder):
@@ -131,7 +131,7 @@ def test_bad_json_lines_are_named(folder):
             (3, "invalid JSON at column 15: Expecting ',' delimiter"),
             (4, "the JSON value is list, not an object"),
             (5, "no column 'target' (the row has 'source', 'summary'; columns are mapped with data.columns)"),
-            (6, "target is null, not text"),
+            (6, "target is missing"),
             (7, "source is a list, not text"),
         ],
     )
@@ -149,7 +149,7 @@ def test_a_broken_array_names_the_line(folder):
 
 def test_bad_parquet_rows_and_files_are_named(folder):
     write("a.parquet", parquet([{"source": "甲", "target": "乙"}, {"source": "甲", "target": None}]))
-    assert reasons("a.parquet") == (1, [(2, "target is null, not text")])
+    assert reasons("a.parquet") == (1, [(2, "target is missing")])
     assert error("a.parquet", {"target": "summary"}) == (
         "a.parquet: no column 'summary'; it has 'source', 'target'; map them, e.g. data.columns.target=source"
     )

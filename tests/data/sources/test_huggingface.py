@@ -25,7 +25,7 @@ def test_a_folder_that_datasets_can_load(hub_folder):
     assert load_split(data, "test").rows == [{"source": "考", "target": "试"}]
     assert load_split(data, "validation") is None
     message = error(load_split, data, "train")
-    assert message.startswith(f"{hub_folder}[train]:3: target is null, not text\n1 of 3 rows is bad")
+    assert message.startswith(f"{hub_folder}[train]:3: target is missing\n1 of 3 rows is bad")
     data.on_bad_row = "skip"
     result = load_split(data, "train")
     assert len(result.rows) == 2 and [bad.line for bad in result.bad] == [3]

@@ -36,7 +36,7 @@ def folder(tmp_path):
 
 def test_a_folder_with_a_song_a_file_and_its_levels(folder):
     assert load(str(folder)).rows == [
-        {"lyrics": "old fish\r\nnew fish", "genre": "punk", "title": "Two Fish"},
+        {"lyrics": "old fish\nnew fish", "genre": "punk", "title": "Two Fish"},
         {"lyrics": "短歌\n", "genre": "punk", "title": "Zip"},
         {"lyrics": "[Verse]\nred fish\nblue fish\n", "genre": "rap", "artist": "somebody", "title": "One"},
     ]
@@ -122,7 +122,7 @@ def test_a_json_file_with_an_artist_names_the_songs_without_lyrics(tmp_path):
     rows = load(path)
     assert rows.rows == [{"lyrics": "a\nb", "artist": "Nobody", "title": "One"}]
     assert rows.decisions == [f"{path}: 1 of its 2 songs have no lyrics and are left out"]
-    assert "lyrics is null, not text" in error(save(tmp_path / "empty.json", {"title": "One", "lyrics": None}))
+    assert "lyrics is missing" in error(save(tmp_path / "empty.json", {"title": "One", "lyrics": None}))
 
 
 def test_other_json_files_are_tables(tmp_path):

@@ -67,6 +67,16 @@ def test_predict_gives_label_and_probabilities(finished, tmp_path):
     assert first == "pos" and [cell.partition("=")[0] for cell in rest] == ["neg", "pos"]
 
 
+def test_predict_keeps_the_other_columns_and_rows_without_a_text(finished, tmp_path):
+    table = tmp_path / "in.csv"
+    table.write_text("id;text;label;prediction\n07;a good film;pos;?\n08;;neg;?\n09;nan;pos;?\n")
+    inference.predict(str(finished.path), str(table), str(tmp_path / "out.csv"), [])
+    header, *rows = [line.split(",")[:5] for line in (tmp_path / "out.csv").read_text().splitlines()]
+    assert header == ["id", "label", "input_prediction", "text", "prediction"]
+    assert rows[0] == ["07", "pos", "?", "a good film", "pos"] and rows[1] == ["08", "neg", "?", "", ""] and rows[2][:4] == [
+        "09", "pos", "?", "nan"]  # fmt: skip
+
+
 def test_predict_takes_pairs(tmp_path):
     run = train(tmp_path, PAIRS, "bert", "train.num_train_epochs=40", "train.logging_steps=50")
     rows = [{name: row[name] for name in ("text", "text_pair")} for row in PAIRS]

@@ -1,0 +1,51 @@
+"""How files are read: the settings of the data section for it, and what the readers found out or decided by themselves."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+
+MAX_FILES = 3  # that are named in one decision
+
+
+@dataclasses.dataclass
+class Reading:
+    """Settings for reading files, and notes of the readers. One object goes along with all files of a split.
+
+    Attributes:
+        separator, encoding, field: data.separator, data.encoding and data.field.
+        notes: a decision -> the files that it was made for, if it is about files.
+        null_words: (field, word) -> how many texts are this word, such as "nan", that elsewhere stands for a missing value.
+    """
+
+    separator: str = "auto"
+    encoding: str = "auto"
+    field: str | None = None
+    notes: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    null_words: Counter[tuple[str, str]] = dataclasses.field(default_factory=Counter)
+
+    @classmethod
+    def from_data(cls, data) -> Reading:
+        """Return the settings of a data section."""
+        return cls(data.separator, data.encoding, data.field)
+
+    def decide(self, decision: str, file: str | None = None) -> None:
+        """Note a choice that the user did not make (see system.decisions). With a file, it is said once for all such files."""
+        files = self.notes.setdefault(decision, [])
+        if file is not None and file not in files:
+            files.append(file)
+
+    @property
+    def decisions(self) -> list[str]:
+        """All decisions so far, one sentence each."""
+        return [*map(self._sentence, self.notes), *map(self._describe_null_word, self.null_words)]
+
+    def _sentence(self, decision: str) -> str:
+        files = self.notes[decision]
+        more = f" and {len(files) - MAX_FILES:,} more" if len(files) > MAX_FILES else ""
+        return f"{', '.join(files[:MAX_FILES])}{more}: {decision}" if files else decision
+
+    def _describe_null_word(self, key: tuple[str, str]) -> str:
+        (name, word), count = key, self.null_words[key]
+        subject, verb = ("1 value", "is") if count == 1 else (f"{count:,} values", "are")
+        return f"{subject} of {name} {verb} the word {word!r} and {verb} kept as text; a cell without a value must be empty"
