@@ -15,7 +15,7 @@ help:
 	@echo "                uv installs them if it is there, INSTALLER=pip uses pip in any case"
 	@echo "make demo       set up, then train a small model on generated text and print its figures and the path of the report"
 	@echo "make test       set up, then run the tests (under 12 minutes on 2 cores)"
-	@echo "make test-slow  set up, then run the long checks"
+	@echo "make test-slow  set up, then run the long checks (needs Chromium; CONTRIBUTING.md says how to do without)"
 	@echo "make test-wheel  set up, then install the built wheel into an empty environment and run it there"
 	@echo "make fuzz       set up, then feed broken input to everything that reads input: CASES=100000 a target, TARGET=config_file"
 	@echo "                for one of them, SEED=1 for other cases"

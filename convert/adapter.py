@@ -173,16 +173,23 @@ def merge(adapter: Adapter, family: Family, task: Task, sizes: dict, base: Weigh
     changes = _read_changes(adapter)
     pairs = {name: pair for pair in family.pairs(task, sizes) for name in pair.hf_names}
     files = {form: name for name in base.tensors for form in name_variants(name, family.hf_prefix)}
-    file_names = {name: next((files[form] for form in pair.hf_names if form in files), name) for name, pair in pairs.items()}
-    for name in (*changes.replaced, *changes.added):
-        if name not in pairs or not (file_names[name] in base.tensors or name in changes.replaced):
-            question = f"{adapter.base} has no such tensor; is it the model that the adapter was trained on?"
-            raise ConvertError(f"{adapter.directory}: {name}: {question}")
+
+    def find(name: str) -> tuple[str, TensorPair | None]:
+        """Return the name in the model's file, or in the class if the file has no such tensor, and the pair."""
+        form = next((form for form in name_variants(name, family.hf_prefix) if form in pairs), name)
+        pair = pairs.get(form)
+        return next((files[other] for other in (pair.hf_names if pair else ()) if other in files), form), pair
+
     tensors = dict(base.tensors)
     for name, tensor in changes.replaced.items():
-        tensors[file_names[name]] = replace(tensor, name=file_names[name])
+        file_name, _ = find(name)
+        tensors[file_name] = replace(tensor, name=file_name)  # whether the class has a place for it is seen later
     for name, change in changes.added.items():
-        tensors[file_names[name]] = _added(tensors[file_names[name]], change, pairs[name], f"{adapter.directory}: {name}")
+        file_name, pair = find(name)
+        if pair is None or file_name not in tensors:
+            question = f"{adapter.base} has no such tensor; is it the model that the adapter was trained on?"
+            raise ConvertError(f"{adapter.directory}: {name}: {question}")
+        tensors[file_name] = _added(tensors[file_name], change, pair, f"{adapter.directory}: {name}")
     ranks = sorted({change.a.shape[0] for change in changes.added.values() if change.a})
     note = (
         f"LoRA of rank {', '.join(map(str, ranks)) or 0} merged into {len(changes.added)} weights of {adapter.base}, and "

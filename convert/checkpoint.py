@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from convert.adapter import is_adapter
 from convert.config import ORIGINAL_KEY, PaddleConfig, complete, config_to_hf, labels
 from convert.errors import ConvertError
 from convert.family import Family, Task
@@ -93,6 +94,8 @@ def open_paddle(directory: Path, families: Mapping[str, Family], *, task: str = 
         ConvertError: The checkpoint is damaged, or transformers cannot express its class or configuration.
     """
     require_checkpoint(directory)
+    if is_adapter(directory):
+        raise ConvertError(f"{directory}: an adapter of Hugging Face's, not a Paddle checkpoint; use to-paddle")
     where = str(directory / "config.json")
     config = read_json(directory / "config.json")
     if not is_paddle(directory):

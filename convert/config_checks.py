@@ -12,6 +12,12 @@ from convert.fields import GENERATION, Entry, Field, MergedDropout
 MAX_SIZE, MAX_LAYERS, MAX_LABELS = 2**31, 1000, 10**6  # a file with larger sizes is damaged
 MAX_EPSILON = 0.001  # limit of Paddle's layer norm
 
+# Number of attention heads -> width that they divide among them. (The heads of T5 have a width of their own.)
+DIVIDED = {
+    "num_attention_heads": "hidden_size", "n_head": "n_embd", "n_heads": "dim", "encoder_attention_heads": "d_model",
+    "decoder_attention_heads": "d_model",
+}  # fmt: skip
+
 # An unknown field whose name has one of these words may change what the model computes.
 COMPUTATION_WORDS = re.compile(
     r"(^|_)(attn|attention|rope|rotary|alibi|norms?|layernorm|rmsnorm|scale|scaling|positions?|positional|act|activation|gelu"
@@ -35,6 +41,12 @@ def check_types(config: dict, entries: Sequence[Entry], where: str) -> None:
     for entry in entries:
         if isinstance(entry, Field | MergedDropout):
             check_value(entry, config.get(entry.hf, entry.default), entry.hf, where)
+    defaults = {entry.hf: entry.default for entry in entries if isinstance(entry, Field)}
+    for heads, width in DIVIDED.items():
+        if heads in defaults and width in defaults:
+            count, size = (config.get(name, defaults[name]) for name in (heads, width))
+            if not count or size % count:
+                raise ConvertError(f"{where}: {heads} = {count} does not divide {width} = {size}, so there is no such model")
     check_names(config, where)
 
 

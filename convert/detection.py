@@ -75,10 +75,13 @@ def _count_unknown(config: dict, family: Family, names: Collection[str]) -> int 
     except ConvertError:  # values that this family's fields cannot have
         return None
     sizes = complete(config, family.entries(base))
+    needed = [pair for pair in family.pairs(base, sizes) if not (pair.optional or pair.paddle_only or pair.group)]
+    if len(needed) > len(names):
+        return None
     prefix = superfluous_prefix(names, partial(known_names, family, sizes))
     present = {modern_name(name.removeprefix(prefix)) for name in names}
-    for pair in family.pairs(base, sizes):
+    for pair in needed:
         forms = [form for name in pair.hf_names for form in (name, family.hf_prefix + name, name.removeprefix(family.hf_prefix))]
-        if not (pair.optional or pair.paddle_only or pair.group or any(form in present for form in forms)):
+        if not any(form in present for form in forms):
             return None
     return len(present - known_names(family, sizes))

@@ -21,7 +21,7 @@ from convert.families import check_task, load_families
 from convert.files import cache_folder, file_digest, read_json
 from convert.identify import paddle_family
 from convert.request import Request
-from convert.tensors import SAFETENSORS, TORCH_BIN
+from convert.tensors import SAFETENSORS, TORCH_BIN, read_weight_map
 from convert.tokenizers.files import SETTINGS, VOCABULARIES
 from convert.write_paddle import write_paddle
 
@@ -63,7 +63,7 @@ def _complete(folder: Path) -> bool:
         return False
     return any((folder / name).is_file() for name in (SAFETENSORS, TORCH_BIN)) or any(
         (folder / f"{name}.index.json").is_file()
-        and all((folder / shard).is_file() for shard in read_json(folder / f"{name}.index.json")["weight_map"].values())
+        and all(os.path.isfile(folder / shard) for shard in set(read_weight_map(folder / f"{name}.index.json").values()))
         for name in (SAFETENSORS, TORCH_BIN)
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from convert.adapter import SETTINGS
 from convert.config import ORIGINAL_KEY
+from convert.config_checks import check_names
 from convert.detection import hf_family
 from convert.errors import ConvertError
 from convert.families import family_of
@@ -58,6 +59,7 @@ def identify(directory: Path, families: Mapping[str, Family], model_type: str | 
     require_checkpoint(directory)
     config = read_json(directory / "config.json")
     where = str(directory / "config.json")
+    check_names(config, where)
     if not is_paddle(directory):
         family, _ = hf_family(
             config, where, families, lambda: open_weights(directory).tensors, None if config.get("model_type") else model_type

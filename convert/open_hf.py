@@ -36,14 +36,13 @@ def open_hf(directory: Path, families: Mapping[str, Family], request: Request) -
     adapter, home = _find_model(directory, request)
     where = str(home / "config.json")
     config, generation = read_json(home / "config.json"), read_optional_json(home / "generation_config.json")
-    weights = open_weights(home)
-    family, note = hf_family(config, where, families, lambda: weights.tensors, request.model_type)
+    family, note = hf_family(config, where, families, lambda: open_weights(home).tensors, request.model_type)
 
     def translate(task: Task, count: int | None = None) -> PaddleConfig:
         return config_to_paddle(config, generation, family.entries(task), (*family.harmless, *request.keep_fields), where, count)
 
     sizes = translate(family.base_task).sizes
-    weights, prefix_note = _take_off_prefix(weights, family, sizes)
+    weights, prefix_note = _take_off_prefix(open_weights(home), family, sizes)
     notes = [note, prefix_note]
     task = _choose_task(adapter, request, family, config, weights, sizes, where)
     sizes = translate(task).sizes
@@ -88,7 +87,7 @@ def _choose_task(
     name = adapter.task if adapter and request.task == "auto" else request.task
     task = detect_task(family, config, weights.tensors, sizes, where) if name == "auto" else family.task(name)
     if task.refused:
-        raise ConvertError(f"{where.removesuffix('/config.json')}: {task.refused}")
+        raise ConvertError(f"{Path(where).parent}: {task.refused}")
     return task
 
 

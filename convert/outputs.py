@@ -6,11 +6,13 @@ import contextlib
 import importlib.util
 import io
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from convert.config import complete, config_to_hf
+from convert.config_checks import check_types
 from convert.dtypes import cast
 from convert.errors import ConvertError, is_interrupt
 from convert.family import Family, Task
@@ -22,6 +24,7 @@ from convert.names import known_names, superfluous_prefix, without_prefix
 from convert.tensors import open_weights
 
 REFERENCE = "reference_outputs.safetensors"
+MAX_ID = 1_000_000  # of the example inputs; no real vocabulary is larger
 INPUT_PREFIX = "input."  # prefix of the inputs' names in that file
 
 
@@ -29,6 +32,8 @@ def hf_config_of(checkpoint: CheckpointInfo, task: Task) -> dict:
     """Return the complete Hugging Face configuration of a checkpoint of either library."""
     entries = checkpoint.family.entries(task)
     config, count = checkpoint.config, None
+    if not checkpoint.paddle:
+        check_types(config, entries, str(checkpoint.directory / "config.json"))
     if not checkpoint.paddle and contradicts_labels(config):
         count = label_count(checkpoint.family, task, complete(config, entries), open_weights(checkpoint.directory).tensors)
     if checkpoint.paddle:
@@ -57,7 +62,7 @@ def example_inputs(family: Family, config: dict, task: Task) -> dict[str, np.nda
     pad = None if pad == -1 else pad  # Paddle's configuration has -1 for a missing id
     if pad is None and task.name == "sequence_classification" and family.classifies_at_last_token:
         lengths = [length]
-    ordinary_ids = [number for number in range(config["vocab_size"]) if number not in (pad, eos)] or [0]
+    ordinary_ids = [number for number in range(min(config["vocab_size"], MAX_ID)) if number not in (pad, eos)] or [0]
     ids = rng.choice(ordinary_ids, (len(lengths), length))
     mask = (np.arange(length) < np.array(lengths)[:, None]).astype(np.int64)
     if family.seq2seq and isinstance(eos, int):
@@ -103,6 +108,17 @@ def _record_output(module, label: str, outputs: dict[str, np.ndarray], register:
     getattr(module, register)(hook)
 
 
+@contextlib.contextmanager
+def _loading(directory: Path, library: str) -> Iterator[None]:
+    """Turn what a library raises for a checkpoint that it cannot load, which may be of any type, into a ConvertError."""
+    try:
+        yield
+    except ConvertError:
+        raise
+    except Exception as error:
+        raise ConvertError(f"{directory}: {library} cannot load it ({type(error).__name__}: {error})") from None
+
+
 def run_paddle(checkpoint: CheckpointInfo, task: Task, hf_config: dict, inputs: dict) -> dict[str, np.ndarray]:
     """Return the outputs of the layers and of PaddleNLP's model, computed in float32."""
     if importlib.util.find_spec("paddlenlp") is None:
@@ -122,7 +138,9 @@ def run_paddle(checkpoint: CheckpointInfo, task: Task, hf_config: dict, inputs: 
         raise
     logger.set_level("WARNING")
     model_class = getattr(paddlenlp.transformers, task.paddle_class)
-    model = model_from_weights(model_class, checkpoint.directory, read_weights(checkpoint.directory), dtype="float32")
+    weights = read_weights(checkpoint.directory)
+    with _loading(checkpoint.directory, "PaddleNLP"):
+        model = model_from_weights(model_class, checkpoint.directory, weights, dtype="float32")
     model.eval()
     recorded: dict[str, np.ndarray] = {}
     modules = dict(model.named_sublayers())
@@ -138,7 +156,8 @@ def run_hf(checkpoint: CheckpointInfo, task: Task, hf_config: dict, inputs: dict
     """Return the outputs of the layers and of transformers' model, computed in float32."""
     import torch
 
-    model = _load_hf(checkpoint, task, hf_config).float()
+    with _loading(checkpoint.directory, "transformers"):
+        model = _load_hf(checkpoint, task, hf_config).float()
     model.eval()
     recorded: dict[str, np.ndarray] = {}
     modules = dict(model.named_modules())

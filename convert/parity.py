@@ -145,7 +145,7 @@ def _has_new_head(side: CheckpointInfo) -> bool:
     if side.task is None or side.task.base:
         return False
     initialised = read_optional_json(side.directory / JSON_NAME).get("initialised", [])
-    return any(not name.startswith(side.family.paddle_prefix) for name in initialised)
+    return isinstance(initialised, list) and any(not str(name).startswith(side.family.paddle_prefix) for name in initialised)
 
 
 def difference(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> dict[str, float]:
@@ -174,7 +174,8 @@ def _record(comparison: Comparison, sides: list[CheckpointInfo]) -> None:
         report_fields = read_optional_json(side.directory / JSON_NAME)
         if set(report_fields) == {item.name for item in fields(Report)}:
             report = Report(**{**report_fields, "parity": comparison.differences})
-            with contextlib.suppress(OSError):  # so that a read-only checkpoint can be compared
+            # so that a checkpoint can be compared that is read-only, or whose report was damaged
+            with contextlib.suppress(OSError, TypeError, AttributeError, LookupError, ValueError):
                 report.write(side.directory)
 
 

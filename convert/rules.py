@@ -48,11 +48,14 @@ class Linear(Rule):
 
     def pairs(self, config):
         inputs, outputs = _resolve(self.inputs, config), _resolve(self.outputs, config)
-        weight = TensorPair(f"{self.hf}.weight", (f"{self.paddle}.weight",), (outputs, inputs), transpose=True, layer="Linear")
-        yield replace(weight, tied_to=self.tied_to)
+        yield TensorPair(
+            f"{self.hf}.weight", (f"{self.paddle}.weight",), (outputs, inputs), transpose=True, layer="Linear", tied_to=self.tied_to
+        )
         if self.bias:
-            bias = TensorPair(f"{self.hf}.bias", (f"{self.paddle}.bias",), (outputs,), init="zeros", layer="Linear")
-            yield replace(bias, paddle_only=self.bias == "paddle")
+            yield TensorPair(
+                f"{self.hf}.bias", (f"{self.paddle}.bias",), (outputs,), init="zeros", layer="Linear",
+                paddle_only=self.bias == "paddle",
+            )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -214,6 +217,8 @@ def _active_rules(rules: Sequence[Rule], config: dict) -> Iterator[Rule]:
 
 
 def _with_prefixes(pair: TensorPair, hf_prefix: str, paddle_prefix: str) -> TensorPair:
+    if not hf_prefix and not paddle_prefix:
+        return pair
     return replace(
         pair,
         hf=hf_prefix + pair.hf,

@@ -79,15 +79,26 @@ def _no_weights_message(directory: Path) -> str:
     return f"{directory}: no weights found; {supported}"
 
 
-def _open_sharded(index: Path, reader: Callable[[Path], dict[str, StoredTensor]]) -> Weights:
-    """Open every shard that the index's weight_map names, and check that shards and index list the same tensors."""
+def read_weight_map(index: Path) -> dict[str, str]:
+    """Return tensor name -> file name of a sharded checkpoint's index.
+
+    Raises:
+        ConvertError: The index is damaged, or names something other than files beside it.
+    """
     weight_map = read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not all(isinstance(shard, str) for shard in weight_map.values()):
         raise ConvertError(f"{index}: weight_map must map tensor names to file names")
-    shards: dict[str, dict[str, StoredTensor]] = {}
     for shard in dict.fromkeys(weight_map.values()):
         if not shard or shard in (".", "..") or "/" in shard or "\\" in shard or "\0" in shard:
             raise ConvertError(f"{index}: {shard!r} is not a plain file name; shards must lie next to the index")
+    return weight_map
+
+
+def _open_sharded(index: Path, reader: Callable[[Path], dict[str, StoredTensor]]) -> Weights:
+    """Open every shard that the index's weight_map names, and check that shards and index list the same tensors."""
+    weight_map = read_weight_map(index)
+    shards: dict[str, dict[str, StoredTensor]] = {}
+    for shard in dict.fromkeys(weight_map.values()):
         if not os.path.isfile(index.parent / shard):  # Path.is_file raises for a name that is too long
             raise ConvertError(f"{index}: the shard {shard} is missing")
         shards[shard] = reader(index.parent / shard)

@@ -16,7 +16,7 @@ from paddle_ft.reporting.page import write_report
 
 RUN = Path("runs/bart_lcsts_sample")
 PICTURE = Path("docs/images/report.png")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 WIDTH, HEIGHT = 1000, 1032  # of the window, in CSS pixels: the picture ends below the second example
 SCALE = 1.5  # pixels of the picture for each CSS pixel
 

@@ -6,7 +6,10 @@ import argparse
 
 HELP = "apply a run's best model to new texts"
 INPUT = "one text per line, or .jsonl, .json, .csv, .tsv, .parquet, .xlsx with the run's columns, each also .gz; -: standard input"
-OUTPUT = ".txt, .jsonl, .csv or .tsv, in the order of the input; - (default): standard output"
+OUTPUT = (
+    ".txt, .jsonl, .csv or .tsv, in the order of the input; - (default): standard output. That, like a name without an ending, gets"
+    " lines of text for a text file as input, else JSON objects"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,8 @@ installed package, and because nothing may replace the Paddle of an AI Studio im
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 
 PARENT = Path(__file__).resolve().parents[2]  # contains the package paddle_ft; child processes need it on PYTHONPATH
@@ -26,6 +28,13 @@ AI_STUDIO_IMAGE = (
     "choose an environment with PaddlePaddle 3 and Python 3.10 to 3.12 when the project is started; do not replace its Paddle with"
     " pip: the build has to fit the driver"
 )
+
+
+def train_program() -> str:
+    """Return the program that trains, as it is called from the working directory, which may be a folder of the user's own."""
+    if SOURCE_TREE:
+        return f"python {shlex.quote(os.path.relpath(SOURCE_TREE / 'train.py'))}"
+    return "python -m paddle_ft train"
 
 
 def ai_studio_packages() -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from paddle_ft.data.rows import Rows
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.settings import refuse_other_config
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.installation import train_program
 from paddle_ft.system.progress import print_info
 from paddle_ft.system.world import World
 from paddle_ft.training import checkpoint as checkpoints
@@ -50,7 +52,16 @@ def restore(loop: TrainLoop, checkpoint: Path) -> None:
     loop.resume(checkpoint)
     print_info(f"resuming at step {loop.state.step} of {loop.stepper.num_steps} from {checkpoint}")
     if loop.state.step >= loop.stepper.num_steps or loop.state.stopped_early:
-        print_info("this training is finished already; only its scores are computed again")
+        print_info(describe_finished(loop.task.config))
+
+
+def describe_finished(config: BaseConfig) -> str:
+    """Return the line that says that a training is finished already, with the command that goes on from its model."""
+    folder = Path(config.output_dir).expanduser()
+    settings = [f"model.pretrained={folder / 'best'}", f"output_dir={folder}-more"]
+    settings += [f"model.{name}=null" for name in ("config", "new_vocabulary") if getattr(config.model, name) is not None]
+    command = f"{train_program()} --config {shlex.quote(str(folder / 'config.yaml'))} {shlex.join(settings)}"
+    return f"this training is finished already; only its scores are computed again. A new run goes on from its model: {command}"
 
 
 def refuse_other_data(run: RunDirectory, rows: dict[str, Rows]) -> None:

@@ -23,7 +23,7 @@ from paddle_ft.reporting.page import write_report
 from paddle_ft.reporting.tables import summary
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.decisions import DECISIONS, print_decisions, unique
-from paddle_ft.system.installation import SOURCE_TREE
+from paddle_ft.system.installation import train_program
 from paddle_ft.system.progress import print_info
 from paddle_ft.system.runtime import cpu_settings, on_cpu, seed_everything, set_device
 from paddle_ft.system.world import World, is_main_process, launched_processes
@@ -147,11 +147,7 @@ def continuation_hint(config: BaseConfig, imports: Sequence[str], interruption: 
     what, flag = ("resume with", "--resume") if checkpoint.has_checkpoint(folder) else (NOTHING_SAVED, "--overwrite")
     devices = f" --devices {os.environ[DEVICES]}" if DEVICES in os.environ else ""
     modules = "".join(f" --import {module}" for module in imports)
-    if SOURCE_TREE:  # the path is relative to the working directory, which may be a folder of the user's own
-        program = f"python {shlex.quote(os.path.relpath(SOURCE_TREE / 'train.py'))}"
-    else:
-        program = "python -m paddle_ft train"
-    return f"{what}:\n  {program} --config {shlex.quote(str(folder / 'config.yaml'))} {flag}{devices}{modules}"
+    return f"{what}:\n  {train_program()} --config {shlex.quote(str(folder / 'config.yaml'))} {flag}{devices}{modules}"
 
 
 # ---------------------------------------------------------------------------------------------------- parts

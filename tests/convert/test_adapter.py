@@ -127,13 +127,28 @@ def test_what_cannot_be_merged_is_refused(adapter, checkpoints, tmp_path, change
 
 
 def test_the_wrong_model(adapter, checkpoints, tmp_path):
-    with pytest.raises(convert.ConvertError, match=r"LayerNorm\.bias: .*albert/base has no such tensor; is it the model that"):
+    with pytest.raises(convert.ConvertError, match=r"dense\.weight: .*albert/base has no such tensor; is it the model that"):
         convert.to_paddle(adapter, tmp_path / "paddle", base=checkpoints("albert/base"), progress=False)
     with pytest.raises(convert.ConvertError, match="an adapter too; the model that .* was trained on is needed"):
         convert.to_paddle(adapter, tmp_path / "paddle", base=adapter, progress=False)
     convert.to_paddle(checkpoints("bert/base"), tmp_path / "base", progress=False)
     with pytest.raises(convert.ConvertError, match="already a Paddle checkpoint; an adapter needs the original model"):
         convert.to_paddle(adapter, tmp_path / "paddle", base=tmp_path / "base", progress=False)
+
+
+def test_an_adapter_for_another_task_than_its_own(adapter, checkpoints, tmp_path):
+    """Its classifier is the head of another task then, and only the encoder's weights are used."""
+    report = convert.to_paddle(adapter, tmp_path / "base", task="base", base=checkpoints("bert/base"), progress=False)
+    assert report.ignored["classifier.weight"] == "head of sequence_classification" and report.target_class == "BertModel"
+    expected = convert.to_paddle(adapter, tmp_path / "own", base=checkpoints("bert/base"), progress=False)
+    merged, own = values(tmp_path / "base"), values(tmp_path / "own")
+    assert len(merged) == len(expected.tensors) - 2
+    assert all(np.array_equal(array, own[f"bert.{name}"]) for name, array in merged.items())
+
+
+def test_to_hf_of_an_adapter(adapter, tmp_path):
+    with pytest.raises(convert.ConvertError, match="an adapter of Hugging Face's, not a Paddle checkpoint; use to-paddle"):
+        convert.to_hf(adapter, tmp_path / "hf", progress=False)
 
 
 def test_a_base_for_a_whole_model(checkpoints, tmp_path):

@@ -129,6 +129,15 @@ def test_a_value_of_paddles_file_that_no_model_can_have_is_named_as_in_the_file(
     assert str(error.value) == message
 
 
+@pytest.mark.parametrize(("model_type", "heads", "width"), [("bert", "num_attention_heads", "hidden_size = 768"),
+                                                             ("gpt2", "n_head", "n_embd = 768"),
+                                                             ("bart", "decoder_attention_heads", "d_model = 1024")])  # fmt: skip
+@pytest.mark.parametrize("count", [0, 7])
+def test_heads_that_do_not_divide_the_width(model_type, heads, width, count):
+    with pytest.raises(ConvertError, match=f"^config.json: {heads} = {count} does not divide {width}, so there is no such model$"):
+        to_paddle(model_type, {heads: count})
+
+
 def test_a_dropout_of_none_in_paddle_takes_the_value_of_another_field():
     paddle = {**to_paddle("bart", {}).config, "classifier_dropout": None, "dropout": 0.3}
     assert to_hf("bart", paddle)[0]["classifier_dropout"] == 0.3

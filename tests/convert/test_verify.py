@@ -1,6 +1,7 @@
 """Test that verify finds differences, and that it reports when nothing can be compared."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -59,3 +60,32 @@ def test_verify_of_a_classifier_without_padding_id_uses_one_text(checkpoint_copy
     inputs = example_inputs(info.family, hf_config_of(info, info.task), info.task)
     assert inputs["input_ids"].shape == (1, 14) and inputs["input_ids"].min() >= 0
     assert convert.verify(tmp_path / "paddle", tmp_path / "paddle").equal
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"architectures": {"a": 1}}, "config.json: architectures = {'a': 1} must be a list of names"),
+        ({"hidden_size": "8"}, "config.json: hidden_size = '8' must be a number from 0 to 2147483647"),
+        ({"id2label": [1]}, "config.json: id2label = [1] must be an object"),
+    ],
+)
+def test_a_damaged_config_is_named(source, tmp_path, changes, message):
+    convert.to_paddle(source, tmp_path / "paddle", progress=False)
+    change_config(source, **changes)
+    with pytest.raises(convert.ConvertError, match=re.escape(message)):
+        convert.verify(source, tmp_path / "paddle")
+
+
+def test_a_checkpoint_that_paddlenlp_cannot_load_is_named(source, tmp_path):
+    convert.to_paddle(source, tmp_path / "paddle", progress=False)
+    change_tensors(tmp_path / "paddle", lambda arrays: arrays.update({"cls.predictions.layer_norm.bias": np.zeros(5, "f4")}))
+    with pytest.raises(convert.ConvertError, match="paddle: PaddleNLP cannot load it .RuntimeError: Error.s. in loading"):
+        convert.verify(source, tmp_path / "paddle")
+
+
+def test_a_damaged_report_does_not_hinder_the_comparison(source, tmp_path):
+    convert.to_paddle(source, tmp_path / "paddle", progress=False)
+    report = json.loads((tmp_path / "paddle" / "conversion.json").read_text())
+    (tmp_path / "paddle" / "conversion.json").write_text(json.dumps({**report, "tensors": [1], "initialised": 7}))
+    assert convert.verify(source, tmp_path / "paddle").equal

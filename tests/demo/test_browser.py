@@ -1,6 +1,7 @@
 """Test the page in a real browser: what a visitor sees, types and clicks, on a desktop and on a phone, in both languages.
 
-Chromium is driven by playwright. The screenshots are in the test's temporary folder (--basetemp keeps it).
+Chromium is driven by playwright. The screenshots are in the test's temporary folder (--basetemp keeps it). Without a browser the
+tests fail; CONTRIBUTING.md says how to install one, and how to leave them out.
 """
 
 import shutil
@@ -40,7 +41,7 @@ def browser():
 
 
 @pytest.fixture
-def visit(server, browser):
+def visit(browser, server):  # the browser first, because making the runs takes a while
     """Return a function that opens the page as a new visitor. At the end, no visitor has seen an error or another host."""
     contexts, foreign, errors = [], [], []
 

@@ -81,3 +81,22 @@ def test_what_to_paddle_has_a_flag_for_is_converted_by_hand(archives, tmp_path):
 
 def test_a_folder_that_is_nothing(tmp_path):
     assert refusal(tmp_path) == f"{tmp_path}: there is no config.json, so this is not a model's directory."
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{", "not valid JSON (Expecting property name enclosed in double quotes: line 1 column 2 (char 1))"),
+        (b"[" * 100_000, "not valid JSON (maximum recursion depth exceeded"),
+        (b'{"vocab_size": ' + b"9" * 5000 + b"}", "not valid JSON (Exceeds the limit (4300 digits) for integer string conversion"),
+        (b"\xff", "not valid JSON ('utf-8' codec can't decode byte 0xff"),
+        (b"[]", "must be a JSON object, found list"),
+        (None, "cannot be read (Is a directory)"),
+    ],
+)
+def test_a_damaged_config(tmp_path, content, message):
+    if content is None:
+        (tmp_path / "config.json").mkdir()
+    else:
+        (tmp_path / "config.json").write_bytes(content)
+    assert refusal(tmp_path).startswith(f"{tmp_path}/config.json: {message}")

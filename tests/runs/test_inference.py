@@ -158,6 +158,20 @@ def test_predict_says_what_it_wrote(run, tmp_path, capsys, monkeypatch):
     assert last_line.startswith("rows predicted: 3, ") and last_line.endswith(", written to standard output")
 
 
+@pytest.mark.parametrize(("name", "output", "is_json"), [
+    ("new.txt", "-", False), ("new.jsonl", "-", True), ("new.txt", "plain", False), ("new.jsonl", "plain", True),
+    ("new.txt", "out.jsonl", True), ("new.txt", "out.json", True), ("new.jsonl", "out.txt", False),
+])  # fmt: skip
+def test_the_outputs_ending_is_its_format_and_without_one_the_input_decides(run, tmp_path, capsys, name, output, is_json):
+    """As docs/training.md says."""
+    (tmp_path / "new.txt").write_text("今天北京天气晴朗\n", encoding="utf-8")
+    (tmp_path / "new.jsonl").write_text('{"source": "今天北京天气晴朗"}\n', encoding="utf-8")
+    target = "-" if output == "-" else str(tmp_path / output)
+    inference.predict(str(run), str(tmp_path / name), target, ["generation.num_beams=1", "task.min_target_length=2"])
+    (line,) = (capsys.readouterr().out if output == "-" else (tmp_path / output).read_text(encoding="utf-8")).splitlines()
+    assert (json.loads(line).keys() == {"source", "prediction"}) if is_json else not line.startswith("{")
+
+
 def test_an_output_appears_when_it_is_complete(run, tmp_path):
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"source": "今天"}\n' * 40 + "{broken\n", encoding="utf-8")

@@ -1,6 +1,7 @@
 """Test that stopped and killed runs resume to the same bits as an uninterrupted run, with real processes and signals."""
 
 import os
+import shlex
 import signal
 import subprocess
 from pathlib import Path
@@ -195,3 +196,17 @@ def test_the_only_intact_checkpoint_stays_until_the_next_is_in_place(tmp_path, m
     assert checkpoint.read_state(tmp_path / "last")["step"] == 5 and find_damage(tmp_path / "last") is None
     remaining = {"last"} | ({good} if count == 2 and not good.startswith(".") else set())
     assert {path.name for path in tmp_path.iterdir()} == remaining
+
+
+def test_a_finished_run_says_so_and_how_to_go_on_from_its_model(tmp_path, capsys):
+    config = load_config("bart_lcsts", overrides(tmp_path, "train.max_steps=2", "eval.before_training=false"))
+    training_run.train(config)
+    capsys.readouterr()
+    run = training_run.train(config, resume=True).path
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if "finished already" in line)
+    advice, command = line.split(": ")
+    assert advice == "this training is finished already; only its scores are computed again. A new run goes on from its model"
+    program, script, flag, name, *settings = shlex.split(command)
+    assert (program, script, flag, name) == ("python", "train.py", "--config", f"{run}/config.yaml")
+    more = training_run.train(load_config(name, [*settings, "train.max_steps=1"])).path
+    assert str(more) == f"{run}-more" and (more / "report.html").is_file()

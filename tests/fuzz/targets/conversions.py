@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -133,13 +134,13 @@ def merge_an_adapter(folder: Path) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------- inputs
-def changed(make, folder: str = "") -> SearchStrategy[Files]:
+def changed(make: Callable[[], Iterable[Files]], folder: str = "") -> SearchStrategy[Files]:
     """Return the files that `make` returns, in a folder, with one or two of them changed."""
 
     def inside(files: Files) -> Files:
         return {f"{folder}{name}": content for name, content in files.items()}
 
-    return st.builds(lambda: [dict(files) for files in make()]).flatmap(lambda seeds: mutated_files(seeds, WORDS)).map(inside)
+    return st.deferred(lambda: mutated_files(list(make()), WORDS)).map(inside)
 
 
 @st.composite

@@ -7,6 +7,7 @@ import json
 import pickle
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -146,13 +147,9 @@ def sharded() -> Files:
     }
 
 
-def of_file(name: str, seeds: SearchStrategy[list[bytes]], words: tuple[bytes, ...]) -> SearchStrategy[Files]:
-    return one_file(name, seeds.flatmap(lambda contents: quickly_mutated(contents, words)))
-
-
-def later(make) -> SearchStrategy:
-    """Return a strategy for one value that is made when it is needed, as it takes time."""
-    return st.builds(make)
+def of_file(name: str, make_seeds: Callable[[], list[bytes]], words: tuple[bytes, ...]) -> SearchStrategy[Files]:
+    """Return a file with changed contents. The good ones are made when they are needed, as it takes time."""
+    return one_file(name, st.deferred(lambda: quickly_mutated(make_seeds(), words)))
 
 
 HEADERS = st.builds(safetensors_file, mutated_json(HEADER), st.sampled_from([DATA, DATA[:-1], b""]))
@@ -164,20 +161,20 @@ TARGETS = (
         one_file("x.safetensors", st.one_of(quickly_mutated([safetensors_file(HEADER, DATA)], (b"F64", b"data_offsets")), HEADERS)),
         megabytes=MEGABYTES,
     ),
-    Target("weights_torch_zip", read_torch, of_file("x.bin", later(lambda: [torch_zip()]), ZIP_WORDS), megabytes=MEGABYTES),
+    Target("weights_torch_zip", read_torch, of_file("x.bin", lambda: [torch_zip()], ZIP_WORDS), megabytes=MEGABYTES),
     Target(
         "weights_torch_pickle",
         read_torch_pickle,
-        of_file("data.pkl", later(lambda: [torch_pickle()]), PICKLE_WORDS),
+        of_file("data.pkl", lambda: [torch_pickle()], PICKLE_WORDS),
         megabytes=MEGABYTES,
     ),
     Target(
         "weights_torch_legacy",
         read_torch,
-        of_file("x.bin", later(lambda: [archive_files("bert", "masked_lm-old")["pytorch_model.bin"]]), PICKLE_WORDS),
+        of_file("x.bin", lambda: [archive_files("bert", "masked_lm-old")["pytorch_model.bin"]], PICKLE_WORDS),
         megabytes=MEGABYTES,
     ),
-    Target("weights_pdparams", read_paddle, of_file("x.pdparams", later(paddle_files), PICKLE_WORDS), megabytes=MEGABYTES),
+    Target("weights_pdparams", read_paddle, of_file("x.pdparams", paddle_files, PICKLE_WORDS), megabytes=MEGABYTES),
     Target(
         "weights_sharded",
         read_sharded,
@@ -187,7 +184,7 @@ TARGETS = (
     Target(
         "weights_sentencepiece",
         read_sentencepiece,
-        of_file("spiece.model", later(lambda: [archive_files("tokenizers", "t5-saved")["spiece.model"]]), (b"\x0a", b"\x12")),
+        of_file("spiece.model", lambda: [archive_files("tokenizers", "t5-saved")["spiece.model"]], (b"\x0a", b"\x12")),
         megabytes=MEGABYTES,
     ),
 )
