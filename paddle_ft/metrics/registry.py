@@ -106,9 +106,9 @@ METRICS = (
     Metric("slant_rhyme", unit="%"),
     Metric("slant_rhyme_of_real_lines", unit="%"),
     Metric("slant_rhyme_by_chance", unit="%", direction="none"),
-    Metric("rhyme_length", unit="syllables"),
-    Metric("rhyme_length_of_real_lines", unit="syllables"),
-    Metric("rhyme_length_by_chance", unit="syllables", direction="none"),
+    Metric("rhyme_length", "rhyme length in syllables", unit="syllables"),
+    Metric("rhyme_length_of_real_lines", "rhyme length of real lines", unit="syllables"),
+    Metric("rhyme_length_by_chance", "rhyme length by chance", unit="syllables", direction="none"),
     Metric("tokens", unit="tokens", direction="none", in_report=False),
 )
 

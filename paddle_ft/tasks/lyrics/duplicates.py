@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from paddle_ft.data.songs.text import key
+from paddle_ft.system.progress import Progress
 
 SAME_SHARE = 0.7  # two songs are nearly the same if they share this part of the lines of the one with fewer lines
 MIN_LINES = 4  # songs with fewer different lines must share all of them
@@ -13,25 +13,27 @@ MIN_WORDS = 3  # lines with fewer words, such as "I know", are in many songs
 MAX_SONGS = 100  # a line that is in more songs says nothing either
 
 
-def group_songs(songs: Sequence[list[list[str]]]) -> list[int]:
+def group_songs(songs: Sequence[tuple[tuple[str, ...], ...]]) -> list[int]:
     """Return the number of the group that each song belongs to. Songs that are the same or nearly the same are in one group.
 
     Args:
-        songs: the sections of each song.
+        songs: the words of each song, by section and line (pairs.Song.words).
 
     Returns:
         [songs], numbers from 0 in the order in which the groups begin.
     """
-    lines = [_telling_lines(sections) for sections in songs]
+    lines = [_telling_lines(words) for words in songs]
     with_line: dict[str, list[int]] = defaultdict(list)  # line -> the songs so far that have it
     parents = list(range(len(songs)))
-    for number, own in enumerate(lines):
-        shared = Counter(other for line in own if len(with_line[line]) <= MAX_SONGS for other in with_line[line])
-        for other, count in shared.items():
-            if _is_same(own, lines[other], count):
-                parents[_root(parents, number)] = _root(parents, other)
-        for line in own:
-            with_line[line].append(number)
+    with Progress(len(songs), "compare songs", unit="song") as progress:
+        for number, own in enumerate(lines):
+            shared = Counter(other for line in own if len(with_line[line]) <= MAX_SONGS for other in with_line[line])
+            for other, count in shared.items():
+                if _is_same(own, lines[other], count):
+                    parents[_root(parents, number)] = _root(parents, other)
+            for line in own:
+                with_line[line].append(number)
+            progress.update()
     numbers: dict[int, int] = {}
     return [numbers.setdefault(_root(parents, i), len(numbers)) for i in range(len(songs))]
 
@@ -74,10 +76,10 @@ def describe_overlaps(songs: dict[str, list], groups: list[int]) -> list[str]:
     ]
 
 
-def _telling_lines(sections: list[list[str]]) -> frozenset[str]:
+def _telling_lines(words: tuple[tuple[str, ...], ...]) -> frozenset[str]:
     """Return the different lines of a song, those with few words only if it has no others."""
-    keys = {key(line) for section in sections for line in section}
-    return frozenset(words for words in keys if words.count(" ") >= MIN_WORDS - 1) or frozenset(keys)
+    lines = frozenset(line for section in words for line in section)
+    return frozenset(line for line in lines if line.count(" ") >= MIN_WORDS - 1) or lines
 
 
 def _is_same(lines: frozenset[str], others: frozenset[str], shared: int) -> bool:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,6 +17,7 @@ from paddle_ft.system.progress import Progress
 
 SEPARATOR = "<line>"  # separates the lines of a source
 SPLIT_SEED = 2022
+Lines = TypeVar("Lines", bound=Sequence[str])
 COUNTS = (
     "lines", "section_headers", "leftovers", "credit_lines", "adlib_lines", "wordless_lines", "repeated_lines", "sections",
     "pairs_found", "repeated_pairs",
@@ -34,7 +38,7 @@ class Song:
     counts: Counter
     prefix: str = ""
 
-    @property
+    @cached_property
     def words(self) -> tuple[tuple[str, ...], ...]:
         """The sections without case and punctuation. Songs with the same words are the same."""
         return tuple(tuple(map(key, section)) for section in self.sections)
@@ -105,7 +109,7 @@ def split_songs(songs: list, shares: tuple[float, float], groups: list[int]) -> 
     return songs_of
 
 
-def line_pairs(sections: list[list[str]], context_lines: int) -> Iterator[tuple[list[str], str]]:
+def line_pairs(sections: Iterable[Lines], context_lines: int) -> Iterator[tuple[Lines, str]]:
     """Yield (context, line) for every line of a section except the first.
 
     Args:
@@ -117,24 +121,24 @@ def line_pairs(sections: list[list[str]], context_lines: int) -> Iterator[tuple[
             yield section[max(0, i - context_lines) : i], section[i]
 
 
-def drop_repeated_pairs(
-    pairs: Iterable[tuple[list[str], str]], seen: set[tuple[str, ...]], counts: Counter
-) -> Iterator[tuple[list[str], str]]:
-    """Yield the pairs whose words are not in `seen` yet.
+def new_pairs(song: Song, context_lines: int, seen: set[tuple[str, ...]], counts: Counter) -> Iterator[tuple[list[str], str]]:
+    """Yield the pairs of a song, as (context, line), whose words are not in `seen` yet.
 
     Args:
-        pairs: (context, line).
+        song: the song.
+        context_lines: maximum number of lines in the context.
         seen: earlier pairs, without case and punctuation. New ones are added.
         counts: counts in which "pairs_found" and "repeated_pairs" are increased.
     """
-    for context, line in pairs:
+    pairs, words = line_pairs(song.sections, context_lines), line_pairs(song.words, context_lines)
+    for pair, (context_words, line_words) in zip(pairs, words, strict=True):
         counts["pairs_found"] += 1
-        pair = (*map(key, context), key(line))
-        if pair in seen:
+        pair_words = (*context_words, line_words)
+        if pair_words in seen:
             counts["repeated_pairs"] += 1
         else:
-            seen.add(pair)
-            yield context, line
+            seen.add(pair_words)
+            yield pair
 
 
 @dataclass
@@ -174,22 +178,27 @@ class PairBuilder:
                     continue
                 self.seen_songs.add(song.words)
                 counts.update(song.counts)
-                lines.update((key(line), line) for section in song.sections for line in section)
-                for context, target in drop_repeated_pairs(line_pairs(song.sections, self.context_lines), self.seen_pairs, counts):
+                lines.update(zip(chain.from_iterable(song.words), chain.from_iterable(song.sections), strict=True))
+                for context, target in new_pairs(song, self.context_lines, self.seen_pairs, counts):
                     rows.append({"source": join_source(context, song.prefix), "target": target})
         self.lines = list(lines.values())
         return rows, {name: counts[name] for name in ("songs", "repeated_songs", "empty_songs", *COUNTS)}
 
 
 # ---------------------------------------------------------------------------------------------------- messages
-def describe_counts(counts: dict[str, int], num_rows: int, songs_by: str) -> str:
-    """Return a line for the terminal that says what cleaning and pairing did.
+def describe_left_out(songs: list[Song], split: str) -> list[str]:
+    """Return the decisions about what is left out of the songs of a split as it was read."""
+    decisions = []
+    if credit_lines := sum(song.counts["credit_lines"] for song in songs):
+        decisions.append(f"{split}: {credit_lines:,} lines with titles and credits (作词, Produced by) are left out")
+    words = [song.words for song in songs if song.sections]
+    if repeated := len(words) - len(set(words)):
+        decisions.append(f"{split}: {repeated:,} of {len(songs):,} songs are repeated and left out")
+    return decisions
 
-    Args:
-        counts: the counts of PairBuilder.build.
-        num_rows: number of rows.
-        songs_by: how the songs were told apart.
-    """
+
+def describe_counts(counts: dict[str, int], num_rows: int) -> str:
+    """Return a line for the terminal that says what cleaning and pairing did."""
     names = {
         "repeated_songs": "repeated songs removed",
         "empty_songs": "songs without lyrics",
@@ -203,7 +212,7 @@ def describe_counts(counts: dict[str, int], num_rows: int, songs_by: str) -> str
     songs = f"{counts['songs']:,} song{'s' * (counts['songs'] != 1)}"
     steps = [f"{counts[name]:,} {description}" for name, description in names.items() if counts[name]]
     return (
-        ", ".join([f"{songs} (told apart by {songs_by})", f"{counts['lines']:,} lines", *steps, f"{counts['sections']:,} sections"])
+        ", ".join([songs, f"{counts['lines']:,} lines", *steps, f"{counts['sections']:,} sections"])
         + f": {counts['pairs_found']:,} pairs, {counts['repeated_pairs']:,} of them repeated and removed, {num_rows:,} left"
     )
 

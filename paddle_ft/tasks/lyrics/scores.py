@@ -28,7 +28,7 @@ def score_lines(texts: list[str], rows: list[dict[str, str]], config: BaseConfig
     from paddle_ft.metrics.bootstrap import confidence_interval
     from paddle_ft.metrics.distinct import distinct
     from paddle_ft.metrics.originality import originality
-    from paddle_ft.metrics.rhyme import english_rhymes_by
+    from paddle_ft.metrics.rhyme import english_rhymes_by, slant_rhymes_by
 
     previous = [split_source(row["source"])[1][-1] for row in rows]
     samples: dict[str, Any] = measure_rhymes(texts, previous)
@@ -46,7 +46,7 @@ def score_lines(texts: list[str], rows: list[dict[str, str]], config: BaseConfig
         interval = confidence_interval(values, config.seed, config.eval.bootstrap_samples)
         metrics[f"{name}_ci"] = [round(end, 4) for end in interval]
     metrics |= {"distinct1": distinct(texts, 1), "distinct2": distinct(texts, 2), "generated_lines": len(texts)}
-    metrics["english_rhymes_by"] = english_rhymes_by()
+    metrics |= {"english_rhymes_by": english_rhymes_by(), "slant_rhymes_by": slant_rhymes_by()}
     return Scores(metrics, [row | fields for row, fields in zip(predictions, rhyme_fields, strict=True)])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from paddle_ft.data.rows import Rows
@@ -9,17 +10,21 @@ from paddle_ft.data.songs import timed
 from paddle_ft.data.songs.borders import WAYS, split_songs
 from paddle_ft.data.songs.cells import break_lines, join_single_lines
 from paddle_ft.metrics.text import detect_language
+from paddle_ft.system.decisions import DECISIONS
+from paddle_ft.system.progress import Progress
 
 LONGEST_SONG = 500  # lines; a longer text without borders is probably several songs
-SONGS_BY = "songs_told_apart_by"  # key in Rows.info and in results.json: how songs were told apart
 
 
-def find_songs(rows: Rows, split: str) -> Rows:
-    """Return rows of which each is one song, with its lines on lines of their own. What was chosen is noted as decisions.
+def find_songs(rows: Rows, split: str) -> tuple[Rows, str]:
+    """Find the songs of a split. What was chosen is noted as decisions.
 
     Args:
         rows: the rows as read, with the field "lyrics". The other fields are copied to each song of a row.
         split: name of the split, for the decisions.
+
+    Returns:
+        Rows of which each is one song, with its lines on lines of their own, and by what the songs were told apart, for people.
     """
     found = replace(rows, info=dict(rows.info))
     given = join_single_lines(rows.rows)
@@ -31,22 +36,23 @@ def find_songs(rows: Rows, split: str) -> Rows:
     for name, count in line_ends.items():
         found.decide(f"{split}: in {count:,} of {len(texts):,} songs, {name} ends a line")
     found.rows, ways = [], set()
-    for row, text in zip(rows_of_songs, texts, strict=True):
-        songs, ways_here = split_songs(timed.separate_lines(text))
-        ways |= ways_here
-        found.rows += [{**row, "lyrics": song} for song in songs]
-    _note_borders(found, split, len(texts), ways)
-    _remove_times(found, split)
-    return found
-
-
-def _note_borders(found: Rows, split: str, texts: int, ways: set[str]) -> None:
-    """Note how the songs were told apart, and which of them are probably several songs."""
+    with Progress(len(texts), f"find songs of {split}", unit="text") as progress:
+        for row, text in zip(rows_of_songs, texts, strict=True):
+            songs, ways_here = split_songs(timed.separate_lines(text))
+            ways |= ways_here
+            found.rows += [{**row, "lyrics": song} for song in songs]
+            progress.update()
     by = " and ".join(description for way, description in WAYS.items() if way in ways)
-    found.info[SONGS_BY] = by or "file or row"
     if by:
-        where = "1 file or row" if texts == 1 else f"{texts:,} files or rows"
+        where = "1 file or row" if len(texts) == 1 else f"{len(texts):,} files or rows"
         found.decide(f"{split}: {len(found):,} songs were found in {where}, told apart by {by}")
+    _note_long_songs(found, split)
+    _remove_times(found, split)
+    return found, by or "file or row"
+
+
+def _note_long_songs(found: Rows, split: str) -> None:
+    """Note that there are texts that are probably several songs."""
     lengths = [sum(bool(line.strip()) for line in row["lyrics"].splitlines()) for row in found.rows]
     long = [(length, row) for length, row in zip(lengths, found.rows, strict=True) if length > LONGEST_SONG]
     if long:
@@ -67,8 +73,19 @@ def _remove_times(found: Rows, split: str) -> None:
             found.rows[i] = {**row, "lyrics": text}
             timed_songs, translations = timed_songs + 1, translations + left_out
     if timed_songs:
-        found.decide(
-            f"{split}: the times [00:00.00] of {timed_songs:,} of {len(found):,} songs are removed, the lines in their order"
-        )
+        found.decide(f"{split}: {timed_songs:,} of {len(found):,} songs have times [00:00.00], whose order their lines get")
     if translations:
         found.decide(f"{split}: {translations:,} lines are left out as translations, because they have the time of the line above")
+
+
+def part_of(rows: Rows, split: str) -> Rows:
+    """Return rows for a part of the songs of `rows`, which are to follow. Bad rows and decisions stay with train."""
+    if split == "train":
+        return rows
+    return replace(rows, bad=[], info={name: value for name, value in rows.info.items() if name != DECISIONS})
+
+
+def describe_ways(ways: Mapping[str, str]) -> str:
+    """Return by what the songs of all splits were told apart, once if it is the same for all (split -> by what)."""
+    different = set(ways.values())
+    return "; ".join(different if len(different) == 1 else [f"{split}: {by}" for split, by in ways.items()])

@@ -7,8 +7,9 @@ BART's pretraining (Lewis et al., 2020), also in fine-tuning.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +19,6 @@ from paddle_ft.config.schema import GenerationSection
 from paddle_ft.data.row_texts import RowTexts
 from paddle_ft.data.rows import Rows
 from paddle_ft.models.request import ModelRequest
-from paddle_ft.system.decisions import DECISIONS
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info
 from paddle_ft.tasks.base import Dataset, EvalResult, Flag, Scores, TaskOptions
@@ -27,7 +27,7 @@ from paddle_ft.tasks.lyrics.noise import mask_words
 from paddle_ft.tasks.lyrics.pairs import PairBuilder, Song, join_source, prefix_token, split_source
 from paddle_ft.tasks.lyrics.rows import select_songs
 from paddle_ft.tasks.lyrics.scores import score_lines
-from paddle_ft.tasks.lyrics.songs import SONGS_BY, find_songs
+from paddle_ft.tasks.lyrics.songs import describe_ways, find_songs, part_of
 from paddle_ft.tasks.shared.seq2seq import Seq2Seq
 
 
@@ -68,6 +68,7 @@ class Lyrics(Seq2Seq):
         training_lines: the lines of the training songs without repetitions, for the originality of generated lines. None if a
             finished run is evaluated without its training data.
         styles: the prefix tokens of the training songs.
+        songs_by: split as it was read -> by what its songs were told apart.
     """
 
     name = "lyrics"
@@ -86,19 +87,20 @@ class Lyrics(Seq2Seq):
         Flag("genre", str, "NAME", "genre or artist, for a run trained with task.prefix"),
     )
     training_lines: list[str] | None = None
+    songs_by: Mapping[str, str] = MappingProxyType({})
     _originality_index: Any = None
 
     # -------------------------------------------------------------------------------- songs to pairs
     def prepare_rows(self, rows: dict[str, Rows]) -> dict[str, Rows]:
         """Turn songs into pairs of lines. If only data.train is set, its songs are split, and no song or pair is in two splits."""
-        rows = {split: find_songs(loaded, split) for split, loaded in rows.items()}
+        rows = {split: self._find_songs(loaded, split) for split, loaded in rows.items()}
         songs = {split: self._clean(loaded, split) for split, loaded in rows.items()}
-        groups = duplicates.group_songs([song.sections for loaded in songs.values() for song in loaded])
+        groups = duplicates.group_songs([song.words for loaded in songs.values() for song in loaded])
         only_train = list(rows) == ["train"]
         if only_train:
             songs = pairs.split_songs(songs["train"], (self.options.validation_share, self.options.test_share), groups)
-            rows = {split: _part(rows["train"], split) for split in songs}
             rows["train"].decide(*duplicates.describe_splits(songs, groups))
+            rows = {split: part_of(rows["train"], split) for split in songs}
         else:
             rows["train"].decide(*duplicates.describe_overlaps(songs, groups))
         builder, prepared = PairBuilder(self.options.context_lines), {}
@@ -111,27 +113,34 @@ class Lyrics(Seq2Seq):
     def prepare_split(self, rows: Rows, split: str) -> Rows:
         if split != "train":
             print_info("originality is not computed: it needs the training lines")
-        rows = find_songs(rows, split)
+        rows = self._find_songs(rows, split)
         return self._build_pairs(rows, self._clean(rows, split), split, PairBuilder(self.options.context_lines))
 
+    def _find_songs(self, rows: Rows, split: str) -> Rows:
+        """Return rows with one song in each, and print how many there are and by what they were told apart."""
+        found, by = find_songs(rows, split)
+        self.songs_by = {**self.songs_by, split: by}
+        print_info(f"{split}: {len(found):,} song{'s' * (len(found) != 1)}, told apart by {by}")
+        return found
+
     def _clean(self, rows: Rows, split: str) -> list[Song]:
-        """Return the songs of a split that the options select, cleaned."""
-        return pairs.clean_songs(select_songs(rows, split, self.options), f"songs of {split}")
+        """Return the songs of a split that the options select, cleaned. What cleaning leaves out is noted in `rows`."""
+        songs = pairs.clean_songs(select_songs(rows, split, self.options), f"songs of {split}")
+        rows.decide(*pairs.describe_left_out(songs, split))
+        return songs
 
     def _build_pairs(self, rows: Rows, songs: list[Song], split: str, builder: PairBuilder) -> Rows:
         """Return `rows` with pairs of lines instead of songs. Raise UserError if there are no pairs."""
         line_rows, counts = builder.build(songs, f"pairs of {split}")
-        print_info(f"{split}: {pairs.describe_counts(counts, len(line_rows), rows.info[SONGS_BY])}")
+        print_info(f"{split}: {pairs.describe_counts(counts, len(line_rows))}")
         if not line_rows:
             raise UserError(f"data.{split}: {pairs.explain_no_pairs(counts)}")
         if split == "train":
             self.training_lines, self._originality_index = builder.lines, None
-        prepared = replace(rows, rows=line_rows, info=rows.info | counts)
-        if counts["credit_lines"]:
-            prepared.decide(f"{split}: {counts['credit_lines']:,} lines with titles and credits above or below lyrics are left out")
-        if counts["repeated_songs"]:
-            prepared.decide(f"{split}: {counts['repeated_songs']:,} of {counts['songs']:,} songs are there twice and used once")
-        return prepared
+        return replace(rows, rows=line_rows, info=rows.info | counts)
+
+    def facts(self) -> dict[str, Any]:
+        return {"songs_told_apart_by": describe_ways(self.songs_by)}
 
     def model_request(self, train: Rows | None) -> ModelRequest:
         separator = [pairs.SEPARATOR] if self.options.context_lines > 1 else []
@@ -287,10 +296,3 @@ class Lyrics(Seq2Seq):
             command = f"python -m paddle_ft generate {shlex.quote(run)} --seed-line {shlex.quote(seed_line)} --genre {names[-1]}"
             raise UserError(f"{problem}: this run was trained with {', '.join(names)}; name one of them, e.g.\n  {command}")
         return token
-
-
-def _part(rows: Rows, split: str) -> Rows:
-    """Return rows without songs, for a part of the songs of `rows`. Bad rows and decisions stay with train."""
-    if split == "train":
-        return rows
-    return replace(rows, bad=[], info={name: value for name, value in rows.info.items() if name != DECISIONS})

@@ -70,8 +70,8 @@ def test_splits_of_one_source_share_no_pair():
 def test_the_terminal_is_told_what_was_done():
     builder = PairBuilder(1)
     rows, counts = builder.build([song("作词：甲\nred fish\nblue fish"), song("(Yeah)"), song("Red fish\nblue fish!")], "")
-    assert describe_counts(counts, len(rows), "file or row") == (
-        "3 songs (told apart by file or row), 4 lines, 1 repeated songs removed, 1 songs without lyrics, 1 credits removed,"
+    assert describe_counts(counts, len(rows)) == (
+        "3 songs, 4 lines, 1 repeated songs removed, 1 songs without lyrics, 1 credits removed,"
         " 1 ad-lib lines removed, 1 sections: 1 pairs, 0 of them repeated and removed, 1 left"
     )
 

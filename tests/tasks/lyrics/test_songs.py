@@ -3,7 +3,7 @@
 import pytest
 
 from paddle_ft.data.rows import Rows
-from paddle_ft.tasks.lyrics.songs import SONGS_BY, find_songs
+from paddle_ft.tasks.lyrics.songs import describe_ways, find_songs
 
 SONG = "I count the coins upon the table\nI told my mother I was able\ngold and silver\ndown the river"
 OTHER = "late at night I write the pages\nno one pays me decent wages\nslowly we walk\nquietly we talk"
@@ -11,22 +11,23 @@ OTHER = "late at night I write the pages\nno one pays me decent wages\nslowly we
 
 def find(*texts, **fields):
     rows = Rows([{"lyrics": text, **fields} for text in texts])
-    found = find_songs(rows, "train")
+    found, by = find_songs(rows, "train")
     assert [row["lyrics"] for row in rows.rows] == list(texts) and rows.decisions == []  # the rows as read stay as they are
+    found.info["by"] = by
     return found
 
 
 def test_songs_of_files_and_rows_need_no_decision():
     found = find(SONG, OTHER)
     assert [row["lyrics"] for row in found.rows] == [SONG, OTHER]
-    assert (found.decisions, found.info[SONGS_BY]) == ([], "file or row")
+    assert (found.decisions, found.info["by"]) == ([], "file or row")
 
 
 def test_songs_of_one_file_keep_its_genre():
     found = find(f"{SONG}44EmbedNext Title Lyrics[Verse]\n{OTHER}Embed", genre="rap", title="all")
     assert len(found) == 2 and {(row["genre"], row["title"]) for row in found.rows} == {("rap", "all")}
     how = "remains of Genius pages such as 44Embed or Title Lyrics["
-    assert found.info[SONGS_BY] == how
+    assert found.info["by"] == how
     assert found.decisions == [f"train: 2 songs were found in 1 file or row, told apart by {how}"]
 
 
@@ -46,7 +47,7 @@ def test_songs_that_are_one_cell_have_their_lines(end, name):
 
 def test_rows_that_are_lines_become_songs():
     rows = [{"lyrics": line, "title": title} for title, text in (("A", SONG), ("B", OTHER)) for line in text.split("\n")]
-    found = find_songs(Rows(rows), "test")
+    found, _ = find_songs(Rows(rows), "test")
     assert [row["lyrics"] for row in found.rows] == [SONG, OTHER]
     assert found.decisions == ["test: 8 rows are single lines; those with the same title that follow each other are a song"]
 
@@ -57,7 +58,7 @@ def test_timed_lyrics_become_lines_and_translations_are_named():
     found = find(song, SONG)
     assert [row["lyrics"] for row in found.rows] == ["a\nb\nc", SONG]
     assert found.decisions == [
-        "train: the times [00:00.00] of 1 of 2 songs are removed, the lines in their order",
+        "train: 1 of 2 songs have times [00:00.00], whose order their lines get",
         "train: 3 lines are left out as translations, because they have the time of the line above",
     ]
 
@@ -68,3 +69,8 @@ def test_a_very_long_text_is_named_with_what_to_do():
         "train: 1 text of more than 500 lines, the longest with 4,876 (jay), count as one song each, because nothing tells songs"
         " apart: put a line ===== between the songs"
     ]
+
+
+def test_what_told_songs_apart_is_said_once_if_it_is_the_same_for_all_splits():
+    assert describe_ways({"train": "file or row", "test": "file or row"}) == "file or row"
+    assert describe_ways({"train": "lines =====", "test": "file or row"}) == "train: lines =====; test: file or row"
