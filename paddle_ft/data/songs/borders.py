@@ -29,7 +29,7 @@ _GLUED = re.compile(  # the end of a page in the middle of a line
     rf"((?<=\S){EMBED}(?:You might also like)?)(?={CONTRIBUTORS}|{_TITLE})|((?<=\d){EMBED})(?=[A-Z\[(\"“])(?!You might also like)",
     re.MULTILINE,
 )
-_GLUED_START = re.compile(rf"(?<=[^\s\d])(?={CONTRIBUTORS}[^a-z\s][^\n]*\bLyrics)")
+_GLUED_START = re.compile(rf"(?<=[^\s\d])(?={CONTRIBUTORS}[^a-z\s][^\n]{{0,300}}?\bLyrics)")
 _MARK = re.compile(r"<\|(?:start|end)oftext\|>")
 _PAGE_START = re.compile(rf"^(?:{CONTRIBUTORS}.*\bLyrics|.{{1,150}}?\bLyrics\s?\[)")
 _PAGE_END = re.compile(rf"(?:(?<=\S)|^\d*){EMBED}(?:You might also like)?$")

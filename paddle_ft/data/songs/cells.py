@@ -28,16 +28,17 @@ class LineEnd:
     only_chinese: bool = False
 
 
+# The space before an end is taken from its first character on, so that a pattern looks at a long run of spaces only once.
 CERTAIN = (
-    LineEnd("<br>", re.compile(r"[ \t]*<br\s*/?>[ \t]*\n?", re.IGNORECASE)),
-    LineEnd(r"a literal \n", re.compile(r"[ \t]*(?:\\r)?\\n[ \t]*")),
+    LineEnd("<br>", re.compile(r"(?:(?<![ \t])[ \t]+)?<br\s*/?>[ \t]*\n?", re.IGNORECASE)),
+    LineEnd(r"a literal \n", re.compile(r"(?:(?<![ \t])[ \t]+)?(?:\\r)?\\n[ \t]*")),
 )
 POSSIBLE = (
-    LineEnd("a slash", re.compile(r"\s+//?\s+")),
-    LineEnd("a bar", re.compile(r"\s*\|+\s*")),
+    LineEnd("a slash", re.compile(r"(?<!\s)\s+(?://?\s+)+")),
+    LineEnd("a bar", re.compile(r"(?:(?<!\s)\s+)?\|+\s*")),
     LineEnd("a tab", re.compile(r"\t+")),
     LineEnd("several spaces", re.compile(r"[ \u3000]{2,}")),
-    LineEnd("a slash", re.compile(r"\s*/\s*"), only_chinese=True),
+    LineEnd("a slash", re.compile(r"(?:(?<!\s)\s+)?/\s*"), only_chinese=True),
     LineEnd("a space", re.compile(r"[ \u3000]+"), only_chinese=True),
     LineEnd("a comma or full stop", re.compile(r"[，。；！？、,;!?]+\s*"), only_chinese=True),
 )

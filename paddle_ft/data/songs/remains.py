@@ -26,6 +26,7 @@ _PROMOTION = re.compile(rf"(?:See (?:(?!See ).){{1,80}}? ?Live)?(?:(?:{_PRICE})?
 # The number before Embed looks like digits that end the last line, so such digits are removed too.
 _TAIL = re.compile(rf"(?:\d[\d.,]*[KM]?|(?<!\s)){EMBED}$")
 
+MAX_NOTICE = 300  # characters; a longer line is no notice
 _NOTICES = re.compile(
     r"Submit Corrections|Writer\(s\):.*|Songwriters?: .*|Translate to English|\**\s*This Lyrics is NOT for Commercial use\s*\**"
     r"|Thanks to .* for (?:adding|correcting|submitting)\b.*lyrics.*|Lyrics (?:licensed|provided|powered) .*|.*\bLyrics ©.*"
@@ -59,7 +60,7 @@ def remove_remains(line: str, at_start: bool) -> tuple[str, bool]:
         line: the line, without space around it.
         at_start: whether it is the first line of a song.
     """
-    if _NOTICES.fullmatch(line):
+    if len(line) <= MAX_NOTICE and _NOTICES.fullmatch(line):
         return "", False
     line = _PROMOTION.sub("", line)
     if at_start:
