@@ -2,4 +2,4 @@
 
 from paddle_ft.cli import main
 
-raise SystemExit(main(["demo", "runs/bart_lcsts"]))
+raise SystemExit(main(["demo", "runs/bart_lcsts_sample"]))

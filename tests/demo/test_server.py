@@ -163,7 +163,7 @@ def test_the_application_for_ai_studio_serves_the_run_where_the_platform_says(ru
     script = ROOT / "docs" / "examples" / "main.gradio.py"
     assert script.read_text(encoding="utf-8").partition("\n\n")[2] in (ROOT / "docs" / "demo.md").read_text(encoding="utf-8")
     shutil.copy(script, tmp_path)
-    shutil.copytree(runs["sentences"], tmp_path / "runs" / "bart_lcsts")
+    shutil.copytree(runs["sentences"], tmp_path / "runs" / "bart_lcsts_sample")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "GRADIO_SERVER_PORT": str(port)}
