@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -105,3 +106,43 @@ make demo     # more
     assert commands(str(tmp_path / "page.md")) == [
         'train.py --config x "data.columns={a: 1, b: 2}" task.y=1', "benchmarks/x.py", "make demo", "convert --help",
     ]  # fmt: skip
+
+
+# -------------------------------------------------------------------------------------------------- runs that commands use
+DEMO_RUN = "bart_lcsts_sample"  # what `make demo` leaves, with which every reader has begun
+SAMPLE_RUNS = "After `--sample` it is `runs/NAME_sample`"  # a page that says so may name the runs of full trainings
+
+
+def runs_made(name: str) -> set[str]:
+    """Return the runs that the reader of a page has: the demo's, and those that the page itself makes."""
+    text = read(name)
+    made = {DEMO_RUN, *re.findall(r"output_dir[=:] ?[\w/]*runs/([\w-]+)", text)}
+    for command in commands(name):
+        recipe = re.search(r"train(?:\.py)? .*?--config (\w+)", command)
+        if recipe and "--sample" in command:
+            made.add(f"{recipe[1]}_sample")
+        elif recipe and (SAMPLE_RUNS in text or "data.source=null" in command):  # the page says where the data comes from
+            made.add(recipe[1])
+    return made
+
+
+def runs_used(name: str) -> set[str]:
+    """Return the runs that the commands of a page use. `repeat` and `train` make what they name, `--resume` alone uses it."""
+    using = [command for command in commands(name) if "--resume" in command or not re.search(r"train|repeat|benchmarks/", command)]
+    return {run for command in using for run in re.findall(r"\bruns/([\w-]+)", command)}
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name.startswith(("README", "docs/"))])
+def test_a_reader_who_has_run_make_demo_has_every_run_that_is_used(name):
+    made = runs_made(name)
+    exports = {f"{run}-{kind}" for run in made for kind in ("onnx", "inference", "hf", "onnx-int8")}
+    assert runs_used(name) <= made | exports
+
+
+def test_a_run_that_the_reader_does_not_have_is_found(tmp_path):
+    page = "```\npython train.py --config bart_lyrics\npython -m paddle_ft demo runs/bart_lcsts runs/bart_lyrics\n```\n"
+    path = str(tmp_path / "page.md")
+    Path(path).write_text(page)
+    assert runs_used(path) == {"bart_lcsts", "bart_lyrics"} and runs_made(path) == {DEMO_RUN}
+    Path(path).write_text(f"{SAMPLE_RUNS}.\n{page}")
+    assert runs_made(path) == {DEMO_RUN, "bart_lyrics"}
