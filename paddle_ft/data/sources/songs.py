@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from paddle_ft.data.files import expand
-from paddle_ft.data.readers import extension, find_reader, readers
+from paddle_ft.data.readers import extension, find_reader, is_saved_dataset, is_saved_dict, readers
 from paddle_ft.data.readers.stream import DataFile
 from paddle_ft.data.rows import Fields, Record, Records, make_row
 from paddle_ft.data.songs.json_songs import find_songs
@@ -61,7 +61,7 @@ class Songs(Source):
 
 def _open_pattern(pattern: str, fields: Fields) -> Iterator[tuple[str, Records]]:
     pattern = os.path.expanduser(pattern)
-    if os.path.isdir(pattern):
+    if os.path.isdir(pattern) and not is_saved_dataset(pattern) and not is_saved_dict(pattern):
         root, paths = pattern, _files_of_folder(pattern, fields)
     else:
         root, paths = _fixed_folder(pattern), expand(pattern)
@@ -127,7 +127,7 @@ def _read_json(path: str, root: str, fields: Fields) -> Iterator[Record]:
 
 
 def _load_songs(file: DataFile) -> list[dict[str, object]] | None:
-    if file.first_character() != "{":
+    if file.first_character() != "{" or file.reading.field is not None:
         return None
     try:
         return find_songs(json.loads(file.text()[0]))

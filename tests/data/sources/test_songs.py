@@ -3,6 +3,7 @@
 import gzip
 import json
 
+import datasets
 import pytest
 
 from paddle_ft.data.load import list_remote_files, load_split
@@ -143,3 +144,20 @@ def test_a_folder_with_several_kinds_of_files_says_which_are_read(tmp_path):
     rows = load(str(tmp_path))
     assert [row["lyrics"] for row in rows.rows] == ["c"]
     assert rows.decisions == [f"{tmp_path}: its .txt files are read, and its .csv, .json files are not"]
+
+
+def test_the_settings_for_reading_files_hold_for_songs(tmp_path):
+    (tmp_path / "one.txt").write_bytes("走过了长路".encode("gb18030"))
+    assert load(str(tmp_path), encoding="gb18030").rows == [{"lyrics": "走过了长路", "title": "one"}]
+    songs = [{"title": "One", "lyrics": "a"}]
+    path = save(tmp_path / "artist.json", {"songs": songs, "old": [{"title": "Two", "lyrics": "b"}]})
+    assert [row["lyrics"] for row in load(path).rows] == ["a"]
+    assert [row["lyrics"] for row in load(path, field="old").rows] == ["b"]
+
+
+def test_a_saved_data_set_is_a_table_and_no_folder_of_files(tmp_path):
+    saved = datasets.Dataset.from_list([{"lyrics": "a\nb", "title": "One"}])
+    saved.save_to_disk(str(tmp_path / "saved"))
+    assert load(str(tmp_path / "saved")).rows == [{"lyrics": "a\nb", "title": "One"}]
+    datasets.DatasetDict({"train": saved}).save_to_disk(str(tmp_path / "splits"))
+    assert "this folder has several splits" in error(str(tmp_path / "splits"))
