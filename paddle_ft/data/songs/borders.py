@@ -34,7 +34,7 @@ _MARK = re.compile(r"<\|(?:start|end)oftext\|>")
 _PAGE_START = re.compile(rf"^(?:{CONTRIBUTORS}.*\bLyrics|.{{1,150}}?\bLyrics\s?\[)")
 _PAGE_END = re.compile(rf"(?:(?<=\S)|^\d*){EMBED}(?:You might also like)?$")
 _NUMBER = re.compile(r"^\[Song \d+: .*\]$")  # lyricsgenius writes it between the songs of an artist or album that it saves as text
-_RULE = re.compile(r"^(?:={3,}|#{3,}|\*{5,}|<\|(?:start|end)oftext\|>)$")
+_RULE = re.compile(r"^(?:={3,}|<\|(?:start|end)oftext\|>)$")
 
 RESTART, LATE = 30, 60  # seconds: a time below RESTART after one above LATE begins another song,
 TRANSLATED_SHARE = 0.8  # unless the song before has this share of its times: then it is that song's translation

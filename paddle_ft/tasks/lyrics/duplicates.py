@@ -10,7 +10,7 @@ from paddle_ft.system.progress import Progress
 SAME_SHARE = 0.7  # two songs are nearly the same if they share this part of the lines of the one with fewer lines
 MIN_LINES = 4  # songs with fewer different lines must share all of them
 MIN_WORDS = 3  # lines with fewer words, such as "I know", are in many songs
-MAX_SONGS = 100  # a line that is in more songs says nothing either
+MAX_SONGS = 100  # a line that is in more songs says nothing about songs that are not wholly the same
 
 
 def group_songs(songs: Sequence[tuple[tuple[str, ...], ...]]) -> list[int]:
@@ -24,9 +24,12 @@ def group_songs(songs: Sequence[tuple[tuple[str, ...], ...]]) -> list[int]:
     """
     lines = [_telling_lines(words) for words in songs]
     with_line: dict[str, list[int]] = defaultdict(list)  # line -> the songs so far that have it
+    first: dict[tuple, int] = {}  # words of a song -> the first song with them
     parents = list(range(len(songs)))
     with Progress(len(songs), "compare songs", unit="song") as progress:
         for number, own in enumerate(lines):
+            if songs[number]:
+                parents[number] = first.setdefault(songs[number], number)
             shared = Counter(other for line in own if len(with_line[line]) <= MAX_SONGS for other in with_line[line])
             for other, count in shared.items():
                 if _is_same(own, lines[other], count):

@@ -58,10 +58,10 @@ def _note_long_songs(found: Rows, split: str) -> None:
     if long:
         length, row = max(long, key=lambda item: item[0])
         name = f" ({row['title']})" if row.get("title") else ""
-        found.decide(
-            f"{split}: {len(long):,} text{'s' * (len(long) != 1)} of more than {LONGEST_SONG} lines, the longest with"
-            f" {length:,}{name}, count as one song each, because nothing tells songs apart: put a line ===== between the songs"
-        )
+        texts = f"a text of {length:,} lines{name} counts as one song"
+        if len(long) > 1:
+            texts = f"{len(long):,} texts of more than {LONGEST_SONG} lines, up to {length:,}{name}, count as one song each"
+        found.decide(f"{split}: {texts}, because nothing there tells songs apart; put a line ===== between songs")
 
 
 def _remove_times(found: Rows, split: str) -> None:

@@ -119,6 +119,7 @@ class Lyrics(Seq2Seq):
     def _find_songs(self, rows: Rows, split: str) -> Rows:
         """Return rows with one song in each, and print how many there are and by what they were told apart."""
         found, by = find_songs(rows, split)
+        found.rows = found.rows[: getattr(self.config.data, f"limit_{split}")]
         self.songs_by = {**self.songs_by, split: by}
         print_info(f"{split}: {len(found):,} song{'s' * (len(found) != 1)}, told apart by {by}")
         return found

@@ -71,7 +71,7 @@ def test_what_tells_two_songs_apart(border, way):
 
 @pytest.mark.parametrize(
     "between",
-    ["\n\n", "\n\n\n\n", "\n[Chorus]\n", "\n-----\n", "\n* * *\n", "\nI write these Lyrics\n[Chorus]\n",
+    ["\n\n", "\n\n\n\n", "\n[Chorus]\n", "\n-----\n", "\n*****\n", "\n###\n", "\nI write these Lyrics\n[Chorus]\n",
      "\nwords that I Embed\nin my mind\n", "\nYou might also like\n", "\nthe Lyrics of my heart\n",
      "\nContributors to the cause\n", "\n# 1\n"],
 )  # fmt: skip

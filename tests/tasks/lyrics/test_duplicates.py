@@ -20,6 +20,7 @@ def group_songs(songs):
 def test_the_same_song_in_other_words_sections_and_case():
     other = [[line.upper() + "!" for line in FISH[:2]], FISH[2:]]
     assert group_songs([[FISH], [BIRDS], other, [BIRDS]]) == [0, 1, 0, 1]
+    assert group_songs([[FISH]] * 150 + [[BIRDS]] * 150) == [0] * 150 + [1] * 150
 
 
 def test_a_song_with_another_line_or_only_its_chorus_is_nearly_the_same():

@@ -65,10 +65,10 @@ def test_timed_lyrics_become_lines_and_translations_are_named():
 
 def test_a_very_long_text_is_named_with_what_to_do():
     text = "\n".join(f"line {i} of all the songs" for i in range(4876))
-    assert find(text, SONG, title="jay").decisions == [
-        "train: 1 text of more than 500 lines, the longest with 4,876 (jay), count as one song each, because nothing tells songs"
-        " apart: put a line ===== between the songs"
-    ]
+    advice = "because nothing there tells songs apart; put a line ===== between songs"
+    assert find(text, SONG, title="jay").decisions == [f"train: a text of 4,876 lines (jay) counts as one song, {advice}"]
+    several = "2 texts of more than 500 lines, up to 4,876, count as one song each"
+    assert find(text[:50_000], text).decisions == [f"train: {several}, {advice}"]
 
 
 def test_what_told_songs_apart_is_said_once_if_it_is_the_same_for_all_splits():

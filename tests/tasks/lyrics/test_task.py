@@ -130,6 +130,13 @@ def test_a_folder_or_glob_of_texts_needs_no_source(tmp_path):
         assert sum(map(len, rows.values())) == 8
 
 
+def test_a_limit_counts_songs_of_one_file_too():
+    text = "\n=====\n".join("\n".join(f"{name} the {number} fish" for name in ("one", "two")) for number in range(9))
+    task = find_task("lyrics")(settings("data.limit_train=6"))
+    rows = task.prepare_rows({"train": Rows([{"lyrics": text}])})
+    assert sum(loaded.info["songs"] for loaded in rows.values()) == 6
+
+
 def test_credits_that_were_left_out_are_named():
     rows = {"train": Rows([song(["作词：甲", "作曲：乙", *FISH])]), "test": Rows([song(BIRDS)])}
     rows = find_task("lyrics")(settings()).prepare_rows(rows)
