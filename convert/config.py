@@ -149,7 +149,8 @@ def config_to_hf(config: dict, generation: dict, entries: Sequence[Entry], where
             continue
         value = _paddle_value(entry, config, where)
         check_value(entry, entry.to_hf(value), entry.paddle_name, where)
-        if not original or entry.to_paddle(before, where) != value:
+        stated = config.get(entry.paddle_name, value)  # null in both files is no change, also where it means another field's value
+        if not original or entry.to_paddle(before, where) not in (value, stated):
             result[entry.hf] = entry.to_hf(value)
         if not original:
             result.update({e.hf: value for e in entries if isinstance(e, MergedDropout) and e.into == entry.hf})

@@ -143,6 +143,13 @@ def test_a_dropout_of_none_in_paddle_takes_the_value_of_another_field():
     assert to_hf("bart", paddle)[0]["classifier_dropout"] == 0.3
 
 
+def test_a_dropout_of_none_in_both_files_comes_back_as_none():
+    original = {"model_type": "bart", "classifier_dropout": None}
+    paddle = {**to_paddle("bart", original).config, ORIGINAL_KEY: {"config": original}}
+    assert to_hf("bart", paddle)[0] == original
+    assert to_hf("bart", {**paddle, "classifier_dropout": 0.2})[0] == {**original, "classifier_dropout": 0.2}
+
+
 @pytest.mark.parametrize("model_type", sorted(load_families()))
 def test_a_round_trip_gives_the_same_file(model_type):
     family = load_families()[model_type]
