@@ -78,8 +78,9 @@ def read(path: Path) -> dict[str, StoredTensor]:
         ConvertError: The type, shape or offsets of a tensor are wrong; the message names the tensor.
     """
     header, start = read_header(path)
-    metadata = header.pop("__metadata__", None) or {}
-    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+    metadata = header.pop("__metadata__", None)
+    is_map = isinstance(metadata, dict) and all(isinstance(value, str) for value in metadata.values())
+    if metadata is not None and not is_map:
         raise ConvertError(f"{path}: the safetensors header's __metadata__ must map names to texts")
     spans = {name: _checked_entry(path, name, entry) for name, entry in header.items()}
     end = 0

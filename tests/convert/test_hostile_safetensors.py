@@ -74,6 +74,13 @@ def test_header_entries_that_do_not_add_up(source, change, message):
     assert_refused(source, message)
 
 
+@pytest.mark.parametrize("metadata", [0.0, [], {"format": 1}, "pt"])
+def test_metadata_that_is_no_map_of_texts(source, metadata):
+    header, rest = read_header(source)
+    write_header(source, {**header, "__metadata__": metadata}, rest)
+    assert_refused(source, "the safetensors header's __metadata__ must map names to texts")
+
+
 def test_a_tensor_named_twice(source):
     data = (source / "model.safetensors").read_bytes()
     (length,) = struct.unpack("<Q", data[:8])
