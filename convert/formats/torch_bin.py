@@ -30,7 +30,7 @@ STORAGES = {
     "ByteStorage": "uint8",
     "BoolStorage": "bool",
 }
-MAX_PICKLE_BYTES = 200_000_000  # descriptions of tensors are small
+MAX_PICKLE_BYTES = 20_000_000  # enough to describe 100,000 tensors; more would take long to read
 MAX_EXPANDED = 2**24  # maximum elements of a tensor that repeats the numbers of its storage (torch's expand)
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
@@ -92,7 +92,7 @@ class _TensorUnpickler(StateUnpickler):
     """Build dictionaries of tensors. Raise ConvertError for every other name in the pickle."""
 
     def __init__(self, file, path: Path):
-        super().__init__(file, encoding="utf-8")
+        super().__init__(file, MAX_PICKLE_BYTES, encoding="utf-8")
         self.path = path
         self.storages: dict[str, _Storage] = {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import pickle
 import reprlib
 from typing import BinaryIO
@@ -13,10 +14,15 @@ SMALL = 1 << 16  # bytes that can be asked for without looking whether the file 
 
 
 class _Bounded:
-    """A file from which no more bytes can be asked for than it has. Otherwise a length in it could ask for any amount of memory."""
+    """A file from which no more bytes can be asked for than it has. Otherwise a length in it could ask for any amount of memory.
 
-    def __init__(self, file: BinaryIO):
-        self.file, self.readline = file, file.readline
+    Args:
+        file: The file.
+        limit: Number of bytes that may be read altogether.
+    """
+
+    def __init__(self, file: BinaryIO, limit: float):
+        self.file, self.limit, self.left = file, limit, limit
         position = file.tell()
         self.end = file.seek(0, io.SEEK_END)
         file.seek(position)
@@ -24,22 +30,32 @@ class _Bounded:
     def read(self, count: int) -> bytes:
         if count > SMALL and count > self.end - self.file.tell():
             raise pickle.UnpicklingError(f"truncated: {count} bytes are announced, {self.end - self.file.tell()} are left")
-        return self.file.read(count)
+        return self._counted(self.file.read(count))
+
+    def readline(self) -> bytes:
+        return self._counted(self.file.readline())
+
+    def _counted(self, data: bytes) -> bytes:
+        self.left -= len(data)
+        if self.left < 0:
+            raise pickle.UnpicklingError(f"its pickle has more than {self.limit} bytes, which no model needs")
+        return data
 
 
 class StateUnpickler(pickle._Unpickler):
     """An unpickler based on Python's implementation in Python, whose opcodes can be replaced.
 
     Dictionary keys must be strings or integers, and sets are not supported, because hashing a tuple nested a million levels deep
-    would crash the interpreter. Subclasses decide in `find_class` which names a file may use.
+    would crash the interpreter. Subclasses decide in `find_class` which names a file may use. `limit` is the number of bytes that
+    the pickle may have.
     """
 
     dispatch = dict(pickle._Unpickler.dispatch)
     for _opcode in (pickle.EMPTY_SET, pickle.ADDITEMS, pickle.FROZENSET):
         del dispatch[_opcode[0]]
 
-    def __init__(self, file: BinaryIO, **options):
-        super().__init__(_Bounded(file), **options)
+    def __init__(self, file: BinaryIO, limit: float = math.inf, **options):
+        super().__init__(_Bounded(file, limit), **options)
 
     def _set(self, target: object, items: list) -> None:
         for key, value in zip(items[::2], items[1::2], strict=True):

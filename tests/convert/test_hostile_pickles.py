@@ -157,6 +157,16 @@ def test_a_length_beyond_the_end_of_the_file_takes_no_memory(tmp_path, opcodes):
     tracemalloc.stop()
 
 
+def test_a_pickle_of_many_small_steps_is_not_read_to_its_end(tmp_path, monkeypatch):
+    """Its limit is 20 MB; the test takes a lower one, so that it is quick."""
+    monkeypatch.setattr("convert.formats.torch_bin.MAX_PICKLE_BYTES", 10_000)
+    (tmp_path / "legacy.bin").write_bytes(b"\x80\x02" + b"N0" * 100_000 + b".")
+    with pytest.raises(convert.ConvertError, match="its pickle has more than 10000 bytes, which no model needs"):
+        torch_bin.read(tmp_path / "legacy.bin")
+    with pytest.raises(convert.ConvertError, match=r"zip entry a/data\.pkl has 200003 bytes, which no model needs"):
+        torch_bin.read(torch_file(tmp_path / "zip.bin", b"\x80\x02" + b"N0" * 100_000 + b"."))
+
+
 DOUBLED = b")" + b"2\x86" * 60  # a tuple of two equal tuples, sixty levels deep: its text would have 2 ** 60 characters
 
 
