@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 from tests.fuzz.target import Files, Target, write_files
 
@@ -113,7 +114,8 @@ def run_case(target: Target, files: Files, folder: Path) -> Find | None:
     os.chdir(case)
     tempfile.tempdir = str(temporary)
     try:
-        with _WATCH.over(case, temporary) as seen:
+        cache = {"PADDLE_FT_HOME": str(temporary / "cache")}  # rows that take long to read are kept there
+        with patch.dict(os.environ, cache), _WATCH.over(case, temporary) as seen:
             find = _run(target, case)
     finally:
         tempfile.tempdir = default_temporary
