@@ -133,14 +133,19 @@ class RowTable(Sequence):
         rank[order] = np.arange(len(order))
         return [values[code] for code in present[order]], rank[own_codes]
 
-    def _read(self, numbers) -> list[Row]:
-        """Return the rows with these numbers."""
+    def column(self, name: str, index: slice) -> list[str]:
+        """Return the texts of a field for some of the rows, which must all have it."""
+        return self._read(self._numbers[index], lambda batch: batch.column(name).to_pylist())
+
+    def _read(self, numbers, convert: Callable[[pa.RecordBatch], list] | None = None) -> list[Any]:
+        """Return what `convert` makes of the rows with these numbers; default: the rows."""
+        convert = convert or _to_rows
         if isinstance(numbers, range) and numbers.step == 1:
-            rows = [row for part in self._slices(numbers) for row in _to_rows(part)]
+            values = [value for part in self._slices(numbers) for value in convert(part)]
         else:
-            rows = self._gather(_to_array(numbers))
+            values = self._gather(_to_array(numbers), convert)
         self._release()
-        return rows
+        return values
 
     def _slices(self, numbers: range) -> Iterator[pa.RecordBatch]:
         start = numbers.start
@@ -151,15 +156,15 @@ class RowTable(Sequence):
             yield self._batches[which].slice(start - first, end - start)
             start = end
 
-    def _gather(self, numbers: np.ndarray) -> list[Row]:
-        rows: list[Any] = [None] * len(numbers)
+    def _gather(self, numbers: np.ndarray, convert: Callable[[pa.RecordBatch], list]) -> list[Any]:
+        values: list[Any] = [None] * len(numbers)
         batch_of = np.searchsorted(self._ends, numbers, side="right")
         for which in np.unique(batch_of):
             batch, positions = self._batches[which], np.flatnonzero(batch_of == which)
             found = batch.take((numbers[positions] - (self._ends[which] - batch.num_rows)).astype(np.int64))
-            for position, row in zip(positions, _to_rows(found), strict=True):
-                rows[position] = row
-        return rows
+            for position, value in zip(positions, convert(found), strict=True):
+                values[position] = value
+        return values
 
     def _release(self) -> None:
         """Let the system take back the memory that it holds what was read of the file in."""
@@ -172,12 +177,11 @@ def _to_array(numbers) -> np.ndarray:
 
 
 def _to_rows(batch: pa.RecordBatch) -> list[Row]:
-    names = batch.schema.names
-    columns = [column.to_pylist() for column in batch.columns]
-    if not any(column.null_count for column in batch.columns):
-        return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
-    pairs = (zip(names, values, strict=True) for values in zip(*columns, strict=True))
-    return [{name: value for name, value in row if value is not None} for row in pairs]
+    present = [name for name in batch.schema.names if batch.column(name).null_count < batch.num_rows]
+    rows = [dict(zip(present, values, strict=True)) for values in zip(*(batch.column(n).to_pylist() for n in present), strict=True)]
+    if any(batch.column(name).null_count for name in present):
+        return [{name: value for name, value in row.items() if value is not None} for row in rows]
+    return rows
 
 
 def open_table(file: BinaryIO, digest: str) -> RowTable:

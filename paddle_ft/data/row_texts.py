@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from paddle_ft.data.row_table import Row, RowTable
+from paddle_ft.data.row_table import ROWS_AT_ONCE, Row, RowTable
 
 T = TypeVar("T")
 
@@ -15,37 +15,41 @@ T = TypeVar("T")
 class RowTexts(Sequence):
     """A text, or a pair of texts, for each row."""
 
-    def __init__(self, rows: Sequence[Row], make: Callable[[Row], Any], key: Any = None):
+    def __init__(self, rows: Sequence[Row], make: Callable[[Row], Any] | Sequence[str], key: Any = None):
         """Make no text yet.
 
         Args:
             rows: the rows.
-            make: returns the text of a row.
-            key: what the texts depend on besides the rows; must be serialisable as JSON. A string is the name of their field. None:
-                this is not known.
+            make: returns the text of a row. Or the names of one field, whose texts these are, or of two fields for pairs.
+            key: what the texts depend on besides the rows; must be serialisable as JSON. None: not known, unless they are fields.
         """
-        self._rows, self._make, self._key = rows, make, key
+        self._rows = rows
+        self._names = None if callable(make) else list(make)
+        self._make = make if callable(make) else self._take_fields
+        self._key = self._names if key is None else key
+
+    def _take_fields(self, row: Row) -> Any:
+        return row[self._names[0]] if len(self._names) == 1 else tuple(row[name] for name in self._names)
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getitem__(self, index):
-        if isinstance(index, slice):
-            return [self._make(row) for row in self._rows[index]]
-        return self._make(self._rows[index])
+        if not isinstance(index, slice):
+            return self._make(self._rows[index])
+        if self._names and isinstance(self._rows, RowTable):  # without an object for each row
+            columns = [self._rows.column(name, index) for name in self._names]
+            return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+        return [self._make(row) for row in self._rows[index]]
 
     def __iter__(self) -> Iterator:
-        return map(self._make, self._rows)
-
-    @property
-    def field(self) -> str | None:
-        """The field that these are the texts of, or None if they are made of rows in another way."""
-        return self._key if isinstance(self._key, str) else None
+        for start in range(0, len(self), ROWS_AT_ONCE):
+            yield from self[start : start + ROWS_AT_ONCE]
 
     def distinct(self) -> tuple[list[str], np.ndarray]:
         """Return the texts in the order in which they first appear, and the number of its text for each row [n]."""
-        if self.field and isinstance(self._rows, RowTable):
-            return self._rows.distinct(self.field)
+        if self._names and len(self._names) == 1 and isinstance(self._rows, RowTable):
+            return self._rows.distinct(self._names[0])
         return distinct(list(self))
 
     def remember(self, key: Any, compute: Callable[[], T]) -> T:

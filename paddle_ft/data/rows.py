@@ -84,10 +84,7 @@ class Rows:
 
     def texts(self, *names: str) -> RowTexts:
         """Return the text of a field for each row, or with two names a pair of texts. Every row must have the fields."""
-        if len(names) == 1:
-            (name,) = names
-            return RowTexts(self.rows, lambda row: row[name], name)
-        return RowTexts(self.rows, lambda row: tuple(row[name] for name in names), list(names))
+        return RowTexts(self.rows, names)
 
     def missing(self, name: str) -> np.ndarray:
         """Return the numbers of the rows that do not have a field, in ascending order."""

@@ -85,7 +85,8 @@ def encode_texts(
 
     Args:
         tokenizer: the fast tokenizer.
-        texts: single texts, or pairs of texts.
+        texts: single texts, or pairs of texts. With the cache, those that have an `identity` (see data.row_texts) are read only if
+            they are not in the cache.
         max_length: maximum number of tokens, special tokens included. Longer texts are cut at their end and keep their special
             tokens. In a pair the longer text is cut first.
         label: name of the progress bar.
@@ -98,7 +99,7 @@ def encode_texts(
     if cache:
         key = {
             "format": FORMAT,
-            "texts": _digest(texts),
+            "texts": getattr(texts, "identity", None) or _digest(texts),
             "tokenizer": hashlib.sha256(tokenizer.to_str().encode()).hexdigest(),
             "library": tokenizers.__version__,
             "max_length": max_length,

@@ -8,6 +8,7 @@ loading, PaddleNLP no longer recognises added tokens that are not special; the t
 
 from __future__ import annotations
 
+import itertools
 import sys
 import unicodedata
 from collections.abc import Callable
@@ -133,14 +134,28 @@ def _character_class(name: str) -> str:
         "split": lambda code, category: category[0] in "PS" or code in EXTRA_SYMBOLS,
     }
     test, ranges = tests[name], []
-    for code in range(sys.maxunicode + 1):
-        if 0xD800 <= code <= 0xDFFF or not test(code, unicodedata.category(chr(code))):
+    for first, last, category in _category_ranges():
+        if not test(first, category):
             continue
-        if ranges and ranges[-1][1] == code - 1:
-            ranges[-1][1] = code
+        if ranges and ranges[-1][1] == first - 1:
+            ranges[-1][1] = last
         else:
-            ranges.append([code, code])
+            ranges.append([first, last])
     return _escaped_ranges(ranges)
+
+
+@cache
+def _category_ranges() -> list[tuple[int, int, str]]:
+    """Return (first, last, category) of ranges of code points that are treated alike. Surrogates are left out."""
+    singles = {ord("\t"), ord("\n"), ord("\r"), 0xFFFD, *EXTRA_SYMBOLS}
+    codes = range(sys.maxunicode + 1)
+    categories = list(map(unicodedata.category, map(chr, codes)))
+    ranges = []
+    for (category, _), group in itertools.groupby(codes, lambda code: (categories[code], code if code in singles else None)):
+        first, *others = group
+        if category != "Cs":
+            ranges.append((first, others[-1] if others else first, category))
+    return ranges
 
 
 def _escaped_ranges(ranges) -> str:

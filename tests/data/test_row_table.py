@@ -67,6 +67,9 @@ def assert_same(table, rows):
         values, codes = distinct(Rows(part).texts("label"))
         assert (values, codes.tolist()) == (lambda pair: (pair[0], pair[1].tolist()))(distinct(Rows(expected).texts("label")))
         assert [values[code] for code in codes] == [row["label"] for row in expected]
+        for names in (("text",), ("label", "text")):
+            texts, own = Rows(part).texts(*names), Rows(expected).texts(*names)
+            assert list(texts) == list(own) and texts[3:11] == own[3:11] and texts[5] == own[5]
         assert list(AllTexts(part)) == list(AllTexts(expected)) == [text for row in expected for text in row.values()]
         assert list(AllTexts(part, ("title", "text"))) == list(AllTexts(expected, ("title", "text")))
 
@@ -134,7 +137,7 @@ def test_texts_are_made_when_they_are_needed():
     assert made == [] and len(texts) == 47
     assert texts[3] == make_rows(47)[3]["text"] and len(made) == 1
     assert texts[4:6] == [row["text"] for row in make_rows(47)[4:6]] and len(made) == 3
-    assert texts.identity is None and Rows(table).texts("text").identity == {"rows": Rows(table).digest(), "texts": "text"}
+    assert texts.identity is None and Rows(table).texts("text").identity == {"rows": Rows(table).digest(), "texts": ["text"]}
     assert Rows(make_rows(47)).texts("text").identity is None
 
 
