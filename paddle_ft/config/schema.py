@@ -117,7 +117,9 @@ class DataSection(Section):
     limit_train: int | None = Field(None, ge=1, description="use only the first N rows (null: all)")
     limit_validation: int | None = Field(None, ge=1, description="use only the first N rows (null: all)")
     limit_test: int | None = Field(None, ge=1, description="use only the first N rows (null: all)")
-    cache: bool = Field(True, description="keep the rows of large files and tokenised data on disk, and reuse them as long as nothing has changed")
+    cache: bool = Field(
+        True, description="keep the rows of large files and tokenised data on disk, and reuse them as long as nothing has changed"
+    )
 
     @field_validator("encoding")
     @classmethod

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 import weakref
 import zlib
@@ -138,7 +139,7 @@ def check_file(path: Path, size: int, crc32: int) -> None:
 class ArrayWriter:
     """Append to several arrays, in files of a folder. Another writer continues where a killed process was.
 
-    If a file cannot be written, the arrays are held in memory from then on, those in the files included.
+    If a file cannot be written, the arrays are held in memory from then on, and the folder is removed.
 
     Attributes:
         numbers: what belongs to the arrays: name -> number. A writer that continues has those of the last `checkpoint`.
@@ -229,6 +230,8 @@ class ArrayWriter:
         for name, file in self._files.items():
             self._arrays[name].append(np.frombuffer(file.take_back(), TYPES[self.types[name]]))
         self._files = {}
+        if self.folder:  # a full disk has room again for the run that goes on
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _begins_with(path: Path, size: int, crc32: int) -> bool:

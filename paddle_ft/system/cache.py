@@ -132,8 +132,9 @@ class CacheEntry:
                     time.sleep(WAIT)
                 state = read_progress(part)
                 if state and bar is None:
-                    bar = stack.enter_context(Progress(state["total"], f"wait for: {self.label}", unit=state["unit"]))
-                if state and bar:
+                    shown = state["done"]
+                    bar = stack.enter_context(Progress(state["total"], f"wait for: {self.label}", state["unit"], initial=shown))
+                elif state and bar:
                     bar.update(state["done"] - shown)
                     shown = state["done"]
 

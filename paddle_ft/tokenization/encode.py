@@ -15,7 +15,7 @@ import tokenizers
 from convert.files import cache_folder
 from paddle_ft.data.arrays import ArrayFile, ArrayWriter, cached_arrays, in_parts
 from paddle_ft.system.cache import CacheEntry
-from paddle_ft.system.progress import Progress
+from paddle_ft.system.progress import Progress, print_info
 from paddle_ft.tokenization.fast import fast_tokenizer
 
 __all__ = ["Encoded", "encode_texts", "fast_tokenizer"]
@@ -112,7 +112,9 @@ def encode_texts(
 def _encode(tokenizer: tokenizers.Tokenizer, texts: Sequence, max_length: int | None, label: str, writer: ArrayWriter) -> None:
     """Append the ids of all texts to the arrays of a writer. Continue where it is."""
     numbers = writer.numbers
-    if not numbers:
+    if numbers:
+        print_info(f"{label}: an earlier run was stopped at text {numbers['texts']:,} of {len(texts):,}; this one goes on there")
+    else:
         numbers.update(texts=0, tokens=0, truncated=0)
         writer.append(offsets=np.zeros(1))
     if max_length is not None:
