@@ -8,6 +8,9 @@ from pathlib import Path
 from convert.files import read_optional_json, write_json
 from convert.tokenizers.files import HF_CLASS, PADDLE_CLASS, SETTINGS, VOCABULARIES, tokenizer_files
 
+# PaddleNLP's classes of tokenizers that transformers knows by another name
+HF_CLASSES = {PADDLE_CLASS: HF_CLASS, "GPTTokenizer": "GPT2Tokenizer"}
+
 
 def write_hf_tokenizer(source: Path, target: Path, kept_folder: Path) -> dict:
     """Write the tokenizer's files: the originals if the conversion to Paddle stored them, else Paddle's with the class renamed.
@@ -31,7 +34,7 @@ def write_hf_tokenizer(source: Path, target: Path, kept_folder: Path) -> dict:
     for name, path in files.items():
         shutil.copyfile(path, target / name)
     config = read_optional_json(target / "tokenizer_config.json")
-    if config.get("tokenizer_class") == PADDLE_CLASS:
-        write_json(target / "tokenizer_config.json", {**config, "tokenizer_class": HF_CLASS})
+    if config.get("tokenizer_class") in HF_CLASSES:
+        write_json(target / "tokenizer_config.json", {**config, "tokenizer_class": HF_CLASSES[config["tokenizer_class"]]})
     vocabularies = ", ".join(name for name in sorted(files) if name in VOCABULARIES)
     return {"kind": "as in the original" if originals else vocabularies or "none", "files": sorted(files)}

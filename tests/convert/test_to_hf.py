@@ -1,10 +1,13 @@
 """Test the conversion back to Hugging Face, also after training in Paddle."""
 
+import json
+
 import numpy as np
 import pytest
 
 import convert
 from convert.tensors import open_weights
+from convert.tokenizers.to_hf import write_hf_tokenizer
 from tests.support.checkpoints import change_config, change_tensors, read_config
 
 
@@ -136,3 +139,17 @@ def test_the_wrong_direction_is_named(source, tmp_path):
     convert.to_paddle(source, tmp_path / "paddle", progress=False)
     with pytest.raises(convert.ConvertError, match="already a Paddle checkpoint; use to-hf for the other direction"):
         convert.to_paddle(tmp_path / "paddle", tmp_path / "again", progress=False)
+
+
+@pytest.mark.parametrize(("paddle_class", "hf_class"), [
+    ("GPTTokenizer", "GPT2Tokenizer"), ("PretrainedTokenizerFast", "PreTrainedTokenizerFast"), ("BertTokenizer", "BertTokenizer"),
+])  # fmt: skip
+def test_the_tokenizer_of_a_trained_model_gets_the_class_that_transformers_knows(tmp_path, paddle_class, hf_class):
+    """PaddleNLP writes its own name of the class, and transformers' AutoTokenizer finds the tokenizer by it."""
+    (tmp_path / "paddle").mkdir()
+    (tmp_path / "hf").mkdir()
+    (tmp_path / "paddle" / "vocab.json").write_text("{}")
+    (tmp_path / "paddle" / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": paddle_class, "errors": "replace"}))
+    write_hf_tokenizer(tmp_path / "paddle", tmp_path / "hf", tmp_path / "none")
+    written = json.loads((tmp_path / "hf" / "tokenizer_config.json").read_text())
+    assert written == {"tokenizer_class": hf_class, "errors": "replace"}
