@@ -19,11 +19,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from peers import training_arguments, versions
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def train_paddle_ft(options, folder: str) -> dict:
-    """Train with paddle_ft. Return accuracy in percent, seconds, and samples/s."""
+    """Train with paddle_ft. Return accuracy in percent, seconds, samples/s and versions."""
     command = [
         sys.executable, str(ROOT / "train.py"), "--config", "distilbert_sst2", f"output_dir={folder}/run",
         f"model.pretrained={options.model}", "data.source=null", f"data.train={options.data}/train.tsv",
@@ -35,11 +37,12 @@ def train_paddle_ft(options, folder: str) -> dict:
         raise SystemExit(code)  # train.py has already printed the error
     results = json.loads(Path(folder, "run", "results.json").read_text())
     return {"accuracy": results["metrics"]["validation"]["accuracy"], "seconds": results["train"]["seconds"],
-            "samples_per_second": results["train"]["samples_per_second"]}  # fmt: skip
+            "samples_per_second": results["train"]["samples_per_second"],
+            "versions": versions("paddlepaddle", "paddlenlp")}  # fmt: skip
 
 
 def train_transformers(options) -> dict:
-    """Train with transformers' Trainer, in the other Python. Return accuracy in percent, seconds, and samples/s."""
+    """Train with transformers' Trainer, in the other Python. Return accuracy in percent, seconds, samples/s and versions."""
     import csv
 
     import numpy as np
@@ -49,7 +52,6 @@ def train_transformers(options) -> dict:
         AutoTokenizer,
         DataCollatorWithPadding,
         Trainer,
-        TrainingArguments,
     )
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
@@ -65,10 +67,11 @@ def train_transformers(options) -> dict:
         ]
 
     train, dev = read("train.tsv", options.rows or None), read("dev.tsv", None)
-    arguments = TrainingArguments(
-        output_dir=options.folder, num_train_epochs=1, per_device_train_batch_size=32, per_device_eval_batch_size=64,
-        learning_rate=2e-5, warmup_ratio=0.1, weight_decay=0.01, max_grad_norm=1.0, adam_epsilon=1e-8, group_by_length=True,
-        seed=options.seed, use_cpu=True, report_to=[], save_strategy="no", logging_steps=200,
+    warmup_steps = -(-len(train) // 32) // 10  # as paddle_ft computes it; version 5 has no warmup_ratio
+    arguments = training_arguments(
+        grouped=True, output_dir=options.folder, num_train_epochs=1, per_device_train_batch_size=32, per_device_eval_batch_size=64,
+        learning_rate=2e-5, warmup_steps=warmup_steps, weight_decay=0.01, max_grad_norm=1.0, adam_epsilon=1e-8, seed=options.seed,
+        use_cpu=True, report_to=[], save_strategy="no", logging_steps=200,
     )  # fmt: skip
     torch.manual_seed(options.seed)
     model = AutoModelForSequenceClassification.from_pretrained(options.model, num_labels=2)
@@ -78,7 +81,8 @@ def train_transformers(options) -> dict:
     seconds = time.perf_counter() - started
     output = trainer.predict(dev)
     accuracy = 100 * float(np.mean(output.predictions.argmax(-1) == output.label_ids))
-    return {"accuracy": accuracy, "seconds": seconds, "samples_per_second": len(train) / seconds}
+    return {"accuracy": accuracy, "seconds": seconds, "samples_per_second": len(train) / seconds,
+            "versions": versions("transformers", "torch")}  # fmt: skip
 
 
 def main() -> None:
@@ -110,6 +114,8 @@ def main() -> None:
     print("| | dev accuracy | training, minutes | samples/s |\n| --- | ---: | ---: | ---: |")
     for name, result in results.items():
         print(f"| {name} | {result['accuracy']:.2f} | {result['seconds'] / 60:.1f} | {result['samples_per_second']:.1f} |")
+    used = "; ".join(f"{name}: {result['versions']}" for name, result in results.items())
+    print(f"\n{used}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
+from peers import training_arguments, versions
 from workloads import BART, BERT, WORKLOADS, Collate, make_rows, make_stepper, paddle_model
 
 from paddle_ft.system.runtime import mkl_cpu_type
@@ -105,7 +107,6 @@ def transformers(name: str, rows: list[dict], steps: int, grouped: bool, folder:
         BertForSequenceClassification,
         Trainer,
         TrainerCallback,
-        TrainingArguments,
     )
 
     torch.manual_seed(0)
@@ -119,9 +120,9 @@ def transformers(name: str, rows: list[dict], steps: int, grouped: bool, folder:
         def on_step_end(self, args, state, control, **kwargs):
             clock.tick()
 
-    arguments = TrainingArguments(output_dir=folder, per_device_train_batch_size=WORKLOADS[name]["batch"], max_steps=steps,
-                                  learning_rate=1e-5, logging_steps=10**6, save_strategy="no", report_to=[], use_cpu=True,
-                                  group_by_length=grouped, disable_tqdm=True)  # fmt: skip
+    arguments = training_arguments(grouped, output_dir=folder, per_device_train_batch_size=WORKLOADS[name]["batch"],
+                                   max_steps=steps, learning_rate=1e-5, logging_steps=10**6, save_strategy="no", report_to=[],
+                                   use_cpu=True, disable_tqdm=True)  # fmt: skip
     trainer = Trainer(model=model, args=arguments, train_dataset=rows, callbacks=[Tick()],
                       data_collator=lambda batch: {k: torch.from_numpy(v) for k, v in collate(batch).items()})  # fmt: skip
     trainer.train()
@@ -129,6 +130,7 @@ def transformers(name: str, rows: list[dict], steps: int, grouped: bool, folder:
 
 
 TRAINERS = {"paddle_ft": paddle_ft, "compiled": compiled, "paddlenlp": paddlenlp, "transformers": transformers}
+PACKAGES = {"paddlenlp": ("paddlepaddle", "paddlenlp"), "transformers": ("transformers", "torch")}
 
 
 # ---------------------------------------------------------------------------------------------------- measuring
@@ -138,11 +140,16 @@ def worker(options) -> None:
     with tempfile.TemporaryDirectory() as folder:
         speed = TRAINERS[options.worker](options.workload, rows, options.steps, options.grouped, folder, collate)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    print("RESULT " + json.dumps({"speed": speed, "padding": collate.padding / collate.tokens, "memory": memory}))
+    figures = {"speed": speed, "padding": collate.padding / collate.tokens, "memory": memory}
+    print("RESULT " + json.dumps(figures | {"versions": versions(*PACKAGES.get(options.worker, ("paddlepaddle",)))}))
 
 
-def measure(trainer: str, name: str, grouped: bool, options, **settings: str) -> dict[str, float]:
-    """Run a trainer in several processes. Return medians: speed (samples/s), padding (share of the tokens), memory (peak, MB)."""
+def measure(trainer: str, name: str, grouped: bool, options, **settings: str) -> dict[str, Any]:
+    """Run a trainer in several processes.
+
+    Returns:
+        Medians of speed (samples/s), padding (share of the tokens) and memory (peak, MB), and "versions" as text.
+    """
     python = options.peer_python if trainer == "transformers" else sys.executable
     command = [python, __file__, "--worker", trainer, "--workload", name, "--steps", str(options.steps), "--rows",
                str(options.rows)] + (["--grouped"] if grouped else [])  # fmt: skip
@@ -156,7 +163,8 @@ def measure(trainer: str, name: str, grouped: bool, options, **settings: str) ->
         if line is None:
             raise SystemExit(f"error: {trainer} failed:\n{completed.stderr[-3000:]}")
         results.append(json.loads(line.removeprefix("RESULT ")))
-    return {key: statistics.median(result[key] for result in results) for key in results[0]}
+    medians = {key: statistics.median(result[key] for result in results) for key in ("speed", "padding", "memory")}
+    return {**medians, "versions": results[0]["versions"]}
 
 
 def compare_peers(options, name: str) -> None:
@@ -164,16 +172,18 @@ def compare_peers(options, name: str) -> None:
     columns = ["paddle_ft", "paddlenlp", *(["transformers"] if options.peer_python else [])]
     print(f"\n{WORKLOADS[name]['about']}\n\n| rows in a batch | trainer | samples/s | paddle_ft is | padding | peak memory, MB |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
+    used = {}
     for grouped in (False, True):
         own_speed = None
         for trainer in columns:
             if grouped and trainer == "paddlenlp":
                 continue  # it has no grouping by length
             result = measure(trainer, name, grouped, options)
-            own_speed = own_speed or result["speed"]
+            own_speed, used[trainer] = own_speed or result["speed"], result["versions"]
             ratio = "" if trainer == "paddle_ft" else f"{own_speed / result['speed']:.2f} x"
             print(f"| {'grouped by length' if grouped else 'random'} | {trainer} | {result['speed']:.1f} | {ratio} |"
                   f" {result['padding']:.0%} | {result['memory']:,.0f} |", flush=True)  # fmt: skip
+    print(f"\n{'; '.join(f'{trainer}: {text}' for trainer, text in used.items())}", flush=True)
 
 
 def compare_compiled(options, name: str) -> None:
