@@ -1,9 +1,10 @@
-"""Load a served run: throughput and latency with and without batches, and what becomes of requests under overload.
+"""Load served runs, and print the table of docs/serve.md: throughput and latency with and without batches, and under overload.
 
-    python benchmarks/serve_load.py runs/distilbert_sst2_sample
+    python benchmarks/serve_load.py runs/distilbert_sst2_sample runs/bart_lcsts_sample
 
 Clients work in a closed loop: each sends a text of the run's test split, waits for the answer, checks it against the offline
-prediction of that text, and sends the next. Clients and server share the machine. The script prints one Markdown table.
+prediction of that text, and sends the next. Clients and server share the machine. If a single answer is lost or wrong, the exit
+code is 1.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ sys.path.insert(0, str(ROOT))
 WARM_UP = 2.0  # seconds that are not counted
 OVERLOAD_QUEUE = 8
 PAUSE = 0.05  # seconds that a client waits after it was refused
+COLUMNS = ("run", "batches", "clients", "texts/s", "p50, ms", "p99, ms", "texts in a batch", "answers", "refused (429)", "lost",
+           "wrong")  # fmt: skip
 
 
 @dataclass
@@ -42,37 +45,75 @@ class Outcome:
 
     Attributes:
         seconds: latency of each right answer that arrived after the warm-up and before the end.
+        answers: number of answers with the status 200, of the warm-up too. Each was compared with the text's offline prediction.
         refused: number of answers with the status 429.
-        wrong: number of answers that are not the text's offline prediction.
+        wrong: number of answers with the status 200 that are not the offline prediction.
         lost: number of requests without an answer, or with another status.
         texts_per_batch: mean number of texts computed together.
     """
 
     seconds: list[float] = field(default_factory=list)
+    answers: int = 0
     refused: int = 0
     wrong: int = 0
     lost: int = 0
     texts_per_batch: float = 0.0
 
 
-def main() -> None:
+@dataclass
+class Progress:
+    """Says on standard error what is measured, and how long the rest takes.
+
+    Attributes:
+        left: number of measurements that are not done.
+        seconds: what each takes.
+    """
+
+    left: int
+    seconds: float
+
+    def next(self, run: str, batches: str, clients: int) -> None:
+        """Announce the next measurement."""
+        rest = self.left * self.seconds / 60
+        print(f"{run}, batches: {batches}, clients: {clients} (about {rest:.1f} min left)", file=sys.stderr, flush=True)
+        self.left -= 1
+
+
+def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", metavar="RUN", help="directory of a finished run")
-    parser.add_argument("--seconds", type=float, default=15, metavar="S", help="length of each measurement (default: 15)")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="directories of finished runs")
+    parser.add_argument("--seconds", type=float, default=12, metavar="S", help="length of each measurement (default: 12)")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64], metavar="N", help="clients at once (default: 1 8 64)")
     parser.add_argument("--texts", type=int, default=200, metavar="N", help="different texts (default: 200)")
     options = parser.parse_args()
-    expected = offline_predictions(options.run, options.texts)
+    measurements = len(options.runs) * (2 * len(options.clients) + 1)
+    progress = Progress(measurements, WARM_UP + options.seconds + 4)  # 4: starts, ends, and the last answers
+    rows = [row for run in options.runs for row in measure_run(run, options, progress)]
+    print(table(rows, options))
+    bad = sum(outcome.lost + outcome.wrong for _, _, _, outcome in rows)
+    if bad:
+        print(f"{bad} answers are lost or wrong", file=sys.stderr)
+    return 1 if bad else 0
+
+
+def measure_run(run: str, options: argparse.Namespace, progress: Progress) -> list[tuple[str, str, int, Outcome]]:
+    """Return run, batches, number of clients and what they saw, for each measurement of a run."""
+    name = Path(run).resolve().name
+    expected = offline_predictions(run, options.texts)
     rows = []
-    with served(options.run, []) as batched, served(options.run, ["--max-batch", "1"]) as unbatched:
-        for count in options.clients:  # in turn, so that a change of the machine's other load meets both
-            rows += [(name, count, measure(port, expected, count, options.seconds))
-                     for name, port in (("yes", batched), ("no", unbatched))]  # fmt: skip
-    with served(options.run, ["--max-queue", str(OVERLOAD_QUEUE), "--max-texts", str(OVERLOAD_QUEUE)]) as port:
-        overload = max(options.clients)
-        rows.append((f"yes, room for {OVERLOAD_QUEUE}", overload, measure(port, expected, overload, options.seconds)))
-    print(table(options, rows, expected))
+
+    def row(batches: str, port: int, clients: int) -> None:
+        progress.next(name, batches, clients)
+        rows.append((name, batches, clients, measure(port, expected, clients, options.seconds)))
+
+    with served(run, []) as batched, served(run, ["--max-batch", "1"]) as unbatched:
+        for clients in options.clients:  # in turn, so that a change of the machine's other load meets both
+            row("yes", batched, clients)
+            row("no", unbatched, clients)
+    with served(run, ["--max-queue", str(OVERLOAD_QUEUE), "--max-texts", str(OVERLOAD_QUEUE)]) as port:
+        row(f"yes, room for {OVERLOAD_QUEUE}", port, max(options.clients))
+    return rows
 
 
 def offline_predictions(run: str, count: int) -> list[tuple[Any, Any]]:
@@ -152,12 +193,13 @@ def measure(port: int, expected: list[tuple[Any, Any]], clients: int, seconds: f
             body = {"pairs": [text]} if isinstance(text, list) else {"texts": [text]}
             try:
                 status, content = request(connection, "POST", "/predict", body)
-            except OSError:
+            except (OSError, http.client.HTTPException):
                 status, content = 0, b""
                 connection.close()
             took = time.monotonic() - began
-            right = status == 200 and same(json.loads(content)["predictions"][0], wanted)
+            right = status == 200 and is_answer(content, wanted)
             with lock:
+                outcome.answers += status == 200
                 outcome.refused += status == 429
                 outcome.lost += status not in (200, 429)
                 outcome.wrong += status == 200 and not right
@@ -177,31 +219,41 @@ def measure(port: int, expected: list[tuple[Any, Any]], clients: int, seconds: f
     return outcome
 
 
+def is_answer(content: bytes, wanted: Any) -> bool:
+    """Return whether the body of an answer is one expected prediction."""
+    try:
+        return same(json.loads(content), {"predictions": [wanted]})
+    except ValueError:
+        return False
+
+
 def same(row: Any, wanted: Any) -> bool:
     """Return whether a prediction is the expected one: texts and labels equal, numbers to 1e-5."""
     if isinstance(wanted, dict):
-        return row.keys() == wanted.keys() and all(same(row[key], wanted[key]) for key in wanted)
+        return isinstance(row, dict) and row.keys() == wanted.keys() and all(same(row[key], wanted[key]) for key in wanted)
+    if isinstance(wanted, list):
+        return isinstance(row, list) and len(row) == len(wanted) and all(map(same, row, wanted))
     if isinstance(wanted, float):
-        return math.isclose(row, wanted, abs_tol=1e-5)
+        return isinstance(row, float | int) and math.isclose(row, wanted, abs_tol=1e-5)
     return row == wanted
 
 
-def table(options: argparse.Namespace, rows: list[tuple[str, int, Outcome]], expected: list[tuple[Any, Any]]) -> str:
+def table(rows: list[tuple[str, str, int, Outcome]], options: argparse.Namespace) -> str:
     """Return the measurements as a Markdown table, with the machine and the versions."""
-    lines = ["| batches | clients | texts/s | p50, ms | p99, ms | texts in a batch | refused (429) | lost | wrong |",
-             "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]  # fmt: skip
-    for name, clients, outcome in rows:
+    lines = [f"| {' | '.join(COLUMNS)} |", f"| {' | '.join(['---'] * len(COLUMNS))} |"]
+    for name, batches, clients, outcome in rows:
         times = sorted(outcome.seconds) or [math.nan]
         p99 = times[min(len(times) - 1, math.ceil(0.99 * len(times)) - 1)]
-        lines.append(
-            f"| {name} | {clients} | {len(outcome.seconds) / options.seconds:.1f} | {1000 * statistics.median(times):.0f}"
-            f" | {1000 * p99:.0f} | {outcome.texts_per_batch:.1f} | {outcome.refused} | {outcome.lost} | {outcome.wrong} |"
-        )
+        cells = (name, batches, clients, f"{len(outcome.seconds) / options.seconds:.1f}", f"{1000 * statistics.median(times):.0f}",
+                 f"{1000 * p99:.0f}", f"{outcome.texts_per_batch:.1f}", outcome.answers, outcome.refused, outcome.lost,
+                 outcome.wrong)  # fmt: skip
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     versions = ", ".join(f"{name} {version(name)}" for name in ("paddlepaddle", "fastapi", "uvicorn"))
     machine = f"{platform.processor() or platform.machine()}, {len(os.sched_getaffinity(0))} cores"
-    lines.append(f"\n{machine}, Python {platform.python_version()}, {versions}; {len(expected)} texts; {date.today()}")
+    length = f"{options.seconds:g} s each, up to {options.texts} texts"
+    lines.append(f"\n{machine}, Python {platform.python_version()}, {versions}; {length}; {date.today()}")
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -3,8 +3,10 @@
 import configparser
 import json
 import re
+import runpy
 import shlex
 import subprocess
+import sys
 from dataclasses import fields
 
 import pytest
@@ -82,3 +84,35 @@ def test_the_unit_waits_longer_than_the_service_needs():
     unit.read_string(read("docs/examples/paddle-ft-serve.service"))
     assert float(unit["Service"]["TimeoutStopSec"]) > Limits().grace
     assert unit["Service"]["ExecStart"].startswith("%h/paddle_ft/.venv/bin/python -m paddle_ft serve runs/")
+
+
+def test_the_table_of_the_load_has_the_columns_and_the_rows_of_its_script():
+    script = runpy.run_path(str(ROOT / "benchmarks" / "serve_load.py"))
+    header = f"| {' | '.join(script['COLUMNS'])} |\n"
+    rows = [dict(zip(script["COLUMNS"], row, strict=True)) for row in table(header)]
+    clients = ["1", "1", "8", "8", "64", "64", "64"]
+    assert [row["clients"] for row in rows] == 2 * clients
+    assert [row["run"] for row in rows] == 7 * ["distilbert_sst2_sample"] + 7 * ["bart_lcsts_sample"]
+    assert {(row["lost"], row["wrong"]) for row in rows} == {("0", "0")} and all(int(row["answers"]) > 0 for row in rows)
+
+
+@pytest.mark.slow
+def test_the_load_script_finds_answers_that_are_lost_or_wrong(runs):
+    command = [sys.executable, "benchmarks/serve_load.py", runs["sentences"], "--seconds", "1", "--clients", "2", "--texts", "9"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=5 * LONG)
+    assert done.returncode == 0, done.stderr
+    header, _, *rows = done.stdout.partition("\n\n")[0].splitlines()
+    columns = [cell.strip() for cell in header.strip("|").split(" | ")]
+    for row in rows:
+        cells = dict(zip(columns, (cell.strip() for cell in row.strip("|").split(" | ")), strict=True))
+        assert int(cells["answers"]) > 0 and (cells["lost"], cells["wrong"]) == ("0", "0")
+    assert len(rows) == 3
+
+    script = runpy.run_path(str(ROOT / "benchmarks" / "serve_load.py"))
+    with serve(runs["sentences"], max_texts=1) as (server, client):
+        (right,) = client.post("/predict", json={"texts": ["a good film"]}).json()["predictions"]
+        other = {**right, "prediction": "neg" if right["prediction"] == "pos" else "pos"}
+        port = int(server.url.rpartition(":")[2])
+        outcome = script["measure"](port, [("a good film", right), ("a good film", other), (["a", "b"], right)], 1, 0.2)
+    assert outcome.wrong > 0 and outcome.lost == 0 and outcome.answers > outcome.wrong
+    assert not script["is_answer"](b"no JSON", right) and not script["is_answer"](b'{"predictions": []}', right)
