@@ -1,4 +1,4 @@
-# A run as a service, on a CPU. docs/serve.md says how to build and start it. Nobody has built it yet.
+# A run as a service, on a CPU. docs/serve.md says how to build and start it, and what of it was tried.
 FROM python:3.11-slim
 
 # Paddle needs OpenMP's library.
@@ -14,10 +14,15 @@ COPY configs ./configs
 COPY convert ./convert
 COPY paddle_ft ./paddle_ft
 RUN pip install --no-cache-dir -r requirements-build.txt
-RUN pip install --no-cache-dir --no-build-isolation ".[cpu,serve]"
+# The locked versions, without their hashes, which pip cannot check for this folder itself.
+RUN sed -n 's/ \\$//; /^[a-z0-9]/p' setup/base.lock > locked.txt
+RUN pip install --no-cache-dir --no-build-isolation --constraint locked.txt ".[cpu,serve]"
 
-RUN useradd --create-home --uid 10001 serve
-USER serve
+# Everybody may write into the home folder, as PaddleNLP does, so that --user of docker run can name the owner of the run.
+RUN useradd --create-home --uid 10001 serve && chmod 1777 /home/serve
+ENV HOME=/home/serve
+# A number, with which Kubernetes sees that this is not root.
+USER 10001
 WORKDIR /home/serve
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \

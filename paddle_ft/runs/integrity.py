@@ -6,9 +6,11 @@ trainer/checksums.json, so that damage is noticed when the directory is read.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,13 +62,22 @@ def write_directory(directory: Path, fill: Callable[[Path], None]) -> None:
 
 
 def seal(directory: Path) -> None:
-    """Flush all files of a directory to disk and write their checksums."""
-    sums = {}
-    for path in sorted(p for p in directory.rglob("*") if p.is_file()):
-        _flush(path)
-        sums[str(path.relative_to(directory))] = file_digest(path)
+    """Flush all files of a directory to disk and write their checksums. All get the permissions of a new file.
+
+    safetensors makes its files readable for their owner alone, so that a colleague, or a service that runs as another user, could
+    not load the model.
+    """
+    files = sorted(p for p in directory.rglob("*") if p.is_file())
     target = directory / "trainer" / CHECKSUMS
     target.parent.mkdir(exist_ok=True)
+    target.touch()
+    permissions = stat.S_IMODE(target.stat().st_mode)
+    sums = {}
+    for path in files:
+        with contextlib.suppress(OSError):  # some file systems have none
+            path.chmod(permissions)
+        _flush(path)
+        sums[str(path.relative_to(directory))] = file_digest(path)
     target.write_text(to_json(sums, indent=1))
     _flush(target)
 

@@ -13,6 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from paddle_ft.serving.limits import Limits, flag
+from paddle_ft.serving.server import PACKAGES
 from tests.support.pages import read
 from tests.support.paths import ROOT
 from tests.support.tiny_serving import LONG, serve
@@ -72,10 +73,19 @@ def test_the_image_copies_files_that_exist_and_installs_what_is_pinned():
     assert {"paddle_ft", "convert", "configs", "setup", "pyproject.toml", "README.md"} <= names
     installs = [shlex.split(line.removeprefix("RUN ")) for line in IMAGE.splitlines() if line.startswith("RUN pip install")]
     words = [word for command in installs for word in command[2:] if not word.startswith("-")]
-    assert words == ["requirements-build.txt", ".[cpu,serve]"]
-    extras = Requirement(f"paddle_ft{words[1].removeprefix('.')}").extras
+    assert words == ["requirements-build.txt", "locked.txt", ".[cpu,serve]"]
+    extras = Requirement(f"paddle_ft{words[2].removeprefix('.')}").extras
     assert all(f"\n{extra} = [" in read("pyproject.toml") for extra in extras)
-    assert IMAGE.index("USER serve") < IMAGE.index("ENTRYPOINT") and "HEALTHCHECK" in IMAGE
+    assert IMAGE.index("USER 10001") < IMAGE.index("ENTRYPOINT") and "HEALTHCHECK" in IMAGE
+
+
+def test_the_image_installs_the_locked_versions():
+    (command,) = (line.removeprefix("RUN ") for line in IMAGE.splitlines() if line.endswith("> locked.txt"))
+    done = subprocess.run(command.removesuffix("> locked.txt"), shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
+    locked = {Requirement(line).name: Requirement(line) for line in done.stdout.splitlines()}
+    for extra in (Requirement(name) for name in PACKAGES):
+        (pin,) = locked[extra.name.replace("_", "-")].specifier
+        assert pin.operator == "==" and extra.specifier.contains(pin.version)
 
 
 def test_the_unit_waits_longer_than_the_service_needs():
@@ -83,6 +93,7 @@ def test_the_unit_waits_longer_than_the_service_needs():
     unit.optionxform = str
     unit.read_string(read("docs/examples/paddle-ft-serve.service"))
     assert float(unit["Service"]["TimeoutStopSec"]) > Limits().grace
+    assert unit["Service"]["RestartPreventExitStatus"] == "2"  # the exit code of a user's mistake
     assert unit["Service"]["ExecStart"].startswith("%h/paddle_ft/.venv/bin/python -m paddle_ft serve runs/")
 
 
