@@ -1,6 +1,7 @@
 """Raise every message that docs/troubleshooting.md quotes, so that the page says what the program says."""
 
 import functools
+import json
 import re
 import tempfile
 from collections.abc import Callable
@@ -53,6 +54,12 @@ def news(capsys, content: bytes, *settings: str) -> str:
     Path("news.csv").write_bytes(content)
     Path("ok.csv").write_bytes(ROWS)
     return train(capsys, "data.train=news.csv", "data.validation=ok.csv", "task.labels=null", *settings)
+
+
+def rows_in_an_object(capsys) -> str:
+    rows = [{"text": "good film", "label": "good"}, {"text": "bad film", "label": "bad"}]
+    Path("news.json").write_text(json.dumps({"version": "1.0", "data": rows}))
+    return train(capsys, "data.train=news.json", "task.labels=null")
 
 
 def doctor(checks: list[verdicts.Check]) -> str:
@@ -221,6 +228,7 @@ SCENARIOS: dict[str, Callable] = {
     "No such file": lambda c, m: [news(c, ROWS, "data.train=nothing.csv")],
     "A column has another name": lambda c, m: [news(c, b"review,label\ngood film,good\n")],
     "The file is not in UTF-8": lambda c, m: [news(c, GBK)],
+    "The rows are inside a JSON object": lambda c, m: [rows_in_an_object(c)],
     "The file is empty": lambda c, m: [news(c, b""), news(c, b"text,label\n")],
     "Bad rows": lambda c, m: [
         news(c, b"text,label\ngood film,1\n,0\nx\n"),

@@ -50,10 +50,9 @@ def expand(pattern: str | list[str]) -> list[str]:
 
 
 def _expand_glob(pattern: str) -> list[str]:
-    if is_saved_dataset(pattern):
+    if is_saved_dataset(pattern) or is_saved_dict(pattern):
+        find_reader(pattern)  # refuses several splits
         return [pattern]
-    if is_saved_dict(pattern):
-        raise UserError(f"{pattern}: this folder has several splits: set data.source={pattern}, or name the folder of a split")
     if os.path.isdir(pattern):
         raise UserError(f"{pattern}: this is a folder; name its files, e.g. {os.path.join(pattern, '*.tsv')}")
     if os.path.exists(pattern):

@@ -10,13 +10,12 @@ from queue import Queue
 from threading import Thread
 from typing import Any
 
-from paddle_ft.data.readers import extension, find_reader, is_saved_dataset, readers
+from paddle_ft.data.readers import extension, find_reader, is_saved_dataset, is_saved_dict, readers
 from paddle_ft.data.readers.json_text import decode_line
 from paddle_ft.data.readers.stream import DataFile
 from paddle_ft.data.reading import Reading
 from paddle_ft.data.rows import OTHERS, PAIR, Fields, Records, make_row_from_columns
 from paddle_ft.data.values import to_plain
-from paddle_ft.system.decisions import print_decisions
 from paddle_ft.system.errors import UserError
 
 Text = str | tuple[str, str]
@@ -88,7 +87,7 @@ class Columns:
 
 def is_plain_text(name: str) -> bool:
     """Return whether a file is read as one text per line. That is so for .txt and for every unknown extension."""
-    return not is_saved_dataset(name) and (extension(name) == ".txt" or extension(name) not in readers())
+    return not (is_saved_dataset(name) or is_saved_dict(name)) and (extension(name) == ".txt" or extension(name) not in readers())
 
 
 def read_inputs(name: str, columns: Columns) -> Iterator[Input]:
@@ -108,12 +107,9 @@ def read_inputs(name: str, columns: Columns) -> Iterator[Input]:
 def _choose_inputs(name: str, columns: Columns) -> Iterator[Input]:
     # Columns are given by number only in a table.
     fields = columns.numbered if extension(name) in (".csv", ".tsv", ".xlsx", ".xlsm") else columns.fields
-    printed: list[str] = []
     try:
         for line, row in _read_records(name, fields, columns.text[0]):
-            if len(columns.reading.notes) > len(printed):
-                print_decisions(columns.reading.decisions[len(printed) : len(columns.reading.notes)])
-                printed = columns.reading.decisions[: len(columns.reading.notes)]
+            columns.reading.print_new()
             if isinstance(row, str):
                 raise UserError(f"{name}:{line}: {row}")
             record = columns.choose(row)
@@ -122,8 +118,9 @@ def _choose_inputs(name: str, columns: Columns) -> Iterator[Input]:
                 raise UserError(f"{name}:{line}: no column {names}; name the one with the text: data.columns.{columns.field}=NAME")
             yield record
     except UserError as error:
+        columns.reading.print_new()
         raise UserError(f"--input {error}") from None
-    print_decisions(decision for decision in columns.reading.decisions if decision not in printed)
+    columns.reading.print_new(at_end=True)
 
 
 def _read_records(name: str, fields: Fields, text_name: str) -> Records:
@@ -131,7 +128,7 @@ def _read_records(name: str, fields: Fields, text_name: str) -> Records:
     file = DataFile(name, fields.reading)
     if name != "-" and not is_plain_text(name):
         return find_reader(name).read(file, fields)
-    lines = _read_stdin() if name == "-" else file.lines()
+    lines = _read_stdin(fields.reading.encoding) if name == "-" else file.lines()
     return ((number, reason or _parse_line(line, fields, text_name)) for number, (line, reason) in enumerate(lines, start=1))
 
 
@@ -146,16 +143,18 @@ def _parse_line(line: str, fields: Fields, text_name: str) -> dict[str, str] | s
     return make_row_from_columns(row, fields.column_names(""), fields)
 
 
-def _read_stdin() -> Iterable[tuple[str, str | None]]:
-    """Yield (line, None) for each line, like DataFile.lines."""
-    sys.stdin.reconfigure(encoding="utf-8-sig", errors="strict")
+def _read_stdin(encoding: str) -> Iterable[tuple[str, str | None]]:
+    """Yield (line, None) for each line, like DataFile.lines. `encoding` is data.encoding."""
+    encoding = "utf-8" if encoding == "auto" else encoding
+    sys.stdin.reconfigure(encoding="utf-8-sig" if encoding == "utf-8" else encoding, errors="strict")
     number = 0
     try:
         for line in sys.stdin:
             number += 1
             yield line.rstrip("\r\n"), None
     except UnicodeDecodeError as error:
-        raise UserError(f"-:{number + 1}: not UTF-8 ({error.reason}). Convert the text to UTF-8.") from None
+        name = encoding.upper()
+        raise UserError(f"-:{number + 1}: not {name} ({error.reason}). Name the text's encoding: data.encoding=gb18030") from None
 
 
 class BackgroundReader:

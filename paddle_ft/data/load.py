@@ -12,6 +12,7 @@ from paddle_ft.data.row_table import RowWriter
 from paddle_ft.data.rows import Fields, Rows, collect_rows
 from paddle_ft.data.sources import find_source
 from paddle_ft.data.splits import NO_SPLIT, SPLITS, names_files
+from paddle_ft.system.decisions import print_decisions
 from paddle_ft.system.errors import UserError
 
 
@@ -45,7 +46,11 @@ def load_split(
         parts = source.read(data, split, fields)
         if parts is None:
             return None
-        collected = collect_rows(parts, data.on_bad_row, getattr(data, f"limit_{split}"), rows)
+        try:
+            collected = collect_rows(parts, data.on_bad_row, getattr(data, f"limit_{split}"), rows)
+        except UserError:
+            print_decisions(fields.decisions)  # a wrong sheet, say, may be why
+            raise
         collected.decide(*fields.decisions)
         return collected
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 
+from paddle_ft.system.decisions import print_decisions
+
 MAX_FILES = 3  # that are named in one decision
 
 
@@ -23,6 +25,7 @@ class Reading:
     field: str | None = None
     notes: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     null_words: Counter[tuple[str, str]] = dataclasses.field(default_factory=Counter)
+    _num_printed: int = 0
 
     @classmethod
     def from_data(cls, data) -> Reading:
@@ -39,6 +42,12 @@ class Reading:
     def decisions(self) -> list[str]:
         """All decisions so far, one sentence each."""
         return [*map(self._sentence, self.notes), *map(self._describe_null_word, self.null_words)]
+
+    def print_new(self, at_end: bool = False) -> None:
+        """Print the decisions about files that were not printed yet. At the end, print the counts of words too."""
+        if len(self.notes) > self._num_printed or at_end:
+            print_decisions(self.decisions[self._num_printed : None if at_end else len(self.notes)])
+            self._num_printed = len(self.notes)
 
     def _sentence(self, decision: str) -> str:
         files = self.notes[decision]

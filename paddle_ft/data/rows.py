@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -206,7 +205,12 @@ class Fields:
         return available.issuperset(needed) and (bool(needed) or not available.isdisjoint(columns.values()))
 
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+def _has_surrogate(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def list_names(names: Iterable[str]) -> str:
@@ -229,11 +233,14 @@ def make_row(values: dict[str, object], fields: Fields, others: dict[str, object
     """
     row: dict = {}
     for name, value in values.items():
-        try:
-            text = value if type(value) is str else to_text(value)
-        except TypeError as error:
-            return f"{name} is {error}, not text"
-        if text is None or not text or text.isspace():
+        if type(value) is str:
+            text: str | None = value
+        else:
+            try:
+                text = to_text(value)
+            except TypeError as error:
+                return f"{name} is {error}, not text"
+        if not text or text.isspace():
             if name in fields.required or (name == PAIR and not fields.complete):
                 return f"{name} is missing{describe_missing(value)}" if text is None else f"{name} is empty"
             if fields.complete:
@@ -241,7 +248,7 @@ def make_row(values: dict[str, object], fields: Fields, others: dict[str, object
             continue
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
-        if _SURROGATE.search(text):
+        if not text.isascii() and _has_surrogate(text):
             return f"{name} contains half a character (a lone surrogate), which is not text"
         if len(text) <= LONGEST_NULL_WORD and text in NULL_WORDS:
             fields.reading.null_words[name, text] += 1

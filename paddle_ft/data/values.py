@@ -31,6 +31,8 @@ def to_text(value: object) -> str | None:
     Raises:
         TypeError: the value is none of these. The message says what it is: "a list".
     """
+    if type(value) is int:
+        return _integer_to_text(value)
     if isinstance(value, str):
         return str(value)
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
@@ -67,9 +69,9 @@ def class_text(text: str) -> str:
 
     pandas writes the whole numbers of a column with missing values as 1.0, and programs spell booleans in three ways.
     """
-    if _WHOLE_NUMBER.fullmatch(text):
+    if text.endswith(".0") and _WHOLE_NUMBER.fullmatch(text):
         return text[:-2]
-    return _BOOLEANS.get(text.lower(), text) if len(text) <= 5 else text
+    return _BOOLEANS.get(text.lower(), text) if text[-1:] in "eE" and len(text) <= 5 else text
 
 
 def to_plain(value: object) -> object:

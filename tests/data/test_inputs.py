@@ -95,6 +95,15 @@ def test_bytes_that_are_not_utf8_are_named(tmp_path):
         read_texts(str(tmp_path / "x.txt"), DEFAULT_COLUMNS)
 
 
+def test_texts_from_a_pipe_in_another_encoding(monkeypatch):
+    columns = Columns.from_config("text", section(encoding="gb18030"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("今天\n".encode("gbk"))))
+    assert read_texts("-", columns) == ["今天"]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xff\n")))
+    with pytest.raises(UserError, match="^--input -:1: not GB18030"):
+        read_texts("-", columns)
+
+
 def test_texts_from_a_pipe(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"sentence": "a"}\nb\n')))
     assert read_texts("-", NAMED_COLUMNS) == ["a", "b"]
@@ -125,9 +134,16 @@ def test_objects_among_plain_lines_are_kept_too(tmp_path):
     ]  # fmt: skip
 
 
+def test_decisions_are_printed_before_an_error(tmp_path, capsys):
+    (tmp_path / "x.csv").write_text("id;text\n1\n")
+    with pytest.raises(UserError, match="x.csv:2: 1 field where the header has 2"):
+        read_texts(str(tmp_path / "x.csv"), columns_of("source", {}))
+    assert "its fields are separated by semicolons" in capsys.readouterr().err
+
+
 def test_decisions_about_the_input_are_printed_once(tmp_path, capsys):
     (tmp_path / "x.csv").write_text("id;text\n1;nan\n2;nan\n")
-    assert [record.text for record in read_inputs(str(tmp_path / "x.csv"), DEFAULT_COLUMNS)] == ["nan", "nan"]
+    assert read_texts(str(tmp_path / "x.csv"), columns_of("source", {})) == ["nan", "nan"]
     assert capsys.readouterr().err.splitlines() == [
         f"decision: {tmp_path}/x.csv: its fields are separated by semicolons (data.separator=;)",
         "decision: 2 values of text are the word 'nan' and are kept as text; a cell without a value must be empty",

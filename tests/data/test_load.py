@@ -59,6 +59,13 @@ def test_split_names_and_folders_of_songs_are_not_reported_as_missing_files(tmp_
     check_local_files(section(source="songs", train=str(tmp_path)))
 
 
+def test_decisions_are_told_although_the_data_cannot_be_read(tmp_path, capsys):
+    (tmp_path / "a.csv").write_text("source;target\nx\n")
+    own = section(train=str(tmp_path / "a.csv"))
+    assert "1 field where the header has 2" in error(load_split, own, "train")
+    assert capsys.readouterr().err == f"decision: {tmp_path}/a.csv: its fields are separated by semicolons (data.separator=;)\n"
+
+
 def test_none_leaves_a_split_out_with_own_files_too(tmp_path):
     """Recipes set data.test=none if their source has no test labels. A user then overrides data.train alone."""
     (tmp_path / "a.tsv").write_text("a\tb\n")

@@ -62,6 +62,8 @@ def is_saved_dict(path: str) -> bool:
 
 def find_reader(path: str) -> Reader:
     """Return the reader for a file. Raise UserError if its extension is unknown; the message lists the known ones."""
+    if is_saved_dict(path):
+        raise UserError(f"{path}: this folder has several splits: set data.source={path}, or name the folder of a split")
     if is_saved_dataset(path):
         return importlib.import_module(f"{__name__}.saved_dataset").READER
     reader = readers().get(extension(path))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from paddle_ft.data.rows import Fields, Record, make_row_from_columns
+from paddle_ft.data.rows import Fields, Record, make_row, make_row_from_columns
 from paddle_ft.system.progress import Progress
 
 ClassNames = dict[str, list[str]]
@@ -28,10 +28,14 @@ def read_batches(
     number = 0
     with Progress(num_rows, label, unit="row") as progress:
         for batch in batches:
-            cells = [_values(batch.column(column), (names or {}).get(column)) for column in batch.schema.names]
+            read = batch.schema.names if fields.complete else list(columns.values())
+            cells = [_values(batch.column(column), (names or {}).get(column)) for column in read]
             for values in zip(*cells, strict=True):
                 number += 1
-                yield number, make_row_from_columns(dict(zip(batch.schema.names, values, strict=True)), columns, fields)
+                if fields.complete:
+                    yield number, make_row_from_columns(dict(zip(read, values, strict=True)), columns, fields)
+                else:
+                    yield number, make_row(dict(zip(columns, values, strict=True)), fields)
             progress.update(batch.num_rows)
 
 

@@ -34,8 +34,10 @@ def read(file: DataFile, fields: Fields) -> Iterator[Record]:
     is_tsv = extension(file.path) == ".tsv"
     choice = choose_separator(file, head, fields, _split, is_tsv)
     shape = Shape()
-    records = _split(chain(head[choice.skipped :], lines), shape, choice.separator, is_tsv)
-    yield from read_table(file.path, fields, records, shape, choice.hint)
+    lines = chain(head[choice.skipped :], lines)
+    if is_tsv and choice.separator == "\t":
+        lines = _count_quoted(file, lines)
+    yield from read_table(file.path, fields, _split(lines, shape, choice.separator, is_tsv), shape, choice.hint)
 
 
 def read_quoted(file: DataFile, fields: Fields, separator: str) -> Iterator[Record]:
@@ -65,6 +67,26 @@ def _peek(lines: Lines) -> Iterator[tuple[int, Line]]:
         length += len(entry[1][0])
         if length > _PEEKED_CHARACTERS:
             return
+
+
+def _count_quoted(file: DataFile, lines: Lines) -> Iterator[tuple[int, Line]]:
+    """Yield the lines of a .tsv. Tell the user of fields that look as if they were quoted, because their quotes are kept."""
+    count = 0
+    try:
+        for entry in lines:
+            if '""' in entry[1][0]:
+                count += sum(map(_is_quoted, entry[1][0].split("\t")))
+            yield entry
+    finally:
+        if count:
+            fields = "field is" if count == 1 else "fields are"
+            file.decide(f"{count:,} {fields} quoted as in a .csv, but a .tsv has no quoting; if it has, name the file .csv")
+
+
+def _is_quoted(cell: str) -> bool:
+    """Return whether a field is in quotes with a doubled quote inside."""
+    inner = cell[1:-1]
+    return len(cell) > 3 and cell[0] == cell[-1] == '"' and '""' in inner and '"' not in inner.replace('""', "")
 
 
 def _split(lines: Lines, shape: Shape, separator: str, is_tsv: bool) -> Iterator[Cells]:

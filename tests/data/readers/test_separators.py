@@ -127,6 +127,15 @@ def test_a_line_that_is_too_long_costs_only_itself(monkeypatch, line_end):
     ]
 
 
+def test_quotes_in_a_tsv_are_kept_and_told():
+    write("a.tsv", 'source\ttarget\n"a ""b"""\tc\n"d"\t""\n"e ""f\t"g""h"\n')
+    result = read_files("a.tsv", required=PAIR)
+    assert [row["source"] for row in result.rows] == ['"a ""b"""', '"d"', '"e ""f']
+    assert result.decisions == ["a.tsv: 2 fields are quoted as in a .csv, but a .tsv has no quoting; if it has, name the file .csv"]
+    write("a.csv", 'source\ttarget\n"a ""b"""\tc\n')
+    assert read_files("a.csv", required=PAIR).rows == [{"source": 'a "b"', "target": "c"}]
+
+
 # ---------------------------------------------------------------------------------------------------- encodings
 @pytest.mark.parametrize(
     ("encoding", "problem"),
