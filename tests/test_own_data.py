@@ -27,7 +27,7 @@ def test_the_fields_are_those_of_the_recipes():
     from paddle_ft.config.load import load_config
     from paddle_ft.tasks import find_task
 
-    rows = re.findall(r"^\| [\w ]+ \| `(\w+)` \| (.*) \|$", PAGE, re.MULTILINE)
+    rows = re.findall(r"^\| [^|`]+ \| `(\w+)` \| (.*) \|$", PAGE, re.MULTILINE)
     assert len(rows) == 7
     for recipe, cell in rows:
         task = find_task(load_config(recipe).task.name)
