@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from paddle_ft.runs.directory import RunDirectory
-
 HELP = "write a run's plots and report again, and its model card if it has none"
 
 
@@ -16,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from paddle_ft.reporting import card
     from paddle_ft.reporting.page import write_report
+    from paddle_ft.runs.directory import RunDirectory
 
     path = RunDirectory.open_existing(options.run).path
     print(write_report(path))
