@@ -14,7 +14,6 @@ import tarfile
 from pathlib import Path
 
 import pytest
-import tokenizers
 
 from tests.compatibility.cases import CASES, CONVERTED, STOPPED, without_measured
 from tests.compatibility.reading import list_files, read_jsonl, tensor_hashes
@@ -135,7 +134,6 @@ def test_a_resumed_run_ends_with_the_same_results(name, expected, folder, comman
     case, run = expected[name], folder / name
     before = (run / "metrics.jsonl").read_bytes()
     cached_files = file_stamps(folder / "home")
-    tokenizers_version = json.loads((run / "results.json").read_text(encoding="utf-8"))["versions"]["tokenizers"]
     assert json.loads((run / "last/trainer/state.json").read_text())["step"] == case["step"]
 
     command("train.py", "--config", f"{name}/config.yaml", "--resume")
@@ -150,7 +148,7 @@ def test_a_resumed_run_ends_with_the_same_results(name, expected, folder, comman
     predictions = {path.name: without_measured(read_jsonl(path)) for path in sorted(run.glob("predictions-*.jsonl"))}
     assert_same(predictions, case["predictions"])
     assert list_files(run) == sorted([*case["files"], "best/README.md"])  # the model card, which that version did not write
-    assert_caches_were_used(folder / "home", cached_files, tokenizers_version)
+    assert_caches_were_used(folder / "home", cached_files)
     for label, arguments in CASES[name].commands.items():
         output = without_measured(parse_output(output_of(arguments)))
         assert_same(output, parse_output(case["answers_after_resume"][label]), label)
@@ -161,14 +159,11 @@ def file_stamps(home: Path) -> dict[str, tuple[int, int]]:
     return {name: ((home / name).stat().st_mtime_ns, (home / name).stat().st_ino) for name in list_files(home)}
 
 
-def assert_caches_were_used(home: Path, before: dict, tokenizers_version: str) -> None:
-    """Assert that nothing was converted or tokenised again. Another version of tokenizers must tokenise again."""
+def assert_caches_were_used(home: Path, before: dict) -> None:
+    """Assert that nothing was converted again. Token ids are in files of another form since then, so they are made again."""
     after = file_stamps(home)
-    if tokenizers.__version__ != tokenizers_version:
-        before, after = (
-            {name: stamp for name, stamp in stamps.items() if not name.startswith("tokenised")} for stamps in (before, after)
-        )
-    assert after == before
+    assert {name: after.get(name) for name in before} == before
+    assert {name.partition("/")[0] for name in after.keys() - before.keys()} <= {"tokenised"}
 
 
 def test_a_report_is_written_for_a_finished_run(folder, command):
