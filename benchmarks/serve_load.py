@@ -62,7 +62,7 @@ class Outcome:
 
 @dataclass
 class Progress:
-    """Says on standard error what is measured, and how long the rest takes.
+    """Print on standard error what is measured, and how long the rest takes.
 
     Attributes:
         left: number of measurements that are not done.

@@ -265,7 +265,7 @@ def test_a_stream_that_is_ended_by_the_server_says_so_in_an_event(runs, monkeypa
             if code == "stopping":
                 server.stop()
             rest = list(lines)
-        text = server.service.metrics.text().decode()
+    text = server.service.metrics.text().decode()  # a request is counted after its last byte was sent
     assert rest[-3] == "event: error" and rest[-1] == ""
     error = json.loads(rest[-2].removeprefix("data: "))["error"]
     assert error["code"] == code and error["message"] and error["what_to_do"]
