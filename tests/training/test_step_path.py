@@ -14,6 +14,7 @@ from tests.support.tiny_runs import overrides
 STEP = 2  # its batches were collated by the thread while the step before it ran
 PATH = {
     "train.py",
+    "paddle_ft/__main__.py",
     "paddle_ft/cli.py",
     "paddle_ft/commands/train.py",
     "paddle_ft/training/run.py",
@@ -74,10 +75,10 @@ def files_of_a_step(tmp_path, monkeypatch):
     return train
 
 
-def test_a_step_of_bart_leads_through_nine_files(files_of_a_step, paddles_own_layers):
+def test_a_step_of_bart_leads_through_ten_files(files_of_a_step, paddles_own_layers):
     """The layers are Paddle's own. Batches are collated one step ahead on a thread of their own, in four files."""
     assert files_of_a_step() == (PATH, COLLATION)
-    assert len(PATH) == 9
+    assert len(PATH) == 10
 
 
 def test_on_a_cpu_the_layers_add_two_files(files_of_a_step):
