@@ -9,14 +9,13 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 
 import argparse
 import difflib
-import io
-import os
 import sys
 import warnings
 from pathlib import Path
 
 import convert
 from convert.errors import ConvertError, is_interrupt
+from convert.terminal import drop_stdout, prepare_outputs, printable
 
 TASKS = (
     "masked_lm, sequence_classification, token_classification, question_answering, seq2seq, causal_lm, base, pretraining, "
@@ -148,23 +147,23 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code: 0 for success, 1 if verify found a difference, 2 for a ConvertError or an invalid command line, 130 after
         Ctrl-C.
     """
+    prepare_outputs()
     options = build_parser().parse_args(arguments)
     if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    for stream in (sys.stdout, sys.stderr):  # escape characters that the terminal cannot show
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
     try:
-        return run(options)
+        code = run(options)
+        sys.stdout.flush()
+        return code
     except ConvertError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except MemoryError:
         needed = "the largest tensor must fit, and a .pdparams file as a whole"
         print(f"error: there is not enough memory for this; {needed}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of our output has closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_stdout()
         return 0
     except (KeyboardInterrupt, ImportError) as error:
         if not is_interrupt(error):

@@ -6,12 +6,14 @@ paddle_ft has the same cache folder and computes digests in the same way, so it 
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +21,13 @@ from typing import Any
 
 from convert.errors import ConvertError
 
+try:
+    import fcntl
+except ImportError:  # there is none on Windows
+    fcntl = None  # type: ignore[assignment]
+
 MAX_JSON = 300_000_000  # bytes; the largest tokenizer.json has a tenth of it
+LOCKED_WITHIN = 60  # seconds
 SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")  # half a surrogate pair, valid only together with the other half
 
 
@@ -97,7 +105,8 @@ def sha256_in_background(paths: Sequence[Path]) -> dict[str, Future]:
 def atomic_directory(target: Path, *sources: Path, overwrite: bool = False) -> Iterator[Path]:
     """Create a directory that is complete or does not exist.
 
-    Yields an empty directory next to `target`. It is renamed to `target` if the block succeeds and removed if it fails.
+    Yields an empty directory next to `target`. It is renamed to `target` if the block succeeds and removed if it fails. What a
+    process that was killed has left of one is removed by the next that creates `target`.
 
     Args:
         target: The directory to create.
@@ -114,11 +123,14 @@ def atomic_directory(target: Path, *sources: Path, overwrite: bool = False) -> I
         if source_path == target_path or source_path in target_path.parents or target_path in source_path.parents:
             raise ConvertError(f"{target}: source and destination must be separate directories (source: {source})")
     _refuse_contents(target, overwrite)
+    prefix = f".{target.name}.partial-"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
+        _remove_leftovers(target.parent, prefix)
+        work = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
     except OSError as error:
         raise ConvertError(f"{target}: cannot be created ({error.strerror})") from None
+    lock = _lock(work)
     try:
         yield work
         work.chmod(0o755)
@@ -129,7 +141,32 @@ def atomic_directory(target: Path, *sources: Path, overwrite: bool = False) -> I
     except OSError as error:
         raise ConvertError(f"{target}: cannot be written ({error.strerror or error})") from None
     finally:
+        if lock is not None:
+            os.close(lock)
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _lock(directory: Path) -> int | None:
+    """Lock a directory as long as this process lives. Return the handle of the lock, or None if another process has it."""
+    if fcntl is None:
+        return None
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # also where the file system has no locks
+        os.close(handle)
+        return None
+    return handle
+
+
+def _remove_leftovers(parent: Path, prefix: str) -> None:
+    """Remove the directories of this prefix whose process has ended: nobody has locked them for a minute."""
+    for leftover in parent.glob(f"{glob.escape(prefix)}*"):
+        if abs(time.time() - leftover.stat().st_mtime) < LOCKED_WITHIN:
+            continue  # its process may be about to lock it
+        if (lock := _lock(leftover)) is not None:
+            shutil.rmtree(leftover, ignore_errors=True)
+            os.close(lock)
 
 
 def _refuse_contents(target: Path, overwrite: bool) -> None:

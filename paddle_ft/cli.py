@@ -8,20 +8,18 @@ needs it.
 from __future__ import annotations
 
 import argparse
-import errno
 import sys
 
+from convert.terminal import drop_stdout, prepare_outputs, printable
 from paddle_ft.commands import command_names, find_command
 from paddle_ft.system import interrupts
 from paddle_ft.system.errors import FTError, UserError
+from paddle_ft.system.files import FILE_ERRORS, describe_file_error
 from paddle_ft.system.formatting import did_you_mean
 from paddle_ft.system.installation import SOURCE_TREE, install_hint
 from paddle_ft.system.plugins import import_user_modules
 from paddle_ft.system.runtime import announce_loading, prepare_cpu
 from paddle_ft.system.version import __version__
-
-# Errors of disks and file systems. Only the user can fix these, wherever they happen.
-FILE_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG, errno.ENOENT, errno.EISDIR}
 
 
 class Parser(argparse.ArgumentParser):
@@ -53,31 +51,36 @@ def main(argv: list[str], program: str = "python -m paddle_ft") -> int:
         The exit code.
     """
     prepare_cpu()
+    prepare_outputs()
     try:
         with interrupts.remembered():
-            return _run(argv, program)
+            code = _run(argv, program)
+            sys.stdout.flush()  # here, and not when Python ends, an error can be explained
+        return code
     except FTError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _print_error(str(error))
         return error.exit_code
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] in ("paddle_ft", "convert"):
             raise
-        print(
-            f"error: the package {error.name} is not installed in {sys.executable}. What to do: {install_hint(error.name or '')}",
-            file=sys.stderr,
-        )
+        _print_error(f"the package {error.name} is not installed in {sys.executable}. What to do: {install_hint(error.name or '')}")
         return 2
     except KeyboardInterrupt:
         print("\nstopped; no training was running, so nothing is lost", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output has closed it, as `| head` does
-        sys.stderr.close()
+        drop_stdout()
         return 0
     except OSError as error:
-        if error.errno not in FILE_ERRORS or error.filename is None:
+        if error.errno not in FILE_ERRORS:
             raise
-        print(f"error: {error.filename}: {error.strerror}.", file=sys.stderr)
+        drop_stdout()  # it may be what could not be written
+        _print_error(describe_file_error(error))
         return 2
+
+
+def _print_error(message: str) -> None:
+    print(f"error: {printable(message)}", file=sys.stderr)
 
 
 def _run(argv: list[str], program: str) -> int:

@@ -46,8 +46,12 @@ def describe_errors(error: ValidationError, schema: type[BaseModel], origins: di
             lines.append(f"{key}: {item['ctx']['error']}{origin}.")
         else:
             allowed = " or ".join(dict.fromkeys(_describe_allowed(item) for item in items))
-            lines.append(f"{key}: {item['input']!r} is not allowed{origin}: {allowed}.")
+            lines.append(f"{key}: {_shorten(repr(item['input']))} is not allowed{origin}: {allowed}.")
     return lines
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:200]}... ({len(text):,} characters)"
 
 
 def _describe_allowed(item: Mapping[str, Any]) -> str:

@@ -17,12 +17,17 @@ class _Loader(yaml.SafeLoader):
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """Return the value of a node. A scalar that is not what it looks like, such as 2001-99-99 or 0x_, is an error of YAML."""
+        problem: str | None = None
         try:
-            return super().construct_object(node, deep)
+            value = super().construct_object(node, deep)
         except (ValueError, LookupError, AttributeError, OverflowError):  # PyYAML lets through what int(), date() and so on raise
-            kind = node.tag.rsplit(":", 1)[-1]
-            problem = f"{node.value!r} is not a valid {kind}; put it in quotes if it is text"
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
+            value, problem = None, f"is not a valid {node.tag.rsplit(':', 1)[-1]}"
+        if isinstance(value, int) and abs(value) >= 2**64:
+            problem = "is too large a number"
+        if problem:
+            message = f"{node.value[:60]!r} {problem}; put it in quotes if it is text"
+            raise yaml.constructor.ConstructorError(None, None, message, node.start_mark)
+        return value
 
 
 class _Dumper(yaml.SafeDumper):

@@ -37,6 +37,10 @@ TABLE, DESCRIPTION = "rows.arrow", "rows.json"
 Collect = Callable[[RowWriter], "Rows | None"]
 
 
+class _NoSplitError(Exception):
+    """The source does not have the split, which shows only when it is read."""
+
+
 def cached_rows(data, split: str, fields: Fields, source: Source, collect: Collect) -> Rows | None:
     """Return the rows of a split from the cache, or read them. The rows of small files are always read.
 
@@ -64,7 +68,10 @@ def cached_rows(data, split: str, fields: Fields, source: Source, collect: Colle
         key = {"format": FORMAT, "code": code, "data": settings, "needed": needed, "files": files}
         entry = CacheEntry(folder, key, CONTENT, f"read {split}")
         has_changed = partial(_have_changed, data, split, source, files)
-        rows = entry.load_or_build(_load, partial(_read_into, entry, names, collect, has_changed))
+        try:
+            rows = entry.load_or_build(_load, partial(_read_into, entry, names, collect, has_changed))
+        except _NoSplitError:
+            rows = None
     if rows is not None and isinstance(rows.rows, RowTable):
         rows.rows.cache = folder
     return rows
@@ -100,14 +107,18 @@ def _have_changed(data, split: str, source: Source, files: list[dict[str, Any]])
 def _read_into(
     entry: CacheEntry, names: Sequence[str], collect: Collect, has_changed: Callable[[], bool], part: Path | None
 ) -> Rows | None:
-    """Read the rows into a folder and return None, or return them if they are few or cannot be written."""
+    """Read the rows into a folder and return None, or return them if they are few or cannot be written.
+
+    Raises:
+        _NoSplitError: the source does not have the split.
+    """
     if part is None:
-        return collect(RowWriter(names))
+        return _of_split(collect(RowWriter(names)))
     complete = False
     try:
         writer = RowWriter(names, partial(_open_file, part / TABLE), entry.warn, partial(_note_progress, part))
-        rows = collect(writer)
-        if rows is None or writer.file is None:
+        rows = _of_split(collect(writer))
+        if writer.file is None:
             return rows
         if has_changed():
             print_info(f"{entry.label}: the files have changed while they were read. Start again if that was not meant.")
@@ -117,6 +128,12 @@ def _read_into(
     finally:
         if not complete:  # reading cannot be continued
             shutil.rmtree(part, ignore_errors=True)
+
+
+def _of_split(rows: Rows | None) -> Rows:
+    if rows is None:
+        raise _NoSplitError
+    return rows
 
 
 def _describe(part: Path, file: AppendedFile, rows: Rows, entry: CacheEntry) -> bool:

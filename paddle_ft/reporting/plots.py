@@ -6,6 +6,7 @@ The figures are made without pyplot, which would need a display and keep state b
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from paddle_ft.metrics.registry import Metric, find_metric, known_metrics
 from paddle_ft.reporting.records import Run, score_keys
+from paddle_ft.system.files import write_atomically
 from paddle_ft.system.formatting import is_number
 
 # Okabe & Ito (2008), Color Universal Design: readers with colour blindness can distinguish these colours.
@@ -37,7 +39,9 @@ def plot_run(run: Run) -> list[Path]:
     for name, figure in draw_figures(run).items():
         folder.mkdir(exist_ok=True)
         paths.append(folder / f"{name}.png")
-        figure.savefig(paths[-1], dpi=150)
+        picture = io.BytesIO()
+        figure.savefig(picture, dpi=150, format="png")
+        write_atomically(paths[-1], picture.getvalue())
     return paths
 
 

@@ -10,10 +10,11 @@ from typing import ClassVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import NotRequired, TypedDict
 
+from paddle_ft.config.describe import to_yaml
 from paddle_ft.metrics.registry import find_metric
 from paddle_ft.models import lora
 from paddle_ft.runs.directory import RunDirectory
-from paddle_ft.runs.integrity import write_directory
+from paddle_ft.runs.integrity import find_damage, write_directory
 from paddle_ft.system.files import WriteError, to_json
 from paddle_ft.system.progress import Progress, print_info
 from paddle_ft.system.runtime import peak_memory_mb
@@ -113,6 +114,9 @@ class TrainLoop:
         if self.state.scaler:
             self.stepper.scaler.load_state_dict(self.state.scaler)
         self.run.cut_metrics(self.state.metrics_size)
+        if self.state.best and (problem := find_damage(self.run / "best")):
+            print_info(f"warning: {self.run / 'best'} is damaged ({problem}): the best checkpoint is chosen anew from here on")
+            self.state.best, self.state.patience_used = None, 0
 
     def fit(self) -> TrainState:
         """Train to the last step. After a signal, save a checkpoint and raise Interrupted."""
@@ -274,6 +278,8 @@ class TrainLoop:
             if self.world.is_main:
                 count = self.config.train.keep_checkpoints
                 checkpoint.write_last(self.run.path, count, lambda directory: self._fill_checkpoint(directory, arrays))
+                if not self.run.is_run():  # somebody has removed the directory; with its settings it can be resumed
+                    self.run.write_config(to_yaml(self.config))
             self.world.barrier()
 
     def _fill_checkpoint(self, directory: Path, arrays: dict) -> None:

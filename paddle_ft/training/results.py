@@ -14,7 +14,7 @@ from paddle_ft.models.bundle import reload_bundle
 from paddle_ft.models.lora import count_parameters
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import find_damage
-from paddle_ft.system.decisions import DECISIONS
+from paddle_ft.system.decisions import DECISIONS, unique
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info
 from paddle_ft.system.runtime import peak_memory_mb
@@ -36,6 +36,44 @@ def first_results(task: Task, data: dict[str, Dataset], run: RunDirectory, world
         world: the processes that train together.
         decisions: what was decided for the user (see system.decisions).
     """
+    results = _facts_and_baselines(task, data, decisions)
+    for split, dataset in _evaluation_splits(data).items():
+        if task.config.eval.before_training:
+            scores = evaluate(task, dataset, f"before training: {split}", world)
+            results["before_training"][split] = scores.metrics
+            run.log({"event": "eval", "step": 0, "epoch": 0.0, "split": split, **scores.metrics})
+    run.write_results(results)
+    return results
+
+
+def resumed_results(task: Task, data: dict[str, Dataset], run: RunDirectory, decisions: Sequence[str] = ()) -> dict:
+    """Return the content of results.json of a run that is resumed, and warn if it was started with other versions.
+
+    If the file is gone, it is made again. The scores before the training are then those in metrics.jsonl, because the model is
+    not the one before the training any more. The arguments are those of first_results.
+    """
+    results = run.results()
+    if not results:
+        results = _facts_and_baselines(task, data, decisions)
+        for event in run.events():
+            if event.get("event") == "eval" and event.get("step") == 0 and "split" in event:
+                names = set(event) - {"event", "step", "epoch", "split"}
+                results["before_training"][event["split"]] = {name: event[name] for name in event if name in names}
+        print_info(f"{run / 'results.json'} is not there any more and is made again")
+        run.write_results(results)
+        return results
+    before, now = results.get("versions", {}), versions()
+    changed = [f"{name} {before[name]}, now {now.get(name, 'none')}" for name in before if before[name] != now.get(name)]
+    changed = [text for text in changed if not text.startswith("python ")]  # Python's own version changes no number
+    if changed:
+        note = f"the run was started with {', '.join(changed)}: its last digits may differ from those of a run in one piece"
+        print_info(f"warning: {note}")
+        results[DECISIONS] = unique(results.get(DECISIONS, []), [note])
+    return results
+
+
+def _facts_and_baselines(task: Task, data: dict[str, Dataset], decisions: Sequence[str]) -> dict[str, Any]:
+    """Return what results.json has before any step, without the scores of the model."""
     config = task.config
     parameters, trained = count_parameters(task.model)
     results: dict[str, Any] = {
@@ -57,11 +95,6 @@ def first_results(task: Task, data: dict[str, Dataset], run: RunDirectory, world
         results["baseline"][split] = scores.metrics
         for name, scores in others:
             results.setdefault("other_baselines", {}).setdefault(name, {})[split] = scores.metrics
-        if config.eval.before_training:
-            scores = evaluate(task, dataset, f"before training: {split}", world)
-            results["before_training"][split] = scores.metrics
-            run.log({"event": "eval", "step": 0, "epoch": 0.0, "split": split, **scores.metrics})
-    run.write_results(results)
     return results
 
 

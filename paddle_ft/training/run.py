@@ -13,6 +13,7 @@ from pathlib import Path
 
 import paddle
 
+from convert.terminal import printable
 from paddle_ft.config.describe import to_yaml
 from paddle_ft.config.schema import BaseConfig
 from paddle_ft.data.rows import Rows
@@ -86,10 +87,12 @@ def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> 
         run.write_texts(task.run_files())
         world.barrier()
         with Trackers(config, run.path, start.tracker_ids, enabled=world.is_main) as trackers:
-            figures = (run.results() if start.checkpoint else {}) or results.first_results(task, data, run, world, decisions)
             loop = TrainLoop(task, stepper, data.get("validation"), run, trackers, world, signals)
             if start.checkpoint:
+                figures = results.resumed_results(task, data, run, decisions)
                 resuming.restore(loop, start.checkpoint)
+            else:
+                figures = results.first_results(task, data, run, world, decisions)
             loop.fit()
             results.final_results(figures, loop, data)
         if world.is_main:
@@ -129,7 +132,8 @@ def run_training(config: BaseConfig, resume: bool, overwrite: bool, imports: Seq
     except Interrupted as interruption:
         if launched_processes() > 1:  # everything is saved; a repeated signal must not change the exit code
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        print(f"\nstopped by {interruption}; {continuation_hint(config, imports, interruption)}", file=sys.stderr)
+        hint = continuation_hint(config, imports, interruption)
+        print(printable(f"\nstopped by {interruption}; {hint}"), file=sys.stderr)
         exit_code = interruption.exit_code
     else:
         if is_main_process():

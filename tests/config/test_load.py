@@ -169,6 +169,16 @@ def test_a_value_that_is_not_what_it_looks_like(value, kind):
     assert text == f"command line: seed:1: not valid YAML: {scalar!r} is not a valid {kind}; put it in quotes if it is text"
 
 
+@pytest.mark.parametrize("value", ["9" * 400, "0x" + "a" * 5000, "18446744073709551616", "1" + ":59" * 40])
+def test_a_number_that_is_too_large(value):
+    text = message("bart_lcsts", [f"seed={value}"])
+    assert text == f"command line: seed:1: not valid YAML: {value[:60]!r} is too large a number; put it in quotes if it is text"
+
+
+def test_a_long_value_is_cut_in_messages():
+    assert message("bart_lcsts", [f"seed={'x' * 5000}"]).count("x") < 5300  # once where it was set, and its beginning
+
+
 def test_a_value_that_contains_itself(tmp_path):
     for key, value in (("model.config", "&a {b: *a}"), ("data.train", "&a [*a]")):
         assert message("bart_lcsts", [f"{key}={value}"]) == f"command line: {key}:1: not a configuration: a value contains itself"

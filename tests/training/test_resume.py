@@ -82,6 +82,33 @@ def test_a_run_is_not_resumed_with_other_rows(tmp_path):
     training_run.train(config, resume=True)
 
 
+def test_a_run_that_has_lost_its_results_keeps_the_scores_before_training(tmp_path, capsys):
+    """The model of the checkpoint is a trained one: the scores before the training come from the log."""
+    config = load_config("bart_lcsts", overrides(tmp_path, "train.max_steps=2"))
+    before = training_run.train(config).results()
+    (tmp_path / "run" / "results.json").unlink()
+    after = training_run.train(config, resume=True).results()
+    assert f"{tmp_path}/run/results.json is not there any more and is made again" in capsys.readouterr().err
+    assert before["before_training"]["test"]["loss"] != before["metrics"]["test"]["loss"]
+    for name in ("before_training", "baseline", "metrics", "data", "best"):
+        assert after[name] == before[name], name
+
+
+def test_other_versions_are_said_and_kept(tmp_path, capsys):
+    config = load_config("bart_lcsts", overrides(tmp_path, "train.max_steps=2"))
+    run = training_run.train(config)
+    results = run.results()
+    now = results["versions"]["paddlepaddle"]
+    run.write_results({**results, "versions": {**results["versions"], "paddlepaddle": "3.2.0", "python": "3.10.1"}})
+    capsys.readouterr()
+    note = f"the run was started with paddlepaddle 3.2.0, now {now}: its last digits may differ from those of a run in one piece"
+    for _ in range(2):
+        training_run.train(config, resume=True)
+        assert capsys.readouterr().err.count(f"warning: {note}") == 1
+        assert run.results()["decisions"].count(note) == 1
+    assert note in (run / "report.html").read_text(encoding="utf-8")
+
+
 def test_a_damaged_checkpoint_is_recognised_and_the_one_before_is_used(tmp_path, capsys):
     write_checkpoint(tmp_path / "last", "one")
     os.rename(tmp_path / "last", tmp_path / ".last.old")

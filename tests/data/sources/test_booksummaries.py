@@ -33,9 +33,13 @@ def test_the_columns_are_those_of_the_corpus(file):
     ]
 
 
-def test_there_are_only_training_rows(file):
+@pytest.mark.parametrize("large", [2**30, 1])
+def test_there_are_only_training_rows(file, large, tmp_path, monkeypatch):
+    monkeypatch.setenv("PADDLE_FT_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("paddle_ft.data.row_cache.LARGE", large)  # bytes of a file whose rows are kept in the cache
     assert load(file, "validation") is None
     assert load(file, "test") is None
+    assert len(load(file).rows) == 2
 
 
 def test_a_split_is_not_ignored_silently(file):
