@@ -118,6 +118,13 @@ def existing_run(capsys, monkeypatch) -> list[str]:
 
 def other_settings(capsys, monkeypatch) -> list[str]:
     finished_run(capsys)
+    return [train(capsys, "data.train=ok.csv", "--resume", "train.learning_rate=3e-5")]
+
+
+def longer_run(capsys, monkeypatch) -> list[str]:
+    finished_run(capsys)
+    Path("run/last/trainer").mkdir(parents=True)
+    Path("run/last/trainer/state.json").write_text('{"step": 120}')
     return [train(capsys, "data.train=ok.csv", "--resume", "train.num_train_epochs=2")]
 
 
@@ -240,6 +247,7 @@ SCENARIOS: dict[str, Callable] = {
     "The YAML is not valid": invalid_yaml,
     "The directory already contains a run": existing_run,
     "Resume is refused": other_settings,
+    "A longer training is refused": longer_run,
     "There is nothing to resume": lambda c, m: [news(c, ROWS, "--resume")],
     "Another process is training there": busy_run,
     "The disk is too small": small_disk,

@@ -92,10 +92,14 @@ def train(
 def _train(config: BaseConfig, resume: bool, overwrite: bool, imports: Sequence[str]) -> Run:
     """Train a checked configuration. Raise TrainingInterrupted if a signal stops the training."""
     from paddle_ft.data.load import check_local_files
-    from paddle_ft.runs.settings import refuse_early
+    from paddle_ft.runs.directory import RunDirectory
+    from paddle_ft.runs.settings import describe_finished, is_finished, refuse_early
     from paddle_ft.tasks import find_task
 
     refuse_early(config, resume, overwrite)
+    if resume and is_finished(config, run := RunDirectory(config.output_dir)):
+        print_info(describe_finished(config, run))
+        return Run(run.path, config)
     check_local_files(config.data, find_task(config.task.name).file_source)
     require_paddle()
     import_frameworks_quietly()

@@ -55,13 +55,17 @@ def run(options: argparse.Namespace) -> int:
         print(describe(config), end="")
         return 0
     from paddle_ft.data.load import check_local_files
-    from paddle_ft.runs.settings import refuse_early
+    from paddle_ft.runs.directory import RunDirectory
+    from paddle_ft.runs.settings import describe_finished, is_finished, refuse_early
     from paddle_ft.tasks import find_task
     from paddle_ft.training.distributed import worker
     from paddle_ft.training.distributed.launch import parse_devices
 
     if not options.check and launched_processes() == 1:  # of several processes, the first one creates the directory
         refuse_early(config, options.resume, options.overwrite)
+        if options.resume and is_finished(config, run := RunDirectory(config.output_dir)):
+            print_info(describe_finished(config, run))
+            return 0
     check_local_files(config.data, find_task(config.task.name).file_source)
     if options.devices is not None and launched_processes() == 1:
         kind, numbers = parse_devices(options.devices)

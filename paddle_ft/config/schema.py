@@ -136,13 +136,18 @@ class DataSection(Section):
 
 
 class TrainSection(Section):
-    """Optimisation with AdamW, linear warm-up and decay, and gradient clipping."""
+    """Optimisation with AdamW, a schedule of the learning rate, and gradient clipping."""
 
     train_batch_size: int = Field(18, ge=1, description="rows per batch and device")
     gradient_accumulation_steps: int = Field(1, ge=1, description="batches whose gradients are summed for one optimizer step")
     num_train_epochs: float = Field(3, gt=0, description="passes over the training rows")
     max_steps: int = Field(-1, ge=-1, description="stop after this many optimizer steps; -1: num_train_epochs decides")
     learning_rate: float = Field(1e-5, gt=0, description="peak learning rate, reached after the warm-up")
+    lr_scheduler_type: Literal["linear", "constant_with_warmup"] = Field(
+        "linear",
+        description="the learning rate after the warm-up. linear: falls to 0 at the last step; constant_with_warmup: stays, so"
+        " --resume can lengthen the training",
+    )
     warmup_proportion: float = Field(0.1, ge=0, lt=1, description="share of all steps for the warm-up, if warmup_steps is 0")
     warmup_steps: int = Field(0, ge=0, description="optimizer steps of linear warm-up; 0: use warmup_proportion")
     adam_epsilon: float = Field(1e-6, gt=0, description="AdamW's epsilon")

@@ -192,6 +192,13 @@ class RunDirectory:
         """Return whether the training in the directory has ended and its best checkpoint was evaluated."""
         return self.results().get("status") == "finished"
 
+    def trained_steps(self) -> int:
+        """Return the steps of the newest checkpoint, 0 if there is none, or none that can be read."""
+        try:
+            return int(parse_json((self / "last" / "trainer" / "state.json").read_text(encoding="utf-8"))["step"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
+
     def last_logged(self) -> tuple[int, float]:
         """Return the step and the epoch of the last training line in metrics.jsonl, (0, 0.0) if there is none."""
         event: dict = next((event for event in reversed(self.events()) if event.get("event") == "train"), {})

@@ -66,7 +66,7 @@ def make_plans(
 
 
 def run_plans(
-    plans: list[Plan], train: Callable[[BaseConfig, bool], object], refuse_other_config: Callable[[BaseConfig, RunDirectory], None]
+    plans: list[Plan], train: Callable[[BaseConfig, bool], object], refuse_other_config: Callable[[BaseConfig, RunDirectory], bool]
 ) -> str:
     """Train all runs that are not finished yet, and write the tables after each seed.
 
@@ -75,7 +75,8 @@ def run_plans(
     Args:
         plans: what make_plans returned.
         train: trains a run, called with its configuration and whether to resume.
-        refuse_other_config: raises UserError if a run directory was made with other settings than the configuration.
+        refuse_other_config: raises UserError if a run directory was made with other settings than the configuration, and returns
+            whether the configuration makes the run longer.
 
     Returns:
         The tables after the last seed, as text.
@@ -86,9 +87,8 @@ def run_plans(
             config = plan.configs[index]
             run = RunDirectory(config.output_dir)
             print_info(f"seed {config.seed} ({index + 1} of {len(plan.configs)}) of {plan.title}: {run.path}")
-            if run.is_run():
-                refuse_other_config(config, run)
-            if run.results().get("status") == "finished":
+            longer = run.is_run() and refuse_other_config(config, run)
+            if run.results().get("status") == "finished" and not longer:
                 print_info("already finished")
             else:
                 train(config, run.is_run())

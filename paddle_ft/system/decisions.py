@@ -19,7 +19,9 @@ def unique(*groups: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(decision for group in groups for decision in group))
 
 
-def print_decisions(decisions: Iterable[str]) -> None:
-    """Print each decision on a line of its own."""
-    for decision in unique(decisions):
+def print_decisions(decisions: Iterable[str]) -> list[str]:
+    """Print each decision on a line of its own, and return them."""
+    printed = unique(decisions)
+    for decision in printed:
         print_info(f"decision: {decision}")
+    return printed

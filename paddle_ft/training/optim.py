@@ -12,18 +12,33 @@ def warmup_steps(section: TrainSection, num_steps: int) -> int:
     return section.warmup_steps or int(num_steps * section.warmup_proportion)
 
 
-def learning_rate(step: int, peak: float, warmup: int, num_steps: int) -> float:
-    """Return the learning rate of a step: linear from 0 to `peak` over `warmup` steps, then linear to 0 at `num_steps`.
+def learning_rate(step: int, peak: float, warmup: int, num_steps: int, schedule: str = "linear") -> float:
+    """Return the learning rate of a step: linear from 0 to `peak` over `warmup` steps, then as the schedule says.
 
     Args:
         step: number of finished optimizer steps.
         peak: train.learning_rate.
         warmup: number of warmup steps.
         num_steps: number of steps of the whole training.
+        schedule: train.lr_scheduler_type. linear: linear to 0 at `num_steps`; constant_with_warmup: `peak`.
     """
     if step < warmup:
         return peak * step / warmup
+    if schedule == "constant_with_warmup":
+        return peak
     return peak * max(0.0, (num_steps - step) / max(1, num_steps - warmup))
+
+
+def describe_warmup(section: TrainSection, num_steps: int) -> list[str]:
+    """Return what is said about a warm-up that is not shorter than the training. train.warmup_proportion is always shorter."""
+    warmup = warmup_steps(section, num_steps)
+    if warmup < num_steps:
+        return []
+    highest = learning_rate(num_steps - 1, section.learning_rate, warmup, num_steps)
+    return [
+        f"train.warmup_steps: the warm-up of {warmup:,} steps is not shorter than the training of {num_steps:,}: the learning rate"
+        f" reaches {highest:.2g} at most, and not train.learning_rate={section.learning_rate:g}"
+    ]
 
 
 def decayed_names(model) -> set[str]:

@@ -11,6 +11,7 @@ import numpy as np
 from paddle_ft.config.schema import BaseConfig
 from paddle_ft.models.lora import count_parameters
 from paddle_ft.runs.directory import RunDirectory
+from paddle_ft.system.decisions import print_decisions
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.formatting import format_duration, is_number
 from paddle_ft.system.plugins import import_hint
@@ -20,6 +21,7 @@ from paddle_ft.tasks.base import Dataset, Scores, Task
 from paddle_ft.tasks.shared.evaluate import evaluate
 from paddle_ft.training import checkpoint
 from paddle_ft.training.distributed.strategy import unchecked_strategy
+from paddle_ft.training.optim import describe_warmup
 from paddle_ft.training.step import Stepper
 
 
@@ -91,6 +93,7 @@ def check(task: Task, data: dict[str, Dataset]) -> None:
 
         task.model.train()
         stepper = Stepper(task, train, run, World())
+        print_decisions(describe_warmup(config.train, stepper.num_steps))
         reset_peak_tensor_memory()  # the evaluation above may have used more
         first, _ = stepper.train_step(0)
         second, _ = stepper.train_step(1)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from paddle_ft.config.describe import to_yaml
 from paddle_ft.config.schema import BaseConfig
 from paddle_ft.data.rows import Rows
 from paddle_ft.runs.directory import RunDirectory
-from paddle_ft.runs.settings import refuse_other_config
+from paddle_ft.runs.settings import describe_finished, refuse_other_config
+from paddle_ft.system.decisions import DECISIONS, print_decisions, unique
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.installation import train_program
 from paddle_ft.system.progress import print_info
 from paddle_ft.system.world import World
 from paddle_ft.training import checkpoint as checkpoints
@@ -25,10 +25,14 @@ class Start:
     Attributes:
         checkpoint: the checkpoint's directory.
         tracker_ids: the trackers' run ids of the earlier part.
+        lengthened: whether the training has another length than before.
+        step: number of steps that the checkpoint has.
     """
 
     checkpoint: Path | None = None
     tracker_ids: dict = field(default_factory=dict)
+    lengthened: bool = False
+    step: int = 0
 
 
 def find_start(config: BaseConfig, run: RunDirectory, world: World) -> Start:
@@ -42,9 +46,9 @@ def find_start(config: BaseConfig, run: RunDirectory, world: World) -> Start:
     world.barrier()
     checkpoint = checkpoints.newest_checkpoint(run.path)
     state = load_state(checkpoint) if checkpoint else TrainState(world_size=world.world_size)
-    refuse_other_config(config, run)
+    lengthened = refuse_other_config(config, run)
     refuse_other_world_size(state, world)
-    return Start(checkpoint, state.tracker_ids)
+    return Start(checkpoint, state.tracker_ids, lengthened, state.step)
 
 
 def restore(loop: TrainLoop, checkpoint: Path) -> None:
@@ -52,16 +56,21 @@ def restore(loop: TrainLoop, checkpoint: Path) -> None:
     loop.resume(checkpoint)
     print_info(f"resuming at step {loop.state.step} of {loop.stepper.num_steps} from {checkpoint}")
     if loop.state.step >= loop.stepper.num_steps or loop.state.stopped_early:
-        print_info(describe_finished(loop.task.config))
+        print_info(describe_finished(loop.task.config, loop.run, "only its scores are computed again"))
 
 
-def describe_finished(config: BaseConfig) -> str:
-    """Return the line that says that a training is finished already, with the command that goes on from its model."""
-    folder = Path(config.output_dir).expanduser()
-    settings = [f"model.pretrained={folder / 'best'}", f"output_dir={folder}-more"]
-    settings += [f"model.{name}=null" for name in ("config", "new_vocabulary") if getattr(config.model, name) is not None]
-    command = f"{train_program()} --config {shlex.quote(str(folder / 'config.yaml'))} {shlex.join(settings)}"
-    return f"this training is finished already; only its scores are computed again. A new run goes on from its model: {command}"
+def lengthen(figures: dict, config: BaseConfig, run: RunDirectory) -> dict:
+    """Note in a run's files that its training is longer than planned at first. Return what results.json has until it ends."""
+    section = config.train
+    epochs, steps = f"train.num_train_epochs={section.num_train_epochs:g}", f"train.max_steps={section.max_steps}"
+    length = steps if section.max_steps > 0 else epochs
+    said = f"{length} since the run was resumed after {run.trained_steps():,} steps: the training is longer than planned at first"
+    print_decisions([said])
+    unfinished = {name: value for name, value in figures.items() if name not in ("metrics", "best", "train")}
+    unfinished |= {"status": "training", DECISIONS: unique(figures.get(DECISIONS, []), [said])}
+    run.write_config(to_yaml(config))
+    run.write_results(unfinished)
+    return unfinished
 
 
 def refuse_other_data(run: RunDirectory, rows: dict[str, Rows]) -> None:

@@ -23,6 +23,7 @@ from paddle_ft.reporting.card import write_card
 from paddle_ft.reporting.page import write_report
 from paddle_ft.reporting.tables import summary
 from paddle_ft.runs.directory import RunDirectory
+from paddle_ft.runs.settings import refuse_shorter
 from paddle_ft.system.decisions import DECISIONS, print_decisions, unique
 from paddle_ft.system.installation import train_program
 from paddle_ft.system.progress import print_info
@@ -39,6 +40,7 @@ from paddle_ft.training.distributed.launch import DEVICES
 from paddle_ft.training.distributed.process_group import init_world
 from paddle_ft.training.distributed.strategy import check_sharding, make_gradient_sync
 from paddle_ft.training.loop import TrainLoop
+from paddle_ft.training.optim import describe_warmup
 from paddle_ft.training.signals import Interrupted, SignalHandler
 from paddle_ft.training.step import Stepper
 from paddle_ft.training.trackers import Trackers
@@ -80,6 +82,8 @@ def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> 
         sync = make_gradient_sync(world, task.model, config.train.sharding)
         preflight.try_out(task, data, run, world)
         stepper = Stepper(task, data["train"], run, world, sync)  # before an old run is cleared, because this may raise
+        refuse_shorter(stepper.num_steps, start.step)
+        decisions += print_decisions(describe_warmup(config.train, stepper.num_steps))
         if start.checkpoint is None:
             with signals.deferred():
                 start_directory(run, config, world)
@@ -91,6 +95,8 @@ def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> 
             if start.checkpoint:
                 figures = results.resumed_results(task, data, run, decisions)
                 resuming.restore(loop, start.checkpoint)
+                if start.lengthened:
+                    figures = resuming.lengthen(figures, config, run)
             else:
                 figures = results.first_results(task, data, run, world, decisions)
             loop.fit()

@@ -167,7 +167,8 @@ class Stepper:
         batches = self._batches_of(step)
         targets, stops = self.sync.sum_over_ranks([batches.targets, float(stop)])
         paddle.seed(step_seed(self.seed, step * self.world.world_size + self.world.rank))
-        rate = optim.learning_rate(step, self.section.learning_rate, self.warmup, self.num_steps)
+        section = self.section
+        rate = optim.learning_rate(step, section.learning_rate, self.warmup, self.num_steps, section.lr_scheduler_type)
         self.optimizer.set_lr(rate)
 
         self.sync.before_step()

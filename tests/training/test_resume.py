@@ -231,8 +231,11 @@ def test_a_finished_run_says_so_and_how_to_go_on_from_its_model(tmp_path, capsys
     capsys.readouterr()
     run = training_run.train(config, resume=True).path
     (line,) = (line for line in capsys.readouterr().err.splitlines() if "finished already" in line)
-    advice, command = line.split(": ")
-    assert advice == "this training is finished already; only its scores are computed again. A new run goes on from its model"
+    path, advice, command = line.split(": ")
+    assert path == str(run)
+    assert advice == (
+        "this training is finished already, after 2 steps; only its scores are computed again. A new run goes on from its model"
+    )
     program, script, flag, name, *settings = shlex.split(command)
     assert (program, script, flag, name) == ("python", "train.py", "--config", f"{run}/config.yaml")
     more = training_run.train(load_config(name, [*settings, "train.max_steps=1"])).path
