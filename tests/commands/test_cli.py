@@ -53,7 +53,7 @@ def test_a_users_mistake_exits_with_2_and_one_message(arguments, message):
     ("arguments", "message"),
     [
         (["--config", "bart_lcsts", "output_dir={run}"], "{run} already contains a run. Use --resume"),
-        (["--config", "{run}/config.yaml", "--resume", "train.max_steps=5"], "train.max_steps: -1 then, 5 now"),
+        (["--config", "{run}/config.yaml", "--resume", "train.weight_decay=0.5"], "train.weight_decay: 0.01 then, 0.5 now"),
         (["--config", "bart_lcsts", "output_dir={run}/none", "--resume"], "contains no run to continue"),
         (["--config", "bart_lcsts", "output_dir={run}/plots", "--overwrite"], "contains files but no run of paddle_ft"),
     ],

@@ -68,7 +68,7 @@ def test_evaluate_computes_it_again_and_only_with_its_module(trained, monkeypatc
     monkeypatch.chdir(folder)
     assert cli.main(["evaluate", "run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["metrics"] == {k: v for k, v in final.items() if k != "balanced_accuracy"}
-    assert cli.main(["train", "--config", "run/config.yaml", "--resume"]) == 2
+    assert cli.main(["train", "--config", "run/config.yaml", "output_dir=again"]) == 2
     message = capsys.readouterr().err
     assert "eval.best_metric: 'balanced_accuracy' is not a metric of classification; it reports loss, accuracy, " in message
     assert "If this is a metric of your own, name its module: --import MODULE." in message
