@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.dtypes import cast
+from convert.dtypes import FLOATS, cast, numpy_dtype
 from convert.errors import ConvertError
 from convert.family import Family, Task
 from convert.files import read_json
@@ -38,6 +38,7 @@ KNOWN = {
     "qalora_group_size", "eva_config",
 }  # fmt: skip
 PLAIN_INITIALISATIONS = (True, False, "gaussian", "eva", "orthogonal")  # others change the model's own weights too
+MAX_ALPHA = 1e6
 ORIGINAL = ".original_module."  # in the names of what a module had before it was trained as a whole; nothing uses it
 LORA_NAME = re.compile(r"(.+)\.lora_(embedding_)?([AB])(\.[^.]+)??(\.weight)?")  # module, kind, part, name of the adapter
 SAVED_NAME = re.compile(r"(.+?)(\.base_layer|\.modules_to_save(\.[^.]+)??)?\.(weight|bias)")
@@ -62,7 +63,7 @@ class Adapter:
     @property
     def task(self) -> str:
         """Return the task that it was trained for, "auto" if it does not say so."""
-        return TASKS.get(self.settings.get("task_type") or "", "auto")
+        return TASKS.get(str(self.settings.get("task_type")), "auto")
 
 
 @dataclass
@@ -143,7 +144,7 @@ def _check_settings(settings: dict, path: Path) -> None:
     if not isinstance(patterns, dict):
         raise ConvertError(f"{path}: alpha_pattern = {patterns!r} must be an object")
     for name, value in {"lora_alpha": settings.get("lora_alpha", 8), **patterns}.items():
-        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < MAX_ALPHA:
             raise ConvertError(f"{path}: {name} = {value!r} must be a number")
     for pattern in patterns:  # they are regular expressions, which could be made to take years
         if not re.fullmatch(r"[\w.^$\\*+-]+", pattern) or sum(map(pattern.count, "*+")) > 2 or not _is_expression(pattern):
@@ -238,10 +239,14 @@ def _added(weight: StoredTensor, change: _Change, pair: TensorPair, where: str) 
     if change.is_embedding != (pair.layer == "Embedding"):
         raise ConvertError(f"{where}: the adapter changes it as another kind of layer than {pair.layer}")
 
+    if not all(tensor.dtype in FLOATS for tensor in (weight, a, b)):
+        raise ConvertError(f"{where}: numbers of type {weight.dtype}, to which LoRA's cannot be added")
+    wide = "float64" if weight.dtype == "float64" else "float32"
+
     def read() -> np.ndarray:
-        first, second = (cast(factor.read(), factor.dtype, "float32") for factor in (b, a))
-        product = (first @ second) * np.float32(change.scale)
-        whole = cast(weight.read(), weight.dtype, "float32") + (product.T if transposed else product)
-        return cast(whole, "float32", weight.dtype)
+        first, second = (cast(factor.read(), factor.dtype, wide) for factor in (b, a))
+        product = (first @ second) * numpy_dtype(wide).type(change.scale)
+        whole = cast(weight.read(), weight.dtype, wide) + (product.T if transposed else product)
+        return cast(whole, wide, weight.dtype)
 
     return replace(weight, read=read, offset=None)

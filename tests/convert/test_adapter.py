@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from convert.__main__ import main
 from convert.dtypes import cast
 from convert.formats import safetensors
 from convert.tensors import open_weights
-from tests.support.checkpoints import archive_folders, read_config
+from tests.support.checkpoints import archive_folders, change_tensors, read_config
 
 BASES = {
     "bert_classifier": "bert/base",
@@ -113,6 +114,8 @@ def test_the_directory_that_the_adapter_names_is_used(adapter, checkpoints, tmp_
         ({"init_lora_weights": [1]}, "and not init_lora_weights = [1]"),
         ({"new_kind": {"depth": 2}}, "and not new_kind = {'depth': 2}"),
         ({"lora_alpha": "16"}, "lora_alpha = '16' must be a number"),
+        ({"lora_alpha": 10**400}, "lora_alpha = 1000000"),
+        ({"lora_alpha": float("nan")}, "lora_alpha = nan must be a number"),
         ({"alpha_pattern": {"(a+)+": 3}}, "alpha_pattern: '(a+)+' is not a name, or one with at most two wildcards"),
         ({"alpha_pattern": [3]}, "alpha_pattern = [3] must be an object"),
         ({"base_model_name_or_path": ["x"]}, "a LoRA adapter without the model"),
@@ -188,6 +191,14 @@ def test_tensors_that_do_not_make_a_lora_adapter(adapter, checkpoints, tmp_path,
     with pytest.raises(convert.ConvertError) as error:
         convert.to_paddle(adapter, tmp_path / "paddle", base=checkpoints("bert/base"), progress=False)
     assert message in str(error.value)
+
+
+def test_a_base_of_integers(adapter, checkpoints, tmp_path):
+    base = Path(shutil.copytree(checkpoints("bert/base"), tmp_path / "base"))
+    name = "encoder.layer.0.attention.self.query.weight"
+    change_tensors(base, lambda arrays: arrays.update({name: arrays[name].astype("i1")}))
+    with pytest.raises(convert.ConvertError, match=r"query\.weight: numbers of type int8, to which LoRA's cannot be added"):
+        convert.to_paddle(adapter, tmp_path / "paddle", base=base, progress=False)
 
 
 def test_an_adapter_without_weights(adapter, checkpoints, tmp_path):
