@@ -134,9 +134,7 @@ def run_paddlenlp(options) -> dict:
         ids = paddle.to_tensor(batch(name, length, options.batch))
         strategy = {"decode_strategy": "beam_search", "num_beams": beams} if beams > 1 else {}
         settings = {"max_length": new, "min_length": new, "eos_token_id": END_TOKEN, "pad_token_id": 1, **strategy}
-        seconds[label(name, length, new, beams)] = measure(
-            lambda m=models[name], i=ids, s=settings: m.generate(i, **s), options
-        )
+        seconds[label(name, length, new, beams)] = measure(lambda m=models[name], i=ids, s=settings: m.generate(i, **s), options)
     return {"seconds": seconds, "versions": f"paddlenlp {version('paddlenlp')}"}
 
 
@@ -160,9 +158,7 @@ def run_transformers(options) -> dict:
         ids = torch.tensor(batch(name, length, options.batch))
         settings = {"max_new_tokens": new, "min_new_tokens": new, "num_beams": beams, "do_sample": False,
                     "attention_mask": torch.ones_like(ids), "eos_token_id": END_TOKEN, "pad_token_id": 1}  # fmt: skip
-        seconds[label(name, length, new, beams)] = measure(
-            lambda m=models[name], i=ids, s=settings: m.generate(i, **s), options
-        )
+        seconds[label(name, length, new, beams)] = measure(lambda m=models[name], i=ids, s=settings: m.generate(i, **s), options)
     return {"seconds": seconds, "versions": f"transformers {transformers.__version__}, torch {torch.__version__}"}
 
 

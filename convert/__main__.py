@@ -41,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser with all verbs and their arguments."""
     parser = argparse.ArgumentParser(
         prog="paddle-ft-convert" if Path(sys.argv[0]).name.startswith("paddle-ft-convert") else "python -m convert",
-        description="Convert checkpoints between Hugging Face and PaddleNLP, and compare their outputs."
+        description="Convert checkpoints between Hugging Face and PaddleNLP, and compare their outputs.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=VerbParser)
 

@@ -18,9 +18,7 @@ from paddle_ft.system.errors import UserError
 from tests.support.pages import FILES, PAGES, code_lines, read
 from tests.support.paths import ROOT
 
-COMMAND = re.compile(
-    r"(?:^|\s)(train\.py|benchmarks/\w+\.py|make|(?<=-m )(?:paddle_ft|convert|setup|tests)(?:\.\w+)*)(?:\s.*)?$"
-)
+COMMAND = re.compile(r"(?:^|\s)(train\.py|benchmarks/\w+\.py|make|(?<=-m )(?:paddle_ft|convert|setup|tests)(?:\.\w+)*)(?:\s.*)?$")
 
 
 def commands(name: str) -> list[str]:

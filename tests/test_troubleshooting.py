@@ -162,7 +162,9 @@ def offline(*arguments: str) -> str:
         for name, value in unreachable.items():
             patch.setenv(name, value)
         text = run_command(Path(folder), "-m", *arguments, exit_code=2).stderr
-    return text.replace(f"{UNREACHABLE}/paddlenlp", "https://bj.bcebos.com/paddlenlp").replace(UNREACHABLE, "https://huggingface.co")
+    return text.replace(f"{UNREACHABLE}/paddlenlp", "https://bj.bcebos.com/paddlenlp").replace(
+        UNREACHABLE, "https://huggingface.co"
+    )
 
 
 def missing_package(capsys, monkeypatch) -> list[str]:

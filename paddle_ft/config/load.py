@@ -196,9 +196,7 @@ def check_config(data: dict, origins: dict[str, str], shown_path: str) -> BaseCo
     if name not in names:
         origin = origins.get("task.name") or origins.get("task") or shown_path
         hint = did_you_mean(str(name), names)
-        raise UserError(
-            f"task.name: {name!r} is not a task ({origin}).{hint} Tasks: {', '.join(names)}.{import_hint('a task')}"
-        )
+        raise UserError(f"task.name: {name!r} is not a task ({origin}).{hint} Tasks: {', '.join(names)}.{import_hint('a task')}")
     schema = build_schema(name)
     try:
         return schema.model_validate(data)

@@ -22,7 +22,6 @@ _TYPE_MESSAGES = {
 }
 
 
-
 def describe_errors(error: ValidationError, schema: type[BaseModel], origins: dict[str, str]) -> list[str]:
     """Return one line for each wrong key: the key, its value, where it was set, and what is allowed.
 

@@ -26,7 +26,8 @@ class LoRASection(Section):
     alpha: int = Field(16, ge=1, description="an adapter's output is scaled by alpha / rank")
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout on the input of the adapters")
     targets: list[str] | None = Field(
-        None, min_length=1,
+        None,
+        min_length=1,
         description="names of the layers that get an adapter, such as [q_proj, v_proj, linear1] (null: all layers of attention)",
     )
 
@@ -48,7 +49,9 @@ class ModelSection(Section):
         " built from the training texts",
     )
     new_vocabulary: int | None = Field(
-        None, ge=50, description="for a new model without a tokenizer: build one of words and parts of words with this many"
+        None,
+        ge=50,
+        description="for a new model without a tokenizer: build one of words and parts of words with this many"
         " entries, for languages with spaces (null: one of characters)",
     )
     head: Literal["auto", "keep"] = Field(
@@ -60,7 +63,8 @@ class ModelSection(Section):
         " memory-efficient kernels; auto: sdpa on a GPU, plain on a CPU (where it is as fast)",
     )
     lora: LoRASection | None = Field(
-        None, description="train low-rank adapters only: {rank: 8, alpha: 16, dropout: 0.0, targets: null}; they are merged into"
+        None,
+        description="train low-rank adapters only: {rank: 8, alpha: 16, dropout: 0.0, targets: null}; they are merged into"
         " the weights in best/ and last/ (null: train all weights)",
     )
 
@@ -163,20 +167,25 @@ class TrainSection(Section):
         False, description="make batches of rows of similar length, shuffled in buckets of 100 batches: less padding, more speed"
     )
     max_tokens_per_batch: int | None = Field(
-        None, ge=1, description="fill each batch with as many rows of similar length as fit in this many tokens, padding"
+        None,
+        ge=1,
+        description="fill each batch with as many rows of similar length as fit in this many tokens, padding"
         " included (null: train_batch_size rows)",
     )
     pad_to_multiple_of: int = Field(1, ge=1, le=128, description="pad batches to a multiple of this length (GPU: 8)")
     recompute: bool = Field(
-        False, description="keep only the inputs of each layer and compute the rest again in the backward pass: less memory, one"
+        False,
+        description="keep only the inputs of each layer and compute the rest again in the backward pass: less memory, one"
         " more forward pass, the same gradients",
     )
     sharding: Literal["none", "stage1", "stage2", "stage3"] = Field(
-        "none", description="with several processes, each keeps only its share of AdamW's states (stage1), also of the summed"
+        "none",
+        description="with several processes, each keeps only its share of AdamW's states (stage1), also of the summed"
         " gradients (stage2), also of the layers' weights, with recompute (stage3): the same training in less memory",
     )
     compile: bool = Field(
-        False, description="train with encoder and decoder as static programs (paddle.jit.to_static): the same losses; meant for"
+        False,
+        description="train with encoder and decoder as static programs (paddle.jit.to_static): the same losses; meant for"
         " GPUs that wait for Python, slower on a CPU (docs/speed.md)",
     )
     logging_steps: int = Field(200, ge=1, description="optimizer steps between two lines of the log")

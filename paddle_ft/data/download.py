@@ -54,7 +54,6 @@ class FetchError(UserError):
         self.offline = offline
 
 
-
 def data_home() -> Path:
     """Return the folder for downloaded data sets."""
     return cache_folder() / "datasets"
@@ -96,9 +95,7 @@ def checksum_error(path: str | Path, md5: str | None = None, sha256: str | None 
     return None
 
 
-def fetch(
-    url: str, path: str | Path, *, md5: str | None = None, sha256: str | None = None, label: str | None = None
-) -> Path:
+def fetch(url: str, path: str | Path, *, md5: str | None = None, sha256: str | None = None, label: str | None = None) -> Path:
     """Download a file.
 
     The data goes to `path`.part, which is renamed when it is complete. If the download is stopped, the next call resumes it.

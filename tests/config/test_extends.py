@@ -20,13 +20,17 @@ def refusal(name) -> str:
 
 
 def test_a_recipe_of_five_lines(tmp_path):
-    path = write(tmp_path, "my_news.yaml", """\
+    path = write(
+        tmp_path,
+        "my_news.yaml",
+        """\
 extends: bart_lcsts
 model: {pretrained: facebook/bart-base}
 data: {source: null, train: news.tsv, validation: dev.tsv, columns: {source: text, target: title}}
 train: {learning_rate: 3e-5}
 generation: {num_beams: 6}
-""")
+""",
+    )
     config, base = load_config(path), load_config("bart_lcsts")
     expected = base.model_dump() | {"recipe": "my_news", "output_dir": "runs/my_news"}
     expected["model"] |= {"pretrained": "facebook/bart-base"}

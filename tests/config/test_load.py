@@ -160,8 +160,14 @@ def test_a_head_can_start_anew_on_purpose_only_in_a_classification():
 
 @pytest.mark.parametrize(
     ("value", "kind"),
-    [("0x_", "int"), ("0b_", "int"), ("2001-99-99", "timestamp"), ("!!int x", "int"), ("!!bool x", "bool"),
-     ("!!timestamp x", "timestamp")],
+    [
+        ("0x_", "int"),
+        ("0b_", "int"),
+        ("2001-99-99", "timestamp"),
+        ("!!int x", "int"),
+        ("!!bool x", "bool"),
+        ("!!timestamp x", "timestamp"),
+    ],
 )
 def test_a_value_that_is_not_what_it_looks_like(value, kind):
     text = message("bart_lcsts", [f"seed={value}"])

@@ -135,8 +135,7 @@ def test_a_wrong_checksum_is_never_kept(server, tmp_path):
     with pytest.raises(FetchError) as caught:
         fetch(server.url + "/a.bin", tmp_path / "a.bin", md5="0" * 32)
     assert str(caught.value) == (
-        f"{server.url}/a.bin: the downloaded file is not the one that was expected: "
-        f"its md5 is {MD5}, expected {'0' * 32}"
+        f"{server.url}/a.bin: the downloaded file is not the one that was expected: its md5 is {MD5}, expected {'0' * 32}"
     )
     assert list(tmp_path.iterdir()) == []
 

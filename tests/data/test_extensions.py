@@ -70,9 +70,7 @@ def test_an_own_source_comes_before_ours(tmp_path, monkeypatch):
 
 def test_an_own_format_is_one_module(tmp_path):
     (tmp_path / "mine.pairs").write_text("a long text => short\nno pair\n", encoding="utf-8")
-    data = load_data_section(
-        tmp_path, f"{{train: {tmp_path}/*.pairs, columns: {{source: left, target: right}}, on_bad_row: skip}}"
-    )
+    data = load_data_section(tmp_path, f"{{train: {tmp_path}/*.pairs, columns: {{source: left, target: right}}, on_bad_row: skip}}")
     with pytest.raises(UserError, match="unknown extension .pairs"):
         load_split(data, "train", **PAIR)
     import_user_modules(["my_format"])

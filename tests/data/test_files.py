@@ -98,12 +98,8 @@ def test_globs_are_sorted_and_limits_stop_early(folder):
 def test_a_missing_file_suggests_similar_names(folder):
     for name in ("train.tsv", "val.tsv", "zzz"):
         write(name, "x")
-    assert error("trian.tsv") == (
-        f"trian.tsv: no such file; the folder . has train.tsv, val.tsv (working directory: {folder})"
-    )
-    assert error("dta/sub/*.tsv") == (
-        f"dta/sub/*.tsv: no such file: the folder dta does not exist (working directory: {folder})"
-    )
+    assert error("trian.tsv") == (f"trian.tsv: no such file; the folder . has train.tsv, val.tsv (working directory: {folder})")
+    assert error("dta/sub/*.tsv") == (f"dta/sub/*.tsv: no such file: the folder dta does not exist (working directory: {folder})")
     assert error(str(folder)).startswith(f"{folder}: this is a folder; name its files, e.g. ")
 
 

@@ -74,9 +74,7 @@ def fuzz(target: Target, cases: int, seed: int, finds: Path) -> Outcome:
     return outcome
 
 
-def _run_process(
-    target: Target, block: int, cases: int, finds: Path, outcome: Outcome, progress: Progress
-) -> tuple[int, int]:
+def _run_process(target: Target, block: int, cases: int, finds: Path, outcome: Outcome, progress: Progress) -> tuple[int, int]:
     """Run cases until they are done or the process dies. Return how many it ran, and the next block."""
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder, tempfile.TemporaryFile("w+") as errors:  # a pipe could fill up
         command = [sys.executable, "-m", "tests.fuzz.search", target.name, str(block), str(cases), folder, str(finds)]

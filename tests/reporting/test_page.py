@@ -20,8 +20,13 @@ RESULTS = {
     "baseline": {"name": "lead", "validation": {"rouge1": 20.5, "rougeL": 18.3}, "test": {"rouge1": 20.6}},
     "metrics": {"validation": METRICS, "test": {**METRICS, "rouge1": 40.5}},
     "best": {"metric": "rougeL", "value": 38.0, "step": 3000},
-    "train": {"seconds": 5123.4, "steps": 4000, "samples_per_second": 41.03, "target_tokens_per_second": 512.5,
-              "peak_memory_mb": 10834.2},
+    "train": {
+        "seconds": 5123.4,
+        "steps": 4000,
+        "samples_per_second": 41.03,
+        "target_tokens_per_second": 512.5,
+        "peak_memory_mb": 10834.2,
+    },
     "data": {"train": {"rows": 8666, "bad_rows": 2, "truncated_share": 0.0131}, "validation": {"rows": 725}},
     "versions": {"paddlepaddle": "3.3.1", "paddlenlp": "3.0.0b4"},
 }

@@ -1,7 +1,7 @@
 """Start commands from a process that has imported everything already. Each is a process of its own (a fork), and starts at once.
 
-    with Prepared() as prepared:
-        code, output, errors = prepared.run(["train", "--config", "bart_lcsts"], cwd=folder)
+with Prepared() as prepared:
+    code, output, errors = prepared.run(["train", "--config", "bart_lcsts"], cwd=folder)
 """
 
 from __future__ import annotations

@@ -66,8 +66,7 @@ def test_the_users_own_settings_are_kept(monkeypatch):
 
 def test_cpus_follow_the_affinity_mask():
     program = (
-        "import os; os.sched_setaffinity(0, {0})\n"
-        "from paddle_ft.system.runtime import available_cpus; print(available_cpus())"
+        "import os; os.sched_setaffinity(0, {0})\nfrom paddle_ft.system.runtime import available_cpus; print(available_cpus())"
     )
     process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert process.stdout.strip() == "1", process.stderr

@@ -15,7 +15,7 @@ from paddle_ft.training import run as training_run
 from tests.support.tiny_runs import PAIRS, overrides, train
 
 # A reader that chooses something for the user: what is between the two texts.
-READER = '''
+READER = """
 from paddle_ft.data.readers.base import Reader
 from paddle_ft.data.rows import make_row
 
@@ -30,7 +30,7 @@ def read(file, fields):
 
 
 READER = Reader((".chosen",), read)
-'''
+"""
 DECISION = re.compile(r"^decision: (.*)$", re.MULTILINE)
 
 

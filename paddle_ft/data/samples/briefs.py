@@ -109,9 +109,7 @@ TOPICS = {
             "loser": TEAMS,
             "other": TEAMS,
             "score": words("1比0 2比0 2比1 3比0 3比1 3比2 4比1 4比2"),
-            "reward": words(
-                "升至榜首 夺得冠军 晋级决赛 闯入四强 成功保级 取得三连胜 取得五连胜 终结连败 小组出线 锁定前三"
-            ),
+            "reward": words("升至榜首 夺得冠军 晋级决赛 闯入四强 成功保级 取得三连胜 取得五连胜 终结连败 小组出线 锁定前三"),
         },
         (
             Form("{winner}{score}胜{loser}，{reward}", ("{loser}在主场以{score}告负", "赢得比赛的{winner}由此{reward}")),
@@ -255,9 +253,7 @@ def generate(split: str, seed: int = 2022) -> list[tuple[str, str, tuple[str, st
     return list(by_brief.values())
 
 
-def _draw_values(
-    name: str, topic: Topic, split: str, rng: random.Random
-) -> tuple[dict[str, str], tuple[str, str, str]]:
+def _draw_values(name: str, topic: Topic, split: str, rng: random.Random) -> tuple[dict[str, str], tuple[str, str, str]]:
     """Draw values for all slots. Their leading values belong to the split, and no value is used in two slots."""
     while True:
         values = {slot: rng.choice(choices) for slot, choices in topic.slots.items()}

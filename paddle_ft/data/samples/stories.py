@@ -33,8 +33,11 @@ GENRES = {
         ("the kingdom of Arven", "the northern mountains", "the Forest of Glass", "a city under the lake"),
         ("crown", "sword", "dragon's egg", "book of spells"),
         ("the Frost King", "a council of sorcerers", "her own shadow", "the queen of the marsh"),
-        ("a talking raven shows the way through the mountains", "an old spell turns friends into stone",
-         "the dragon speaks for the first time in a hundred years"),
+        (
+            "a talking raven shows the way through the mountains",
+            "an old spell turns friends into stone",
+            "the dragon speaks for the first time in a hundred years",
+        ),
         ("Magic returns to the land.", "The throne stays empty, and the people rule themselves.", "The curse is broken at dawn."),
     ),
     "Crime": Genre(
@@ -42,18 +45,27 @@ GENRES = {
         ("the old harbour", "a hotel in the Alps", "the suburbs of Lyon", "a night train"),
         ("necklace", "ledger", "photograph", "stolen painting"),
         ("a respected banker", "the chief of police", "a forger of passports", "the widow"),
-        ("a second body is found in the same room", "the only witness takes back every word",
-         "a letter proves that the victim knew the murderer"),
-        ("The murderer confesses in the last chapter.", "The case is closed, but nobody is convicted.",
-         "The evidence burns, and only the reader knows the truth."),
+        (
+            "a second body is found in the same room",
+            "the only witness takes back every word",
+            "a letter proves that the victim knew the murderer",
+        ),
+        (
+            "The murderer confesses in the last chapter.",
+            "The case is closed, but nobody is convicted.",
+            "The evidence burns, and only the reader knows the truth.",
+        ),
     ),
     "Science Fiction": Genre(
         ("a ship's engineer", "a colonist's daughter", "a doctor of robots", "the pilot of a supply ship"),
         ("the moons of Saturn", "a station beyond Neptune", "the red deserts of Mars", "a ship that left Earth long ago"),
         ("signal", "engine", "seed bank", "map of the stars"),
         ("the ship's computer", "a mining company", "a swarm of machines", "the governor of the colony"),
-        ("the crew learns that the voyage has lasted two hundred years", "a message arrives that was sent from the future",
-         "the air in the northern dome begins to fail"),
+        (
+            "the crew learns that the voyage has lasted two hundred years",
+            "a message arrives that was sent from the future",
+            "the air in the northern dome begins to fail",
+        ),
         ("The colony survives, cut off from Earth.", "The machines are left in peace.", "A new world is given a name."),
     ),
     "Romance": Genre(
@@ -61,8 +73,11 @@ GENRES = {
         ("a village in Provence", "a seaside hotel", "the opera house", "a vineyard"),
         ("letter", "recipe", "ring", "song"),
         ("a jealous cousin", "a rich rival", "her proud family", "an old promise"),
-        ("a letter arrives ten years too late", "a storm keeps them on the island for three days",
-         "an old friend reveals what really happened that summer"),
+        (
+            "a letter arrives ten years too late",
+            "a storm keeps them on the island for three days",
+            "an old friend reveals what really happened that summer",
+        ),
         ("They marry in spring.", "They part as friends.", "He stays, and the house is sold to nobody."),
     ),
 }

@@ -36,7 +36,6 @@ print("@" + json.dumps({"paddlenlp": paddlenlp.__version__}), flush=True)
 """
 
 
-
 def existing_folder(folder: Path) -> Path:
     """Return the folder itself, or its nearest parent that exists."""
     while not folder.is_dir():

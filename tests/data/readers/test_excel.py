@@ -159,9 +159,11 @@ def test_a_workbook_that_unpacks_to_too_much_is_refused(monkeypatch):
 
 
 def test_entities_are_not_expanded():
-    bomb = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">' + b"".join(
-        b'<!ENTITY %c "%s">' % (98 + i, b"&%c;" % (97 + i) * 100) for i in range(8)
-    ) + b"]>"
+    bomb = (
+        b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">'
+        + b"".join(b'<!ENTITY %c "%s">' % (98 + i, b"&%c;" % (97 + i) * 100) for i in range(8))
+        + b"]>"
+    )
     save(rows=[["source", "target"], ["oak", "fir"]])
     with zipfile.ZipFile("a.xlsx") as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}

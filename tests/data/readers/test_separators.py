@@ -176,9 +176,7 @@ def test_bytes_that_are_not_in_the_set_encoding():
 def test_a_wrong_setting_is_told():
     write("a.txt", "今天\n很好\n")
     result = read_files("a.txt", required=("text",), on_bad_row="skip", encoding="gb18030")
-    assert result.decisions == [
-        "a.txt: it is read as data.encoding=gb18030, but its text is valid UTF-8; is the setting right?"
-    ]
+    assert result.decisions == ["a.txt: it is read as data.encoding=gb18030, but its text is valid UTF-8; is the setting right?"]
     write("a.txt", "\ufeff今天\n")
     result = read_files("a.txt", required=("text",), encoding="gb18030")
     assert result.rows == [{"text": "今天"}]

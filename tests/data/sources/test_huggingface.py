@@ -43,9 +43,7 @@ def test_several_splits_of_a_dataset_are_joined(hub_folder):
 def test_errors_of_datasets_become_user_errors(hub_folder):
     folder = str(hub_folder)
     message = error(load_split, section(source=folder), "train")
-    assert message == (
-        f"{folder}: no column 'source'; it has 'text', 'summary'; map them, e.g. data.columns.source=text"
-    )
+    assert message == (f"{folder}: no column 'source'; it has 'text', 'summary'; map them, e.g. data.columns.source=text")
     message = error(load_split, section(source=folder, validation="dev"), "validation")
     assert message == f"data.validation: {folder} has no split 'dev'; it has train, test"
     message = error(load_split, section(source=folder, name="sub"), "train")

@@ -20,7 +20,7 @@ from tests.fuzz.mutation import mutated, one_file
 from tests.fuzz.target import Files, Target
 
 FIELDS = {"aclimdb": ("text", "label"), "booksummaries": ("text",), "treebank": ("text", "label")}
-BOOK = b"620\t/m/0hhy\tAnimal Farm\tGeorge Orwell\t1945-08-17\t{\"/m/016lj8\": \"Satire\"}\tOld Major calls the animals.\n"
+BOOK = b'620\t/m/0hhy\tAnimal Farm\tGeorge Orwell\t1945-08-17\t{"/m/016lj8": "Satire"}\tOld Major calls the animals.\n'
 TREE = b"(3 (2 It) (4 (2 's) (4 (3 lovely) (2 .))))\n(2 (2 Seen) (2 -LRB-twice-RRB-))\n"
 REVIEWS = {"aclImdb/train/pos/0_9.txt": b"A good film.", "aclImdb/train/neg/0_1.txt": b"A bad film.", "aclImdb/README": b"x"}
 NAMES = ("/etc/x", "../x", "a/../../x", "C:\\x", "..\\x", "a\0b", "中", "", "train.txt", "aclImdb/train/pos/1_9.txt")

@@ -24,12 +24,16 @@ WORDS = (
     b"---\n", b"!!binary ", b"!!set {a}", b"2001-01-01", b"0x_", b"1:30:30", b".inf", b"0o7", b"task.name",
 )  # fmt: skip
 # values that YAML reads in a way of its own, two spaces apart
-SCALARS = rb"""
+SCALARS = (
+    rb"""
 0x_  0b_  0o_  0x1F  2001-01-01  2001-99-99  2001-01-01 99:00:00  !!int x  !!float x  !!int ''  !!float ''  !!bool x  !!timestamp x
 !!binary YQ==  !!null x  !!set {a}  !!omap [a: 1]  !!pairs [a: 1]  !!str 1  1:30  1:30.5  _  +.inf  .nan  -0  1_000  1e999  ~  yes
 &a [*a]  &a {b: *a}  {? [a]: b}  {<<: {a: 1}}  {<<: 3}  {1: 2}  {true: 2}  {null: 2}  [[1]]  '\0'  "\0"  "\ud800"  "\U0001F600"
 '{a}'  ''  -1  1.5  99999999999999999999  0777  [a, b]  {a: b}  |  >  @a  `a`  %a  !a b  &a b  - a  ? a  : a  a: b  a #b  'a  "a  [a
-""".strip().replace(b"\n", b"  ").split(b"  ")
+""".strip()
+    .replace(b"\n", b"  ")
+    .split(b"  ")
+)
 KEYS = [
     "task.name", "train.learning_rate", "data.columns", "data.train", "model.config", "model.pretrained", "output_dir", "seed",
     "extends", "sample", "eval.eval_steps", "tracking", "task", "data.columns.text", "model.lora", "model.lora.rank", "train",
@@ -55,7 +59,9 @@ def _with_odd_values(draw) -> bytes:
 
 
 _VALUES = st.one_of(
-    st.sampled_from(SCALARS), mutated(SCALARS, most=2), st.text(max_size=30).map(lambda text: text.encode("utf-8", "replace")),
+    st.sampled_from(SCALARS),
+    mutated(SCALARS, most=2),
+    st.text(max_size=30).map(lambda text: text.encode("utf-8", "replace")),
     mutated([b"{a: 1, b: [x, 2]}", b"3e-5", b"null", b"'x'"], WORDS, most=2),
 )
 _TEXTS = st.one_of(mutated(sorted(RECIPES.values()), WORDS), _with_odd_values())

@@ -112,7 +112,6 @@ _STATES = st.deferred(lambda: _sealed(mutated_files([_some(read_old_run("classif
 _MODELS = st.deferred(lambda: _sealed(mutated_files([_without_last(read_old_run("classification"))])))
 
 
-
 def _old_run(name: str, changes: dict[str, bytes]) -> Callable[[], Files]:
     """Return what makes the files of an old run with some of them exchanged, and with the checksums that fit them."""
     return lambda: {**read_old_run(name), **changes, SEAL: b""}

@@ -1,6 +1,5 @@
 """Test classification on a few sentences: features, losses, baselines and error messages."""
 
-
 import numpy as np
 import paddle
 import pytest

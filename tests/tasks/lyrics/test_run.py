@@ -203,7 +203,7 @@ def test_songs_of_one_command_differ(run):
 @pytest.mark.parametrize("unwanted", ["The SEED!", "...", "", "Line ONE"])
 def test_no_repeated_line_and_no_line_without_words_is_written(run, monkeypatch, unwanted):
     writer = SongWriter(inference.open_run(str(run.path)), {"num_beams": 2}, 0.25, "<style:rap>", 0)
-    monkeypatch.setattr(writer, "_candidates", lambda song, *_: [unwanted, "line one", "line two"][:2 if len(song) == 1 else 3])
+    monkeypatch.setattr(writer, "_candidates", lambda song, *_: [unwanted, "line one", "line two"][: 2 if len(song) == 1 else 3])
     expected = ["Line ONE", "line two"] if unwanted == "Line ONE" else ["line one", "line two"]
     assert list(writer.write("the seed", 2, None)) == [expected]
 

@@ -47,10 +47,7 @@ def test_one_source_is_split_by_song_and_counted(tmp_path, capsys):
     assert not numbers["train"] & numbers["test"] and not numbers["train"] & numbers["validation"]
     assert rows["train"].info["pairs_found"] == len(rows["train"].rows) == 32
     messages = capsys.readouterr().err
-    assert (
-        "train: 16 songs, 48 lines, 16 sections: 32 pairs, 0 of them repeated and removed, 32 left"
-        in messages
-    )
+    assert "train: 16 songs, 48 lines, 16 sections: 32 pairs, 0 of them repeated and removed, 32 left" in messages
 
 
 def test_configured_splits_are_not_split_again(tmp_path):
