@@ -12,7 +12,7 @@ from tests.support.import_graph import imports, module_name, parse, python_files
 from tests.support.paths import ROOT
 
 LAYERS = ("system", "config", "data", "metrics", "tokenization", "models", "generation", "tasks", "runs", "reporting", "demo",
-          "serving", "export", "publishing", "training", "api", "commands", "cli")  # fmt: skip
+          "serving", "export", "publishing", "training", "experiments", "api", "commands", "cli")  # fmt: skip
 
 # Modules of a higher layer that are named in a string and imported later, and why.
 NAMED_UPWARD = {

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from paddle_ft.metrics.paired import RowCounts
 from paddle_ft.metrics.text import CharacterWordTokenizer, check_pairs
 
 EPSILON = 0.1  # number of matches that a precision without matches counts (nltk's method1)
@@ -56,14 +57,20 @@ def bleu4_interval(
 
     Source: Koehn (2004), Statistical Significance Tests for Machine Translation Evaluation.
     """
-    check_pairs(predictions, references)
-    tokenize = CharacterWordTokenizer().tokenize
-    pairs = zip(predictions, references, strict=True)
-    counts = np.array([_counts(tokenize(prediction), tokenize(reference)) for prediction, reference in pairs])
+    counts = bleu_counts(predictions, references).counts
     rng = np.random.default_rng(seed)
     weights = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=n)
     scores = _scores(weights @ counts)
     return [round(float(end), 4) for end in np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])]
+
+
+def bleu_counts(predictions: Sequence[str], references: Sequence[str]) -> RowCounts:
+    """Return what each pair adds to `bleu4`, for a paired test. The arguments are those of `bleu4`."""
+    check_pairs(predictions, references)
+    tokenize = CharacterWordTokenizer().tokenize
+    pairs = zip(predictions, references, strict=True)
+    counts = np.array([_counts(tokenize(prediction), tokenize(reference)) for prediction, reference in pairs])
+    return RowCounts(counts, lambda sums: {"bleu4": _scores(sums)})
 
 
 def _counts(prediction: list[str], reference: list[str]) -> list[int]:
@@ -78,8 +85,8 @@ def _counts(prediction: list[str], reference: list[str]) -> list[int]:
 
 
 def _scores(sums: np.ndarray) -> np.ndarray:
-    """Return the BLEU-4 (0-100) of each resample: [n, 10] summed counts -> [n]."""
-    matches, totals, length, reference_length = sums[:, :4].astype(float), sums[:, 4:8], sums[:, 8], sums[:, 9]
-    logs = np.log(np.where(matches == 0, EPSILON, matches) / totals).mean(axis=1)
+    """Return the BLEU-4 (0-100) of summed counts: [..., 10] -> [...]."""
+    matches, totals, length, reference_length = sums[..., :4].astype(float), sums[..., 4:8], sums[..., 8], sums[..., 9]
+    logs = np.log(np.where(matches == 0, EPSILON, matches) / totals).mean(axis=-1)
     brevity = np.where(length > reference_length, 0.0, 1 - reference_length / np.maximum(length, 1))
-    return np.where((matches[:, 0] == 0) | (length == 0), 0.0, 100 * np.exp(logs + brevity))
+    return np.where((matches[..., 0] == 0) | (length == 0), 0.0, 100 * np.exp(logs + brevity))

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from paddle_ft.metrics.paired import RowCounts
+
 ECE_BINS = 15
 
 
@@ -47,37 +49,66 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) 
 def matrix_scores(matrix: np.ndarray) -> dict[str, np.ndarray]:
     """Return accuracy, F1 and Matthews correlation of confusion matrices.
 
+    Args:
+        matrix: [..., true, predicted], counts.
+
+    Returns:
+        Name of the score -> [...], in percent; see class_scores.
+    """
+    return class_scores(np.diagonal(matrix, axis1=-2, axis2=-1), matrix.sum(axis=-1), matrix.sum(axis=-2))
+
+
+def class_scores(hits: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
+    """Return accuracy, F1 and Matthews correlation of counts for each class.
+
     Macro F1 is the mean over the classes that occur as a label or as a prediction. Matthews is 0 if there is only one label or
     only one prediction.
 
     Args:
-        matrix: [..., true, predicted], counts.
+        hits: [..., classes], rows of the class that were predicted right.
+        true: [..., classes], rows of the class.
+        predicted: [..., classes], rows for which the class was predicted.
 
     Returns:
         Name of the score -> [...], in percent.
 
     Source: Gorodkin (2004), Comparing two K-category assignments by a K-category correlation coefficient (Matthews).
     """
-    matrix = matrix.astype(np.float64)
-    true, predicted = matrix.sum(axis=-1), matrix.sum(axis=-2)
-    hits = np.diagonal(matrix, axis1=-2, axis2=-1)
-    total, correct = matrix.sum(axis=(-2, -1)), hits.sum(axis=-1)
+    hits, true, predicted = (counts.astype(np.float64) for counts in (hits, true, predicted))
+    total, correct = true.sum(axis=-1), hits.sum(axis=-1)
     occurs = true + predicted > 0
     f1 = 2 * hits / np.where(occurs, true + predicted, 1)
     product = (total**2 - (predicted**2).sum(axis=-1)) * (total**2 - (true**2).sum(axis=-1))
     matthews = (correct * total - (true * predicted).sum(axis=-1)) / np.sqrt(np.where(product > 0, product, np.inf))
     scores = {"accuracy": 100 * correct / total}
-    if matrix.shape[-1] == 2:
+    if hits.shape[-1] == 2:
         scores["f1"] = 100 * f1[..., 1]
     scores["f1_macro"] = 100 * f1.sum(axis=-1) / occurs.sum(axis=-1)
     scores["matthews"] = 100 * matthews
     return scores
 
 
+def class_counts(labels: np.ndarray, predictions: np.ndarray, classes: int) -> RowCounts:
+    """Return what each row adds to the scores of class_scores, for a paired test.
+
+    Args:
+        labels, predictions: [rows], numbers of classes.
+        classes: number of classes.
+    """
+    true, predicted = np.eye(classes)[labels], np.eye(classes)[predictions]
+    counts = np.hstack([true * predicted, true, predicted])
+    return RowCounts(counts, lambda sums: class_scores(*np.split(sums, 3, axis=-1)))
+
+
 def cross_entropy(labels: Sequence[int], probabilities: np.ndarray) -> float:
-    """Return the mean of -log(probability of the true class), in nats. Probabilities below 1e-15 are raised to 1e-15."""
+    """Return the mean of row_cross_entropy."""
+    return float(row_cross_entropy(labels, probabilities).mean())
+
+
+def row_cross_entropy(labels: Sequence[int], probabilities: np.ndarray) -> np.ndarray:
+    """Return -log(probability of the true class) of each row, in nats. Probabilities below 1e-15 are raised to 1e-15."""
     true = np.asarray(probabilities)[np.arange(len(labels)), np.asarray(labels)]
-    return float(-np.log(np.maximum(true, 1e-15)).mean())
+    return -np.log(np.maximum(true, 1e-15))
 
 
 def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = ECE_BINS) -> float:

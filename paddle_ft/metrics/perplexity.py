@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+
+from paddle_ft.metrics.paired import RowCounts
 
 
 def perplexity(total_nll: float, tokens: int) -> float:
@@ -27,6 +30,25 @@ def perplexity(total_nll: float, tokens: int) -> float:
         return math.exp(total_nll / tokens)
     except OverflowError:
         return sys.float_info.max
+
+
+def loss_counts(losses: Sequence[Mapping[str, float]]) -> RowCounts:
+    """Return what each row adds to the loss and the perplexity per target and, if it is known, the accuracy.
+
+    Args:
+        losses: {"nll": summed negative log-likelihood in nats, "targets": their number, "correct": how many were predicted right}
+            of each row.
+    """
+    names = [name for name in ("nll", "targets", "correct") if all(name in row for row in losses)]
+    counts = np.array([[row[name] for name in names] for row in losses], dtype=np.float64)
+
+    def scores(sums: np.ndarray) -> dict[str, np.ndarray]:
+        targets = np.maximum(sums[..., 1], 1)
+        loss = sums[..., 0] / targets
+        figures = {"loss": loss, "perplexity": np.exp(np.minimum(loss, np.log(sys.float_info.max)))}
+        return figures | ({"accuracy": 100 * sums[..., 2] / targets} if "correct" in names else {})
+
+    return RowCounts(counts, scores)
 
 
 def perplexity_interval(nll: np.ndarray, tokens: np.ndarray, *, seed: int, n: int, level: float = 0.95) -> tuple[float, float]:

@@ -41,16 +41,8 @@ def rouge(
     Raises:
         ValueError: the lists are empty or differ in length.
     """
-    check_pairs(predictions, references)
     result: dict = {}
-    types = TYPES
-    splitter_name = None
-    if resolve_language(language, references) == "en":
-        splitter_name, split = sentence_splitter()
-        types = (*TYPES, "rougeLsum")
-        scores = _scores(predictions, references, types, split)
-    else:
-        scores = _scores(predictions, references, types)
+    types, scores, splitter_name = rouge_rows(predictions, references, language)
     intervals = confidence_intervals(scores, seed=seed, n=bootstrap) if bootstrap else None
     for column, name in enumerate(types):
         result[name] = round(float(scores[:, column].mean()), 4)
@@ -60,6 +52,22 @@ def rouge(
     if splitter_name:
         result["sentences"] = splitter_name
     return result, [round(float(score), 4) for score in scores[:, types.index("rougeL")]]
+
+
+def rouge_rows(predictions: Sequence[str], references: Sequence[str], language: str = "auto") -> tuple[tuple, np.ndarray, str]:
+    """Return the names of the scores, the F1 of each pair [examples, scores] (0-100), and the name of the sentence splitter.
+
+    The arguments are those of `rouge`. Without ROUGE-Lsum, the splitter is "".
+
+    Raises:
+        ValueError: the lists are empty or differ in length.
+    """
+    check_pairs(predictions, references)
+    if resolve_language(language, references) != "en":
+        return TYPES, _scores(predictions, references, TYPES), ""
+    splitter_name, split = sentence_splitter()
+    types = (*TYPES, "rougeLsum")
+    return types, _scores(predictions, references, types, split), splitter_name
 
 
 def _scores(

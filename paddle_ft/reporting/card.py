@@ -17,6 +17,7 @@ from convert import families
 from paddle_ft.config.yaml_text import dump_yaml
 from paddle_ft.data.splits import names_files
 from paddle_ft.metrics.registry import find_metric
+from paddle_ft.reporting.document import markdown_table
 from paddle_ft.reporting.formats import DASH, format_fact, has_generated_texts
 from paddle_ft.reporting.page import best_checkpoint, data_table, score_tables
 from paddle_ft.reporting.records import Run, read_run
@@ -155,12 +156,6 @@ def _score_table(table: dict[str, Any]) -> str:
         better = " (lower is better)" if row["lower"] else ""
         rows.append([find_metric(row["key"]).title + better, *(f"{score} {interval}".strip() for score, interval in row["cells"])])
     return markdown_table(["", *table["columns"]], rows)
-
-
-def markdown_table(header: list[str], rows: list[list[str]]) -> str:
-    """Return a Markdown table, whose first column is text and whose others are numbers."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
 def without_paths(value: Any) -> Any:

@@ -216,12 +216,13 @@ def _examples(split: str, rows: list[dict]) -> dict:
 
 def prediction_card(row: dict, key: str | None) -> dict:
     """Return a prediction for the template: its score as the headline, and its other fields."""
-    fields = [(name.replace("_", " "), _shorten(value)) for name, value in row.items() if name != key]
+    fields = [(name.replace("_", " "), shorten(value)) for name, value in row.items() if name != key]
     headline = f"{find_metric(key).title} {format_score(key, row[key])}" if key else ""
     return {"headline": headline, "fields": fields}
 
 
-def _shorten(value: object) -> str:
+def shorten(value: object) -> str:
+    """Return a value of a prediction as text, cut if it is very long."""
     text = format_number(value, 3) if is_number(value) else str(value)
     if len(text) <= MAX_TEXT_LENGTH:
         return text

@@ -1,7 +1,6 @@
 """Draw the plots of a run: loss, learning rate, scores, metrics with a plot of their own, and confusion matrices.
 
 The table of metrics says which of them are plotted, and where (metrics/registry.py).
-The figures are made without pyplot, which would need a display and keep state between figures.
 """
 
 from __future__ import annotations
@@ -12,17 +11,12 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from paddle_ft.metrics.registry import Metric, find_metric, known_metrics
+from paddle_ft.reporting.curves import COLOURS, GREY, MANY_POINTS, draw_line, label_steps, make_axes, smooth
 from paddle_ft.reporting.records import Run, score_keys
 from paddle_ft.system.files import write_atomically
 from paddle_ft.system.formatting import is_number
-
-# Okabe & Ito (2008), Color Universal Design: readers with colour blindness can distinguish these colours.
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
-GREY = "#777777"
-MANY_POINTS = 60  # a curve with this many points has no markers, and a smoothed line is drawn over the training loss
 
 
 def plot_run(run: Run) -> list[Path]:
@@ -58,7 +52,7 @@ def draw_figures(run: Run) -> dict[str, Figure]:
     return {name: figure for name, figure in figures.items() if figure is not None}
 
 
-def _series(events: list[dict], name: str) -> tuple[np.ndarray, np.ndarray]:
+def series(events: list[dict], name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the steps and values of a metric, from the events that have it."""
     points = [(event["step"], event[name]) for event in events if is_number(event.get(name))]
     steps, values = zip(*points, strict=True) if points else ((), ())
@@ -67,80 +61,40 @@ def _series(events: list[dict], name: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _curves(run: Run, name: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return split -> (steps, values) of a metric. If some split has several points, splits with a single point are left out."""
-    curves = {split: _series(events, name) for split, events in run.evaluations.items()}
+    curves = {split: series(events, name) for split, events in run.evaluations.items()}
     min_points = 2 if any(len(steps) > 1 for steps, _ in curves.values()) else 1
     return {split: (steps, values) for split, (steps, values) in curves.items() if len(steps) >= min_points}
 
 
-def _axes(title: str, y_label: str) -> tuple[Figure, Axes]:
-    """Return an empty plot over optimizer steps."""
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
-    axes.set_xlabel("optimizer step")
-    axes.set_ylabel(y_label)
-    axes.grid(True, color="#e5e5e5", linewidth=0.8)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    return figure, axes
-
-
-def _label_steps(figure: Figure) -> Figure:
-    """Label the axis of the steps with whole numbers. If there is a single step, label only that one."""
-    axes = figure.axes[0]
-    steps = {float(step) for line in axes.lines if line.get_marker() != "None" for step in np.asarray(line.get_xdata())}
-    if len(steps) == 1:
-        axes.set_xticks(list(steps))
-    else:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, steps=[1, 2, 5, 10]))
-    axes.xaxis.set_major_formatter("{x:,.0f}")
-    return figure
-
-
-def _line(axes: Axes, steps: np.ndarray, values: np.ndarray, colour: str, label: str, marker: str = "o") -> None:
-    shown_marker = marker if len(steps) < MANY_POINTS else None
-    axes.plot(steps, values, color=colour, label=label, linewidth=1.6, marker=shown_marker, markersize=4)
-
-
-def _smooth(values: np.ndarray) -> np.ndarray:
-    """Return moving averages over a centred window of 5 % of the points. At both ends the window is shorter."""
-    half = max(1, len(values) // 40)
-    total = np.concatenate([[0.0], np.cumsum(values)])
-    index = np.arange(len(values))
-    first, last = np.maximum(index - half, 0), np.minimum(index + half + 1, len(values))
-    return (total[last] - total[first]) / (last - first)
-
-
 def _loss(run: Run) -> Figure | None:
-    train_steps, train = _series(run.train, "loss")
+    train_steps, train = series(run.train, "loss")
     finite = np.isfinite(train)
     train_steps, train = train_steps[finite], train[finite]
     evaluated = _curves(run, "loss")
     if not len(train) and not evaluated:
         return None
     metric = find_metric("loss")
-    figure, axes = _axes(_capitalized(metric.title), metric.title_with_unit)
+    figure, axes = make_axes(_capitalized(metric.title), metric.title_with_unit)
     if len(train) >= MANY_POINTS:
         axes.plot(train_steps, train, color=COLOURS[0], alpha=0.25, linewidth=0.8)
-        _line(axes, train_steps, _smooth(train), COLOURS[0], "training (smoothed)")
+        draw_line(axes, train_steps, smooth(train), COLOURS[0], "training (smoothed)")
     elif len(train):
-        _line(axes, train_steps, train, COLOURS[0], "training")
+        draw_line(axes, train_steps, train, COLOURS[0], "training")
     for colour, (split, (steps, values)) in zip(COLOURS[1:], evaluated.items(), strict=False):
-        _line(axes, steps, values, colour, split, marker="s")
+        draw_line(axes, steps, values, colour, split, marker="s")
     axes.legend(frameon=False)
-    return _label_steps(figure)
+    return label_steps(figure)
 
 
 def _learning_rate(run: Run) -> Figure | None:
-    steps, values = _series(run.train, "learning_rate")
+    steps, values = series(run.train, "learning_rate")
     if not len(steps):
         return None
-    figure, axes = _axes("Learning rate", "learning rate")
-    _line(axes, steps, values, COLOURS[2], "learning rate")
+    figure, axes = make_axes("Learning rate", "learning rate")
+    draw_line(axes, steps, values, COLOURS[2], "learning rate")
     axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 3), useMathText=True)
     axes.set_ylim(bottom=0)
-    return _label_steps(figure)
+    return label_steps(figure)
 
 
 def _main_split(run: Run) -> str | None:
@@ -157,11 +111,11 @@ def _scores(run: Run) -> Figure | None:
     names = [key for key in plotted if not set(find_metric(key).hidden_by) & set(plotted)]
     if not names:
         return None
-    figure, axes = _axes(f"Scores on {split}", "score (0-100)")
+    figure, axes = make_axes(f"Scores on {split}", "score (0-100)")
     baseline = run.results.get("baseline") or {}
     for colour, name in zip(COLOURS, names, strict=False):
-        steps, values = _series(run.evaluations[split], name)
-        _line(axes, steps, values, colour, find_metric(name).title)
+        steps, values = series(run.evaluations[split], name)
+        draw_line(axes, steps, values, colour, find_metric(name).title)
         level = (baseline.get(split) or {}).get(name)
         if is_number(level):
             axes.axhline(level, color=colour, linestyle=":", linewidth=1.2)
@@ -169,7 +123,7 @@ def _scores(run: Run) -> Figure | None:
         axes.plot([], [], color=GREY, linestyle=":", linewidth=1.2, label=f"{baseline.get('name', 'baseline')} baseline")
     _mark_best(run, axes, names)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    return _label_steps(figure)
+    return label_steps(figure)
 
 
 def _mark_best(run: Run, axes: Axes, names: list[str]) -> None:
@@ -188,13 +142,13 @@ def _metric_curves(run: Run, metric: Metric) -> Figure | None:
     if not curves:
         return None
     direction = "" if metric.direction == "none" else f" ({metric.direction} is better)"
-    figure, axes = _axes(_capitalized(metric.title) + direction, metric.title_with_unit)
+    figure, axes = make_axes(_capitalized(metric.title) + direction, metric.title_with_unit)
     for colour, (split, (steps, values)) in zip(COLOURS, curves.items(), strict=False):
-        _line(axes, steps, values, colour, split)
+        draw_line(axes, steps, values, colour, split)
     if any(values.max() > 10 * values.min() > 0 for _, values in curves.values()):
         axes.set_yscale("log")
     axes.legend(frameon=False)
-    return _label_steps(figure)
+    return label_steps(figure)
 
 
 def _confusion_matrices(run: Run) -> dict[str, Figure]:

@@ -91,6 +91,14 @@ def read_run(path: str | Path) -> Run:
     return run
 
 
+def read_losses(run: Run, split: str) -> list[dict]:
+    """Return the rows of losses-<split>.jsonl, [] if the file does not exist or is damaged. Version 0.1 did not write it."""
+    file, problems = run.path / f"losses-{split}.jsonl", []
+    rows = _json_lines(file, problems) if file.exists() else []
+    is_complete = all(is_number(row.get(name)) for row in rows for name in ("nll", "targets"))
+    return rows if is_complete and not problems else []
+
+
 def _read_config(run: Run) -> None:
     file = run.path / "config.yaml"
     if not file.exists():
@@ -165,7 +173,6 @@ def _json_lines(file: Path, problems: list[str]) -> list[dict]:
         numbers = ", ".join(broken_lines[:5]) + (" ..." if len(broken_lines) > 5 else "")
         problems.append(f"{file.name}: {len(broken_lines)} unreadable line(s) left out (line {numbers}).")
     return rows
-
 
 
 def score_keys(metrics: dict) -> list[str]:

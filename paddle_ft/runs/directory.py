@@ -15,7 +15,7 @@ from paddle_ft.system.files import WriteError, to_json, write_atomically, write_
 from paddle_ft.system.formatting import is_number
 
 LOCK = ".lock"
-# Everything that a run writes, except predictions-*.jsonl and checkpoint-*.
+# Everything that a run writes, except predictions-*.jsonl, losses-*.jsonl and checkpoint-*.
 WRITTEN = (
     "config.yaml", "metrics.jsonl", "results.json", "report.html", "plots", "best", "last", ".best.old", ".last.old",
     "visualdl", "wandb", "bad-batch.jsonl", "texts",
@@ -25,7 +25,8 @@ WRITTEN = (
 class RunDirectory:
     """The directory of one run and its files.
 
-    These are config.yaml, metrics.jsonl, results.json, predictions-<split>.jsonl, best/, last/, plots/, report.html and texts/.
+    These are config.yaml, metrics.jsonl, results.json, predictions-<split>.jsonl, losses-<split>.jsonl, best/, last/, plots/,
+    report.html and texts/.
 
     Args:
         path: the directory. It need not exist yet.
@@ -134,7 +135,8 @@ class RunDirectory:
         import shutil
 
         leftovers = [self.path / name for name in WRITTEN]
-        leftovers += [*self.path.glob("predictions-*.jsonl"), *self.path.glob("checkpoint-*"), *self.path.glob(".*.tmp-*")]
+        for pattern in ("predictions-*.jsonl", "losses-*.jsonl", "checkpoint-*", ".*.tmp-*"):
+            leftovers += self.path.glob(pattern)
         for path in leftovers:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -241,3 +243,8 @@ class RunDirectory:
         """Write predictions-<split>.jsonl, with one JSON object per line."""
         if not self.silent:
             write_json_lines(self.path / f"predictions-{split}.jsonl", rows)
+
+    def write_losses(self, split: str, rows: list[dict[str, float]]) -> None:
+        """Write losses-<split>.jsonl, with the loss of each row, unless there are none."""
+        if rows and not self.silent:
+            write_json_lines(self.path / f"losses-{split}.jsonl", rows)

@@ -14,9 +14,11 @@ import numpy as np
 from paddle_ft.config.schema import BaseConfig, ModelSection, Section
 from paddle_ft.data.row_texts import AllTexts
 from paddle_ft.data.rows import Rows
+from paddle_ft.metrics.paired import RowCounts, row_means
 from paddle_ft.models.request import ModelRequest
 from paddle_ft.system.decisions import DECISIONS, unique
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.formatting import is_number
 
 
 @dataclass
@@ -58,10 +60,12 @@ class Scores:
     Attributes:
         metrics: figures by name ("loss", "rougeL", "rougeL_ci", ...).
         predictions: a dictionary for each prediction that is written to a file.
+        losses: what Task.row_losses returns.
     """
 
     metrics: dict[str, Any]
     predictions: list[dict[str, Any]] = field(default_factory=list)
+    losses: list[dict[str, float]] = field(default_factory=list)
 
 
 @dataclass
@@ -242,6 +246,30 @@ class Task:
     def scores(self, dataset: Dataset, result: EvalResult) -> Scores:
         """Return the metrics and the predictions of an evaluation."""
         raise NotImplementedError
+
+    def row_losses(self, dataset: Dataset, result: EvalResult) -> list[dict[str, float]]:
+        """Return what each row of an evaluation adds to the loss, for the comparison of runs (metrics.perplexity.loss_counts).
+
+        Without it (an empty list), runs of the task are compared without their loss.
+        """
+        return []
+
+    def row_counts(self, predictions: list[dict[str, Any]], facts: dict[str, Any]) -> list[RowCounts]:
+        """Return what each prediction adds to the metrics besides the loss, for the comparison of runs.
+
+        By default these are the means of the numbers and truth values (in percent) that every prediction has. Only those that are
+        called like a metric of the task are used.
+
+        Args:
+            predictions: the rows of predictions-<split>.jsonl.
+            facts: "data" of results.json.
+        """
+        values = {
+            name: [100.0 * row[name] if isinstance(row[name], bool) else row[name] for row in predictions]
+            for name in predictions[0]
+            if all(is_number(row.get(name)) or isinstance(row.get(name), bool) for row in predictions)
+        }
+        return [row_means(values)] if values else []
 
     def baselines(self, dataset: Dataset, train: Dataset) -> dict[str, Scores]:
         """Return the scores of baselines without a model by name, the main baseline first."""

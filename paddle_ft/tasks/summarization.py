@@ -15,6 +15,7 @@ from paddle_ft import metrics
 from paddle_ft.config.schema import GenerationSection
 from paddle_ft.data import text
 from paddle_ft.data.rows import Rows
+from paddle_ft.metrics.paired import RowCounts, row_means
 from paddle_ft.system.cache import code_digest
 from paddle_ft.tasks.base import Dataset, EvalResult, Scores, TaskOptions
 from paddle_ft.tasks.shared.seq2seq import Seq2Seq
@@ -69,6 +70,14 @@ class Summarization(Seq2Seq):
             for row, text, value in zip(dataset.rows, texts, rouge_l, strict=True)
         ]
         return Scores(metrics, predictions)
+
+    def row_counts(self, predictions: list[dict[str, Any]], facts: dict[str, Any]) -> list[RowCounts]:
+        from paddle_ft.metrics.bleu import bleu_counts
+        from paddle_ft.metrics.rouge import rouge_rows
+
+        texts, targets = [row["prediction"] for row in predictions], [row["target"] for row in predictions]
+        names, scores, _ = rouge_rows(texts, targets, self.options.language)
+        return [row_means(dict(zip(names, scores.T, strict=True))), bleu_counts(texts, targets)]
 
     def baselines(self, dataset: Dataset, train: Dataset) -> dict[str, Scores]:
         """Return the scores of the lead baseline: the first N units of the source, with N the mean length of training targets."""

@@ -119,6 +119,7 @@ def final_results(results: dict, loop: TrainLoop, data: dict[str, Dataset]) -> N
             empty[split] = len(scores.predictions)
         results["metrics"][split] = scores.metrics
         run.write_predictions(split, scores.predictions)
+        run.write_losses(split, scores.losses)
         loop.trackers.log_scalars(f"final_{split}", state.step, scores.metrics)
     if empty:
         print_info(describe_empty(task, " and ".join(empty), sum(empty.values())))

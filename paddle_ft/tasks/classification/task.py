@@ -14,6 +14,7 @@ from paddle_ft.config.schema import ModelSection
 from paddle_ft.data.batches import pad
 from paddle_ft.data.row_texts import AllTexts, RowTexts
 from paddle_ft.data.rows import Rows
+from paddle_ft.metrics.paired import RowCounts
 from paddle_ft.models.request import ModelRequest
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks.base import Dataset, EvalResult, EvalStep, Scores, Task, TaskOptions
@@ -223,6 +224,21 @@ class Classification(Task):
             for row, number, values in zip(dataset.rows, true, probabilities, strict=True)
         ]
         return Scores({"loss": round(cross_entropy(true, probabilities), 6), **figures}, predictions)
+
+    def row_losses(self, dataset: Dataset, result: EvalResult) -> list[dict[str, float]]:
+        from paddle_ft.metrics.classification import row_cross_entropy
+
+        losses = row_cross_entropy(dataset.columns["label"], _softmax(result.rows))
+        return [{"nll": round(float(loss), 6), "targets": 1} for loss in losses]
+
+    def row_counts(self, predictions: list[dict[str, Any]], facts: dict[str, Any]) -> list[RowCounts]:
+        from paddle_ft.metrics.classification import class_counts
+
+        known = facts.get("label_names") or []
+        used = {row[name] for row in predictions for name in ("label", "prediction")}
+        numbers = {name: number for number, name in enumerate([*known, *sorted(used - set(known))])}
+        true, predicted = (np.array([numbers[row[name]] for row in predictions]) for name in ("label", "prediction"))
+        return [class_counts(true, predicted, len(numbers))]
 
     def baselines(self, dataset: Dataset, train: Dataset) -> dict[str, Scores]:
         """Return the scores of predicting the most frequent training class for every row."""

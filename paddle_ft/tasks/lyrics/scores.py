@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from paddle_ft.config.schema import BaseConfig
+from paddle_ft.metrics.paired import RowCounts, row_means
 from paddle_ft.tasks.base import Scores
 from paddle_ft.tasks.lyrics.pairs import SPLIT_SEED, split_source
 
@@ -48,6 +49,24 @@ def score_lines(texts: list[str], rows: list[dict[str, str]], config: BaseConfig
     metrics |= {"distinct1": distinct(texts, 1), "distinct2": distinct(texts, 2), "generated_lines": len(texts)}
     metrics |= {"english_rhymes_by": english_rhymes_by(), "slant_rhymes_by": slant_rhymes_by()}
     return Scores(metrics, [row | fields for row, fields in zip(predictions, rhyme_fields, strict=True)])
+
+
+def line_counts(predictions: list[dict[str, Any]]) -> RowCounts:
+    """Return what each generated line adds to the metrics of score_lines, except those of the variety of all lines.
+
+    Args:
+        predictions: the predictions of score_lines. Those of an evaluation without training lines have no originality.
+    """
+    values = {
+        "rhyme": [100.0 * row["rhymes"] for row in predictions],
+        "slant_rhyme": [100.0 * row["slant_rhymes"] for row in predictions],
+        "rhyme_length": [row["rhyme_length"] for row in predictions],
+    }
+    if all("originality" in row for row in predictions):
+        values["max_bleu"] = [100 - row["originality"] for row in predictions]
+        values["longest_copy"] = [row["longest_copy"] for row in predictions]
+        values["exact_copies"] = [100.0 * row["exact_copy"] for row in predictions]
+    return row_means(values)
 
 
 def measure_rhymes(lines: list[str], previous: list[str]) -> dict[str, np.ndarray]:

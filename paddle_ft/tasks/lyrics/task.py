@@ -18,6 +18,7 @@ from pydantic import Field
 from paddle_ft.config.schema import GenerationSection
 from paddle_ft.data.row_texts import RowTexts
 from paddle_ft.data.rows import Rows
+from paddle_ft.metrics.paired import RowCounts
 from paddle_ft.models.request import ModelRequest
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info
@@ -26,7 +27,7 @@ from paddle_ft.tasks.lyrics import duplicates, pairs
 from paddle_ft.tasks.lyrics.noise import mask_words
 from paddle_ft.tasks.lyrics.pairs import PairBuilder, Song, join_source, prefix_token, split_source
 from paddle_ft.tasks.lyrics.rows import select_songs
-from paddle_ft.tasks.lyrics.scores import score_lines
+from paddle_ft.tasks.lyrics.scores import line_counts, score_lines
 from paddle_ft.tasks.lyrics.songs import describe_ways, find_songs, part_of
 from paddle_ft.tasks.shared.seq2seq import Seq2Seq
 
@@ -194,6 +195,9 @@ class Lyrics(Seq2Seq):
         loss, scores = result.loss, self.score(result.texts, [dataset.rows[i] for i in self._generated_rows(dataset)])
         scores.metrics = {"loss": round(loss, 6), "perplexity": round(perplexity(loss, 1), 4), **scores.metrics}
         return scores
+
+    def row_counts(self, predictions: list[dict[str, Any]], facts: dict[str, Any]) -> list[RowCounts]:
+        return [line_counts(predictions)]
 
     def _generated_rows(self, dataset: Dataset) -> np.ndarray:
         """Return the numbers of the rows for which an evaluation generates a line [generated_lines], evenly spread."""

@@ -36,7 +36,9 @@ def evaluate(task: Task, dataset: Dataset, label: str, world: World | None = Non
     if inputs is not None:
         own_inputs = [inputs[i] for i in world.shard_indices(len(inputs))]
         result.texts = world.all_gather(task.generate(own_inputs, f"{label}: generate"), len(inputs))
-    return add_user_metrics(task, task.scores(dataset, result))
+    scores = add_user_metrics(task, task.scores(dataset, result))
+    scores.losses = task.row_losses(dataset, result)
+    return scores
 
 
 def score_baselines(task: Task, dataset: Dataset, train: Dataset) -> dict[str, Scores]:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from paddle_ft.metrics.paired import RowCounts
 from paddle_ft.tasks.base import Dataset, EvalResult, EvalStep, Scores, Task
 
 MAX_PREDICTIONS = 100  # rows of predictions-<split>.jsonl
@@ -83,6 +84,12 @@ class LanguageModel(Task):
             for i in range(min(MAX_PREDICTIONS, len(dataset)))
         ]
         return Scores(self.figures(np.array(nll), np.array(tokens), sum(correct)), predictions)
+
+    def row_losses(self, dataset: Dataset, result: EvalResult) -> list[dict[str, float]]:
+        return [{"nll": round(nll, 6), "targets": targets, "correct": correct} for nll, targets, correct, *_ in result.rows]
+
+    def row_counts(self, predictions: list[dict[str, Any]], facts: dict[str, Any]) -> list[RowCounts]:
+        return []  # all is in the losses
 
     def figures(self, nll: np.ndarray, tokens: np.ndarray, correct: int) -> dict[str, Any]:
         """Return the metrics of a split.

@@ -13,7 +13,7 @@ from paddle_ft.data.batches import IGNORE_INDEX, pad
 from paddle_ft.data.rows import Rows
 from paddle_ft.data.text import SPACELESS, regex_class
 from paddle_ft.system.errors import UserError
-from paddle_ft.tasks.base import Dataset, EvalStep, Task
+from paddle_ft.tasks.base import Dataset, EvalResult, EvalStep, Task
 
 _SPACELESS = regex_class(SPACELESS)
 _SPACE_BY_CJK = re.compile(rf"(?<=[{_SPACELESS}])\s+|\s+(?=[{_SPACELESS}])")
@@ -127,7 +127,18 @@ class Seq2Seq(Task):
         return F.cross_entropy(logits, batch["target_ids"], reduction="sum")
 
     def eval_step(self, batch: dict[str, Any], indices: np.ndarray) -> EvalStep:
-        return EvalStep(loss=float(self.loss(batch)), targets=len(batch["target_positions"]))
+        """Return for each row (negative log-likelihood, number of targets), and the sums of the batch."""
+        import paddle.nn.functional as F
+
+        logits = self.bundle.architecture.seq2seq_logits(self.model, batch)
+        losses = F.cross_entropy(logits, batch["target_ids"], reduction="none").reshape([-1])
+        row_of = batch["target_positions"].numpy() // batch["labels"].shape[1]
+        nll = np.bincount(row_of, weights=losses.numpy(), minlength=len(indices))
+        targets = np.bincount(row_of, minlength=len(indices))
+        return EvalStep(list(zip(nll.tolist(), targets.tolist(), strict=True)), float(losses.sum()), len(row_of))
+
+    def row_losses(self, dataset: Dataset, result: EvalResult) -> list[dict[str, float]]:
+        return [{"nll": round(nll, 6), "targets": targets} for nll, targets in result.rows]
 
     def eval_inputs(self, dataset: Dataset) -> list:
         source = dataset.columns["source"]

@@ -1,0 +1,165 @@
+"""Pages about several runs: written once as a Document, and shown in the terminal, as Markdown and as a page like report.html."""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from paddle_ft.reporting.curves import to_image
+from paddle_ft.reporting.page import render
+
+WIDTH = 120  # characters of a line of text in the terminal
+
+
+@dataclass
+class Table:
+    """A table of texts.
+
+    Attributes:
+        columns: the headings; that of the first column may be "".
+        rows: the cells of each row.
+        numbers: whether all columns but the first are numbers, which are aligned on the right.
+        title: its heading; "": none.
+    """
+
+    columns: Sequence[str]
+    rows: list[list[str]]
+    numbers: bool = True
+    title: str = ""
+
+
+@dataclass
+class Section:
+    """A part of a page.
+
+    Attributes:
+        title: its heading.
+        texts: paragraphs.
+        tables: its tables.
+        plots: name -> figure; they are only in the HTML page.
+        groups: (title, cards): groups of rows of predictions, as page.prediction_card returns them.
+    """
+
+    title: str
+    texts: list[str] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    plots: dict[str, Figure] = field(default_factory=dict)
+    groups: list[tuple[str, list[dict[str, Any]]]] = field(default_factory=list)
+
+
+@dataclass
+class Document:
+    """A page.
+
+    Attributes:
+        title: its heading.
+        facts: short texts under the heading.
+        warnings: what is missing or limits what the page can say.
+        sections: its parts. Those without content are not shown.
+    """
+
+    title: str
+    facts: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    sections: list[Section] = field(default_factory=list)
+
+
+def to_html(document: Document) -> str:
+    """Return a page as a single, self-contained HTML file that looks like report.html."""
+    sections = [
+        {
+            "title": section.title,
+            "texts": section.texts,
+            "tables": section.tables,
+            "plots": [(name, to_image(figure)) for name, figure in section.plots.items()],
+            "groups": section.groups,
+        }
+        for section in _shown(document, plots=True)
+    ]
+    written = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    return render(
+        "document.html", title=document.title, facts=[*document.facts, written], warnings=document.warnings, sections=sections
+    )
+
+
+def to_markdown(document: Document) -> str:
+    """Return a page as Markdown, without its plots."""
+    blocks = [f"# {document.title}", *([" · ".join(document.facts)] if document.facts else [])]
+    blocks += [f"> {warning}" for warning in document.warnings]
+    for section in _shown(document):
+        blocks += [f"## {section.title}", *section.texts]
+        for table in section.tables:
+            blocks += [*([f"### {table.title}"] if table.title else []), markdown_table(table.columns, table.rows, table.numbers)]
+        for title, cards in section.groups:
+            blocks.append(f"### {title}")
+            for card in cards:
+                fields = [f"- **{name}** {' '.join(text.split()) or '(empty)'}" for name, text in card["fields"]]
+                blocks.append("\n".join([*([f"{card['headline']}\n"] if card["headline"] else []), *fields]))
+    return "\n\n".join(blocks) + "\n"
+
+
+def to_text(document: Document) -> str:
+    """Return a page as text for the terminal, without its plots."""
+    lines = [document.title, *([" · ".join(document.facts)] if document.facts else [])]
+    for warning in document.warnings:
+        lines += textwrap.wrap(f"warning: {warning}", WIDTH)
+    for section in _shown(document):
+        lines += ["", section.title]
+        for text in section.texts:
+            lines += textwrap.wrap(text, WIDTH)
+        for table in section.tables:
+            lines += ["", *([table.title] if table.title else []), *text_table(table)]
+        for title, cards in section.groups:
+            lines += ["", title]
+            for card in cards:
+                lines += ["", *([f"  {card['headline']}"] if card["headline"] else [])]
+                lines += [f"  {name:<10} {' '.join(text.split()) or '(empty)'}" for name, text in card["fields"]]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def markdown_table(header: Sequence[str], rows: list[list[str]], numbers: bool = True) -> str:
+    """Return a Markdown table.
+
+    Args:
+        header: the headings.
+        rows: the cells of each row.
+        numbers: whether all columns but the first are numbers, which are aligned on the right.
+    """
+    lines = [list(header), ["---", *["---:" if numbers else "---"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(_escape(cell) for cell in line)} |" for line in lines)
+
+
+def text_table(table: Table) -> list[str]:
+    """Return the lines of a table for the terminal. A Chinese character is as wide as two others."""
+    lines = [list(table.columns), *table.rows]
+    widths = [max(_width(line[i]) for line in lines) for i in range(len(table.columns))]
+    shown = []
+    for line in lines:
+        cells = []
+        for i, (cell, width) in enumerate(zip(line, widths, strict=True)):
+            space = " " * (width - _width(cell))
+            cells.append(space + cell if table.numbers and i else cell + space)
+        shown.append("  " + "  ".join(cells).rstrip())
+    return shown
+
+
+def _escape(cell: str) -> str:
+    return " ".join(cell.replace("|", chr(92) + "|").split())
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def _shown(document: Document, plots: bool = False) -> list[Section]:
+    """Return the sections with content; `plots`: whether plots count."""
+    return [
+        section for section in document.sections
+        if section.texts or section.tables or any(cards for _, cards in section.groups) or (plots and section.plots)
+    ]  # fmt: skip
