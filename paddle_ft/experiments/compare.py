@@ -24,6 +24,7 @@ from paddle_ft.tasks.base import Task
 SPLITS = ("test", "validation")  # which split is compared, if none is named
 CONTENT = ("source", "target", "text", "text_pair", "label")  # fields of a prediction that belong to the row
 FREE = ("output_dir", "recipe", "device", "tracking.", "data.cache", "train.logging_steps", "train.save_steps")
+OF_LOSSES = ("loss", "perplexity", "accuracy")  # metrics that may come from the losses of the rows
 TOLERANCE = 0.02  # how far a metric computed from the files may be from that in results.json, relative if it is above 1
 
 
@@ -213,13 +214,15 @@ def _test(reference: Side, side: Side, keys: Sequence[str], samples: int) -> Non
     """Fill `differences` and `untested` of a side."""
     others = {tuple(counts.totals()): counts for counts in side.counts}
     found: dict[str, Difference] = {}
+    without = [one.name for one in (reference, side) if not one.losses]
     for counts in reference.counts:
         other = others.get(tuple(counts.totals()))
         if other is not None and other.counts.shape == counts.counts.shape:
             found |= compare_rows(counts, other, n=samples)
     for key in keys:
         if key not in found:
-            side.untested.setdefault(key, "the files of the runs do not have it for each row")
+            lacks_losses = f"{' and '.join(without)}: no losses-<split>.jsonl, which earlier versions did not write"
+            side.untested.setdefault(key, lacks_losses if without and key in OF_LOSSES else "it is no sum over the rows")
         elif problem := _contradiction(key, found[key], reference, side):
             side.untested[key] = problem
         else:

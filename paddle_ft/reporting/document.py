@@ -119,7 +119,11 @@ def to_text(document: Document) -> str:
             lines += ["", title]
             for card in cards:
                 lines += ["", *([f"  {card['headline']}"] if card["headline"] else [])]
-                lines += [f"  {name:<10} {' '.join(text.split()) or '(empty)'}" for name, text in card["fields"]]
+                width = max([8, *(_width(name) for name, _ in card["fields"])])
+                lines += [
+                    f"  {name}{' ' * (width - _width(name))}  {' '.join(text.split()) or '(empty)'}"
+                    for name, text in card["fields"]
+                ]
     return "\n".join(line.rstrip() for line in lines)
 
 

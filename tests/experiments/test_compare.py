@@ -57,7 +57,7 @@ def test_what_is_shown(runs):
     assert "same: no difference. accuracy is +2.50 against first" in text
     row = next(line for line in text.splitlines() if line.strip().startswith("accuracy") and "[+" in line)
     assert row.split()[:2] == ["accuracy", "+27.50"] and row.split("]")[1].split() == ["0.002", "yes,", "better"]
-    assert "Not tested: calibration error (ECE): the files of the runs do not have it for each row." in text
+    assert "Not tested: calibration error (ECE): it is no sum over the rows." in text
     text = " ".join(text.split())
     assert "train.learning_rate" in text and "p is adjusted for the number of runs (Holm)." in text
     assert "Of 40 predictions, 11 differ." in text
@@ -138,7 +138,7 @@ def test_summaries_are_scored_from_their_texts(tmp_path):
             better[key], abs=1e-3
         )
         assert difference.p == 2 / 2**12, key  # all 12 rows are better: only all swaps and none are as extreme
-    assert side.untested == {"loss": "the files of the runs do not have it for each row"}
+    assert side.untested == {"loss": "first and second: no losses-<split>.jsonl, which earlier versions did not write"}
 
 
 def test_perplexity_needs_the_same_targets(tmp_path):
