@@ -15,6 +15,7 @@ from typing import Any
 
 from paddle_ft.models.architectures import Architecture, architecture_of
 from paddle_ft.models.build import architecture_from_scratch, build_model, load_pretrained
+from paddle_ft.models.choices import describe_model, describe_tokenizer
 from paddle_ft.models.request import ModelRequest
 from paddle_ft.models.resolve import resolve
 from paddle_ft.models.start import load_start
@@ -82,12 +83,13 @@ def load_bundle(section, request: ModelRequest, folder: Path) -> ModelBundle:
     Raises:
         UserError: the model does not exist, or does not fit the task.
     """
-    head_type, known_tokens, decisions = request.head_type, 0, []
+    head_type, known_tokens, decisions, tokenizer_directory = request.head_type, 0, [], None
     if section.pretrained is not None:
         directory = resolve(section.pretrained, head_type)
         tokenizer_directory = directory if section.tokenizer is None else resolve(section.tokenizer, head_type, weights=False)
         tokenizer = load_tokenizer(tokenizer_directory)
         model, decisions = load_start(head_type, directory, section, request.settings)
+        decisions = [*describe_model(section.pretrained, head_type), *decisions]
         check_vocabulary(model, tokenizer, section.pretrained)
         if tie_head(model) is False:
             decisions.append("the checkpoint's output head differs from its input embedding: they stay two parameters")
@@ -98,19 +100,32 @@ def load_bundle(section, request: ModelRequest, folder: Path) -> ModelBundle:
             decisions += _describe_new_tokens(tokenizer, known_tokens)
     else:
         if section.tokenizer is not None:
-            tokenizer = load_tokenizer(resolve(section.tokenizer, head_type, weights=False))
+            tokenizer_directory = resolve(section.tokenizer, head_type, weights=False)
+            tokenizer = load_tokenizer(tokenizer_directory)
         else:
             algorithm = architecture_from_scratch(head_type, section.config).new_tokenizer
             tokenizer = new_tokenizer(algorithm, request.texts, folder, section.new_vocabulary)
+            decisions.append(_describe_new_tokenizer(algorithm, section.new_vocabulary, len(tokenizer)))
         if request.special_tokens:
             tokenizer.add_special_tokens(request.special_tokens)
         model = build_model(head_type, section.config, tokenizer, request.settings)
         tie_head(model, from_scratch=True)
     _set_special_ids(model, tokenizer, request.special_tokens)
     bundle = make_bundle(model, tokenizer, folder, has_new_tokens=len(tokenizer) > known_tokens, decisions=decisions)
-    if section.pretrained is not None or section.tokenizer is not None:
-        bundle.decisions += describe_case(bundle.fast_tokenizer)
+    if tokenizer_directory is not None:
+        bundle.decisions += [*describe_tokenizer(tokenizer_directory), *describe_case(bundle.fast_tokenizer)]
     return bundle
+
+
+def _describe_new_tokenizer(algorithm: str, size: int | None, tokens: int) -> str:
+    """Return what is said about a tokenizer that was built from the training texts. `size` is model.new_vocabulary."""
+    if size is not None:
+        return f"the tokenizer is new, made of the words and parts of words of the training texts: {tokens:,} tokens"
+    unit = "bytes" if algorithm == "byte_level" else "characters"
+    return (
+        f"the tokenizer is new, made of the {unit} of the training texts: {tokens:,} tokens (model.new_vocabulary=N makes one of"
+        " words and parts of words)"
+    )
 
 
 def _describe_new_tokens(tokenizer, known: int) -> list[str]:

@@ -284,6 +284,10 @@ class Task:
         return {}
 
     # -------------------------------------------------------------------------------- for people
+    def header_lines(self, dataset: Dataset) -> list[str]:
+        """Return lines about an encoded split for the header, besides its numbers of rows and of truncated rows."""
+        return []
+
     def preview(self, dataset: Dataset, count: int = 2) -> str:
         """Return the first rows as the model sees them, as text for people."""
         raise NotImplementedError

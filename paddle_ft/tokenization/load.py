@@ -7,6 +7,8 @@ from pathlib import Path
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import read_object
 
+GUESSES = {"vocab.txt": "BertTokenizer", "merges.txt": "BartTokenizer"}  # file -> class, where tokenizer_config.json names none
+
 
 def read_json(path: Path) -> dict:
     """Read one of a tokenizer's JSON files. Return {} if it does not exist, raise UserError if it is no JSON object."""
@@ -23,19 +25,24 @@ def load_tokenizer(directory: Path):
     """
     directory = Path(directory)
     path = directory / "tokenizer_config.json"
-    name = str(read_json(path).get("tokenizer_class") or "")
+    if guess := guessed_class(directory):
+        name, _ = guess
+    else:
+        name = str(read_json(path).get("tokenizer_class") or "")
     if not name:
-        if (directory / "vocab.txt").exists():
-            name = "BertTokenizer"
-        elif (directory / "merges.txt").exists():
-            name = "BartTokenizer"
-        else:
-            raise UserError(f"{directory}: there is no tokenizer here (no vocab.txt, no vocab.json with merges.txt).")
+        raise UserError(f"{directory}: there is no tokenizer here (no vocab.txt, no vocab.json with merges.txt).")
     cls = _tokenizer_class(name, path)
     try:
         return cls.from_pretrained(str(directory))
     except Exception as error:  # PaddleNLP's classes raise many types for files that do not fit them
         raise UserError(f"{directory}: {name} (tokenizer_class) cannot be made of the files here: {error}") from None
+
+
+def guessed_class(directory: Path) -> tuple[str, str] | None:
+    """Return the class of a tokenizer whose tokenizer_config.json does not name one, and the file that decided; else None."""
+    if read_json(directory / "tokenizer_config.json").get("tokenizer_class"):
+        return None
+    return next(((name, file) for file, name in GUESSES.items() if (directory / file).exists()), None)
 
 
 def _tokenizer_class(name: str, path: Path):

@@ -46,6 +46,7 @@ from paddle_ft.training.step import Stepper
 from paddle_ft.training.trackers import Trackers
 
 NOT_STARTED = "the training had not started and nothing was written; give the same command again"
+WITHOUT_VALIDATION = "there is no validation split (data.validation): best/ is the model after the last step"
 NOTHING_SAVED = "no step was trained yet, so nothing was saved; start again with"
 
 
@@ -196,19 +197,22 @@ def encode(task: Task, rows: dict[str, Rows]) -> tuple[dict[str, Dataset], list[
     """
     data = {split: task.encode(loaded, split) for split, loaded in rows.items()}
     data["train"].decide(*describe_unknown(data["train"].columns, len(data["train"]), task.tokenizer))
+    if "validation" not in data:
+        data["train"].decide(WITHOUT_VALIDATION)
     known = unique(*(loaded.decisions for loaded in rows.values()), task.bundle.decisions)  # printed already
     decisions = unique(known, *(dataset.info.pop(DECISIONS, []) for dataset in data.values()))
     for split, dataset in data.items():
         dataset.info["fingerprint"] = rows[split].fingerprint()
-        print_info(f"{split}: {describe_data(dataset)}")
+        for line in (describe_data(dataset, len(rows[split].files)), *task.header_lines(dataset)):
+            print_info(f"{split}: {line}")
     print_decisions(decision for decision in decisions if decision not in known)
     return data, decisions
 
 
-def describe_data(dataset: Dataset) -> str:
-    """Return one line about a split: rows, truncated rows, bad rows."""
+def describe_data(dataset: Dataset, num_files: int = 1) -> str:
+    """Return one line about a split: rows, truncated rows, bad rows. `num_files` is the number of files that it was read from."""
     info = dict(dataset.info)
-    parts = [f"{info.pop('rows'):,} rows"]
+    parts = [f"{info.pop('rows'):,} rows" + (f" from {num_files:,} files" if num_files > 1 else "")]
     for name in [n for n in info if n.startswith("truncated_") and not n.endswith("_share")]:
         if info[name]:
             parts.append(f"{info[name]:,} cut at max_{name.removeprefix('truncated_')}_length ({info[name + '_share']:.1%})")

@@ -32,6 +32,10 @@ def read(file, fields):
 READER = Reader((".chosen",), read)
 """
 DECISION = re.compile(r"^decision: (.*)$", re.MULTILINE)
+TOKENIZER = (
+    "the tokenizer is new, made of the characters of the training texts: 58 tokens (model.new_vocabulary=N makes one of words"
+    " and parts of words)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -59,15 +63,20 @@ def run(folder, settings):
     return train(folder, *settings)
 
 
-def expected(folder) -> list[str]:
+def about_files(folder) -> list[str]:
     return [f"{folder}/{name}.chosen: its texts are separated by ';'" for name in ("train", "dev")]
+
+
+def expected(folder) -> list[str]:
+    """Return what is decided about the files, and then about the model."""
+    return [*about_files(folder), TOKENIZER]
 
 
 def test_the_header_says_each_decision_once_also_when_a_run_goes_on(folder, settings, tmp_path, capsys):
     train(tmp_path, *settings)
     assert DECISION.findall(capsys.readouterr().err) == expected(folder)
-    train(tmp_path, *settings, resume=True)
-    assert DECISION.findall(capsys.readouterr().err) == expected(folder)
+    train(tmp_path, *settings, "eval.bootstrap_samples=200", resume=True)
+    assert DECISION.findall(capsys.readouterr().err) == about_files(folder)
     assert json.loads((tmp_path / "run" / "results.json").read_text())["decisions"] == expected(folder)
 
 
@@ -95,8 +104,9 @@ def test_the_model_card_lists_it_without_the_folders_of_this_machine(run, folder
     assert str(folder.parent) not in card and "some one" not in card
 
 
-def test_a_run_without_decisions_shows_none(tmp_path):
-    run = train(tmp_path, "train.max_steps=1", "eval.before_training=false")
+def test_a_run_without_decisions_shows_none(run, tmp_path):
+    pretrained = [f"model.pretrained={run / 'best'}", "model.config=null"]
+    run = train(tmp_path, *pretrained, "train.max_steps=1", "eval.before_training=false")
     assert run.results()["decisions"] == []
     assert "<h2>Decisions</h2>" not in (run / "report.html").read_text(encoding="utf-8")
     assert "chose by itself" not in (run / "best" / "README.md").read_text(encoding="utf-8")

@@ -28,6 +28,7 @@ from paddle_ft.tasks.masked_lm.masking import Masking, Vocabulary
 from paddle_ft.tasks.shared.language_modeling import LanguageModel
 
 FIXED_SEED = 2022  # seed of evaluation masks and of the choice of blocks, so that they are the same for all training seeds
+MUCH = 0.01  # share of the tokens above which it is said that the last block is dropped
 RATES = {"token": 0.15, "whole_word": 0.2}  # these and the shares below are from the tutorial
 REPLACEMENTS = {"token": [0.8, 0.1, 0.1], "whole_word": [1.0, 0.0, 0.0]}
 
@@ -111,6 +112,12 @@ class MaskedLM(LanguageModel):
         columns = {name: blocks.choose(block_indices) for name, blocks in columns.items()}
         info = {"rows": len(block_indices), "texts": len(rows), "tokens": len(encoded.flat), "bad_rows": len(rows.bad)}
         dataset = Dataset(split, BlockRows(self.fast_tokenizer, columns["ids"]), columns, columns["ids"].lengths, info)
+        left = len(encoded.flat) % options.chunk_size if options.last_chunk == "drop" else 0
+        if left > MUCH * len(encoded.flat):
+            dataset.decide(
+                f"{split}: the last {left:,} of {len(encoded.flat):,} tokens make no block of {options.chunk_size} and are left out"
+                " (task.last_chunk)"
+            )
         return dataset if split == "train" else self._with_masks(dataset)
 
     def _check_chunk_size(self) -> None:
