@@ -67,14 +67,36 @@ def _expand_glob(pattern: str) -> list[str]:
 
 
 def _not_found_message(pattern: str) -> str:
-    folder = Path(pattern).parent
-    if not folder.is_dir():
-        missing = next(part for part in [folder, *folder.parents][::-1] if not glob.glob(str(part)))
-        return f"{pattern}: no such file: the folder {missing} does not exist (working directory: {os.getcwd()})"
-    names = sorted(entry.name for entry in folder.iterdir())
+    folder, end = Path(pattern).parent, f"(working directory: {os.getcwd()})"
+    for part in [Path(pattern), *Path(pattern).parents][::-1]:
+        try:
+            os.stat(part)
+        except PermissionError as error:
+            return f"{pattern}: the folder {part.parent} cannot be read: {error.strerror}"
+        except OSError:  # it does not exist, or has the wildcards of a glob
+            if part != Path(pattern) and not glob.glob(str(part)):
+                return f"{pattern}: no such file: the folder {part} does not exist {end}"
+        if os.path.isfile(part):
+            return f"{pattern}: no such file: {part} is a file, not a folder {end}"
+    if glob.has_magic(str(folder)):
+        return f"{pattern}: no such file {end}"
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        return f"{pattern}: the folder {folder} cannot be read: {error.strerror}"
     similar = difflib.get_close_matches(Path(pattern).name, names, n=5, cutoff=0.4) or names[:5]
     contents = f"the folder {folder} has {', '.join(similar)}" if similar else f"the folder {folder} is empty"
-    return f"{pattern}: no such file; {contents} (working directory: {os.getcwd()})"
+    return f"{pattern}: no such file; {contents} {end}"
+
+
+def files_below(folder: str) -> list[str]:
+    """Return all files of a folder and its subfolders, sorted. Raise UserError if one of the folders cannot be read."""
+
+    def refuse(error: OSError) -> None:
+        raise UserError(f"{error.filename}: this folder cannot be read: {error.strerror}") from None
+
+    paths = [os.path.join(parent, name) for parent, _, names in os.walk(folder, onerror=refuse) for name in names]
+    return sorted(path for path in paths if os.path.isfile(path))
 
 
 def _open_parallel_files(pattern: dict[str, str], fields: Fields) -> tuple[str, Records]:

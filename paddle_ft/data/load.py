@@ -52,22 +52,25 @@ def load_split(
             print_decisions(fields.decisions)  # a wrong sheet, say, may be why
             raise
         collected.decide(*fields.decisions)
+        collected.classes = fields.reading.classes
         return collected
 
     return cached_rows(data, split, fields, source, collect)
 
 
 def check_local_files(data, file_source: str | None = None) -> None:
-    """Check that the user's own files exist. This is called before anything is downloaded or loaded.
+    """Check that the user's own files exist and fit the source. This is called before anything is downloaded or loaded.
 
     Args:
         data: the data section.
         file_source: the source that reads the user's own files for the task.
 
     Raises:
-        UserError: a file does not exist. The message names the first such file and its key.
+        UserError: a file does not exist. The message names the first such file and its key. Or the source has no such split.
     """
-    reads_files = data.source is None or find_source(data.source).reads_files
+    source = find_source(data.source)
+    source.check(data)
+    reads_files = data.source is None or source.reads_files
     for split in SPLITS:
         value = getattr(data, split)
         if (value != NO_SPLIT or split == "train") and (reads_files or names_files(value)):

@@ -6,8 +6,10 @@ import dataclasses
 from collections import Counter
 
 from paddle_ft.system.decisions import print_decisions
+from paddle_ft.system.formatting import join_some, shorten
 
 MAX_FILES = 3  # that are named in one decision
+MAX_CLASSES_LISTED = 12  # likewise
 
 
 @dataclasses.dataclass
@@ -18,6 +20,7 @@ class Reading:
         separator, encoding, field: data.separator, data.encoding and data.field.
         notes: a decision -> the files that it was made for, if it is about files.
         null_words: (field, word) -> how many texts are this word, such as "nan", that elsewhere stands for a missing value.
+        classes: field -> the names of its classes by number, where the files have them. [] if files differ in them.
     """
 
     separator: str = "auto"
@@ -25,6 +28,7 @@ class Reading:
     field: str | None = None
     notes: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     null_words: Counter[tuple[str, str]] = dataclasses.field(default_factory=Counter)
+    classes: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     _num_printed: int = 0
 
     @classmethod
@@ -37,6 +41,12 @@ class Reading:
         files = self.notes.setdefault(decision, [])
         if file is not None and file not in files:
             files.append(file)
+
+    def use_classes(self, field: str, column: str, names: list[str], file: str) -> None:
+        """Note that the numbers in a column of a file are read as the names of classes, and decide so."""
+        listed = join_some([repr(shorten(name)) for name in names], MAX_CLASSES_LISTED)
+        self.decide(f"the numbers of the classes in {column!r} are read as their names ({listed})", file)
+        self.classes[field] = names if self.classes.get(field, names) == names else []
 
     @property
     def decisions(self) -> list[str]:

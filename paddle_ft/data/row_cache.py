@@ -146,6 +146,7 @@ def _describe(part: Path, file: AppendedFile, rows: Rows, entry: CacheEntry) -> 
         "bad": [asdict(bad) for bad in rows.bad],
         "files": rows.files,
         "info": rows.info,
+        "classes": rows.classes,
     }
     try:
         file.flush()
@@ -163,7 +164,8 @@ def _load(folder: Path) -> Rows:
         table = open_table(file, description["digest"])
     if len(table) != description["rows"]:
         raise ValueError(f"{TABLE} has {len(table):,} rows instead of {description['rows']:,}")
-    return Rows(table, [BadRow(**bad) for bad in description["bad"]], description["files"], description["info"])
+    bad = [BadRow(**row) for row in description["bad"]]
+    return Rows(table, bad, description["files"], description["info"], description["classes"])
 
 
 def _open_file(path: Path) -> AppendedFile:

@@ -14,6 +14,7 @@ from paddle_ft.data.row_texts import RowTexts
 from paddle_ft.data.values import LONGEST_NULL_WORD, NULL_WORDS, class_text, describe_missing, to_text
 from paddle_ft.system.decisions import DECISIONS, unique
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.formatting import shorten
 
 LABEL = "label"  # the field whose texts are names of classes; class_text writes them in one spelling
 PAIR = "text_pair"  # the optional field that no row may lack if the file has its column
@@ -47,12 +48,14 @@ class Rows:
         bad: rows that were skipped.
         files: where the rows came from, for messages.
         info: facts about how the task made the rows, for the report. The entry "decisions" has those of system.decisions.
+        classes: field -> the names of its classes by number, where the files have them.
     """
 
     rows: Sequence[Row] = field(default_factory=list)
     bad: list[BadRow] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     info: dict[str, Any] = field(default_factory=dict)
+    classes: dict[str, list[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -216,7 +219,7 @@ def _has_surrogate(text: str) -> bool:
 def list_names(names: Iterable[str]) -> str:
     """Return names in quotes for a message, at most MAX_NAMES of them."""
     names = list(names)
-    shown = ", ".join(repr(name if len(name) <= 60 else name[:59] + "…") for name in map(str, names[:MAX_NAMES]))
+    shown = ", ".join(repr(shorten(str(name))) for name in names[:MAX_NAMES])
     return f"{shown} and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else shown
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from dataclasses import dataclass
 from decimal import Decimal
 
 # What programs write into text files for missing values. In a text file these are texts, but the user is told.
@@ -20,6 +21,19 @@ _TYPE_NAMES = {dict: "an object", list: "a list", tuple: "a list", bytes: "binar
 _WHOLE_NUMBER = re.compile(r"[+-]?\d+\.0")
 _BOOLEANS = {"true": "True", "false": "False"}
 _MAX_INTEGER = 1e21  # larger floats keep their exponent, as in JavaScript
+
+
+@dataclass(frozen=True)
+class ClassNumber:
+    """The number of a class that does not exist, in a column of class numbers. It is a missing value.
+
+    Attributes:
+        number: the number.
+        count: how many classes there are.
+    """
+
+    number: int
+    count: int
 
 
 def to_text(value: object) -> str | None:
@@ -35,7 +49,7 @@ def to_text(value: object) -> str | None:
         return _integer_to_text(value)
     if isinstance(value, str):
         return str(value)
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+    if value is None or isinstance(value, ClassNumber) or type(value).__name__ in ("NAType", "NaTType"):
         return None
     if type(value).__module__ == "numpy":
         return _numpy_to_text(value)
@@ -59,6 +73,10 @@ def to_text(value: object) -> str | None:
 
 def describe_missing(value: object) -> str:
     """Return how the file spells a missing value, for messages: " (NaN)", or "" for null."""
+    if isinstance(value, ClassNumber):
+        if value.number == -1:
+            return " (-1 stands for labels that are kept secret, as in some test splits; name another split, or none)"
+        return f" ({value.number} is not the number of one of the {value.count:,} classes)"
     if not isinstance(value, float):
         return ""
     return " (NaN)" if value != value else " (Infinity)" if value > 0 else " (-Infinity)"

@@ -26,6 +26,11 @@ def join_some(names: Iterable[str], limit: int = 6) -> str:
     return f"{', '.join(names[:limit])} and {len(names) - limit:,} more"
 
 
+def shorten(text: str, limit: int = 60) -> str:
+    """Return a text of up to `limit` characters, which ends with an ellipsis if it was longer."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
 def format_duration(seconds: float) -> str:
     """Return a duration in seconds as text: "8.3 s", "5 min 7 s" or "2 h 3 min"."""
     if round(seconds, 1) < 60:

@@ -6,6 +6,7 @@ import pytest
 
 from paddle_ft.data.readers import find_reader, readers
 from tests.support.data_files import PAIR, error, read_files, reasons, write
+from tests.support.read_only import unreadable
 
 
 @pytest.fixture
@@ -98,9 +99,27 @@ def test_globs_are_sorted_and_limits_stop_early(folder):
 def test_a_missing_file_suggests_similar_names(folder):
     for name in ("train.tsv", "val.tsv", "zzz"):
         write(name, "x")
-    assert error("trian.tsv") == (f"trian.tsv: no such file; the folder . has train.tsv, val.tsv (working directory: {folder})")
-    assert error("dta/sub/*.tsv") == (f"dta/sub/*.tsv: no such file: the folder dta does not exist (working directory: {folder})")
+    assert error("trian.tsv") == (
+        f"trian.tsv: no such file; the folder . has train.tsv, val.tsv (working directory: {folder})"
+    )
+    assert error("dta/sub/*.tsv") == (
+        f"dta/sub/*.tsv: no such file: the folder dta does not exist (working directory: {folder})"
+    )
+    assert error("val.tsv/a.tsv") == f"val.tsv/a.tsv: no such file: val.tsv is a file, not a folder (working directory: {folder})"
+    (folder / "data" / "en").mkdir(parents=True)
+    assert error("data/*/a.tsv") == f"data/*/a.tsv: no such file (working directory: {folder})"
+    assert error("data/fr*/a.tsv").startswith("data/fr*/a.tsv: no such file: the folder data/fr* does not exist (working directory")
     assert error(str(folder)).startswith(f"{folder}: this is a folder; name its files, e.g. ")
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o444])
+@pytest.mark.parametrize("pattern", ["data/a.tsv", "data/sub/a.tsv", "data/*.tsv", "data/sub/*.tsv"])
+def test_a_folder_that_may_not_be_read_is_named(folder, pattern, mode):
+    (folder / "data" / "sub").mkdir(parents=True)
+    (folder / "data" / "sub" / "a.tsv").touch()
+    folder.chmod(0o755)
+    with unreadable(folder / "data", mode):
+        assert error(pattern) == f"{pattern}: the folder data cannot be read: Permission denied"
 
 
 def test_unknown_extension_lists_the_formats(folder):

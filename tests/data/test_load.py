@@ -59,6 +59,16 @@ def test_split_names_and_folders_of_songs_are_not_reported_as_missing_files(tmp_
     check_local_files(section(source="songs", train=str(tmp_path)))
 
 
+def test_what_is_no_split_of_a_sample_is_refused_with_advice(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "songs").mkdir()
+    check_local_files(section(source="sample:lyrics", train="train", validation="none"))
+    message = error(check_local_files, section(source="sample:lyrics", train="songs"))
+    assert message == "data.train: songs is a folder, but sample:lyrics generates its texts; data.source=null reads yours"
+    message = error(check_local_files, section(source="sample:lyrics", test="other"))
+    assert message == "data.test: sample:lyrics has no split 'other'; leave it out, or name a file that exists"
+
+
 def test_decisions_are_told_although_the_data_cannot_be_read(tmp_path, capsys):
     (tmp_path / "a.csv").write_text("source;target\nx\n")
     own = section(train=str(tmp_path / "a.csv"))

@@ -1,15 +1,60 @@
-"""Turn Arrow tables into rows, for all that is stored as such: Parquet files, data sets of the `datasets` package."""
+"""Turn Arrow tables into rows, for all that is stored as such: Parquet files, data sets of the `datasets` package.
+
+The `datasets` package keeps classes as numbers (ClassLabel) and writes their names beside the columns. They are read as names.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from paddle_ft.data.rows import Fields, Record, make_row, make_row_from_columns
+from paddle_ft.data.values import ClassNumber
 from paddle_ft.system.progress import Progress
 
 ClassNames = dict[str, list[str]]
 """Column -> the names of its classes, for columns whose values are the numbers of classes."""
+
+
+def class_names_of(features: Any) -> ClassNames:
+    """Return the names in the description of columns that `datasets` writes, as JSON: {column: {"_type": "ClassLabel", ...}}.
+
+    What is no such description has none, because other programs may have written it.
+    """
+    return {
+        str(column): [str(name) for name in feature["names"]]
+        for column, feature in (features.items() if isinstance(features, dict) else ())
+        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and isinstance(feature.get("names"), list)
+    }
+
+
+def class_names_in(schema) -> ClassNames:
+    """Return the names in the metadata of an Arrow schema, where Parquet files from the Hugging Face hub have them."""
+    try:
+        return class_names_of(json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return {}
+
+
+def choose_class_names(known: ClassNames, schema, columns: dict[str, str], fields: Fields, file: str) -> ClassNames:
+    """Return the names of the classes for those columns of the fields that are whole numbers, and say that they are used.
+
+    Args:
+        known: the names that `datasets` has written.
+        schema: the Arrow schema.
+        columns: field -> column name.
+        fields: the task's fields.
+        file: the file, for the decision.
+    """
+    import pyarrow as pa
+
+    chosen = {}
+    for name, column in columns.items():
+        if column in known and pa.types.is_integer(schema.field(column).type):
+            chosen[column] = known[column]
+            fields.reading.use_classes(name, column, known[column], file)
+    return chosen
 
 
 def read_batches(
@@ -23,7 +68,7 @@ def read_batches(
         label: what the bar is called.
         columns: field -> column name.
         fields: the task's fields.
-        names: the classes whose numbers become their names. -1 stands for a missing class.
+        names: the classes whose numbers become their names.
     """
     number = 0
     with Progress(num_rows, label, unit="row") as progress:
@@ -51,4 +96,5 @@ def _values(column, class_names: list[str] | None) -> list:
         values = column.cast(pa.large_binary()).to_pylist()
     if class_names is None:
         return values
-    return [class_names[value] if value is not None and 0 <= value < len(class_names) else None for value in values]
+    count = len(class_names)
+    return [None if v is None else class_names[v] if 0 <= v < count else ClassNumber(v, count) for v in values]

@@ -1,10 +1,13 @@
-"""Read Parquet files with pyarrow. Line numbers in messages are numbers of rows, from 1."""
+"""Read Parquet files with pyarrow. Line numbers in messages are numbers of rows, from 1.
+
+Numbers of classes become their names, if the `datasets` package has written these into the file.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from paddle_ft.data.readers.arrow import read_batches
+from paddle_ft.data.readers.arrow import choose_class_names, class_names_in, read_batches
 from paddle_ft.data.readers.base import Reader
 from paddle_ft.data.readers.stream import DataFile
 from paddle_ft.data.rows import Fields, Record
@@ -26,8 +29,9 @@ def read(file: DataFile, fields: Fields) -> Iterator[Record]:
             raise _damaged(file, error) from None
         columns = fields.available_columns(file.path, names)
         wanted = list(dict.fromkeys(names if fields.complete else columns.values()))
+        classes = choose_class_names(class_names_in(table.schema_arrow), table.schema_arrow, columns, fields, file.path)
         batches = _read_batches(file, table.iter_batches(columns=wanted))
-        yield from read_batches(batches, table.metadata.num_rows, f"read {file.path}", columns, fields)
+        yield from read_batches(batches, table.metadata.num_rows, f"read {file.path}", columns, fields, classes)
 
 
 READER = Reader((".parquet",), read)

@@ -10,10 +10,10 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from paddle_ft.data.readers.arrow import ClassNames, read_batches
+from paddle_ft.data.readers.arrow import choose_class_names, class_names_of, read_batches
 from paddle_ft.data.readers.base import Reader
 from paddle_ft.data.readers.stream import DataFile
-from paddle_ft.data.rows import Fields, Record, list_names
+from paddle_ft.data.rows import Fields, Record
 from paddle_ft.system.errors import UserError
 
 
@@ -22,12 +22,10 @@ def read(file: DataFile, fields: Fields) -> Iterator[Record]:
     import pyarrow as pa
 
     paths = _arrow_files(file.path)
-    classes = _class_names(file.path)
+    known = class_names_of(read_json(file.path, "dataset_info.json").get("features"))
     schema = _open(file, paths[0]).schema
     columns = fields.available_columns(file.path, schema.names)
-    for name in columns.values():
-        if name in classes:
-            file.decide(f"the numbers of the classes in {name!r} are read as their names ({list_names(classes[name])})")
+    classes = choose_class_names(known, schema, columns, fields, file.path)
     wanted = schema.names if fields.complete else list(dict.fromkeys(columns.values()))
 
     def read_files() -> Iterator[Any]:
@@ -68,17 +66,6 @@ def _arrow_files(folder: str) -> list[str]:
     if not names or any(os.path.basename(name) != name for name in names) or state.get("_indices_data_files"):
         raise UserError(f"{os.path.join(folder, 'state.json')}: it does not list the files of the folder as save_to_disk does")
     return [os.path.join(folder, name) for name in names]
-
-
-def _class_names(folder: str) -> ClassNames:
-    """Return the names of the classes of each column of class numbers."""
-    features = read_json(folder, "dataset_info.json").get("features")
-    features = features if isinstance(features, dict) else {}
-    return {
-        column: [str(name) for name in feature["names"]]
-        for column, feature in features.items()
-        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and isinstance(feature.get("names"), list)
-    }
 
 
 def _open(file: DataFile, path: str):

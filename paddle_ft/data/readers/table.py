@@ -11,6 +11,7 @@ from typing import Any
 
 from paddle_ft.data.rows import MAX_NAMES, Fields, Record, make_row
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.formatting import shorten
 
 Cells = tuple[int, list, str | None]
 """(number of the first line, cells, reason). The reason is None unless the record cannot be used."""
@@ -112,7 +113,7 @@ def _find_columns(path: str, header: list[str], fields: Fields, hint: str) -> _C
 
 
 def _no_column_message(path: str, column: str, header: list[str], fields: Fields, hint: str) -> str:
-    cells = "\n".join(f"  {number}: {_shorten(cell)}" for number, cell in enumerate(header[:MAX_NAMES]))
+    cells = "\n".join(f"  {number}: {shorten(cell)}" for number, cell in enumerate(header[:MAX_NAMES]))
     cells += f"\n  and {len(header) - MAX_NAMES:,} more" if len(header) > MAX_NAMES else ""
     names = ", ".join(f"{name}: NAME" for name in fields.required)
     numbers = ", ".join(f"{name}: {number}" for number, name in enumerate(fields.required))
@@ -121,7 +122,3 @@ def _no_column_message(path: str, column: str, header: list[str], fields: Fields
         f"If this is a header, name the columns: data.columns='{{{names}}}'; "
         f"if the file has no header, number them: data.columns='{{{numbers}}}' (with the right numbers)"
     )
-
-
-def _shorten(text: str, limit: int = 60) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -31,6 +31,9 @@ class Source:
         """Return whether a value of data.source means this source."""
         return value == self.name
 
+    def check(self, data) -> None:
+        """Raise UserError for a data section that cannot be read. This is called at once, and reads and downloads nothing."""
+
     def remote_files(self, data) -> list[RemoteFile]:
         """Return the files that must be downloaded before rows can be read. `data` is the configuration's data section."""
         return []

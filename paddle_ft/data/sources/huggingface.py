@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 
 from paddle_ft.data.download import RemoteFile, connection_error
-from paddle_ft.data.readers.arrow import read_batches
+from paddle_ft.data.readers.arrow import choose_class_names, class_names_of, read_batches
 from paddle_ft.data.rows import Fields, Record, Records
 from paddle_ft.data.sources.base import Source
 from paddle_ft.data.sources.builtin import builtin_names
@@ -63,8 +63,9 @@ def _load(source: str, name: str | None, split: str):
 
 
 def _read_rows(dataset, file: str, columns: dict[str, str], fields: Fields) -> Iterator[Record]:
+    classes = choose_class_names(class_names_of(dataset.features.to_dict()), dataset.data.schema, columns, fields, file)
     batches = dataset.select_columns(list(dict.fromkeys(columns.values()))).with_format("arrow").iter(1000)
-    yield from read_batches(batches, len(dataset), f"read {file}", columns, fields)
+    yield from read_batches(batches, len(dataset), f"read {file}", columns, fields, classes)
 
 
 @cache

@@ -19,7 +19,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from paddle_ft.data.files import expand
+from paddle_ft.data.files import expand, files_below
 from paddle_ft.data.readers import extension, find_reader, is_saved_dataset, is_saved_dict, readers
 from paddle_ft.data.readers.stream import DataFile
 from paddle_ft.data.rows import Fields, Record, Records, make_row
@@ -77,7 +77,7 @@ def _open_pattern(pattern: str, fields: Fields) -> Iterator[tuple[str, Records]]
 
 def _files_of_folder(folder: str, fields: Fields) -> list[str]:
     """Return the files of a folder and its subfolders: texts, or else .json files, or else tables."""
-    files = sorted(str(path) for path in Path(folder).rglob("*") if path.is_file())
+    files = files_below(folder)
     kinds = [TEXTS, (".json",), tuple(readers())]
     chosen = next((kind for kind in kinds if any(extension(file) in kind for file in files)), None)
     if chosen is None:

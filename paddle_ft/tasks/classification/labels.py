@@ -8,20 +8,23 @@ from collections.abc import Sequence
 import numpy as np
 
 from paddle_ft.data.row_texts import distinct
+from paddle_ft.data.values import class_text
+from paddle_ft.models.head_classes import fold
 from paddle_ft.system.errors import UserError
 
 MAX_CLASSES = 1000
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
-def class_names(row_labels: Sequence[str], options) -> list[str]:
-    """Return the names of the classes in order: options.labels if set, else the labels of the training rows.
+def class_names(row_labels: Sequence[str], options, known: Sequence[str] = ()) -> list[str]:
+    """Return the names of the classes in order: options.labels if set, else those of the data set or of the training rows.
 
     Whole numbers are sorted as numbers, so class 0 is the smallest. Names are sorted alphabetically.
 
     Args:
         row_labels: the label of every training row.
         options: the task's options; labels and round_labels are used.
+        known: the names of the classes that the data set itself has, in its order. They are used if all rows have one of them.
 
     Raises:
         UserError: the labels cannot be classes: numbers with a fraction, numbers mixed with names, only one class, or more
@@ -32,7 +35,10 @@ def class_names(row_labels: Sequence[str], options) -> list[str]:
     if options.round_labels:
         return ["0", "1"]
     values, value_of_row = distinct(row_labels)
-    label_set = {_normalize(label) for label in values}
+    label_set = {normalize(label) for label in values}
+    known = [normalize(class_text(name)) for name in known]
+    if len(known) == len(set(known)) <= MAX_CLASSES and 1 < len(label_set) <= len(label_set & set(known)):
+        return known
     numbers = {label for label in label_set if _NUMBER.fullmatch(label)}
     if numbers and numbers != label_set:
         raise UserError(
@@ -40,7 +46,7 @@ def class_names(row_labels: Sequence[str], options) -> list[str]:
             " the names of the classes with task.labels"
         )
     for number, label in enumerate(values):
-        if numbers and not _is_whole(_normalize(label)):
+        if numbers and not _is_whole(normalize(label)):
             row = _first_row(value_of_row, number)
             raise UserError(
                 f"train row {row}: the label {label} is not a whole number: that is regression, which this task does not do."
@@ -55,7 +61,7 @@ def class_names(row_labels: Sequence[str], options) -> list[str]:
     return sorted(label_set, key=lambda label: (int(label), label) if numbers else label)
 
 
-def to_classes(row_labels: Sequence[str], names: Sequence[str], options, split: str) -> np.ndarray:
+def to_classes(row_labels: Sequence[str], names: Sequence[str], options, split: str, known: Sequence[str] = ()) -> np.ndarray:
     """Return the class number of each row, [n] int64.
 
     Args:
@@ -64,15 +70,18 @@ def to_classes(row_labels: Sequence[str], names: Sequence[str], options, split: 
         options: the task's options; labels and round_labels are used. With options.labels a label may also be a class's
             number, counted from 0.
         split: its name, for error messages.
+        known: the names of the classes that the data set itself has, in its order.
 
     Raises:
         UserError: a row's label is not a class. The first such row is named.
     """
     class_of = _class_numbers(names, options)
+    renamed = _renamed(known, names, options)
     values, value_of_row = distinct(row_labels)
     classes = np.zeros(len(values), dtype=np.int64)
     for number, label in enumerate(values):
-        key = _round_label(label) if options.round_labels else _normalize(label)
+        text = renamed.get(label, label)
+        key = _round_label(text) if options.round_labels else normalize(text)
         if key is None:
             raise UserError(_describe_label_without_score(label, split, _first_row(value_of_row, number)))
         if key not in class_of:
@@ -91,10 +100,25 @@ def _class_numbers(names: Sequence[str], options) -> dict[str, int]:
     numbers = {str(number): number for number in range(len(names))}
     if options.round_labels:
         return numbers
-    by_name = {_normalize(name): number for number, name in enumerate(names)}
+    by_name = {normalize(name): number for number, name in enumerate(names)}
     if options.labels is None or any(_NUMBER.fullmatch(name) for name in by_name):
         return by_name
     return numbers | by_name
+
+
+def _renamed(known: Sequence[str], names: Sequence[str], options) -> dict[str, str]:
+    """Return the data set's own name of a class -> the label that is meant, where task.round_labels or task.labels rename it.
+
+    task.labels renames the classes of the data set if it has as many, and those that both have are at the same place.
+    """
+    known = [class_text(name) for name in known]
+    if options.round_labels:
+        return {name: str(number) for number, name in enumerate(known)}
+    own = [normalize(name) for name in names]
+    if options.labels is None or len(known) != len(own):
+        return {}
+    same_place = all(own.index(name) == number for number, name in enumerate(known) if name in own)
+    return dict(zip(known, own, strict=True)) if same_place else {}
 
 
 def class_weights(option: list[float] | str | None, counts: np.ndarray, names: Sequence[str]) -> np.ndarray:
@@ -122,7 +146,7 @@ def _is_whole(label: str) -> bool:
     return float(label).is_integer()
 
 
-def _normalize(label: str) -> str:
+def normalize(label: str) -> str:
     """Return a label without spaces around it, and a whole number without ".0"."""
     label = label.strip()
     if not _NUMBER.fullmatch(label):
@@ -146,7 +170,9 @@ def _describe_label_without_score(label: str, split: str, row: int) -> str:
 def _describe_unknown_label(label: str, names: Sequence[str], split: str, row: int) -> str:
     shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
     message = f"{split} row {row}: the label {label!r} is none of the classes ({shown})"
-    if _normalize(label) == "-1":
+    if alike := next((name for name in names if fold(name) == fold(label)), None):
+        message += f"; it differs from {alike!r} only by case, spaces or width"
+    if normalize(label) == "-1":
         message += ". -1 stands for labels that are kept secret, as in GLUE's test split:"
         message += f" set data.{split} to another split, or none"
     return message

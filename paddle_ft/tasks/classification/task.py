@@ -19,6 +19,7 @@ from paddle_ft.models.request import ModelRequest
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks.base import Dataset, EvalResult, EvalStep, Scores, Task, TaskOptions
 from paddle_ft.tasks.classification import labels
+from paddle_ft.tasks.classification.counts import describe_classes, describe_counts, describe_spellings
 from paddle_ft.tasks.shared.evaluate import run_eval_steps
 
 
@@ -106,7 +107,7 @@ class Classification(Task):
 
     # -------------------------------------------------------------------------------- model
     def model_request(self, train: Rows | None) -> ModelRequest:
-        names = labels.class_names(train.texts("label"), self.options)
+        names = labels.class_names(train.texts("label"), self.options, train.classes.get("label", ()))
         settings = {
             "id2label": dict(enumerate(names)),
             "label2id": {name: number for number, name in enumerate(names)},
@@ -139,7 +140,7 @@ class Classification(Task):
         """
         texts = _inputs(rows, split)
         encoded = self.encode_texts(texts, f"tokenise {split}", self.options.max_text_length)
-        classes = labels.to_classes(rows.texts("label"), self.names, self.options, split)
+        classes = labels.to_classes(rows.texts("label"), self.names, self.options, split, rows.classes.get("label", ()))
         counts = np.bincount(classes, minlength=len(self.names))
         class_weights = self.options.class_weights if split == "train" else None
         weights = labels.class_weights(class_weights, counts, self.names)
@@ -154,7 +155,26 @@ class Classification(Task):
         columns = {"text": encoded, "label": classes, "weight": weights[classes].astype(np.float32)}
         if encoded.second_starts is not None:
             columns["second"] = encoded.second_starts
-        return Dataset(split, rows.rows, columns, encoded.lengths, info)
+        dataset = Dataset(split, rows.rows, columns, encoded.lengths, info)
+        dataset.decide(*self._label_decisions(rows, counts if split == "train" else None))
+        return dataset
+
+    def _label_decisions(self, rows: Rows, train_counts: np.ndarray | None) -> list[str]:
+        """Return what is said about the labels of a split, and about the classes if these are its numbers of training rows."""
+        decisions = [] if train_counts is None else describe_classes(self.names, train_counts)
+        if train_counts is not None and "text_pair" not in self.config.data.columns and not len(rows.missing("text_pair")):
+            decisions.append("the data has text_pair, so each row is a pair of texts")
+        if self.options.round_labels:
+            return decisions
+        values, _ = rows.texts("label").distinct()
+        return [*decisions, *describe_spellings(values, [labels.normalize(value) for value in values])]
+
+    def header_lines(self, dataset: Dataset) -> list[str]:
+        """Return the classes with their numbers of training rows."""
+        if dataset.split != "train":
+            return []
+        counts = np.bincount(dataset.columns["label"], minlength=len(self.names))
+        return [f"classes: {describe_counts(self.names, counts)}"]
 
     def collate_fn(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Return a padded batch.

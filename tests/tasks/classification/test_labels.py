@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from paddle_ft.data.values import class_text
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks.classification.labels import class_names, class_weights, to_classes
 
@@ -13,8 +14,8 @@ def options(labels=None, round_labels=False):
     return SimpleNamespace(labels=labels, round_labels=round_labels)
 
 
-def classes(row_labels, names, **settings):
-    return to_classes(row_labels, names, options(**settings), "train").tolist()
+def classes(row_labels, names, known=(), **settings):
+    return to_classes(row_labels, names, options(**settings), "train", known).tolist()
 
 
 def test_names_are_sorted_alphabetically_and_numbers_by_size():
@@ -44,6 +45,44 @@ def test_if_names_are_numbers_labels_cannot_be_class_numbers():
     with pytest.raises(UserError, match="train row 1: the label '0' is none of the classes"):
         classes(["0"], mixed, labels=mixed)
     assert classes(["2", "1"], ["1.0", "2.0"], labels=["1.0", "2.0"]) == [1, 0]
+
+
+def test_names_that_the_data_set_has_are_the_classes_in_its_order():
+    topics = ["World", "Sports", "Business"]
+    assert class_names(["Sports", "World"], options(), topics) == topics  # also one without training rows
+    assert classes(["Business", "World"], topics, known=topics) == [2, 0]
+    assert class_names(["True", "False"], options(), ["true", "false"]) == ["True", "False"]
+    assert class_names(["5", "4"], options(), ["5", "4", "3"]) == ["5", "4", "3"]
+    assert class_names(["a", "b"], options(labels=["b", "a"]), ["a", "b"]) == ["b", "a"]
+    for known in (["World", "Sports", "Sports"], ["World"], []):  # not those of all rows
+        assert class_names(["World", "Sports", "Music"], options(), known) == ["Music", "Sports", "World"]
+    with pytest.raises(UserError, match="every row has the label 'World'"):
+        class_names(["World", "World"], options(), topics)
+
+
+@pytest.mark.parametrize(
+    ("known", "names", "expected"),
+    [
+        (["negative", "positive"], ["neg", "pos"], [0, 1]),  # other names for the same numbers
+        (["not_duplicate", "duplicate"], ["different", "duplicate"], [0, 1]),
+        (["1 star", "2 stars"], ["1", "2"], [0, 1]),
+        (["false", "true"], ["no", "yes"], [0, 1]),
+        (["negative", "positive"], ["positive", "negative"], [1, 0]),  # the same names in another order
+        (["a", "b"], ["a", "b", "c"], [0, 1]),
+    ],
+)
+def test_task_labels_name_the_classes_of_a_data_set_anew(known, names, expected):
+    assert classes([class_text(name) for name in known], names, labels=names, known=known) == expected
+
+
+def test_task_labels_do_not_rename_classes_whose_order_is_another():
+    with pytest.raises(UserError, match=r"the label 'duplicate' is none of the classes \(same, different\)"):
+        classes(["duplicate"], ["same", "different"], labels=["same", "different"], known=["different", "duplicate"])
+
+
+def test_two_named_classes_are_scores_of_0_and_1():
+    names = ["negative", "positive"]
+    assert classes(["bad", "good"], names, labels=names, round_labels=True, known=["bad", "good"]) == [0, 1]
 
 
 def test_rounded_scores_are_class_numbers_whatever_the_names():
