@@ -41,7 +41,7 @@ def describe_classes(names: Sequence[str], counts: np.ndarray) -> list[str]:
         alike.setdefault(fold(name), []).append(name)
     decisions = [
         f"classes that differ only by case, spaces or width are taken as {len(group)} classes:"
-        f" {join_some(f'{shorten(name)!r} ({rows_of[name]:,} rows)' for name in group)}"
+        f" {join_some(f'{shorten(name)!r} ({_count_rows(rows_of[name])})' for name in group)}"
         for group in alike.values()
         if len(group) > 1
     ]
@@ -52,6 +52,10 @@ def describe_classes(names: Sequence[str], counts: np.ndarray) -> list[str]:
         listed = join_some(f"{shorten(name)} {rows_of[name]:,}" for name in rare)
         decisions.append(f"{having} less than {100 * few:.2g} % of the {counts.sum():,} training rows: {listed}")
     return decisions
+
+
+def _count_rows(count: int) -> str:
+    return f"{count:,} row" + ("" if count == 1 else "s")
 
 
 def describe_spellings(values: Sequence[str], classes: Sequence[str]) -> list[str]:

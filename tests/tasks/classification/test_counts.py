@@ -38,8 +38,8 @@ def test_of_many_classes_the_most_frequent_and_the_rarest_are_listed():
             ["classes that differ only by case, spaces or width are taken as 2 classes: 'Neg' (20 rows), 'neg' (40 rows)"],
         ),
         (["1", "１", "world news", "worldnews"], [1, 1, 1, 1],
-         ["classes that differ only by case, spaces or width are taken as 2 classes: '1' (1 rows), '１' (1 rows)",
-          "classes that differ only by case, spaces or width are taken as 2 classes: 'world news' (1 rows), 'worldnews' (1 rows)"]),
+         ["classes that differ only by case, spaces or width are taken as 2 classes: '1' (1 row), '１' (1 row)",
+          "classes that differ only by case, spaces or width are taken as 2 classes: 'world news' (1 row), 'worldnews' (1 row)"]),
         (["a-b", "ab"], [1, 1], []),
     ],
 )  # fmt: skip
@@ -66,7 +66,7 @@ def test_the_header_and_the_results_have_it(tmp_path, capsys):
     run = train(tmp_path, rows, "distilbert", "train.max_steps=1", "eval.before_training=false", "data.limit_validation=6",
                 "data.limit_test=6")  # fmt: skip
     said = [
-        "classes that differ only by case, spaces or width are taken as 2 classes: 'Neg' (1 rows), 'neg' (102 rows)",
+        "classes that differ only by case, spaces or width are taken as 2 classes: 'Neg' (1 row), 'neg' (102 rows)",
         "a class has less than 1 % of the 206 training rows: Neg 1",
         "labels are compared without spaces around them, and numbers by their value: ' pos ' is pos",
     ]
