@@ -73,7 +73,7 @@ def _not_found_message(pattern: str) -> str:
             os.stat(part)
         except PermissionError as error:
             return f"{pattern}: the folder {part.parent} cannot be read: {error.strerror}"
-        except OSError:  # it does not exist, or has the wildcards of a glob
+        except (OSError, ValueError):  # it does not exist, has the wildcards of a glob, or a null character
             if part != Path(pattern) and not glob.glob(str(part)):
                 return f"{pattern}: no such file: the folder {part} does not exist {end}"
         if os.path.isfile(part):
@@ -93,7 +93,7 @@ def files_below(folder: str) -> list[str]:
     """Return all files of a folder and its subfolders, sorted. Raise UserError if one of the folders cannot be read."""
 
     def refuse(error: OSError) -> None:
-        raise UserError(f"{error.filename}: this folder cannot be read: {error.strerror}") from None
+        raise UserError(f"{error.filename}: this folder cannot be read: {error.strerror}")
 
     paths = [os.path.join(parent, name) for parent, _, names in os.walk(folder, onerror=refuse) for name in names]
     return sorted(path for path in paths if os.path.isfile(path))

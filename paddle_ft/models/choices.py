@@ -9,7 +9,7 @@ from convert.files import cache_folder
 from convert.tensors import READERS
 from paddle_ft.models.resolve import builtin_names
 from paddle_ft.system.files import read_object
-from paddle_ft.tokenization.load import guessed_class
+from paddle_ft.tokenization.load import CONFIG, guessed_class, read_json
 
 
 def describe_model(name: str, head_type: str) -> list[str]:
@@ -46,5 +46,6 @@ def describe_tokenizer(directory: Path) -> list[str]:
     if guess is None:
         return []
     name, file = guess
-    cased = "; BertTokenizer lower-cases all texts" if name == "BertTokenizer" else ""
-    return [f"tokenizer: no tokenizer_config.json names its class, so {file} is read by {name}{cased}"]
+    lowers = name == "BertTokenizer" and read_json(directory / CONFIG).get("do_lower_case", True)
+    more = ", which lower-cases all texts" if lowers else ""
+    return [f"tokenizer: no {CONFIG} names its class, so {file} is read by {name}{more}"]

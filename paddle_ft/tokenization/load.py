@@ -7,6 +7,7 @@ from pathlib import Path
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import read_object
 
+CONFIG = "tokenizer_config.json"
 GUESSES = {"vocab.txt": "BertTokenizer", "merges.txt": "BartTokenizer"}  # file -> class, where tokenizer_config.json names none
 
 
@@ -24,7 +25,7 @@ def load_tokenizer(directory: Path):
         UserError: there is no tokenizer, or its files do not fit its class.
     """
     directory = Path(directory)
-    path = directory / "tokenizer_config.json"
+    path = directory / CONFIG
     if guess := guessed_class(directory):
         name, _ = guess
     else:
@@ -40,7 +41,7 @@ def load_tokenizer(directory: Path):
 
 def guessed_class(directory: Path) -> tuple[str, str] | None:
     """Return the class of a tokenizer whose tokenizer_config.json does not name one, and the file that decided; else None."""
-    if read_json(directory / "tokenizer_config.json").get("tokenizer_class"):
+    if read_json(directory / CONFIG).get("tokenizer_class"):
         return None
     return next(((name, file) for file, name in GUESSES.items() if (directory / file).exists()), None)
 

@@ -44,7 +44,9 @@ def test_a_tokenizer_without_the_name_of_its_class(tmp_path):
     said = "tokenizer: no tokenizer_config.json names its class, so"
     assert describe_tokenizer(tmp_path) == [f"{said} merges.txt is read by BartTokenizer"]
     (tmp_path / "vocab.txt").touch()
-    assert describe_tokenizer(tmp_path) == [f"{said} vocab.txt is read by BertTokenizer; BertTokenizer lower-cases all texts"]
+    assert describe_tokenizer(tmp_path) == [f"{said} vocab.txt is read by BertTokenizer, which lower-cases all texts"]
+    (tmp_path / "tokenizer_config.json").write_text('{"do_lower_case": false}')
+    assert describe_tokenizer(tmp_path) == [f"{said} vocab.txt is read by BertTokenizer"]
     (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}')
     assert describe_tokenizer(tmp_path) == []
 

@@ -20,13 +20,19 @@ ClassNames = dict[str, list[str]]
 def class_names_of(features: Any) -> ClassNames:
     """Return the names in the description of columns that `datasets` writes, as JSON: {column: {"_type": "ClassLabel", ...}}.
 
-    What is no such description has none, because other programs may have written it.
+    What is no such description has none, because other programs may have written it. Names that cannot be labels are not used.
     """
     return {
-        str(column): [str(name) for name in feature["names"]]
+        column: feature["names"]
         for column, feature in (features.items() if isinstance(features, dict) else ())
-        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and isinstance(feature.get("names"), list)
+        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and _are_names(feature.get("names"))
     }
+
+
+def _are_names(names: Any) -> bool:
+    """Return whether all are texts, none of them empty or with half a character."""
+    is_list = isinstance(names, list) and all(isinstance(name, str) and name.strip() for name in names)
+    return is_list and "".join(names) == "".join(names).encode("utf-8", "replace").decode()
 
 
 def class_names_in(schema) -> ClassNames:

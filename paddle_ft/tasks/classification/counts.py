@@ -14,7 +14,7 @@ FEW = 0.01  # share of the rows below which a class is named, or half of an even
 
 
 def describe_counts(names: Sequence[str], counts: np.ndarray) -> str:
-    """Return the line of the header with the classes and their rows: "neg 40 (40.0 %), pos 60 (60.0 %)".
+    """Return the line of the header with the classes and their rows: "neg 40 (40.0%), pos 60 (60.0%)".
 
     Args:
         names: the names of the classes.

@@ -32,7 +32,8 @@ class Options(TaskOptions):
     )
     labels: list[str] | None = Field(
         None, description="names of the classes in order; the data's labels are these names or, unless the names are numbers"
-        " themselves, their numbers from 0 (null: the labels of the training rows, sorted)",
+        " themselves, their numbers from 0 (null: the classes of the data set if it names them, else the labels of the training"
+        " rows, sorted)",
     )  # fmt: skip
     round_labels: bool = Field(
         False, description="labels are scores between 0 and 1, to be rounded as by Python's round(): exactly 0.5 becomes 0"

@@ -92,6 +92,9 @@ def test_a_number_without_a_name_is_a_bad_row(tmp_path):
     "features",
     [
         "", "{", "[]", "7", "null", '{"info": null}', '{"info": {"features": 3}}', '{"info": {"features": {"topic": []}}}',
+        '{"info": {"features": {"topic": {"_type": "ClassLabel", "names": ["a", ""]}}}}',
+        '{"info": {"features": {"topic": {"_type": "ClassLabel", "names": ["a", 1]}}}}',
+        '{"info": {"features": {"topic": {"_type": "ClassLabel", "names": ["a", "\\ud800"]}}}}',
         '{"info": {"features": {"topic": {"_type": "ClassLabel"}}}}', '{"info": {"features": {"topic": {"_type": "Value"}}}}',
         "[" * 100_000,
     ],

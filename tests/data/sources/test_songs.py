@@ -9,6 +9,7 @@ import pytest
 from paddle_ft.data.load import list_remote_files, load_split
 from paddle_ft.system.errors import UserError
 from tests.support.data_sections import section
+from tests.support.read_only import unreadable
 
 
 def load(train, split="train", **values):
@@ -33,6 +34,14 @@ def folder(tmp_path):
     (root / "punk" / "Zip.txt.gz").write_bytes(gzip.compress("短歌\n".encode()))
     (root / "README.md").write_text("no song")
     return root
+
+
+@pytest.mark.parametrize("closed", ["songs", "songs/rap"])
+def test_songs_in_a_folder_that_may_not_be_read_are_not_left_out_in_silence(folder, closed, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    folder.parent.chmod(0o755)
+    with unreadable(folder.parent / closed):
+        assert error("songs") == f"{closed}: this folder cannot be read: Permission denied"
 
 
 def test_a_folder_with_a_song_a_file_and_its_levels(folder):
