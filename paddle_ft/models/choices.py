@@ -46,6 +46,6 @@ def describe_tokenizer(directory: Path) -> list[str]:
     if guess is None:
         return []
     name, file = guess
-    lowers = name == "BertTokenizer" and read_json(directory / CONFIG).get("do_lower_case", True)
+    lowers = file == "vocab.txt" and read_json(directory / CONFIG).get("do_lower_case", True)
     more = ", which lower-cases all texts" if lowers else ""
     return [f"tokenizer: no {CONFIG} names its class, so {file} is read by {name}{more}"]
