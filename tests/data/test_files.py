@@ -99,12 +99,8 @@ def test_globs_are_sorted_and_limits_stop_early(folder):
 def test_a_missing_file_suggests_similar_names(folder):
     for name in ("train.tsv", "val.tsv", "zzz"):
         write(name, "x")
-    assert error("trian.tsv") == (
-        f"trian.tsv: no such file; the folder . has train.tsv, val.tsv (working directory: {folder})"
-    )
-    assert error("dta/sub/*.tsv") == (
-        f"dta/sub/*.tsv: no such file: the folder dta does not exist (working directory: {folder})"
-    )
+    assert error("trian.tsv") == (f"trian.tsv: no such file; the folder . has train.tsv, val.tsv (working directory: {folder})")
+    assert error("dta/sub/*.tsv") == (f"dta/sub/*.tsv: no such file: the folder dta does not exist (working directory: {folder})")
     assert error("val.tsv/a.tsv") == f"val.tsv/a.tsv: no such file: val.tsv is a file, not a folder (working directory: {folder})"
     (folder / "data" / "en").mkdir(parents=True)
     assert error("data/*/a.tsv") == f"data/*/a.tsv: no such file (working directory: {folder})"
