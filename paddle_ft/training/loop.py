@@ -194,6 +194,7 @@ class TrainLoop:
 
     def _log(self, result: StepResult, bar: Progress) -> None:
         """Log the figures of the steps since the last log line."""
+        self.stepper.check_finite()
         state = self.state
         sums = self._close_window()
         figures = {

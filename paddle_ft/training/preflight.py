@@ -97,6 +97,7 @@ def check(task: Task, data: dict[str, Dataset]) -> None:
         reset_peak_tensor_memory()  # the evaluation above may have used more
         first, _ = stepper.train_step(0)
         second, _ = stepper.train_step(1)
+        stepper.check_finite()
         stepper.close()
     print(
         f"one training step   loss {float(first.loss) / first.batches.targets:.4f}, {first.seconds:.2f} s,"

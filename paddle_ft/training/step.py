@@ -8,7 +8,8 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import paddle
@@ -31,7 +32,7 @@ class StepBatches:
     Attributes:
         step: number of the step, from 0.
         indices: the row numbers of each batch. There is one batch for each backward pass.
-        batches: the collated batches, in the same order.
+        batches: the collated batches, in the same order, as `pin` returns them.
         targets: number of targets in all batches.
         tokens: number of input tokens in all batches, padding included.
         padding: how many of them are padding.
@@ -137,7 +138,7 @@ class Stepper:
         tokens = int(sum(mask.size for mask in masks))
         padding = tokens - int(sum(mask.sum() for mask in masks))
         targets = sum(self.task.count_targets(batch) for batch in batches)
-        return StepBatches(step, indices, batches, targets, tokens, padding)
+        return StepBatches(step, indices, [pin(batch) for batch in batches], targets, tokens, padding)
 
     def _batches_of(self, step: int) -> StepBatches:
         """Return the batches of a step, and start collating those of the next step."""
@@ -183,8 +184,9 @@ class Stepper:
             self.sync.agree_on_overflow(self.scaler)
         grad_norm = optim.clip_gradients(self.sync.owned, self.section.max_grad_norm, self.sync.grad_norm(), self.on_cpu)
         result = StepResult(batches, loss, grad_norm, rate, 0.0)
-        self.unchecked.append(result)
-        self.check_finite(keep=0 if self.on_cpu else 1)
+        self.unchecked.append(replace(result, batches=replace(batches, batches=[])))
+        if self.on_cpu:  # elsewhere reading a value waits for the device, so the loop checks the steps before it logs or saves
+            self.check_finite()
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.clear_grad(set_to_zero=False)
@@ -195,9 +197,8 @@ class Stepper:
 
     def _forward_backward(self, batch: dict, targets: float):
         """Add the gradient of this batch's loss, divided by the step's targets. Return the summed loss, detached."""
-        tensors = {name: paddle.to_tensor(value) for name, value in batch.items()}
         with self._autocast():
-            loss = self.task.loss(tensors)
+            loss = self.task.loss(to_device(batch))
         self.scaler.scale(loss / max(1, targets)).backward()
         return loss.detach().astype("float32")
 
@@ -206,22 +207,21 @@ class Stepper:
             return contextlib.nullcontext()
         return paddle.amp.auto_cast(level=self.section.amp_level, dtype=self.amp_dtype)
 
-    def check_finite(self, keep: int = 0) -> None:
-        """Raise UserError if the loss or gradient of a step is not finite. The step's rows are written to a file first.
+    def check_finite(self) -> None:
+        """Raise UserError if the loss or gradient of a step since the last call is not finite.
 
-        With float16 no error is raised: its loss scaling skips such a step, which is counted.
-
-        Args:
-            keep: how many of the latest steps to check later, so that this does not wait for the GPU.
+        The step's rows are written to a file first. With float16 no error is raised: its loss scaling skips such a step, which is
+        counted.
         """
-        while len(self.unchecked) > keep:
-            result = self.unchecked.popleft()
-            if self.amp_dtype == "float16":
+        results = [self.unchecked.popleft() for _ in range(len(self.unchecked))]
+        if self.amp_dtype == "float16":
+            for result in results:
                 self.skipped_steps = (~paddle.isfinite(result.grad_norm)).astype("int64") + self.skipped_steps
-                continue
-            loss, grad_norm = float(result.loss), float(result.grad_norm)
-            if not (math.isfinite(loss) and math.isfinite(grad_norm)):
-                self._refuse_step(result.batches, loss, grad_norm)
+        elif results:
+            values = paddle.stack([value for result in results for value in (result.loss, result.grad_norm)]).numpy()
+            for result, (loss, grad_norm) in zip(results, values.reshape(-1, 2).tolist(), strict=True):
+                if not (math.isfinite(loss) and math.isfinite(grad_norm)):
+                    self._refuse_step(result.batches, loss, grad_norm)
 
     def _refuse_step(self, batches: StepBatches, loss: float, grad_norm: float) -> None:
         path = self.run / "bad-batch.jsonl"
@@ -248,3 +248,18 @@ class Stepper:
 def step_seed(seed: int, number: int) -> int:
     """Return the random seed of a step's dropout: unrelated for neighbouring steps, the same in every run."""
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+
+
+def pin(batch: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Return a batch in the form that `to_device` takes: on a GPU tensors in pinned memory, else the arrays themselves."""
+    if not paddle.get_device().startswith("gpu"):
+        return batch
+    return {name: paddle.to_tensor(value, place=paddle.CUDAPinnedPlace()) for name, value in batch.items()}
+
+
+def to_device(batch: dict[str, Any]) -> dict[str, paddle.Tensor]:
+    """Return a batch from `pin` as tensors on the current device. A copy from pinned memory is queued and not waited for."""
+    return {
+        name: value.cuda(blocking=False) if isinstance(value, paddle.Tensor) else paddle.to_tensor(value)
+        for name, value in batch.items()
+    }
