@@ -148,6 +148,13 @@ class GradientSync:
     def before_step(self) -> None:
         """Prepare the weights for the forward and backward passes of a step."""
 
+    def before_backward(self, is_last: bool) -> None:
+        """Prepare for a backward pass. Every rank calls this equally often, even without a batch.
+
+        Args:
+            is_last: whether it is the last one of the step.
+        """
+
     def after_backward(self) -> None:
         """Process the gradients of one backward pass. Every rank calls this equally often, even without a batch."""
 

@@ -131,12 +131,10 @@ class Stepper:
         numbers = range(step_of_epoch * per_step + rank, min((step_of_epoch + 1) * per_step, self.batches_per_epoch), world_size)
         indices = [self.epoch_order[1][number] for number in numbers]
         batches = [
-            self.task.collate_fn(self.train, rows, np.random.default_rng([self.seed, epoch, number, 1]))
+            self.task.train_batch(self.train, rows, np.random.default_rng([self.seed, epoch, number, 1]))
             for number, rows in zip(numbers, indices, strict=True)
         ]
-        masks = [batch["attention_mask"] for batch in batches if "attention_mask" in batch]
-        tokens = int(sum(mask.size for mask in masks))
-        padding = tokens - int(sum(mask.sum() for mask in masks))
+        tokens, padding = np.sum([(0, 0), *map(self.task.count_tokens, batches)], axis=0).tolist()
         targets = sum(self.task.count_targets(batch) for batch in batches)
         return StepBatches(step, indices, [pin(batch) for batch in batches], targets, tokens, padding)
 
@@ -174,7 +172,9 @@ class Stepper:
 
         self.sync.before_step()
         loss = paddle.zeros([], dtype="float32")
-        for number in range(self._backward_passes(step)):  # a rank may have one batch less than others
+        passes = self._backward_passes(step)
+        for number in range(passes):  # a rank may have one batch less than others
+            self.sync.before_backward(number == passes - 1)
             if number < len(batches.batches):
                 loss = self._forward_backward(batches.batches[number], targets) + loss
             self.sync.after_backward()
