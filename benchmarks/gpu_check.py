@@ -2,8 +2,11 @@
 
     make gpu-check            (or: python benchmarks/gpu_check.py)
 
-The script prints one table. The exit code is 1 if a check failed. `--device cpu` runs the same checks on a CPU with a small model,
-to show that the script itself works. Paddle has no mixed precision on a CPU, so the table then says that it was not run.
+The script prints one table and writes it with all figures to a JSON file. The exit code is 1 if a check failed. Beside the speed of
+a training step stands its model FLOP utilisation: the share of the device's peak, which is known for some GPUs
+(benchmarks/gpu_flops.py) or given by --peak-tflops, else that of a large matrix product, which is measured. `--device cpu` runs the
+same checks on a CPU with a small model, to show that the script itself works. Paddle has no mixed precision on a CPU, so the table
+then says that it was not run.
 """
 
 from __future__ import annotations
@@ -15,8 +18,6 @@ import platform
 import subprocess
 import sys
 import tempfile
-import time
-from itertools import product
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,12 +28,11 @@ from paddle_ft.system.runtime import prepare_cpu  # noqa: E402
 prepare_cpu()
 
 import numpy as np  # noqa: E402
-from gpu_models import BASE, SMALL, make_batch, make_family, make_model  # noqa: E402
+from gpu_flops import FORMULA  # noqa: E402
+from gpu_models import BASE, PRECISIONS, SMALL, make_batch, make_family, make_model  # noqa: E402
+from gpu_throughput import throughput  # noqa: E402
 
-from paddle_ft.system.runtime import import_frameworks_quietly, peak_memory_mb  # noqa: E402
-
-# name, dtype of mixed precision, largest relative difference that passes
-PRECISIONS = (("fp32", None, 1e-4), ("bfloat16 O1", "bfloat16", 5e-2), ("float16 O1", "float16", 1e-2))
+from paddle_ft.system.runtime import import_frameworks_quietly  # noqa: E402
 
 
 def loss_and_gradient(model, batch: dict, device: str, amp: str | None = None):
@@ -178,79 +178,20 @@ def loops(device: str, count: int) -> list[tuple[str, str, str]]:
     return rows
 
 
-VARIANTS = (("plain attention", "plain", False), ("sdpa", "sdpa", False), ("sdpa, compiled", "sdpa", True))
-
-
-def throughput(device: str, size: dict, rows: int, source: int, target: int) -> list[tuple[str, str, str]]:
-    """Time training steps with dropout and AdamW, and generation, on a BART of the given size."""
-    import paddle
-
-    from paddle_ft.generation import GenerationOptions, generate
-    from paddle_ft.models.attention import use_attention
-    from paddle_ft.models.compile import compile_stacks
-
-    paddle.set_device(device)
-    table = []
-    batch = make_batch(size, rows, source, target)
-    for (name, amp, _), (label, attention, compiled) in product(PRECISIONS[: 1 if device == "cpu" else None], VARIANTS):
-        model = make_model(size, 0.1)
-        use_attention(model, attention)
-        model.train()
-        if compiled:
-            compile_stacks(model)
-        optimizer = paddle.optimizer.AdamW(1e-5, parameters=model.parameters())
-        scaler = paddle.amp.GradScaler(enable=amp == "float16", init_loss_scaling=2.0**15)
-        step = lambda: train_step(model, optimizer, scaler, batch, amp)  # noqa: E731, B023
-        if device != "cpu":
-            paddle.device.cuda.reset_max_memory_allocated()
-        for _ in range(3):
-            step()
-        seconds = timed(step, device, 10 if device != "cpu" else 3)
-        memory = "" if device == "cpu" else f", {peak_memory_mb():,.0f} MB"
-        table.append((f"training, {name}, {label}, {rows} x {source} -> {target}", f"{rows / seconds:.1f} samples/s{memory}", "-"))
-    options = GenerationOptions(max_length=target, num_beams=4)
-    model.eval()
-    seconds = timed(lambda: generate(model, batch["input_ids"], batch["attention_mask"], options), device, 2)
-    table.append((f"generation, 4 beams, {rows} x {source} -> {target}", f"{rows / seconds:.1f} texts/s", "-"))
-    return table
-
-
-def train_step(model, optimizer, scaler, batch: dict, amp: str | None) -> None:
-    """Do one training step."""
-    import paddle
-    import paddle.nn.functional as F
-
-    from paddle_ft.tasks.shared.seq2seq import shift_right
-
-    ids, mask, labels = (paddle.to_tensor(batch[name]) for name in ("input_ids", "attention_mask", "labels"))
-    decoder = paddle.to_tensor(shift_right(batch["labels"], 3, 0))
-    with paddle.amp.auto_cast(enable=amp is not None, level="O1", dtype=amp or "float16"):
-        logits = model(input_ids=ids, attention_mask=mask, decoder_input_ids=decoder)
-        loss = F.cross_entropy(logits.reshape([-1, logits.shape[-1]]), labels.reshape([-1]))
-    scaler.scale(loss).backward()
-    scaler.step(optimizer)
-    scaler.update()
-    optimizer.clear_grad()
-
-
-def timed(action, device: str, times: int) -> float:
-    """Return the seconds of a call. The device's queue is emptied before and after."""
-    import paddle
-
-    wait = paddle.device.synchronize if device != "cpu" else (lambda: None)
-    wait()
-    started = time.perf_counter()
-    for _ in range(times):
-        action()
-    wait()
-    return (time.perf_counter() - started) / times
-
-
 def main() -> int:
     """Run the command line. Return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="gpu", choices=["gpu", "cpu"], help="cpu: try the script itself, small (default: gpu)")
+    parser.add_argument(
+        "--peak-tflops",
+        type=float,
+        metavar="N",
+        help="peak of the GPU for float16 and bfloat16 without sparsity, from its data sheet",
+    )
+    parser.add_argument("--output", type=Path, default=Path("gpu-check.json"), help="the JSON file (default: gpu-check.json)")
     options = parser.parse_args()
+    if options.peak_tflops is not None and not options.peak_tflops > 0:
+        parser.error("--peak-tflops must be more than 0")
     import_frameworks_quietly()
     import paddle
 
@@ -260,13 +201,21 @@ def main() -> int:
         return 2
     device = "gpu:0" if options.device == "gpu" else "cpu"
     name = paddle.device.cuda.get_device_name(0) if options.device == "gpu" else platform.processor() or "CPU"
-    print(f"{name}, Paddle {paddle.__version__}, CUDA {paddle.version.cuda()}, {datetime.date.today()}\n")
+    versions = {"paddle": paddle.__version__, "cuda": str(paddle.version.cuda()), "python": platform.python_version()}
+    print(f"{name}, Paddle {versions['paddle']}, CUDA {versions['cuda']}, {datetime.date.today()}\n")
     count = paddle.device.cuda.device_count() if options.device == "gpu" else 2
     rows = parity(device) + kernels(device) + loops(device, count)
-    rows += throughput(device, *((BASE, 18, 128, 32) if options.device == "gpu" else (SMALL, 6, 24, 10)))
+    sizes = (BASE, 18, 128, 32) if options.device == "gpu" else (SMALL, 6, 24, 10)
+    speeds, figures = throughput(device, *sizes, options.peak_tflops)
+    rows += speeds
     print("| check | result | verdict |\n| --- | --- | --- |")
     for row in rows:
         print("| " + " | ".join(row) + " |")
+    checks = [dict(zip(("check", "result", "verdict"), row, strict=True)) for row in rows]
+    report = {"device": name, "date": str(datetime.date.today()), **versions, "formula": FORMULA, "checks": checks,
+              "training": figures}  # fmt: skip
+    options.output.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"\nMFU: {FORMULA}.\n\nPlease send {options.output}.")
     return 1 if any(verdict == "FAILED" for *_, verdict in rows) else 0
 
 

@@ -7,6 +7,9 @@ import numpy as np
 SMALL = {"d_model": 64, "encoder_layers": 2, "decoder_layers": 2, "heads": 4, "ffn": 128, "vocab": 300, "positions": 128}
 BASE = {"d_model": 768, "encoder_layers": 6, "decoder_layers": 6, "heads": 12, "ffn": 3072, "vocab": 21128, "positions": 512}
 
+# name, dtype of mixed precision, largest relative difference that passes
+PRECISIONS = (("fp32", None, 1e-4), ("bfloat16 O1", "bfloat16", 5e-2), ("float16 O1", "float16", 1e-2))
+
 
 def make_model(size: dict, dropout: float):
     """Return a PaddleNLP BART with random weights and tied embeddings."""
