@@ -172,7 +172,9 @@ class TrainSection(Section):
         description="fill each batch with as many rows of similar length as fit in this many tokens, padding"
         " included (null: train_batch_size rows)",
     )
-    pad_to_multiple_of: int = Field(1, ge=1, le=128, description="pad batches to a multiple of this length (GPU: 8)")
+    pad_to_multiple_of: int | None = Field(
+        None, ge=1, le=128, description="pad batches to a multiple of this length (null: 8 on a GPU, 1 on a CPU)"
+    )
     recompute: bool = Field(
         False,
         description="keep only the inputs of each layer and compute the rest again in the backward pass: less memory, one"
@@ -208,6 +210,12 @@ class EvalSection(Section):
 
     eval_batch_size: int = Field(16, ge=1, description="rows per batch in evaluation and prediction")
     eval_steps: int | None = Field(None, ge=1, description="optimizer steps between evaluations (null: after each epoch only)")
+    limit: int | None = Field(
+        None,
+        ge=1,
+        description="evaluate on this many rows of validation during the training, drawn once with a fixed seed; the scores before"
+        " and after it are those of all rows (null: all)",
+    )
     before_training: bool = Field(True, description="also score the model before training, for comparison")
     best_metric: str | None = Field(
         None, description="the validation metric that decides which checkpoint becomes best/ (null: the task's own, e.g. rougeL)"

@@ -47,10 +47,10 @@ class Dataset:
         if decisions:
             self.info[DECISIONS] = unique(self.info.get(DECISIONS, []), decisions)
 
-    def head(self, n: int) -> Dataset:
-        """Return a data set of the first n rows."""
-        columns = {name: [column[i] for i in range(min(n, len(self)))] for name, column in self.columns.items()}
-        return Dataset(self.split, self.rows[:n], columns, self.lengths[:n], self.info)
+    def take(self, indices: Sequence[int] | np.ndarray) -> Dataset:
+        """Return a data set of some of the rows."""
+        columns = {name: [column[i] for i in indices] for name, column in self.columns.items()}
+        return Dataset(self.split, [self.rows[i] for i in indices], columns, self.lengths[indices], self.info)
 
 
 @dataclass
@@ -216,6 +216,15 @@ class Task:
     def collate_fn(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Return some rows as one padded batch of arrays. All randomness must come from `rng`."""
         raise NotImplementedError
+
+    def train_batch(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Return some rows as one batch for a training step; by default what `collate_fn` returns."""
+        return self.collate_fn(dataset, indices, rng)
+
+    def count_tokens(self, batch: dict[str, np.ndarray]) -> tuple[int, int]:
+        """Return how many input tokens a batch has, padding included, and how many of them are padding."""
+        mask = batch.get("attention_mask")
+        return (0, 0) if mask is None else (mask.size, mask.size - int(mask.sum()))
 
     def count_targets(self, batch: dict[str, np.ndarray]) -> int:
         """Return the number of targets in the batch. The training step divides the summed loss by their number in all batches."""

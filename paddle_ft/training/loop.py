@@ -19,9 +19,9 @@ from paddle_ft.system.files import WriteError, to_json
 from paddle_ft.system.progress import Progress, print_info
 from paddle_ft.system.runtime import peak_memory_mb
 from paddle_ft.system.world import World
-from paddle_ft.tasks.base import Dataset, Task
+from paddle_ft.tasks.base import Dataset, Scores, Task
 from paddle_ft.tasks.shared.empty import are_all_empty
-from paddle_ft.tasks.shared.evaluate import evaluate
+from paddle_ft.tasks.shared.evaluate import draw_sample, evaluate
 from paddle_ft.training import checkpoint
 from paddle_ft.training.signals import Interrupted, SignalHandler
 from paddle_ft.training.step import Stepper, StepResult
@@ -31,12 +31,13 @@ WINDOW = ("loss", "targets", "samples", "tokens", "padding")
 
 
 class Best(TypedDict):
-    """The best evaluation so far: its metric, the values of that and of the loss, and its step."""
+    """The best evaluation so far: its metric, the values of that and of the loss, its step, and with eval.limit its rows."""
 
     metric: str
     value: float
     loss: NotRequired[float]
     step: int
+    rows: NotRequired[int]
 
 
 @dataclass
@@ -92,18 +93,24 @@ def load_state(directory: Path) -> TrainState:
 
 
 class TrainLoop:
-    """Run the steps of `stepper`, evaluate on `validation`, log, save, and stop after a signal."""
+    """Run the steps of `stepper`, evaluate on `validation`, log, save, and stop after a signal.
+
+    Attributes:
+        validation, sample: the rows to evaluate during the training, and whether they are a sample (evaluate.draw_sample).
+        best_scores: the scores of best/ on these rows, if this process has evaluated it.
+    """
 
     def __init__(
         self, task: Task, stepper: Stepper, validation: Dataset | None, run: RunDirectory, trackers: Trackers,
         world: World | None = None, signals: SignalHandler | None = None,
     ):  # fmt: skip
-        self.task, self.stepper, self.validation = task, stepper, validation
-        self.run, self.trackers = run, trackers
+        self.task, self.stepper, self.run, self.trackers = task, stepper, run, trackers
+        self.validation, self.sample = draw_sample(validation, task.config.eval.limit)
         self.world = world or World()
         self.signals = signals or SignalHandler()
         self.config = task.config
         self.best_metric = self.config.eval.best_metric or task.best_metric
+        self.best_scores: Scores | None = None
         self.state = TrainState(world_size=self.world.world_size)
 
     # -------------------------------------------------------------------------------- the run
@@ -224,6 +231,8 @@ class TrainLoop:
             self.trackers.log_samples("validation", self.state.step, scores.predictions[:8])
             self.state.evaluated_step = self.state.step
             self._update_best(scores.metrics, "; all predictions are empty" if are_all_empty(scores.predictions) else "")
+            if self.state.best["step"] == self.state.step:
+                self.best_scores = scores
 
     def _update_best(self, metrics: dict, note: str = "") -> None:
         """Save best/ if these are the best scores so far, else count towards early stopping. The loss decides ties.
@@ -232,8 +241,10 @@ class TrainLoop:
             metrics: the scores.
             note: what is printed after them.
         """
-        name, value = self.best_metric, metrics[self.best_metric]
-        state = self.state
+        name, value, state = self.best_metric, metrics[self.best_metric], self.state
+        if state.best and state.best.get("rows") != self.sample.get("rows"):
+            print_info("eval.limit has another value than before: the previous best is not compared")
+            state.best, state.patience_used = None, 0
         if state.best and state.best["metric"] != name:
             print_info(f"eval.best_metric is {name} now and was {state.best['metric']}: the previous best is not compared")
             state.best, state.patience_used = None, 0
@@ -246,7 +257,7 @@ class TrainLoop:
             + note
         )
         if better:
-            state.best = {"metric": name, "value": value, "loss": metrics["loss"], "step": state.step}
+            state.best = {"metric": name, "value": value, "loss": metrics["loss"], "step": state.step, **self.sample}
             state.patience_used = 0
             self.save_best()
             return

@@ -65,7 +65,7 @@ def try_out(task: Task, data: dict[str, Dataset], run: RunDirectory, world: Worl
 def evaluate_two_batches(task: Task, dataset: Dataset, world: World) -> tuple[Scores, float]:
     """Evaluate two batches, so that a broken evaluation fails now and not after the first epoch. Return scores and seconds."""
     started = time.perf_counter()
-    rows = dataset.head(2 * task.config.eval.eval_batch_size)
+    rows = dataset.take(np.arange(min(len(dataset), 2 * task.config.eval.eval_batch_size)))
     scores = evaluate(task, rows, f"try two batches of {dataset.split}", world)
     return scores, time.perf_counter() - started
 

@@ -20,7 +20,7 @@ from paddle_ft.system.progress import print_info
 from paddle_ft.system.runtime import peak_memory_mb
 from paddle_ft.system.version import __version__
 from paddle_ft.system.world import World
-from paddle_ft.tasks.base import Dataset, Task
+from paddle_ft.tasks.base import Dataset, Scores, Task
 from paddle_ft.tasks.shared.empty import are_all_empty, describe_empty
 from paddle_ft.tasks.shared.evaluate import evaluate, score_baselines
 from paddle_ft.training.loop import TrainLoop
@@ -109,12 +109,17 @@ def final_results(results: dict, loop: TrainLoop, data: dict[str, Dataset]) -> N
     state, task, run = loop.state, loop.task, loop.run
     if state.best is None:  # without a validation split the last weights are the best
         loop.save_best()
-    if task.config.model.lora or (state.best and state.best["step"] != state.step):  # with LoRA the merged model is evaluated
+    known = _known_scores(loop)
+    splits = _evaluation_splits(data)
+    merged = task.config.model.lora is not None  # with LoRA the merged model is evaluated
+    if set(splits) != set(known) and (merged or (state.best and state.best["step"] != state.step)):
         load_best(task, run)
     results["metrics"] = {}
+    if loop.sample:
+        results["data"]["validation"]["rows_during_training"] = loop.sample["rows"]
     empty: dict[str, int] = {}  # split -> number of predictions, if all are empty
-    for split, dataset in _evaluation_splits(data).items():
-        scores = evaluate(task, dataset, f"final: {split}", loop.world)
+    for split, dataset in splits.items():
+        scores = known[split] if split in known else evaluate(task, dataset, f"final: {split}", loop.world)
         if are_all_empty(scores.predictions):
             empty[split] = len(scores.predictions)
         results["metrics"][split] = scores.metrics
@@ -138,6 +143,18 @@ def final_results(results: dict, loop: TrainLoop, data: dict[str, Dataset]) -> N
     }
     results["status"] = "finished"
     run.write_results(results)
+
+
+def _known_scores(loop: TrainLoop) -> dict[str, Scores]:
+    """Return the scores of the best checkpoint on the splits that were evaluated in full when it was saved, so not again.
+
+    Not if the saved weights are not those that were evaluated: adapters are merged, and with level O2 they have another format.
+    """
+    train = loop.config.train
+    is_other = loop.config.model.lora is not None or (train.use_amp and train.amp_level == "O2")
+    if loop.best_scores is None or loop.sample or is_other:
+        return {}
+    return {"validation": loop.best_scores}
 
 
 def load_best(task: Task, run: RunDirectory) -> None:

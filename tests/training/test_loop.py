@@ -80,6 +80,14 @@ def test_scores_of_another_metric_are_not_compared(tmp_path, capsys):
     assert messages.count("eval.best_metric is accuracy now and was perplexity: the previous best is not compared") == 1
 
 
+def test_scores_of_other_rows_are_not_compared(tmp_path, capsys):
+    loop = make_loop(tmp_path, "eval.best_metric=accuracy")
+    loop.state.best = {"metric": "accuracy", "value": 90.0, "loss": 0.1, "step": 1, "rows": 5}
+    loop.state.step = 1
+    assert score(loop, 0.5) == 2
+    assert "eval.limit has another value than before: the previous best is not compared" in capsys.readouterr().err
+
+
 def test_each_step_draws_its_own_dropout_and_draws_it_again(tmp_path):
     draws = []
     for _ in range(2):

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 
 from paddle_ft.data.batches import longest_first
+from paddle_ft.data.blocks import subsample
 from paddle_ft.metrics.user_metrics import compute_metrics, computed_metrics
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.progress import Progress
+from paddle_ft.system.progress import Progress, print_info
 from paddle_ft.system.world import World
 from paddle_ft.tasks import task_names
 from paddle_ft.tasks.base import Dataset, EvalResult, Scores, Task
+
+SAMPLE_SEED = 2022  # of the rows of eval.limit, so that they are the same for all training seeds
 
 
 def evaluate(task: Task, dataset: Dataset, label: str, world: World | None = None) -> Scores:
@@ -39,6 +42,19 @@ def evaluate(task: Task, dataset: Dataset, label: str, world: World | None = Non
     scores = add_user_metrics(task, task.scores(dataset, result))
     scores.losses = task.row_losses(dataset, result)
     return scores
+
+
+def draw_sample(validation: Dataset | None, limit: int | None) -> tuple[Dataset | None, dict[str, int]]:
+    """Return the rows of validation that are evaluated during a training, and {"rows": their number} if they are not all.
+
+    Args:
+        validation: the validation split, or None.
+        limit: eval.limit.
+    """
+    if validation is None or limit is None or limit >= len(validation):
+        return validation, {}
+    print_info(f"validation: {limit:,} of its {len(validation):,} rows are evaluated during the training (eval.limit)")
+    return validation.take(subsample(len(validation), limit, SAMPLE_SEED)), {"rows": limit}
 
 
 def score_baselines(task: Task, dataset: Dataset, train: Dataset) -> dict[str, Scores]:
