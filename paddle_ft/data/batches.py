@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.runtime import on_cpu
 
 IGNORE_INDEX = -100  # label of a position that has no target
 BUCKET_SIZE = 100  # number of batches whose rows are sorted by length together
@@ -111,23 +112,33 @@ def longest_first(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
     return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
 
 
-def pad(rows: Sequence[np.ndarray], value: int, multiple: int = 1, max_length: int | None = None) -> np.ndarray:
+def padded_length(longest: int, multiple: int | None = 1, max_length: int | None = None) -> int:
+    """Return the length that rows are padded to.
+
+    Args:
+        longest: tokens of the longest row.
+        multiple: the length is rounded up to a multiple of this. None: 8 on a GPU, whose kernels for half precision and for
+            attention with a mask want it, and 1 on a CPU.
+        max_length: the rounding stops at this length, which is the number of positions of the model.
+    """
+    if multiple is None:
+        multiple = 1 if on_cpu() else 8
+    width = -(-longest // multiple) * multiple
+    return width if max_length is None or width <= max_length else max(longest, max_length)
+
+
+def pad(rows: Sequence[np.ndarray], value: int, multiple: int | None = 1, max_length: int | None = None) -> np.ndarray:
     """Pad rows of different length on the right.
 
     Args:
         rows: b arrays of token ids.
         value: the id to pad with.
-        multiple: the padded length s is rounded up to a multiple of this.
-        max_length: the rounding stops at this length, which is the number of positions of the model.
+        multiple, max_length: how s, the padded length, is rounded (padded_length).
 
     Returns:
         [b, s], int64.
     """
-    longest = max(len(row) for row in rows)
-    width = -(-longest // multiple) * multiple
-    if max_length is not None and width > max_length:
-        width = max(longest, max_length)
-    padded = np.full((len(rows), width), value, dtype=np.int64)
+    padded = np.full((len(rows), padded_length(max(len(row) for row in rows), multiple, max_length)), value, dtype=np.int64)
     for i, row in enumerate(rows):
         padded[i, : len(row)] = row
     return padded

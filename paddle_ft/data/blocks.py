@@ -14,41 +14,37 @@ class Blocks(Sequence):
 
     Args:
         flat: [t], the ids of all tokens.
-        size: tokens in a block. The last block of the stream may have fewer.
-        numbers: [blocks], which blocks of the stream these are.
+        starts: [blocks], where each block begins in the stream.
+        lengths: [blocks], tokens of each block.
+        size: the largest number of tokens that a block may have.
     """
 
-    def __init__(self, flat: np.ndarray | ArrayFile, size: int, numbers: np.ndarray):
-        self.flat, self.size, self.numbers = flat, size, numbers
+    def __init__(self, flat: np.ndarray | ArrayFile, starts: np.ndarray, lengths: np.ndarray, size: int):
+        self.flat, self.starts, self.lengths, self.size = flat, starts, lengths, size
 
     def __len__(self) -> int:
-        return len(self.numbers)
+        return len(self.starts)
 
     def __getitem__(self, index):
         if isinstance(index, slice):
             return self.choose(index)
-        start = int(self.numbers[index]) * self.size
-        return self.flat[start : start + self.size]
+        start = int(self.starts[index])
+        return self.flat[start : start + int(self.lengths[index])]
 
     def choose(self, indices) -> Blocks:
         """Return some of the blocks, by an array of indices or a slice."""
-        return Blocks(self.flat, self.size, self.numbers[indices])
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Return the number of tokens of each block [blocks]."""
-        return np.minimum(self.size, len(self.flat) - self.numbers * self.size)
+        return Blocks(self.flat, self.starts[indices], self.lengths[indices], self.size)
 
     def parts(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the tokens of many blocks at once, and where each of these blocks begins in them."""
         step = max(1, PART // self.size)
-        for start in range(0, len(self), step):
-            numbers = self.numbers[start : start + step]
-            if np.all(np.diff(numbers) == 1):
-                ids = self.flat[int(numbers[0]) * self.size : (int(numbers[-1]) + 1) * self.size]
+        for first in range(0, len(self), step):
+            starts, lengths = self.starts[first : first + step], self.lengths[first : first + step]
+            ends = starts + lengths
+            if np.array_equal(starts[1:], ends[:-1]):
+                ids = self.flat[int(starts[0]) : int(ends[-1])]
             else:
-                ids = np.concatenate([self[i] for i in range(start, start + len(numbers))])
-            lengths = self.lengths[start : start + step]
+                ids = np.concatenate([self[i] for i in range(first, first + len(starts))])
             yield ids, np.cumsum(lengths) - lengths
 
 
@@ -75,8 +71,23 @@ def cut_blocks(flat: np.ndarray | ArrayFile, size: int, keep_last: bool) -> Bloc
         size: tokens in a block.
         keep_last: keep a last block that has fewer tokens, instead of dropping it.
     """
-    count = -(-len(flat) // size) if keep_last else len(flat) // size
-    return Blocks(flat, size, np.arange(count))
+    starts = np.arange(-(-len(flat) // size) if keep_last else len(flat) // size) * size
+    return Blocks(flat, starts, np.minimum(size, len(flat) - starts), size)
+
+
+def cut_texts(flat: np.ndarray | ArrayFile, lengths: np.ndarray, size: int) -> Blocks:
+    """Cut each text of a stream into blocks of its own. The last block of a text has the tokens that are left.
+
+    Args:
+        flat: [t], the ids of all texts.
+        lengths: [texts], tokens of each text.
+        size: tokens in a block.
+    """
+    lengths = lengths.astype(np.int64)
+    counts = -(-lengths // size)
+    number = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)  # of each block in its text
+    starts = np.repeat(np.cumsum(lengths) - lengths, counts) + number * size
+    return Blocks(flat, starts, np.minimum(size, np.repeat(lengths, counts) - number * size), size)
 
 
 def subsample(count: int, num_blocks: int | None, seed: int) -> np.ndarray:

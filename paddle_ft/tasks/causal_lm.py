@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from paddle_ft.data.batches import IGNORE_INDEX, pad
 from paddle_ft.data.blocks import BlockRows, cut_blocks
@@ -42,6 +42,9 @@ class Options(TaskOptions):
     packed: bool = Field(
         False, description="false: each text is an example; true: texts are joined and cut into blocks, so that no text is lost"
     )
+    packing: bool = Field(
+        False, description="train on several texts in one sequence, none of which sees another: the same losses with less padding"
+    )
     metadata: list[Literal["genres", "title", "author"]] = Field(
         default_factory=list, description="put these before each text ('Title: ...'), so that generate --title etc. can be used"
     )
@@ -51,6 +54,12 @@ class Options(TaskOptions):
     test_share: float = Field(
         0.1, ge=0, lt=1, description="share of the texts to test on, if neither data.validation nor data.test is set"
     )
+
+    @model_validator(mode="after")
+    def _check_packing(self):
+        if self.packed and self.packing:
+            raise ValueError("packed joins texts, and packing keeps them apart: set one of them")
+        return self
 
 
 class CausalLM(LanguageModel):
@@ -159,13 +168,19 @@ class CausalLM(LanguageModel):
             positions: [n], indices into the flattened batch of tokens that are followed by another token.
             target_ids: [n], the tokens that follow.
         """
+        ids, labels = self.rows_and_labels(dataset, indices, rng)
         multiple, max_length = self.config.train.pad_to_multiple_of, self.model.config.max_position_embeddings
-        ids = pad([dataset.columns["ids"][i] for i in indices], self.tokenizer.pad_token_id, multiple, max_length)
-        labels = np.full_like(ids, IGNORE_INDEX)
-        labels[:, :-1] = ids[:, 1:]
-        labels[labels == self.tokenizer.pad_token_id] = IGNORE_INDEX
-        positions = np.flatnonzero(labels.reshape(-1) != IGNORE_INDEX)
-        return {"input_ids": ids, "positions": positions, "target_ids": labels.reshape(-1)[positions]}
+        flat = pad(labels, IGNORE_INDEX, multiple, max_length).reshape(-1)
+        positions = np.flatnonzero(flat != IGNORE_INDEX)
+        ids = pad(ids, self.tokenizer.pad_token_id, multiple, max_length)
+        return {"input_ids": ids, "positions": positions, "target_ids": flat[positions]}
+
+    def rows_and_labels(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> tuple[list, list]:
+        ids = [dataset.columns["ids"][i] for i in indices]
+        labels = [np.append(row[1:], IGNORE_INDEX) for row in ids]
+        for row in labels:
+            row[row == self.tokenizer.pad_token_id] = IGNORE_INDEX
+        return ids, labels
 
     def train_tokens(self, train: Dataset) -> Iterator[np.ndarray]:
         return (np.delete(ids, starts) for ids, starts in train.columns["ids"].parts())

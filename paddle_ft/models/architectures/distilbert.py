@@ -13,6 +13,12 @@ def lm_head(model, hidden):
     return model.vocab_projector(model.vocab_layer_norm(model.activation(model.vocab_transform(hidden))))
 
 
+def packed_states(model, input_ids, visible, position_ids):
+    """Return the hidden states [p, s, d] of packed sequences. PaddleNLP's model itself takes no positions."""
+    mask = (1.0 - visible.astype("float32")) * -1e4
+    return model.encoder(model.embeddings(input_ids=input_ids, position_ids=position_ids), mask)
+
+
 def tie_head(model, from_scratch: bool) -> bool | None:
     """Make the output projection the transposed input embedding, as in the original model."""
     if not hasattr(model, "vocab_projector"):
@@ -30,6 +36,7 @@ ARCHITECTURE = Architecture(
     tokenizer_classes=("DistilBertTokenizer",),
     input_embedding=input_embedding,
     lm_head=lm_head,
+    packed_states=packed_states,
     tie_head=tie_head,
     pooled_layers=("pre_classifier",),
 )

@@ -12,6 +12,11 @@ def lm_head(model, hidden):
     return paddle.matmul(hidden, model.lm_head.weight, transpose_y=True)
 
 
+def packed_states(model, input_ids, visible, position_ids):
+    """Return the hidden states [p, s, d] of packed sequences. The model joins an int mask with its causal one."""
+    return model(input_ids=input_ids, attention_mask=visible.astype("int64"), position_ids=position_ids)
+
+
 def special_ids(tokenizer) -> dict[str, int]:
     """Return the ids of the padding, bos and eos tokens."""
     return {
@@ -45,6 +50,7 @@ ARCHITECTURE = Architecture(
     model_classes={"causal_lm": "GPTLMHeadModel"},
     tokenizer_classes=("GPTTokenizer",),
     lm_head=lm_head,
+    packed_states=packed_states,
     freezes_padding_row=True,
     special_ids=special_ids,
     new_tokenizer="byte_level",

@@ -8,6 +8,7 @@ Shapes: b batch, s sequence, d hidden size, v vocabulary, n chosen positions.
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,6 +49,19 @@ def hidden_dropout(config) -> float:
 def classifier_reads_pooler(model) -> bool:
     """Return whether the model is one of PaddleNLP's classifiers. The LSTM head of models/heads.py, `pooling`, reads no pooler."""
     return hasattr(model, "classifier") and not hasattr(model, "pooling")
+
+
+def packed_states(model, input_ids, visible, position_ids):
+    """Return the hidden states [p, s, d] of packed sequences, from a base model that takes position_ids and a mask of any shape.
+
+    Args:
+        model: the base model.
+        input_ids: [p, s]
+        visible: [p, 1, s, s] bool, which keys (last axis) each query sees.
+        position_ids: [p, s]
+    """
+    mask = (1.0 - visible.astype("float32")) * -1e4  # what PaddleNLP adds for padding
+    return model(input_ids=input_ids, attention_mask=mask, position_ids=position_ids)
 
 
 def no_problem(config) -> None:
@@ -104,6 +118,9 @@ class Architecture:
         special_ids: (tokenizer) -> the special ids for a new model's configuration.
         new_tokenizer: algorithm of a tokenizer that is built from texts: "wordpiece" or "byte_level".
         longest_input: (config) -> the maximum number of input tokens.
+        packed_states: (base model, input_ids, visible, position_ids) -> hidden states of packed sequences, for task.packing. None:
+            the model cannot be given positions.
+        first_position: (config) -> the position of a row's first token.
         problem_of_checkpoint: (contents of config.json) -> why the checkpoint cannot be used, or None.
         problem_of_config: (config) -> why a model with this configuration cannot be trained, or None. The text names the setting.
 
@@ -138,6 +155,8 @@ class Architecture:
     special_ids: Callable[[Any], dict[str, int]] = pad_id_only
     new_tokenizer: str = "wordpiece"
     longest_input: Callable[[Any], int] = all_positions
+    packed_states: Callable[[Any, Any, Any, Any], Any] | None = packed_states
+    first_position: Callable[[Any], int] = lambda config: 0
     problem_of_checkpoint: Callable[[dict], str | None] = no_problem
     problem_of_config: Callable[[Any], str | None] = no_problem
 
@@ -162,6 +181,13 @@ class Architecture:
         classes = tuple(import_by_name(name) for name in self.layers)
         return [layer for layer in model.sublayers() if type(layer) in classes]
 
+    def takes_positions(self, model) -> bool:
+        """Return whether the model can be given the position of each token, which packed sequences need."""
+        if self.packed_states is not packed_states:
+            return self.packed_states is not None
+        base = getattr(model, model.base_model_prefix)
+        return "position_ids" in inspect.signature(type(base).forward).parameters
+
     # -------------------------------------------------------------------------------- logits at chosen positions
     def masked_lm_logits(self, model, input_ids, attention_mask, positions):
         """Return the logits at chosen positions.
@@ -175,14 +201,33 @@ class Architecture:
         Returns:
             [n, v]
         """
-        return self._logits(model, positions, input_ids=input_ids, attention_mask=attention_mask)
+        base = getattr(model, model.base_model_prefix)
+        return self._logits(model, positions, base(input_ids=input_ids, attention_mask=attention_mask))
 
     def causal_lm_logits(self, model, input_ids, positions):
         """Return the logits [n, v] at positions [n] of the flattened input_ids [b, s]. Padding must be on the right."""
-        return self._logits(model, positions, input_ids=input_ids)
+        return self._logits(model, positions, getattr(model, model.base_model_prefix)(input_ids=input_ids))
 
-    def _logits(self, model, positions, **inputs):
-        """Compute the hidden states of all positions, but logits only at the chosen ones."""
-        outputs = getattr(model, model.base_model_prefix)(**inputs)
+    def packed_logits(self, model, input_ids, segment_ids, position_ids, positions):
+        """Return the logits at chosen positions of packed sequences (data.packing), of a masked or causal language model.
+
+        Args:
+            model: the model.
+            input_ids: [p, s]
+            segment_ids: [p, s], equal for the tokens of a row.
+            position_ids: [p, s], positions within the rows, from 0.
+            positions: [n], indices into the flattened batch.
+
+        Returns:
+            [n, v]
+        """
+        visible = (segment_ids.unsqueeze(1) == segment_ids.unsqueeze(2)).unsqueeze(1)
+        base = getattr(model, model.base_model_prefix)
+        return self._logits(
+            model, positions, self.packed_states(base, input_ids, visible, position_ids + self.first_position(model.config))
+        )
+
+    def _logits(self, model, positions, outputs):
+        """Return the logits [n, v] at the chosen positions only, of the base model's outputs for all positions."""
         hidden = outputs[0] if isinstance(outputs, tuple) else outputs
         return self.lm_head(model, hidden.reshape([-1, hidden.shape[-1]]).index_select(positions))

@@ -9,5 +9,6 @@ ARCHITECTURE = Architecture(
     model_classes={"sequence_classification": "RobertaForSequenceClassification", "masked_lm": "RobertaForMaskedLM"},
     tokenizer_classes=("RobertaBPETokenizer", "RobertaChineseTokenizer"),
     lm_head=lambda model, hidden: model.lm_head(hidden),
-    longest_input=lambda config: config.max_position_embeddings - (config.pad_token_id + 1),  # positions start at pad_token_id + 1
+    longest_input=lambda config: config.max_position_embeddings - (config.pad_token_id + 1),
+    first_position=lambda config: config.pad_token_id + 1,
 )

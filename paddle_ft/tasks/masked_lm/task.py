@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 from convert.files import cache_folder
 from paddle_ft.data.arrays import ArrayFile, ArrayWriter, cached_arrays, in_parts
 from paddle_ft.data.batches import IGNORE_INDEX, pad
-from paddle_ft.data.blocks import BlockRows, Blocks, cut_blocks, subsample
+from paddle_ft.data.blocks import BlockRows, Blocks, cut_blocks, cut_texts, subsample
 from paddle_ft.data.rows import Rows
 from paddle_ft.system.cache import CacheEntry
 from paddle_ft.system.errors import UserError
@@ -41,6 +41,11 @@ class Options(TaskOptions):
         128, ge=4, description="tokens in a block; texts are joined, with special tokens between them, and cut into blocks"
     )
     last_chunk: Literal["drop", "pad"] = Field("drop", description="what to do with the shorter last block")
+    packing: bool = Field(
+        False,
+        description="true: each text is trained on by itself, in pieces of chunk_size where it is longer, with several in one"
+        " sequence, none of which sees another; evaluation stays on blocks",
+    )
     train_chunks: int | None = Field(None, ge=1, description="train on this many blocks, drawn once with a fixed seed (null: all)")
     eval_chunks: int | None = Field(None, ge=1, description="evaluate on this many blocks of validation and test (null: all)")
     masking: Literal["token", "whole_word"] = Field(
@@ -96,11 +101,12 @@ class MaskedLM(LanguageModel):
         options = self.options
         self._check_chunk_size()
         encoded = self.encode_texts(rows.texts("text"), f"tokenise {split}")
-        columns = {"ids": self._blocks(encoded.flat)}
+        lengths = encoded.lengths if options.packing and split == "train" else None
+        columns = {"ids": self._blocks(encoded.flat, lengths)}
         if options.masking == "whole_word":
             self.vocabulary.check_words()
             if options.chinese_words == "jieba":
-                columns["starts"] = self._blocks(self._find_chinese_words(encoded.flat, f"words of {split}"))
+                columns["starts"] = self._blocks(self._find_chinese_words(encoded.flat, f"words of {split}"), lengths)
         maskable = np.flatnonzero(self._are_maskable(columns["ids"]))
         limit = options.train_chunks if split == "train" else options.eval_chunks
         block_indices = maskable[subsample(len(maskable), limit, FIXED_SEED)]
@@ -125,7 +131,10 @@ class MaskedLM(LanguageModel):
         if size > limit:
             raise UserError(f"task.chunk_size: {size} tokens, but the model has only {limit} positions: lower it.")
 
-    def _blocks(self, flat: np.ndarray | ArrayFile) -> Blocks:
+    def _blocks(self, flat: np.ndarray | ArrayFile, lengths: np.ndarray | None) -> Blocks:
+        """Cut a stream into blocks, or, with the lengths of its texts, each text into blocks of its own."""
+        if lengths is not None:
+            return cut_texts(flat, lengths, self.options.chunk_size)
         return cut_blocks(flat, self.options.chunk_size, keep_last=self.options.last_chunk == "pad")
 
     def _are_maskable(self, blocks: Blocks) -> np.ndarray:
@@ -187,10 +196,7 @@ class MaskedLM(LanguageModel):
             positions: [n], indices of the targets in the flattened batch.
             target_ids: [n], the targets.
         """
-        if "labels" in dataset.columns:
-            masked_ids, labels = ([dataset.columns[name][i] for i in indices] for name in ("masked_ids", "labels"))
-        else:
-            masked_ids, labels = self._mask_rows(dataset, indices, rng)
+        masked_ids, labels = self.rows_and_labels(dataset, indices, rng)
         width = {"multiple": self.config.train.pad_to_multiple_of, "max_length": self.max_input_length}
         masked_ids, labels = pad(masked_ids, self.tokenizer.pad_token_id, **width), pad(labels, IGNORE_INDEX, **width)
         positions = np.flatnonzero(labels.reshape(-1) != IGNORE_INDEX)
@@ -200,6 +206,12 @@ class MaskedLM(LanguageModel):
             "positions": positions,
             "target_ids": labels.reshape(-1)[positions],
         }
+
+    def rows_and_labels(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> tuple[list, list]:
+        if "labels" in dataset.columns:
+            return [dataset.columns["masked_ids"][i] for i in indices], [dataset.columns["labels"][i] for i in indices]
+        masked_ids, labels = self._mask_rows(dataset, indices, rng)
+        return list(masked_ids), list(labels)
 
     def train_tokens(self, train: Dataset) -> Iterator[np.ndarray]:
         return (ids[~self.vocabulary.special[ids]] for ids, _ in train.columns["ids"].parts())

@@ -7,7 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from paddle_ft.data.batches import IGNORE_INDEX
+from paddle_ft.data.packing import Packing
 from paddle_ft.metrics.paired import RowCounts
+from paddle_ft.system.errors import UserError
 from paddle_ft.tasks.base import Dataset, EvalResult, EvalStep, Scores, Task
 
 MAX_PREDICTIONS = 100  # rows of predictions-<split>.jsonl
@@ -17,7 +20,7 @@ class LanguageModel(Task):
     """Base class of tasks that predict tokens at chosen positions of their input.
 
     The batches must have "positions" [n], indices into the flattened batch, and "target_ids" [n], the tokens to predict there. A
-    subclass defines logits(), train_tokens() and prediction_row().
+    subclass defines rows_and_labels(), logits(), train_tokens() and prediction_row(). Its Options must have packing.
 
     Attributes:
         preview_length: number of tokens that the preview shows of an input and its targets. None: all.
@@ -26,6 +29,38 @@ class LanguageModel(Task):
     required_fields = ("text",)
     best_metric = "perplexity"
     preview_length: ClassVar[int | None] = None
+
+    def set_model(self, bundle) -> None:
+        super().set_model(bundle)
+        if self.options.packing and not bundle.architecture.takes_positions(self.model):
+            raise UserError(
+                f"task.packing: PaddleNLP's models of type {self.model.config.model_type!r} take no positions, so that texts in one"
+                " sequence cannot be kept apart. Set it to false."
+            )
+
+    def rows_and_labels(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> tuple[list, list]:
+        """Return the input ids of some rows, and their labels: what to predict at each position, or -100."""
+        raise NotImplementedError
+
+    def train_batch(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Return a batch for a training step. With task.packing it has the rows of collate_fn in fewer sequences.
+
+        Returns:
+            What collate_fn returns; with task.packing input_ids, segment_ids and position_ids [p, s], positions and target_ids [n].
+        """
+        if not self.options.packing:
+            return self.collate_fn(dataset, indices, rng)
+        ids, labels = self.rows_and_labels(dataset, indices, rng)
+        limit = self.bundle.architecture.longest_input(self.model.config)
+        packing = Packing(dataset.lengths[indices], self.config.train.pad_to_multiple_of, limit)
+        flat = packing.place(labels, IGNORE_INDEX).reshape(-1)
+        positions = np.flatnonzero(flat != IGNORE_INDEX)
+        ids = packing.place(ids, self.tokenizer.pad_token_id)
+        return {"input_ids": ids, **packing.inputs(), "positions": positions, "target_ids": flat[positions]}
+
+    def count_tokens(self, batch: dict[str, np.ndarray]) -> tuple[int, int]:
+        ids = batch["input_ids"]
+        return ids.size, int((ids == self.tokenizer.pad_token_id).sum())
 
     def logits(self, batch: dict[str, Any]):
         """Return the logits at the batch's positions, [n, v]."""
@@ -53,7 +88,12 @@ class LanguageModel(Task):
         """Return the summed cross-entropy. The vocabulary projection is computed only at the batch's positions."""
         import paddle.nn.functional as F
 
-        return F.cross_entropy(self.logits(batch), batch["target_ids"], reduction="sum")
+        logits = self._packed_logits(batch) if "segment_ids" in batch else self.logits(batch)
+        return F.cross_entropy(logits, batch["target_ids"], reduction="sum")
+
+    def _packed_logits(self, batch: dict[str, Any]):
+        inputs = {name: batch[name] for name in ("input_ids", "segment_ids", "position_ids", "positions")}
+        return self.bundle.architecture.packed_logits(self.model, **inputs)
 
     def eval_step(self, batch: dict[str, Any], indices: np.ndarray) -> EvalStep:
         """Return for each row (negative log-likelihood, number of targets, number of correct predictions, predictions).

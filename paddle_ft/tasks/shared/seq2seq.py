@@ -103,8 +103,10 @@ class Seq2Seq(Task):
         multiple, max_length = self.config.train.pad_to_multiple_of, config.max_position_embeddings
         input_ids = pad([dataset.columns["source"][i] for i in indices], config.pad_token_id, multiple, max_length)
         targets = [dataset.columns["target"][i] for i in indices]
-        padding = IGNORE_INDEX if self.options.ignore_pad_token_for_loss else config.pad_token_id
-        labels = pad(targets, padding)
+        if self.options.ignore_pad_token_for_loss:
+            labels = pad(targets, IGNORE_INDEX, multiple, max_length)
+        else:  # padding is a target too, so there must be no more of it than the longest target needs
+            labels = pad(targets, config.pad_token_id)
         flat = labels.reshape(-1)
         positions = np.flatnonzero(flat != IGNORE_INDEX)
         return {
