@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.runtime import on_cpu
 
 IGNORE_INDEX = -100  # label of a position that has no target
 BUCKET_SIZE = 100  # number of batches whose rows are sorted by length together
@@ -122,7 +121,9 @@ def padded_length(longest: int, multiple: int | None = 1, max_length: int | None
         max_length: the rounding stops at this length, which is the number of positions of the model.
     """
     if multiple is None:
-        multiple = 1 if on_cpu() else 8
+        import paddle
+
+        multiple = 1 if paddle.get_device() == "cpu" else 8
     width = -(-longest // multiple) * multiple
     return width if max_length is None or width <= max_length else max(longest, max_length)
 

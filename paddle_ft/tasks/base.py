@@ -140,6 +140,7 @@ class Task:
         takes_pairs: whether `predict` also takes (text, text_pair) tuples.
         file_source: the source that reads the user's own files, if data.source is null or they replace a split of another source.
             None: each line of a .txt file and each record of a table is a row.
+        train_batch: makes a batch for a training step, with the arguments of `collate_fn`. None: collate_fn makes it.
         demo_page: the module of paddle_ft/demo/pages with the task's demo page; "": the page that fits every task.
         on_step: called after each token that `predict` or `generate_texts` generates; an exception that it raises stops the
             generation. None: nothing is called.
@@ -162,6 +163,7 @@ class Task:
     generation_flags: ClassVar[tuple[Flag, ...]] = ()
     takes_pairs: ClassVar[bool] = False
     file_source: ClassVar[str | None] = None
+    train_batch: Callable[..., dict[str, np.ndarray]] | None = None
     demo_page: ClassVar[str] = ""
     on_step: Callable[[], None] | None = None
 
@@ -216,15 +218,6 @@ class Task:
     def collate_fn(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Return some rows as one padded batch of arrays. All randomness must come from `rng`."""
         raise NotImplementedError
-
-    def train_batch(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Return some rows as one batch for a training step; by default what `collate_fn` returns."""
-        return self.collate_fn(dataset, indices, rng)
-
-    def count_tokens(self, batch: dict[str, np.ndarray]) -> tuple[int, int]:
-        """Return how many input tokens a batch has, padding included, and how many of them are padding."""
-        mask = batch.get("attention_mask")
-        return (0, 0) if mask is None else (mask.size, mask.size - int(mask.sum()))
 
     def count_targets(self, batch: dict[str, np.ndarray]) -> int:
         """Return the number of targets in the batch. The training step divides the summed loss by their number in all batches."""

@@ -165,6 +165,7 @@ class CausalLM(LanguageModel):
 
         Returns:
             input_ids: [b, s]
+            attention_mask: [b, s], 1 for a token and 0 for padding, for counting; the model needs none.
             positions: [n], indices into the flattened batch of tokens that are followed by another token.
             target_ids: [n], the tokens that follow.
         """
@@ -173,7 +174,8 @@ class CausalLM(LanguageModel):
         flat = pad(labels, IGNORE_INDEX, multiple, max_length).reshape(-1)
         positions = np.flatnonzero(flat != IGNORE_INDEX)
         ids = pad(ids, self.tokenizer.pad_token_id, multiple, max_length)
-        return {"input_ids": ids, "positions": positions, "target_ids": flat[positions]}
+        mask = (np.arange(ids.shape[1]) < dataset.lengths[indices][:, None]).astype(np.int64)
+        return {"input_ids": ids, "attention_mask": mask, "positions": positions, "target_ids": flat[positions]}
 
     def rows_and_labels(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> tuple[list, list]:
         ids = [dataset.columns["ids"][i] for i in indices]

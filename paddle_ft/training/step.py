@@ -130,11 +130,14 @@ class Stepper:
         per_step = self.accumulation * world_size
         numbers = range(step_of_epoch * per_step + rank, min((step_of_epoch + 1) * per_step, self.batches_per_epoch), world_size)
         indices = [self.epoch_order[1][number] for number in numbers]
+        collate = self.task.train_batch or self.task.collate_fn
         batches = [
-            self.task.train_batch(self.train, rows, np.random.default_rng([self.seed, epoch, number, 1]))
+            collate(self.train, rows, np.random.default_rng([self.seed, epoch, number, 1]))
             for number, rows in zip(numbers, indices, strict=True)
         ]
-        tokens, padding = np.sum([(0, 0), *map(self.task.count_tokens, batches)], axis=0).tolist()
+        masks = [batch["attention_mask"] for batch in batches if "attention_mask" in batch]
+        tokens = int(sum(mask.size for mask in masks))
+        padding = tokens - int(sum(mask.sum() for mask in masks))
         targets = sum(self.task.count_targets(batch) for batch in batches)
         return StepBatches(step, indices, [pin(batch) for batch in batches], targets, tokens, padding)
 

@@ -46,7 +46,8 @@ class LanguageModel(Task):
         """Return a batch for a training step. With task.packing it has the rows of collate_fn in fewer sequences.
 
         Returns:
-            What collate_fn returns; with task.packing input_ids, segment_ids and position_ids [p, s], positions and target_ids [n].
+            What collate_fn returns; with task.packing input_ids, attention_mask, segment_ids and position_ids [p, s], positions and
+            target_ids [n].
         """
         if not self.options.packing:
             return self.collate_fn(dataset, indices, rng)
@@ -55,12 +56,9 @@ class LanguageModel(Task):
         packing = Packing(dataset.lengths[indices], self.config.train.pad_to_multiple_of, limit)
         flat = packing.place(labels, IGNORE_INDEX).reshape(-1)
         positions = np.flatnonzero(flat != IGNORE_INDEX)
-        ids = packing.place(ids, self.tokenizer.pad_token_id)
-        return {"input_ids": ids, **packing.inputs(), "positions": positions, "target_ids": flat[positions]}
-
-    def count_tokens(self, batch: dict[str, np.ndarray]) -> tuple[int, int]:
-        ids = batch["input_ids"]
-        return ids.size, int((ids == self.tokenizer.pad_token_id).sum())
+        places, ids = packing.inputs(), packing.place(ids, self.tokenizer.pad_token_id)
+        mask = (places["segment_ids"] > 0).astype(np.int64)
+        return {"input_ids": ids, "attention_mask": mask, **places, "positions": positions, "target_ids": flat[positions]}
 
     def logits(self, batch: dict[str, Any]):
         """Return the logits at the batch's positions, [n, v]."""
