@@ -1,8 +1,9 @@
 """Speed up Linear, LayerNorm, Dropout and attention in training on a CPU, with Paddle's results.
 
-On a CPU Paddle computes the gradients of biases and layer norms on one thread, element by element, and draws dropout masks with a
-slow random generator. Together they take a third of a step. Here sums over rows are matrix products, which MKL computes, and
-dropout masks come from NumPy. benchmarks/profile_step.py measures the gain of each.
+On a CPU Paddle computes the gradients of biases and layer norms on one thread, element by element, draws dropout masks with a
+slow random generator, and combines arrays of different shapes five to seventy times as slowly as arrays of the same shape. Here
+sums over rows are matrix products, which MKL computes, what is added to each row is expanded first, dropout masks come from NumPy,
+and the gradient of GELU keeps what its output has computed. benchmarks/profile_step.py measures what this gains.
 
 Shapes: n rows (all dimensions but the last), d features. Attention: b batch, q queries, k keys, h heads, d size of a head.
 """
@@ -16,6 +17,7 @@ import paddle
 from paddle import nn
 from paddle.autograd import PyLayer
 
+from paddle_ft.models.unpadding import without_padding
 from paddle_ft.system.paddle_compat import (
     additive_mask,
     layer_norm_epsilon,
@@ -24,6 +26,8 @@ from paddle_ft.system.paddle_compat import (
     replace_forward,
     replaced_forward,
 )
+
+_SLOPE, _CUBIC = (2 / np.pi) ** 0.5, 0.044715  # of the tanh form of GELU
 
 
 def use_cpu_layers(model) -> None:
@@ -35,6 +39,8 @@ def use_cpu_layers(model) -> None:
     for layer in model.sublayers(include_self=True):
         if type(layer) in _FORWARD and replaced_forward(layer) is None:
             replace_forward(layer, MethodType(_FORWARD[type(layer)], layer))
+        if getattr(layer, "activation", None) is nn.functional.gelu:
+            layer.activation = _gelu
 
 
 def _as_rows(tensor):
@@ -50,7 +56,8 @@ class _Linear(PyLayer):
     @staticmethod
     def forward(ctx, x, weight, bias):
         ctx.save_for_backward(x, weight)
-        return paddle.matmul(x, weight).add_(bias)
+        out = paddle.matmul(x, weight)
+        return out.add_(bias.expand(out.shape))
 
     @staticmethod
     def backward(ctx, gradient):
@@ -82,22 +89,51 @@ class _LayerNorm(PyLayer):
         x, weight = ctx.saved_tensor()
         rows, size = _as_rows(gradient), x.shape[-1]
         mean = paddle.full([size, 1], 1 / size)
-        z = _as_rows(x) - paddle.matmul(_as_rows(x), mean)
-        inverse = (paddle.matmul(z.square(), mean) + ctx.epsilon).rsqrt_()
+        x_rows = _as_rows(x)
+        z = x_rows - paddle.matmul(x_rows, mean).expand(rows.shape)
+        inverse = (paddle.matmul(z.square(), mean) + ctx.epsilon).rsqrt_().expand(rows.shape)
         z.multiply_(inverse)
-        h = rows * weight
-        result = h - paddle.matmul(h, mean)
-        result.subtract_(z * paddle.matmul(h * z, mean)).multiply_(inverse)
-        return result.reshape(x.shape), _sum_of_rows(rows * z), _sum_of_rows(rows)
+        h = rows * weight.expand(rows.shape)
+        result = h - paddle.matmul(h, mean).expand(rows.shape)
+        h.multiply_(z)
+        result.subtract_(z * paddle.matmul(h, mean).expand(rows.shape)).multiply_(inverse)
+        return result.reshape(x.shape), _sum_of_rows(z.multiply_(rows)), _sum_of_rows(rows)
+
+
+class _Gelu(PyLayer):
+    """GELU(x) = x * phi with phi = P(X <= x) of the normal distribution, or its approximation by tanh.
+
+    The derivative is phi + x * phi'. phi' is exp(-x^2 / 2) / sqrt(2 pi), for the approximation 2 * phi * (1 - phi) * u' with
+    u = sqrt(2 / pi) * (x + 0.044715 * x^3). Source: Hendrycks and Gimpel (2016), Gaussian Error Linear Units.
+    """
+
+    @staticmethod
+    def forward(ctx, x, approximate):
+        if approximate:
+            phi = x.square().scale_(_CUBIC, 1.0).multiply_(x).scale_(_SLOPE).tanh_().scale_(0.5, 0.5)
+        else:
+            phi = paddle.erf(x * 0.5**0.5).scale_(0.5, 0.5)
+        ctx.save_for_backward(x, phi)
+        ctx.approximate = approximate
+        return x * phi
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, phi = ctx.saved_tensor()
+        if ctx.approximate:
+            slope = x.square().scale_(6 * _SLOPE * _CUBIC, 2 * _SLOPE).multiply_(phi).multiply_(1 - phi)
+        else:
+            slope = x.square().scale_(-0.5).exp_().scale_((2 * np.pi) ** -0.5)
+        return slope.multiply_(x).add_(phi).multiply_(gradient)
 
 
 class _Dropout(PyLayer):
     @staticmethod
     def forward(ctx, x, p):
         # Paddle's generator gives the seed, so that paddle.seed and recompute, which restores its state, control this mask too
-        generator = np.random.Generator(np.random.SFC64(int(paddle.randint(0, 2**31 - 1, [1]))))
+        generator = np.random.SFC64(int(paddle.randint(0, 2**31 - 1, [1])))
         threshold = max(1, round((1 - p) * 65536))
-        draws = generator.integers(0, 65536, x.shape, np.uint16)
+        draws = generator.random_raw(-(-x.size // 4)).view(np.uint16)[: x.size].reshape(x.shape)  # four draws of 64 bits
         mask = paddle.to_tensor(np.multiply(draws < threshold, np.float32(65536 / threshold)))
         ctx.save_for_backward(mask)
         return x * mask
@@ -132,28 +168,73 @@ def _dropout(layer, x):
     return _Dropout.apply(x, layer.p)
 
 
+def _gelu(x, approximate=False):
+    if x.stop_gradient or not paddle.is_grad_enabled() or x.dtype != paddle.float32:
+        return nn.functional.gelu(x, approximate)
+    return _Gelu.apply(x, approximate)
+
+
 def _attention(layer, query, key=None, value=None, attn_mask=None, cache=None):
     """Compute what paddle.nn.MultiHeadAttention computes, with the dropout mask of _Dropout.
 
     Args:
         layer: the attention layer, h heads of size d.
-        query: [b, q, h * d].
+        query: [b, q, h * d]; [1, n, h * d] in an encoder that leaves padding out.
         key, value: [b, k, h * d]; default: the query.
         attn_mask: broadcast to [b, h, q, k], added to the scores.
         cache: as in Paddle.
 
     Returns:
-        [b, q, h * d]
+        The shape of the query.
     """
-    if cache is not None or layer.need_weights or not 0 < layer.dropout < 1 or not _needs_gradient(layer, query):
+    unpadded = layer.__dict__.get("unpadded")
+    if unpadded is not None:
+        heads = [0, 0, layer.num_heads, layer.head_dim]
+        projected = (project(query) for project in (layer.q_proj, layer.k_proj, layer.v_proj))
+        q, k, v = (unpadded.put_back(x).reshape(heads).transpose([0, 2, 1, 3]) for x in projected)
+        attn_mask = unpadded.mask
+    elif cache is None and not layer.need_weights and _needs_gradient(layer, query):
+        q, k, v = project_qkv(layer, query, query if key is None else key, query if value is None else value)
+    else:
         return nn.MultiHeadAttention.forward(layer, query, key, value, attn_mask, cache)
-    q, k, v = project_qkv(layer, query, query if key is None else key, query if value is None else value)
     scores = paddle.matmul(q * layer.head_dim**-0.5, k, transpose_y=True)
     if attn_mask is not None:
-        scores = scores + additive_mask(attn_mask, scores.dtype)
-    weights = _Dropout.apply(nn.functional.softmax(scores), layer.dropout)
-    out = paddle.matmul(weights, v).transpose([0, 2, 1, 3])
-    return layer.out_proj(out.reshape([0, 0, layer.embed_dim]))
+        scores.add_(additive_mask(attn_mask, scores.dtype).expand(scores.shape))
+    weights = nn.functional.softmax(scores)
+    if 0 < layer.dropout < 1:
+        weights = _Dropout.apply(weights, layer.dropout)
+    out = paddle.matmul(weights, v).transpose([0, 2, 1, 3]).reshape([0, 0, layer.embed_dim])
+    return layer.out_proj(out if unpadded is None else unpadded.take_out(out))
 
 
-_FORWARD = {nn.Linear: _linear, nn.LayerNorm: _layer_norm, nn.Dropout: _dropout, nn.MultiHeadAttention: _attention}
+def _encoder(encoder, src, src_mask=None, cache=None, output_attentions=False, output_hidden_states=False, return_dict=False):
+    """Compute what the encoder's own forward computes, with zeros where there is padding.
+
+    Args:
+        encoder: the encoder.
+        src: [b, s, d].
+        src_mask: broadcast to [b, h, s, s], added to the scores.
+        cache, output_attentions, output_hidden_states, return_dict: as in PaddleNLP.
+    """
+    attentions = [layer.self_attn for layer in encoder.layers]
+    ours = all(getattr(replaced_forward(attention), "__func__", None) is _attention for attention in attentions)
+    plain = cache is None and not (output_attentions or output_hidden_states or encoder.enable_recompute)
+    unpadded = without_padding(src_mask) if ours and plain and _needs_gradient(encoder, src) else None
+    for attention in attentions:  # it stays until the next pass, because train.recompute computes the layers again
+        attention.__dict__["unpadded"] = unpadded
+    if unpadded is None:
+        return type(encoder).forward(encoder, src, src_mask, cache, output_attentions, output_hidden_states, return_dict)
+    out = type(encoder).forward(encoder, unpadded.take_out(src), return_dict=return_dict)
+    if return_dict:
+        out.last_hidden_state = unpadded.put_back(out.last_hidden_state)
+        return out
+    return unpadded.put_back(out)
+
+
+_FORWARD = {
+    nn.Linear: _linear,
+    nn.LayerNorm: _layer_norm,
+    nn.Dropout: _dropout,
+    nn.MultiHeadAttention: _attention,
+    nn.TransformerEncoder: _encoder,
+}

