@@ -15,7 +15,7 @@ from pathlib import Path
 
 import convert
 from convert.errors import ConvertError, is_interrupt
-from convert.terminal import drop_stdout, prepare_outputs, printable
+from convert.terminal import finish_stdout, message, prepare_outputs
 
 TASKS = (
     "masked_lm, sequence_classification, token_classification, question_answering, seq2seq, causal_lm, base, pretraining, "
@@ -156,14 +156,14 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except ConvertError as error:
-        print(f"error: {printable(str(error))}", file=sys.stderr)
+        print(f"error: {message(str(error))}", file=sys.stderr)
         return error.exit_code
     except MemoryError:
         needed = "the largest tensor must fit, and a .pdparams file as a whole"
         print(f"error: there is not enough memory for this; {needed}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of our output has closed the pipe
-        drop_stdout()
+        finish_stdout()
         return 0
     except (KeyboardInterrupt, ImportError) as error:
         if not is_interrupt(error):

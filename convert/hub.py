@@ -22,6 +22,7 @@ from convert.files import cache_folder, file_digest, read_json
 from convert.identify import paddle_family
 from convert.request import Request
 from convert.tensors import SAFETENSORS, TORCH_BIN, read_weight_map
+from convert.terminal import message
 from convert.tokenizers.files import SETTINGS, VOCABULARIES
 from convert.write_paddle import write_paddle
 
@@ -84,7 +85,7 @@ def _download(name: str, revision: str, folder: Path) -> None:
         checksums = {file: lfs.sha256 for file in files if (lfs := repository[file].lfs)}
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ".incomplete").touch()
-        print(f"downloading {name} ({revision}) from {endpoint} into {folder}", flush=True)
+        print(message(f"downloading {name} ({revision}) from {endpoint} into {folder}"), flush=True)
         for file in files:
             hf_hub_download(name, file, revision=info.sha, local_dir=folder, endpoint=endpoint, token=token)
         for file, checksum in checksums.items():
@@ -151,7 +152,7 @@ def cached_conversion(src: str | Path, *, task: str = "auto", revision: str | No
     base = named_base(directory) if is_adapter(directory) else None
     target = cache_folder() / "converted" / f"{name}-{task}-{_fingerprint([directory, *([base] if base else [])], imports)}"
     if not target.is_dir():
-        print(f"converting {src} to Paddle, once, into {target}", flush=True)
+        print(message(f"converting {src} to Paddle, once, into {target}"), flush=True)
         try:
             write_paddle(directory, target, families, Request(task), source_name=str(src))
         except ConvertError:

@@ -1,7 +1,8 @@
-"""Make the outputs of a program safe: closed ones, encodings that lack characters, and control codes in other people's texts.
+"""Make the outputs of a program safe: closed ones, encodings that lack characters, control codes in texts of others, secrets.
 
 A text of the data or the name of a file may have control codes that change what a terminal shows, its title or its clipboard. They
-are written as escapes (\\x1b). paddle_ft uses this module too.
+are written as escapes (\\x1b). Messages repeat addresses and what libraries say, which may have passwords and tokens. Those are
+left out. paddle_ft uses this module too.
 """
 
 from __future__ import annotations
@@ -16,10 +17,31 @@ from typing import Any
 # Control characters except tab and newline, and those that turn the direction of the text around them.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
+# The user's name and password, or a token alone, in an address: https://NAME:PASSWORD@HOST. A password may have an unescaped @.
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s'\"]+(?=@)")
+_SECRET_NAME = re.compile("TOKEN|API_?KEY|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
+SHORTEST_SECRET = 6  # characters; a shorter one would be found in ordinary words
+
 
 def printable(text: str) -> str:
     """Return a text with its control codes as escapes. Tabs and line ends stay, and a carriage return before a line end goes."""
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text.replace("\r\n", "\n"))
+
+
+def without_secrets(text: str) -> str:
+    """Return a message without the user's name and password in addresses, and without tokens and passwords of the environment."""
+    text = _CREDENTIALS.sub("***", text)
+    for name, value in os.environ.items():
+        secrets = [value] if _SECRET_NAME.search(name) else [part.partition(":")[2] for part in _CREDENTIALS.findall(value)]
+        for secret in secrets:
+            if len(secret) >= SHORTEST_SECRET:
+                text = text.replace(secret, f"[{name}]")
+    return text
+
+
+def message(text: str) -> str:
+    """Return a text for people as it can be shown: printable, and without secrets."""
+    return printable(without_secrets(text))
 
 
 class _Terminal(io.TextIOWrapper):
@@ -53,11 +75,15 @@ def prepare_outputs() -> None:
         sys.stdout = _Terminal(file, stdout.encoding, "backslashreplace", line_buffering=True)
 
 
-def drop_stdout() -> None:
-    """Send what is still to be written to stdout nowhere, because its reader is gone or its disk is full.
+def finish_stdout() -> None:
+    """Write what is still to be written to stdout, or nowhere, if its reader is gone or its disk is full.
 
     Otherwise Python would try to write it when it ends, and print that this failed.
     """
+    try:
+        return sys.stdout.flush()
+    except OSError:
+        pass
     with contextlib.suppress(OSError, ValueError, AttributeError):  # it is no file
         if sys.stdout.fileno() == 1:
             handle = os.open(os.devnull, os.O_WRONLY)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from convert.terminal import drop_stdout, prepare_outputs, printable
+from convert.terminal import finish_stdout, message, prepare_outputs
 from paddle_ft.commands import command_names, find_command
 from paddle_ft.system import interrupts
 from paddle_ft.system.errors import FTError, UserError
@@ -65,22 +65,27 @@ def main(argv: list[str], program: str = "python -m paddle_ft") -> int:
             raise
         _print_error(f"the package {error.name} is not installed in {sys.executable}. What to do: {install_hint(error.name or '')}")
         return 2
+    except MemoryError:
+        _print_error(
+            "out of memory. Close other programs, lower eval.eval_batch_size and the task's max lengths, or use a smaller model."
+        )
+        return 2
     except KeyboardInterrupt:
         print("\nstopped; no training was running, so nothing is lost", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output has closed it, as `| head` does
-        drop_stdout()
+        finish_stdout()
         return 0
     except OSError as error:
         if error.errno not in FILE_ERRORS:
             raise
-        drop_stdout()  # it may be what could not be written
+        finish_stdout()  # it may be what could not be written
         _print_error(describe_file_error(error))
         return 2
 
 
-def _print_error(message: str) -> None:
-    print(f"error: {printable(message)}", file=sys.stderr)
+def _print_error(text: str) -> None:
+    print(f"error: {message(text)}", file=sys.stderr)
 
 
 def _run(argv: list[str], program: str) -> int:

@@ -245,6 +245,7 @@ def explain_failure(step: str) -> str:
     text = LOG.read_text(encoding="utf-8", errors="replace")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith(REPEATED_LINES)]
     tail = "\n".join(f"  {line[:200]}" for line in lines[-TAIL_LINES:])
+    tail = re.sub(r"(?<=://)[^/\s]+(?=@)", "***", tail)  # the name and the password of a package index
     output = text.rsplit("\n$ ", 1)[-1].partition("\n")[2]
     remedy = next((remedy for pattern, remedy in REMEDIES.items() if re.search(pattern, output)), f"See the log. {AGAIN}")
     return f"{tail}\n\nerror: setup failed while {step}. The complete output is in {LOG.relative_to(ROOT)}.\n{remedy}"

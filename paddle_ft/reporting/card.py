@@ -63,6 +63,25 @@ def write_card(run_dir: str | Path) -> Path:
     return folder / NAME
 
 
+class _Code(str):
+    """A text for a block of code, where nothing needs to be escaped but the end of the block."""
+
+
+def _escape(value: object) -> object:
+    """Return a value as the card shows it. Markdown takes HTML as it is, and names of classes and files may have some.
+
+    Nor may a text begin a block of code, because the next block of code would end it, and would not be one.
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.replace("```", "` ` `").replace("~~~", "~ ~ ~")
+    return text if isinstance(value, _Code) else text.replace("<", "&lt;")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
 @cache
 def _template() -> Template:
     environment = Environment(
@@ -71,6 +90,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
         autoescape=False,  # it is Markdown
+        finalize=_escape,
     )
     return environment.get_template("card.md")
 
@@ -84,8 +104,8 @@ def _content(run: Run, model: dict[str, Any]) -> dict[str, Any]:
     results = run.results
     data = data_table(run)
     return {
-        "title": run.title,
-        "name": run.title,
+        "title": _one_line(run.title),
+        "name": _one_line(run.title),
         "task": run.task,
         "model_type": model.get("model_type", "unknown"),
         "pipeline": PIPELINES.get(run.task, use[0]),
@@ -103,7 +123,7 @@ def _content(run: Run, model: dict[str, Any]) -> dict[str, Any]:
         "scores": [(table["split"], _score_table(table)) for table in score_tables(run)] if results.get("metrics") else [],
         "best": best_checkpoint(run),
         "seed": run.config.get("seed", DASH),
-        "settings": dump_yaml(without_paths({name: run.config.get(name) for name in ("seed", "model", "task", "train")})),
+        "settings": _Code(dump_yaml(without_paths({name: run.config.get(name) for name in ("seed", "model", "task", "train")}))),
         "decisions": _decisions(run),
         "training": [
             *(format_fact(*item) for item in (results.get("train") or {}).items()),

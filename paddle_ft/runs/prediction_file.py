@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -17,6 +18,8 @@ from paddle_ft.system.progress import print_info
 from paddle_ft.tasks.shared.empty import is_empty
 
 ENDINGS = (".txt", ".jsonl", ".json", ".csv", ".tsv")  # .json is written like .jsonl
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?%?")
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
@@ -103,10 +106,10 @@ class PredictionFile:
         def write(row: dict) -> None:
             if not header:
                 header.extend(row)
-                table.writerow(header)
+                table.writerow([_without_formula(name) for name in header])
             self._note_left_out(name for name in row if name not in header)
             cells = [row.get(name) for name in header]
-            table.writerow([to_json(cell) if isinstance(cell, (dict, list)) else cell for cell in cells])
+            table.writerow([to_json(cell) if isinstance(cell, (dict, list)) else _without_formula(cell) for cell in cells])
 
         return write
 
@@ -115,6 +118,15 @@ class PredictionFile:
             if name not in self._left_out:
                 self._left_out.add(name)
                 print_info(f"the column {name!r} is left out, because the first row, which decides the columns, does not have it")
+
+
+def _without_formula(cell: Any) -> Any:
+    """Return a cell of a table. A text that a spreadsheet would run as a formula gets a quote before it, which makes it text there.
+
+    Source: OWASP, CSV Injection. Numbers stay as they are, also those that an input has as texts.
+    """
+    is_formula = isinstance(cell, str) and cell.startswith(FORMULA_STARTS) and not _NUMBER.fullmatch(cell)
+    return f"'{cell}" if is_formula else cell
 
 
 def check_ending(name: str) -> None:

@@ -11,8 +11,8 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
+from convert import terminal
 from convert.progress import BYTES_BAR, LineWriter, in_notebook
-from convert.terminal import printable
 from paddle_ft.system.world import is_main_process
 
 _LINE = "{desc}: {n_fmt}/{total_fmt} {unit}, {percentage:.0f} %, {rate_fmt}, {remaining} left{postfix}"
@@ -57,7 +57,7 @@ class Progress:
     def __init__(self, total: int | None, label: str, unit: str = "it", initial: int = 0):
         self.bar = _bar_class()(
             total=total,
-            desc=printable(label),
+            desc=terminal.message(label),
             unit=unit,
             initial=initial,
             unit_scale=unit == "B",
@@ -85,7 +85,7 @@ def print_info(message: str) -> None:
     if not is_main_process():
         return
     stream: TextIO = sys.stdout if in_notebook() else sys.stderr
-    message = printable(message)
+    message = terminal.message(message)
     if in_notebook() or sys.stderr.isatty():
         _bar_class().write(message, file=stream)
     else:

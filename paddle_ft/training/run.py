@@ -13,7 +13,7 @@ from pathlib import Path
 
 import paddle
 
-from convert.terminal import printable
+from convert.terminal import message
 from paddle_ft.config.describe import to_yaml
 from paddle_ft.config.schema import BaseConfig
 from paddle_ft.data.rows import Rows
@@ -140,7 +140,7 @@ def run_training(config: BaseConfig, resume: bool, overwrite: bool, imports: Seq
         if launched_processes() > 1:  # everything is saved; a repeated signal must not change the exit code
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         hint = continuation_hint(config, imports, interruption)
-        print(printable(f"\nstopped by {interruption}; {hint}"), file=sys.stderr)
+        print(message(f"\nstopped by {interruption}; {hint}"), file=sys.stderr)
         exit_code = interruption.exit_code
     else:
         if is_main_process():

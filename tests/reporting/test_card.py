@@ -104,3 +104,17 @@ def test_equal_rows_have_equal_fingerprints():
     others = [rows[::-1], rows[:1], [{"text": "ab", "label": ""}, rows[1]], [{"text": "a", "label": "B"}, rows[1]], []]
     assert len({Rows(other).fingerprint() for other in [rows, *others]}) == 6
     assert len(Rows(rows).fingerprint()) == 16 and Rows([{"text": "中文\ud800"}]).fingerprint()
+
+
+def test_no_text_of_the_data_becomes_html(tmp_path):
+    script = "<script>alert(1)</script>"
+    config = {**CONFIG, "recipe": script, "data": {"train": f"{script}.tsv"}, "model": {"pretrained": script}}
+    results = {**RESULTS, "train": {script: script}, "decisions": [f"the file {script} is UTF-8"], "baseline": {"name": script}}
+    text = write_run(tmp_path, config=config, results=results)
+    outside_code = "".join(text.split("```")[::2])
+    assert "<script" not in outside_code and outside_code.count("&lt;script>alert(1)") >= 6
+
+
+def test_a_setting_does_not_end_the_block_of_code(tmp_path):
+    text = write_run(tmp_path, config={**CONFIG, "model": {"pretrained": "a\n```\n<script>"}})
+    assert "<script" not in "".join(text.split("```")[::2])

@@ -46,6 +46,26 @@ def test_a_table_has_the_other_columns_first(tmp_path):
         ]  # fmt: skip
 
 
+@pytest.mark.parametrize("ending", [".csv", ".tsv"])
+def test_a_spreadsheet_gets_no_formulas_and_its_numbers(ending, tmp_path):
+    path = tmp_path / f"out{ending}"
+    formulas = ["=1+1", "+x", "-x", "@SUM(A1)", "\t=1", "\r=1", "=HYPERLINK(\"http://x\")", "-1+cmd|' /C calc'!A0"]
+    numbers = ["-1", "+2.5", "-.5", "-1e-5", "+3%"]
+    records = [Input("a", {"=id": cell, "score": -0.5}) for cell in [*formulas, *numbers]]
+    write(path, (records, [{"prediction": "-x"}] * len(records)))
+    with open(path, newline="") as file:
+        header, *rows = csv.reader(file, delimiter="," if ending == ".csv" else "\t")
+    assert header == ["'=id", "score", "prediction"]
+    assert [row[0] for row in rows] == [*(f"'{cell}" for cell in formulas), *numbers]
+    assert {(row[1], row[2]) for row in rows} == {("-0.5", "'-x")}
+
+
+def test_other_formats_keep_every_text(tmp_path):
+    path = tmp_path / "out.jsonl"
+    write(path, ([Input("a", {"id": "=1+1"})], [{"prediction": "-x"}]))
+    assert json.loads(path.read_text()) == {"id": "=1+1", "prediction": "-x"}
+
+
 def test_lines_of_text_stay_in_step_with_the_input(tmp_path):
     path = tmp_path / "out.txt"
     write(path, (RECORDS, PREDICTIONS), ([Input(None)], []), to_line=lambda row: row["prediction"])

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import os
 import pkgutil
+import resource
 import shutil
 import signal
 import subprocess
@@ -50,13 +51,21 @@ def clock(days: str) -> None:
     time.time = lambda: real() + 86400 * float(days)
 
 
+def limit_memory(megabytes: str) -> None:
+    """Let this process have only so much memory more than it has."""
+    used = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_DATA, (used + int(megabytes) * 2**20, resource.RLIM_INFINITY))
+
+
 def start(*arguments: str) -> None:
     """Run another command of paddle_ft to its end, and write what it wrote to stderr to that of this process."""
     process = subprocess.run([sys.executable, "-m", "paddle_ft", *arguments], capture_output=True, text=True, cwd=ROOT)
     print(process.stderr, file=sys.stderr)
 
 
-ACTIONS: dict[str, Callable[..., None]] = {function.__name__: function for function in (kill, remove, fill, clock, start)}
+ACTIONS: dict[str, Callable[..., None]] = {
+    function.__name__: function for function in (kill, remove, fill, clock, limit_memory, start)
+}
 
 
 def sabotage(name: str, number: int, act: Callable[[], None]) -> None:
