@@ -19,7 +19,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 # The user's name and password, or a token alone, in an address: https://NAME:PASSWORD@HOST. A password may have an unescaped @.
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s'\"]+(?=@)")
-_SECRET_NAME = re.compile("TOKEN|API_?KEY|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
+_SECRET_NAME = re.compile("(TOKEN|API_?KEY|ACCESS_KEY|SECRET|SECRET_KEY|PASSWORD|PASSWD)$", re.IGNORECASE)
 SHORTEST_SECRET = 6  # characters; a shorter one would be found in ordinary words
 
 

@@ -25,9 +25,10 @@ _HAN = re.compile(f"[{regex_class(HAN)}]")
 _SEPARATORS = re.compile(r"[^\w'*#$@]+")  # between the parts of compounds: sky-high, and/or
 _CENSORED = re.compile(r"[*#$@]")  # signs that hide letters
 _ASIDES = re.compile(r"(?:[(（][^()（）]*[)）][^\w()（）]*)+$")
-_FROM_VOWELS = re.compile(r"([aeiouy]+[^aeiouy]*)$")  # from the last vowel letters to the end
+# (?<!...): vowels are looked at from their first on only. Otherwise a word of 10,000 vowels would take seconds.
+_FROM_VOWELS = re.compile(r"(?<![aeiouy])([aeiouy]+[^aeiouy]*)$")  # from the last vowel letters to the end
 _VOWELS = re.compile("[aeiouy]+")
-_SILENT_E = re.compile(r"([aeiouy]+)([^aeiouy]+)e(s?)$")  # the e in fake and fakes is silent
+_SILENT_E = re.compile(r"(?<![aeiouy])([aeiouy]+)([^aeiouy]+)e(s?)$")  # the e in fake and fakes is silent
 # Finals without their medial, which is ignored in rhymes: liang, guang and kang rhyme.
 _MEDIAL = {
     "ia": "a", "ua": "a", "uo": "o", "ian": "an", "uan": "an", "van": "an", "iang": "ang", "uang": "ang", "iao": "ao",

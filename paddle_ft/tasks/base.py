@@ -191,6 +191,8 @@ class Task:
         """Use this model (a models.bundle.ModelBundle). Raise UserError if it does not fit the task's options."""
         self.bundle = bundle
         self.model, self.tokenizer, self.fast_tokenizer = bundle.model, bundle.tokenizer, bundle.fast_tokenizer
+        if self.model.config.pad_token_id is None:
+            raise UserError("model: its config.json has no pad_token_id. Set it to the number of the tokenizer's padding token.")
 
     def model_decisions(self) -> list[str]:
         """Return what the task decides about the loaded model that a training starts from (see system.decisions)."""

@@ -6,6 +6,7 @@ If a tracker fails, a warning is printed and the run continues without it.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +15,9 @@ from paddle_ft.config.describe import to_yaml
 from paddle_ft.config.schema import BaseConfig
 from paddle_ft.system.formatting import is_number
 from paddle_ft.system.progress import print_info
+
+# What wandb reads. Without a limit it waits for a server that is gone for hours at the end of a training.
+WANDB_LIMITS = {"WANDB_FINISH_TIMEOUT": "120", "WANDB_FINISH_TIMEOUT_RAISES": "true"}  # the first in seconds
 
 
 class Tracker(Protocol):
@@ -46,6 +50,8 @@ class Wandb:
         import wandb
         import yaml
 
+        for name, value in WANDB_LIMITS.items():
+            os.environ.setdefault(name, value)
         self.run = wandb.init(
             project=config.tracking.wandb_project,
             name=folder.name,

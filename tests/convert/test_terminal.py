@@ -26,11 +26,13 @@ def test_control_codes_become_escapes_and_lines_stay():
         ("key hf_0123456789 in a header", "key [HF_TOKEN] in a header"),
         ("Failed to parse: me:hunter22@proxy", "Failed to parse: me:[HTTPS_PROXY]@proxy"),
         ("a short one: abc", "a short one: abc"),
+        ("a path: /home/me/token", "a path: /home/me/token"),
     ],
 )
 def test_messages_have_no_secrets(text, shown, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_0123456789")
     monkeypatch.setenv("SHORT_TOKEN", "abc")
+    monkeypatch.setenv("HF_TOKEN_PATH", "/home/me/token")
     monkeypatch.setenv("HTTPS_PROXY", "http://me:hunter22@proxy:3128")
     assert without_secrets(text) == shown
     assert message(f"\x1b{text}") == f"\\x1b{shown}"

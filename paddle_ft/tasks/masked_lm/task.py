@@ -89,8 +89,9 @@ class MaskedLM(LanguageModel):
     def set_model(self, bundle) -> None:
         super().set_model(bundle)
         self.max_input_length = bundle.architecture.longest_input(self.model.config)
-        if self.tokenizer.mask_token_id is None:
-            raise UserError("model: its tokenizer has no mask token, which masked language modelling needs.")
+        for role, number in (("mask", self.tokenizer.mask_token_id), ("padding", self.tokenizer.pad_token_id)):
+            if number is None:
+                raise UserError(f"model: its tokenizer has no {role} token, which masked language modelling needs.")
         self.vocabulary = Vocabulary(self.fast_tokenizer, self.tokenizer.all_special_ids, self.tokenizer.mask_token_id)
         options = self.options
         mask_share, random_share, _ = options.replacement or REPLACEMENTS[options.masking]
