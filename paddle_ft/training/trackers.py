@@ -16,7 +16,7 @@ from paddle_ft.config.schema import BaseConfig
 from paddle_ft.system.formatting import is_number
 from paddle_ft.system.progress import print_info
 
-# What wandb reads. Without a limit it waits for a server that is gone for hours at the end of a training.
+# What wandb reads. Without a limit it waits at the end of a training as long as it takes, even if its server is gone.
 WANDB_LIMITS = {"WANDB_FINISH_TIMEOUT": "120", "WANDB_FINISH_TIMEOUT_RAISES": "true"}  # the first in seconds
 
 
