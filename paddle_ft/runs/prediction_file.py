@@ -106,10 +106,10 @@ class PredictionFile:
         def write(row: dict) -> None:
             if not header:
                 header.extend(row)
-                table.writerow([_without_formula(name) for name in header])
+                table.writerow([_table_cell(name) for name in header])
             self._note_left_out(name for name in row if name not in header)
             cells = [row.get(name) for name in header]
-            table.writerow([to_json(cell) if isinstance(cell, (dict, list)) else _without_formula(cell) for cell in cells])
+            table.writerow([to_json(cell) if isinstance(cell, (dict, list)) else _table_cell(cell) for cell in cells])
 
         return write
 
@@ -120,13 +120,16 @@ class PredictionFile:
                 print_info(f"the column {name!r} is left out, because the first row, which decides the columns, does not have it")
 
 
-def _without_formula(cell: Any) -> Any:
-    """Return a cell of a table. A text that a spreadsheet would run as a formula gets a quote before it, which makes it text there.
+def _table_cell(cell: Any) -> Any:
+    """Return a cell as a table can hold it. A text that a spreadsheet would run as a formula gets a quote before it: a text there.
 
-    Source: OWASP, CSV Injection. Numbers stay as they are, also those that an input has as texts.
+    Source: OWASP, CSV Injection. Numbers stay as they are, also those that an input has as texts. The csv module writes a carriage
+    return without quotes, and readers then take it for the end of the row.
     """
-    is_formula = isinstance(cell, str) and cell.startswith(FORMULA_STARTS) and not _NUMBER.fullmatch(cell)
-    return f"'{cell}" if is_formula else cell
+    if not isinstance(cell, str):
+        return cell
+    is_formula = cell.startswith(FORMULA_STARTS) and not _NUMBER.fullmatch(cell)
+    return (f"'{cell}" if is_formula else cell).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def check_ending(name: str) -> None:
