@@ -101,7 +101,7 @@ def to_markdown(document: Document) -> str:
             for card in cards:
                 fields = [f"- **{name}** {' '.join(text.split()) or '(empty)'}" for name, text in card["fields"]]
                 blocks.append("\n".join([*([f"{card['headline']}\n"] if card["headline"] else []), *fields]))
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join(blocks).replace("<", "&lt;") + "\n"  # Markdown takes HTML as it is, and texts of the data may have some
 
 
 def to_text(document: Document) -> str:
