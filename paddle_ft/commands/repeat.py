@@ -7,13 +7,15 @@ import sys
 
 from paddle_ft.system.errors import UserError
 
-HELP = "train a recipe with several seeds, and show mean and deviation"
+HELP = "train recipes with several seeds, and show mean and deviation"
 EPILOG = """\
-The run of each seed is written to runs/NAME_seeds/seed-N (or to seed-N in the output_dir that you set), and the table to
-repeat.md and repeat.json next to them. If the command is stopped, run it again: it continues, and finished seeds are kept.
+The run of each seed is written to runs/NAME_seeds/seed-N (or to seed-N in the output_dir that you set), and report.html,
+repeat.md and results.json of all of them next to them. If the command is stopped or killed, run it again: it continues, and
+finished seeds are kept.
 
 examples:
   {program} --config distilbert_sst2
+  {program} --config distilbert_sst2 --beside bert_sst2 --devices 0,1
   {program} --config distilbert_imdb_cls --against model.pretrained=runs/distilbert_imdb_mlm/best"""
 
 
@@ -25,33 +27,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=8, metavar="N", help="number of seeds, the recipe's own first (default: 8)")
     parser.add_argument("--sample", action="store_true", help="use the recipe's sample: generated text, small model, a few minutes")
     parser.add_argument(
+        "--beside", action="append", default=[], metavar="NAME",
+        help="another recipe for the same table, trained with the same seeds and settings; can be used several times",
+    )  # fmt: skip
+    parser.add_argument(
         "--against", action="append", default=[], metavar="section.key=value",
         help="compare with a variant that has this setting, trained on the same data and seeds; can be used several times",
     )  # fmt: skip
+    parser.add_argument("--devices", metavar="LIST", help="train a seed on each of these at a time: GPU numbers (0,1), or cpu:2")
 
 
 def run(options: argparse.Namespace) -> int:
     from paddle_ft.config.load import load_config
     from paddle_ft.config.sample import describe_replaced
-    from paddle_ft.runs import repeat
+    from paddle_ft.experiments import repeat
     from paddle_ft.runs.settings import refuse_other_config
     from paddle_ft.system.progress import print_info
     from paddle_ft.system.runtime import import_frameworks_quietly
+    from paddle_ft.training.distributed.launch import check_devices
+    from paddle_ft.training.signals import Interrupted
 
     if options.seeds < 1:
         raise UserError(f"--seeds {options.seeds}: it must be at least 1.")
     plans = repeat.make_plans(
-        lambda overrides: load_config(options.config, overrides, options.sample), options.overrides, options.seeds, options.against
-    )
+        lambda recipe, overrides: load_config(recipe, overrides, options.sample),
+        [options.config, *options.beside], options.overrides, options.seeds, options.against,
+    )  # fmt: skip
     if options.sample and (replaced := describe_replaced(options.config, options.overrides)):
         print_info(replaced)
-    import_frameworks_quietly()
-    from paddle_ft.training.run import train
-    from paddle_ft.training.signals import Interrupted
-
     try:
+        if options.devices:
+            check_devices(options.devices)
+            print(repeat.run_plans_in_parallel(plans, options.devices, _train_command(options), refuse_other_config))
+            return 0
+        import_frameworks_quietly()
+        from paddle_ft.training.run import train
+
         print(repeat.run_plans(plans, train, refuse_other_config))
     except Interrupted as stop:
         print(f"\nstopped by {stop}; the same command continues from here", file=sys.stderr)
         return stop.exit_code
     return 0
+
+
+def _train_command(options: argparse.Namespace) -> list[str]:
+    """Return the command that trains a run, without its recipe, settings and device."""
+    imports = [f"--import={module}" for module in options.imports]
+    return [sys.executable, "-m", "paddle_ft", "train", *(["--sample"] if options.sample else []), *imports]

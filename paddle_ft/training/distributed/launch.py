@@ -39,6 +39,17 @@ def parse_devices(text: str) -> tuple[str, list[str]]:
     raise UserError(f"--devices {text}: give GPU numbers such as 0,1,2,3, or cpu:2 for two CPU processes.")
 
 
+def check_devices(devices: str) -> tuple[str, list[str]]:
+    """Return what parse_devices does. Raise UserError also for GPUs that the installed Paddle cannot use."""
+    device_type, numbers = parse_devices(devices)
+    if device_type == "gpu" and not has_gpu_build():
+        raise UserError(
+            f"--devices {devices}: these are GPUs, but the installed paddlepaddle is the CPU build. Use CPU"
+            f" processes (--devices cpu:{len(numbers)}), or for the GPU build: {install_hint('paddle', 'gpu')}"
+        )
+    return device_type, numbers
+
+
 def _free_ports(count: int) -> list[int]:
     """Return `count` unused ports. Raise UserError if there are not enough."""
     ports: list[int] = []
@@ -65,12 +76,7 @@ def launch_processes(devices: str, command: list[str], logs: Path) -> int:
     Raises:
         UserError: the devices are not available.
     """
-    device_type, numbers = parse_devices(devices)
-    if device_type == "gpu" and not has_gpu_build():
-        raise UserError(
-            f"--devices {devices}: these are GPUs, but the installed paddlepaddle is the CPU build. Use CPU"
-            f" processes (--devices cpu:{len(numbers)}), or for the GPU build: {install_hint('paddle', 'gpu')}"
-        )
+    device_type, numbers = check_devices(devices)
     endpoints = [f"127.0.0.1:{port}" for port in _free_ports(len(numbers) + 1)]
     master = endpoints.pop()
     logs.mkdir(parents=True, exist_ok=True)

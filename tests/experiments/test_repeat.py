@@ -1,11 +1,12 @@
 """Test training with several seeds: which runs are started, continued or skipped, and the tables."""
 
 import json
+import statistics
 
 import pytest
 
 from paddle_ft.config.load import load_config
-from paddle_ft.runs import repeat
+from paddle_ft.experiments import repeat, repeat_results
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
 from paddle_ft.training import resume
@@ -13,16 +14,18 @@ from paddle_ft.training import run as training
 from tests.support.tiny_classification import ROWS, overrides
 
 
-def load(settings):
-    return load_config("distilbert_sst2", settings)
-
-
-def make_plans(folder, *settings, seeds=2, against=()):
-    return repeat.make_plans(load, [*overrides(folder, ROWS), *settings], seeds, list(against))
+def make_plans(folder, *settings, seeds=2, against=(), recipes=("distilbert_sst2",)):
+    return repeat.make_plans(load_config, recipes, [*overrides(folder, ROWS), *settings], seeds, list(against))
 
 
 def run_plans(plans):
     return repeat.run_plans(plans, training.train, resume.refuse_other_config)
+
+
+def _spread(folder, split):
+    """Return mean and deviation of the accuracy over the two runs, as the table shows them."""
+    values = [RunDirectory(folder / f"seed-{seed}").results()["metrics"][split]["accuracy"] for seed in (2022, 2023)]
+    return f"{statistics.fmean(values):.2f} ± {statistics.stdev(values):.2f}"
 
 
 def result(accuracy, loss):
@@ -31,21 +34,24 @@ def result(accuracy, loss):
 
 
 def test_mean_and_deviation_of_a_sample():
-    spread = repeat.summarize([result(80.0, 0.5), result(84.0, 0.4), result(85.0, 0.6)])["test"]
+    spread = repeat_results.summarize([result(80.0, 0.5), result(84.0, 0.4), result(85.0, 0.6)])["test"]
     assert set(spread) == {"accuracy", "loss"}
     assert spread["accuracy"]["mean"] == 83
     assert spread["accuracy"]["deviation"] == pytest.approx((14 / 2) ** 0.5)
     assert (spread["accuracy"]["lowest"], spread["accuracy"]["highest"]) == (80, 85)
     assert spread["accuracy"]["baseline"] == 50
-    assert repeat.summarize([result(80.0, 0.5)])["test"]["loss"]["deviation"] is None
+    assert repeat_results.summarize([result(80.0, 0.5)])["test"]["loss"]["deviation"] is None
 
 
 def test_differences_are_taken_seed_by_seed():
     pairs = [(result(80.0, 0.5), result(82.0, 0.6)), (result(90.0, 0.5), result(91.0, 0.4)), (result(85.0, 0.5), result(84.0, 0.3))]
-    difference = repeat.differences(pairs)["test"]
+    difference = repeat_results.differences(pairs)["test"]
     assert difference["accuracy"]["values"] == [2, 1, -1] and difference["accuracy"]["better"] == 2
     assert difference["loss"]["better"] == 2  # lower is better: 0.4 and 0.3
-    swapped = repeat.differences([(second, first) for first, second in pairs])["test"]
+    # the sums of 2, 1 and 1 with all signs: 4, 2, 2, 0, 0, -2, -2, -4, of which 6 of 8 are as far from 0 as 2
+    assert difference["accuracy"]["p"] == 0.75 and difference["accuracy"]["pairs"] == 3
+    assert difference["accuracy"]["error"] == pytest.approx((7 / 3) ** 0.5 / 3**0.5)
+    swapped = repeat_results.differences([(second, first) for first, second in pairs])["test"]
     assert swapped["accuracy"]["better"] == 1 and swapped["loss"]["better"] == 1
 
 
@@ -57,31 +63,39 @@ def test_only_runs_of_the_same_seed_are_compared(tmp_path):
         for config, accuracy in zip(plan.configs, values, strict=True):
             run = RunDirectory(config.output_dir)
             run.path.mkdir(parents=True)
+            run.write_config("seed: 1\n")
             run.write_results({"status": "training"} if accuracy is None else {"status": "finished", **result(accuracy, 0.5)})
     text = repeat.write_tables(plans)
-    content = json.loads((tmp_path / "run" / "repeat.json").read_text())
+    content = json.loads((tmp_path / "run" / "results.json").read_text())
     assert content["seeds"] == [2022, 2023, 2024]
-    assert content["difference"]["test"]["accuracy"]["values"] == [1, 4]
-    assert "over 2 pairs of runs with the same seed" in text
+    assert content["differences"]["model.pooling=lstm_attention"]["test"]["accuracy"]["values"] == [1, 4]
+    assert "over 2 pairs of runs with the same seed" in " ".join(text.split()) and content["status"] == "training"
+    assert "Not all runs are finished" in text
 
 
 def test_finished_seeds_are_not_run_again_and_others_are_resumed(tmp_path, monkeypatch):
     first = run_plans(make_plans(tmp_path))
     folder = tmp_path / "run"
-    assert sorted(path.name for path in folder.iterdir()) == ["repeat.json", "repeat.md", "seed-2022", "seed-2023"]
-    content = json.loads((folder / "repeat.json").read_text())
+    assert sorted(path.name for path in folder.iterdir()) == ["repeat.md", "report.html", "results.json", "seed-2022", "seed-2023"]
+    content = json.loads((folder / "results.json").read_text())
     assert content["seeds"] == [2022, 2023]
     figures = content["runs"]["distilbert_sst2"]["test"]["accuracy"]
     accuracies = [RunDirectory(folder / f"seed-{seed}").results()["metrics"]["test"]["accuracy"] for seed in (2022, 2023)]
     assert figures["values"] == accuracies and figures["mean"] == sum(accuracies) / 2
     assert [RunDirectory(folder / f"seed-{seed}").results()["seed"] for seed in (2022, 2023)] == [2022, 2023]
-    assert "distilbert_sst2: 2 runs" in first and first == (folder / "repeat.md").read_text()
+    assert "distilbert_sst2, over 2 runs" in first and content["status"] == "finished"
+    markdown, html = (folder / "repeat.md").read_text(), (folder / "report.html").read_text()
+    row = f"| distilbert_sst2 | {_spread(folder, 'validation')} | {_spread(folder, 'test')} |"
+    assert "| model | validation accuracy | test accuracy |" in markdown and row in markdown
+    assert html.count("<img") == 2 and "distilbert_sst2, seed 2023" in html
 
     results = folder / "seed-2023" / "results.json"
     unfinished = json.loads(results.read_text())
     before = (folder / "seed-2022" / "results.json").stat().st_mtime_ns
     results.write_text(json.dumps({**unfinished, "status": "training"}))
-    assert run_plans(make_plans(tmp_path, seeds=3)).startswith("distilbert_sst2: 3 runs")
+    (folder / "seed-2022" / "report.html").unlink()  # as if it had been killed just before the end
+    assert "distilbert_sst2, over 3 runs" in run_plans(make_plans(tmp_path, seeds=3))
+    assert (folder / "seed-2022" / "report.html").exists()
     assert (folder / "seed-2022" / "results.json").stat().st_mtime_ns == before
     again = json.loads(results.read_text())
     assert again["status"] == "finished" and again["metrics"] == unfinished["metrics"]
@@ -92,16 +106,15 @@ def test_finished_seeds_are_not_run_again_and_others_are_resumed(tmp_path, monke
 def test_a_variant_with_the_same_seeds(tmp_path):
     text = run_plans(make_plans(tmp_path, seeds=1, against=["model.pooling=lstm_attention"]))
     assert RunDirectory(tmp_path / "run" / "variant" / "seed-2022").results()["status"] == "finished"
-    assert "model.pooling=lstm_attention: 1 run\n" in text
-    assert "difference, second minus first, over 1 pair of runs with the same seed" in text
-    content = json.loads((tmp_path / "run" / "repeat.json").read_text())
+    assert "model.pooling=lstm_attention minus distilbert_sst2, over 1 pair of runs with the same seed" in text
+    content = json.loads((tmp_path / "run" / "results.json").read_text())
     runs = content["runs"]
     values = [runs[name]["test"]["loss"]["mean"] for name in ("distilbert_sst2", "model.pooling=lstm_attention")]
-    assert content["difference"]["test"]["loss"]["mean"] == pytest.approx(values[1] - values[0])
+    assert content["differences"]["model.pooling=lstm_attention"]["test"]["loss"]["mean"] == pytest.approx(values[1] - values[0])
 
 
 def test_the_default_folder_is_next_to_the_recipes_own_run():
-    recipe, variant = repeat.make_plans(load, [], 3, ["model.pooling=lstm_attention"])
+    recipe, variant = repeat.make_plans(load_config, ["distilbert_sst2"], [], 3, ["model.pooling=lstm_attention"])
     assert [config.output_dir for config in recipe.configs] == [f"runs/distilbert_sst2_seeds/seed-{n}" for n in (2022, 2023, 2024)]
     assert variant.configs[0].output_dir == "runs/distilbert_sst2_seeds/variant/seed-2022"
     assert variant.configs[0].model.pooling == "lstm_attention"

@@ -1,0 +1,136 @@
+"""Show runs over several seeds: validation and test by model, every seed's curve with the band, and all statistics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from paddle_ft.experiments.repeat_results import Group
+from paddle_ft.metrics.paired import EXACT_ROWS
+from paddle_ft.metrics.registry import find_metric
+from paddle_ft.reporting.curves import STEP_LABEL, draw_curves, mean_curve
+from paddle_ft.reporting.document import Document, Section, Table, to_html, to_markdown, to_text
+from paddle_ft.reporting.formats import DASH, format_score, format_seconds
+from paddle_ft.reporting.plots import series
+from paddle_ft.reporting.records import read_run
+from paddle_ft.system.files import to_json, write_atomically
+
+STATISTICS = ("mean", "deviation", "lowest", "highest", "baseline")
+
+
+def write_pages(folder: Path, content: dict[str, Any], groups: list[Group]) -> str:
+    """Write results.json, repeat.md and report.html, and return the tables as text.
+
+    Args:
+        folder: where they go.
+        content: what summarize_groups returned.
+        groups: the runs.
+    """
+    document = repeat_document(content, groups)
+    write_atomically(folder / "results.json", to_json(content, indent=2) + "\n")
+    write_atomically(folder / "repeat.md", to_markdown(document))
+    write_atomically(folder / "report.html", to_html(document))
+    return to_text(document)
+
+
+def repeat_document(content: dict[str, Any], groups: list[Group]) -> Document:
+    """Return the page of a repetition. The arguments are those of write_pages."""
+    counts = [f"{group.title}: {len(group.results)} of {group.planned} runs" for group in groups]
+    missing = ["Not all runs are finished; the same command goes on."] if content["status"] != "finished" else []
+    sections = [
+        Section(
+            "Validation and test by model", ["Mean and sample standard deviation over the seeds."], [_main_table(groups, content)]
+        )
+    ]
+    sections += [
+        Section(f"{title}, over {len(content['by_seed'][title])} runs", tables=_statistics_tables(summary))
+        for title, summary in content["runs"].items()
+    ]
+    sections += [_difference(title, groups[0].title, summary) for title, summary in content["differences"].items() if summary]
+    sections += [Section("Curves", plots=_curves(groups)), Section("Every seed", tables=[_seed_table(content, groups)])]
+    return Document(f"{content['recipe']} over {groups[0].planned} seeds", counts, missing, sections)
+
+
+def _main_table(groups: list[Group], content: dict[str, Any]) -> Table:
+    """Return the layout of the tutorials: a row for each model, with the main metric on validation and on test."""
+    key = next((metric for group in groups if (metric := group.metric())), None)
+    splits = list(dict.fromkeys(split for summary in content["runs"].values() for split in summary))
+    title = find_metric(key).title if key else ""
+    rows = []
+    for name, summary in content["runs"].items():
+        cells = [(summary.get(split) or {}).get(key) for split in splits]
+        rows.append([name, *(DASH if cell is None else _mean_and_deviation(str(key), cell) for cell in cells)])
+    return Table(["model", *(f"{split} {title}" for split in splits)], rows)
+
+
+def _mean_and_deviation(key: str, figures: dict[str, Any]) -> str:
+    mean = format_score(key, float(figures["mean"]))
+    return mean if figures["deviation"] is None else f"{mean} ± {format_score(key, figures['deviation'])}"
+
+
+def _statistics_tables(summary: dict) -> list[Table]:
+    tables = []
+    for split, metrics in summary.items():
+        rows = [[find_metric(key).title, *(_cell(key, figures[name]) for name in STATISTICS)] for key, figures in metrics.items()]
+        tables.append(Table([split, *STATISTICS], rows))
+    return tables
+
+
+def _difference(title: str, first: str, summary: dict) -> Section:
+    tables, pairs = [], 0
+    for split, metrics in summary.items():
+        rows = []
+        for key, figures in metrics.items():
+            pairs = figures["pairs"]
+            p = "< 0.001" if figures["p"] < 0.001 else f"{figures['p']:.3f}"
+            cells = [_cell(key, figures[name]) for name in ("mean", "deviation", "error")]
+            rows.append([find_metric(key).title, *cells, f"{figures['better']} of {pairs}", p])
+        tables.append(Table([split, "mean", "deviation", "error", "better", "p"], rows))
+    lowest = f"; with {pairs} it cannot be below {2 / 2**pairs:.2g}" if pairs <= EXACT_ROWS else ""
+    about = (
+        f"{title} minus {first}, over {pairs} pair{'s' if pairs != 1 else ''} of runs with the same seed. p is that of a paired"
+        f" permutation test over the seeds{lowest}."
+    )
+    return Section(f"Difference: {title}", [about], tables)
+
+
+def _cell(key: str, value: float | None) -> str:
+    return DASH if value is None else format_score(key, float(value))
+
+
+def _seed_table(content: dict[str, Any], groups: list[Group]) -> Table:
+    key = next((metric for group in groups if (metric := group.metric())), None)
+    splits = list(dict.fromkeys(split for summary in content["runs"].values() for split in summary))
+    rows = []
+    for title, by_seed in content["by_seed"].items():
+        for seed, figures in by_seed.items():
+            scores = [_cell(str(key), (figures["metrics"].get(split) or {}).get(key)) for split in splits]
+            step = (figures["best"] or {}).get("step")
+            rows.append(
+                [f"{title}, seed {seed}", *scores, DASH if step is None else f"{step:,}", format_seconds(figures["seconds"])]
+            )
+    name = find_metric(key).title if key else ""
+    return Table(["run", *(f"{split} {name}" for split in splits), "best step", "time"], rows)
+
+
+def _curves(groups: list[Group]) -> dict[str, Figure]:
+    """Return the plots of the loss and of the main metric on validation: the mean of each group, its band and its seeds."""
+    runs = {group.title: [read_run(group.paths[seed]) for seed in group.results] for group in groups}
+    figures = {}
+    for key in dict.fromkeys(["loss", *filter(None, (group.metric() for group in groups))]):
+        curves = []
+        for title, members in runs.items():
+            lines = [series(run.evaluations.get("validation", []), key) for run in members]
+            lines = [(x, y) for x, y in lines if len(x)]
+            if lines:
+                curves.append(mean_curve(title, lines))
+        if curves:
+            metric = find_metric(key)
+            values = np.concatenate([curve.y for curve in curves])
+            log_y = bool(values.max() > 10 * values.min() > 0)
+            title = f"{metric.title} on validation, ± one deviation over the seeds"
+            figures[f"{key} on validation"] = draw_curves(title, STEP_LABEL, metric.title_with_unit, curves, log_y=log_y)
+    return figures
