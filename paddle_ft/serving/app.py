@@ -146,7 +146,7 @@ class Service:
         announced = int(request.headers.get("content-length", "0"))
         if announced > limit and ("expect" in request.headers or announced > inputs.DISCARDED_MB * inputs.MB):
             raise inputs.too_large(limit)  # the client waits for this answer before it sends the body, or it sends too much
-        return inputs.parse_json(await inputs.read_body(request.stream(), limit))
+        return inputs.parse_json(await inputs.read_body(request.stream(), limit), self.limits.max_texts)
 
     def _submit(self, job: Job) -> None:
         if self.stopping:  # since the request's body was read

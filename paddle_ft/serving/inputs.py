@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
+from itertools import islice
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -16,6 +18,9 @@ from paddle_ft.tasks.base import Task
 
 MB = 1_000_000
 DISCARDED_MB = 64  # of a body that is too large, so much is read and dropped, so that the client sees the answer
+# Lists, objects, names and strings in a body, besides as many as --max-texts. Reading 4 MB of them would hold up all clients.
+MOST_PARTS = 250_000
+PART = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]', re.DOTALL)
 LONGEST_NAME = 100  # characters of a field that does not exist, which a message repeats
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -83,8 +88,10 @@ def too_large(limit: int) -> ApiError:
                     "Send fewer or shorter texts in a request. The server's limit is --max-body-mb.")  # fmt: skip
 
 
-def parse_json(body: bytes) -> dict[str, Any]:
-    """Return the JSON object of a body. Raise ApiError for anything else."""
+def parse_json(body: bytes, max_texts: int) -> dict[str, Any]:
+    """Return the JSON object of a body. Raise ApiError for anything else, or if it has far more parts than `max_texts` texts."""
+    if _has_more_parts(body, MOST_PARTS + max_texts):
+        raise _malformed("The body is not usable: it has too many lists, objects or names.")
     try:
         value = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
@@ -98,6 +105,13 @@ def parse_json(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _malformed(f"The body is a JSON {_kind(value)}, not an object.")
     return value
+
+
+def _has_more_parts(body: bytes, most: int) -> bool:
+    """Return whether a body has more lists, objects, names and strings than `most`, without parsing it."""
+    if sum(body.count(mark) for mark in (b"[", b"{", b":")) <= most:
+        return False  # those within texts counted too
+    return next(islice(PART.finditer(body), most, None), None) is not None
 
 
 def _refuse_constant(name: str) -> Any:

@@ -7,6 +7,8 @@ import time
 import httpx
 import pytest
 
+from paddle_ft.serving import inputs
+from paddle_ft.serving.errors import ApiError
 from tests.support.tiny_serving import LONG, Held, ask, figure, in_thread, serve, wait_for
 
 
@@ -30,6 +32,8 @@ def post(client, content, path="/predict", **headers):
     (b'{"texts": ["a"', 400, "The body is not JSON"),
     (b'{"texts": ["\xff"]}', 400, "The body is not UTF-8: byte 12 cannot be read."),
     (b"[" * 200_000, 400, "nested too deeply"),
+    (b'{"texts": [' + b"[]," * 1_300_000 + b"[]]}", 400, "it has too many lists, objects or names."),
+    (b'{"texts": [' + b'{"":1},' * 126_000 + b"1]}", 400, "it has too many lists, objects or names."),
     (b'["a"]', 400, "The body is a JSON list, not an object."),
     (b'{"texts": [NaN]}', 400, "NaN is no number of JSON"),
     (b"9" * 5000, 400, "The body is not JSON"),
@@ -120,6 +124,18 @@ def test_bodies_above_the_limit(sentences):
     check(post(client, chunks()), 413, "body_too_large")
     small = json.dumps({"texts": ["a good film"]}).encode()
     assert post(client, (small[i : i + 5] for i in range(0, len(small), 5))).status_code == 200
+
+
+def test_marks_within_texts_are_no_parts_of_the_body():
+    """Each text has an escaped quotation mark and a backslash at its end, after which its marks must not count."""
+    texts = ['[{:"' * 5000 + "\\"] * 30  # four marks each
+    assert inputs.parse_json(json.dumps({"texts": texts}).encode(), 64) == {"texts": texts}
+    lists = inputs.MOST_PARTS + 5 - 4  # with --max-texts 5; four parts are the object, the name, the list around, and the last one
+    assert len(inputs.parse_json(b'{"a": [' + b"[]," * lists + b"[]]}", 5)["a"]) == lists + 1
+    with pytest.raises(ApiError, match="too many lists"):
+        inputs.parse_json(b'{"a": [' + b"[]," * lists + b"[],[]]}", 5)
+    with pytest.raises(ApiError, match="The body is not JSON"):
+        inputs.parse_json(b'"' + b'[\\"' * 400_000, 1)  # a string without an end
 
 
 def test_a_body_may_begin_with_a_byte_order_mark(sentences):
