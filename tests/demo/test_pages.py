@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from paddle_ft.config.load import load_config
-from paddle_ft.demo.app import DemoApp, _describe, answer_page, group_pages, tab_label
+from paddle_ft.demo.app import DemoApp, _describe, group_pages, tab_label
 from paddle_ft.demo.blocks import Bars, Columns, Note, Problem, Text, Verse
 from paddle_ft.demo.fields import LONGEST_TEXT
 from paddle_ft.demo.labels import Label
@@ -17,30 +17,9 @@ from paddle_ft.demo.server import load_page
 from paddle_ft.demo.worker import Job, Stopped, Worker
 from paddle_ft.tasks.base import Task
 from tests.support import tiny_demo
+from tests.support.demo_answers import ask, find
 
 TASKS = ("summarization", "sentences", "questions", "lyrics", "masked_lm", "causal_lm")
-
-
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory):
-    """Return a function that gives the page of a task, which is trained at the first call."""
-    made = {}
-
-    def page(name):
-        if name not in made:
-            made[name] = load_page(str(getattr(tiny_demo, name)(tmp_path_factory.mktemp(name))))
-        return made[name]
-
-    return page
-
-
-def ask(page, **values):
-    """Return everything that a page shows for these values, in order. Fields that are not named have the value they start with."""
-    shown = []
-    fields = page.fields()
-    inputs = [values.get(field.name, field.value) for field in fields]
-    answer_page(page, fields, inputs, Reply(Job(shown.append), tuple))
-    return shown
 
 
 def problem(page, **values):
@@ -61,10 +40,6 @@ def count_steps(page, **values):
     values = {field.name: values.get(field.name, field.value) for field in page.fields()}
     page.answer(values, CountingReply(Job([].append), tuple))
     return len(steps)
-
-
-def find(answer, kind):
-    return [block for block in answer if isinstance(block, kind)]
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -116,7 +91,8 @@ def test_a_summary_is_that_of_predict_and_its_copies_are_marked(pages):
     source = page.examples()[0]["text"]
     summary, *others = ask(page, text=source)[-1]
     assert summary.text == page.task.predict([source], "")[0]["prediction"]
-    assert page.references[source] in [block.text for block in others if isinstance(block, Text)]
+    texts = {block.title.en: block for block in others if isinstance(block, Text)}
+    assert page.references[source] == texts["In the data"].text and texts["Text"].text == source
 
 
 def test_the_settings_of_a_summary_are_used(pages):
