@@ -27,7 +27,7 @@ from paddle_ft.runs.integrity import write_directory
 from paddle_ft.system.errors import FTError
 from paddle_ft.system.runtime import prepare_cpu
 
-PACKAGES = ("paddlepaddle", "paddlenlp", "paddle2onnx", "onnxruntime")
+PACKAGES = ("paddlepaddle", "paddlenlp", "paddle2onnx", "onnxruntime", "torch", "transformers")
 FORMATS = ["inference", "onnx", "int8", "hf"]
 COLUMNS = ("model", "export", "difference", "equal", "size, MB", "of the model's size", "latency, ms", "of the model's",
            "float32 -> int8")  # fmt: skip
@@ -128,15 +128,12 @@ def row(name: str, run: Path, to: str, output: Path, limit: int) -> str:
         return f"| {name} | {to} | {str(error).splitlines()[0]} | | | | | | |"
     size, of_model = (megabytes(folder) for folder in (exported.path, run / "best"))
     sizes = f"{size:.3g} | {size / of_model:.2f}"
-    if to == "hf":
-        return f"| {name} | {to} | {exported.lines[0].rpartition(' ')[2]} | | {sizes} | | | |"
-    facts = json.loads((exported.path / "export.json").read_text())
-    check = facts["verification"]
-    equal = f"{check['equal']} of {check['inputs']}"
-    ratio = check["latency_ms"] / check["model_latency_ms"]
+    facts = exported.figures
+    measured = "equal" in facts  # without torch, nothing computes a checkpoint for transformers
+    equal = f"{facts['equal']} of {facts['inputs']}" if measured else ""
+    latency = f"{facts['latency_ms']:.3g} | {facts['latency_ms'] / facts['model_latency_ms']:.2f}" if measured else " | "
     cost = next((line.rpartition(": ")[2] for line in exported.lines if line.startswith("int8 on")), "")
-    latency = f"{check['latency_ms']:.3g} | {ratio:.2f}"
-    return f"| {name} | {to} | {check['difference']:.1g} | {equal} | {sizes} | {latency} | {cost} |"
+    return f"| {name} | {to} | {facts['difference']:.1g} | {equal} | {sizes} | {latency} | {cost} |"
 
 
 def megabytes(folder: Path) -> float:

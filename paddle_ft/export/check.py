@@ -80,7 +80,7 @@ def compare(task: Any, model: Model, samples: Samples) -> Check:
 
     task.model.eval()
     with paddle.no_grad():
-        compare_kind = _compare_generated if kind_of(task.name) in GENERATING else _compare_encoder
+        compare_kind = _compare_generated if kind_of(task.name) in GENERATING else compare_encoder
         tensor, expected, actual, equal = compare_kind(task, model, samples)
     difference = float(np.abs(expected - actual).max()) if np.isfinite(actual).all() else float("nan")
     same = np.array(equal)
@@ -105,7 +105,17 @@ def encoder_batch(task: Any, samples: Samples) -> dict[str, np.ndarray]:
     return batch
 
 
-def _compare_encoder(task: Any, model: Model, samples: Samples) -> tuple[str, np.ndarray, np.ndarray, list[bool]]:
+def compare_encoder(task: Any, model: Any, samples: Samples) -> tuple[str, np.ndarray, np.ndarray, list[bool]]:
+    """Compare the logits of a classifier or masked language model, and the labels or tokens that they predict.
+
+    Args:
+        task: the task with its model.
+        model: what has the export's graph "model".
+        samples: the inputs.
+
+    Returns:
+        The tensor's name, its values of the task's model and of the export, and for each input whether the predictions are equal.
+    """
     batch = encoder_batch(task, samples)
     expected = task.logits(_tensors(batch)).numpy()
     (actual,) = model.graphs["model"](**batch)
@@ -201,20 +211,26 @@ def time_model(task: Any, samples: Samples) -> float:
     task.model.eval()
     with paddle.no_grad():
         if kind_of(task.name) in GENERATING:
-            return _median_time(lambda: generate_with_model(task, samples.ids))
+            return median_time(lambda: generate_with_model(task, samples.ids))
         batch = encoder_batch(task, samples)
-        return _median_time(lambda: task.logits(_tensors(batch)).numpy())
+        return median_time(lambda: task.logits(_tensors(batch)).numpy())
 
 
-def time_export(task: Any, model: Model, samples: Samples) -> float:
+def time_export(task: Any, model: Any, samples: Samples) -> float:
     """Return the median time in seconds of the export on the same batch."""
     if kind_of(task.name) in GENERATING:
-        return _median_time(lambda: generate_with_export(model, samples.ids))
+        return median_time(lambda: generate_with_export(model, samples.ids))
     batch = encoder_batch(task, samples)
-    return _median_time(lambda: model.graphs["model"](**batch))
+    return median_time(lambda: model.graphs["model"](**batch))
 
 
-def _median_time(compute: Callable[[], Any]) -> float:
+def describe_latency(seconds: float, model_seconds: float, count: int) -> str:
+    """Return a line on the median times of an export and of the task's model for a batch of `count`."""
+    return (f"latency: {seconds * 1000:.3g} ms, {seconds / model_seconds:.2f} times the dynamic model's"
+            f" {model_seconds * 1000:.3g} ms (medians, a batch of {count})")  # fmt: skip
+
+
+def median_time(compute: Callable[[], Any]) -> float:
     """Return the median of the seconds of several calls, after a first one that is not counted."""
     compute()
     seconds: list[float] = []

@@ -37,10 +37,13 @@ class Exported:
     Attributes:
         path: its folder.
         lines: what was verified and measured, for people.
+        figures: the same as numbers: the largest "difference", "equal" predictions of "inputs", "latency_ms" and
+            "model_latency_ms". A checkpoint for transformers has the difference alone where torch is not installed.
     """
 
     path: Path
     lines: list[str]
+    figures: dict[str, Any]
 
 
 def export_run(
@@ -72,13 +75,14 @@ def export_run(
         if to == "hf":
             from paddle_ft.export.to_hf import export_to_hf
 
-            lines = export_to_hf(open_run(run), part)
+            lines, figures = export_to_hf(open_run(run, AS_DEFINED), part)
         else:
             task = open_run(run, AS_DEFINED)
-            lines = _export_graphs(task, part, to, int8, limit)
+            lines, figures = _export_graphs(task, part, to, int8, limit)
         _put_in_place(part, folder)
     shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    return Exported(shown, [*lines, f"size: {_megabytes(folder)}, of the run's model: {_megabytes(_model_folder(directory))}"])
+    lines.append(f"size: {_megabytes(folder)}, of the run's model: {_megabytes(_model_folder(directory))}")
+    return Exported(shown, lines, figures)
 
 
 # ---------------------------------------------------------------------------------------------------- before the work
@@ -140,9 +144,9 @@ def _put_in_place(part: Path, folder: Path) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------- the work
-def _export_graphs(task: Any, part: Path, to: str, int8: bool, limit: int | None) -> list[str]:
-    """Write an export with its runner into a folder, verify it, and return what was found."""
-    from paddle_ft.export.check import compare, time_export, time_model
+def _export_graphs(task: Any, part: Path, to: str, int8: bool, limit: int | None) -> tuple[list[str], dict[str, Any]]:
+    """Write an export with its runner into a folder, verify it, and return what was found, for people and as figures."""
+    from paddle_ft.export.check import compare, describe_latency, time_export, time_model
     from paddle_ft.export.graphs import make_graphs
     from paddle_ft.export.programs import save_programs
     from paddle_ft.export.runner.tasks import load_model
@@ -187,11 +191,10 @@ def _export_graphs(task: Any, part: Path, to: str, int8: bool, limit: int | None
         lines.append(f"int8: largest difference of {check.tensor} {check.difference:.2g}, {check.equal} of {check.inputs} equal")
         lines.append(_loss_of_accuracy(task.best_metric, split, len(rows), before, after))
     seconds = time_export(task, model, samples)
-    lines.append(f"latency: {seconds * 1000:.3g} ms, {seconds / model_seconds:.2f} times the dynamic model's"
-                 f" {model_seconds * 1000:.3g} ms (medians, a batch of {check.inputs})")  # fmt: skip
+    lines.append(describe_latency(seconds, model_seconds, check.inputs))
     verification = {**asdict(check), "latency_ms": seconds * 1000, "model_latency_ms": model_seconds * 1000}
     (part / "export.json").write_text(to_json({**settings, "verification": verification}, indent=2), encoding="utf-8")
-    return lines
+    return lines, verification
 
 
 def _loss_of_accuracy(metric: str, split: str, count: int, before: dict[str, float], after: dict[str, float]) -> str:

@@ -61,7 +61,7 @@ def choose_samples(task: Any) -> Samples:
     try:
         split, rows = held_out_rows(task)
     except UserError as error:
-        return _random_samples(task, str(error).splitlines()[0])
+        return random_samples(task, str(error).splitlines()[0])
     texts = _TEXTS[kind_of(task.name)](task, rows.rows)
     encoded = [_encode(task, text) for text in texts]
     starts = [_second_start(encoding) for encoding in encoded] if not isinstance(texts[0], str) else None
@@ -132,7 +132,7 @@ _TEXTS: dict[str, Callable[[Any, Sequence[dict[str, str]]], list[Any]]] = {
 }  # fmt: skip
 
 
-def _random_samples(task: Any, reason: str) -> Samples:
+def random_samples(task: Any, reason: str) -> Samples:
     """Return random ids of different lengths, and why there is no text."""
     rng = np.random.default_rng(0)
     special = set(task.tokenizer.all_special_ids)

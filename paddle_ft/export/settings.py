@@ -61,7 +61,7 @@ def _seq2seq(task: Any) -> dict[str, Any]:
     return {
         "truncate": task.options.max_source_length,
         "decoder_start_token_id": task.model.config.decoder_start_token_id,
-        "generation": _search_settings(task),
+        "generation": search_settings(task),
         "spaceless": regex_class(SPACELESS),
         "lines": lines,
     }
@@ -75,7 +75,7 @@ def _causal_lm(task: Any) -> dict[str, Any]:
         "bos_token": BOS,
         "eos_token": EOS,
         "prompt": task.example({"text": "{text}"}).removesuffix(EOS),
-        "generation": _search_settings(task),
+        "generation": search_settings(task),
     }
 
 
@@ -89,8 +89,8 @@ def search_options(task: Any) -> GenerationOptions:
     return GenerationOptions(max_new_tokens=min(CONTINUATION_LENGTH, task.model.config.max_position_embeddings // 2))
 
 
-def _search_settings(task: Any) -> dict[str, Any]:
-    """Return the options that the runner's search knows, with the model's own end token."""
+def search_settings(task: Any) -> dict[str, Any]:
+    """Return the options of the search as the runner, and transformers, know them, with the model's own end token."""
     values = asdict(search_options(task))
     settings = {name: values[name] for name in SEARCH}
     return settings if settings["eos_token_id"] is not None else {**settings, "eos_token_id": task.model.config.eos_token_id}

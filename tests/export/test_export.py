@@ -10,12 +10,17 @@ import numpy as np
 import pytest
 
 import paddle_ft
-from paddle_ft.export import export, programs, settings, to_onnx
+from convert.outputs import torch_is_installed
+from paddle_ft.export import export, programs, settings, to_hf, to_onnx
 from paddle_ft.export.check import VerificationError
 from paddle_ft.export.export import export_run
+from paddle_ft.export.metrics import measure
 from paddle_ft.export.runner import load
 from paddle_ft.export.runner.tasks import InputError
+from paddle_ft.export.samples import choose_samples, held_out_rows, random_samples
+from paddle_ft.runs.inference import open_run
 from paddle_ft.system.errors import FTError, UserError
+from paddle_ft.tasks.shared.evaluate import evaluate
 from tests.support import tiny_classification, tiny_demo
 
 # Texts of different lengths for each run, as `predict` takes them. They share a batch, which is padded.
@@ -49,6 +54,13 @@ def run(tmp_path_factory):
     return directory
 
 
+def check_latency(line: str, figures: dict) -> None:
+    """Check that a line has both times and their ratio, in this order."""
+    ours, theirs = figures["latency_ms"], figures["model_latency_ms"]
+    ratio = f"{ours / theirs:.2f} times the dynamic model's"
+    assert line == f"latency: {ours:.3g} ms, {ratio} {theirs:.3g} ms (medians, a batch of {figures['inputs']})"
+
+
 def start(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     """Run run.py of an export in an empty folder, where paddle_ft cannot be imported."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
@@ -75,9 +87,15 @@ def test_an_export_predicts_what_the_run_predicts(run, tmp_path, name, to):
     assert [set(row) for row in actual] == [set(row) for row in expected]
     if "probability" in expected[0]:
         assert [row["probability"] for row in actual] == pytest.approx([row["probability"] for row in expected], abs=2e-5)
-    facts = json.loads((exported.path / "export.json").read_text())
-    assert facts["verification"]["equal"] == facts["verification"]["inputs"] > 0
-    assert facts["verification"]["origin"] == "texts of validation"
+    facts = json.loads((exported.path / "export.json").read_text())["verification"]
+    assert facts == exported.figures and facts["equal"] == facts["inputs"] > 1 and facts["origin"] == "texts of validation"
+    verified, latency, size = exported.lines
+    assert f"{facts['equal']} of {facts['inputs']} predictions equal" in verified
+    assert f"largest difference of logits {facts['difference']:.2g} (" in verified
+    check_latency(latency, facts)
+    sizes = [sum(file.stat().st_size for file in files if file.is_file()) / 1e6 for files in (
+        exported.path.rglob("*"), (file for file in (path / "best").rglob("*") if file.parent.name != "trainer"))]  # fmt: skip
+    assert size == f"size: {sizes[0]:.3g} MB, of the run's model: {sizes[1]:.3g} MB"
     assert not list(tmp_path.glob(".*")), "the temporary folder is left"
 
 
@@ -121,11 +139,10 @@ def test_wrong_input_of_the_runner_is_answered_with_one_message(run, tmp_path):
 def test_beam_and_greedy_search_give_the_same_ids(run, tmp_path, beams):
     from paddle_ft.export.check import compare
     from paddle_ft.export.samples import Samples
-    from paddle_ft.runs.inference import open_run
 
     path = run("summarization")
     task = open_run(str(path), {**export.AS_DEFINED, "generation.num_beams": beams, "generation.no_repeat_ngram_size": 2})
-    lines = export._export_graphs(task, tmp_path, "onnx", False, None)
+    lines, _ = export._export_graphs(task, tmp_path, "onnx", False, None)
     assert "predictions equal" in lines[0]
     rng = np.random.default_rng(0)
     ids = [rng.integers(5, len(task.tokenizer), length).tolist() for length in rng.integers(3, 20, 32)]
@@ -154,6 +171,18 @@ def test_the_lstm_head_is_exported_for_paddle_alone(tmp_path):
         export_run(str(path), "hf", str(tmp_path / "other"))
 
 
+@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name == "masked_lm" else slow) for name in TEXTS])
+def test_the_metrics_of_a_float32_export_are_those_of_the_run(run, tmp_path, name):
+    """So a difference with 8 bits is what the 8 bits cost."""
+    task = open_run(str(run(name)), export.AS_DEFINED)
+    split, rows = held_out_rows(task, 4)
+    expected = evaluate(task, task.encode(rows, split), "evaluate").metrics
+    folder = export_run(str(run(name)), "inference", str(tmp_path / "export")).path
+    measured = measure(task, load(folder), rows, split, "measure")
+    assert split == "validation" and len(rows.rows) == 4 and "loss" in measured
+    assert measured == pytest.approx({name: expected[name] for name in measured}, rel=1e-4)
+
+
 @slow
 def test_int8_says_what_it_costs(run, tmp_path):
     exported = export_run(str(run("masked_lm")), "onnx", str(tmp_path / "export"), int8=True, limit=6)
@@ -163,11 +192,20 @@ def test_int8_says_what_it_costs(run, tmp_path):
     assert any(f"perplexity {facts['int8']['float32']['perplexity']:.4g} ->" in line for line in exported.lines)
 
 
-@pytest.mark.parametrize("name", ["sentences", pytest.param("summarization", marks=slow), pytest.param("causal_lm", marks=slow)])
+@pytest.mark.parametrize("name", ["sentences", *(
+    pytest.param(name, marks=slow) for name in ("questions", "masked_lm", "summarization", "lyrics", "causal_lm")
+)])  # fmt: skip
 def test_a_checkpoint_for_transformers_is_verified(run, tmp_path, name):
+    """Where torch is installed, transformers computes the same predictions. The environment of the tests has none."""
     exported = export_run(str(run(name)), "hf", str(tmp_path / "export"))
     assert (exported.path / "config.json").is_file() and (exported.path / "model.safetensors").is_file()
     assert "layers and outputs equal" in exported.lines[0]
+    if torch_is_installed():
+        count = exported.figures["inputs"]
+        assert count > 1 and f"padded inputs, texts of validation: {count} of {count} equal" in exported.lines[1]
+        check_latency(exported.lines[2], exported.figures)
+    else:
+        assert exported.lines[1] == "predictions and latency: not compared, because torch and transformers are not installed"
     with pytest.raises(UserError, match="already exists"):
         export_run(str(run(name)), "hf", str(tmp_path / "export"))
     assert export_run(str(run(name)), "hf", str(tmp_path / "export"), overwrite=True).path == exported.path
@@ -197,6 +235,29 @@ def test_an_export_with_wrong_weights_is_refused(run, tmp_path, monkeypatch, to)
         export_run(str(run("sentences")), to, str(tmp_path / "export"))
     assert caught.value.exit_code == 1
     assert not list(tmp_path.iterdir()), "something is kept"
+
+
+def test_a_checkpoint_for_transformers_with_wrong_weights_is_refused(run, tmp_path, monkeypatch):
+    convert = to_hf.to_hf
+
+    def convert_wrongly(source, folder, **options):
+        report = convert(source, folder, **options)
+        change_last_weight(folder / "model.safetensors", 256)
+        return report
+
+    monkeypatch.setattr(to_hf, "to_hf", convert_wrongly)
+    with pytest.raises(VerificationError, match=r"nothing is kept: [\w.]+ differs from the model's by [1-9]"):
+        export_run(str(run("sentences")), "hf", str(tmp_path / "export"))
+    assert not list(tmp_path.iterdir()), "something is kept"
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_the_batch_of_the_verification_is_padded(run, name):
+    """Otherwise a graph that reads padding would pass."""
+    task = open_run(str(run(name)))
+    for samples in (choose_samples(task), random_samples(task, "the reason")):
+        lengths = [len(ids) for ids in samples.ids]
+        assert len(lengths) > 1 and min(lengths) < max(lengths), (samples.origin, lengths)
 
 
 def test_an_export_with_another_search_is_refused(run, tmp_path, monkeypatch):
