@@ -33,10 +33,11 @@ def block_ids(dataset):
 
 
 def test_texts_are_joined_whole_and_cut(make):
-    """Texts are joined with special tokens and without truncation; the incomplete last block is dropped."""
+    """Texts are joined with special tokens and without truncation; the incomplete last block is dropped, which is said."""
     texts = rows("the film", "playing. bad")
     dataset = make().encode(texts, "train")
     assert block_ids(dataset) == [[2, 8, 10, 3], [2, 5, 6, 14]]
+    assert dataset.info.pop("decisions") == ["train: the last 2 of 10 tokens make no block of 4 and are left out (task.last_chunk)"]
     assert dataset.info == {"rows": 2, "texts": 2, "tokens": 10, "bad_rows": 0}
     assert dataset.rows[1] == {"text": "[CLS] playing."}
     assert block_ids(make("task.last_chunk=pad").encode(texts, "train")) == [[2, 8, 10, 3], [2, 5, 6, 14], [13, 3]]
@@ -45,6 +46,13 @@ def test_texts_are_joined_whole_and_cut(make):
 def test_a_text_longer_than_any_model_is_not_cut(make):
     dataset = make("task.last_chunk=pad").encode(rows("film " * 2000), "train")
     assert sum(len(block) for block in block_ids(dataset)) == 2002
+    assert "decisions" not in dataset.info
+
+
+def test_a_last_block_of_few_tokens_is_dropped_in_silence(make):
+    dataset = make().encode(rows("film " * 200), "train")
+    assert dataset.info["tokens"] == 202 and sum(len(block) for block in block_ids(dataset)) == 200
+    assert "decisions" not in dataset.info
 
 
 def test_subsamples(make):
