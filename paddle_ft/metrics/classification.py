@@ -21,8 +21,8 @@ def classification_scores(labels: Sequence[int], probabilities: np.ndarray, *, b
         seed: seed of the resampling.
 
     Returns:
-        "accuracy", "f1_macro" and "matthews", each with its interval under NAME_ci; "ece"; and "confusion_matrix" (rows: true,
-        columns: predicted). With two classes also "f1" (of class 1) and its interval.
+        "accuracy", "f1_macro" and "matthews", each with its interval under NAME_ci; "ece"; "calibration" (see calibration_bins);
+        and "confusion_matrix" (rows: true, columns: predicted). With two classes also "f1" (of class 1) and its interval.
 
     Raises:
         ValueError: the shapes do not match, a label is not the number of a class, or rows are not probabilities.
@@ -37,6 +37,10 @@ def classification_scores(labels: Sequence[int], probabilities: np.ndarray, *, b
         for name, values in matrix_scores(cells.reshape(bootstrap, classes, classes)).items():
             result[f"{name}_ci"] = [round(float(end), 4) for end in np.quantile(values, [0.025, 0.975])]
     result["ece"] = round(expected_calibration_error(labels, probabilities), 4)
+    result["calibration"] = [
+        {"rows": rows, "confidence": round(100 * confidence, 2), "accuracy": round(100 * accuracy, 2)}
+        for rows, confidence, accuracy in calibration_bins(labels, probabilities)
+    ]
     result["confusion_matrix"] = matrix.tolist()
     return result
 
@@ -111,18 +115,29 @@ def row_cross_entropy(labels: Sequence[int], probabilities: np.ndarray) -> np.nd
     return -np.log(np.maximum(true, 1e-15))
 
 
-def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = ECE_BINS) -> float:
-    """Return the mean difference between confidence and accuracy over bins, weighted by the sizes of the bins, in percent.
+def calibration_bins(labels: np.ndarray, probabilities: np.ndarray, bins: int = ECE_BINS) -> list[tuple[int, float, float]]:
+    """Return (rows, mean confidence, accuracy) of each bin that has rows, as shares. The confidence is the highest probability.
 
     The bins divide (0, 1] into intervals of equal width. Each includes its upper end.
 
-    Source: Guo et al. (2017), On Calibration of Modern Neural Networks.
+    Source: Guo et al. (2017), On Calibration of Modern Neural Networks (reliability diagrams).
     """
     confidence = probabilities.max(axis=1)
     is_correct = probabilities.argmax(axis=1) == labels
     index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    gap = np.bincount(index, weights=is_correct - confidence, minlength=bins)
-    return 100 * float(np.abs(gap).sum()) / len(labels)
+    return [
+        (int((index == i).sum()), float(confidence[index == i].mean()), float(is_correct[index == i].mean()))
+        for i in np.unique(index)
+    ]
+
+
+def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = ECE_BINS) -> float:
+    """Return the mean difference between confidence and accuracy over the calibration_bins, weighted by their sizes, in percent.
+
+    Source: Guo et al. (2017), On Calibration of Modern Neural Networks.
+    """
+    gaps = [rows * abs(accuracy - confidence) for rows, confidence, accuracy in calibration_bins(labels, probabilities, bins)]
+    return 100 * sum(gaps) / len(labels)
 
 
 def majority_probabilities(train_labels: Sequence[int], examples: int, classes: int) -> np.ndarray:

@@ -17,8 +17,8 @@ from convert import families
 from paddle_ft.config.yaml_text import dump_yaml
 from paddle_ft.data.splits import names_files
 from paddle_ft.metrics.registry import find_metric
-from paddle_ft.reporting.document import markdown_table
 from paddle_ft.reporting.formats import DASH, format_fact, has_generated_texts
+from paddle_ft.reporting.layout import markdown_table
 from paddle_ft.reporting.page import best_checkpoint, data_table, score_tables
 from paddle_ft.reporting.records import Run, read_run
 from paddle_ft.system.errors import UserError

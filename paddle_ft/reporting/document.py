@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,26 +10,10 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from paddle_ft.reporting.curves import to_image
+from paddle_ft.reporting.layout import Table, display_width, markdown_table, text_table
 from paddle_ft.reporting.page import render
 
 WIDTH = 120  # characters of a line of text in the terminal
-
-
-@dataclass
-class Table:
-    """A table of texts.
-
-    Attributes:
-        columns: the headings; that of the first column may be "".
-        rows: the cells of each row.
-        numbers: whether all columns but the first are numbers, which are aligned on the right.
-        title: its heading; "": none.
-    """
-
-    columns: Sequence[str]
-    rows: list[list[str]]
-    numbers: bool = True
-    title: str = ""
 
 
 @dataclass
@@ -119,46 +101,12 @@ def to_text(document: Document) -> str:
             lines += ["", title]
             for card in cards:
                 lines += ["", *([f"  {card['headline']}"] if card["headline"] else [])]
-                width = max([8, *(_width(name) for name, _ in card["fields"])])
+                width = max([8, *(display_width(name) for name, _ in card["fields"])])
                 lines += [
-                    f"  {name}{' ' * (width - _width(name))}  {' '.join(text.split()) or '(empty)'}"
+                    f"  {name}{' ' * (width - display_width(name))}  {' '.join(text.split()) or '(empty)'}"
                     for name, text in card["fields"]
                 ]
     return "\n".join(line.rstrip() for line in lines)
-
-
-def markdown_table(header: Sequence[str], rows: list[list[str]], numbers: bool = True) -> str:
-    """Return a Markdown table.
-
-    Args:
-        header: the headings.
-        rows: the cells of each row.
-        numbers: whether all columns but the first are numbers, which are aligned on the right.
-    """
-    lines = [list(header), ["---", *["---:" if numbers else "---"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(_escape(cell) for cell in line)} |" for line in lines)
-
-
-def text_table(table: Table) -> list[str]:
-    """Return the lines of a table for the terminal. A Chinese character is as wide as two others."""
-    lines = [list(table.columns), *table.rows]
-    widths = [max(_width(line[i]) for line in lines) for i in range(len(table.columns))]
-    shown = []
-    for line in lines:
-        cells = []
-        for i, (cell, width) in enumerate(zip(line, widths, strict=True)):
-            space = " " * (width - _width(cell))
-            cells.append(space + cell if table.numbers and i else cell + space)
-        shown.append("  " + "  ".join(cells).rstrip())
-    return shown
-
-
-def _escape(cell: str) -> str:
-    return " ".join(cell.replace("|", chr(92) + "|").split())
-
-
-def _width(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def _shown(document: Document, plots: bool = False) -> list[Section]:

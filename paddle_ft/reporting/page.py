@@ -13,6 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from paddle_ft.metrics.registry import find_metric, known_metrics
+from paddle_ft.reporting.details import frequency_tables, mistake_table
 from paddle_ft.reporting.formats import DASH, format_fact, format_interval, format_number, format_score, sample_texts
 from paddle_ft.reporting.plots import plot_run
 from paddle_ft.reporting.records import Run, read_run, score_keys
@@ -58,6 +59,8 @@ def write_report(run_dir: str | Path) -> Path:
         training=[format_fact(*item) for item in (run.results.get("train") or {}).items()],
         data=data_table(run),
         decisions=run.decisions,
+        mistakes=[table for split, rows in run.predictions.items() if (table := mistake_table(split, rows))],
+        frequencies=frequency_tables(run),
         predictions=[_examples(split, rows) for split, rows in run.predictions.items() if rows],
         config=run.config_text,
         sample_texts=sample_texts(run.config),

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from paddle_ft.metrics.registry import Metric, find_metric, known_metrics
 from paddle_ft.reporting.curves import COLOURS, GREY, MANY_POINTS, draw_line, label_steps, make_axes, smooth
+from paddle_ft.reporting.formats import format_score
 from paddle_ft.reporting.records import Run, score_keys
 from paddle_ft.system.files import write_atomically
 from paddle_ft.system.formatting import is_number
@@ -48,6 +49,7 @@ def draw_figures(run: Run) -> dict[str, Figure]:
         "scores": _scores(run),
         **{metric.key: _metric_curves(run, metric) for metric in own_plots},
         **_confusion_matrices(run),
+        **_reliability_diagrams(run),
     }
     return {name: figure for name, figure in figures.items() if figure is not None}
 
@@ -149,6 +151,34 @@ def _metric_curves(run: Run, metric: Metric) -> Figure | None:
         axes.set_yscale("log")
     axes.legend(frameon=False)
     return label_steps(figure)
+
+
+def _reliability_diagrams(run: Run) -> dict[str, Figure]:
+    figures = {}
+    for split, metrics in (run.results.get("metrics") or {}).items():
+        bins = metrics.get("calibration")
+        bins = [one for one in bins if isinstance(one, dict)] if isinstance(bins, list) else []
+        bins = [one for one in bins if all(is_number(one.get(name)) for name in ("rows", "confidence", "accuracy"))]
+        if bins:
+            figures[f"calibration_{split}"] = _reliability_diagram(bins, split, metrics.get("ece"))
+    return figures
+
+
+def _reliability_diagram(bins: list[dict], split: str, ece: object) -> Figure:
+    """Draw the accuracy over the confidence. Below the diagonal the model is too sure. Large points have many rows.
+
+    Source: Guo et al. (2017), On Calibration of Modern Neural Networks, figure 1.
+    """
+    error = f", calibration error {format_score('ece', ece)} %" if is_number(ece) else ""
+    figure, axes = make_axes(f"Calibration on {split}{error}", "accuracy (%)", "confidence (%)")
+    low = max(0.0, min(min(one["confidence"], one["accuracy"]) for one in bins) - 5)
+    axes.plot([low, 100], [low, 100], color=GREY, linestyle=":", linewidth=1.2, label="perfectly calibrated")
+    confidence, accuracy = ([one[name] for one in bins] for name in ("confidence", "accuracy"))
+    rows = np.array([one["rows"] for one in bins], dtype=np.float64)
+    axes.plot(confidence, accuracy, color=COLOURS[0], linewidth=1.2)
+    axes.scatter(confidence, accuracy, s=15 + 250 * rows / rows.sum(), color=COLOURS[0], label="rows of similar confidence")
+    axes.legend(frameon=False)
+    return figure
 
 
 def _confusion_matrices(run: Run) -> dict[str, Figure]:

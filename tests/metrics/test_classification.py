@@ -99,3 +99,14 @@ def test_majority_baseline():
 def test_wrong_input(labels, probabilities, message):
     with pytest.raises(ValueError, match=message):
         classification_scores(labels, np.array(probabilities))
+
+
+def test_the_bins_of_the_reliability_diagram_by_hand():
+    """Two bins: three rows of 0.95 and 0.94 of which two are right, and one row of 0.6 that is wrong."""
+    probabilities = np.array([[0.95, 0.05], [0.05, 0.95], [0.94, 0.06], [0.6, 0.4]])
+    scores = classification_scores([0, 1, 1, 1], probabilities, bootstrap=0)
+    assert scores["calibration"] == [
+        {"rows": 1, "confidence": 60.0, "accuracy": 0.0},
+        {"rows": 3, "confidence": 94.67, "accuracy": 66.67},
+    ]
+    assert scores["ece"] == pytest.approx(100 * (0.6 + abs(2 - 2.84)) / 4, abs=1e-3)

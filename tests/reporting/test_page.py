@@ -288,3 +288,35 @@ def test_no_run(tmp_path):
 )
 def test_figures(text, expected):
     assert text == expected
+
+
+def test_the_most_confident_mistakes_come_first(run):
+    rows = [
+        {
+            "text": f"text {i}",
+            "label": "neg",
+            "prediction": "pos" if i % 2 else "neg",
+            "probability of the label": 1.0,
+            "confidence": 50.0 + i,
+        }
+        for i in range(50)
+    ]
+    finish(run, predictions=rows)
+    _, page = read(run)
+    part = page.text.split("Most confident mistakes")[1].split("Predictions on")[0]
+    assert "test: 25 of 50 are wrong" in part
+    assert re.findall(r"text (\d+) neg pos ([\d.]+) %", part)[:2] == [("49", "99.00"), ("47", "97.00")]
+    assert len(re.findall(r"neg pos", part)) == 20
+    finish(run, predictions=[{**row, "prediction": "neg"} for row in rows])
+    assert "Most confident mistakes" not in read(run)[1].text
+
+
+def test_rare_words_are_shown_beside_those_before_the_training(run):
+    bands = [{"times_in_training": "0", "targets": 12, "loss": 7.5, "accuracy": 8.33}]
+    before = [{"times_in_training": "0", "targets": 12, "loss": 9.25, "accuracy": 0.0}]
+    finish(run, {"metrics": {"validation": {"loss": 1.0, "by_frequency": bands}},
+                 "before_training": {"validation": {"loss": 2.0, "by_frequency": before}}})  # fmt: skip
+    _, page = read(run)
+    assert "Rare words" in page.text and "0 12 8.33 0.00 7.500 9.250" in page.text
+    finish(run, {"metrics": {"validation": {"loss": 1.0, "by_frequency": [3, {"targets": "x"}]}}})
+    assert "None" in read(run)[1].text  # damaged: shown as far as it can be

@@ -178,3 +178,13 @@ def test_no_run(tmp_path):
         read_run(tmp_path / "missing")
     with pytest.raises(UserError, match="contains no run"):
         read_run(tmp_path)
+
+
+def test_the_reliability_diagram_has_the_bins_and_the_error():
+    bins = [{"rows": 1, "confidence": 60.0, "accuracy": 40.0}, {"rows": 3, "confidence": 95.0, "accuracy": 90.0}]
+    results = {"metrics": {"test": {"ece": 8.75, "calibration": bins}, "validation": {"calibration": [1, {"rows": "x"}]}}}
+    figures = draw_figures(Run(None, results=results))
+    assert set(figures) == {"calibration_test"}
+    axes = figures["calibration_test"].axes[0]
+    assert axes.get_title(loc="left") == "Calibration on test, calibration error 8.75 %"
+    assert axes.collections[0].get_offsets().tolist() == [[60.0, 40.0], [95.0, 90.0]]

@@ -80,8 +80,14 @@ def test_score(task):
     data = dataset([("甲", "北京晴"), ("乙", "上海雨")])
     scores = task.score(["北京雨", "上海雨"], data)
     assert scores.predictions == [
-        {"source": "甲", "target": "北京晴", "prediction": "北京雨", "rougeL": pytest.approx(66.67, abs=0.01)},
-        {"source": "乙", "target": "上海雨", "prediction": "上海雨", "rougeL": 100},
+        {
+            "source": "甲",
+            "target": "北京晴",
+            "prediction": "北京雨",
+            "rougeL": pytest.approx(66.67, abs=0.01),
+            "not in the source": "北京",
+        },
+        {"source": "乙", "target": "上海雨", "prediction": "上海雨", "rougeL": 100, "not in the source": "上海"},
     ]
     metrics = scores.metrics
     assert metrics["rouge1"] == pytest.approx(250 / 3, abs=0.01)
@@ -92,6 +98,10 @@ def test_score(task):
     # n-gram matches: 5 of 6, 3 of 4, 1 of 2, and 0 of the 2 that nltk counts, smoothed to 0.1
     assert metrics["bleu4"] == pytest.approx(100 * (5 / 6 * 3 / 4 * 1 / 2 * 0.1 / 2) ** 0.25, abs=0.01)
     assert metrics["generated_characters"] == 3
+    assert (
+        metrics["unsupported"] == 100 and metrics["unsupported_of_targets"] == 100
+    )  # 北京 and 上海, and the sources are 甲 and 乙
+    assert metrics["copied"] == 0 and metrics["novel_1grams"] == 100 and metrics["length_ratio"] == 100
     assert task.score(["北", "上海雨雪大"], data).metrics["generated_characters"] == 3
     assert task.score(["", "上海雨"], data).metrics["generated_characters"] == 1.5
 

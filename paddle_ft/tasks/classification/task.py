@@ -241,6 +241,7 @@ class Classification(Task):
                 "label": self.names[number],
                 "prediction": self.names[values.argmax()],
                 "probability of the label": round(100 * float(values[number]), 2),
+                "confidence": round(100 * float(values.max()), 2),
             }
             for row, number, values in zip(dataset.rows, true, probabilities, strict=True)
         ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,6 +25,7 @@ from paddle_ft.system.cache import CacheEntry
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import Progress
 from paddle_ft.tasks.base import Dataset, TaskOptions
+from paddle_ft.tasks.masked_lm.frequency import WordFrequencies, band_sums, describe_bands
 from paddle_ft.tasks.masked_lm.masking import Masking, Vocabulary
 from paddle_ft.tasks.shared.language_modeling import LanguageModel
 
@@ -85,6 +87,8 @@ class MaskedLM(LanguageModel):
     demo_page = "masked_lm"
     head_type = "masked_lm"
     Options = Options
+    _training_columns: dict[str, Any] | None = None
+    _frequencies: WordFrequencies | None = None
 
     def set_model(self, bundle) -> None:
         super().set_model(bundle)
@@ -125,7 +129,25 @@ class MaskedLM(LanguageModel):
                 f"{split}: the last {left:,} of {len(encoded.flat):,} tokens make no block of {options.chunk_size} and are left out"
                 " (task.last_chunk)"
             )
-        return dataset if split == "train" else self._with_masks(dataset)
+        if split != "train":
+            return self._with_masks(dataset)
+        self._training_columns, self._frequencies = columns, None
+        return dataset
+
+    def _word_frequencies(self) -> WordFrequencies | None:
+        """Return how often the training text has each word, or None without training text. It is counted at the first call."""
+        if self._frequencies is None and self._training_columns is not None:
+            ids = self._training_columns["ids"].parts()
+            divided = self._training_columns["starts"].parts() if "starts" in self._training_columns else itertools.repeat(None)
+            parts = ((ids, self._starts(ids, blocks, words)) for (ids, blocks), words in zip(ids, divided, strict=False))
+            self._frequencies = WordFrequencies(parts)
+        return self._frequencies
+
+    def _starts(self, ids: np.ndarray, blocks: np.ndarray, words: tuple[np.ndarray, np.ndarray] | None) -> np.ndarray:
+        """Return where words begin: where they do for masking, at special tokens, and at the blocks, which may divide one."""
+        starts = (self.vocabulary.word_starts(ids) if words is None else words[0].astype(bool)) | self.vocabulary.special[ids]
+        starts[blocks] = True
+        return starts
 
     def _check_chunk_size(self) -> None:
         size, limit = self.options.chunk_size, self.max_input_length
@@ -167,12 +189,20 @@ class MaskedLM(LanguageModel):
 
     def _with_masks(self, dataset: Dataset) -> Dataset:
         """Return the data set with fixed masks. Each row has its own seed, so every evaluation uses the same masks."""
-        masked_ids, labels = [], []
+        masked_ids, labels, bands, frequencies = [], [], [], self._word_frequencies()
         for i in range(len(dataset)):
             row_ids, row_labels = self._mask_rows(dataset, np.array([i]), np.random.default_rng([FIXED_SEED, i]))
             masked_ids.append(row_ids[0])
             labels.append(row_labels[0])
-        return replace(dataset, columns={**dataset.columns, "masked_ids": masked_ids, "labels": labels})
+            if frequencies is not None:
+                ids, words = (
+                    dataset.columns["ids"][i],
+                    [dataset.columns[name][i] for name in ("starts",) if name in dataset.columns],
+                )
+                starts = self._starts(ids, np.zeros(1, dtype=np.int64), (words[0], words[0]) if words else None)
+                bands.append(frequencies.bands(ids, starts, np.flatnonzero(row_labels[0] != IGNORE_INDEX)))
+        columns = {**dataset.columns, "masked_ids": masked_ids, "labels": labels}
+        return replace(dataset, columns=columns if frequencies is None else columns | {"bands": bands})
 
     def eval_dataset(self, dataset: Dataset) -> Dataset:
         """Return the data set with fixed masks. Only the training split does not have them already."""
@@ -196,16 +226,19 @@ class MaskedLM(LanguageModel):
             attention_mask: [b, s], 1 for a token and 0 for padding.
             positions: [n], indices of the targets in the flattened batch.
             target_ids: [n], the targets.
+            bands: [n], how frequent their words are (frequency.BANDS), if that is known.
         """
         masked_ids, labels = self.rows_and_labels(dataset, indices, rng)
         width = {"multiple": self.config.train.pad_to_multiple_of, "max_length": self.max_input_length}
         masked_ids, labels = pad(masked_ids, self.tokenizer.pad_token_id, **width), pad(labels, IGNORE_INDEX, **width)
         positions = np.flatnonzero(labels.reshape(-1) != IGNORE_INDEX)
+        bands = dataset.columns.get("bands")
         return {
             "input_ids": masked_ids,
             "attention_mask": (np.arange(masked_ids.shape[1]) < dataset.lengths[indices][:, None]).astype(np.int64),
             "positions": positions,
             "target_ids": labels.reshape(-1)[positions],
+            **({} if bands is None else {"bands": np.concatenate([bands[i] for i in indices])}),
         }
 
     def rows_and_labels(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> tuple[list, list]:
@@ -221,6 +254,12 @@ class MaskedLM(LanguageModel):
     def logits(self, batch: dict[str, Any]):
         record = self.bundle.architecture
         return record.masked_lm_logits(self.model, batch["input_ids"], batch["attention_mask"], batch["positions"])
+
+    def target_details(self, batch: dict[str, Any], in_row: np.ndarray, nll: np.ndarray, right: np.ndarray) -> Any:
+        return band_sums(batch["bands"].numpy()[in_row], nll, right).tolist() if "bands" in batch else None
+
+    def detail_figures(self, details: list[Any]) -> dict[str, Any]:
+        return {} if None in details else {"by_frequency": describe_bands(np.sum(details, axis=0))}
 
     # -------------------------------------------------------------------------------- for people
     def prediction_row(self, dataset: Dataset, row: int, predicted: np.ndarray, perplexity: float) -> dict[str, Any]:

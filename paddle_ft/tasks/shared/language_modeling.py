@@ -94,9 +94,9 @@ class LanguageModel(Task):
         return self.bundle.architecture.packed_logits(self.model, **inputs)
 
     def eval_step(self, batch: dict[str, Any], indices: np.ndarray) -> EvalStep:
-        """Return for each row (negative log-likelihood, number of targets, number of correct predictions, predictions).
+        """Return for each row (negative log-likelihood, number of targets, number of correct predictions, predictions, details).
 
-        The predictions are None for rows beyond MAX_PREDICTIONS.
+        The predictions are None for rows beyond MAX_PREDICTIONS, and the details are those of target_details.
         """
         import paddle.nn.functional as F
 
@@ -108,20 +108,37 @@ class LanguageModel(Task):
         rows = []
         for row, index in enumerate(indices):
             in_row = row_of == row
-            correct = int((predicted[in_row] == targets[in_row]).sum())
+            right = predicted[in_row] == targets[in_row]
             row_nll = float(nll[in_row].sum(dtype=np.float64))
-            rows.append((row_nll, int(in_row.sum()), correct, predicted[in_row] if index < MAX_PREDICTIONS else None))
+            shown = predicted[in_row] if index < MAX_PREDICTIONS else None
+            details = self.target_details(batch, in_row, nll[in_row], right)
+            rows.append((row_nll, int(in_row.sum()), int(right.sum()), shown, details))
         return EvalStep(rows)
+
+    def target_details(self, batch: dict[str, Any], in_row: np.ndarray, nll: np.ndarray, right: np.ndarray) -> Any:
+        """Return what `detail_figures` needs of a row besides its loss.
+
+        Args:
+            batch: the batch.
+            in_row: [targets of the batch] bool, the targets of the row.
+            nll, right: [targets of the row], the loss of each, and whether it was predicted right.
+        """
+        return None
+
+    def detail_figures(self, details: list[Any]) -> dict[str, Any]:
+        """Return further metrics from the target_details of all rows."""
+        return {}
 
     def scores(self, dataset: Dataset, result: EvalResult) -> Scores:
         from paddle_ft.metrics.perplexity import perplexity
 
-        nll, tokens, correct, predicted = zip(*result.rows, strict=True)
+        nll, tokens, correct, predicted, details = zip(*result.rows, strict=True)
         predictions = [
             self.prediction_row(dataset, i, predicted[i], perplexity(nll[i], max(1, tokens[i])))
             for i in range(min(MAX_PREDICTIONS, len(dataset)))
         ]
-        return Scores(self.figures(np.array(nll), np.array(tokens), sum(correct)), predictions)
+        figures = self.figures(np.array(nll), np.array(tokens), sum(correct)) | self.detail_figures(list(details))
+        return Scores(figures, predictions)
 
     def row_losses(self, dataset: Dataset, result: EvalResult) -> list[dict[str, float]]:
         return [{"nll": round(nll, 6), "targets": targets, "correct": correct} for nll, targets, correct, *_ in result.rows]

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from paddle_ft import cli
 from paddle_ft.config.load import load_config
 from paddle_ft.models.build import load_pretrained
@@ -30,6 +32,11 @@ def test_a_run_keeps_the_best_checkpoint_fills_masks_and_starts_a_classifier(tmp
     assert results["best"]["value"] == min(measured[1:])
     assert results["metrics"]["validation"]["perplexity"] == min(measured[1:]) < measured[0]
     assert results["baseline"]["name"] == "unigram"
+    figures = results["metrics"]["validation"]
+    bands = figures["by_frequency"]
+    assert [band["times_in_training"] for band in bands] == ["1-9"]  # the validation text is the training text
+    assert (bands[0]["targets"], bands[0]["accuracy"]) == (figures["tokens"], figures["accuracy"])
+    assert bands[0]["loss"] == pytest.approx(figures["loss"], abs=1e-4)
     capsys.readouterr()
     assert cli.main(["fill-mask", str(run.path), "the [MASK] film", "a [MASK] [MASK]", "--json", "--top", "2"]) == 0
     shown = json.loads(capsys.readouterr().out)
