@@ -78,7 +78,9 @@ def paddle_model(name: str):
     return BartForConditionalGeneration(BartConfig(vocab_size=vocab, **BART))
 
 
-def make_stepper(name: str, collate: Collate, rows: list[dict], steps: int, folder: str, *settings: str, plain_layers=False):
+def make_stepper(
+    name: str, collate: Collate, rows: list[dict], steps: int, folder: str, *settings: str, plain_layers=False, world=None
+):
     """Return paddle_ft's Stepper for a workload, with a model that is adapted as in a training.
 
     Args:
@@ -89,6 +91,7 @@ def make_stepper(name: str, collate: Collate, rows: list[dict], steps: int, fold
         folder: an empty folder for the run.
         settings: configuration overrides such as "train.compile=true".
         plain_layers: whether to keep Paddle's own layers.
+        world: the processes that train together; default: this process alone.
     """
     from paddle_ft.system.runtime import import_frameworks_quietly, prepare_cpu
 
@@ -103,6 +106,7 @@ def make_stepper(name: str, collate: Collate, rows: list[dict], steps: int, fold
     from paddle_ft.system.world import World
     from paddle_ft.tasks.base import Dataset, Task
     from paddle_ft.tasks.shared.seq2seq import Seq2Seq
+    from paddle_ft.training.distributed.strategy import make_gradient_sync
     from paddle_ft.training.step import Stepper
 
     class Classification(Task):
@@ -132,4 +136,6 @@ def make_stepper(name: str, collate: Collate, rows: list[dict], steps: int, fold
     task.set_model(bundle if plain_layers else adapt_model(bundle, config, for_training=True))
     task.model.train()
     lengths = np.array([len(row["input_ids"]) for row in rows])
-    return Stepper(task, Dataset("train", rows, {}, lengths), RunDirectory(folder), World())
+    world = world or World()
+    sync = make_gradient_sync(world, task.model, config.train.sharding, config.train.sharding_engine)
+    return Stepper(task, Dataset("train", rows, {}, lengths), RunDirectory(folder), world, sync)

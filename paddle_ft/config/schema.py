@@ -185,6 +185,10 @@ class TrainSection(Section):
         description="with several processes, each keeps only its share of AdamW's states (stage1), also of the summed"
         " gradients (stage2), also of the layers' weights, with recompute (stage3): the same training in less memory",
     )
+    sharding_engine: Literal["own", "fleet"] = Field(
+        "own",
+        description="own: paddle_ft's code; fleet: for stage1, Paddle's DygraphShardingOptimizer (docs/distributed.md)",
+    )
     compile: bool = Field(
         False,
         description="train with encoder and decoder as static programs (paddle.jit.to_static): the same losses; meant for"
@@ -198,6 +202,13 @@ class TrainSection(Section):
     def _check_combinations(self):
         if self.max_steps == 0:
             raise ValueError("max_steps is 0: use -1 (num_train_epochs decides) or at least 1")
+        if self.sharding_engine == "fleet" and self.sharding != "stage1":
+            raise ValueError(
+                "sharding_engine=fleet is for sharding=stage1: Paddle's stage2 and stage3 do not compute the same training"
+                f" (docs/distributed.md), and sharding is {self.sharding}: set it to stage1, or sharding_engine to own"
+            )
+        if self.sharding_engine == "fleet" and self.use_amp and self.amp_dtype == "float16":
+            raise ValueError("sharding_engine=fleet does not go with float16, whose overflows ranks must agree on: use bfloat16")
         if self.compile and self.recompute:
             raise ValueError("compile and recompute cannot be combined: a static program keeps its activations")
         if self.compile and self.sharding == "stage3":

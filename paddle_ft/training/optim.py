@@ -101,6 +101,14 @@ class FrozenRows:
                 parameter[row] = values
 
 
+def squared_norm(gradient, on_cpu: bool):
+    """Return the square of a gradient's L2 norm, a float32 scalar tensor. On a CPU a matrix product makes no array of squares."""
+    import paddle
+
+    flat = gradient.astype("float32").reshape([1, -1])
+    return paddle.matmul(flat, flat, transpose_y=True).sum() if on_cpu else flat.square().sum()
+
+
 def clip_gradients(parameters: Iterable, max_norm: float, norm=None, on_cpu: bool = False):
     """Scale all gradients down so that their joint L2 norm is at most max_norm.
 
@@ -109,8 +117,7 @@ def clip_gradients(parameters: Iterable, max_norm: float, norm=None, on_cpu: boo
         max_norm: the limit; 0 turns clipping off.
         norm: the norm if it includes gradients of other processes; default: computed here.
         on_cpu: whether the gradients are on the CPU. Reading the norm is free there, but multiplying all gradients by 1 is not, so
-            gradients within the limit are not touched, and multiplying by a number is five times as fast as by a tensor. The square
-            of a norm is a matrix product there, which makes no array of squares.
+            gradients within the limit are not touched, and multiplying by a number is five times as fast as by a tensor.
 
     Returns:
         The norm before scaling, a float32 scalar tensor.
@@ -120,9 +127,7 @@ def clip_gradients(parameters: Iterable, max_norm: float, norm=None, on_cpu: boo
     gradients = [p.grad for p in parameters if p.grad is not None]
     with paddle.no_grad():
         if norm is None:
-            flat = (gradient.astype("float32").reshape([1, -1]) for gradient in gradients)
-            squares = [paddle.matmul(g, g, transpose_y=True).sum() if on_cpu else g.square().sum() for g in flat]
-            norm = paddle.stack(squares).sum().sqrt()
+            norm = paddle.stack([squared_norm(gradient, on_cpu) for gradient in gradients]).sum().sqrt()
         if max_norm <= 0 or (on_cpu and float(norm) <= max_norm):
             return norm
         factor = paddle.clip(max_norm / (norm + 1e-6), max=1.0)
@@ -146,6 +151,10 @@ class GradientSync:
 
     def __init__(self, model):
         self.owned = trained_parameters(model)
+
+    def wrap_optimizer(self, optimizer):
+        """Return what updates the weights, made of an optimizer for `owned`. Called once, before the first step."""
+        return optimizer
 
     def sum_over_ranks(self, values: list[float]) -> list[float]:
         """Return the sum over all ranks of each of the values."""

@@ -80,7 +80,7 @@ def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> 
             resuming.refuse_other_data(run, rows)
         load_model(task, rows["train"], start.checkpoint)
         data, decisions = encode(task, rows)
-        sync = make_gradient_sync(world, task.model, config.train.sharding)
+        sync = make_gradient_sync(world, task.model, config.train.sharding, config.train.sharding_engine)
         preflight.try_out(task, data, run, world)
         stepper = Stepper(task, data["train"], run, world, sync)  # before an old run is cleared, because this may raise
         refuse_shorter(stepper.num_steps, start.step)

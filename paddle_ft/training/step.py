@@ -111,6 +111,7 @@ class Stepper:
             _, self.optimizer = paddle.amp.decorate(  # changes the model's weights in place
                 models=task.model, optimizers=self.optimizer, level="O2", dtype=self.amp_dtype
             )
+        self.optimizer = self.sync.wrap_optimizer(self.optimizer)
         self.frozen_rows = optim.FrozenRows(task.bundle.frozen_rows)
         self.scaler = paddle.amp.GradScaler(enable=self.amp_dtype == "float16", init_loss_scaling=section.scale_loss)
         self.epoch_order: tuple[int, Sequence[np.ndarray]] = (-1, [])

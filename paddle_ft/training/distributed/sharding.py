@@ -6,7 +6,8 @@ updates it and sends it to all ranks. The sums equal those of plain data paralle
 all their targets. With two ranks they are equal to the bit. With more ranks, or with accumulation in stage2 and stage3 (which add
 ranks before batches), they may differ in the last digits.
 
-Paddle's own group_sharded_parallel is not used for these reasons:
+train.sharding_engine=fleet (training/distributed/fleet_states.py) takes Paddle's own optimizer for stage1. Paddle's
+group_sharded_parallel, which has the stages 2 and 3, is not used for these reasons:
 - It averages over ranks instead of dividing by the number of targets of all ranks.
 - Its stage 2 sends a bucket when every parameter in it has a gradient. With an unused layer, such as the pooler in masked_lm, a
   bucket is silently never summed. If a rank has one batch less, it waits forever.
@@ -24,6 +25,7 @@ import paddle
 import paddle.distributed as dist
 
 from paddle_ft.system import paddle_compat
+from paddle_ft.system.runtime import on_cpu
 from paddle_ft.training.distributed.data_parallel import (
     BUCKET_SIZE,
     broadcast_parameters,
@@ -31,15 +33,64 @@ from paddle_ft.training.distributed.data_parallel import (
     names_without_gradient,
 )
 from paddle_ft.training.distributed.process_group import ProcessGroup
-from paddle_ft.training.optim import GradientSync, trained_parameters
+from paddle_ft.training.optim import GradientSync, squared_norm, trained_parameters
 
 
-class ShardedStates(GradientSync):
+class OwnedStates(GradientSync):
+    """What all engines share: each rank clips and updates the parameters that it owns, and has AdamW's states for these alone.
+
+    Attributes:
+        world: the processes.
+        parameters: all trained parameters, in the same order on all ranks.
+        owned: the parameters that this rank owns.
+        no_grad_names: parameters without a gradient on any rank, by Paddle's name; known after the first step.
+    """
+
+    world: ProcessGroup
+    parameters: list
+    no_grad_names: set[str] | None
+
+    def sum_over_ranks(self, values: list[float]) -> list[float]:
+        return self.world.all_reduce(values)
+
+    @paddle.no_grad()
+    def grad_norm(self):
+        squares_by_name = {p.name: squared_norm(p.grad, on_cpu()) for p in self.owned if p.grad is not None}
+        zero = paddle.zeros([], dtype="float32")
+        with_gradient = [p.name for p in self.parameters if p.name not in self.no_grad_names]  # as without sharding, in its order
+        squares = paddle.stack([squares_by_name.get(name, zero) for name in with_gradient])
+        with self.world.collective():
+            dist.all_reduce(squares)
+        return squares.sum().sqrt()
+
+    def agree_on_overflow(self, scaler) -> None:
+        overflow = paddle_compat.found_overflow(scaler).astype("int32")
+        with self.world.collective():
+            dist.all_reduce(overflow, op=dist.ReduceOp.MAX)
+        paddle_compat.set_found_overflow(scaler, overflow.astype("bool"))
+
+    def gather_optimizer_states(self, collect: Callable[[], dict]) -> dict:
+        """Return the optimizer states of all ranks on rank 0, {} on the others.
+
+        One state is sent at a time, so that a device needs memory for the largest state only.
+        """
+        arrays = collect()
+        described = [{name: (array.shape, str(array.dtype)) for name, array in arrays.items()}]
+        gathered = {}
+        for owner, states in enumerate(self.world.all_gather(described, self.world.world_size)):
+            for name, (shape, dtype) in states.items():
+                tensor = paddle.to_tensor(arrays[name]) if owner == self.world.rank else paddle.empty(shape, dtype)
+                with self.world.collective():
+                    dist.broadcast(tensor, src=owner)
+                if self.world.is_main:
+                    gathered[name] = tensor.numpy()
+        return gathered
+
+
+class ShardedStates(OwnedStates):
     """Sum gradients at the owners of the parameters, and broadcast the updated weights from them.
 
     Attributes:
-        parameters: all trained parameters, in the same order on all ranks.
-        owned: the parameters that this rank owns, clips and updates.
         during_backward: whether gradients are sent to their owners during the backward pass and freed on other ranks (stage2).
             Otherwise they are sent once for each step, after accumulation (stage1).
         bucket_size: number of elements that are sent at once.
@@ -106,9 +157,6 @@ class ShardedStates(GradientSync):
     def _is_complete(self, bucket: list) -> bool:
         return all(p.name in self.with_gradient or p.name in self.no_grad_names for p in bucket)
 
-    def sum_over_ranks(self, values: list[float]) -> list[float]:
-        return self.world.all_reduce(values)
-
     def after_backward(self) -> None:
         if self.during_backward:
             self.finish_pass()
@@ -149,21 +197,6 @@ class ShardedStates(GradientSync):
             if parameter.name not in self.no_grad_names:
                 parameter.grad = total.reshape(parameter.shape).astype(parameter.dtype)
 
-    @paddle.no_grad()
-    def grad_norm(self):
-        squares_by_name = {p.name: p.grad.astype("float32").square().sum() for p in self.owned if p.grad is not None}
-        zero = paddle.zeros([], dtype="float32")
-        squares = paddle.stack([squares_by_name.get(p.name, zero) for p in self.parameters])
-        with self.world.collective():
-            dist.all_reduce(squares)
-        return squares.sum().sqrt()
-
-    def agree_on_overflow(self, scaler) -> None:
-        overflow = paddle_compat.found_overflow(scaler).astype("int32")
-        with self.world.collective():
-            dist.all_reduce(overflow, op=dist.ReduceOp.MAX)
-        paddle_compat.set_found_overflow(scaler, overflow.astype("bool"))
-
     # -------------------------------------------------------------------------------- weights and states
     @paddle.no_grad()
     def after_step(self) -> None:
@@ -182,23 +215,6 @@ class ShardedStates(GradientSync):
             return []
         parts = flat.split([p.size for p in bucket])
         return [(parameter, part.reshape(parameter.shape)) for parameter, part in zip(bucket, parts, strict=True)]
-
-    def gather_optimizer_states(self, collect: Callable[[], dict]) -> dict:
-        """Return the optimizer states of all ranks on rank 0, {} on the others.
-
-        One state is sent at a time, so that a device needs memory for the largest state only.
-        """
-        arrays = collect()
-        described = [{name: (array.shape, str(array.dtype)) for name, array in arrays.items()}]
-        gathered = {}
-        for owner, states in enumerate(self.world.all_gather(described, self.world.world_size)):
-            for name, (shape, dtype) in states.items():
-                tensor = paddle.to_tensor(arrays[name]) if owner == self.world.rank else paddle.empty(shape, dtype)
-                with self.world.collective():
-                    dist.broadcast(tensor, src=owner)
-                if self.world.is_main:
-                    gathered[name] = tensor.numpy()
-        return gathered
 
 
 def assign_owners(sizes: list[int], world_size: int) -> list[int]:

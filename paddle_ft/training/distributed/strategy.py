@@ -23,13 +23,14 @@ def unchecked_strategy(stage: str) -> str | None:
     return f"sharding            {stage} is not tried: --check runs in one process"
 
 
-def make_gradient_sync(world: World, model, stage: str) -> GradientSync:
+def make_gradient_sync(world: World, model, stage: str, engine: str = "own") -> GradientSync:
     """Return how gradients and weights are synchronised: not at all in one process, else data parallel or ZeRO.
 
     Args:
         world: the processes that train together.
         model: the model.
         stage: train.sharding: none, stage1, stage2 or stage3.
+        engine: train.sharding_engine: own, or fleet for stage1.
 
     Raises:
         UserError: the model cannot be sharded in this way.
@@ -45,6 +46,10 @@ def make_gradient_sync(world: World, model, stage: str) -> GradientSync:
     count = len(trained_parameters(model))
     if count < world.world_size:
         raise UserError(f"train.sharding: {world.world_size} processes, but only {count} weights to share: set it to none.")
+    if engine == "fleet":
+        from paddle_ft.training.distributed.fleet_states import FleetStates
+
+        return FleetStates(world, model)
     if stage == "stage3":
         return ShardedLayers(world, model)
     return ShardedStates(world, model, during_backward=stage == "stage2")

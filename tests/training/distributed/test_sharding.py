@@ -40,6 +40,41 @@ def test_sums_are_those_of_plain_training_and_states_are_shared(tmp_path, stage)
     assert first["freed"] == [False, stage == "stage2"]  # from the second pass on, gradients are sent during the backward pass
 
 
+def test_paddles_engine_computes_the_same_as_our_own_and_as_no_sharding(tmp_path):
+    script = SCRIPT.parent / "engines_script.py"
+    code = launch.launch_processes("cpu:2", [sys.executable, str(script), str(tmp_path / "result")], tmp_path / "logs")
+    log = (tmp_path / "logs" / "rank-1.log").read_text()
+    assert code == 0, log
+    first, second = [json.loads((tmp_path / f"result.{rank}").read_text()) for rank in (0, 1)]
+    for name in ("own", "fleet"):
+        assert first[name]["weights"] == second[name]["weights"] == first["none"]["weights"]
+        assert first[name]["states"] == first["none"]["states"] and second[name]["states"] == {}
+        assert first[name]["norms"] == second[name]["norms"] == first["none"]["norms"]
+        assert first[name]["owned"] + second[name]["owned"] == 8 and min(first[name]["owned"], second[name]["owned"]) >= 2
+    assert "Sharding" not in log and "has been initialized" not in log and "nccl" not in log  # what Paddle says by itself
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            ["train.sharding=stage2"],
+            "sharding_engine=fleet is for sharding=stage1: Paddle's stage2 and stage3 do not compute the same training"
+            " (docs/distributed.md), and sharding is stage2: set it to stage1, or sharding_engine to own",
+        ),
+        ([], "and sharding is none: set it to stage1, or sharding_engine to own"),
+        (
+            ["train.sharding=stage1", "train.use_amp=true"],
+            "sharding_engine=fleet does not go with float16, whose overflows ranks must agree on: use bfloat16",
+        ),
+    ],
+)
+def test_what_paddles_engine_cannot_do_is_refused(tmp_path, settings, message):
+    with pytest.raises(UserError) as error:
+        load_config("bart_lcsts", overrides(tmp_path, "train.sharding_engine=fleet", *settings))
+    assert message in str(error.value)
+
+
 def test_layers_are_received_for_their_passes_only(tmp_path):
     script = SCRIPT.parent / "sharded_layers_script.py"
     code = launch.launch_processes("cpu:2", [sys.executable, str(script), str(tmp_path / "result")], tmp_path / "logs")
@@ -92,11 +127,12 @@ def files(folder: Path, devices: str, recipe: str, settings: list[str]) -> list[
 @pytest.mark.slow
 def test_the_same_weights_and_checkpoints_as_without(tmp_path):
     trained = {}
-    for stage in ("none", "stage1", "stage2", "stage3"):
-        folder = tmp_path / stage
-        settings = (*PLAIN, *TWO_LAYERS, *ODD, *SHORT, f"train.sharding={stage}")
+    for stage in ("none", "stage1", "stage1 train.sharding_engine=fleet", "stage2", "stage3"):
+        folder = tmp_path / stage.split("=")[-1]
+        settings = (*PLAIN, *TWO_LAYERS, *ODD, *SHORT, *f"train.sharding={stage}".split())
         trained[stage] = files(folder, "cpu:2", "bart_lcsts", overrides(folder, *settings))
     assert trained["stage1"] == trained["none"]
+    assert trained["stage1 train.sharding_engine=fleet"] == trained["none"]
     assert trained["stage2"] == trained["none"]
     assert trained["stage3"] == trained["none"]
 
