@@ -20,6 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # the launcher's processes do not have it
+
 from workloads import ROOT, WORKLOADS, Collate, make_rows, make_stepper
 
 WORKLOAD = "classification"
