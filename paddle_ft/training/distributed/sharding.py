@@ -42,7 +42,6 @@ class OwnedStates(GradientSync):
     Attributes:
         world: the processes.
         parameters: all trained parameters, in the same order on all ranks.
-        owned: the parameters that this rank owns.
         no_grad_names: parameters without a gradient on any rank, by Paddle's name; known after the first step.
     """
 
