@@ -73,7 +73,7 @@ def loading_errors(directory: Path) -> Iterator[None]:
         yield
     except ConvertError as error:
         raise UserError(f"the model cannot be loaded: {error}") from None
-    except UserError:
+    except (UserError, MemoryError):
         raise
     except Exception as error:  # PaddleNLP's classes raise many types for settings that they cannot use
         raise UserError(f"{directory}: the model cannot be loaded: {error}") from None

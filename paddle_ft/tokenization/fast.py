@@ -64,7 +64,7 @@ def _build(directory: Path, builder: Callable[[], Tokenizer]) -> Tokenizer:
     """Call the builder. Raise UserError with the directory's name if it fails."""
     try:
         return builder()
-    except UserError:
+    except (UserError, MemoryError):
         raise
     except Exception as error:  # the Rust library raises bare Exception
         raise UserError(f"{directory}: the tokenizer's files cannot be used: {error}") from None

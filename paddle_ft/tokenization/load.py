@@ -35,6 +35,8 @@ def load_tokenizer(directory: Path):
     cls = _tokenizer_class(name, path)
     try:
         return cls.from_pretrained(str(directory))
+    except MemoryError:
+        raise
     except Exception as error:  # PaddleNLP's classes raise many types for files that do not fit them
         raise UserError(f"{directory}: {name} (tokenizer_class) cannot be made of the files here: {error}") from None
 
