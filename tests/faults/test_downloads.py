@@ -119,9 +119,11 @@ def test_a_server_that_is_gone_in_the_middle(check, server, archive, tmp_path):
     server.cut, server.answers = 700_000, 1
     error = check(server.server_port).error()
     assert "booksummaries.tar.gz" in error and f"put at  {tmp_path}/home/datasets/booksummaries.tar.gz" in error
+    size = (tmp_path / "home/datasets/booksummaries.tar.gz.part").stat().st_size
+    assert 700_000 - 2**16 < size <= 700_000  # the libraries below drop the last block if it is not whole
     server.cut, server.answers = None, 9
     check(server.server_port).check()
-    assert server.ranges[-1] == "bytes=700000-"
+    assert server.ranges[-1] == f"bytes={size}-"
     assert (tmp_path / "home/datasets/booksummaries.tar.gz").read_bytes() == archive
 
 
