@@ -63,7 +63,7 @@ def refuse_other_config(config: BaseConfig, run: RunDirectory) -> bool:
 
 def is_finished(config: BaseConfig, run: RunDirectory) -> bool:
     """Return whether a run is complete and has exactly these settings, so that there is nothing to resume."""
-    written = all((run / name).exists() for name in ("best", "last", "report.html"))
+    written = all((run / name).exists() for name in ("best", "last", "report.html", "best/README.md"))  # the card is the last
     if not (written and run.is_finished()):
         return False
     then, now = flatten(_own_config(run).model_dump()), flatten(config.model_dump())

@@ -171,6 +171,17 @@ def test_a_finished_run_with_another_evaluation_is_scored_again(tmp_path, capsys
     assert "makes it longer" not in describe_finished(config, run)  # its warm-up is a share of its length
 
 
+def test_a_run_that_was_stopped_in_its_report_or_card_is_not_finished(two_epochs, tmp_path):
+    run = RunDirectory(shutil.copytree(two_epochs / "run", tmp_path / "run"))
+    config = load_config(str(run / "config.yaml"))
+    for name in ("report.html", "best/README.md"):
+        assert is_finished(config, run)
+        content = (run / name).read_bytes()
+        (run / name).unlink()
+        assert not is_finished(config, run), name
+        (run / name).write_bytes(content)
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
