@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -74,7 +75,7 @@ def test_devices_that_are_not_there_are_refused(tmp_path):
 
 
 @pytest.mark.slow
-def test_seeds_in_parallel_are_the_seeds_one_after_the_other(tmp_path):
+def test_two_seeds_at_once_are_trained_once_and_one_that_fails_is_named(tmp_path):
     settings = overrides(tmp_path, ROWS)
     plans = repeat.make_plans(load_config, ["distilbert_sst2"], settings, 2)
     command = [sys.executable, "-m", "paddle_ft", "train"]
@@ -87,3 +88,22 @@ def test_seeds_in_parallel_are_the_seeds_one_after_the_other(tmp_path):
     broken.configs, broken.overrides = broken.configs[2:], broken.overrides[2:]
     with pytest.raises(UserError, match=r"1 of 1 runs have failed.*\n  seed 2024 of distilbert_sst2: .*nothing.tsv"):
         repeat.run_plans_in_parallel([broken], "cpu:1", command, refuse_other_config)
+
+
+@pytest.mark.slow
+def test_a_repetition_that_is_killed_goes_on_and_trains_no_finished_seed_again(tmp_path):
+    settings = overrides(tmp_path, ROWS, "distilbert", "train.num_train_epochs=60", "train.save_steps=20")
+    command = [sys.executable, "-m", "paddle_ft", "repeat", "--config", "distilbert_sst2", "--seeds", "2", *settings]
+    runs = [RunDirectory(tmp_path / "run" / f"seed-{seed}") for seed in (2022, 2023)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 300
+        while not (runs[1] / "last").is_dir() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.kill()
+    assert runs[0].is_finished() and not runs[1].is_finished() and runs[1].trained_steps() > 0
+    before = (runs[0] / "results.json").stat().st_mtime_ns
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "seed 2022 (1 of 2) of distilbert_sst2: already finished" in done.stderr and "resuming at step" in done.stderr
+    assert (runs[0] / "results.json").stat().st_mtime_ns == before and runs[1].is_finished()
+    assert "distilbert_sst2, over 2 runs" in done.stdout
