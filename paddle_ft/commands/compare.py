@@ -37,13 +37,15 @@ def run(options: argparse.Namespace) -> int:
     if options.html and not Path(options.html).expanduser().parent.is_dir():
         raise UserError(f"--html {options.html}: there is no folder {Path(options.html).parent}.")
     from paddle_ft.experiments.compare import compare
-    from paddle_ft.experiments.comparison_page import comparison_document
     from paddle_ft.metrics.paired import SAMPLES
+
+    comparison = compare(options.runs, options.split, options.samples or SAMPLES)  # refuses before Matplotlib is imported
+    from paddle_ft.experiments.comparison_page import comparison_document
     from paddle_ft.reporting.document import to_html, to_markdown, to_text
     from paddle_ft.system.files import write_atomically
     from paddle_ft.system.progress import print_info
 
-    document = comparison_document(compare(options.runs, options.split, options.samples or SAMPLES), options.rows)
+    document = comparison_document(comparison, options.rows)
     print(to_markdown(document) if options.markdown else to_text(document))
     if options.html:
         file = Path(options.html).expanduser()

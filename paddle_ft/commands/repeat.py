@@ -38,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.seeds < 1:
+        raise UserError(f"--seeds {options.seeds}: it must be at least 1.")
     from paddle_ft.config.load import load_config
+    from paddle_ft.config.recipes import find_recipe
     from paddle_ft.config.sample import describe_replaced
     from paddle_ft.experiments import repeat
     from paddle_ft.runs.settings import refuse_other_config
@@ -47,8 +50,8 @@ def run(options: argparse.Namespace) -> int:
     from paddle_ft.training.distributed.launch import check_devices
     from paddle_ft.training.signals import Interrupted
 
-    if options.seeds < 1:
-        raise UserError(f"--seeds {options.seeds}: it must be at least 1.")
+    for name in options.beside:
+        find_recipe(name, shown_key="--beside")
     plans = repeat.make_plans(
         lambda recipe, overrides: load_config(recipe, overrides, options.sample),
         [options.config, *options.beside], options.overrides, options.seeds, options.against,

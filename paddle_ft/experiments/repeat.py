@@ -13,7 +13,6 @@ from pathlib import Path
 from paddle_ft.config.schema import BaseConfig
 from paddle_ft.experiments.parallel import Job, run_jobs
 from paddle_ft.experiments.repeat_results import Group, summarize_groups
-from paddle_ft.reporting.page import write_report
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info
@@ -74,6 +73,9 @@ def make_plans(
         plans.append(Plan(config.recipe, folder, recipe))
         if against and len(plans) == 1:
             plans.append(Plan(" ".join(against), folder / VARIANT, recipe))
+    titles = [plan.title for plan in plans]
+    if double := next((title for title in titles if titles.count(title) > 1), None):
+        raise UserError(f"--config, --beside: two recipes are called {double}; give one another name with recipe: in its file.")
     for plan in plans:
         settings = list(against) if plan.folder.name == VARIANT and against else []
         for seed in range(first_seed, first_seed + num_seeds):
@@ -154,6 +156,8 @@ def run_plans_in_parallel(
 
 def _pending(plans: list[Plan], refuse_other_config: Callable[[BaseConfig, RunDirectory], bool]) -> set[tuple[str, int]]:
     """Return (title, seed) of the runs that are to be trained. Settings that differ are refused before the first one is."""
+    from paddle_ft.reporting.page import write_report  # here, because Matplotlib is imported with it
+
     pending = set()
     for plan in plans:
         for config in plan.configs:
@@ -172,7 +176,7 @@ def write_tables(plans: list[Plan]) -> str:
     Args:
         plans: what make_plans returned. Only finished runs are in the tables.
     """
-    from paddle_ft.experiments.repeat_page import write_pages
+    from paddle_ft.experiments.repeat_page import write_pages  # here, because Matplotlib is imported with it
 
     groups = []
     for plan in plans:

@@ -5,6 +5,7 @@ import statistics
 
 import pytest
 
+from paddle_ft.cli import main
 from paddle_ft.config.load import load_config
 from paddle_ft.experiments import repeat, repeat_results
 from paddle_ft.runs.directory import RunDirectory
@@ -125,3 +126,29 @@ def test_a_run_is_no_folder_for_seeds(tmp_path):
     (tmp_path / "run" / "config.yaml").write_text("")
     with pytest.raises(UserError, match="is a run itself; name a folder for all seeds with output_dir=ANOTHER"):
         make_plans(tmp_path)
+
+
+def test_recipes_beside_each_other(tmp_path):
+    """Both have the first one's seeds, and folders of their own."""
+    plans = make_plans(tmp_path, "seed=7", recipes=("distilbert_sst2", "bert_sst2"), against=["train.learning_rate=0.1"])
+    assert [(plan.title, plan.folder) for plan in plans] == [
+        ("distilbert_sst2", tmp_path / "run"),
+        ("train.learning_rate=0.1", tmp_path / "run" / "variant"),
+        ("bert_sst2", tmp_path / "run" / "bert_sst2"),
+    ]
+    assert [[config.seed for config in plan.configs] for plan in plans] == [[7, 8]] * 3
+    assert [plan.configs[0].train.learning_rate for plan in plans] == [0.003, 0.1, 0.003]
+    assert plans[2].configs[1].output_dir == str(tmp_path / "run" / "bert_sst2" / "seed-8")
+    folders = [plan.folder for plan in repeat.make_plans(load_config, ["distilbert_sst2", "bert_sst2"], [], 1)]
+    assert list(map(str, folders)) == ["runs/distilbert_sst2_seeds", "runs/bert_sst2_seeds"]
+    with pytest.raises(UserError, match="a recipe is named twice"):
+        make_plans(tmp_path, recipes=("bert_sst2", "bert_sst2"))
+
+
+def test_errors_name_the_flag(capsys):
+    assert main(["repeat", "--config", "distilbert_sst2", "--beside", "bert_sst3"]) == 2
+    assert "--beside bert_sst3: there is no such recipe. Did you mean bert_sst2?" in capsys.readouterr().err
+    assert main(["repeat", "--config", "distilbert_sst2", "--seeds", "0"]) == 2
+    assert "--seeds 0: it must be at least 1." in capsys.readouterr().err
+    assert main(["repeat", "--config", "distilbert_sst2", "--devices", "cpu:x"]) == 2
+    assert "--devices cpu:x: give GPU numbers" in capsys.readouterr().err

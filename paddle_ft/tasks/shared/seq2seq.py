@@ -140,6 +140,8 @@ class Seq2Seq(Task):
         return EvalStep(list(zip(nll.tolist(), targets.tolist(), strict=True)), float(losses.sum()), len(row_of))
 
     def row_losses(self, dataset: Dataset, result: EvalResult) -> list[dict[str, float]]:
+        if None in result.rows:  # a derived class that measures in its own way
+            return []
         return [{"nll": round(nll, 6), "targets": targets} for nll, targets in result.rows]
 
     def eval_inputs(self, dataset: Dataset) -> list:
