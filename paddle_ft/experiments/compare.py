@@ -265,7 +265,7 @@ def differing_settings(runs: Sequence[Run]) -> list[tuple[str, list[Any]]]:
     facts = []
     for run in runs:
         data, versions = run.results.get("data") or {}, run.results.get("versions") or {}
-        train = data.get("train") if isinstance(data.get("train"), dict) else {}
+        train = data.get("train") or {}
         facts.append({
             **flatten(run.config),
             "training rows": train.get("rows"),

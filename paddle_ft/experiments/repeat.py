@@ -60,7 +60,7 @@ def make_plans(
     if len(set(recipes)) < len(recipes):
         raise UserError(f"--config, --beside: {', '.join(recipes)}: a recipe is named twice.")
     first_seed = load(recipes[0], list(overrides)).seed
-    plans = []
+    plans: list[Plan] = []
     for recipe in recipes:
         config = load(recipe, list(overrides))
         folder = Path(config.output_dir)

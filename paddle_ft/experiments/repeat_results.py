@@ -32,7 +32,7 @@ class Group:
     def metric(self) -> str | None:
         """Return the metric that chose the best checkpoint of the first run, or else the first one that it has."""
         for result in self.results.values():
-            metrics = next(iter(result["metrics"].values()), {})
+            metrics: dict[str, Any] = next(iter(result["metrics"].values()), {})
             return (result.get("best") or {}).get("metric") or next(iter(_numeric_metrics(metrics)), None)
         return None
 

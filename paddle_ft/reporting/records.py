@@ -93,7 +93,8 @@ def read_run(path: str | Path) -> Run:
 
 def read_losses(run: Run, split: str) -> list[dict]:
     """Return the rows of losses-<split>.jsonl, [] if the file does not exist or is damaged. Version 0.1 did not write it."""
-    file, problems = run.path / f"losses-{split}.jsonl", []
+    file = run.path / f"losses-{split}.jsonl"
+    problems: list[str] = []
     rows = _json_lines(file, problems) if file.exists() else []
     is_complete = all(is_number(row.get(name)) for row in rows for name in ("nll", "targets"))
     return rows if is_complete and not problems else []
