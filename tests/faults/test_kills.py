@@ -23,7 +23,7 @@ PHASES = {
     "sealing": ("paddle_ft.runs.integrity.seal", 4),
     "renaming": ("paddle_ft.runs.integrity.os.rename", 4),
     "removing": ("paddle_ft.training.checkpoint.shutil.rmtree", 3),
-    "final": ("paddle_ft.training.results.evaluate", 4),
+    "final": ("paddle_ft.training.results.evaluate", 3),  # of the test split; that of validation is not repeated
     "predictions": ("paddle_ft.runs.directory.RunDirectory.write_predictions", 2),
     "results": ("paddle_ft.runs.directory.RunDirectory.write_results", 2),
     "report": ("paddle_ft.training.run.write_report", 1),
