@@ -87,6 +87,8 @@ def compare(paths: Sequence[str], split: str | None = None, samples: int = SAMPL
     """
     if len(paths) < 2:
         raise UserError("compare needs at least two runs; the others are compared with the first one.")
+    if double := next((path for path in paths if paths.count(path) > 1), None):
+        raise UserError(f"{double}: this run is named twice.")
     runs = [_read(path) for path in paths]
     task = _common_task(runs)
     split = _common_split(runs, split)
@@ -167,7 +169,7 @@ def _content(row: dict[str, Any]) -> tuple[str, ...]:
 def _match_rows(reference: Side, side: Side, split: str) -> list[str]:
     """Bring the rows of a run into the order of the reference, and return warnings. Raise UserError if the rows differ."""
     wanted, found = [_content(row) for row in reference.predictions], [_content(row) for row in side.predictions]
-    prints = [((run.results.get("data") or {}).get(split) or {}).get("fingerprint") for run in (reference.run, side.run)]
+    prints = [_facts(run, split).get("fingerprint") for run in (reference.run, side.run)]
     if Counter(wanted) != Counter(found) or (_is_part(reference, split) and None not in prints and prints[0] != prints[1]):
         raise UserError(_describe_other_rows(reference, side, split, wanted, found, prints))
     if wanted != found:
@@ -183,9 +185,15 @@ def _match_rows(reference: Side, side: Side, split: str) -> list[str]:
     return []
 
 
+def _facts(run: Run, split: str) -> dict[str, Any]:
+    """Return what results.json says about the rows of a split, {} if that is damaged."""
+    facts = (run.results.get("data") or {}).get(split)
+    return facts if isinstance(facts, dict) else {}
+
+
 def _is_part(side: Side, split: str) -> bool:
     """Return whether there are predictions for a part of the rows only."""
-    rows = ((side.run.results.get("data") or {}).get(split) or {}).get("rows")
+    rows = _facts(side.run, split).get("rows")
     return not is_number(rows) or rows != len(side.predictions)
 
 
@@ -264,8 +272,7 @@ def differing_settings(runs: Sequence[Run]) -> list[tuple[str, list[Any]]]:
     """
     facts = []
     for run in runs:
-        data, versions = run.results.get("data") or {}, run.results.get("versions") or {}
-        train = data.get("train") or {}
+        train, versions = _facts(run, "train"), run.results.get("versions") or {}
         facts.append({
             **flatten(run.config),
             "training rows": train.get("rows"),

@@ -89,6 +89,7 @@ def test_runs_that_cannot_be_compared(tmp_path, runs, capsys):
         return capsys.readouterr().err
 
     assert "compare needs at least two runs" in refusal(runs[0])
+    assert "first: this run is named twice" in refusal(runs[0], runs[1], runs[0])
     assert "this is not the directory of a run (it has no config.yaml)" in refusal(runs[0], tmp_path)
     assert "there is no validation split that all runs have" in refusal(*runs, "--split", "validation")
     assert "--samples 5: it must be from 100 to 1,000,000" in refusal(*runs, "--samples", 5)

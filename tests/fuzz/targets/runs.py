@@ -1,8 +1,9 @@
-"""Fuzz the directory of a run: the report, the model card and the summary, a resumed training, and the model in use."""
+"""Fuzz the directory of a run: the report, the model card, the summary, a comparison, a resumed training, the model in use."""
 
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -50,11 +51,30 @@ def report_with_plots(folder: Path) -> None:
     assert page.write_report(folder).read_text(encoding="utf-8").rstrip().endswith("</html>")
 
 
+def compare_with_intact(folder: Path) -> None:
+    """Compare a run with the same one before it was damaged, and show it as text and as Markdown."""
+    from paddle_ft.experiments.compare import compare
+    from paddle_ft.experiments.comparison_page import comparison_document
+    from paddle_ft.reporting.document import to_markdown, to_text
+
+    with tempfile.TemporaryDirectory() as name:
+        write_files(Path(name), _compared())
+        for paths in ([name, str(folder)], [str(folder), name]):
+            document = comparison_document(compare(paths, samples=100))
+            assert to_text(document) and to_markdown(document)
+
+
+@cache
+def _compared() -> Files:
+    """Return the files of a finished run, with losses, which the version that made it did not write."""
+    files = _some(read_old_run("finished"), LOGS)
+    rows = files["predictions-test.jsonl"].splitlines()
+    return {**files, "losses-test.jsonl": b'{"nll": 0.5, "targets": 1}\n' * len(rows)}
+
+
 @cache
 def _trained():
     """Return the configuration, the model and the optimizer of the run `classification`."""
-    import tempfile
-
     import paddle
 
     from paddle_ft.models.bundle import reload_bundle
@@ -108,6 +128,7 @@ def _sealed(files):
 
 
 _REPORTS = st.deferred(lambda: mutated_files([_some(read_old_run("finished"), LOGS), _some(read_old_run("lora"), LOGS)], WORDS))
+_COMPARED = st.deferred(lambda: mutated_files([_compared()], WORDS))
 _STATES = st.deferred(lambda: _sealed(mutated_files([_some(read_old_run("classification"), STATE)], WORDS)))
 _MODELS = st.deferred(lambda: _sealed(mutated_files([_without_last(read_old_run("classification"))])))
 
@@ -157,6 +178,7 @@ USED = {
 
 TARGETS = (
     Target("run_report", report, _REPORTS, examples=REPORTED),
+    Target("run_compare", compare_with_intact, _COMPARED, share=0.2),
     Target("run_plots", report_with_plots, _REPORTS, share=0.02),
     Target("run_resume", resume, _STATES, examples=RESUMED, prepare=_trained),
     Target("run_model", use, _MODELS, examples=USED, prepare=_trained, seconds=20.0),
