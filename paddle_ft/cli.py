@@ -21,6 +21,12 @@ from paddle_ft.system.plugins import import_user_modules
 from paddle_ft.system.runtime import announce_loading, prepare_cpu
 from paddle_ft.system.version import __version__
 
+# What Ctrl-C says after "stopped", for the commands of which somebody may fear that it has cost something.
+LOSSLESS = {
+    **dict.fromkeys(("train", "repeat"), "; no training was running, so nothing is lost"),
+    "export": "; no export was written, and one that was there stays as it was",
+}
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser without abbreviated flags. Wrong usage raises a UserError instead of printing the usage and exiting."""
@@ -71,7 +77,7 @@ def main(argv: list[str], program: str = "python -m paddle_ft") -> int:
         )
         return 2
     except KeyboardInterrupt:
-        print("\nstopped; no training was running, so nothing is lost", file=sys.stderr)
+        print("\nstopped" + LOSSLESS.get(argv[0] if argv else "", ""), file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output has closed it, as `| head` does
         finish_stdout()

@@ -72,6 +72,7 @@ def export_run(
     if to == "onnx":
         _require_packages()
     with _temporary_folder(folder) as part:
+        print_info(f"loading {run}")
         if to == "hf":
             from paddle_ft.export.to_hf import export_to_hf
 
@@ -89,10 +90,10 @@ def export_run(
 def _check_usage(to: str, int8: bool, limit: int | None) -> None:
     if int8 and to != "onnx":
         raise UserError(f"--int8 quantises ONNX graphs: it does not go with --to {to}. Use --to onnx --int8.")
-    if limit is not None and not int8:
-        raise UserError("--limit is the number of rows that --int8 is measured on: give both, or neither.")
     if limit is not None and limit < 1:
         raise UserError(f"--limit {limit}: it must be at least 1.")
+    if limit is not None and not int8:
+        raise UserError("--limit is the number of rows that --int8 is measured on: give both, or neither.")
 
 
 def _refuse_occupied(folder: Path, run: Path, overwrite: bool) -> None:
@@ -160,6 +161,7 @@ def _export_graphs(task: Any, part: Path, to: str, int8: bool, limit: int | None
 
         refuse_unconvertible(task.model)
     held_out = held_out_rows(task, limit) if int8 else None  # before the work, because the data may not be there
+    print_info("tracing the model")
     graphs = make_graphs(task)
     files = save_programs(graphs, part)
     if to == "onnx":
@@ -180,6 +182,7 @@ def _export_graphs(task: Any, part: Path, to: str, int8: bool, limit: int | None
         from paddle_ft.export.to_onnx import quantize
 
         split, rows = held_out
+        print_info(f"measuring on {split}, in float32 and with 8 bits")
         before = measure(task, model, rows, split, f"{split}, float32")
         del model
         quantize(part, list(files))
@@ -190,6 +193,7 @@ def _export_graphs(task: Any, part: Path, to: str, int8: bool, limit: int | None
         settings["int8"] = {"split": split, "rows": len(rows), "float32": before, "int8": after}
         lines.append(f"int8: largest difference of {check.tensor} {check.difference:.2g}, {check.equal} of {check.inputs} equal")
         lines.append(_loss_of_accuracy(task.best_metric, split, len(rows), before, after))
+    print_info("measuring the latency")
     seconds = time_export(task, model, samples)
     lines.append(describe_latency(seconds, model_seconds, check.inputs))
     verification = {**asdict(check), "latency_ms": seconds * 1000, "model_latency_ms": model_seconds * 1000}

@@ -39,7 +39,9 @@ def export_to_hf(task: Any, folder: Path) -> tuple[list[str], dict[str, Any]]:
         saved.mkdir()
         task.bundle.save(saved)
         try:
+            print_info("writing the checkpoint for transformers")
             to_hf(saved, folder, overwrite=True)
+            print_info("comparing all layers and outputs" + ("" if computed else ", converted back because torch is not installed"))
             if computed:
                 result, how = verify(saved, folder), "computed by transformers"
             else:

@@ -58,8 +58,8 @@ def convert_programs(folder: Path, files: Mapping[str, Mapping[str, str]]) -> di
     """
     jobs = [(name, *(str(folder / paths[kind]) for kind in ("program", "params")), str(folder / f"{name}.onnx"))
             for name, paths in files.items()]  # fmt: skip
-    print_info("converting to ONNX")
     _convert(jobs)
+    print_info("putting the weights of all graphs into one file")
     for paths in files.values():
         for path in paths.values():
             (folder / path).unlink(missing_ok=True)
@@ -70,10 +70,17 @@ def convert_programs(folder: Path, files: Mapping[str, Mapping[str, str]]) -> di
 def _convert(jobs: list[tuple[str, ...]]) -> None:
     """Convert (name, program, params, target) each. Raise ConversionError for the first that cannot be converted."""
     arguments = [sys.executable, "-c", _CONVERT, json.dumps(jobs), str(OPSET)]
-    done = subprocess.run(arguments, capture_output=True, text=True, errors="replace")
+    output = []
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(arguments, **pipes, text=True, errors="replace") as process:  # type: ignore[call-overload]
+        assert process.stdout is not None
+        for line in process.stdout:
+            output.append(line)
+            if line.startswith("converting "):
+                print_info(f"{line.rstrip()} to ONNX")
     for name, _, _, target in jobs:
-        if done.returncode or not Path(target).is_file() or not Path(target).stat().st_size:
-            raise ConversionError(describe_failure(done.stdout + done.stderr, name))
+        if process.returncode or not Path(target).is_file() or not Path(target).stat().st_size:
+            raise ConversionError(describe_failure("".join(output), name))
 
 
 def describe_failure(output: str, name: str) -> str:

@@ -41,6 +41,11 @@ def find_target(repo: str) -> Target:
     return Target("AI Studio", repo, server, "https://aistudio.baidu.com/account/accessToken", TOKEN)
 
 
+def find_token(target: Target) -> str:
+    """Return the token. Raise UserError if there is none."""
+    return check_token(target, os.environ.get(TOKEN))
+
+
 def upload(target: Target, files: list[PublishedFile], public: bool, message: str) -> None:
     """Create the repository if it does not exist, and upload files one after the other.
 
@@ -53,7 +58,7 @@ def upload(target: Target, files: list[PublishedFile], public: bool, message: st
     Raises:
         UserError: there is no token, or the upload fails.
     """
-    token = check_token(target, os.environ.get(TOKEN))
+    token = find_token(target)
     os.environ[TOKEN] = token  # the SDK reads it there too
     uploader = _Uploader(target, token)
     uploader.create(public)

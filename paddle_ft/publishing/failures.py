@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from paddle_ft.system.errors import UserError
 
@@ -103,8 +104,9 @@ def explain(target: Target, error: BaseException, token: str, doing: str = "") -
         if isinstance(cause, requests.exceptions.JSONDecodeError):
             break
         if isinstance(cause, ConnectionError | TimeoutError | requests.RequestException):
+            server = _server_of(error) or target.server
             return UserError(
-                f"the connection to {target.server} failed{where}. Check it, and HTTPS_PROXY. {AGAIN}{quote(str(cause), token)}"
+                f"the connection to {server} failed{where}. Check it, and HTTPS_PROXY. {AGAIN}{quote(_reason(error), token)}"
             )
     detail = quote(f"{type(error).__name__}: {error}", token)
     return UserError(
@@ -118,6 +120,25 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+def _server_of(error: BaseException) -> str:
+    """Return the server that a failed request was sent to, "" if the exception does not say. A hub has several."""
+    for cause in _causes(error):
+        try:
+            url = urlsplit(str(cause.request.url))  # type: ignore[attr-defined]
+        except (AttributeError, RuntimeError, ValueError):  # httpx raises RuntimeError where there is no request
+            continue
+        if url.hostname:
+            host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
+            return f"{url.scheme}://{host}" + (f":{url.port}" if url.port else "")
+    return ""
+
+
+def _reason(error: BaseException) -> str:
+    """Return why a connection failed in the words of the system. What is around them repeats them, with addresses in memory."""
+    innermost = list(_causes(error))[-1]
+    return str(getattr(innermost, "strerror", None) or innermost)
 
 
 def quote(detail: str, token: str) -> str:

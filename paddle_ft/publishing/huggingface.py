@@ -36,6 +36,13 @@ def find_target(repo: str) -> Target:
     return Target("Hugging Face", repo, server, "https://huggingface.co/settings/tokens", "HF_TOKEN")
 
 
+def find_token(target: Target) -> str:
+    """Return the token, from the environment or from the login. Raise UserError if there is none."""
+    import huggingface_hub
+
+    return check_token(target, huggingface_hub.get_token(), ", or log in once with: hf auth login")
+
+
 def upload(target: Target, files: list[PublishedFile], public: bool, message: str) -> None:
     """Create the repository if it does not exist, and upload files in one commit.
 
@@ -51,7 +58,7 @@ def upload(target: Target, files: list[PublishedFile], public: bool, message: st
     import huggingface_hub
     from huggingface_hub.utils import logging
 
-    token = check_token(target, huggingface_hub.get_token(), ", or log in once with: hf auth login")
+    token = find_token(target)
     logging.set_verbosity_error()
     api = huggingface_hub.HfApi(endpoint=target.server, token=token)
     try:

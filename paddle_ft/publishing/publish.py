@@ -39,13 +39,16 @@ def publish(
         What to print at the end: the address of the repository and how to load the model, or what would be uploaded.
 
     Raises:
-        UserError: the name is not valid, the run cannot be published, or the upload fails.
+        UserError: the name is not valid, there is no token, the run cannot be published, or the upload fails.
     """
     module = HUBS[hub]
     _check_name(repo)
     target = module.find_target(repo)
     run = _open_publishable(path)
     collect_files(run, with_texts, added)  # before a card is written, so that a wrong flag changes nothing
+    if not dry_run:
+        module.find_token(target)  # before a card is written too
+        _refuse_live(run)
     if not dry_run and not (run / "best" / CARD).is_file():
         from paddle_ft.reporting.card import write_card
 
@@ -76,10 +79,20 @@ def _open_publishable(path: str) -> RunDirectory:
         raise UserError(f"{path}: this run has no best checkpoint yet (no folder best/). Let it train until its first evaluation.")
     if problem := find_damage(best):
         raise UserError(f"{best}: this model is damaged: {problem}. Nothing was uploaded. Train again, or publish another run.")
-    if not run.is_finished():
+    if not run.is_finished() or run.is_being_trained():
         train = load_config(str(run / "config.yaml")).train
-        print_info(run.describe_unfinished(train.max_steps, train.num_train_epochs))
+        if note := run.describe_unfinished("best", train.max_steps, train.num_train_epochs):
+            print_info(note)
     return run
+
+
+def _refuse_live(run: RunDirectory) -> None:
+    """Raise UserError for a run that is still being trained: its next best/ would replace files in the middle of the upload."""
+    if run.is_being_trained():
+        raise UserError(
+            f"{run.path}: a training is running in this directory and may replace best/ during the upload. Nothing was written or"
+            " sent. Publish the run when its training has ended, or stop it with Ctrl-C before. --dry-run works at any time."
+        )
 
 
 def _describe_left_out(names: list[str]) -> str:

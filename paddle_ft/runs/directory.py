@@ -15,6 +15,7 @@ from paddle_ft.system.files import WriteError, to_json, write_atomically, write_
 from paddle_ft.system.formatting import is_number
 
 LOCK = ".lock"
+BEST_NOTE = "best.json"  # in best/trainer: which step it is
 # Everything that a run writes, except predictions-*.jsonl, losses-*.jsonl and checkpoint-*.
 WRITTEN = (
     "config.yaml", "metrics.jsonl", "results.json", "report.html", "plots", "best", "last", ".best.old", ".last.old",
@@ -70,6 +71,8 @@ class RunDirectory:
         """Raise UserError if a training would overwrite files, or if there is no run to resume. This writes nothing."""
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"output_dir: {self.path} is a file; name a directory.")
+        if self.is_being_trained():
+            raise self._locked()
         occupied = self.path.is_dir() and any(entry.name not in ("logs", LOCK) for entry in self.path.iterdir())
         if occupied and not (resume or overwrite):
             content = "a run" if self.is_run() else "files"
@@ -91,8 +94,23 @@ class RunDirectory:
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            self.lock.close()
             self.lock = None
-            raise UserError(f"output_dir: another process is training in {self.path} right now. Use another output_dir.") from None
+            raise self._locked() from None
+
+    def _locked(self) -> UserError:
+        return UserError(f"output_dir: another process is training in {self.path} right now. Use another output_dir.")
+
+    def is_being_trained(self) -> bool:
+        """Return whether another process, or another object of this one, trains in the directory now. This writes nothing."""
+        try:
+            with open(self.path / LOCK) as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # there is no lock, or the file system has none
+            return False
+        return False
 
     def release(self) -> None:
         """Unlock the directory. If it is empty, so that the training did not start, remove it and the parents made for it."""
@@ -201,21 +219,43 @@ class RunDirectory:
         except (OSError, ValueError, KeyError, TypeError):
             return 0
 
+    def best_step(self) -> tuple[int, float] | None:
+        """Return the step and the epoch of best/, or None if it does not say: version 0.1 has not noted them."""
+        try:
+            note = parse_json((self / "best" / "trainer" / BEST_NOTE).read_text(encoding="utf-8"))
+            return int(note["step"]), float(note["epoch"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
     def last_logged(self) -> tuple[int, float]:
         """Return the step and the epoch of the last training line in metrics.jsonl, (0, 0.0) if there is none."""
         event: dict = next((event for event in reversed(self.events()) if event.get("event") == "train"), {})
         step, epoch = event.get("step"), event.get("epoch")
         return step if isinstance(step, int) else 0, float(epoch) if is_number(epoch) else 0.0
 
-    def describe_unfinished(self, max_steps: int, num_train_epochs: float) -> str:
-        """Return the line that tells the user of a run's best checkpoint that the training has not finished.
+    def describe_unfinished(self, used: str, max_steps: int, num_train_epochs: float) -> str | None:
+        """Return the line that tells the user of a run's model that the training has not finished; None if it has.
 
         Args:
+            used: the checkpoint that is used, "best" or "last".
             max_steps, num_train_epochs: how long the training is meant to be. max_steps is used if it is positive.
         """
-        step, epoch = self.last_logged()
-        where = f"step {step:,} of {max_steps:,}" if max_steps > 0 else f"epoch {epoch:.2f} of {num_train_epochs:g}"
-        return f"{self.path}: this run has not finished ({where}); {self / 'best'} is used, its best checkpoint so far"
+        live = self.is_being_trained()
+        if used == "last" and not live:
+            return f"{self.path}: the training was stopped before it saved best/; {self / used} is used, its latest checkpoint"
+        if used == "best" and self.is_finished():  # a training that replaces or lengthens a run leaves it as it is at first
+            return f"{self.path}: a training is running in this directory and may replace {self / used}" if live else None
+
+        def where(step: int, epoch: float) -> str:
+            return f"step {step:,}" if max_steps > 0 else f"epoch {epoch:.2f}"
+
+        whole = f"{max_steps:,}" if max_steps > 0 else f"{num_train_epochs:g}"
+        known = self.best_step() if used == "best" else None
+        since = f", saved at {where(*known)}" if known else ""
+        what = f"its best checkpoint so far{since}" if used == "best" else "its latest checkpoint: it has no best/ yet"
+        running = "; a training is running in it" if live else ""
+        progress = f"{where(*self.last_logged())} of {whole}"
+        return f"{self.path}: this run has not finished ({progress}){running}; {self / used} is used, {what}"
 
     def write_config(self, text: str) -> None:
         """Write config.yaml."""

@@ -50,11 +50,9 @@ def open_run(path: str, overrides: Overrides = ()) -> Task:
         raise UserError(f"{path}: this run has no model yet (neither best/ nor last/).")
     if problem := find_damage(directory):
         raise UserError(f"{directory}: this model is damaged: {problem}. Train again, or use another run.")
-    if directory.name == "last":
-        print_info(f"{path}: the training was stopped before it saved best/; {directory} is used, its latest checkpoint")
     config = load_config(str(run / "config.yaml"), overrides)
-    if directory.name == "best" and not run.is_finished():
-        print_info(run.describe_unfinished(config.train.max_steps, config.train.num_train_epochs))
+    if note := run.describe_unfinished(directory.name, config.train.max_steps, config.train.num_train_epochs):
+        print_info(note)
     import_frameworks_quietly()
     from paddle_ft.models.adapt import adapt_model
     from paddle_ft.models.bundle import reload_bundle

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from paddle_ft.runs.directory import BEST_NOTE
 from paddle_ft.runs.integrity import find_damage, write_directory
 from paddle_ft.system import paddle_compat
 from paddle_ft.system.errors import UserError
@@ -31,6 +32,23 @@ def recover(run: Path) -> None:
             os.rename(old, run / name)
         elif old.is_dir() and find_damage(run / name) is None:
             shutil.rmtree(old, ignore_errors=True)
+
+
+def write_best(run: Path, save: Callable[[Path], None], step: int, epoch: float) -> None:
+    """Write best/, with a note of the step that it is.
+
+    Args:
+        run: the run's directory.
+        save: writes model and tokenizer into a directory.
+        step, epoch: what has been trained so far.
+    """
+
+    def fill(best: Path) -> None:
+        save(best)
+        (best / "trainer").mkdir(exist_ok=True)
+        (best / "trainer" / BEST_NOTE).write_text(to_json({"step": step, "epoch": round(epoch, 4)}))
+
+    write_directory(run / "best", fill)
 
 
 def write_last(run: Path, count: int, fill: Callable[[Path], None]) -> None:

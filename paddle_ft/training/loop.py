@@ -14,7 +14,7 @@ from paddle_ft.config.describe import to_yaml
 from paddle_ft.metrics.registry import find_metric
 from paddle_ft.models import lora
 from paddle_ft.runs.directory import RunDirectory
-from paddle_ft.runs.integrity import find_damage, write_directory
+from paddle_ft.runs.integrity import find_damage
 from paddle_ft.system.files import WriteError, to_json
 from paddle_ft.system.progress import Progress, print_info
 from paddle_ft.system.runtime import peak_memory_mb
@@ -271,7 +271,7 @@ class TrainLoop:
     def save_best(self) -> None:
         """Write the current model and tokenizer to best/."""
         if self.world.is_main:
-            write_directory(self.run / "best", self.task.bundle.save)
+            checkpoint.write_best(self.run.path, self.task.bundle.save, self.state.step, self.epoch)
         self.world.barrier()
 
     def save_last(self) -> None:

@@ -125,6 +125,19 @@ def test_ctrl_c_while_paddle_is_imported_is_one_line(tmp_path, kind):
     assert (process.returncode, process.stderr) == (130, f"loading Paddle ...\n{STOPPED}")
 
 
+@pytest.mark.parametrize(("command", "said"), [
+    ("serve", ""), ("demo", ""), ("evaluate", ""), ("export", "; no export was written, and one that was there stays as it was"),
+])  # fmt: skip
+def test_ctrl_c_says_nothing_of_trainings_where_none_can_run(monkeypatch, capsys, command, said):
+    def interrupt(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.find_command(command), "run", interrupt)
+    flags = ["--to", "hf"] if command == "export" else []
+    assert cli.main([command, "x", *flags]) == 130
+    assert capsys.readouterr().err == f"\nstopped{said}\n"
+
+
 @pytest.mark.parametrize("start", [["train.py"], ["-m", "paddle_ft"], ["-m", "convert", "inspect", "x"]])
 def test_ctrl_c_before_the_command_line_is_imported_prints_nothing(tmp_path, start):
     (tmp_path / "argparse.py").write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n")

@@ -35,6 +35,7 @@ def refusal(capsys, *arguments):
     (["--to", "hf", "--int8"], "Use --to onnx --int8"),
     (["--to", "onnx", "--limit", "5"], "give both, or neither"),
     (["--to", "onnx", "--int8", "--limit", "0"], "it must be at least 1"),
+    (["--to", "onnx", "--limit", "-1"], "--limit -1: it must be at least 1"),
 ])  # fmt: skip
 def test_wrong_flags_are_refused(capsys, run, arguments, message):
     assert message in refusal(capsys, run, *arguments)

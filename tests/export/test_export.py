@@ -61,10 +61,13 @@ def check_latency(line: str, figures: dict) -> None:
     assert line == f"latency: {ours:.3g} ms, {ratio} {theirs:.3g} ms (medians, a batch of {figures['inputs']})"
 
 
+STEPS = ("loading", "tracing", "converting", "putting", "verifying", "measuring")  # the first words of what an export says
+
+
 def start(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     """Run run.py of an export in an empty folder, where paddle_ft cannot be imported."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [sys.executable, "-W", "ignore", str(folder / "run.py"), *arguments]
+    command = [sys.executable, str(folder / "run.py"), *arguments]
     return subprocess.run(command, cwd=folder.parent, env=environment, capture_output=True, text=True, timeout=120)
 
 
@@ -121,10 +124,11 @@ def test_wrong_input_of_the_runner_is_answered_with_one_message(run, tmp_path):
         model.predict(["[MASK] " * 200])
     done = start(folder, "the film")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.splitlines()[-1].startswith("error: 'the film' has no [MASK]")
+    assert done.stderr.startswith("error: 'the film' has no [MASK]") and done.stderr.count("\n") == 1, "no warning of a library"
     for arguments, message in [
         (("the [MASK]", "--threads", "0"), "--threads 0: it must be at least 1"),
-        (("a\udcff",), "'a\\udcff': this text is not UTF-8"),
+        (("the [MASK]", "a\udcff"), r"text 2, 'a\xff': this text is not UTF-8"),
+        (("\udce9" + "a" * 100,), rf"text 1, '\xe9{'a' * 55}...': this text is not UTF-8"),
         ((), "there is no text: give one, or lines on the standard input"),
     ]:
         done = start(folder, *arguments)
@@ -184,8 +188,14 @@ def test_the_metrics_of_a_float32_export_are_those_of_the_run(run, tmp_path, nam
 
 
 @slow
-def test_int8_says_what_it_costs(run, tmp_path):
+def test_int8_says_what_it_costs(run, tmp_path, capsys):
     exported = export_run(str(run("masked_lm")), "onnx", str(tmp_path / "export"), int8=True, limit=6)
+    steps = [line for line in capsys.readouterr().err.splitlines() if line.split()[0] in STEPS]
+    assert steps == [
+        f"loading {run('masked_lm')}", "tracing the model", "converting model to ONNX",
+        "putting the weights of all graphs into one file",
+        "verifying on texts of validation", "measuring on validation, in float32 and with 8 bits", "measuring the latency",
+    ]  # fmt: skip
     facts = json.loads((exported.path / "export.json").read_text())
     assert facts["precision"] == "int8"
     assert facts["int8"]["rows"] <= 6 and facts["int8"]["float32"]["perplexity"] != facts["int8"]["int8"]["perplexity"]
@@ -195,11 +205,14 @@ def test_int8_says_what_it_costs(run, tmp_path):
 @pytest.mark.parametrize("name", ["sentences", *(
     pytest.param(name, marks=slow) for name in ("questions", "masked_lm", "summarization", "lyrics", "causal_lm")
 )])  # fmt: skip
-def test_a_checkpoint_for_transformers_is_verified(run, tmp_path, name):
+def test_a_checkpoint_for_transformers_is_verified(run, tmp_path, name, capsys):
     """Where torch is installed, transformers computes the same predictions. The environment of the tests has none."""
     exported = export_run(str(run(name)), "hf", str(tmp_path / "export"))
     assert (exported.path / "config.json").is_file() and (exported.path / "model.safetensors").is_file()
     assert "layers and outputs equal" in exported.lines[0]
+    said = capsys.readouterr().err
+    steps = ("loading ", "writing the checkpoint for transformers\n", "comparing all layers")
+    assert all(f"\n{step}" in f"\n{said}" for step in steps)
     if torch_is_installed():
         count = exported.figures["inputs"]
         assert count > 1 and f"padded inputs, texts of validation: {count} of {count} equal" in exported.lines[1]

@@ -8,10 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests
 import yaml
 
 from convert.files import file_digest
 from paddle_ft import cli
+from paddle_ft.publishing import aistudio
+from paddle_ft.publishing.failures import AGAIN, explain
+from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import write_directory
 from tests.support.paths import ROOT
 from tests.support.stub_hubs import TOKEN, StubHubs
@@ -336,8 +340,21 @@ def test_a_run_without_best_is_refused(run, capsys):
 # -------------------------------------------------------------------------------------------------------------- errors
 @pytest.mark.parametrize(("hub", "variable"), zip(HUBS, ("AISTUDIO_ACCESS_TOKEN", "HF_TOKEN"), strict=True))
 def test_a_missing_token_is_named(hubs, run, hub, variable):
+    before = sorted((run / "best").rglob("*"))
     message = fail(hubs, run, hub, token=None)
     assert f"export {variable}=YOUR_TOKEN" in message and hubs.requests == []
+    assert sorted((run / "best").rglob("*")) == before, "nothing was written"
+
+
+def test_a_run_that_is_being_trained_gets_nothing_written_and_is_not_published(run, monkeypatch, capsys):
+    monkeypatch.setenv("AISTUDIO_ACCESS_TOKEN", TOKEN)
+    (run / "config.yaml").write_text("recipe: bart_lcsts\nextends: bart_lcsts\n")
+    before, training = sorted(run.rglob("*")), RunDirectory.open_for_training(str(run), resume=True, overwrite=False)
+    message = fail_here(capsys, run, "aistudio")
+    assert f"{run}: a training is running in this directory and may replace best/ during the upload. Nothing was written" in message
+    assert list_here(capsys, run)[0], "--dry-run works"
+    training.release()
+    assert sorted(run.rglob("*")) == before
 
 
 @pytest.mark.parametrize("hub", HUBS)
@@ -388,6 +405,16 @@ def test_a_hub_that_cannot_be_reached_is_named(hubs, run, hub):
     hubs.server.server_close()
     message = fail(hubs, run, hub)
     assert f"the connection to {hubs.url} failed" in message
+    assert message.endswith(f"{AGAIN} (Connection refused)\n")
+
+
+def test_the_host_that_failed_is_named_and_not_the_hubs_main_one():
+    target = aistudio.find_target(REPO)
+    with pytest.raises(requests.ConnectionError) as caught:
+        requests.get("http://127.0.0.1:9/api", timeout=5, proxies={"http": ""})
+    message = str(explain(target, caught.value, TOKEN, "creating the repository"))
+    expected = "the connection to http://127.0.0.1:9 failed while creating the repository. Check it, and HTTPS_PROXY."
+    assert message == f"{expected} {AGAIN} (Connection refused)"
 
 
 @pytest.mark.parametrize(("repo", "hub"), [

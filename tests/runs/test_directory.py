@@ -10,6 +10,7 @@ import pytest
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import WriteError, write_atomically, write_json_lines
+from paddle_ft.training.checkpoint import write_best
 
 
 def open_directory(path, resume=False, overwrite=False):
@@ -50,6 +51,44 @@ def test_a_training_that_does_not_start_leaves_nothing(tmp_path):
     (tmp_path / "runs").mkdir()
     open_directory(tmp_path / "runs" / "a").release()
     assert list(tmp_path.iterdir()) == [tmp_path / "runs"], "the user's own folder stays"
+
+
+def test_a_directory_says_whether_it_is_being_trained_in(tmp_path):
+    run = RunDirectory(tmp_path)
+    assert not run.is_being_trained() and list(tmp_path.iterdir()) == []
+    (tmp_path / "config.yaml").write_text("")
+    training = open_directory(tmp_path, resume=True)
+    assert run.is_being_trained()
+    for flags in ({}, {"resume": True}, {"overwrite": True}):
+        with pytest.raises(UserError, match="another process is training in .* right now. Use another output_dir."):
+            RunDirectory(tmp_path).refuse_unusable(**{"resume": False, "overwrite": False, **flags})
+    training.release()
+    assert not run.is_being_trained()
+    (tmp_path / ".lock").touch()  # left behind by a process that was killed
+    assert not run.is_being_trained()
+    open_directory(tmp_path, resume=True).release()
+
+
+def test_a_run_says_which_checkpoint_of_an_unfinished_training_it_gives(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.log({"event": "train", "step": 30, "epoch": 1.5})
+    unknown = f"{run.path}: this run has not finished (epoch 1.50 of 3); {run.path}/best is used, its best checkpoint so far"
+    assert run.describe_unfinished("best", -1, 3) == unknown
+    write_best(tmp_path, lambda folder: None, 20, 1.0)
+    assert run.describe_unfinished("best", -1, 3) == f"{unknown}, saved at epoch 1.00"
+    assert run.describe_unfinished("best", 40, 3).endswith("(step 30 of 40); " + f"{unknown.split('; ')[1]}, saved at step 20")
+    stopped = f"{run.path}: the training was stopped before it saved best/; {run.path}/last is used, its latest checkpoint"
+    assert run.describe_unfinished("last", -1, 3) == stopped
+    (tmp_path / "config.yaml").write_text("")
+    training = open_directory(tmp_path, resume=True)
+    running = f"(epoch 1.50 of 3); a training is running in it; {run.path}/"
+    assert f"{running}best is used, its best checkpoint so far, saved at epoch 1.00" in run.describe_unfinished("best", -1, 3)
+    assert f"{running}last is used, its latest checkpoint: it has no best/ yet" in run.describe_unfinished("last", -1, 3)
+    run.write_results({"status": "finished"})  # a training that replaces or lengthens it leaves it as it is at first
+    may_replace = f"{run.path}: a training is running in this directory and may replace {run.path}/best"
+    assert run.describe_unfinished("best", -1, 3) == may_replace
+    training.release()
+    assert run.describe_unfinished("best", -1, 3) is None
 
 
 def test_resume_needs_a_run(tmp_path):

@@ -125,7 +125,8 @@ def test_a_run_that_has_not_finished_says_so_once(run, tmp_path, capsys):
     shutil.copytree(run, stopped)
     results = json.loads((stopped / "results.json").read_text(encoding="utf-8"))
     (stopped / "results.json").write_text(json.dumps(results | {"status": "training"}), encoding="utf-8")
-    line = f"{stopped}: this run has not finished (step 2 of 2); {stopped}/best is used, its best checkpoint so far"
+    used = f"{stopped}/best is used, its best checkpoint so far, saved at step 2"
+    line = f"{stopped}: this run has not finished (step 2 of 2); {used}"
     for _ in range(2):
         inference.predict(str(stopped), str(texts), str(output), ["generation.num_beams=1"])
         assert capsys.readouterr().err.splitlines().count(line) == 1

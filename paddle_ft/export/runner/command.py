@@ -10,6 +10,12 @@ from pathlib import Path
 from .tasks import InputError, load_model
 
 
+def _bytes_of(text: str) -> str:
+    """Return a text that could not be decoded as its bytes are written, such as 'caf\\xe9', shortened."""
+    shown = repr(text.encode("utf-8", "surrogateescape"))[1:]
+    return shown if len(shown) <= 60 else f"{shown[:60]}...'"
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Print the prediction of each text as a line of JSON. Return the exit code: 2 for wrong input, with one message."""
     parser = argparse.ArgumentParser(prog="run.py", description="apply the exported model to texts")
@@ -22,9 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
     texts = options.texts or [line.rstrip("\n") for line in sys.stdin if line.strip()]
     if not texts:
         parser.error("there is no text: give one, or lines on the standard input")
-    for text in [*texts, *(options.pair or [])]:
+    for number, text in [*enumerate(texts, 1), *enumerate(options.pair or [], 1)]:
         if any("\ud800" <= character <= "\udfff" for character in text):
-            parser.error(f"{text!r}: this text is not UTF-8")
+            parser.error(f"text {number}, {_bytes_of(text)}: this text is not UTF-8")
     if options.pair and len(options.pair) != len(texts):
         parser.error(f"{len(texts)} texts, but {len(options.pair)} second texts: give --pair once for each text")
     inputs = list(zip(texts, options.pair, strict=True)) if options.pair else texts

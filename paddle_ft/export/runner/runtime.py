@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,7 +44,9 @@ class PaddleGraph:
     """A graph of Paddle Inference."""
 
     def __init__(self, path: Path, params: Path, threads: int | None):
-        from paddle import inference
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="No ccache found")  # a program for compiling, which nothing here does
+            from paddle import inference
 
         config = inference.Config(str(path), str(params))
         config.disable_gpu()
