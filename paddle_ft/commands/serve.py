@@ -34,5 +34,7 @@ def run(options: argparse.Namespace) -> int:
 
     server = Server(options.run, limits, options.host, options.port, options.api_key)
     print(f"serving {options.run} at {server.url}  (Ctrl-C stops it; the page with all paths is {server.url}/docs)", flush=True)
+    if server.reach:
+        print(server.reach, flush=True)
     print(f"limits: {limits.describe()}", flush=True)
     return server.run()

@@ -69,16 +69,18 @@ def generate_rows(
     return task.generate_texts({**task_flags, "run": path, "seed": flags.get("seed")}, search, show)
 
 
-def search_options(flags: dict[str, Any], seed: int, by_chance: bool = False) -> dict[str, Any]:
+def search_options(flags: dict[str, Any], seed: int, by_chance: bool = False, beams: int = 1) -> dict[str, Any]:
     """Turn the flags for the search into keyword arguments of GenerationOptions.
 
     Args:
         flags: num_return, beams, top_k, top_p, temperature, repetition_penalty, no_repeat_ngram and seed. None means not set.
         seed: seed of the sampling if --seed is not set.
         by_chance: whether the task makes other random draws, so that --seed has an effect even without sampling.
+        beams: number of beams without --beams.
 
     Raises:
-        UserError: both beam search and sampling are set, or --seed is set but nothing is random.
+        UserError: both beam search and sampling are set, --seed is set but nothing is random, or there are not enough beams for
+            different texts.
     """
     search: dict[str, Any] = {"num_return_sequences": flags["num_return"]}
     sampling = {name: flags[name] for name in SAMPLING_FLAGS if flags[name] is not None}
@@ -88,6 +90,12 @@ def search_options(flags: dict[str, Any], seed: int, by_chance: bool = False) ->
         search |= {"do_sample": True, "seed": seed if flags["seed"] is None else flags["seed"], **sampling}
     elif flags["seed"] is not None and not by_chance:
         raise UserError("--seed: it has an effect only with sampling; add --top-k, --top-p or --temperature.")
+    beams, count = flags["beams"] or beams, flags["num_return"]
+    if not sampling and not by_chance and count > beams:
+        raise UserError(
+            f"--num-return {count}: without sampling there are as many different texts as beams, here {beams}. Set --beams to"
+            f" {count} or more, or add --top-k, --top-p or --temperature."
+        )
     if flags["beams"] is not None:
         search |= {"num_beams": flags["beams"], "early_stopping": True}
     if flags["repetition_penalty"] is not None:

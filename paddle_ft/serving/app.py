@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response, Security
 from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
@@ -94,7 +95,7 @@ class Service:
 
     async def _post_predict(self, request: Request) -> Response:
         self._refuse_unless_ready()
-        kind, texts = inputs.predict_inputs(inputs.read_fields(self._predict, await self._read_json(request)))
+        kind, texts = inputs.predict_inputs(await self._read_fields(request, self._predict))
         answer = Answer(request)
         job = Job(kind, texts, answer.send, time.monotonic() + self.limits.timeout)
         self._submit(job)
@@ -106,7 +107,7 @@ class Service:
     async def _post_generate(self, request: Request) -> Response:
         self._refuse_unless_ready()
         assert self._generate is not None
-        values = inputs.read_fields(self._generate, await self._read_json(request))
+        values = await self._read_fields(request, self._generate)
         if values["stream"] and values["n"] > 1:
             raise ApiError(422, "invalid_request", f"stream: one text is shown while it is written, but n is {values['n']}.",
                            "Set n to 1, or leave stream out.")  # fmt: skip
@@ -132,8 +133,8 @@ class Service:
         if not self.worker.ready:
             raise LOADING
 
-    async def _read_json(self, request: Request) -> dict[str, Any]:
-        """Return the JSON object of a request's body."""
+    async def _read_fields(self, request: Request, model: type[BaseModel]) -> dict[str, Any]:
+        """Return the fields of a request, from the JSON object in its body."""
         content_type = request.headers.get("content-type", "missing")
         if content_type.partition(";")[0].strip().lower() != "application/json":
             raise ApiError(415, "unsupported_media_type", f"Content-Type is {content_type}; it must be application/json.",
@@ -146,7 +147,8 @@ class Service:
         announced = int(request.headers.get("content-length", "0"))
         if announced > limit and ("expect" in request.headers or announced > inputs.DISCARDED_MB * inputs.MB):
             raise inputs.too_large(limit)  # the client waits for this answer before it sends the body, or it sends too much
-        return inputs.parse_json(await inputs.read_body(request.stream(), limit), self.limits.max_texts)
+        body = await inputs.read_body(request.stream(), limit)
+        return inputs.read_fields(model, inputs.parse_json(body, self.limits.max_texts, next(iter(model.model_fields))))
 
     def _submit(self, job: Job) -> None:
         if self.stopping:  # since the request's body was read

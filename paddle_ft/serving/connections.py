@@ -28,6 +28,7 @@ SPARE = 64  # connections above --max-connections that are refused with patience
 LINGER = 1.0  # seconds of patience, in which a refused client is still listened to: closed at once, TCP may drop the answer
 ACCEPTED_AT_ONCE = 16  # connections that asyncio accepts before it looks at the first; each takes a file descriptor
 BACKLOG = 2048  # connections that the system keeps until they are accepted
+MAX_HEADERS = 16 * 1024  # bytes of a request's first line and headers
 AHEAD = 1_000_000  # bytes that a client may send of further requests before it has the answer to its first
 
 CLOSE = {"Connection": "close"}
@@ -36,6 +37,23 @@ SLOW = ApiError(408, "slow_request", "The request did not arrive in time.",
 CROWDED = ApiError(503, "too_many_connections", "Too many connections are open.",
                    "Close those that you do not need, and try again later. The server's limit is --max-connections.",
                    {"Retry-After": "5", **CLOSE})  # fmt: skip
+
+
+class Parser(h11.Connection):
+    """h11's parser, which also refuses headers that are too large when they arrive at once: by itself it limits incomplete ones."""
+
+    def next_event(self) -> Any:
+        """Return the next event. Raise RemoteProtocolError, with the status as its hint, for headers above the limit."""
+        before = len(self.trailing_data[0]) if self.their_state is h11.IDLE else 0
+        event = super().next_event()
+        size = 0
+        if isinstance(event, h11.Request):
+            size = before - len(self.trailing_data[0])
+        elif isinstance(event, h11.EndOfMessage):  # the headers that may follow a body
+            size = sum(len(name) + len(value) for name, value in event.headers)
+        if size > MAX_HEADERS:
+            raise h11.RemoteProtocolError("The headers are too large", error_status_hint=431)
+        return event
 
 
 class Connection(H11Protocol):
@@ -49,6 +67,7 @@ class Connection(H11Protocol):
 
     def __init__(self, *arguments: Any, **keywords: Any):
         super().__init__(*arguments, **keywords)
+        self.conn = Parser(h11.SERVER, MAX_HEADERS)
         self._arriving: asyncio.TimerHandle | None = None  # runs while a request is being received
         self._unread: asyncio.TimerHandle | None = None  # runs while the client does not read what was sent
         self._since = 0.0

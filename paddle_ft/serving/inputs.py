@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import AsyncIterator
 from itertools import islice
 from typing import Annotated, Any
@@ -13,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from paddle_ft.serving.errors import ApiError, invalid
 from paddle_ft.serving.limits import Limits
 from paddle_ft.serving.writing import writing_fields
-from paddle_ft.system.formatting import did_you_mean
+from paddle_ft.system.files import to_json
+from paddle_ft.system.formatting import did_you_mean, shorten
 from paddle_ft.tasks.base import Task
 
 MB = 1_000_000
@@ -88,23 +90,45 @@ def too_large(limit: int) -> ApiError:
                     "Send fewer or shorter texts in a request. The server's limit is --max-body-mb.")  # fmt: skip
 
 
-def parse_json(body: bytes, max_texts: int) -> dict[str, Any]:
-    """Return the JSON object of a body. Raise ApiError for anything else, or if it has far more parts than `max_texts` texts."""
-    if _has_more_parts(body, MOST_PARTS + max_texts):
-        raise _malformed("The body is not usable: it has too many lists, objects or names.")
+def parse_json(body: bytes, max_texts: int, main: str = "texts") -> dict[str, Any]:
+    """Return the JSON object of a body.
+
+    Args:
+        body: the body.
+        max_texts: a body that has far more parts than so many texts is not parsed.
+        main: the path's main field, for the example in a message.
+
+    Raises:
+        ApiError: the body is anything else.
+    """
+    problem = ""
     try:
-        value = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        if _has_more_parts(body, MOST_PARTS + max_texts):
+            raise ValueError("it has too many lists, objects or names")
+        value = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant, object_pairs_hook=_refuse_twice)
+        if not isinstance(value, dict):
+            problem = f"The body is a JSON {_kind(value)}, not an object."
     except UnicodeDecodeError as error:
-        raise _malformed(f"The body is not UTF-8: byte {error.start} cannot be read.") from None
+        problem = f"The body is not UTF-8: byte {error.start} cannot be read."
     except RecursionError:
-        raise _malformed("The body is not usable: it is nested too deeply.") from None
+        problem = "The body is not usable: it is nested too deeply."
     except json.JSONDecodeError as error:
-        raise _malformed(f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
+        problem = f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
     except ValueError as error:
-        raise _malformed(f"The body is not JSON: {error}.") from None
-    if not isinstance(value, dict):
-        raise _malformed(f"The body is a JSON {_kind(value)}, not an object.")
-    return value
+        problem = f"The body is not usable: {error}."
+    if problem:
+        example = to_json({main: ["..."] if main == "texts" else "..."})
+        raise ApiError(400, "malformed_json", problem, f"Send a JSON object in UTF-8, such as {example}.")
+    return dict(value)
+
+
+def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object. Raise ValueError for one that has a name twice: which of its values is meant cannot be known."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"it has the field {shorten(twice, LONGEST_NAME)} twice")
+    return values
 
 
 def _has_more_parts(body: bytes, most: int) -> bool:
@@ -122,17 +146,14 @@ def _kind(value: Any) -> str:
     return {list: "list", str: "string", bool: "boolean", type(None): "null"}.get(type(value), "number")
 
 
-def _malformed(message: str) -> ApiError:
-    return ApiError(400, "malformed_json", message, 'Send a JSON object in UTF-8, such as {"texts": ["..."]}.')
-
-
 def read_fields(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a request, with None for those that it does not set. Raise ApiError for the first wrong one."""
     names = list(model.model_fields)
     for name in values:  # before pydantic, which describes each of perhaps 100,000 unknown fields
         if name not in model.model_fields:
             shown = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
-            raise invalid(f"{shown}: there is no such field.{did_you_mean(shown, names)} Fields: {', '.join(names)}.")
+            hint = did_you_mean(shown, [field for field in names if field not in values])
+            raise invalid(f"{shown}: there is no such field.{hint} Fields: {', '.join(names)}.")
     try:
         return model.model_validate(values).model_dump()
     except ValidationError as error:

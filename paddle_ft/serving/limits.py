@@ -37,7 +37,7 @@ class Limits:
         for item in fields(self):
             value, low, high = getattr(self, item.name), item.metadata["low"], item.metadata["high"]
             if not low <= value <= high:
-                raise UserError(f"{flag(item.name)} {value:g}: it must be between {low:g} and {high:g}.")
+                raise UserError(f"{flag(item.name)} {_plain(value)}: it must be between {_plain(low)} and {_plain(high)}.")
         if self.max_texts > self.max_queue:
             raise UserError(
                 f"--max-texts {self.max_texts} is above --max-queue {self.max_queue}: such a request could never be accepted."
@@ -46,9 +46,14 @@ class Limits:
 
     def describe(self) -> str:
         """Return all limits with their values in a few lines, as the command prints them at its start."""
-        parts = [f"{flag(item.name)} {getattr(self, item.name):g}" for item in fields(self)]
+        parts = [f"{flag(item.name)} {_plain(getattr(self, item.name))}" for item in fields(self)]
         lines = [" ".join(parts[start : start + 4]) for start in range(0, len(parts), 4)]
         return "\n        ".join(lines)
+
+
+def _plain(value: float) -> str:
+    """Return a number as it is typed: 1000000, and not 1e+06."""
+    return f"{value:.15g}"
 
 
 def flag(name: str) -> str:

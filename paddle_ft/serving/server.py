@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import importlib.util
-import ipaddress
 import os
 import signal
-import socket
 import sys
 import threading
 from typing import Any
@@ -19,6 +16,7 @@ from paddle_ft.runs.inference import open_run
 from paddle_ft.serving.limits import Limits
 from paddle_ft.serving.open_files import allow_open_files
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.listening import describe_reach, is_loopback, listen, url_of
 from paddle_ft.system.progress import print_info
 from paddle_ft.system.runtime import import_frameworks_quietly
 from paddle_ft.tasks import find_task
@@ -36,6 +34,7 @@ class Server:
 
     Attributes:
         url: its address.
+        reach: a line that says that other machines reach it too, or "".
         limits: the limits of its requests.
     """
 
@@ -56,9 +55,10 @@ class Server:
         key = _check_key(host, os.environ.get(KEY_VARIABLE) if key is None else key)
         task = _check_run(path)
         allow_open_files(limits.max_connections)
-        self._socket = _listen(host, port)
+        self._socket = listen("serve", host, port)
         self.limits = limits
-        self.url = _url(host, self._socket.getsockname()[1])
+        port = self._socket.getsockname()[1]
+        self.url, self.reach = url_of(host, port), describe_reach(host, port)
         self._signals = 0
 
         from paddle_ft.serving.app import Service
@@ -176,38 +176,9 @@ def _check_key(host: str, key: str | None) -> str | None:
     """Return the key. Raise UserError if the host needs one and there is none, or if a header cannot carry it."""
     if key is not None and (not key.isascii() or not key.isprintable() or " " in key or not key):
         raise UserError("--api-key: the key must be visible ASCII characters without spaces, and at least one.")
-    if key is None and not _is_loopback(host):
+    if key is None and not is_loopback(host):
         raise UserError(
             f"--host {host}: other machines can reach this address, so clients need a key. Set the environment variable"
             f" {KEY_VARIABLE}, or --api-key KEY, which other users of this machine can see in its list of processes."
         )
     return key
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens. Raise UserError if that is not possible."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        reason = (error.strerror or str(error)).partition(" (while")[0]
-        advice = "Take another with --port, or stop the program that has it."
-        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-            advice = "Name an address of this machine with --host; 0.0.0.0 stands for all of them."
-        elif error.errno == errno.EACCES:
-            advice = "Take one from 1024 on with --port."
-        raise UserError(f"serve: cannot listen on {host}, port {port}: {reason}. {advice}") from None
-    except OverflowError:
-        raise UserError(f"--port {port}: it must be between 0 and 65535.") from None
-
-
-def _url(host: str, port: int) -> str:
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{port}"

@@ -82,7 +82,7 @@ def _write_from_source(task: Seq2Seq, values: dict[str, Any], show: _Pieces | No
 
     source = values["text"]
     if not (source or "").strip():
-        raise UserError("text is missing: give the text that is to be read.")
+        raise UserError(f"text is {'missing' if source is None else 'empty'}: give the text that is to be read.")
     options = _options(task, values)
     (ids,) = task.encode_texts([source], "", task.options.max_source_length, cache=False)
     if show is None:
@@ -100,7 +100,7 @@ def _write_from_source(task: Seq2Seq, values: dict[str, Any], show: _Pieces | No
 
 def _options(task: Seq2Seq, values: dict[str, Any]) -> Any:
     """Return the run's options of generation, with what the request sets."""
-    search = search_options(values, task.config.seed)
+    search = search_options(values, task.config.seed, beams=task.generation_options().num_beams)
     search.pop("early_stopping", None)  # as the run has it
     if search.get("do_sample"):
         search["num_beams"] = 1
@@ -108,6 +108,9 @@ def _options(task: Seq2Seq, values: dict[str, Any]) -> Any:
         search["max_length"] = values["max_length"] + 1
     if values["min_length"] is not None:
         search["min_length"] = values["min_length"] + 1 if values["min_length"] else 0
+    most = task.model.config.max_position_embeddings - 1
+    if values["max_length"] is not None and values["max_length"] > most:
+        raise UserError(f"max_length {values['max_length']} is above {most}, the most tokens that this run's model can write.")
     options = task.generation_options()
     longest = search.get("max_length", options.max_length) - 1
     shortest = search.get("min_length", options.min_length) - 1

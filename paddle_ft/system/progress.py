@@ -5,8 +5,10 @@ Both go to stderr. In a notebook they go to stdout, because notebooks show stder
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import warnings
+from collections.abc import Iterator
 from typing import Any, TextIO
 
 from tqdm import tqdm
@@ -80,9 +82,23 @@ class Progress:
         self.bar.close()
 
 
+_muted = False
+
+
+@contextlib.contextmanager
+def without_info() -> Iterator[None]:
+    """Keep what print_info prints off the screen in the block, in all threads. Progress bars are still shown."""
+    global _muted
+    before, _muted = _muted, True
+    try:
+        yield
+    finally:
+        _muted = before
+
+
 def print_info(message: str) -> None:
     """Print a message without breaking a progress bar on the terminal or in a notebook. Only rank 0 prints."""
-    if not is_main_process():
+    if _muted or not is_main_process():
         return
     stream: TextIO = sys.stdout if in_notebook() else sys.stderr
     message = terminal.message(message)

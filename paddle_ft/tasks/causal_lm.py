@@ -251,6 +251,11 @@ class CausalLM(LanguageModel):
         ids = self.fast_tokenizer.encode(prompt).ids
         room = self.model.config.max_position_embeddings - len(ids)
         length = max(1, min(LENGTH, room)) if flags["length"] is None else flags["length"]
+        if length > room:
+            raise UserError(
+                f"--length {length}: the prompt has {len(ids)} tokens, and the model has {len(ids) + room} positions for both."
+                + (f" At most {room} fit." if room > 0 else " Shorten the prompt.")
+            )
         settings = GenerationOptions(max_new_tokens=length, eos_token_id=stop[0], **search)
         if show:
             outputs = [[*ids, *self._show(ids, stream(self.model, ids, settings), show)]]

@@ -35,9 +35,14 @@ def test_flags_become_options(flags, expected):
     GenerationOptions(max_new_tokens=5, **expected)  # which accepts them
 
 
-def test_several_greedy_texts_are_refused_by_generation():
-    with pytest.raises(UserError, match="num_return_sequences is 3"):
-        GenerationOptions(max_new_tokens=5, **search("--num-return", "3"))
+def test_more_texts_than_beams_are_refused_in_the_words_of_the_flags():
+    advice = "--num-return 3: without sampling there are as many different texts as beams, here {}. Set --beams to 3 or more, or"
+    for flags, beams in ((("--num-return", "3"), 1), (("--num-return", "3", "--beams", "2"), 2)):
+        with pytest.raises(UserError) as caught:
+            search(*flags)
+        assert str(caught.value).startswith(advice.format(beams))
+    assert search_options(parsed("--num-return", "3"), 7, beams=4) == {"num_return_sequences": 3}
+    assert search_options(parsed("--num-return", "3"), 7, by_chance=True) == {"num_return_sequences": 3}
 
 
 def test_a_flag_of_another_task_is_named():

@@ -133,10 +133,12 @@ def test_samples_with_a_seed_do_not_depend_on_who_else_asks(runs):
 
 @pytest.mark.parametrize(("name", "values", "message"), [
     ("causal_lm", {"length": 513}, "length: Input should be less than or equal to 512."),
-    ("causal_lm", {"length": 100}, "positions"),
+    ("causal_lm", {"length": 100}, "length 100: the prompt has 1 tokens, and the model has 64 positions for both. At most 63 fit."),
     ("causal_lm", {"beams": 2, "top_k": 3}, "beams and top_k: choose beam search or sampling."),
     ("causal_lm", {"seed": 3}, "seed: it has an effect only with sampling; add top_k, top_p or temperature."),
-    ("causal_lm", {"n": 2}, "num_return_sequences is 2"),
+    ("causal_lm", {"n": 2}, "n 2: without sampling there are as many different texts as beams, here 1. Set"),
+    ("summarization", {"text": "今天", "n": 5, "beams": 2}, "different texts as beams, here 2. Set beams to 5 or more"),
+    ("summarization", {"text": "今天", "n": 3}, "n 3: without sampling there are as many different texts as beams, here 2."),
     ("causal_lm", {"n": 2, "top_k": 5, "stream": True}, "but n is 2"),
     ("causal_lm", {"beams": 2, "stream": True}, "leave out n and beams"),
     ("causal_lm", {"beams": 9}, "beams: Input should be less than or equal to 8."),
@@ -145,11 +147,13 @@ def test_samples_with_a_seed_do_not_depend_on_who_else_asks(runs):
     ("causal_lm", {"lenght": 5}, "lenght: there is no such field. Did you mean length?"),
     ("causal_lm", {"prompt": "the " * 80}, "positions"),
     ("lyrics", {}, "seed_line is missing"),
+    ("lyrics", {"seed_line": " "}, "seed_line is empty"),
     ("lyrics", {"seed_line": "the fish"}, "genre is missing"),
     ("summarization", {}, "text is missing"),
+    ("summarization", {"text": ""}, "text is empty"),
     ("summarization", {"text": "今天", "stream": True}, "Set beams to 1"),
     ("summarization", {"text": "今天", "max_length": 3, "min_length": 5}, "min_length 5 is above max_length 3."),
-    ("summarization", {"text": "今天", "max_length": 200}, "positions"),
+    ("summarization", {"text": "今天", "max_length": 200}, "max_length 200 is above 31, the most tokens that this run's model can"),
 ])  # fmt: skip
 def test_wrong_options_are_named(runs, writers, name, values, message):
     answer = writers(name).post("/generate", json=values)

@@ -226,6 +226,31 @@ def test_headers_that_are_too_large_are_answered_although_more_of_them_arrives(s
         check(first + read(connection), 431, "headers_too_large")
 
 
+FILLED = b"GET /health HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n"
+
+
+@pytest.mark.parametrize(("excess", "answer"), [(0, b"HTTP/1.1 200 "), (1, b"HTTP/1.1 431 "), (100_000, b"HTTP/1.1 431 ")])
+@pytest.mark.parametrize("cut", [None, 20, connections_module.MAX_HEADERS])
+@pytest.mark.parametrize("filling", [b"a", b" "])
+def test_headers_have_the_same_limit_however_they_arrive(sentences, excess, answer, cut, filling):
+    server, _ = sentences
+    request = FILLED % (filling * (connections_module.MAX_HEADERS + excess - len(FILLED % b"")))
+    with connect(server, request[:cut]) as connection:
+        if cut is not None:
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(request[cut:])
+        assert connection.makefile("rb").readline().startswith(answer)
+
+
+def test_headers_after_a_body_have_the_limit_too(sentences):
+    server, _ = sentences
+    trailer = b"X: " + b"a" * connections_module.MAX_HEADERS + b"\r\n\r\n"
+    body = b'10\r\n{"texts": ["a"]}\r\n0\r\n'
+    for end, answer in ((b"\r\n", b"HTTP/1.1 200 "), (trailer, b"HTTP/1.1 431 ")):
+        with connect(server, POST + b"Transfer-Encoding: chunked\r\n\r\n" + body + end) as connection:
+            assert connection.makefile("rb").readline().startswith(answer)
+
+
 def test_a_malformed_rest_of_a_request_that_was_answered_ends_the_connection(sentences, capfd):
     server, client = sentences
     with connect(server, b"POST /nothing HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n") as connection:

@@ -46,6 +46,10 @@ def test_wrong_starts_are_named(runs, tmp_path, capsys, monkeypatch):
     advice = "Name an address of this machine with --host; 0.0.0.0 stands for all of them."
     foreign = fail(capsys, run, "--host", "192.0.2.1", "--api-key", "k")
     assert f"cannot listen on 192.0.2.1, port 8000: Cannot assign requested address. {advice}" in foreign
+    for host in ("999.1.1.1", "a" * 64):
+        message = fail(capsys, run, "--host", host, "--api-key", "k")
+        assert host in message and "another with --port" not in message and "error: -" not in message.replace("error: --host", "")
+    assert "--max-connections 100000000: it must be between 1 and 100000." in fail(capsys, run, "--max-connections", "100000000")
     assert "--port 70000: it must be between 0 and 65535" in fail(capsys, run, "--port", 70000)
     assert "is not the directory of a run" in fail(capsys, tmp_path)
     (tmp_path / "config.yaml").write_text("")

@@ -275,7 +275,9 @@ class Lyrics(Seq2Seq):
         noise = self.options.noise if flags["noise"] is None else flags["noise"]
         seed_line = (flags["seed_line"] or "").strip()
         if not seed_line:
-            raise UserError('--seed-line is missing: give the first line of the song, e.g. --seed-line "I woke up in the morning".')
+            problem = "missing" if flags["seed_line"] is None else "empty"
+            example = '--seed-line "I woke up in the morning"'
+            raise UserError(f"--seed-line is {problem}: give the first line of the song, e.g. {example}.")
         if count < 1 or not 0 <= noise < 1:
             raise UserError(f"--lines {count}, --noise {noise}: lines must be at least 1, noise from 0 to below 1.")
         if set(search) == {"num_return_sequences"}:
