@@ -19,5 +19,7 @@ def run(options: argparse.Namespace) -> int:
 
     with DemoServer(options.runs, options.host, options.port, options.lang) as server:
         print(f"the page is at {server.url}  (Ctrl-C stops it)", flush=True)
+        if server.reach:
+            print(f"{server.reach}, without a password", flush=True)
         server.wait()
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 import traceback
@@ -12,7 +13,7 @@ from typing import Any, cast
 import gradio as gr
 
 from paddle_ft.demo.blocks import Block, Note, Problem, render
-from paddle_ft.demo.fields import BadInput, ChoiceField, Field, TextField
+from paddle_ft.demo.fields import LENGTH, MOST_SENT, BadInput, ChoiceField, Field, TextField
 from paddle_ft.demo.labels import LANGUAGES, Label, choose_language
 from paddle_ft.demo.page import DemoPage, LoadedRun, Reply
 from paddle_ft.demo.worker import Job, Stopped, Worker
@@ -27,6 +28,19 @@ LANGUAGE = Label("Language", "语言")
 EXAMPLES = Label("Examples, from the run's predictions", "示例（取自该次训练的预测结果）")
 LABEL_LENGTH = 36  # characters of an example that are shown
 STOP, STOPPED = Label("Stop", "停止"), Label("Stopped.", "已停止。")
+UNFINISHED = Label("its training has not finished", "训练尚未完成")
+# The browser itself says that an answer was stopped: what comes from the server may arrive in another order. Each complete answer
+# ends with a mark of its own. As long as the mark is the one that was there at the click on "run", the answer is being computed.
+MARK = '<i class="ft-end-{tab}" data-number="{number}" hidden></i>'
+_NUMBER = "'' + document.querySelector('.ft-end-{tab}')?.dataset.number"
+START_SCRIPT = f"() => {{{{ (window.ftRunning ??= {{{{}}}})['{{tab}}'] = {_NUMBER}; return ''; }}}}"
+STOP_SCRIPT = f"""(language) => {{{{
+    const before = window.ftRunning?.['{{tab}}'], now = {_NUMBER};
+    (window.ftRunning ??= {{{{}}}})['{{tab}}'] = undefined;
+    return before !== undefined && (before === now || now === 'undefined') ? {{stopped}}[language] ?? '' : '';
+}}}}"""
+# Of a text that is far too long it sends the length alone, which the page refuses in the visitor's language.
+SEND_SCRIPT = f"(...values) => values.map(value => value?.length > {MOST_SENT} ? {{ {LENGTH}: [...value].length }} : value)"
 BUG = Label("Something went wrong on the server. Its console shows what; other inputs still work.",
             "服务器内部出错，详情见其控制台；其他输入不受影响。")  # fmt: skip
 TIME = Label("{seconds} s", "用时 {seconds} 秒")
@@ -49,6 +63,7 @@ class DemoApp:
 
     def __init__(self, groups: list[list[DemoPage]], worker: Worker, language: str | None):
         self.groups, self.worker, self.language = groups, worker, language
+        self._answers = itertools.count()
         self._labels: list[tuple[Any, dict[str, Label]]] = []  # component -> its properties that are texts
 
     def build(self) -> gr.Blocks:
@@ -118,16 +133,18 @@ class DemoApp:
         inputs = [boxes[field.name] for field in fields]
         triggers = [run.click, *(box.submit for field, box in zip(fields, inputs, strict=True)
                                  if isinstance(field, TextField) and field.lines == 1)]  # fmt: skip
+        # before the function itself: gradio calls what belongs to one click in this order, each after the one before has ended
+        start = START_SCRIPT.format(tab=endpoint)
+        gr.on(triggers, None, None, status, js=start, queue=False, api_visibility="private")
         event = gr.on(
-            triggers, self._handler(pages, fields), [*inputs, language], outputs,
+            triggers, self._handler(pages, fields, endpoint), [*inputs, language], outputs,
             api_name=endpoint, concurrency_id="models", concurrency_limit=1, scroll_to_output=True,
-            show_progress_on=outputs, preprocess=False,  # the fields check the values, in the visitor's language
+            show_progress_on=outputs, js=SEND_SCRIPT, preprocess=False,  # the fields check the values, in the visitor's language
         )  # fmt: skip
-        # not by the function itself, whose last answer may arrive after "Stopped."
-        gr.on(triggers, None, None, status, js="() => ''", queue=False, api_visibility="private")
+        stopped = to_json({key: render([Note(STOPPED)], key) for key in LANGUAGES})
         stop.click(
-            lambda key: render([Note(STOPPED)], key), language, status,
-            cancels=event, queue=False, preprocess=False, api_visibility="private",
+            None, language, status, js=STOP_SCRIPT.format(tab=endpoint, stopped=stopped), cancels=event, queue=False,
+            api_visibility="private",
         )  # fmt: skip
 
     def _add_field(self, field: Field) -> Any:
@@ -156,7 +173,7 @@ class DemoApp:
             return gr.HTML(elem_classes="ft-output")
 
     # -------------------------------------------------------------------------------- answers
-    def _handler(self, pages: list[DemoPage], fields: Sequence[Field]) -> Callable:
+    def _handler(self, pages: list[DemoPage], fields: Sequence[Field], endpoint: str) -> Callable:
         """Return the function that gradio calls with the values of the form. It yields the answers of all pages."""
 
         async def answer(*inputs):
@@ -164,6 +181,7 @@ class DemoApp:
 
             def compute(job: Job) -> None:
                 shown = [""] * len(pages)
+                job.show("" if len(pages) == 1 else list(shown))  # the earlier answer goes
                 for number, page in enumerate(pages):
 
                     def wrap(blocks: Sequence[Block], number: int = number) -> str | list[str]:
@@ -171,6 +189,8 @@ class DemoApp:
                         return shown[0] if len(pages) == 1 else list(shown)
 
                     answer_page(page, fields, values, Reply(job, wrap))
+                shown[-1] += MARK.format(tab=endpoint, number=next(self._answers))
+                job.show(shown[0] if len(pages) == 1 else list(shown))
 
             async for update in self.worker.stream(compute):
                 yield update
@@ -250,6 +270,8 @@ def _describe(run: LoadedRun) -> Label:
                 name = SCORES[key].text(language) if key in SCORES else find_metric(key).title
                 facts.append(f"{escape(name)} {format_score(key, value)} ({SPLITS[split].text(language)})")
                 break
+        if run.results.get("status") != "finished":
+            facts.append(escape(UNFINISHED.text(language)))
         if run.results.get("sample"):
             generated = has_generated_texts(run.task.config.model_dump())
             facts.append(escape((SAMPLE if generated else SAMPLE_ON_OWN_DATA).text(language)))

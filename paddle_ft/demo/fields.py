@@ -8,6 +8,8 @@ from typing import Any
 from paddle_ft.demo.labels import NOTHING, Label
 
 LONGEST_TEXT = 20_000  # characters of an input
+MOST_SENT = 100_000  # UTF-16 units of a text that the page sends to the server; of a longer one it sends {LENGTH: characters}
+LENGTH = "length"
 SHOWN_CHOICES = 10  # in a message
 TOO_LONG = Label("“{name}” has {length} characters; at most {limit} are allowed. Shorten it.",
                  "“{name}”有 {length} 个字符，最多允许 {limit} 个。请缩短。")  # fmt: skip
@@ -50,6 +52,8 @@ class TextField:
 
     def clean(self, value: Any) -> str:
         """Return a value as a text; nothing at all is an empty one. Raise BadInput for one that is too long, or no text."""
+        if isinstance(value, dict) and isinstance(length := value.get(LENGTH), int) and length > LONGEST_TEXT:
+            raise BadInput(TOO_LONG.format(name=self.label, length=length, limit=LONGEST_TEXT))
         if not isinstance(value, str | None):
             raise BadInput(NO_TEXT.format(name=self.label))
         # half a surrogate pair, which JSON can carry, is no character, and tokenizers refuse it

@@ -112,7 +112,7 @@ class DemoPage:
             BadInput: the visitor has to change something.
             UserError: likewise, with a message of the library.
         """
-        text = need_text(values, "text")
+        text = self.need_text(values, "text")
         (row,) = self.task.predict([text], "")
         others = {name: value for name, value in row.items() if name != "prediction" and value != text}
         facts = Facts(tuple((Label.same(name.replace("_", " ")), str(value)) for name, value in others.items()))
@@ -137,6 +137,22 @@ class DemoPage:
         rows = list(found.values())
         count = min(EXAMPLES, len(rows))
         return [rows[number * len(rows) // count] for number in range(count)]
+
+    def need_text(self, values: dict[str, Any], name: str, label: Label = TEXT) -> str:
+        """Return the text of a field without spaces around it.
+
+        Args:
+            values: name of a field -> its value.
+            name: name of the field.
+            label: what the page calls the field.
+
+        Raises:
+            BadInput: it is empty.
+        """
+        text = str(values[name] or "").strip()
+        if not text:
+            raise BadInput((EMPTY if self._examples else EMPTY_WITHOUT_EXAMPLES).format(name=label))
+        return text
 
     def reference(self, *texts: str) -> list[Block]:
         """Return a block with what the data says about an example, or [] for a text of the visitor's own."""
@@ -169,20 +185,4 @@ CUT = Label(
     "文本共 {total} 个 token，模型只读取了前 {limit} 个。",
 )
 EMPTY = Label("“{name}” is empty: type a text or click an example.", "“{name}”为空：请输入文本，或点击一个示例。")
-
-
-def need_text(values: dict[str, Any], name: str, label: Label = TEXT) -> str:
-    """Return the text of a field without spaces around it.
-
-    Args:
-        values: name of a field -> its value.
-        name: name of the field.
-        label: what the page calls the field.
-
-    Raises:
-        BadInput: it is empty.
-    """
-    text = str(values[name] or "").strip()
-    if not text:
-        raise BadInput(EMPTY.format(name=label))
-    return text
+EMPTY_WITHOUT_EXAMPLES = Label("“{name}” is empty: type a text.", "“{name}”为空：请输入文本。")

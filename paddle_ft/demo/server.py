@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
-import socket
 import sys
 import threading
 import warnings
@@ -19,6 +18,7 @@ from paddle_ft.demo.worker import Worker
 from paddle_ft.reporting.records import read_run
 from paddle_ft.runs.inference import open_run
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.listening import describe_reach, listen, url_of
 from paddle_ft.system.progress import print_info
 
 GRADIO = "gradio>=6.17,<7"  # the extra [demo] of pyproject.toml
@@ -32,6 +32,7 @@ class DemoServer:
 
     Attributes:
         url: its address.
+        reach: a line that says that other machines reach it too, or "".
     """
 
     def __init__(self, paths: Sequence[str], host: str | None = None, port: int | None = None, language: str | None = None):
@@ -50,9 +51,15 @@ class DemoServer:
             raise UserError(f"demo: this needs gradio, which is missing in {sys.executable}. Install it:\n  pip install '{GRADIO}'")
         host = host or os.environ.get("GRADIO_SERVER_NAME") or HOST
         port = _free_port(host, _environment_port() if port is None else port)
+        self.reach = describe_reach(host, port)
         self._worker = Worker()
         try:
-            pages = [self._worker.call(load_page, path) for path in dict.fromkeys(paths)]
+            names = list(dict.fromkeys(paths))
+            pages = []
+            for number, path in enumerate(names, 1):
+                print_info(f"loading {path}" + (f" ({number} of {len(names)})" if len(names) > 1 else ""))
+                pages.append(self._worker.call(load_page, path))
+            print_info("starting the page")
             self.url = self._launch(pages, host, port, language)
         except BaseException:
             self._worker.close()
@@ -76,7 +83,7 @@ class DemoServer:
             prevent_thread_lock=True, show_error=False, footer_links=[], inbrowser=False,
             app_kwargs={"middleware": [Middleware(StrangeRequests)]},
         )  # fmt: skip
-        return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
+        return url_of(host, port)
 
     def wait(self) -> None:
         """Serve until Ctrl-C."""
@@ -99,7 +106,6 @@ def load_page(path: str) -> DemoPage:
     Raises:
         UserError: there is no run, or it has no model.
     """
-    print_info(f"loading {path}")
     task, record = open_run(path), read_run(path)
     predictions = record.predictions.get("test") or record.predictions.get("validation") or []
     return make_page(LoadedRun(path, task, record.results, predictions))
@@ -114,16 +120,8 @@ def _environment_port() -> int:
 
 def _free_port(host: str, port: int) -> int:
     """Return the port, or any free one for 0. Raise UserError if nothing can listen there."""
-    try:
-        with socket.create_server((host, port)) as listener:
-            return listener.getsockname()[1]
-    except OSError as error:
-        raise UserError(
-            f"demo: cannot listen on {host}, port {port}: {error.strerror or error}. Take another with --port, or stop the"
-            " program that has it."
-        ) from None
-    except OverflowError:
-        raise UserError(f"--port {port}: it must be between 0 and 65535.") from None
+    with listen("demo", host, port) as listener:
+        return int(listener.getsockname()[1])
 
 
 def _stay_offline(host: str) -> None:

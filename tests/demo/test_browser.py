@@ -135,6 +135,61 @@ def test_wrong_input_gives_one_message_and_the_next_input_an_answer(visit, numbe
     assert shown.locator(".ft-problem").count() == 0
 
 
+def test_a_text_that_is_far_too_long_is_refused_in_the_visitors_language_in_place_of_the_answer(visit):
+    page = visit("zh-CN")
+    shown = panel(page, 4)
+    shown.locator("textarea").first.fill("the fox")
+    shown.locator(".ft-run").click()
+    shown.locator(".ft-output .ft-remark", has_text="用时").wait_for()
+    shown.locator("textarea").first.fill("字" * 3_000_000)
+    shown.locator(".ft-run").click()
+    problem = shown.locator(".ft-output .ft-problem")
+    problem.wait_for()
+    assert "有 3000000 个字符，最多允许 20000 个。" in problem.inner_text()
+    assert shown.locator(".ft-output").first.inner_text() == problem.inner_text()
+    assert page.locator(".toast-wrap .toast-body").count() == 0
+
+
+def test_the_title_is_there_on_a_phone(visit):
+    page = visit(size=PHONE)
+    title, switch = page.locator(".ft-header h1"), page.get_by_text("中文", exact=True)
+    assert title.is_visible() and switch.is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_stop_says_so_only_where_something_was_stopped(visit, monkeypatch):
+    """The second answer is stopped before anything of it is there: the first one must not be taken for it."""
+    real, hold = generation.stream, threading.Event()
+
+    def slowly(*arguments):
+        for token in real(*arguments):
+            hold.wait(LONG / 1000)
+            yield token
+
+    page = visit()
+    shown = panel(page, 4)
+    status = shown.locator(".ft-status").first
+    shown.locator(".ft-stop").click()
+    shown.locator("textarea").first.fill("the fox")
+    shown.locator(".ft-run").click()
+    complete(shown)
+    assert status.inner_text() == ""
+    shown.locator(".ft-stop").click()
+    page.wait_for_timeout(500)
+    assert status.inner_text() == ""
+    monkeypatch.setattr(generation, "stream", slowly, raising=False)
+    shown.locator(".ft-run").click()
+    page.wait_for_timeout(500)
+    shown.locator(".ft-stop").click()
+    shown.locator(".ft-status", has_text="Stopped.").first.wait_for()
+    page.wait_for_timeout(500)
+    assert shown.locator(".ft-output").first.inner_text() == "" and status.inner_text() == "Stopped."
+    hold.set()
+    shown.locator(".ft-run").click()
+    complete(shown)
+    assert status.inner_text() == ""
+
+
 def test_a_wrong_number_gives_one_message_in_the_visitors_language(visit):
     """The browser itself keeps numbers in the slider's range, but not whole."""
     shown = panel(visit("zh-CN"), 0)

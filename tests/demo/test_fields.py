@@ -2,7 +2,7 @@
 
 import pytest
 
-from paddle_ft.demo.fields import LONGEST_TEXT, BadInput, ChoiceField, NumberField, TextField
+from paddle_ft.demo.fields import LENGTH, LONGEST_TEXT, BadInput, ChoiceField, NumberField, TextField
 from paddle_ft.demo.labels import Label
 
 NAN, INFINITY = float("nan"), float("inf")
@@ -35,7 +35,11 @@ def test_numbers_in_the_range_are_used():
     assert [repr(FRACTION.clean(value)) for value in (0, 0.33, 0.9)] == ["0.0", "0.33", "0.9"]
 
 
-@pytest.mark.parametrize("value", [5, NAN, True, [], ["a"], {}, {"a": 1}], ids=repr)
+def test_a_text_that_the_page_has_not_sent_is_refused_with_its_length():
+    assert message(TEXT, {LENGTH: 3_000_000}).zh == "“文本”有 3000000 个字符，最多允许 20000 个。请缩短。"
+
+
+@pytest.mark.parametrize("value", [5, NAN, True, [], ["a"], {}, {"a": 1}, {LENGTH: 5}, {LENGTH: "x"}], ids=repr)
 def test_what_is_no_text_is_refused(value):
     assert message(TEXT, value) == Label("“Text” must be a text.", "“文本”必须是文本。")
 

@@ -11,7 +11,7 @@ from paddle_ft.demo.blocks import Bars, Columns, Note, Problem, Text, Verse
 from paddle_ft.demo.fields import LONGEST_TEXT
 from paddle_ft.demo.labels import Label
 from paddle_ft.demo.page import DemoPage, Reply
-from paddle_ft.demo.pages.lyrics import rhyme_note
+from paddle_ft.demo.pages.lyrics import NO_RHYME, rhyme_note
 from paddle_ft.demo.pages.masked_lm import cut_example
 from paddle_ft.demo.server import load_page
 from paddle_ft.demo.worker import Job, Stopped, Worker
@@ -176,6 +176,50 @@ def test_a_song_is_written_line_by_line_with_rhyme_and_originality(pages):
     first, *verses = find(answers[-1], Verse)
     assert not first.notes and all(verse.notes[0][0].en.startswith(("rhymes", "slant rhyme", "no rhyme")) for verse in verses)
     assert all(verse.notes[1][0].en.startswith(("originality", "copied")) for verse in verses)
+    assert "In colour: a rhyme, and an originality above 50." in [note.text.en for note in find(answers[-1], Note)]
+
+
+def test_the_labels_of_a_song_are_explained_if_they_are_there(pages):
+    page = pages("lyrics")
+
+    def explained(*notes):
+        verses = [Verse("the first"), *(Verse("a line", (note,)) for note in notes)]
+        return [label.en.split(":")[0] for label in page._explain(verses)]
+
+    assert explained() == []
+    assert explained((NO_RHYME, False)) == ["Rhyme", "Originality", "In colour"]
+    assert explained((NO_RHYME, False), rhyme_note("heart of stone", "take me home")) == [
+        "Rhyme", "Slant rhyme", "Originality", "In colour"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("styles", "first"), [
+    (("country", "hip hop", "rap"), "hip hop"), (("pop", "trap", "rap/rnb"), "rap/rnb"), (("流行", "说唱"), "说唱"),
+    (("b", "c"), "b"),
+])  # fmt: skip
+def test_a_song_begins_with_a_genre_that_is_rapped(pages, monkeypatch, styles, first):
+    page = pages("lyrics")
+    monkeypatch.setattr(page.task, "known_prefixes", lambda: [f"<style:{style}>" for style in styles])
+    assert {field.name: field.value for field in page.fields()}["genre"] == first
+
+
+def test_the_songs_are_read_without_the_lines_of_a_training(pages, capsys):
+    load_page(pages("lyrics").run.path)
+    assert "song" not in capsys.readouterr().err
+
+
+def test_a_run_without_examples_does_not_speak_of_them(pages):
+    run = pages("sentences").run
+    page = type(pages("sentences"))(dataclasses.replace(run, predictions=[]))
+    assert problem(page, text=" ").en == "“Text” is empty: type a text."
+    assert problem(pages("sentences"), text=" ").en == "“Text” is empty: type a text or click an example."
+
+
+def test_the_page_says_that_a_training_has_not_finished(pages):
+    run = pages("sentences").run
+    assert "not finished" not in _describe(run).en
+    unfinished = _describe(dataclasses.replace(run, results={**run.results, "status": "training"}))
+    assert "its training has not finished" in unfinished.en and "训练尚未完成" in unfinished.zh
 
 
 @pytest.mark.parametrize(

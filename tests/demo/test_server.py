@@ -191,6 +191,9 @@ def test_a_port_that_is_taken_is_named(runs, capsys):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         assert f"cannot listen on 127.0.0.1, port {port}" in fail(capsys, runs["sentences"], "--port", port)
+    foreign = fail(capsys, runs["sentences"], "--host", "999.1.1.1")
+    assert "cannot listen on 999.1.1.1, port 7860: " in foreign
+    assert foreign.endswith("Name an address of this machine with --host; 0.0.0.0 stands for all of them.\n")
     assert "--port 70000: it must be between 0 and 65535" in fail(capsys, runs["sentences"], "--port", 70000)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from paddle_ft.demo.blocks import Bars, Text
 from paddle_ft.demo.fields import Field, TextField
 from paddle_ft.demo.labels import Label
-from paddle_ft.demo.page import DemoPage, Reply, need_text
+from paddle_ft.demo.page import DemoPage, Reply
 
 FIRST, SECOND = Label("First text", "第一段文本"), Label("Second text", "第二段文本")
 TEXT = Label("Text", "文本")
@@ -36,7 +36,7 @@ class ClassificationPage(DemoPage):
         return {name: row[name] for name in ("text", "text_pair") if name in row}
 
     def answer(self, values: dict[str, Any], reply: Reply) -> None:
-        texts = [need_text(values, field.name, field.label) for field in self.fields()]
+        texts = [self.need_text(values, field.name, field.label) for field in self.fields()]
         (row,) = self.task.predict([tuple(texts) if self.takes_pairs else texts[0]], "")
         bars = sorted(row["probabilities"].items(), key=lambda item: -item[1])[:MOST_CLASSES]
         reply.show(

@@ -10,7 +10,7 @@ from paddle_ft.data.text import SPACELESS, regex_class
 from paddle_ft.demo.blocks import Bars, Block, Columns, Note, Text
 from paddle_ft.demo.fields import BadInput, Field, NumberField, TextField
 from paddle_ft.demo.labels import Label
-from paddle_ft.demo.page import DemoPage, LoadedRun, Reply, need_text
+from paddle_ft.demo.page import DemoPage, LoadedRun, Reply
 from paddle_ft.runs.fill_mask import task_before_training
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info
@@ -65,7 +65,7 @@ class MaskedLMPage(DemoPage):
         return {"text": cut_example(row["source"], self.mask, self.task.tokenizer.all_special_tokens)}
 
     def answer(self, values: dict[str, Any], reply: Reply) -> None:
-        text = need_text(values, "text", TEXT.format(mask=self.mask))
+        text = self.need_text(values, "text", TEXT.format(mask=self.mask))
         if self.mask not in text:
             raise BadInput(NO_MASK.format(mask=self.mask))
         (after,) = self.task.fill([text], values["top"], "")

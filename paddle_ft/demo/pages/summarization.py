@@ -8,12 +8,13 @@ from typing import Any
 from paddle_ft.demo.blocks import Note, Text
 from paddle_ft.demo.fields import BadInput, Field, NumberField, TextField
 from paddle_ft.demo.labels import Label
-from paddle_ft.demo.page import DemoPage, Reply, need_text
+from paddle_ft.demo.page import DemoPage, Reply
 from paddle_ft.metrics.copying import find_copies
 
 SOURCE = Label("Text to summarise", "待摘要的文本")
-COPIED = Label("{share:.0f} % of the summary's words are copied from the text, in runs of two or more (marked).",
-               "摘要中 {share:.0f}% 的字词是从原文中连续照抄的（两个字词以上，已标出）。")  # fmt: skip
+COPIED = Label("{share:.0f} % of the summary's words (in Chinese: characters) are copied from the text, in runs of two or more"
+               " (marked).",
+               "摘要中 {share:.0f}% 的字（英文：词）是从原文中连续照抄的（两个以上，已标出）。")  # fmt: skip
 NOTHING_WRITTEN = Label("The model wrote nothing for this text.", "模型没有为该文本写出任何内容。")
 LENGTHS = Label("The shortest length ({shortest}) is above the longest ({longest}).",
                 "最短长度（{shortest}）大于最长长度（{longest}）。")  # fmt: skip
@@ -45,7 +46,7 @@ class SummarizationPage(DemoPage):
     def answer(self, values: dict[str, Any], reply: Reply) -> None:
         from paddle_ft.generation import generate_all
 
-        source, task = need_text(values, "text", SOURCE), self.task
+        source, task = self.need_text(values, "text", SOURCE), self.task
         longest, shortest = values["max_length"], values["min_length"]
         if shortest > longest:
             raise BadInput(LENGTHS.format(shortest=shortest, longest=longest))
