@@ -154,6 +154,10 @@ def test_the_title_is_there_on_a_phone(visit):
     page = visit(size=PHONE)
     title, switch = page.locator(".ft-header h1"), page.get_by_text("中文", exact=True)
     assert title.is_visible() and switch.is_visible()
+    edge = """() => { const range = document.createRange(); range.selectNodeContents(document.querySelector('.ft-header h1'));
+                      return range.getBoundingClientRect().right; }"""
+    written = page.evaluate(edge)
+    assert written < page.locator(".ft-header label").first.bounding_box()["x"], "the switch covers the title"
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
