@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from paddle_ft.experiments.compare import CONTENT, Comparison, Side, verdict
@@ -14,7 +13,7 @@ from paddle_ft.reporting.curves import STEP_LABEL, Curve, draw_curves, smooth
 from paddle_ft.reporting.document import Document, Section, Table
 from paddle_ft.reporting.formats import DASH, format_interval, format_score
 from paddle_ft.reporting.page import ranking_key, shorten
-from paddle_ft.reporting.plots import series
+from paddle_ft.reporting.plots import metric_figure, series
 from paddle_ft.system.formatting import is_number
 
 MAX_VALUE = 60  # characters of a setting's value
@@ -147,18 +146,10 @@ def _curves(comparison: Comparison) -> dict[str, Figure]:
     splits = [split for side in comparison.sides for split in side.run.evaluations]
     split = "validation" if "validation" in splits else comparison.split
     for key in dict.fromkeys(["loss", comparison.metric]):
-        metric = find_metric(key)
         evaluated = {side.name: series(side.run.evaluations.get(split, []), key) for side in comparison.sides}
         curves = [Curve(name, x, y) for name, (x, y) in evaluated.items() if len(x)]
         if len(curves) > 1:
-            spread = np.concatenate([curve.y for curve in curves])
-            figures[f"{key} on {split}"] = draw_curves(
-                f"{metric.title} on {split}",
-                STEP_LABEL,
-                metric.title_with_unit,
-                curves,
-                log_y=bool(spread.max() > 10 * spread.min() > 0),
-            )
+            figures[f"{key} on {split}"] = metric_figure(key, f"{find_metric(key).title} on {split}", curves)
     return figures
 
 

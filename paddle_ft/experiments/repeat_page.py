@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from paddle_ft.experiments.repeat_results import Group
 from paddle_ft.metrics.paired import EXACT_ROWS
 from paddle_ft.metrics.registry import find_metric
-from paddle_ft.reporting.curves import STEP_LABEL, draw_curves, mean_curve
+from paddle_ft.reporting.curves import mean_curve
 from paddle_ft.reporting.document import Document, Section, Table, to_html, to_markdown, to_text
 from paddle_ft.reporting.formats import DASH, format_score, format_seconds
-from paddle_ft.reporting.plots import series
+from paddle_ft.reporting.plots import metric_figure, series
 from paddle_ft.reporting.records import read_run
 from paddle_ft.system.files import to_json, write_atomically
 
@@ -128,9 +127,6 @@ def _curves(groups: list[Group]) -> dict[str, Figure]:
             if lines:
                 curves.append(mean_curve(title, lines))
         if curves:
-            metric = find_metric(key)
-            values = np.concatenate([curve.y for curve in curves])
-            log_y = bool(values.max() > 10 * values.min() > 0)
-            title = f"{metric.title} on validation, ± one deviation over the seeds"
-            figures[f"{key} on validation"] = draw_curves(title, STEP_LABEL, metric.title_with_unit, curves, log_y=log_y)
+            title = f"{find_metric(key).title} on validation, ± one deviation over the seeds"
+            figures[f"{key} on validation"] = metric_figure(key, title, curves)
     return figures

@@ -13,7 +13,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from paddle_ft.metrics.registry import Metric, find_metric, known_metrics
-from paddle_ft.reporting.curves import COLOURS, GREY, MANY_POINTS, draw_line, label_steps, make_axes, smooth
+from paddle_ft.reporting.curves import (
+    COLOURS,
+    GREY,
+    MANY_POINTS,
+    STEP_LABEL,
+    Curve,
+    draw_curves,
+    draw_line,
+    label_steps,
+    make_axes,
+    smooth,
+)
 from paddle_ft.reporting.formats import format_score
 from paddle_ft.reporting.records import Run, score_keys
 from paddle_ft.system.files import write_atomically
@@ -151,6 +162,20 @@ def _metric_curves(run: Run, metric: Metric) -> Figure | None:
         axes.set_yscale("log")
     axes.legend(frameon=False)
     return label_steps(figure)
+
+
+def metric_figure(key: str, title: str, curves: list[Curve]) -> Figure:
+    """Draw a metric of several runs over the steps. The axis is logarithmic as in the plot of a single run.
+
+    Args:
+        key: the metric.
+        title: the heading.
+        curves: one for each run, or the mean of several.
+    """
+    metric = find_metric(key)
+    values = np.concatenate([np.asarray(curve.y, dtype=np.float64) for curve in curves])
+    log_y = metric.plot == "own" and bool(values.max() > 10 * values.min() > 0)
+    return draw_curves(title, STEP_LABEL, metric.title_with_unit, curves, log_y=log_y)
 
 
 def _reliability_diagrams(run: Run) -> dict[str, Figure]:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from paddle_ft.metrics.registry import METRICS, Metric
 from paddle_ft.reporting import plots
+from paddle_ft.reporting.curves import Curve, draw_curves, mean_curve
 from paddle_ft.reporting.plots import draw_figures, plot_run
 from paddle_ft.reporting.records import Run, read_run
 from paddle_ft.system.errors import UserError
@@ -188,3 +189,22 @@ def test_the_reliability_diagram_has_the_bins_and_the_error():
     axes = figures["calibration_test"].axes[0]
     assert axes.get_title(loc="left") == "Calibration on test, calibration error 8.75 %"
     assert axes.collections[0].get_offsets().tolist() == [[60.0, 40.0], [95.0, 90.0]]
+
+
+def test_several_runs_have_a_logarithmic_axis_for_perplexities_alone():
+    def scale(key):
+        curves = [Curve("a", [1, 2], [0.5, 90.0]), Curve("b", [1, 2], [0.5, 80.0])]
+        return plots.metric_figure(key, "title", curves).axes[0].get_yscale()
+
+    assert (scale("rougeL"), scale("loss"), scale("perplexity")) == ("linear", "linear", "log")
+
+
+def test_the_band_is_a_deviation_around_the_mean_of_the_runs_that_go_on():
+    lines = [(np.array([1, 2]), np.array([2.0, 10.0])), (np.array([1]), np.array([4.0]))]
+    curve = mean_curve("runs", lines)
+    assert curve.x.tolist() == [1, 2] and curve.y.tolist() == [3.0, 10.0]
+    assert curve.high.tolist() == pytest.approx([3 + 2**0.5, 10.0]) and curve.low.tolist() == pytest.approx([3 - 2**0.5, 10.0])
+    assert len(curve.members) == 2
+    figure = draw_curves("title", "rows", "accuracy", [curve], log_x=True)
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["1", "2"]
+    assert len(figure.axes[0].lines) == 3 and len(figure.axes[0].collections) == 1
