@@ -129,9 +129,13 @@ def _read(path: str) -> Run:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Return a short name for each directory: its last part, or the whole path if two have the same."""
-    short = [path.resolve().name for path in paths]
-    return short if len(set(short)) == len(short) else [str(path) for path in paths]
+    """Return a short name for each directory: as many of its last parts as tell them all apart."""
+    parts = [path.resolve().parts for path in paths]
+    for count in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-count:]) for part in parts]
+        if len(set(names)) == len(names):
+            break
+    return names
 
 
 def _common_task(runs: Sequence[Run]) -> Task:

@@ -11,7 +11,7 @@ from paddle_ft.experiments.compare import CONTENT, Comparison, Side, verdict
 from paddle_ft.metrics.registry import find_metric
 from paddle_ft.reporting.curves import STEP_LABEL, Curve, draw_curves, smooth
 from paddle_ft.reporting.document import Document, Section, Table
-from paddle_ft.reporting.formats import DASH, format_interval, format_score
+from paddle_ft.reporting.formats import DASH, format_score
 from paddle_ft.reporting.page import ranking_key, shorten
 from paddle_ft.reporting.plots import metric_figure, series
 from paddle_ft.system.formatting import is_number
@@ -69,10 +69,18 @@ def _scores(comparison: Comparison) -> Section:
     for key in comparison.keys:
         cells = []
         for side in comparison.sides:
-            interval = format_interval(side.metrics.get(f"{key}_ci") or _paired_interval(comparison, side, key))
-            cells.append(f"{format_score(key, side.metrics.get(key))} {interval}".strip())
+            ends = side.metrics.get(f"{key}_ci") or _paired_interval(comparison, side, key)
+            cells.append(f"{format_score(key, side.metrics.get(key))} {_interval(key, ends)}".strip())
         rows.append([_label(key), *cells])
-    return Section(f"Scores on {comparison.split}", tables=[Table(["", *(side.name for side in comparison.sides)], rows)])
+    table = Table(["", *(side.name for side in comparison.sides)], rows)
+    return Section(f"Scores on {comparison.split}", ["The brackets show 95 % intervals over the rows."], [table])
+
+
+def _interval(key: str, ends: Any) -> str:
+    """Return "[0.41, 0.45]" with the decimal places of the metric, or "" without an interval."""
+    if not (isinstance(ends, list) and len(ends) == 2 and all(map(is_number, ends))):
+        return ""
+    return f"[{format_score(key, ends[0])}, {format_score(key, ends[1])}]"
 
 
 def _paired_interval(comparison: Comparison, side: Side, key: str) -> list[float] | None:

@@ -1,6 +1,7 @@
 """Test the comparison of runs: which are refused, which differences are real, and what is shown of it."""
 
 import json
+import re
 
 import pytest
 
@@ -53,6 +54,8 @@ def test_one_real_difference_and_one_that_is_none(runs):
 def test_what_is_shown(runs):
     text = to_text(comparison_document(compare(runs), 2))
     assert text.startswith("Comparison of first, better and same\nclassification · split test · reference: first\n")
+    row = next(line for line in text.splitlines() if line.strip().startswith("loss"))
+    assert re.search(r"0\.765 \[0\.\d{3}, \d\.\d{3}\]", row), row  # 12 rows of -log 0.1 and 28 of -log 0.9
     assert "better: yes, it is better. accuracy is +27.50 against first (95 % interval +15.00 to +42.50, p 0.002, 40 rows)." in text
     assert "same: no difference. accuracy is +2.50 against first" in text
     row = next(line for line in text.splitlines() if line.strip().startswith("accuracy") and "[+" in line)
@@ -161,3 +164,11 @@ def test_perplexity_needs_the_same_targets(tmp_path):
     assert "perplexity" not in other.differences
     with pytest.raises(UserError, match="not scored on the same rows of test: 1 and 1 predictions.*fingerprints f and g"):
         compare([first, write("others", [2.0] * 9, [2] * 9, fingerprint="g")])
+
+
+def test_runs_are_called_by_as_little_of_their_path_as_tells_them_apart(tmp_path):
+    paths = [tmp_path / name for name in ("a/seed-1", "a/seed-2", "b/seed-1")]
+    for path in paths:
+        write_classifier(path, right(0))
+    assert [side.name for side in compare([str(path) for path in paths]).sides] == ["a/seed-1", "a/seed-2", "b/seed-1"]
+    assert [side.name for side in compare([str(path) for path in paths[:2]]).sides] == ["seed-1", "seed-2"]
