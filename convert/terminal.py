@@ -81,7 +81,8 @@ def finish_stdout() -> None:
     Otherwise Python would try to write it when it ends, and print that this failed.
     """
     try:
-        return sys.stdout.flush()
+        sys.stdout.flush()
+        return
     except OSError:
         pass
     with contextlib.suppress(OSError, ValueError, AttributeError):  # it is no file
