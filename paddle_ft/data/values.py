@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 # What programs write into text files for missing values. In a text file these are texts, but the user is told.
-NULL_WORDS = frozenset(
-    ("nan", "NaN", "NAN", "-nan", "-NaN", "NaT", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "null", "NULL", "Null", "None")
-)
+NULL_WORDS = frozenset((
+    "nan", "NaN", "NAN", "-nan", "-NaN", "NaT", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "null", "NULL", "Null", "None",
+    "inf", "-inf", "Infinity", "-Infinity",
+))  # fmt: skip
 LONGEST_NULL_WORD = max(map(len, NULL_WORDS))
 
 _TYPE_NAMES = {dict: "an object", list: "a list", tuple: "a list", bytes: "binary data"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import paddle
 from paddle import nn
 
-from paddle_ft.models.head_classes import has_default_names, match_classes
+from paddle_ft.models.head_classes import is_by_position, match_classes
 from paddle_ft.models.origin import Origin, describe_weights
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.formatting import join_some
@@ -168,7 +168,7 @@ def describe_head(plan: HeadPlan, names: Sequence[str], multi_label: bool = Fals
     kept = "the checkpoint's trained head is kept"
     if plan.new:
         kept += f" for {len(pairs)} of {len(plan.wanted)} classes ({join_some([name for _, name in pairs])})"
-    if has_default_names(plan.saved) and renamed:
+    if is_by_position(plan.saved, plan.wanted) and renamed:
         kept += f", by position, because its classes have no names: {join_some(renamed)}; if that is wrong, set model.head=new"
     elif renamed:
         kept += f", its classes matched by their names: {join_some(renamed)}"

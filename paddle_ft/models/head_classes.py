@@ -41,8 +41,9 @@ def match_classes(saved: Sequence[str], wanted: Sequence[str]) -> list[int | Non
         wanted: the names of the data's classes, in their order.
     """
     if has_default_names(saved):
-        return _match_numbers(len(saved), wanted)
-    rows: list[int | None] = [saved.index(name) if name in saved else None for name in wanted]
+        rows = _rows_by_number(len(saved), wanted)
+        return rows if rows is not None else list(range(len(saved))) if len(wanted) == len(saved) else [None] * len(wanted)
+    rows = [saved.index(name) if name in saved else None for name in wanted]
     for keys in (_keys, _stars_as_numbers, _truths_as_numbers):
         saved_keys, wanted_keys = keys(saved, wanted), keys(wanted, saved)
         saved_counts, wanted_counts = Counter(saved_keys), Counter(wanted_keys)
@@ -63,13 +64,22 @@ def fold(name: str) -> str:
     return "".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
-def _match_numbers(count: int, wanted: Sequence[str]) -> list[int | None]:
-    """Return the rows of a head without names: by position for as many classes, else by number for the numbers from 0."""
-    if len(wanted) == count:
-        return list(range(count))
-    numbers = [int(name) if name.isdecimal() else -1 for name in wanted]
-    by_number = "0" in wanted and all(0 <= number < count for number in numbers)
-    return list(numbers) if by_number else [None] * len(wanted)
+def is_by_position(saved: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Return whether match_classes takes rows in their order: the head's classes have no names, and the data's are other ones."""
+    return has_default_names(saved) and len(wanted) == len(saved) and _rows_by_number(len(saved), wanted) is None
+
+
+def _rows_by_number(count: int, wanted: Sequence[str]) -> list[int | None] | None:
+    """Return the rows of a head without names for classes that are numbers of its rows (1, 1.0, LABEL_1), None if they are others.
+
+    Some of the numbers alone, without 0, may be counted from 1. Only LABEL_1 and LABEL_2 are certainly the rows 1 and 2.
+    """
+    keys = _keys(wanted, ())
+    if len(set(keys)) < len(keys) or not set(keys) <= set(map(float, range(count))):
+        return None
+    if len(keys) < count and 0.0 not in keys and not all(_DEFAULT_NAME.fullmatch(name) for name in wanted):
+        return None
+    return [int(key) for key in keys if isinstance(key, float)]
 
 
 def _keys(names: Sequence[str], others: Sequence[str]) -> list[Hashable]:

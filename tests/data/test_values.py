@@ -81,12 +81,13 @@ def test_one_spelling_for_a_class(text, name):
 
 def test_words_for_missing_values_are_text_that_is_counted():
     fields = Fields({}, ("text",), ("artist",))
-    for text in ("nan", "NA", "nan", "none", "No nan here"):
+    for text in ("nan", "NA", "nan", "none", "No nan here", "-inf"):  # pandas writes inf for an infinite number
         assert make_row({"text": text, "artist": "N/A"}, fields) == {"text": text, "artist": "N/A"}
     assert fields.decisions == [
         "2 values of text are the word 'nan' and are kept as text; a cell without a value must be empty",
-        "5 values of artist are the word 'N/A' and are kept as text; a cell without a value must be empty",
+        "6 values of artist are the word 'N/A' and are kept as text; a cell without a value must be empty",
         "1 value of text is the word 'NA' and is kept as text; a cell without a value must be empty",
+        "1 value of text is the word '-inf' and is kept as text; a cell without a value must be empty",
     ]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from paddle_ft.models.head_classes import SYNONYMS, fold, has_default_names, match_classes
+from paddle_ft.models.head_classes import SYNONYMS, fold, has_default_names, is_by_position, match_classes
 
 SAME = [
     (["neg", "pos"], ["neg", "pos"], [0, 1]),
@@ -20,6 +20,11 @@ SAME = [
     (["LABEL_0", "LABEL_1", "LABEL_2"], ["1", "2", "3"], [0, 1, 2]),
     (["LABEL_0", "LABEL_1", "LABEL_2"], ["0", "2"], [0, 2]),  # numbers from 0, some of which the data does not have
     (["LABEL_1", "LABEL_0"], ["0", "1"], [1, 0]),  # these are names
+    (["LABEL_0", "LABEL_1"], ["1", "0"], [1, 0]),  # numbers and these names count before the position
+    (["LABEL_0", "LABEL_1", "LABEL_2"], ["label 2", "LABEL_0", "Label-1"], [2, 0, 1]),
+    (["LABEL_0", "LABEL_1", "LABEL_2"], ["1.0", "0.0"], [1, 0]),
+    (["LABEL_0", "LABEL_1", "LABEL_2"], ["LABEL_1", "LABEL_2"], [1, 2]),
+    ([f"LABEL_{row}" for row in range(11)], sorted(f"LABEL_{row}" for row in range(11)), [0, 1, 10, 2, 3, 4, 5, 6, 7, 8, 9]),
     (["1 star", "2 stars", "3 stars"], ["1", "2", "3"], [0, 1, 2]),
     (["1", "2"], ["2星", "1星"], [1, 0]),
     (["False", "True"], ["0", "1"], [0, 1]),
@@ -53,6 +58,14 @@ def test_classes_that_are_certainly_the_same(saved, wanted, rows):
 @pytest.mark.parametrize(("saved", "wanted"), DIFFERENT)
 def test_classes_that_are_not_certainly_the_same(saved, wanted):
     assert match_classes(saved, wanted) == [None] * len(wanted)
+
+
+def test_a_match_by_position_is_known_as_such():
+    saved = ["LABEL_0", "LABEL_1"]
+    assert is_by_position(saved, ["neg", "pos"]) and is_by_position(saved, ["1", "2"])
+    others = (["1", "0"], ["LABEL_1", "LABEL_0"], ["0.0", "1.0"], ["a", "b", "c"])
+    assert not any(is_by_position(saved, wanted) for wanted in others)
+    assert not is_by_position(["NEG", "POS"], ["neg", "pos"])
 
 
 def test_no_word_is_in_two_lines_and_none_is_its_own_punctuation():

@@ -63,7 +63,7 @@ def choose_separator(file: DataFile, head: list[tuple[int, Line]], fields: Field
             file.decide(f"its fields are separated by {NAMES[separator]} (data.separator={_setting(separator)})")
             return Choice(separator)
     widest = max(records, key=lambda separator: _width(records[separator]))
-    if fields.numbered or _width(records[own]) > 1 or _width(records[widest]) <= 1:
+    if fields.numbered or widest == own:
         return Choice(own)
     return Choice(widest, hint=f"split at {NAMES[widest]} (data.separator={_setting(widest)}) ")
 

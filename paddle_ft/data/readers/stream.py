@@ -26,6 +26,7 @@ from paddle_ft.system.progress import Progress
 MAX_LINE = 2**26  # bytes of one line (64 MB); no more of it is read into memory
 MAX_WHOLE = 2**31  # bytes of a file that must be read whole (2 GB)
 _CHUNK = 2**20
+_RETURNS_ALONE = "its lines end with a carriage return alone, as old programs for the Mac write them"
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
 
 RawLine = tuple[bytes, int]
@@ -167,7 +168,7 @@ class DataFile:
         """
         ends_at_returns = b"\n" not in head and b"\r" in head[:-1]
         if ends_at_returns:
-            self.decide("its lines end with a carriage return alone, as old programs for the Mac write them")
+            self.decide(_RETURNS_ALONE)
         may_be_utf8 = None if encoding != "utf-8" else False  # None: there was no character yet that is not ASCII
         for raw, length in _split_at_returns(head, stream) if ends_at_returns else _split(head, stream):
             if length > MAX_LINE:
@@ -183,14 +184,18 @@ class DataFile:
     def _wide_lines(self, head: bytes, stream: BinaryIO, encoding: str, offset: int) -> Iterator[Line]:
         """Yield the lines of an encoding of WIDE, with the arguments of `_byte_lines`. Raise UserError for invalid text."""
         decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
-        chunk, rest = head, ""
+        chunk, rest, end = head, "", ""
         while True:
             try:
                 rest += decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
                 raise self._bad_wide(encoding, f"near byte {offset + error.start}") from None
             offset += len(chunk)
-            *lines, rest = rest.split("\n")
+            if not end:
+                end = "\r" if "\n" not in rest and "\r" in rest[:-1] else "\n"
+                if end == "\r":
+                    self.decide(_RETURNS_ALONE)
+            *lines, rest = rest.split(end)
             if not chunk and rest:
                 lines.append(rest)
             for line in lines:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from paddle_ft.data.values import to_text
+
 Song = dict[str, object]
 """A song by the names lyrics, title, artist and album. What the file does not say is missing."""
 
@@ -44,15 +46,21 @@ def _song(value: dict[str, Any], artist: str | None, album: str | None) -> Song:
         "artist": _name(value.get("artist")) or _name(value.get("primary_artist")) or artist,
         "album": _name(value.get("album")) or album,
     }
-    return {"lyrics": lyrics or None, **{key: text for key, text in names.items() if text}}
+    return {"lyrics": None if _is_missing(lyrics) else lyrics, **{key: text for key, text in names.items() if text}}
 
 
 def _objects(values: list) -> Iterator[dict[str, Any]]:
     return (value for value in values if isinstance(value, dict))
 
 
+def _is_missing(lyrics: object) -> bool:
+    """Return whether a song has no lyrics: a missing value (values.py), an empty text, or an empty list."""
+    return not lyrics or (not isinstance(lyrics, (list, dict)) and not (to_text(lyrics) or "").strip())
+
+
 def _name(value: object) -> str | None:
-    """Return a name, also that of an object with a name, or None."""
+    """Return a name, also that of an object with a name, or None. A number, as in the title 1989, is a name too."""
     if isinstance(value, dict):
         value = value.get("name")
-    return value if isinstance(value, str) and value.strip() else None
+    text = None if isinstance(value, (list, dict)) else to_text(value)
+    return text if text and text.strip() else None

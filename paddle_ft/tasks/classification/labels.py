@@ -147,10 +147,10 @@ def _is_whole(label: str) -> bool:
 
 
 def normalize(label: str) -> str:
-    """Return a label without spaces around it, and a whole number without ".0"."""
+    """Return a label without spaces around it, a whole number without ".0", and a boolean as True or False."""
     label = label.strip()
     if not _NUMBER.fullmatch(label):
-        return label
+        return class_text(label)
     return str(int(label)) if label.lstrip("+-").isdigit() else str(int(float(label))) if _is_whole(label) else label
 
 

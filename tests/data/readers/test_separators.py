@@ -79,6 +79,10 @@ def test_the_error_shows_the_header_split_at_its_separator():
         "if the file has no header, number them: data.columns='{source: 0, target: 1}' (with the right numbers)"
     )
     assert read_files("a.csv", {"source": "review", "target": "stars"}, required=PAIR).rows == [{"source": "甲", "target": "2"}]
+    write("a.csv", "id;review, in full;stars\n1;甲;2\n")  # commas make fewer columns of it
+    assert "which split at semicolons (data.separator=;) has\n  0: id\n  1: review, in full\n  2: stars\n" in error("a.csv")
+    write("a.csv", "id,review;rating\n1,甲\n")
+    assert "in the first line, which has\n  0: id\n  1: review;rating\n" in error("a.csv")
 
 
 def test_a_million_columns_are_not_all_listed():
@@ -99,6 +103,19 @@ def test_lines_that_end_with_returns_alone(name):
         assert result.rows == [{"text": "甲"}, {"text": "乙"}]
         told = [f"{name}: its lines end with a carriage return alone, as old programs for the Mac write them"]
         assert result.decisions == (told if ending == "\r" and name != "a.json" else [])
+
+
+@pytest.mark.parametrize(("encoding", "chunk"), [("utf-16", 14), ("utf-16-be", 12), ("utf-32", 28)])
+def test_returns_alone_in_wide_encodings(monkeypatch, encoding, chunk):
+    from paddle_ft.data.readers import stream
+
+    monkeypatch.setattr(stream, "_CHUNK", chunk)
+    told = ["a.csv: its lines end with a carriage return alone, as old programs for the Mac write them"]
+    for ending in ("\r", "\r\n"):
+        write("a.csv", f"text{ending}甲{ending}乙{ending}".encode(encoding))
+        result = read_files("a.csv", required=("text",), encoding=encoding)
+        assert result.rows == [{"text": "甲"}, {"text": "乙"}]
+        assert result.decisions == (told if ending == "\r" else [])
 
 
 def test_returns_alone_at_the_ends_of_what_is_read_at_once(monkeypatch):

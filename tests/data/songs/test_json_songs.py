@@ -40,8 +40,18 @@ def test_the_answer_of_netease():
 
 
 def test_songs_without_lyrics_have_none():
-    songs = [SONG, {**SONG, "lyrics": ""}, {**SONG, "lyrics": None}]
-    assert [song["lyrics"] for song in find_songs({"name": "Nobody", "songs": songs})] == [FOUND["lyrics"], None, None]
+    missing = ["", None, float("nan"), " \n", []]
+    songs = [SONG, *({**SONG, "lyrics": value} for value in missing)]
+    assert [song["lyrics"] for song in find_songs({"name": "Nobody", "songs": songs})] == [FOUND["lyrics"], *[None] * 5]
+    assert find_songs({**SONG, "lyrics": ["a", "b"]}) == [{**FOUND, "lyrics": ["a", "b"]}]  # its row is a bad one
+
+
+def test_names_that_are_numbers_or_missing():
+    assert find_songs({**SONG, "title": 1989, "artist": 2.0, "album": {"name": 25}}) == [
+        {**FOUND, "title": "1989", "artist": "2", "album": "25"}
+    ]
+    missing = {"title": float("nan"), "artist": None, "primary_artist": {"name": []}, "album": " "}
+    assert find_songs({**SONG, **missing}) == [{"lyrics": FOUND["lyrics"]}]
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,9 @@ def load(split="train", **values):
 
 
 SECRET = "label is missing (-1 stands for labels that are kept secret, as in some test splits; name another split, or none)"
+CHOSEN_ROWS = (
+    b'{"_data_files": [{"filename": "data-00000-of-00002.arrow"}], "_indices_data_files": [{"filename": "indices.arrow"}]}'
+)
 BAD = [(3, SECRET), (4, "text is missing")]
 
 
@@ -97,6 +100,8 @@ def test_the_order_of_a_shuffled_data_set_is_kept(folder):
         ("state.json", b"{", "one/state.json: a file of save_to_disk that cannot be read: Expecting property name"),
         ("state.json", b"[]", "one/state.json: a file of save_to_disk that is list, not an object"),
         ("state.json", b'{"_data_files": [{"filename": "../x"}]}', "one/state.json: it does not list the files of the folder"),
+        # of old versions, in which another file chooses the rows
+        ("state.json", CHOSEN_ROWS, "one/state.json: it does not list the files of the folder"),
         ("state.json", b'{"_data_files": [{"filename": "x"}]}', "one: the data set cannot be read: "),
         ("dataset_info.json", None, "one/dataset_info.json: a file of save_to_disk that cannot be read: "),
         ("data-00001-of-00002.arrow", b"", "one: the data set cannot be read: "),

@@ -29,6 +29,14 @@ def test_a_whole_number_is_one_class_however_it_is_written():
     assert classes(["1.0", "0", "1e0", " 0.0 "], ["0", "1"]) == [1, 0, 1, 0]
 
 
+def test_a_boolean_is_one_class_however_it_is_written():
+    assert class_names(["True", " TRUE", "False"], options()) == ["False", "True"]
+    assert classes(["True", "TRUE ", "False"], ["False", "True"]) == [1, 1, 0]
+    names = ["true", "false"]  # the data's labels are True and False by now
+    assert class_names(["False", "True"], options(labels=names)) == names
+    assert classes(["False", "True"], names, labels=names) == [1, 0]
+
+
 def test_a_label_may_be_a_name_or_its_number():
     names = class_names(["0", "1"], options(labels=["negative", "positive"]))
     assert names == ["negative", "positive"]
@@ -67,6 +75,7 @@ def test_names_that_the_data_set_has_are_the_classes_in_its_order():
         (["not_duplicate", "duplicate"], ["different", "duplicate"], [0, 1]),
         (["1 star", "2 stars"], ["1", "2"], [0, 1]),
         (["false", "true"], ["no", "yes"], [0, 1]),
+        (["True", "False"], ["false", "true"], [1, 0]),
         (["negative", "positive"], ["positive", "negative"], [1, 0]),  # the same names in another order
         (["a", "b"], ["a", "b", "c"], [0, 1]),
     ],

@@ -149,6 +149,12 @@ def test_a_head_without_names_is_kept_by_position_for_as_many_classes(distilbert
     np.testing.assert_allclose(logits(numbers), logits(distilbert.task)[:, [0, 2]], atol=1e-6)
     numbered = distilbert.start("0", "1", "2").bundle.decisions
     assert numbered == ["model.head: the checkpoint's trained head is kept: its classes are the data's (0, 1, 2)"]
+    task = distilbert.start("LABEL_0", "LABEL_1", "LABEL_2", settings=("task.labels=[LABEL_2, LABEL_0, LABEL_1]",))
+    np.testing.assert_array_equal(logits(task), logits(distilbert.task)[:, [2, 0, 1]])
+    assert task.bundle.decisions == [
+        "model.head: the checkpoint's trained head is kept: its classes are the data's (LABEL_2, LABEL_0, LABEL_1); its rows are in"
+        " the data's order now"
+    ]
 
 
 def test_names_from_task_labels_count_and_labels_may_be_their_numbers(distilbert):
