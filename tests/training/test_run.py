@@ -83,7 +83,7 @@ def test_the_run_directory(finished):
     names = {path.name for path in finished.path.iterdir()}
     assert names == {
         "config.yaml", "metrics.jsonl", "results.json", "predictions-validation.jsonl", "predictions-test.jsonl",
-        "best", "last", "plots", "report.html",
+        "losses-validation.jsonl", "losses-test.jsonl", "best", "last", "plots", "report.html",
     }  # fmt: skip
     assert {path.suffix for path in (finished / "plots").iterdir()} == {".png"}
 
