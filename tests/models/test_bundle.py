@@ -123,6 +123,26 @@ def test_added_tokens_survive_save_and_load(english, tmp_path):
     assert (plain.bart.shared.weight == loaded.model.bart.shared.weight).all()
 
 
+SEPARATE = "the checkpoint's output head differs from its input embedding: they stay two parameters"
+MEAN = "in the vocabulary: their embeddings start as the mean of the checkpoint's"
+
+
+@pytest.mark.parametrize(
+    ("tied", "added", "expected"),
+    [
+        (True, [], []),
+        (True, ["<line>"], [f"1 new token (<line>) {MEAN}"]),
+        (False, ["<line>", "<genre:rap>"], [SEPARATE, f"2 new tokens (<line>, <genre:rap>) {MEAN}"]),
+    ],
+)
+def test_new_tokens_and_a_separate_head_are_said(english, tmp_path, tied, added, expected):
+    from paddle_ft.config.schema import ModelSection
+
+    make_bundle(bart(tied), load_tokenizer(english), tmp_path / "again").save(english)
+    request = ModelRequest("seq2seq", special_tokens={"additional_special_tokens": added})
+    assert load_bundle(ModelSection(pretrained=str(english)), request, tmp_path / "built").decisions == expected
+
+
 def test_from_scratch_the_vocabulary_holds_the_added_tokens(tmp_path):
     from paddle_ft.config.schema import ModelSection
 

@@ -21,6 +21,13 @@ def test_a_bert_pair(tmp_path):
     assert task.count_targets(batch) == 2
 
 
+def test_pairs_that_the_user_did_not_ask_for_are_said(tmp_path):
+    said = "the data has text_pair, so each row is a pair of texts"
+    for number, (rows, columns, expected) in enumerate([(PAIRS, "{}", 1), (PAIRS, "{text_pair: text_pair}", 0), (ROWS, "{}", 0)]):
+        _, dataset = make_task(tmp_path / str(number), rows, "distilbert", f"data.columns={columns}")
+        assert dataset.info.get("decisions", []).count(said) == expected
+
+
 def test_padding_and_the_end_of_a_pair(tmp_path):
     rows = [*PAIRS, {"text": "you", "text_pair": "", "label": "0"}]
     task, dataset = make_task(tmp_path, rows, "bert")
