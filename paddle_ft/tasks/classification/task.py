@@ -46,6 +46,15 @@ class Options(TaskOptions):
     )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of each target that is spread over all classes")
 
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _ask_for_quotes(cls, names):
+        """Refuse numbers and booleans: YAML reads 010 as 8, and both no and false as the same value."""
+        odd = [name for name in names if isinstance(name, (bool, int, float))] if isinstance(names, list) else []
+        if odd:
+            raise ValueError(f'{odd[0]!r} is no text: write the names in quotes, as in task.labels=\'["0", "1"]\'')
+        return names
+
     @field_validator("labels")
     @classmethod
     def _check_labels(cls, names):

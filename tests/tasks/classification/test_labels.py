@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from paddle_ft.config.load import load_config
 from paddle_ft.data.values import class_text
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks.classification.labels import class_names, class_weights, to_classes
@@ -41,6 +42,14 @@ def test_a_label_may_be_a_name_or_its_number():
     names = class_names(["0", "1"], options(labels=["negative", "positive"]))
     assert names == ["negative", "positive"]
     assert classes(["1", "negative", "positive", "0"], names, labels=names) == [1, 0, 1, 0]
+
+
+@pytest.mark.parametrize(("names", "first"), [("[0, 1]", "0"), ("[no, yes]", "False"), ("[neg, 1.0]", "1.0")])
+def test_names_that_yaml_reads_as_other_values_need_quotes(names, first):
+    with pytest.raises(UserError) as caught:
+        load_config("distilbert_sst2", [f"task.labels={names}"])
+    assert f'task.labels: {first} is no text: write the names in quotes, as in task.labels=\'["0", "1"]\' (' in str(caught.value)
+    assert load_config("distilbert_sst2", ['task.labels=["0", "no"]']).task.labels == ["0", "no"]
 
 
 def test_if_names_are_numbers_labels_cannot_be_class_numbers():
