@@ -2,6 +2,8 @@
 
 import re
 
+from convert.terminal import message as shown
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # not tab and newline
 
 
@@ -27,7 +29,7 @@ class ConvertError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """Return what IPython and notebooks show: the message alone, as on the command line."""
-        return [f"error: {self}"]
+        return [f"error: {shown(str(self))}"]
 
 
 def is_interrupt(error: BaseException | None) -> bool:

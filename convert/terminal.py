@@ -1,8 +1,8 @@
 """Make the outputs of a program safe: closed ones, encodings that lack characters, control codes in texts of others, secrets.
 
 A text of the data or the name of a file may have control codes that change what a terminal shows, its title or its clipboard. They
-are written as escapes (\\x1b). Messages repeat addresses and what libraries say, which may have passwords and tokens. Those are
-left out. paddle_ft uses this module too.
+are written as escapes (\\x1b). Messages and tracebacks repeat addresses and what libraries say, which may have passwords and
+tokens. Those are left out. paddle_ft uses this module too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ import io
 import os
 import re
 import sys
+import traceback
+from types import TracebackType
 from typing import Any
+from urllib.parse import unquote
 
 # Control characters except tab and newline, and those that turn the direction of the text around them.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -33,7 +36,7 @@ def without_secrets(text: str) -> str:
     text = _CREDENTIALS.sub("***", text)
     for name, value in os.environ.items():
         secrets = [value] if _SECRET_NAME.search(name) else [part.partition(":")[2] for part in _CREDENTIALS.findall(value)]
-        for secret in secrets:
+        for secret in dict.fromkeys([*secrets, *map(unquote, secrets)]):  # libraries repeat a password as it is meant: p%40ss
             if len(secret) >= SHORTEST_SECRET:
                 text = text.replace(secret, f"[{name}]")
     return text
@@ -42,6 +45,15 @@ def without_secrets(text: str) -> str:
 def message(text: str) -> str:
     """Return a text for people as it can be shown: printable, and without secrets."""
     return printable(without_secrets(text))
+
+
+def print_traceback(error: BaseException) -> None:
+    """Print an error that is a bug, with its traceback, as it can be shown."""
+    print(message("".join(traceback.format_exception(error))), end="", file=sys.stderr, flush=True)
+
+
+def _show_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    print_traceback(error.with_traceback(trace))
 
 
 class _Terminal(io.TextIOWrapper):
@@ -56,8 +68,10 @@ def prepare_outputs() -> None:
     """Prepare stdin, stdout and stderr, once, at the start of a program.
 
     A closed one becomes the null device: otherwise the next file that is opened, such as a checkpoint, would get its number, and
-    libraries would write their messages into it. Characters that the encoding of an output lacks are written as escapes.
+    libraries would write their messages into it. Characters that the encoding of an output lacks are written as escapes. The
+    traceback of an error that nobody catches is printed without secrets.
     """
+    sys.excepthook = _show_uncaught
     for number in (0, 1, 2):
         try:
             os.fstat(number)

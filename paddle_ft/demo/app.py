@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import sys
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any, cast
 
 import gradio as gr
 
+from convert.terminal import print_traceback
 from paddle_ft.demo.blocks import Block, Note, Problem, render
 from paddle_ft.demo.fields import LENGTH, MOST_SENT, BadInput, ChoiceField, Field, TextField
 from paddle_ft.demo.labels import LANGUAGES, Label, choose_language
@@ -211,8 +210,8 @@ def answer_page(page: DemoPage, fields: Sequence[Field], values: list[Any], repl
         reply.show(Problem(Label.same(str(error))))
     except Stopped:
         raise
-    except Exception:
-        traceback.print_exc(file=sys.stderr)
+    except Exception as error:
+        print_traceback(error)
         reply.show(Problem(BUG))
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import gradio as gr
 
+from convert import terminal
+
 UPLOADS = "/gradio_api/upload"  # gradio takes files from everybody, also where no page asks for one
 NOT_OURS = "The server does not understand this request. {url} lists the functions of the page and their values."
 NO_UPLOADS = "This page takes no files."
@@ -91,5 +93,5 @@ async def _answer(send: Any, status: int, message: str) -> None:
 
 def _report(what: str, error: Exception) -> None:
     """Print one line on the console of the server."""
-    text = " ".join(str(error).split())[:200]
+    text = terminal.message(" ".join(str(error).split()))[:200]
     print(f"demo: {what!r} is not understood: {type(error).__name__}: {text}", file=sys.stderr, flush=True)

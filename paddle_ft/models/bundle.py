@@ -22,7 +22,7 @@ from paddle_ft.models.start import load_start
 from paddle_ft.models.vocabulary import check_vocabulary, resize_vocabulary, tie_head
 from paddle_ft.system.formatting import join_some
 from paddle_ft.tokenization.build import new_tokenizer
-from paddle_ft.tokenization.fit import describe_case
+from paddle_ft.tokenization.fit import describe_absent, describe_case
 from paddle_ft.tokenization.load import load_tokenizer
 
 
@@ -91,6 +91,7 @@ def load_bundle(section, request: ModelRequest, folder: Path) -> ModelBundle:
         model, decisions = load_start(head_type, directory, section, request.settings)
         decisions = [*describe_model(section.pretrained, head_type), *decisions]
         check_vocabulary(model, tokenizer, section.pretrained)
+        decisions += describe_absent(tokenizer_directory, tokenizer)
         if tie_head(model) is False:
             decisions.append("the checkpoint's output head differs from its input embedding: they stay two parameters")
         known_tokens = len(tokenizer)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
-import traceback
 import uuid
 from typing import Any
 
+from convert.terminal import print_traceback
 from paddle_ft.system.errors import UserError
 
 LONGEST_MESSAGE = 600  # characters; some messages repeat the client's text
@@ -44,8 +44,7 @@ def as_api_error(error: BaseException) -> ApiError:
         return invalid(_in_words_of_the_api(str(error)))
     number = uuid.uuid4().hex[:12]
     print(f"error {number}: {type(error).__name__} while a request was answered", file=sys.stderr)
-    traceback.print_exception(error, file=sys.stderr)
-    sys.stderr.flush()
+    print_traceback(error)
     return ApiError(500, "internal_error", f"Something went wrong on the server (error {number}).",
                     f"The server's log has the details under {number}. Other requests are still answered.")  # fmt: skip
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from convert.terminal import print_traceback
 from paddle_ft.serving.batching import GivenUp, Job, Row, choose_batch
 from paddle_ft.serving.limits import Limits
 from paddle_ft.serving.writing import write
@@ -115,7 +115,7 @@ class Worker:
             try:
                 self._compute(self.task, batch)
             except BaseException as error:  # the thread must go on, whatever happens
-                traceback.print_exc(file=sys.stderr)
+                print_traceback(error)
                 for row in batch:
                     row.job.fail(error)
             seconds = time.monotonic() - start

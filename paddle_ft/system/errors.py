@@ -4,6 +4,8 @@ A UserError is something that the user can fix: wrong input, or a machine that d
 and exits with 2. Any other exception is a bug in paddle_ft. It is shown with its traceback, and the exit code is 1.
 """
 
+from convert.terminal import message
+
 
 class FTError(Exception):
     """Base class of the errors that paddle_ft raises on purpose."""
@@ -21,4 +23,4 @@ class UserError(FTError):
 
     def _render_traceback_(self) -> list[str]:
         """Return what IPython and notebooks show: the message alone, as on the command line."""
-        return [f"error: {self}"]
+        return [f"error: {message(str(self))}"]

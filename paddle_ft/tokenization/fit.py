@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
 
+from paddle_ft.system.formatting import join_some
 from paddle_ft.tokenization.encode import Encoded
+from paddle_ft.tokenization.load import CONFIG, read_json
 
 WORD_MODELS = ("WordPiece", "WordLevel")  # models whose tokens are pieces of text, not of bytes
 FEW = 0.01  # share of a lower-case vocabulary that may have capitals (symbols such as ℝ), and of tokens that may be unknown
 SAMPLE = 1000  # rows that are looked at for unknown tokens
+READ_ROLES = ("bos_token", "eos_token", "sep_token", "cls_token", "mask_token")  # whose embeddings a model reads; padding is masked
 
 
 def describe_case(tokenizer: Tokenizer) -> list[str]:
@@ -34,6 +38,29 @@ def describe_case(tokenizer: Tokenizer) -> list[str]:
             " is wrong, set do_lower_case to true in its tokenizer_config.json"
         ]
     return []
+
+
+def describe_absent(directory: Path, tokenizer) -> list[str]:
+    """Return what is said about special tokens that are in no file of a checkpoint, so that no row of its embedding is theirs.
+
+    PaddleNLP gives them the numbers after the vocabulary. The embedding may have such rows, if it was padded.
+
+    Args:
+        directory: the tokenizer's files.
+        tokenizer: PaddleNLP's tokenizer of this directory.
+    """
+    decoder = read_json(directory / CONFIG).get("added_tokens_decoder")
+    properties = decoder.values() if isinstance(decoder, dict) else ()
+    declared = {*read_json(directory / "added_tokens.json"), *(str(t.get("content")) for t in properties if isinstance(t, dict))}
+    tokens = dict.fromkeys(tokenizer.special_tokens_map.get(role) for role in READ_ROLES)
+    absent = [token for token in tokens if token in tokenizer.added_tokens_encoder and token not in declared]
+    if not absent:
+        return []
+    rows = join_some([str(tokenizer.added_tokens_encoder[token]) for token in absent])
+    return [
+        f"the tokenizer's vocabulary has no {join_some(absent)}: the model reads row {rows} of its embedding instead, which was"
+        " probably never trained; if the vocabulary is of another model, set model.tokenizer to the right one"
+    ]
 
 
 def describe_unknown(columns: Mapping[str, Any], rows: int, tokenizer) -> list[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 
+import numpy as np
 import pytest
+from safetensors.numpy import load, save
 
 from paddle_ft.system.errors import UserError
 from paddle_ft.training import run as training_run
@@ -92,6 +94,28 @@ def with_values(**values) -> dict[str, bytes]:
 
 def without_word(word: str) -> dict[str, bytes]:
     return {"vocab.txt": FILES["vocab.txt"].replace(f"{word}\n".encode(), b"other\n")}
+
+
+def with_spare_rows(number: int) -> dict[str, bytes]:
+    """Return the files of the model with more rows in its embedding than the vocabulary has tokens."""
+    weights = load(FILES["model.safetensors"])
+    embedding = "bert.embeddings.word_embeddings.weight"
+    weights[embedding] = np.concatenate([weights[embedding], np.ones_like(weights[embedding][:number])])
+    config = json.loads(FILES["config.json"])
+    config["vocab_size"] += number
+    return {"model.safetensors": save(weights, {"format": "np"}), "config.json": json.dumps(config).encode()}
+
+
+@pytest.mark.parametrize(("name", "word"), [("masked_lm", "[MASK]"), ("classification", "[SEP]")])
+def test_a_special_token_for_which_the_embedding_has_only_a_spare_row_is_said(name, word, tmp_path, capsys):
+    (tmp_path / "model").mkdir()
+    for file, content in {**FILES, **with_spare_rows(8), **without_word(word)}.items():
+        if "/" not in file:
+            (tmp_path / "model" / file).write_bytes(content)
+    task, new = TASKS[name], ("model.config=null", "model.new_vocabulary=null")
+    training_run.check(task.config(tmp_path, rows_of(task, GOOD), f"model.pretrained={tmp_path}/model", *new))
+    said = f"decision: the tokenizer's vocabulary has no {word}: the model reads row 80 of its embedding instead"
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 
 from paddle_ft.tokenization.encode import encode_texts
 from paddle_ft.tokenization.fast import fast_tokenizer
-from paddle_ft.tokenization.fit import SAMPLE, describe_case, describe_unknown
+from paddle_ft.tokenization.fit import SAMPLE, describe_absent, describe_case, describe_unknown
+from paddle_ft.tokenization.load import load_tokenizer
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 CASED, LOWER, CHINESE = ["Paris", "paris", "a", "##b"], ["paris", "a", "b", "ℝ"] + [f"w{i}" for i in range(200)], ["今", "天"]
@@ -54,3 +55,24 @@ def test_unknown_tokens(tmp_path):
     assert describe_unknown(columns, 2, SimpleNamespace(unk_token_id=None)) == []
     blocks = {"ids": [np.array([1, 5])] * (SAMPLE + 1), "starts": [np.array([1, 1])] * (SAMPLE + 1)}
     assert describe_unknown(blocks, SAMPLE + 1, slow)[0].startswith("50.0% of the tokens of the first 1,000 training rows are")
+
+
+def test_special_tokens_that_no_file_has(tmp_path):
+    tokenizer(tmp_path, LOWER)
+    assert describe_absent(tmp_path, load_tokenizer(tmp_path)) == []
+    words = [word for word in SPECIAL if word not in ("[PAD]", "[CLS]", "[MASK]")] + LOWER
+    (tmp_path / "vocab.txt").write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
+    loaded = load_tokenizer(tmp_path)
+    numbers = [str(loaded.convert_tokens_to_ids(token)) for token in ("[CLS]", "[MASK]")]
+    assert min(map(int, numbers)) >= len(words)
+    assert describe_absent(tmp_path, loaded) == [
+        f"the tokenizer's vocabulary has no [CLS], [MASK]: the model reads row {', '.join(numbers)} of its embedding instead, which"
+        " was probably never trained; if the vocabulary is of another model, set model.tokenizer to the right one"
+    ]
+    added = dict(loaded.added_tokens_encoder)
+    (tmp_path / "added_tokens.json").write_text(json.dumps(added))
+    assert describe_absent(tmp_path, load_tokenizer(tmp_path)) == []
+    (tmp_path / "added_tokens.json").unlink()
+    for decoder, is_said in (({str(i): {"content": token} for token, i in added.items()}, False), (None, True), ({"0": [1]}, True)):
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps({"added_tokens_decoder": decoder}))
+        assert bool(describe_absent(tmp_path, loaded)) == is_said
