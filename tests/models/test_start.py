@@ -86,6 +86,16 @@ def test_a_head_that_starts_anew_is_initialised_as_a_new_one(start):
     np.testing.assert_allclose(projector(states).numpy(), embedding.weight.numpy().T, atol=1e-6)  # tied
 
 
+@pytest.mark.parametrize("paddle_layout", [False, True], ids=["original", "converted"])
+def test_a_head_that_starts_anew_is_drawn_with_the_seed_of_the_training(start, paddle_layout):
+    """The converter writes a head that the original lacks, which is the same for every seed."""
+    drawn = []
+    for seed in (1, 2, 1):
+        paddle.seed(seed)
+        drawn.append(start("distilbert/base", "masked_lm", paddle_layout)[0].vocab_transform.weight.numpy())
+    assert (drawn[0] == drawn[2]).all() and (drawn[0] != drawn[1]).all()
+
+
 def test_a_bart_without_output_matrix_uses_its_embedding(start):
     model, decisions = start("bart/base", "seq2seq", paddle_layout=True)
     assert model.lm_head_weight is model.bart.shared.weight and decisions == []
