@@ -39,6 +39,7 @@ def load_start(head_type: str, directory: Path, section, settings: dict[str, Any
     record = architecture_of(model)
     pooler = [name for name in missing if name.startswith(f"{model.base_model_prefix}.{record.pooler}.")]
     if pooler and record.reads_pooler(model):
+        _draw(model, pooler)
         decisions.append(f"the pooler ({describe_weights(pooler)}) starts anew: {_class_of(origin)} has none")
     return model, [*decisions, *_unused(model, origin), *_conversion_notes(origin)]
 
@@ -98,10 +99,16 @@ def _load_with_its_head(cls: type, origin: Origin, section) -> tuple[Any, list[s
     reason = f"{_class_of(origin)} has none"
     if section.head == KEEP:
         raise UserError(f"model.head=keep: there is no trained head to keep: {reason}. With model.head=auto it is trained anew.")
-    layers = dict(model.named_sublayers())
-    for path in {name.rpartition(".")[0] for name in new} & set(layers):
-        initialise(layers[path], getattr(model.config, "initializer_range", 0.02))
+    _draw(model, new)
     return model, missing, [*decisions, f"the model's head ({describe_weights(new)}) starts anew: {reason}"]
+
+
+def _draw(model, names: list[str]) -> None:
+    """Initialise the layers of missing weights with the training's seed. The converter has written the same ones for every seed."""
+    layers = dict(model.named_sublayers())
+    for path in dict.fromkeys(name.rpartition(".")[0] for name in names):
+        if path in layers:
+            initialise(layers[path], getattr(model.config, "initializer_range", 0.02))
 
 
 def _outside_encoder(model, names: list[str]) -> list[str]:

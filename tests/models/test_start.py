@@ -87,13 +87,21 @@ def test_a_head_that_starts_anew_is_initialised_as_a_new_one(start):
 
 
 @pytest.mark.parametrize("paddle_layout", [False, True], ids=["original", "converted"])
-def test_a_head_that_starts_anew_is_drawn_with_the_seed_of_the_training(start, paddle_layout):
-    """The converter writes a head that the original lacks, which is the same for every seed."""
+@pytest.mark.parametrize(
+    ("name", "head_type", "parameter"),
+    [
+        ("distilbert/base", "masked_lm", "vocab_transform.weight"),
+        ("bert/masked_lm", "sequence_classification", "bert.pooler.dense.weight"),
+        ("bert/masked_lm", "sequence_classification", "classifier.weight"),
+    ],
+)
+def test_what_starts_anew_is_drawn_with_the_seed_of_the_training(start, paddle_layout, name, head_type, parameter):
+    """The converter writes weights that the original lacks, which are the same for every seed."""
     drawn = []
     for seed in (1, 2, 1):
         paddle.seed(seed)
-        drawn.append(start("distilbert/base", "masked_lm", paddle_layout)[0].vocab_transform.weight.numpy())
-    assert (drawn[0] == drawn[2]).all() and (drawn[0] != drawn[1]).all()
+        drawn.append(start(name, head_type, paddle_layout)[0].state_dict()[parameter].numpy())
+    assert (drawn[0] == drawn[2]).all() and (drawn[0] != drawn[1]).all() and 0.01 < drawn[0].std() < 0.03
 
 
 def test_a_bart_without_output_matrix_uses_its_embedding(start):
