@@ -21,6 +21,8 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+from peers import AVX2
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 MODELS = {  # vocabulary, width, layers, heads: bart-base and gpt2
@@ -42,6 +44,7 @@ def main() -> None:
     parser.add_argument("--peer-python", metavar="PYTHON", help="a python with torch and transformers (default: leave them out)")
     parser.add_argument("--batch", type=int, default=8, metavar="N", help="rows a batch (default: 8)")
     parser.add_argument("--repeats", type=int, default=3, metavar="N", help="calls of each case; the median counts (default: 3)")
+    parser.add_argument("--avx2", action="store_true", help="hide AVX-512 from all libraries")
     parser.add_argument("--cpu-time", action="store_true", help="measure processor time on one thread instead of wall-clock time")
     parser.add_argument("--worker", choices=list(WORKERS), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -50,6 +53,8 @@ def main() -> None:
         return
     if options.cpu_time:
         os.environ["OMP_NUM_THREADS"] = "1"
+    if options.avx2:
+        os.environ.update(AVX2)
     results = {"paddle_ft": run_worker(sys.executable, "paddle_ft", options)}
     results["paddlenlp"] = run_worker(sys.executable, "paddlenlp", options)
     if options.peer_python:

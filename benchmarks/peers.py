@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import inspect
 
+# hides AVX-512 from MKL, oneDNN and torch, to measure as on a processor that has only AVX2
+AVX2 = {"MKL_DEBUG_CPU_TYPE": "5", "MKL_ENABLE_INSTRUCTIONS": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
+
 
 def training_arguments(grouped: bool, **settings):
     """Return transformers' TrainingArguments. The setting that groups rows by length has another name in version 5.

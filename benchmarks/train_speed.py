@@ -22,7 +22,7 @@ import tempfile
 import time
 from typing import Any
 
-from peers import training_arguments, versions
+from peers import AVX2, training_arguments, versions
 from workloads import BART, BERT, WORKLOADS, Collate, make_rows, make_stepper, paddle_model
 
 from paddle_ft.system.runtime import mkl_cpu_type
@@ -153,7 +153,7 @@ def measure(trainer: str, name: str, grouped: bool, options, **settings: str) ->
     python = options.peer_python if trainer == "transformers" else sys.executable
     command = [python, __file__, "--worker", trainer, "--workload", name, "--steps", str(options.steps), "--rows",
                str(options.rows)] + (["--grouped"] if grouped else [])  # fmt: skip
-    environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads), **settings}
+    environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads), **(AVX2 if options.avx2 else {}), **settings}
     if trainer == "paddlenlp" and not options.slow_mkl:
         environment.setdefault("MKL_DEBUG_CPU_TYPE", mkl_cpu_type() or "")
     results = []
@@ -221,6 +221,7 @@ def main() -> None:
     cores = len(os.sched_getaffinity(0))
     parser.add_argument("--threads", type=int, default=cores, metavar="N", help="threads of each trainer (default: all cores)")
     parser.add_argument("--slow-mkl", action="store_true", help="run PaddleNLP's Trainer as installed, with MKL's slow path on AMD")
+    parser.add_argument("--avx2", action="store_true", help="hide AVX-512 from all trainers")
     parser.add_argument("--compile", action="store_true", help="no other trainer: paddle_ft with and without train.compile")
     parser.add_argument("--settings", action="store_true", help="no other trainer: paddle_ft with each of its CPU settings undone")
     parser.add_argument("--workload", choices=list(WORKLOADS), help="only this workload (default: all)")
@@ -229,7 +230,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.worker:
         return worker(options)
-    print(f"{platform.processor() or platform.machine()}, {options.threads} threads, fp32, {datetime.date.today()}\n")
+    print(
+        f"{platform.processor() or platform.machine()}, {options.threads} threads, fp32, {'AVX2 alone, ' if options.avx2 else ''}{datetime.date.today()}\n"
+    )
     compare = compare_peers
     if options.compile:
         compare = compare_compiled
