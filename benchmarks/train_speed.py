@@ -230,9 +230,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.worker:
         return worker(options)
-    print(
-        f"{platform.processor() or platform.machine()}, {options.threads} threads, fp32, {'AVX2 alone, ' if options.avx2 else ''}{datetime.date.today()}\n"
-    )
+    processor, arithmetic = platform.processor() or platform.machine(), "fp32, AVX2 alone" if options.avx2 else "fp32"
+    print(f"{processor}, {options.threads} threads, {arithmetic}, {datetime.date.today()}\n")
     compare = compare_peers
     if options.compile:
         compare = compare_compiled

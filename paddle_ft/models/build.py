@@ -37,7 +37,20 @@ def load_pretrained(head_type: str, directory: Path, name: str | None = None):
         config = cls.config_class.from_pretrained(str(directory))
         if on_cpu():
             config.dtype = "float32"  # a CPU has no kernels for the half precision in which a GPU may have trained the model
-        return model_from_weights(cls, directory, read_weights(directory), config)
+        weights = read_weights(directory)
+        _check_sizes_of_weights(config, weights, directory)
+        return model_from_weights(cls, directory, weights, config)
+
+
+def _check_sizes_of_weights(config, weights: dict[str, Any], directory: Path) -> None:
+    """Raise UserError for a size in config.json that no tensor has. A model of it might need more memory than there is."""
+    sizes = {size for tensor in weights.values() for size in tensor.shape}
+    for key in ("hidden_size", "vocab_size", "intermediate_size", "max_position_embeddings"):
+        value = getattr(config, key, None)
+        if isinstance(value, int) and not sizes & {value, value + 2}:  # BART's table of positions has two more rows
+            raise UserError(
+                f"{directory / 'config.json'}: {key}: no tensor of the weights has the size {value}; a file is damaged."
+            )
 
 
 def model_class(head_type: str, directory: Path, settings: dict[str, Any] | None = None, name: str | None = None) -> type:

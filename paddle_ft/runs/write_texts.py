@@ -64,7 +64,8 @@ def generate_rows(
         UserError: flags exclude each other, or belong to runs of another task.
     """
     refuse_flags_of_other_tasks(flags, task.name, path)
-    search = search_options(flags, task.config.seed, task.generates_by_chance)
+    enough = flags["num_return"] if show else 1  # a task that can show one text alone says so itself
+    search = search_options(flags, task.config.seed, task.generates_by_chance, enough)
     task_flags = {flag.name: flags.get(flag.name) for flag in task.generation_flags}
     return task.generate_texts({**task_flags, "run": path, "seed": flags.get("seed")}, search, show)
 

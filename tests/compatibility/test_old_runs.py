@@ -23,8 +23,10 @@ ROOT = HERE.parent.parent
 TOLERANCE = 1e-4
 RESUMED_TOLERANCE = 1e-2  # the steps after the resumption draw other numbers for dropout than that version
 # what that version did not write
-NEW_FILES = {"best/README.md", "losses-test.jsonl", "losses-validation.jsonl", "plots/calibration_test.png",
-             "plots/calibration_validation.png"}  # fmt: skip
+NEW_FILES = {
+    *(f"best/{name}" for name in ("README.md", "trainer/best.json")),
+    *(name for split in ("test", "validation") for name in (f"losses-{split}.jsonl", f"plots/calibration_{split}.png")),
+}
 
 
 @pytest.fixture(scope="module")

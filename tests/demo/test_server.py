@@ -78,11 +78,14 @@ def test_wrong_input_gets_one_message_and_the_server_lives_on(client):
 
 
 def call(server, endpoint, values):
-    """Return the first answer of a function. In contrast to clients, this sends NaN and infinity, which Python's reader knows."""
-    url, headers = f"{server.url}/gradio_api/run/{endpoint}", {"content-type": "application/json"}
+    """Return the last answer of a function. In contrast to clients, this sends NaN and infinity, which Python's reader knows."""
+    url, headers = f"{server.url}/gradio_api/call/{endpoint}", {"content-type": "application/json"}
     answer = httpx.post(url, content=json.dumps({"data": values}), headers=headers, timeout=LONG)
     assert answer.status_code == 200, answer.text
-    return answer.json()["data"][0]
+    events = httpx.get(f"{url}/{answer.json()['event_id']}", timeout=LONG).text.strip().split("\n\n")
+    kind, data = events[-1].split("\n")
+    assert kind == "event: complete", events
+    return json.loads(data.removeprefix("data: "))[0]
 
 
 @pytest.mark.parametrize(("endpoint", "good"), [

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import sys
 import warnings
 from pathlib import Path
 from typing import Any, Protocol
@@ -44,9 +47,12 @@ class PaddleGraph:
     """A graph of Paddle Inference."""
 
     def __init__(self, path: Path, params: Path, threads: int | None):
-        with warnings.catch_warnings():
+        said = io.StringIO()
+        with warnings.catch_warnings(), contextlib.redirect_stderr(said):
             warnings.filterwarnings("ignore", message="No ccache found")  # a program for compiling, which nothing here does
             from paddle import inference
+        lines = said.getvalue().splitlines(keepends=True)  # about threads Paddle speaks to those who train in parallel
+        sys.stderr.writelines(line for line in lines if "OMP_NUM_THREADS" not in line)
 
         config = inference.Config(str(path), str(params))
         config.disable_gpu()
