@@ -77,6 +77,8 @@ def require_checkpoint(directory: Path) -> None:
     if _has_checkpoint(directory):
         return
     below = sorted((path for path in directory.iterdir() if path.is_dir() and _has_checkpoint(path)), key=_age)
+    if directory / "best" in below and directory / "last" in below:
+        raise ConvertError(f"{directory}: not a checkpoint, but the directory of a run; name {directory / 'best'}")
     if below:
         names = ", ".join(path.name for path in below[-5:])
         more = f"{len(below) - 5} others and " if len(below) > 5 else ""

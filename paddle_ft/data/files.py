@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
-from paddle_ft.data.readers import extension, find_reader, is_saved_dataset, is_saved_dict, split_sheet
+from paddle_ft.data.readers import extension, find_reader, is_saved_dataset, is_saved_dict, readers, split_sheet
 from paddle_ft.data.readers.stream import DataFile
 from paddle_ft.data.rows import Fields, Records, make_row
 from paddle_ft.system.errors import UserError
@@ -49,12 +49,19 @@ def expand(pattern: str | list[str]) -> list[str]:
     return [path for item in patterns for path in _expand_glob(os.path.expanduser(str(item)))]
 
 
+def _example(folder: str) -> str:
+    """Return a glob for the files in a folder that a reader knows: that of the most frequent extension."""
+    found = [extension(entry.name) for entry in os.scandir(folder) if entry.is_file()]
+    known = [name for name in found if name in readers()]
+    return f"*{max(known, key=known.count) if known else '.tsv'}"
+
+
 def _expand_glob(pattern: str) -> list[str]:
     if is_saved_dataset(pattern) or is_saved_dict(pattern):
         find_reader(pattern)  # refuses several splits
         return [pattern]
     if os.path.isdir(pattern):
-        raise UserError(f"{pattern}: this is a folder; name its files, e.g. {os.path.join(pattern, '*.tsv')}")
+        raise UserError(f"{pattern}: this is a folder; name its files, e.g. {os.path.join(pattern, _example(pattern))}")
     if os.path.exists(pattern):
         return [pattern]
     file_pattern, sheet = split_sheet(pattern)

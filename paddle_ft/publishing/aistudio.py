@@ -20,8 +20,9 @@ from urllib.parse import quote as quote_url
 
 from convert.files import file_digest
 from paddle_ft.publishing.failures import AGAIN, Target, check_token, explain, explain_status, quote
-from paddle_ft.publishing.files import PublishedFile, format_size
+from paddle_ft.publishing.files import PublishedFile
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.formatting import format_size
 from paddle_ft.system.progress import print_info
 
 TOKEN = "AISTUDIO_ACCESS_TOKEN"

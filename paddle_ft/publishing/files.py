@@ -13,10 +13,10 @@ from pathlib import Path
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import checksummed_files
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.formatting import format_size
 
 CARD = "README.md"
 TEXTS = "run"  # folder of the repository for the files that quote texts of the data
-UNITS = ("B", "kB", "MB", "GB")
 
 
 @dataclass(frozen=True)
@@ -97,16 +97,6 @@ def _inside(folder: Path, name: str) -> Path:
             " it in the place of the link."
         )
     return path
-
-
-def format_size(size: int) -> str:
-    """Return a number of bytes as "199 B", "52.5 kB" or "1.3 GB"."""
-    value, unit = float(size), UNITS[0]
-    for unit in UNITS:
-        if value < 999.95 or unit == UNITS[-1]:
-            break
-        value /= 1000
-    return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
 
 
 def list_files(files: list[PublishedFile]) -> str:

@@ -31,6 +31,16 @@ def shorten(text: str, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def format_size(size: int) -> str:
+    """Return a number of bytes as "199 B", "52.5 kB" or "1.3 GB"."""
+    value, unit = float(size), "B"
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 999.95 or unit == "GB":
+            break
+        value /= 1000
+    return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
 def format_duration(seconds: float) -> str:
     """Return a duration in seconds as text: "8.3 s", "5 min 7 s" or "2 h 3 min"."""
     if round(seconds, 1) < 60:

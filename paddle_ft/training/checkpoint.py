@@ -16,6 +16,7 @@ from paddle_ft.runs.integrity import find_damage, write_directory
 from paddle_ft.system import paddle_compat
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import read_object, to_json
+from paddle_ft.system.formatting import format_size
 from paddle_ft.system.progress import print_info
 
 
@@ -122,8 +123,8 @@ def check_space(run: Path, parameters: int, keep: int, trained: int | None = Non
     free = shutil.disk_usage(run).free
     if free < needed:
         raise UserError(
-            f"output_dir: {run} has {free / 1e9:.1f} GB free, but the checkpoints of this training take about"
-            f" {needed / 1e9:.1f} GB. Choose an output_dir on another disk"
+            f"output_dir: {run} has {format_size(free)} free, but the checkpoints of this training take about"
+            f" {format_size(needed)}. Choose an output_dir on another disk"
             + (", or lower train.keep_checkpoints." if keep > 1 else ".")
         )
 

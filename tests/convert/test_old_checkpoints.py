@@ -207,6 +207,14 @@ def test_a_prefix_that_some_names_lack_is_not_taken_off(checkpoint_copy):
 
 
 # ---------------------------------------------------------------------------------------------------------------- other directories
+def test_the_directory_of_a_run_names_its_best_checkpoint(checkpoints, tmp_path, capsys):
+    for name in ("best", "last"):  # last is the newer one
+        shutil.copytree(checkpoints("bert/base"), tmp_path / "run" / name)
+    assert main(["inspect", str(tmp_path / "run")]) == 2
+    run = tmp_path / "run"
+    assert capsys.readouterr().err == f"error: {run}: not a checkpoint, but the directory of a run; name {run / 'best'}\n"
+
+
 def test_the_directory_above_the_checkpoints_names_the_newest(checkpoints, tmp_path, capsys):
     for number in (500, 1000, 90):
         shutil.copytree(checkpoints("bert/base"), tmp_path / "run" / f"checkpoint-{number}")

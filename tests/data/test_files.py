@@ -106,7 +106,11 @@ def test_a_missing_file_suggests_similar_names(folder):
     assert error("data/*/a.tsv") == f"data/*/a.tsv: no such file (working directory: {folder})"
     assert error("data/fr*/a.tsv").startswith("data/fr*/a.tsv: no such file: the folder data/fr* does not exist (working directory")
     assert error("a\0b/c.tsv").startswith("a\0b/c.tsv: no such file: the folder a\0b does not exist")
-    assert error(str(folder)).startswith(f"{folder}: this is a folder; name its files, e.g. ")
+    assert error(str(folder)) == f"{folder}: this is a folder; name its files, e.g. {folder}/*.tsv"
+    (folder / "tables").mkdir()
+    for name in ("notes", "a.CSV", "b.csv.gz", "c.jsonl"):
+        (folder / "tables" / name).touch()
+    assert error("tables") == "tables: this is a folder; name its files, e.g. tables/*.csv"
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o444])

@@ -33,6 +33,13 @@ RawLine = tuple[bytes, int]
 """The bytes of a line with its end, and their number. Of a line of more than MAX_LINE bytes, only the first are returned."""
 
 
+_BINARY = {  # first bytes of a file -> what it is, and what to do
+    b"PK\x03\x04": ("an Excel workbook or a zip archive", "end the name of a workbook in .xlsx, or unpack the archive"),
+    b"PAR1": ("a Parquet file", "end its name in .parquet"),
+    b"\x1f\x8b": ("a gzip file", "end its name in .gz"),
+}
+
+
 class DataFile:
     """A file that is read from start to end.
 
@@ -136,6 +143,9 @@ class DataFile:
         Raises:
             UserError: the file is UTF-16 or UTF-32, and data.encoding does not say so.
         """
+        for start, (kind, advice) in _BINARY.items():
+            if head.startswith(start):
+                raise UserError(f"{self.path}: this is {kind}, not text; {advice}")
         setting = "utf-8" if self.reading.encoding == "auto" else self.reading.encoding
         marked, length = marked_encoding(head)
         if marked == "utf-8" and setting != "utf-8":

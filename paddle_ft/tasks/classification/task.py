@@ -167,6 +167,11 @@ class Classification(Task):
             columns["second"] = encoded.second_starts
         dataset = Dataset(split, rows.rows, columns, encoded.lengths, info)
         dataset.decide(*self._label_decisions(rows, counts if split == "train" else None))
+        if split == "train" and isinstance(self.config.data.columns.get("label"), int) and counts[classes[0]] == 1 < len(rows) / 5:
+            dataset.decide(
+                f"the columns are numbers, so the first row of the training data is a row and no header. Its label"
+                f" {self.names[classes[0]]!r} is that of no other row: if it is a header, name the columns by it"
+            )
         return dataset
 
     def _label_decisions(self, rows: Rows, train_counts: np.ndarray | None) -> list[str]:

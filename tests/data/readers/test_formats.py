@@ -177,3 +177,21 @@ def test_a_header_without_rows_is_an_error(folder, name):
 def test_an_empty_json_array_is_an_empty_file(folder):
     write("b.json", "[]")
     assert error("b.json") == "b.json: the file is empty (it has no rows)"
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.json", "a.txt"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"PK\x03\x04\x14\x00",
+            "this is an Excel workbook or a zip archive, not text; end the name of a workbook in .xlsx, or unpack",
+        ),
+        (b"PAR1\x15\x04", "this is a Parquet file, not text; end its name in .parquet"),
+        (b"\x1f\x8b\x08\x00", "this is a gzip file, not text; end its name in .gz"),
+    ],
+    ids=["zip", "parquet", "gzip"],
+)
+def test_what_is_no_text_is_named(folder, name, content, message):
+    (folder / name).write_bytes(content)
+    assert error(name).startswith(f"{name}: {message}")

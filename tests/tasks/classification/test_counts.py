@@ -78,6 +78,17 @@ def test_the_header_and_the_results_have_it(tmp_path, capsys):
     assert "train: classes: Neg 1 (0.5%)" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("columns", "said"), [("{text: 0, label: 1}", 1), ("{text: review, label: stars}", 0)])
+def test_a_header_that_is_trained_as_a_row_is_said(tmp_path, columns, said):
+    table = tmp_path / "a.csv"
+    table.write_text("review,stars\n" + "".join(f"a good film {number},pos\na bad film {number},neg\n" for number in range(5)))
+    files = [f"data.{split}={table}" for split in ("train", "validation", "test")]
+    run = train(tmp_path, ROWS, "distilbert", "train.max_steps=1", "eval.before_training=false", *files, f"data.columns={columns}")
+    told = [decision for decision in run.results()["decisions"] if decision.startswith("the columns are numbers, so the first row")]
+    assert len(told) == said
+    assert all("'stars' is that of no other row: if it is a header, name the columns by it" in decision for decision in told)
+
+
 def test_a_class_of_task_labels_without_rows_is_said(tmp_path):
     run = train(tmp_path, ROWS, "distilbert", "train.max_steps=1", "eval.before_training=false", "task.labels=[neg, neutral, pos]")
     assert run.results()["decisions"][1:] == ["a class has less than 1 % of the 6 training rows: neutral 0"]
