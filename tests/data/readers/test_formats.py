@@ -194,4 +194,4 @@ def test_an_empty_json_array_is_an_empty_file(folder):
 )
 def test_what_is_no_text_is_named(folder, name, content, message):
     (folder / name).write_bytes(content)
-    assert error(name).startswith(f"{name}: {message}")
+    assert error(name, required=("source",)).startswith(f"{name}: {message}")
