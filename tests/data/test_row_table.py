@@ -2,7 +2,9 @@
 
 import contextlib
 import resource
+import sys
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -161,3 +163,27 @@ def test_what_is_remembered_is_not_computed_again(tmp_path):
     for path in (tmp_path / "new").iterdir():
         path.write_text("damaged")
     assert table.remember("count", lambda: 48) == 48
+
+
+def resident(path) -> int:
+    """Return how many bytes of a file that is mapped are in the memory of this process."""
+    maps = Path("/proc/self/smaps").read_text()
+    return sum(int(part.split("\nRss:")[1].split()[0]) * 1024 for part in maps.split(str(path))[1:])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_rows_that_were_read_leave_the_memory_again(tmp_path, monkeypatch):
+    """Otherwise the resident memory would grow with the number of rows that a training has seen."""
+    monkeypatch.setattr(row_table, "ROWS_IN_MEMORY", 100)
+    rows = [{"text": f"{i} " * 500, "label": "ab"[i % 2]} for i in range(2000)]
+    path = tmp_path / "rows.arrow"
+    with open(path, "w+b", buffering=0) as file:
+        table = write(rows, lambda: AppendedFile(file))
+        assert path.stat().st_size > 4_000_000
+        first = memoryview(table._mapped)
+        assert sum(first[:: 2**12]) and resident(path) > 4_000_000  # so that what is read would be seen
+        del first
+        for read in (list, lambda table: table.distinct("text"), lambda table: table.missing("label"),
+                     lambda table: [table[i] for i in range(0, 2000, 50)], lambda table: table.column("text", slice(0, 2000)),
+                     lambda table: list(table.select(np.arange(1999, -1, -1)))):  # fmt: skip
+            assert read(table) is not None and resident(path) < 100_000
