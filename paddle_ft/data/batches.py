@@ -128,6 +128,11 @@ def padded_length(longest: int, multiple: int | None = 1, max_length: int | None
     return width if max_length is None or width <= max_length else max(longest, max_length)
 
 
+def attention_mask(lengths: Sequence[int] | np.ndarray, width: int) -> np.ndarray:
+    """Return the mask of rows that are padded on the right to a width: [b, s] int64, 1 for a token and 0 for padding."""
+    return (np.arange(width) < np.asarray(lengths)[:, None]).astype(np.int64)
+
+
 def pad(rows: Sequence[np.ndarray], value: int, multiple: int | None = 1, max_length: int | None = None) -> np.ndarray:
     """Pad rows of different length on the right.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import glob
 import os
+from collections import Counter
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -51,9 +52,9 @@ def expand(pattern: str | list[str]) -> list[str]:
 
 def _example(folder: str) -> str:
     """Return a glob for the files in a folder that a reader knows: that of the most frequent extension."""
-    found = [extension(entry.name) for entry in os.scandir(folder) if entry.is_file()]
-    known = [name for name in found if name in readers()]
-    return f"*{max(known, key=known.count) if known else '.tsv'}"
+    known = readers()
+    found = Counter(extension(entry.name) for entry in os.scandir(folder) if entry.is_file())
+    return f"*{max((name for name in found if name in known), key=found.__getitem__, default='.tsv')}"
 
 
 def _expand_glob(pattern: str) -> list[str]:

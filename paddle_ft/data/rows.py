@@ -208,7 +208,8 @@ class Fields:
         return available.issuperset(needed) and (bool(needed) or not available.isdisjoint(columns.values()))
 
 
-def _has_surrogate(text: str) -> bool:
+def has_surrogate(text: str) -> bool:
+    """Return whether a text has half a surrogate pair, which is no character."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -251,7 +252,7 @@ def make_row(values: dict[str, object], fields: Fields, others: dict[str, object
             continue
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
-        if not text.isascii() and _has_surrogate(text):
+        if not text.isascii() and has_surrogate(text):
             return f"{name} contains half a character (a lone surrogate), which is not text"
         if len(text) <= LONGEST_NULL_WORD and text in NULL_WORDS:
             fields.reading.null_words[name, text] += 1

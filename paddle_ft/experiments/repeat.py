@@ -31,6 +31,7 @@ class Plan:
         title: what it is called in the tables.
         folder: the folder with the run directories.
         recipe: name of the recipe.
+        settings: its settings besides those of all plans.
         configs: one configuration for each seed.
         overrides: the settings of each run, with which its configuration was loaded.
     """
@@ -38,6 +39,7 @@ class Plan:
     title: str
     folder: Path
     recipe: str
+    settings: list[str] = field(default_factory=list)
     configs: list[BaseConfig] = field(default_factory=list)
     overrides: list[list[str]] = field(default_factory=list)
 
@@ -59,10 +61,10 @@ def make_plans(
     """
     if len(set(recipes)) < len(recipes):
         raise UserError(f"--config, --beside: {', '.join(recipes)}: a recipe is named twice.")
-    first_seed = load(recipes[0], list(overrides)).seed
+    configs = [load(recipe, list(overrides)) for recipe in recipes]
+    seeds = range(configs[0].seed, configs[0].seed + num_seeds)
     plans: list[Plan] = []
-    for recipe in recipes:
-        config = load(recipe, list(overrides))
+    for recipe, config in zip(recipes, configs, strict=True):
         folder = Path(config.output_dir)
         if not any(override.startswith("output_dir=") for override in overrides):
             folder = folder.with_name(f"{folder.name}_seeds")  # next to the single run of the recipe
@@ -72,14 +74,13 @@ def make_plans(
             raise UserError(f"output_dir: {folder} is a run itself; name a folder for all seeds with output_dir=ANOTHER.")
         plans.append(Plan(config.recipe, folder, recipe))
         if against and len(plans) == 1:
-            plans.append(Plan(" ".join(against), folder / VARIANT, recipe))
+            plans.append(Plan(" ".join(against), folder / VARIANT, recipe, settings=list(against)))
     titles = [plan.title for plan in plans]
     if double := next((title for title in titles if titles.count(title) > 1), None):
         raise UserError(f"--config, --beside: two recipes are called {double}; give one another name with recipe: in its file.")
     for plan in plans:
-        settings = list(against) if plan.folder.name == VARIANT and against else []
-        for seed in range(first_seed, first_seed + num_seeds):
-            plan.overrides.append([*overrides, *settings, f"seed={seed}", f"output_dir={plan.folder / f'seed-{seed}'}"])
+        for seed in seeds:
+            plan.overrides.append([*overrides, *plan.settings, f"seed={seed}", f"output_dir={plan.folder / f'seed-{seed}'}"])
             plan.configs.append(load(plan.recipe, plan.overrides[-1]))
     return plans
 

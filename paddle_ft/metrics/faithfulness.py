@@ -73,11 +73,11 @@ def find_facts(text: str) -> list[str]:
         text: a summary.
     """
     text = unicodedata.normalize("NFKC", text)
-    chinese = _HAN.findall(text)
+    chinese, latin = _HAN.search(text), _HAN.sub(" ", text)
     facts = [number.replace(",", "") for number in _NUMBER.findall(text)]
-    for match in _LATIN.finditer(_HAN.sub(" ", text)):
+    for match in _LATIN.finditer(latin):
         word, capitals = match[0], sum(character.isupper() for character in match[0])
-        begins = not chinese and _SENTENCE_END.search(_HAN.sub(" ", text)[: match.start()])
+        begins = not chinese and _SENTENCE_END.search(latin[: match.start()])
         if capitals > 1 or (capitals and not begins and word != "I"):
             facts.append(word)
     if chinese:
@@ -94,6 +94,10 @@ def unsupported_facts(text: str, source: str) -> list[str]:
 
     Numbers must be the same. Names are looked up without regard to case, Latin ones as whole words.
     """
+    return _lacking(find_facts(text), source)
+
+
+def _lacking(facts: list[str], source: str) -> list[str]:
     source = unicodedata.normalize("NFKC", source)
     numbers = {number.replace(",", "") for number in _NUMBER.findall(source)}
     words = {word.lower() for word in _LATIN.findall(_HAN.sub(" ", source))}
@@ -104,7 +108,7 @@ def unsupported_facts(text: str, source: str) -> list[str]:
             return fact in numbers
         return fact in source if _HAN.match(fact) else fact.lower() in words
 
-    return [fact for fact in find_facts(text) if not is_supported(fact)]
+    return [fact for fact in facts if not is_supported(fact)]
 
 
 @lru_cache(maxsize=1)
@@ -131,8 +135,9 @@ def _count(sources: Sequence[str], targets: Sequence[str], predictions: Sequence
         for order in ORDERS:
             known, ngrams = set(_ngrams(source_words, order)), _ngrams(words, order)
             row += [sum(ngram not in known for ngram in ngrams), len(ngrams)]
-        missing = unsupported_facts(prediction, source)
-        row += [len(missing), len(find_facts(prediction)), bool(missing), 1, len(words), len(tokenize(target))]
+        facts = find_facts(prediction)
+        missing = _lacking(facts, source)
+        row += [len(missing), len(facts), bool(missing), 1, len(words), len(tokenize(target))]
         rows.append(row)
         unsupported.append(missing)
     return np.array(rows, dtype=np.float64).reshape(-1, 14), unsupported

@@ -144,8 +144,12 @@ class _Dropout(PyLayer):
 
 
 # ---------------------------------------------------------------------------------------------------- forward of each layer
+def _has_gradient(x) -> bool:
+    return not x.stop_gradient and paddle.is_grad_enabled() and x.dtype == paddle.float32
+
+
 def _needs_gradient(layer, x) -> bool:
-    return layer.training and not x.stop_gradient and paddle.is_grad_enabled() and x.dtype == paddle.float32
+    return layer.training and _has_gradient(x)
 
 
 def _linear(layer, x):
@@ -168,9 +172,7 @@ def _dropout(layer, x):
 
 
 def _gelu(x, approximate=False):
-    if x.stop_gradient or not paddle.is_grad_enabled() or x.dtype != paddle.float32:
-        return nn.functional.gelu(x, approximate)
-    return _Gelu.apply(x, approximate)
+    return _Gelu.apply(x, approximate) if _has_gradient(x) else nn.functional.gelu(x, approximate)
 
 
 def _attention(layer, query, key=None, value=None, attn_mask=None, cache=None):

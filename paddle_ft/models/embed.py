@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from paddle_ft.data.batches import attention_mask, pad
 from paddle_ft.models.build import load_pretrained
 from paddle_ft.models.bundle import make_bundle
 from paddle_ft.models.resolve import resolve
@@ -58,12 +59,9 @@ class Embedder:
         with paddle.no_grad(), Progress(len(rows), label, unit="text") as bar:
             for start in range(0, len(rows), BATCH_SIZE):
                 part = rows[start : start + BATCH_SIZE]
-                width = max(1, *map(len, part))
-                mask = np.array([[float(place < len(row)) for place in range(width)] for row in part], dtype=np.float32)
-                ids = np.full((len(part), width), self._padding, dtype=np.int64)
-                for i, row in enumerate(part):
-                    ids[i, : len(row)] = row
-                output = self._encoder(paddle.to_tensor(ids), attention_mask=paddle.to_tensor(mask.astype(np.int64)))
+                ids = pad([row if len(row) else [self._padding] for row in part], self._padding)
+                mask = attention_mask([len(row) for row in part], ids.shape[1])
+                output = self._encoder(paddle.to_tensor(ids), attention_mask=paddle.to_tensor(mask))
                 hidden = (output if isinstance(output, paddle.Tensor) else output[0]).astype("float32").numpy()
                 sums = (hidden * mask[:, :, None]).sum(axis=1)
                 vectors.append(sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12))

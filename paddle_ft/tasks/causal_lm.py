@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from paddle_ft.data.batches import IGNORE_INDEX, pad
+from paddle_ft.data.batches import IGNORE_INDEX, attention_mask, pad
 from paddle_ft.data.blocks import BlockRows, cut_blocks
 from paddle_ft.data.row_texts import RowTexts
 from paddle_ft.data.rows import Rows
@@ -174,7 +174,7 @@ class CausalLM(LanguageModel):
         flat = pad(labels, IGNORE_INDEX, multiple, max_length).reshape(-1)
         positions = np.flatnonzero(flat != IGNORE_INDEX)
         ids = pad(ids, self.tokenizer.pad_token_id, multiple, max_length)
-        mask = (np.arange(ids.shape[1]) < dataset.lengths[indices][:, None]).astype(np.int64)
+        mask = attention_mask(dataset.lengths[indices], ids.shape[1])
         return {"input_ids": ids, "attention_mask": mask, "positions": positions, "target_ids": flat[positions]}
 
     def rows_and_labels(self, dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> tuple[list, list]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -106,14 +107,19 @@ def with_spare_rows(number: int) -> dict[str, bytes]:
     return {"model.safetensors": save(weights, {"format": "np"}), "config.json": json.dumps(config).encode()}
 
 
+def config_with_model(name: str, changes: dict[str, bytes], folder: Path):
+    """Return the configuration of a task whose model is the old run's, with other contents of some of its files."""
+    (folder / "model").mkdir()
+    for file, content in {**FILES, **changes}.items():
+        if "/" not in file:
+            (folder / "model" / file).write_bytes(content)
+    task, new = TASKS[name], ("model.config=null", "model.new_vocabulary=null")
+    return task.config(folder, rows_of(task, GOOD), f"model.pretrained={folder}/model", *new)
+
+
 @pytest.mark.parametrize(("name", "word"), [("masked_lm", "[MASK]"), ("classification", "[SEP]")])
 def test_a_special_token_for_which_the_embedding_has_only_a_spare_row_is_said(name, word, tmp_path, capsys):
-    (tmp_path / "model").mkdir()
-    for file, content in {**FILES, **with_spare_rows(8), **without_word(word)}.items():
-        if "/" not in file:
-            (tmp_path / "model" / file).write_bytes(content)
-    task, new = TASKS[name], ("model.config=null", "model.new_vocabulary=null")
-    training_run.check(task.config(tmp_path, rows_of(task, GOOD), f"model.pretrained={tmp_path}/model", *new))
+    training_run.check(config_with_model(name, {**with_spare_rows(8), **without_word(word)}, tmp_path))
     said = f"decision: the tokenizer's vocabulary has no {word}: the model reads row 80 of its embedding instead"
     assert said in capsys.readouterr().err
 
@@ -133,12 +139,7 @@ def test_a_special_token_for_which_the_embedding_has_only_a_spare_row_is_said(na
     ],
 )  # fmt: skip
 def test_a_tokenizer_that_does_not_fit(name, changes, message, tmp_path, capsys):
-    (tmp_path / "model").mkdir()
-    for file, content in {**FILES, **changes}.items():
-        if "/" not in file:
-            (tmp_path / "model" / file).write_bytes(content)
-    task, new = TASKS[name], ("model.config=null", "model.new_vocabulary=null")
-    config = task.config(tmp_path, rows_of(task, GOOD), f"model.pretrained={tmp_path}/model", *new)
+    config = config_with_model(name, changes, tmp_path)
     if message is None:
         training_run.check(config)
         assert "check passed" in capsys.readouterr().out

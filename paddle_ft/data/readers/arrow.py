@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from paddle_ft.data.rows import Fields, Record, make_row, make_row_from_columns
+from paddle_ft.data.rows import Fields, Record, has_surrogate, make_row, make_row_from_columns
 from paddle_ft.data.values import ClassNumber
 from paddle_ft.system.progress import Progress
 
@@ -31,8 +31,7 @@ def class_names_of(features: Any) -> ClassNames:
 
 def _are_names(names: Any) -> bool:
     """Return whether all are texts, none of them empty or with half a character."""
-    is_list = isinstance(names, list) and all(isinstance(name, str) and name.strip() for name in names)
-    return is_list and "".join(names) == "".join(names).encode("utf-8", "replace").decode()
+    return isinstance(names, list) and all(isinstance(name, str) and name.strip() and not has_surrogate(name) for name in names)
 
 
 def class_names_in(schema) -> ClassNames:

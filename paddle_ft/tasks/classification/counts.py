@@ -10,6 +10,7 @@ from paddle_ft.models.head_classes import fold
 from paddle_ft.system.formatting import join_some, shorten
 
 MOST_LISTED = 12  # classes that the header lists; of more, the most frequent and the rarest
+SHORT = 5  # rows of a table in which a label that only one row has says nothing
 FEW = 0.01  # share of the rows below which a class is named, or half of an even share if there are more than 50 classes
 
 
@@ -52,6 +53,22 @@ def describe_classes(names: Sequence[str], counts: np.ndarray) -> list[str]:
         listed = join_some(f"{shorten(name)} {rows_of[name]:,}" for name in rare)
         decisions.append(f"{having} less than {100 * few:.2g} % of the {counts.sum():,} training rows: {listed}")
     return decisions
+
+
+def describe_header(names: Sequence[str], counts: np.ndarray, first: int) -> list[str]:
+    """Return what is said if the first row of a table whose columns are numbers is probably its header.
+
+    Args:
+        names: the names of the classes.
+        counts: [classes] training rows of each class.
+        first: the class of the first row.
+    """
+    if counts[first] > 1 or counts.sum() <= SHORT:
+        return []
+    return [
+        f"the columns are numbers, so the first row of the training data is a row and no header. Its label {names[first]!r} is that"
+        " of no other row: if it is a header, name the columns by it"
+    ]
 
 
 def _count_rows(count: int) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from paddle_ft.config.schema import ModelSection
-from paddle_ft.data.batches import pad
+from paddle_ft.data.batches import attention_mask, pad
 from paddle_ft.data.row_texts import AllTexts, RowTexts
 from paddle_ft.data.rows import Rows
 from paddle_ft.metrics.paired import RowCounts
@@ -19,7 +19,7 @@ from paddle_ft.models.request import ModelRequest
 from paddle_ft.system.errors import UserError
 from paddle_ft.tasks.base import Dataset, EvalResult, EvalStep, Scores, Task, TaskOptions
 from paddle_ft.tasks.classification import labels
-from paddle_ft.tasks.classification.counts import describe_classes, describe_counts, describe_spellings
+from paddle_ft.tasks.classification.counts import describe_classes, describe_counts, describe_header, describe_spellings
 from paddle_ft.tasks.shared.evaluate import run_eval_steps
 
 
@@ -166,23 +166,27 @@ class Classification(Task):
         if encoded.second_starts is not None:
             columns["second"] = encoded.second_starts
         dataset = Dataset(split, rows.rows, columns, encoded.lengths, info)
-        dataset.decide(*self._label_decisions(rows, counts if split == "train" else None))
-        if split == "train" and isinstance(self.config.data.columns.get("label"), int) and counts[classes[0]] == 1 < len(rows) / 5:
-            dataset.decide(
-                f"the columns are numbers, so the first row of the training data is a row and no header. Its label"
-                f" {self.names[classes[0]]!r} is that of no other row: if it is a header, name the columns by it"
-            )
+        if split == "train":
+            dataset.decide(*self._train_decisions(rows, classes))
+        dataset.decide(*self._label_decisions(rows))
         return dataset
 
-    def _label_decisions(self, rows: Rows, train_counts: np.ndarray | None) -> list[str]:
-        """Return what is said about the labels of a split, and about the classes if these are its numbers of training rows."""
-        decisions = [] if train_counts is None else describe_classes(self.names, train_counts)
-        if train_counts is not None and "text_pair" not in self.config.data.columns and not len(rows.missing("text_pair")):
+    def _train_decisions(self, rows: Rows, classes: np.ndarray) -> list[str]:
+        """Return what is said about the classes of the training rows [n], and about their columns."""
+        columns, counts = self.config.data.columns, np.bincount(classes, minlength=len(self.names))
+        decisions = describe_classes(self.names, counts)
+        if "text_pair" not in columns and not len(rows.missing("text_pair")):
             decisions.append("the data has text_pair, so each row is a pair of texts")
+        if isinstance(columns.get("label"), int):
+            decisions += describe_header(self.names, counts, classes[0])
+        return decisions
+
+    def _label_decisions(self, rows: Rows) -> list[str]:
+        """Return what is said about the labels of a split."""
         if self.options.round_labels:
-            return decisions
+            return []
         values, _ = rows.texts("label").distinct()
-        return [*decisions, *describe_spellings(values, [labels.normalize(value) for value in values])]
+        return describe_spellings(values, [labels.normalize(value) for value in values])
 
     def header_lines(self, dataset: Dataset) -> list[str]:
         """Return the classes with their numbers of training rows."""
@@ -203,13 +207,11 @@ class Classification(Task):
         rows = [dataset.columns["text"][i] for i in indices]
         multiple = self.config.train.pad_to_multiple_of
         batch = {"input_ids": pad(rows, self.model.config.pad_token_id, multiple, self.max_input_length)}
-        positions = np.arange(batch["input_ids"].shape[1])[None]
-        lengths = np.array([len(row) for row in rows])[:, None]
-        batch["attention_mask"] = (positions < lengths).astype(np.int64)
+        width, lengths = batch["input_ids"].shape[1], [len(row) for row in rows]
+        batch["attention_mask"] = attention_mask(lengths, width)
         if self.token_types:
-            pairs = "second" in dataset.columns
-            seconds = np.array([dataset.columns["second"][i] for i in indices])[:, None] if pairs else lengths
-            batch["token_type_ids"] = ((positions >= seconds) & (positions < lengths)).astype(np.int64)
+            seconds = [dataset.columns["second"][i] for i in indices] if "second" in dataset.columns else lengths
+            batch["token_type_ids"] = batch["attention_mask"] - attention_mask(seconds, width)
         for name in ("label", "weight"):
             if name in dataset.columns:
                 batch[name] = np.array([dataset.columns[name][i] for i in indices])

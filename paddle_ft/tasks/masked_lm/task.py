@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 
 from convert.files import cache_folder
 from paddle_ft.data.arrays import ArrayFile, ArrayWriter, cached_arrays, in_parts
-from paddle_ft.data.batches import IGNORE_INDEX, pad
+from paddle_ft.data.batches import IGNORE_INDEX, attention_mask, pad
 from paddle_ft.data.blocks import BlockRows, Blocks, cut_blocks, cut_texts, subsample
 from paddle_ft.data.rows import Rows
 from paddle_ft.system.cache import CacheEntry
@@ -138,14 +138,21 @@ class MaskedLM(LanguageModel):
         """Return how often the training text has each word, or None without training text. It is counted at the first call."""
         if self._frequencies is None and self._training_columns is not None:
             ids = self._training_columns["ids"].parts()
-            divided = self._training_columns["starts"].parts() if "starts" in self._training_columns else itertools.repeat(None)
-            parts = ((ids, self._starts(ids, blocks, words)) for (ids, blocks), words in zip(ids, divided, strict=False))
+            words = self._training_columns.get("starts")
+            divided = itertools.repeat(None) if words is None else (part for part, _ in words.parts())
+            parts = ((ids, self._starts(ids, blocks, part)) for (ids, blocks), part in zip(ids, divided, strict=False))
             self._frequencies = WordFrequencies(parts)
         return self._frequencies
 
-    def _starts(self, ids: np.ndarray, blocks: np.ndarray, words: tuple[np.ndarray, np.ndarray] | None) -> np.ndarray:
-        """Return where words begin: where they do for masking, at special tokens, and at the blocks, which may divide one."""
-        starts = (self.vocabulary.word_starts(ids) if words is None else words[0].astype(bool)) | self.vocabulary.special[ids]
+    def _starts(self, ids: np.ndarray, blocks: np.ndarray | int, words: np.ndarray | None) -> np.ndarray:
+        """Return where words begin: where they do for masking, at special tokens, and at the blocks, which may divide one.
+
+        Args:
+            ids: [t], token ids.
+            blocks: where blocks begin in them.
+            words: [t], where words begin for masking, if the data set has that.
+        """
+        starts = (self.vocabulary.word_starts(ids) if words is None else words.astype(bool)) | self.vocabulary.special[ids]
         starts[blocks] = True
         return starts
 
@@ -195,11 +202,8 @@ class MaskedLM(LanguageModel):
             masked_ids.append(row_ids[0])
             labels.append(row_labels[0])
             if frequencies is not None:
-                ids, words = (
-                    dataset.columns["ids"][i],
-                    [dataset.columns[name][i] for name in ("starts",) if name in dataset.columns],
-                )
-                starts = self._starts(ids, np.zeros(1, dtype=np.int64), (words[0], words[0]) if words else None)
+                ids, words = (dataset.columns[name][i] if name in dataset.columns else None for name in ("ids", "starts"))
+                starts = self._starts(ids, 0, words)
                 bands.append(frequencies.bands(ids, starts, np.flatnonzero(row_labels[0] != IGNORE_INDEX)))
         columns = {**dataset.columns, "masked_ids": masked_ids, "labels": labels}
         return replace(dataset, columns=columns if frequencies is None else columns | {"bands": bands})
@@ -235,7 +239,7 @@ class MaskedLM(LanguageModel):
         bands = dataset.columns.get("bands")
         return {
             "input_ids": masked_ids,
-            "attention_mask": (np.arange(masked_ids.shape[1]) < dataset.lengths[indices][:, None]).astype(np.int64),
+            "attention_mask": attention_mask(dataset.lengths[indices], masked_ids.shape[1]),
             "positions": positions,
             "target_ids": labels.reshape(-1)[positions],
             **({} if bands is None else {"bands": np.concatenate([bands[i] for i in indices])}),

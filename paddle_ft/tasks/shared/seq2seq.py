@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from convert.fields import GENERATION
-from paddle_ft.data.batches import IGNORE_INDEX, pad
+from paddle_ft.data.batches import IGNORE_INDEX, attention_mask, pad
 from paddle_ft.data.rows import Rows
 from paddle_ft.data.text import SPACELESS, regex_class
 from paddle_ft.system.errors import UserError
@@ -101,7 +101,8 @@ class Seq2Seq(Task):
         """
         config = self.model.config
         multiple, max_length = self.config.train.pad_to_multiple_of, config.max_position_embeddings
-        input_ids = pad([dataset.columns["source"][i] for i in indices], config.pad_token_id, multiple, max_length)
+        sources = [dataset.columns["source"][i] for i in indices]
+        input_ids = pad(sources, config.pad_token_id, multiple, max_length)
         targets = [dataset.columns["target"][i] for i in indices]
         if self.options.ignore_pad_token_for_loss:
             labels = pad(targets, IGNORE_INDEX, multiple, max_length)
@@ -111,7 +112,7 @@ class Seq2Seq(Task):
         positions = np.flatnonzero(flat != IGNORE_INDEX)
         return {
             "input_ids": input_ids,
-            "attention_mask": _attention_mask([dataset.columns["source"][i] for i in indices], input_ids.shape[1]),
+            "attention_mask": attention_mask([len(row) for row in sources], input_ids.shape[1]),
             "decoder_input_ids": shift_right(labels, config.decoder_start_token_id, config.pad_token_id),
             "labels": labels,
             "target_positions": positions,
@@ -197,10 +198,3 @@ class Seq2Seq(Task):
         """Return the tokens of ids, special tokens included, as text for people. -100 becomes a dot."""
         tokens = ["·" if i == IGNORE_INDEX else self.fast_tokenizer.id_to_token(int(i)) for i in ids]
         return " ".join(str(token) for token in tokens)
-
-
-def _attention_mask(rows: list[np.ndarray], width: int) -> np.ndarray:
-    mask = np.zeros((len(rows), width), dtype=np.int64)
-    for i, row in enumerate(rows):
-        mask[i, : len(row)] = 1
-    return mask
