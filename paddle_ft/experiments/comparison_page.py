@@ -11,7 +11,7 @@ from paddle_ft.experiments.compare import CONTENT, Comparison, Side, verdict
 from paddle_ft.metrics.registry import find_metric
 from paddle_ft.reporting.curves import STEP_LABEL, Curve, draw_curves, smooth
 from paddle_ft.reporting.document import Document, Section, Table
-from paddle_ft.reporting.formats import DASH, format_score
+from paddle_ft.reporting.formats import DASH, format_p, format_score
 from paddle_ft.reporting.page import ranking_key, shorten
 from paddle_ft.reporting.plots import metric_figure, series
 from paddle_ft.system.formatting import is_number
@@ -60,7 +60,7 @@ def _answer(comparison: Comparison, side: Side) -> str:
     words = {"no difference": "no difference", "yes, better": "yes, it is better", "yes, worse": "yes, it is worse"}
     return (
         f"{side.name}: {words[verdict(key, difference)]}. {name} is {signed[0]} against {comparison.sides[0].name} (95 % interval"
-        f" {signed[1]} to {signed[2]}, p {_format_p(difference.p)}, {difference.rows:,} rows)."
+        f" {signed[1]} to {signed[2]}, p {format_p(difference.p)}, {difference.rows:,} rows)."
     )
 
 
@@ -104,7 +104,7 @@ def _differences(comparison: Comparison, side: Side) -> Section:
                 _label(key),
                 _signed(key, difference.difference),
                 f"[{low}, {high}]",
-                _format_p(difference.p),
+                format_p(difference.p),
                 verdict(key, difference),
             ]
         )
@@ -125,10 +125,6 @@ def _label(key: str) -> str:
 def _signed(key: str, value: float) -> str:
     text = format_score(key, abs(float(value)))
     return f"{'-' if value < 0 and text.strip('0.,') else '+'}{text}"
-
-
-def _format_p(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _settings(comparison: Comparison) -> Section:

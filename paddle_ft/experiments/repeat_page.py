@@ -12,7 +12,7 @@ from paddle_ft.metrics.paired import EXACT_ROWS
 from paddle_ft.metrics.registry import find_metric
 from paddle_ft.reporting.curves import mean_curve
 from paddle_ft.reporting.document import Document, Section, Table, to_html, to_markdown, to_text
-from paddle_ft.reporting.formats import DASH, format_score, format_seconds
+from paddle_ft.reporting.formats import DASH, format_p, format_score, format_seconds
 from paddle_ft.reporting.plots import metric_figure, series
 from paddle_ft.reporting.records import read_run
 from paddle_ft.system.files import to_json, write_atomically
@@ -55,14 +55,19 @@ def repeat_document(content: dict[str, Any], groups: list[Group]) -> Document:
 
 def _main_table(groups: list[Group], content: dict[str, Any]) -> Table:
     """Return the layout of the tutorials: a row for each model, with the main metric on validation and on test."""
-    key = next((metric for group in groups if (metric := group.metric())), None)
-    splits = list(dict.fromkeys(split for summary in content["runs"].values() for split in summary))
-    title = find_metric(key).title if key else ""
+    key, title, splits = _main_metric(groups, content)
     rows = []
     for name, summary in content["runs"].items():
         cells = [(summary.get(split) or {}).get(key) for split in splits]
         rows.append([name, *(DASH if cell is None else _mean_and_deviation(str(key), cell) for cell in cells)])
     return Table(["model", *(f"{split} {title}" for split in splits)], rows)
+
+
+def _main_metric(groups: list[Group], content: dict[str, Any]) -> tuple[str | None, str, list[str]]:
+    """Return the metric that the models are compared by, its title, and the splits that any of them was scored on."""
+    key = next((metric for group in groups if (metric := group.metric())), None)
+    splits = list(dict.fromkeys(split for summary in content["runs"].values() for split in summary))
+    return key, find_metric(key).title if key else "", splits
 
 
 def _mean_and_deviation(key: str, figures: dict[str, Any]) -> str:
@@ -84,9 +89,8 @@ def _difference(title: str, first: str, summary: dict) -> Section:
         rows = []
         for key, figures in metrics.items():
             pairs = figures["pairs"]
-            p = "< 0.001" if figures["p"] < 0.001 else f"{figures['p']:.3f}"
             cells = [_cell(key, figures[name]) for name in ("mean", "deviation", "error")]
-            rows.append([find_metric(key).title, *cells, f"{figures['better']} of {pairs}", p])
+            rows.append([find_metric(key).title, *cells, f"{figures['better']} of {pairs}", format_p(figures["p"])])
         tables.append(Table([split, "mean", "deviation", "error", "better", "p"], rows))
     lowest = f"; with {pairs} it cannot be below {2 / 2**pairs:.2g}" if pairs <= EXACT_ROWS else ""
     about = (
@@ -101,8 +105,7 @@ def _cell(key: str, value: float | None) -> str:
 
 
 def _seed_table(content: dict[str, Any], groups: list[Group]) -> Table:
-    key = next((metric for group in groups if (metric := group.metric())), None)
-    splits = list(dict.fromkeys(split for summary in content["runs"].values() for split in summary))
+    key, name, splits = _main_metric(groups, content)
     rows = []
     for title, by_seed in content["by_seed"].items():
         for seed, figures in by_seed.items():
@@ -111,7 +114,6 @@ def _seed_table(content: dict[str, Any], groups: list[Group]) -> Table:
             rows.append(
                 [f"{title}, seed {seed}", *scores, DASH if step is None else f"{step:,}", format_seconds(figures["seconds"])]
             )
-    name = find_metric(key).title if key else ""
     return Table(["run", *(f"{split} {name}" for split in splits), "best step", "time"], rows)
 
 

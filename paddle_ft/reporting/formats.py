@@ -86,3 +86,8 @@ def format_fact(key: str, value: object) -> tuple[str, str]:
     if isinstance(value, list):
         return label, ", ".join(str(item) for item in value) or DASH
     return label, DASH if value is None else str(value)
+
+
+def format_p(p: float) -> str:
+    """Return the p of a test: "0.042" or "< 0.001"."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
