@@ -13,7 +13,9 @@ from convert.__main__ import build_parser
 from paddle_ft import cli
 from paddle_ft.commands import find_command
 from paddle_ft.config.load import load_config
-from paddle_ft.config.recipes import recipe_names
+from paddle_ft.config.recipes import recipe_names, study_names
+from paddle_ft.experiments.study_file import read_study
+from paddle_ft.experiments.study_plan import make_plan
 from paddle_ft.system.errors import UserError
 from tests.support.pages import FILES, PAGES, code_lines, read
 from tests.support.paths import ROOT
@@ -60,6 +62,8 @@ def check_cli(arguments: list[str], monkeypatch) -> None:
     [options] = parsed
     if getattr(options, "config", None) in recipe_names():
         load_config(options.config, [*options.overrides, *getattr(options, "against", [])], options.sample)
+    if getattr(options, "study", None) in study_names():
+        make_plan(read_study(options.study, options.sample), options.overrides, options.seeds)
 
 
 SCRIPTED = [*PAGES, "Makefile", ".ci/run", *(name for name in FILES if name.startswith(("configs/", "benchmarks/")))]
@@ -83,7 +87,7 @@ def test_commands_are_understood(command, monkeypatch):
 
 @pytest.mark.parametrize("command", [
     "x: make nothing", "x: train.py --nothing", "x: train.py --config bart_lcsts train.nothing=1", "x: paddle_ft predict RUN",
-    "x: convert to-paddle SRC", "x: benchmarks/convert_speed.py --nothing",
+    "x: paddle_ft study noise lyrics.train.nothing=1", "x: convert to-paddle SRC", "x: benchmarks/convert_speed.py --nothing",
 ])  # fmt: skip
 def test_a_wrong_command_is_found(command, monkeypatch):
     with pytest.raises((AssertionError, SystemExit, UserError)):
@@ -125,8 +129,12 @@ def runs_made(name: str) -> set[str]:
 
 
 def runs_used(name: str) -> set[str]:
-    """Return the runs that the commands of a page use. `repeat` and `train` make what they name, `--resume` alone uses it."""
-    using = [command for command in commands(name) if "--resume" in command or not re.search(r"train|repeat|benchmarks/", command)]
+    """Return the runs that the commands of a page use.
+
+    `repeat`, `study` and `train` make what they name; `--resume` alone uses it.
+    """
+    making = re.compile(r"train|repeat|study|benchmarks/")
+    using = [command for command in commands(name) if "--resume" in command or not making.search(command)]
     return {run for command in using for run in re.findall(r"\bruns/([\w-]+)", command)}
 
 

@@ -40,7 +40,7 @@ def missing_from_wheel(source: Path) -> set[str]:
     with build_wheel(source) as wheel:
         packed = set(wheel.namelist())
     files = [path for package in PACKAGES for path in (source / package).rglob("*") if path.is_file()]
-    recipes = [f"paddle_ft/configs/{path.name}" for path in (source / "configs").glob("*.yaml")]
+    recipes = [f"paddle_ft/{path.relative_to(source)}" for path in (source / "configs").rglob("*.yaml")]
     return {*(str(path.relative_to(source)) for path in files), *recipes} - packed
 
 

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError, create_model
 
@@ -23,22 +23,34 @@ TASK_PACKAGE = "paddle_ft.tasks"
 NO_TASKS = ("base", "shared")  # modules of that package that are not tasks
 OWN_KEYS = ("recipe", "output_dir")  # not taken over from a recipe that is extended: two recipes must not share a directory
 
+
+class Setting(NamedTuple):
+    """An override with the place where it was set, for messages: a file and line, or the command line."""
+
+    key: str
+    value: Any
+    origin: str
+
+
+Overrides = Sequence[str | Setting] | Mapping[str, Any]
+
 _KEY = re.compile(r"[A-Za-z_][\w-]*(\.[\w-]+)*")
 
 
-def load_config(name: str, overrides: Sequence[str] | Mapping[str, Any] = (), sample: bool = False) -> BaseConfig:
+def load_config(name: str, overrides: Overrides = (), sample: bool = False) -> BaseConfig:
     """Load a recipe, apply its sample block (if `sample` is set) and then the overrides, and check the result.
 
     Args:
         name: a recipe in configs/, or the path of a YAML file.
-        overrides: strings of the form section.key=value, with the value in YAML; or a mapping of section.key -> Python value.
+        overrides: strings of the form section.key=value, with the value in YAML, and Settings; or a mapping of section.key ->
+            Python value.
         sample: apply the recipe's `sample:` block (generated text and a small model).
 
     Raises:
         UserError: the recipe or an override is wrong. One message lists all errors.
     """
     path = find_recipe(name)
-    shown_path = _relative_path(path)
+    shown_path = relative_path(path)
     data, origins = _read_recipe(path)
     _apply_sample(data, origins, sample, shown_path)
     data.setdefault("recipe", path.stem)
@@ -74,7 +86,7 @@ def read_files(path: Path, extended_by: tuple[Path, ...] = ()) -> list[tuple[dic
     Raises:
         UserError: a file cannot be read, is not a recipe, or extends something that does not exist or itself.
     """
-    shown_path = _relative_path(path)
+    shown_path = relative_path(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -105,7 +117,8 @@ def _extend(base: dict, data: dict) -> dict:
     return merged
 
 
-def _relative_path(path: Path) -> str:
+def relative_path(path: Path) -> str:
+    """Return a path relative to the working directory if it is in it, for messages."""
     try:
         return str(path.resolve().relative_to(Path.cwd()))
     except ValueError:
@@ -132,16 +145,16 @@ def _apply_sample(data: dict, origins: dict[str, str], sample: bool, shown_path:
     data["sample"] = True
 
 
-def read_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
-    """Yield the key and the value of each override, and where it was set, for messages."""
+def read_overrides(overrides: Overrides) -> Iterator[Setting]:
+    """Yield each override with the place where it was set."""
     if not isinstance(overrides, Mapping):
-        for text in overrides:
-            yield *parse_override(text), f"command line: {text}"
+        for item in overrides:
+            yield item if isinstance(item, Setting) else Setting(*parse_override(item), f"command line: {item}")
         return
     for key, value in overrides.items():
         if not isinstance(key, str) or not _KEY.fullmatch(key):
             raise UserError(f"overrides: {key!r} is not a key; a key looks like section.key, for example train.learning_rate.")
-        yield key, _to_plain(value), f"overrides: {{{key!r}: {value!r}}}"
+        yield Setting(key, _to_plain(value), f"overrides: {{{key!r}: {value!r}}}")
 
 
 def _to_plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Find a recipe: one that comes with paddle_ft, by its name, or a YAML file of the user's, by its path."""
+"""Find a recipe or a study: one that comes with paddle_ft, by its name, or a YAML file of the user's, by its path."""
 
 from __future__ import annotations
 
@@ -12,9 +12,21 @@ from paddle_ft.system.installation import SOURCE_TREE
 CONFIG_FOLDER = SOURCE_TREE / "configs" if SOURCE_TREE else Path(__file__).resolve().parents[1] / "configs"
 
 
+STUDY_FOLDER = CONFIG_FOLDER / "studies"
+
+
 def recipe_names() -> list[str]:
     """Return the names of the recipes that come with paddle_ft, sorted."""
-    return sorted(str(path.relative_to(CONFIG_FOLDER))[: -len(".yaml")] for path in CONFIG_FOLDER.rglob("*.yaml"))
+    return sorted(_name(path, CONFIG_FOLDER) for path in CONFIG_FOLDER.rglob("*.yaml") if STUDY_FOLDER not in path.parents)
+
+
+def study_names() -> list[str]:
+    """Return the names of the studies that come with paddle_ft, sorted."""
+    return sorted(_name(path, STUDY_FOLDER) for path in STUDY_FOLDER.rglob("*.yaml"))
+
+
+def _name(path: Path, folder: Path) -> str:
+    return str(path.relative_to(folder))[: -len(".yaml")]
 
 
 def find_recipe(name: str, folder: Path | None = None, shown_key: str = "--config") -> Path:
@@ -28,18 +40,33 @@ def find_recipe(name: str, folder: Path | None = None, shown_key: str = "--confi
     Raises:
         UserError: there is no such recipe or file. The message suggests the most similar name.
     """
+    return _find(name, folder, shown_key, "recipe", recipe_names(), CONFIG_FOLDER)
+
+
+def find_study(name: str) -> Path:
+    """Return the path of a study's YAML file.
+
+    Args:
+        name: a study in configs/studies/, or the path of a YAML file.
+
+    Raises:
+        UserError: there is no such study or file. The message suggests the most similar name.
+    """
+    return _find(name, None, "study", "study", study_names(), STUDY_FOLDER)
+
+
+def _find(name: str, folder: Path | None, shown_key: str, kind: str, names: list[str], own_folder: Path) -> Path:
     path = Path(folder or "", name)
     if path.suffix in (".yaml", ".yml") or path.is_file():
         if path.is_dir():
             raise UserError(f"{shown_key} {name}: this is a directory; name a YAML file in it.")
         if not path.exists():
-            raise UserError(f"{shown_key} {name}: there is no such file.{did_you_mean(path.stem, recipe_names())}")
+            raise UserError(f"{shown_key} {name}: there is no such file.{did_you_mean(path.stem, names)}")
         return path
-    recipe = CONFIG_FOLDER / f"{name}.yaml"
-    if not recipe.is_file():
-        names = recipe_names()
+    if name not in names:
+        plural = {"recipe": "Recipes", "study": "Studies"}[kind]
         raise UserError(
-            f"{shown_key} {name}: there is no such recipe.{did_you_mean(name, names)} Recipes: {', '.join(names)};"
+            f"{shown_key} {name}: there is no such {kind}.{did_you_mean(name, names)} {plural}: {', '.join(names)};"
             " or give the path of a YAML file."
         )
-    return recipe
+    return own_folder / f"{name}.yaml"

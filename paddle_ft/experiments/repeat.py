@@ -157,18 +157,27 @@ def run_plans_in_parallel(
 
 def _pending(plans: list[Plan], refuse_other_config: Callable[[BaseConfig, RunDirectory], bool]) -> set[tuple[str, int]]:
     """Return (title, seed) of the runs that are to be trained. Settings that differ are refused before the first one is."""
-    from paddle_ft.reporting.page import write_report  # here, because Matplotlib is imported with it
+    return {(plan.title, config.seed) for plan in plans for config in plan.configs if is_pending(config, refuse_other_config)}
 
-    pending = set()
-    for plan in plans:
-        for config in plan.configs:
-            run = RunDirectory(config.output_dir)
-            longer = run.is_run() and refuse_other_config(config, run)
-            if longer or not run.is_finished():
-                pending.add((plan.title, config.seed))
-            elif not (run / "report.html").exists():  # the process was killed just before the end
-                write_report(run.path)
-    return pending
+
+def is_pending(config: BaseConfig, refuse_other_config: Callable[[BaseConfig, RunDirectory], bool]) -> bool:
+    """Return whether a run is to be trained. If it is finished, see to it that it has a report.
+
+    Args:
+        config: its configuration.
+        refuse_other_config: see run_plans.
+
+    Raises:
+        UserError: the run in the directory has other settings.
+    """
+    run = RunDirectory(config.output_dir)
+    if (run.is_run() and refuse_other_config(config, run)) or not run.is_finished():
+        return True
+    if not (run / "report.html").exists():  # the process was killed just before the end
+        from paddle_ft.reporting.page import write_report  # here, because Matplotlib is imported with it
+
+        write_report(run.path)
+    return False
 
 
 def write_tables(plans: list[Plan]) -> str:

@@ -59,7 +59,7 @@ def _main_table(groups: list[Group], content: dict[str, Any]) -> Table:
     rows = []
     for name, summary in content["runs"].items():
         cells = [(summary.get(split) or {}).get(key) for split in splits]
-        rows.append([name, *(DASH if cell is None else _mean_and_deviation(str(key), cell) for cell in cells)])
+        rows.append([name, *(DASH if cell is None else mean_and_deviation(str(key), cell) for cell in cells)])
     return Table(["model", *(f"{split} {title}" for split in splits)], rows)
 
 
@@ -70,7 +70,8 @@ def _main_metric(groups: list[Group], content: dict[str, Any]) -> tuple[str | No
     return key, find_metric(key).title if key else "", splits
 
 
-def _mean_and_deviation(key: str, figures: dict[str, Any]) -> str:
+def mean_and_deviation(key: str, figures: dict[str, Any]) -> str:
+    """Return the statistics of a metric (repeat_results.summarize) as text: "64.30 ± 1.20"."""
     mean = format_score(key, float(figures["mean"]))
     return mean if figures["deviation"] is None else f"{mean} ± {format_score(key, figures['deviation'])}"
 

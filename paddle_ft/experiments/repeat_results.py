@@ -84,12 +84,15 @@ def summarize(results: list[dict]) -> dict[str, dict[str, dict]]:
 
     Returns:
         Split -> metric -> {"mean", "deviation", "lowest", "highest", "values", "baseline"}. The deviation is the sample standard
-        deviation (divided by n - 1), or None for a single run. The baseline is the mean over the runs.
+        deviation (divided by n - 1), or None for a single run. The baseline is the mean over the runs. A metric that is no number
+        in one of the runs is left out.
     """
     summary: dict[str, dict[str, dict]] = {}
     for split, metrics in results[0]["metrics"].items() if results else ():
         for name in _numeric_metrics(metrics):
-            values = [result["metrics"][split][name] for result in results]
+            values = [result["metrics"].get(split, {}).get(name) for result in results]
+            if not all(map(is_number, values)):
+                continue
             summary.setdefault(split, {})[name] = {**_statistics(values), "baseline": _mean_baseline(results, split, name)}
     return summary
 

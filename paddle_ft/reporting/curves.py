@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 # Okabe & Ito (2008), Color Universal Design: readers with colour blindness can distinguish these colours.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
@@ -60,7 +60,15 @@ def mean_curve(label: str, lines: Sequence[tuple[np.ndarray, np.ndarray]]) -> Cu
 
 
 def draw_curves(
-    title: str, x_label: str, y_label: str, curves: Sequence[Curve], *, log_x: bool = False, log_y: bool = False
+    title: str,
+    x_label: str,
+    y_label: str,
+    curves: Sequence[Curve],
+    *,
+    log_x: bool = False,
+    log_y: bool = False,
+    references: Sequence[Curve] = (),
+    ticks: Mapping[float, str] | None = None,
 ) -> Figure:
     """Draw curves over each other.
 
@@ -68,6 +76,8 @@ def draw_curves(
         title, x_label, y_label: texts of the plot.
         curves: at least one. More than there are colours are drawn dashed, then dotted.
         log_x, log_y: logarithmic axes. With log_x, the axis is labelled at the points.
+        references: what the curves are compared with, such as a baseline; drawn in grey.
+        ticks: place -> label on the axis, in place of numbers.
     """
     figure, axes = make_axes(title, y_label, x_label)
     for number, curve in enumerate(curves):
@@ -77,15 +87,21 @@ def draw_curves(
         if curve.low is not None and curve.high is not None:
             axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0)
         draw_line(axes, curve.x, curve.y, colour, curve.label, style=["-", "--", ":"][number // len(COLOURS) % 3])
+    for number, reference in enumerate(references):
+        axes.plot(
+            reference.x, reference.y, color=GREY, label=reference.label, linewidth=1.2, linestyle=[":", "-.", "--"][number % 3]
+        )
     if log_y:
         axes.set_yscale("log")
-    axes.legend(frameon=False, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if len(curves) > 4 else {}))
-    if not log_x:
+    outside = len(curves) + len(references) > 4
+    axes.legend(frameon=False, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if outside else {}))
+    if log_x:
+        axes.set_xscale("log")
+        ticks = ticks or {place: f"{place:,g}" for place in sorted({float(x) for curve in curves for x in curve.x})}
+    elif not ticks:
         return label_steps(figure) if x_label == STEP_LABEL else figure
-    axes.set_xscale("log")
-    places = sorted({float(x) for curve in curves for x in curve.x})
-    axes.set_xticks(places, [f"{place:,g}" for place in places])
-    axes.minorticks_off()
+    axes.set_xticks(list(ticks), list(ticks.values()))
+    axes.xaxis.set_minor_locator(NullLocator())
     return figure
 
 

@@ -7,6 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 
+class Link(str):
+    """A cell of a table that leads to another file. `href` is its address, relative to the page."""
+
+    href: str
+
+    def __new__(cls, text: str, href: str) -> Link:
+        link = super().__new__(cls, text)
+        link.href = href
+        return link
+
+
 @dataclass
 class Table:
     """A table of texts.
@@ -51,7 +62,8 @@ def text_table(table: Table) -> list[str]:
 
 
 def _escape(cell: str) -> str:
-    return " ".join(cell.replace("|", chr(92) + "|").split())
+    text = " ".join(cell.replace("|", chr(92) + "|").split())
+    return f"[{text}]({cell.href})" if isinstance(cell, Link) else text
 
 
 def display_width(text: str) -> int:

@@ -94,7 +94,8 @@ def test_help_print_config_and_errors_import_no_framework():
         "for name in sorted(command_names(), key='generate'.__eq__):\n"  # last, as it asks the tasks for their flags
         "    few = () if name == 'generate' else ('numpy', 'pydantic', 'yaml', 'tqdm')\n"
         "    light([name, '--help'], 'requests', 'pandas', 'paddle', *few)\n"
-        "for argv in (['train', '--config', 'bart_lcsts', '--print-config'], ['train', '--config', 'x']):\n"
+        "for argv in (['train', '--config', 'bart_lcsts', '--print-config'], ['train', '--config', 'x'],\n"
+        "             ['study', '--list'], ['study', 'noise', '--print'], ['study', 'nois']):\n"
         "    try: main(argv)\n"
         "    except SystemExit: pass\n"
         "heavy = [m for m in ('paddle', 'paddlenlp', 'matplotlib', 'wandb', 'datasets') if m in sys.modules]\n"

@@ -1,0 +1,257 @@
+"""Show a study on one page: the question, a figure for each metric, the tables, and how to do it again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from paddle_ft.config.yaml_text import dump_yaml_line
+from paddle_ft.experiments.repeat_page import mean_and_deviation
+from paddle_ft.experiments.study_plan import StudyPlan
+from paddle_ft.experiments.study_results import LIMIT
+from paddle_ft.metrics.paired import EXACT_ROWS
+from paddle_ft.metrics.registry import find_metric
+from paddle_ft.reporting.curves import Curve, draw_curves
+from paddle_ft.reporting.document import Document, Section, Table, to_html, to_markdown, to_text
+from paddle_ft.reporting.formats import DASH, format_p, format_score, format_seconds
+from paddle_ft.reporting.layout import Link
+from paddle_ft.system.files import to_json, write_atomically
+
+WIDE = 10  # values of x a factor of this apart are on a logarithmic axis
+
+
+def write_pages(plan: StudyPlan, content: dict[str, Any]) -> str:
+    """Write results.json, study.md and report.html into the folder of a study, and return the tables as text.
+
+    Args:
+        plan: the study.
+        content: what summarize_study returned.
+    """
+    document = study_document(plan, content)
+    write_atomically(plan.folder / "results.json", to_json(content, indent=2) + "\n")
+    write_atomically(plan.folder / "study.md", to_markdown(document))
+    write_atomically(plan.folder / "report.html", to_html(document))
+    return to_text(document)
+
+
+def study_document(plan: StudyPlan, content: dict[str, Any]) -> Document:
+    """Return the page of a study. The arguments are those of write_pages."""
+    study = plan.file.study
+    finished = sum(run["status"] == "finished" for run in content["runs"])
+    seeds = f"{len(plan.seeds)} seeds" if len(plan.seeds) > 1 else "1 seed"
+    facts = [plan.file.name, f"{finished} of {len(plan.runs)} runs", seeds, *(["sample"] if plan.file.sample else [])]
+    warnings = list(content["warnings"])
+    if content["status"] != "finished":
+        warnings.insert(0, "Not all runs are finished; the same command goes on.")
+    if plan.file.sample:
+        warnings.append("A sample: small models and little data. It shows that the study works, and answers nothing.")
+    sections = [
+        Section("Question", [study.question, *study.notes]),
+        *(_metric_section(content, metric) for metric in study.metrics),
+        Section("How the runs differ", _conditions(plan), [_settings_table(plan)]),
+        Section("How to do it again", _again(content)),
+        Section("Every run", tables=[_run_table(plan, content)]),
+    ]
+    return Document(study.title, facts, warnings, sections)
+
+
+def _metric_section(content: dict[str, Any], key: str) -> Section:
+    """Return the figure and the tables of a metric."""
+    metric, split = find_metric(key), content["split"]
+    title = f"{metric.title} on {split}"
+    direction = "" if metric.direction == "none" else f", {metric.direction} is better"
+    section = Section(title[:1].upper() + title[1:])
+    means = _means_table(content, key)
+    if all(cell == DASH for row in means.rows for cell in row[1:]):
+        section.texts.append("No finished run has this metric.")
+        return section
+    section.texts.append(f"Mean ± sample standard deviation over {len(content['seeds'])} seeds{direction}.")
+    section.tables.append(means)
+    if table := _difference_table(content, key):
+        section.texts.append(_about_p(content))
+        section.tables.append(table)
+    if figure := metric_figure(content, key):
+        section.plots[title] = figure
+    return section
+
+
+def _cells(content: dict[str, Any], key: str) -> dict[tuple[str, int], dict[str, Any]]:
+    """Return (series, x) -> the statistics of a metric, where there are any."""
+    cells = {(one["series"], one["x"]): (one["metrics"].get(content["split"]) or {}).get(key) for one in content["points"]}
+    return {place: cell for place, cell in cells.items() if cell}
+
+
+def _texts(content: dict[str, Any]) -> list[str]:
+    return content["x"]["texts"] if content["x"] else ["all runs"]
+
+
+def _axis_label(content: dict[str, Any]) -> str:
+    return content["x"]["label"] if content["x"] else ""
+
+
+def _means_table(content: dict[str, Any], key: str) -> Table:
+    cells = _cells(content, key)
+    rows = []
+    for x, text in enumerate(_texts(content)):
+        row = [text]
+        for series in content["series"]:
+            cell = cells.get((series, x))
+            few = f" (n = {len(cell['values'])})" if cell and len(cell["values"]) < len(content["seeds"]) else ""
+            row.append(DASH if cell is None else mean_and_deviation(key, cell) + few)
+        rows.append(row)
+    return Table([_axis_label(content), *content["series"]], rows)
+
+
+def _difference_table(content: dict[str, Any], key: str) -> Table | None:
+    """Return the differences from the first series, or None if there is no other, or no pair."""
+    rows = []
+    several = len(content["series"]) > 2
+    for one in content["differences"]:
+        figures = (one["metrics"].get(content["split"]) or {}).get(key)
+        if figures is None:
+            continue
+        signed = f"{'+' if figures['mean'] > 0 else ''}{format_score(key, float(figures['mean']))}"
+        deviation = DASH if figures["deviation"] is None else format_score(key, figures["deviation"])
+        texts = [_texts(content)[one["x"]], *([one["series"]] if several else [])]
+        rows.append([*texts, signed, deviation, f"{figures['better']} of {figures['pairs']}", format_p(figures["p"])])
+    if not rows:
+        return None
+    first = content["series"][0]
+    columns = [_axis_label(content), *(["series"] if several else []), "difference", "deviation", "better", "p"]
+    title = f"Differences from {first}" if several else f"{content['series'][1]} minus {first}"
+    return Table(columns, rows, title=title)
+
+
+def _about_p(content: dict[str, Any]) -> str:
+    pairs = max((one["pairs"] for one in content["differences"]), default=0)
+    lowest = f"; with {pairs} it cannot be below {2 / 2**pairs:.2g}" if 0 < pairs <= EXACT_ROWS else ""
+    return (
+        "The differences are taken seed by seed. p is that of a paired permutation test over the seeds"
+        f"{lowest}. Each p stands for itself: of 20 tests without a real difference, one is below 0.05 by chance."
+    )
+
+
+def metric_figure(content: dict[str, Any], key: str) -> Figure | None:
+    """Draw a metric over x: the mean of each series with a band of one deviation, and what it is compared with.
+
+    Args:
+        content: what summarize_study returned.
+        key: the metric.
+
+    Returns:
+        The figure, or None if there are not two points of any series.
+    """
+    cells, axis = _cells(content, key), content["x"]
+    if not axis:
+        return None
+    curves = []
+    for series in content["series"]:
+        places = [(axis["places"][x], cells[series, x]) for x in range(len(axis["texts"])) if (series, x) in cells]
+        places.sort(key=lambda item: item[0])
+        mean = np.array([cell["mean"] for _, cell in places])
+        spread = np.array([cell["deviation"] or 0.0 for _, cell in places])
+        if len(places):
+            curves.append(Curve(series, [place for place, _ in places], mean, mean - spread, mean + spread))
+    if not any(len(curve.x) > 1 for curve in curves):
+        return None
+    references = _references(content, key)
+    metric = find_metric(key)
+    low, high = min(axis["places"]), max(axis["places"])
+    values = np.concatenate([np.asarray(curve.y, dtype=np.float64) for curve in [*curves, *references]])
+    return draw_curves(
+        f"{metric.title} on {content['split']}, ± one deviation over the seeds",
+        axis["label"],
+        metric.title_with_unit,
+        curves,
+        log_x=low > 0 and high > WIDE * low,
+        log_y=metric.plot == "own" and bool(values.max() > 10 * values.min() > 0),
+        references=references,
+        ticks=dict(zip(axis["places"], axis["texts"], strict=True)),
+    )
+
+
+def _references(content: dict[str, Any], key: str) -> list[Curve]:
+    """Return the baseline and the models before the training over x, as means of all series that have them."""
+    axis, split = content["x"], content["split"]
+    found: dict[str, dict[float, list[float]]] = {"baseline": {}, "before training": {}}
+    for one in content["points"]:
+        place = axis["places"][one["x"]]
+        statistics = (one["metrics"].get(split) or {}).get(key) or {}
+        before = (one["before_training"].get(split) or {}).get(key)
+        for name, value in (("baseline", statistics.get("baseline")), ("before training", before)):
+            if value is not None:
+                found[name].setdefault(place, []).append(value)
+    return [
+        Curve(name, sorted(values), [float(np.mean(values[place])) for place in sorted(values)])
+        for name, values in found.items() if values
+    ]  # fmt: skip
+
+
+def _conditions(plan: StudyPlan) -> list[str]:
+    """Return sentences on what the seeds change, and what they do not."""
+    study = plan.file.study
+    texts = []
+    axis = study.stages[plan.file.measured].x
+    if axis and axis.setting == LIMIT:
+        texts.append(
+            "A training set of N rows is the first N rows of the data: the same rows with every seed, and part of every larger set."
+            " So the deviation has what weights, order and dropout change, and not what another choice of rows would."
+        )
+    for name, stage in list(study.stages.items())[:-1]:
+        if stage.every_seed:
+            texts.append(f"{name} was trained with every seed, and each run goes on from the one with its seed.")
+        elif len(plan.seeds) > 1:
+            texts.append(
+                f"{name} was trained once, with seed {plan.seeds[0]}: the deviation has nothing of what another training of it"
+                " would change."
+            )
+    return texts
+
+
+def _settings_table(plan: StudyPlan) -> Table:
+    """Return the settings beside those of the recipes."""
+    rows = []
+    for name, stage in plan.file.study.stages.items():
+        rows.append([name, "", "recipe", stage.recipe])
+        last = {one.key: one.value for one in plan.settings[name]}
+        rows += [[name, "", key, dump_yaml_line(value)] for key, value in last.items()]
+        for series in stage.series:
+            changed = plan.file.settings("stages", name, "series", series)
+            rows += [[name, series, one.key, dump_yaml_line(one.value)] for one in changed]
+        if stage.x:
+            rows.append([name, "x", stage.x.setting, ", ".join(plan.labels)])
+            rows += [[name, "x", key, ", ".join(map(dump_yaml_line, values))] for key, values in stage.x.together.items()]
+    return Table(["stage", "series", "setting", "value"], rows, numbers=False)
+
+
+def _again(content: dict[str, Any]) -> list[str]:
+    versions = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
+    written = datetime.now().astimezone().strftime("%Y-%m-%d")
+    seeds = content["seeds"]
+    return [
+        content["command"],
+        f"Seeds {seeds[0]}" + (f" to {seeds[-1]}" if len(seeds) > 1 else "") + f"; written {written}.",
+        *([f"Device: {', '.join(content['devices'])}. Versions: {versions}."] if versions else []),
+    ]
+
+
+def _run_table(plan: StudyPlan, content: dict[str, Any]) -> Table:
+    """Return all runs with their scores, times and reports. The links are relative to the study's folder."""
+    keys, split = content["metrics"], content["split"]
+    rows = []
+    for run in content["runs"]:
+        name = ", ".join(str(part) for part in (run["stage"], run["series"], run["x"], f"seed {run['seed']}") if part)
+        if run["status"] != "finished":
+            rows.append([name, *[DASH] * (len(keys) + 1), run["status"]])
+            continue
+        scores = run["metrics"].get(split) or {}
+        cells = [format_score(key, scores.get(key)) for key in keys]
+        path = Path(run["run"]).relative_to(plan.folder).as_posix()
+        rows.append([name, *cells, format_seconds(run["seconds"]), Link("report", quote(f"{path}/report.html"))])
+    columns = ["run", *(f"{split} {find_metric(key).title}" for key in keys), "time", "report"]
+    return Table(columns, rows)
