@@ -51,6 +51,8 @@ def describe_absent(directory: Path, tokenizer) -> list[str]:
     """
     decoder = read_json(directory / CONFIG).get("added_tokens_decoder")
     properties = decoder.values() if isinstance(decoder, dict) else ()
+    in_one_file = read_json(directory / "tokenizer.json").get("added_tokens")  # transformers 5 writes no other file with them
+    properties = [*properties, *(in_one_file if isinstance(in_one_file, list) else ())]
     declared = {*read_json(directory / "added_tokens.json"), *(str(t.get("content")) for t in properties if isinstance(t, dict))}
     tokens = dict.fromkeys(tokenizer.special_tokens_map.get(role) for role in READ_ROLES)
     absent = [token for token in tokens if token in tokenizer.added_tokens_encoder and token not in declared]

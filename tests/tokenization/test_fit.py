@@ -73,6 +73,11 @@ def test_special_tokens_that_no_file_has(tmp_path):
     (tmp_path / "added_tokens.json").write_text(json.dumps(added))
     assert describe_absent(tmp_path, load_tokenizer(tmp_path)) == []
     (tmp_path / "added_tokens.json").unlink()
+    one_file = {"added_tokens": [{"id": i, "content": token} for token, i in added.items()]}
+    for content, is_said in ((one_file, False), ({"added_tokens": None}, True)):
+        (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+        assert bool(describe_absent(tmp_path, loaded)) == is_said
+    (tmp_path / "tokenizer.json").unlink()
     for decoder, is_said in (({str(i): {"content": token} for token, i in added.items()}, False), (None, True), ({"0": [1]}, True)):
         (tmp_path / "tokenizer_config.json").write_text(json.dumps({"added_tokens_decoder": decoder}))
         assert bool(describe_absent(tmp_path, loaded)) == is_said
