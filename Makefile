@@ -1,5 +1,5 @@
 # `make help` lists the targets.
-.PHONY: help setup lock demo test test-slow test-wheel fuzz lint docs site picture notebooks gpu-check clean
+.PHONY: help setup lock demo test test-slow test-wheel fuzz lint docs results site picture notebooks gpu-check clean
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo $$p; break; }; done)
 REQUIREMENTS ?= requirements.txt
@@ -22,6 +22,8 @@ help:
 	@echo "make lint       set up, then check the code with ruff and its types with mypy"
 	@echo "make docs       set up, then write the parts of the pages that come from the code: the tables of docs/convert.md,"
 	@echo "                which are measured, and the settings of docs/configuration.md"
+	@echo "make results    set up, then write docs/results.md from docs/results/entries; what it shows is measured first with"
+	@echo "                RESULTS='run --data FOLDER --set MINILM=DIRECTORY' (python -m docs.results --help)"
 	@echo "make site       set up, then build the documentation as a site in site/; a broken link is an error"
 	@echo "make picture    set up, then write the README's picture, docs/images/report.png, from the demo's run (needs Chromium)"
 	@echo "make notebooks  write the notebooks again from notebooks/source/"
@@ -63,6 +65,9 @@ lint: setup
 docs: setup
 	$(BIN)/python -m tests.convert.make_table
 	$(BIN)/python -m tests.config.make_reference
+
+results: setup
+	$(BIN)/python -m docs.results $(RESULTS)
 
 site: setup
 	NO_MKDOCS_2_WARNING=true $(BIN)/python -m mkdocs build --strict

@@ -1,7 +1,7 @@
 """Test that a Chinese page says what its English page says: the same commands, figures, code, messages and links."""
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 
 import pytest
 
@@ -95,31 +95,6 @@ def test_the_readme_leads_to_every_page_of_the_site():
     english = {f"docs/{page}" for page in re.findall(r": (\S+\.md)$", navigation, re.MULTILINE) if not page.startswith("zh/")}
     assert len(english) > 10
     assert english - linked("README.md") == set()
-
-
-def numbers(text: str) -> set[str]:
-    return set(re.findall(r"\d[\d.,]*\d", text))
-
-
-def results_of_recipes() -> dict[str, set[str]]:
-    """Return the figures in docs/results.md after each recipe's commands, up to the next recipe's command or section."""
-    results = defaultdict(set)
-    for section in re.split(r"^## ", read("docs/results.md"), flags=re.MULTILINE)[1:]:
-        _, *parts = re.split(r"--config (\w+)", section)
-        for recipe, text in zip(parts[::2], parts[1::2], strict=True):
-            results[recipe] |= numbers(text.partition("\n```\n")[2] or text)  # what follows the block that has the command
-    return results
-
-
-def test_a_figure_of_ours_follows_the_recipes_command_in_the_results():
-    """Each recipe of the README's table repeats figures that docs/results.md has for this recipe."""
-    lines = [line for line in read("README.md").splitlines() if line.startswith("| ") and line.count(" | ") == 6]
-    header, _, *rows = [line.split(" | ") for line in lines]
-    measured = {re.search(r"`(\w+)`", row[0])[1]: numbers(row[header.index("ours")]) for row in rows}
-    assert sum(map(len, measured.values())) > 8
-    results = results_of_recipes()
-    assert {recipe: figures - results[recipe] for recipe, figures in measured.items() if figures - results[recipe]} == {}
-    assert results["bart_lcsts"] <= numbers(read("docs/own-data.md"))  # that page has the whole command
 
 
 def test_the_readme_is_short():
