@@ -117,7 +117,8 @@ def make_stepper(
             return len(batch["labels"])
 
         def loss(self, batch):
-            logits = self.model(batch["input_ids"], attention_mask=batch["attention_mask"])
+            inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+            logits = self.bundle.architecture.classifier_logits(self.model, inputs)
             return losses.cross_entropy(logits, batch["labels"]).sum()
 
     class Summarization(Seq2Seq):

@@ -3,7 +3,7 @@
 On a CPU Paddle computes the gradients of biases and layer norms on one thread, element by element, draws dropout masks with a
 slow random generator, and adds a mask [b, 1, 1, k] to scores [b, h, q, k] seventy times as slowly as one of the scores' shape. Here
 sums over rows are matrix products, which MKL computes, masks are expanded first, dropout masks come from NumPy, the gradient of
-GELU keeps what its output has computed, and encoders leave padding out. benchmarks/profile_step.py measures the gain.
+GELU keeps what its output has computed, and encoders leave out what nothing reads. benchmarks/profile_step.py measures the gain.
 
 Shapes: n rows (all dimensions but the last), d features. Attention: b batch, q queries, k keys, h heads, d size of a head.
 """
@@ -17,7 +17,8 @@ import paddle
 from paddle import nn
 from paddle.autograd import PyLayer
 
-from paddle_ft.models.unpadding import without_padding
+from paddle_ft.models.reading import read_positions
+from paddle_ft.models.unpadding import Positions, without_padding
 from paddle_ft.system.paddle_compat import (
     additive_mask,
     layer_norm_epsilon,
@@ -180,15 +181,15 @@ def _attention(layer, query, key=None, value=None, attn_mask=None, cache=None):
 
     Args:
         layer: the attention layer, h heads of size d.
-        query: [b, q, h * d]; [1, n, h * d] in an encoder that leaves padding out.
+        query: [b, q, h * d]; [1, n, h * d] in an encoder that leaves padding out (_encoder).
         key, value: [b, k, h * d]; default: the query.
         attn_mask: broadcast to [b, h, q, k], added to the scores.
         cache: as in Paddle.
 
     Returns:
-        The shape of the query.
+        The shape of the query; [1, n, h * d] in an encoder's last layer, if only n outputs are read.
     """
-    unpadded = layer.__dict__.get("unpadded")
+    unpadded, kept = layer.__dict__.get("unpadded"), layer.__dict__.get("kept")
     if unpadded is not None:
         heads = [0, 0, layer.num_heads, layer.head_dim]
         projected = (project(query) for project in (layer.q_proj, layer.k_proj, layer.v_proj))
@@ -205,11 +206,31 @@ def _attention(layer, query, key=None, value=None, attn_mask=None, cache=None):
     if 0 < layer.dropout < 1:
         weights = _Dropout.apply(weights, layer.dropout)
     out = paddle.matmul(weights, v).transpose([0, 2, 1, 3]).reshape([0, 0, layer.embed_dim])
-    return layer.out_proj(out if unpadded is None else unpadded.take_out(out))
+    return layer.out_proj(out if kept is None else kept.take_out(out))
+
+
+def _encoder_layer(layer, src, src_mask=None, cache=None, output_attentions=False):
+    """Compute what the layer's own forward computes, in an encoder's last layer only where it is read.
+
+    Args:
+        layer: the encoder layer.
+        src: [b, s, d]; [1, n, d] in an encoder that leaves padding out.
+        src_mask, cache, output_attentions: as in PaddleNLP.
+    """
+    read = layer.__dict__.get("read")
+    if read is None:
+        return type(layer).forward(layer, src, src_mask, cache, output_attentions)
+    before = layer.normalize_before
+    x = layer.norm1(src) if before else src
+    x = read.take_out(src) + layer.dropout1(layer.self_attn(x, x, x, src_mask))
+    x = x if before else layer.norm1(x)
+    out = layer.linear2(layer.dropout(layer.activation(layer.linear1(layer.norm2(x) if before else x))))
+    out = x + layer.dropout2(out)
+    return out if before else layer.norm2(out)
 
 
 def _encoder(encoder, src, src_mask=None, cache=None, output_attentions=False, output_hidden_states=False, return_dict=False):
-    """Compute what the encoder's own forward computes, with zeros where there is padding.
+    """Compute what the encoder's own forward computes, with zeros where there is padding or nothing is read.
 
     Args:
         encoder: the encoder.
@@ -220,16 +241,23 @@ def _encoder(encoder, src, src_mask=None, cache=None, output_attentions=False, o
     attentions = [layer.self_attn for layer in encoder.layers]
     ours = all(getattr(replaced_forward(attention), "__func__", None) is _attention for attention in attentions)
     plain = cache is None and not (output_attentions or output_hidden_states or encoder.enable_recompute)
-    unpadded = without_padding(src_mask) if ours and plain and _needs_gradient(encoder, src) else None
-    for attention in attentions:  # it stays until the next pass, because train.recompute computes the layers again
-        attention.__dict__["unpadded"] = unpadded
-    if unpadded is None:
+    unpadded = read = None
+    if ours and plain and _needs_gradient(encoder, src):
+        unpadded, positions = without_padding(src_mask), read_positions(*src.shape[:2])
+        read = Positions(positions, src.shape[:2]) if positions is not None and len(positions) else None
+    for attention in attentions:  # what is stored in the layers stays until the next pass: train.recompute computes them again
+        attention.__dict__.update(unpadded=unpadded, kept=unpadded)
+    attentions[-1].__dict__["kept"] = read or unpadded
+    encoder.layers[-1].__dict__["read"] = read.among(unpadded) if read and unpadded else read
+    if unpadded is None and read is None:
         return type(encoder).forward(encoder, src, src_mask, cache, output_attentions, output_hidden_states, return_dict)
-    out = type(encoder).forward(encoder, unpadded.take_out(src), return_dict=return_dict)
+    mask = src_mask if unpadded is None else None  # the attention layers have it
+    src = src if unpadded is None else unpadded.take_out(src)
+    out, kept = type(encoder).forward(encoder, src, mask, return_dict=return_dict), read or unpadded
     if return_dict:
-        out.last_hidden_state = unpadded.put_back(out.last_hidden_state)
+        out.last_hidden_state = kept.put_back(out.last_hidden_state)
         return out
-    return unpadded.put_back(out)
+    return kept.put_back(out)
 
 
 _FORWARD = {
@@ -237,5 +265,6 @@ _FORWARD = {
     nn.LayerNorm: _layer_norm,
     nn.Dropout: _dropout,
     nn.MultiHeadAttention: _attention,
+    nn.TransformerEncoderLayer: _encoder_layer,
     nn.TransformerEncoder: _encoder,
 }

@@ -1,13 +1,17 @@
-"""Leave the padding out of an encoder's computation.
+"""Leave out of an encoder's computation what nothing reads: the padding, and in the last layer the outputs that no head reads.
 
 Everything in an encoder layer but its attention treats each position by itself. So the positions that are padding can be taken out
-before the first layer and put back after the last; only the attention needs its queries, keys and values as padded rows. The
-outputs of all other positions and all gradients stay what they are, to rounding.
+before the first layer and put back after the last; only the attention needs its queries, keys and values as padded rows. In the
+last layer all that follows the attention is needed only where the model's head reads the output: at the first token for a
+classifier, at the targets for masked language modelling. The outputs that are read and all gradients stay what they are, to
+rounding.
 
-Shapes: b batch, s positions of the longest row, n positions that are not padding, d features, h heads.
+Shapes: b batch, s positions of the longest row, n chosen positions, d features, h heads.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import paddle
@@ -16,7 +20,36 @@ from paddle.autograd import PyLayer
 WORTHWHILE = 0.05  # share of padding from which leaving it out gains more than taking it out and putting it back costs
 
 
-class Unpadded:
+class Positions:
+    """Some positions of a batch.
+
+    Attributes:
+        chosen: [n], indices into the flattened batch, in ascending order.
+    """
+
+    def __init__(self, chosen: Sequence[int] | np.ndarray, shape: tuple[int, int]):
+        """Number the positions of a batch of a shape (b, s)."""
+        chosen = np.asarray(chosen, dtype=np.int64)
+        self.chosen, self.shape = chosen, shape
+        numbers = np.full(shape[0] * shape[1], len(chosen), dtype=np.int64)
+        numbers[chosen] = np.arange(len(chosen))
+        self._chosen = paddle.to_tensor(chosen)
+        self._numbers = paddle.to_tensor(numbers)  # a position that is not chosen has the number n
+
+    def take_out(self, x):
+        """Return [1, n, d] of an x [b, s, d] at these positions."""
+        return _TakeOut.apply(x, self._chosen, self._numbers)
+
+    def put_back(self, x):
+        """Return [b, s, d] of an x [1, n, d], with zeros at all other positions."""
+        return _PutBack.apply(x, self._chosen, self._numbers, self.shape)
+
+    def among(self, others: Positions) -> Positions:
+        """Return these positions as positions of what `others.take_out` returns, which has all of them."""
+        return Positions(np.searchsorted(others.chosen, self.chosen), (1, len(others.chosen)))
+
+
+class Unpadded(Positions):
     """The positions of a batch that are not padding.
 
     Attributes:
@@ -24,26 +57,9 @@ class Unpadded:
     """
 
     def __init__(self, mask, kept: np.ndarray):
-        """Number the positions.
-
-        Args:
-            mask: see the attribute.
-            kept: [b, s], whether a position is not padding.
-        """
-        self.mask, self.shape = mask, kept.shape
-        positions = np.flatnonzero(kept)
-        numbers = np.full(kept.size, len(positions), dtype=np.int64)
-        numbers[positions] = np.arange(len(positions))
-        self._positions = paddle.to_tensor(positions)
-        self._numbers = paddle.to_tensor(numbers)  # padding has the number n
-
-    def take_out(self, x):
-        """Return [1, n, d] of an x [b, s, d] without its padding."""
-        return _TakeOut.apply(x, self._positions, self._numbers)
-
-    def put_back(self, x):
-        """Return [b, s, d] of an x [1, n, d], with zeros for padding."""
-        return _PutBack.apply(x, self._positions, self._numbers, self.shape)
+        """Find them in `kept` [b, s], whether a position is not padding."""
+        super().__init__(np.flatnonzero(kept), kept.shape)
+        self.mask = mask
 
 
 def without_padding(mask) -> Unpadded | None:

@@ -30,7 +30,12 @@ COLLATION = {
     "paddle_ft/tasks/shared/seq2seq.py",
     "paddle_ft/tokenization/encode.py",
 }
-CPU_LAYERS = {"paddle_ft/models/cpu_layers.py", "paddle_ft/models/unpadding.py", "paddle_ft/system/paddle_compat.py"}
+CPU_LAYERS = {
+    "paddle_ft/models/cpu_layers.py",
+    "paddle_ft/models/reading.py",
+    "paddle_ft/models/unpadding.py",
+    "paddle_ft/system/paddle_compat.py",
+}
 
 
 def file_of(code) -> str | None:
@@ -81,5 +86,5 @@ def test_a_step_of_bart_leads_through_ten_files(files_of_a_step, paddles_own_lay
     assert len(PATH) == 10
 
 
-def test_on_a_cpu_the_layers_add_three_files(files_of_a_step):
+def test_on_a_cpu_the_layers_add_four_files(files_of_a_step):
     assert files_of_a_step() == (PATH | CPU_LAYERS, COLLATION)

@@ -1,6 +1,6 @@
 """DistilBERT: Sanh et al. (2019), DistilBERT, a distilled version of BERT."""
 
-from paddle_ft.models.architectures.record import Architecture
+from paddle_ft.models.architectures.record import Architecture, is_plain_classifier
 
 
 def input_embedding(model):
@@ -39,4 +39,5 @@ ARCHITECTURE = Architecture(
     packed_states=packed_states,
     tie_head=tie_head,
     pooled_layers=("pre_classifier",),
+    reads_first_token=is_plain_classifier,
 )

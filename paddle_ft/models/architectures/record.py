@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from paddle_ft.models.reading import first_tokens, only_read_at
+
 
 def import_by_name(name: str) -> Any:
     """Return a class of paddlenlp.transformers by its name, or any class or function by its name with the module."""
@@ -46,8 +48,8 @@ def hidden_dropout(config) -> float:
     return config.hidden_dropout_prob
 
 
-def classifier_reads_pooler(model) -> bool:
-    """Return whether the model is one of PaddleNLP's classifiers. The LSTM head of models/heads.py, `pooling`, reads no pooler."""
+def is_plain_classifier(model) -> bool:
+    """Return whether the model is one of PaddleNLP's classifiers, and not one with the LSTM head of models/heads.py, `pooling`."""
     return hasattr(model, "classifier") and not hasattr(model, "pooling")
 
 
@@ -113,6 +115,7 @@ class Architecture:
         hidden_size, hidden_dropout: (config) -> size and dropout probability of the encoder's states, for another pooling head.
         pooler: name of the base model's layer that pools the first token. Language models do not use it.
         reads_pooler: (model) -> whether the model's head reads the pooler.
+        reads_first_token: (model) -> whether a classifier reads nothing of the encoder's output but the first token's.
         pooled_layers: layers of a classifier between the first token and the output, which another pooling head replaces.
 
         special_ids: (tokenizer) -> the special ids for a new model's configuration.
@@ -149,7 +152,8 @@ class Architecture:
     hidden_size: Callable[[Any], int] = hidden_size
     hidden_dropout: Callable[[Any], float] = hidden_dropout
     pooler: str = "pooler"
-    reads_pooler: Callable[[Any], bool] = classifier_reads_pooler
+    reads_pooler: Callable[[Any], bool] = is_plain_classifier
+    reads_first_token: Callable[[Any], bool] = lambda model: False
     pooled_layers: tuple[str, ...] = ()
 
     special_ids: Callable[[Any], dict[str, int]] = pad_id_only
@@ -188,7 +192,12 @@ class Architecture:
         base = getattr(model, model.base_model_prefix)
         return "position_ids" in inspect.signature(type(base).forward).parameters
 
-    # -------------------------------------------------------------------------------- logits at chosen positions
+    # -------------------------------------------------------------------------------- logits
+    def classifier_logits(self, model, inputs: dict[str, Any]):
+        """Return the logits [b, classes] of a classifier for its inputs [b, s]."""
+        with only_read_at(first_tokens if self.reads_first_token(model) else None):
+            return model(**inputs)
+
     def masked_lm_logits(self, model, input_ids, attention_mask, positions):
         """Return the logits at chosen positions.
 
@@ -201,8 +210,9 @@ class Architecture:
         Returns:
             [n, v]
         """
-        base = getattr(model, model.base_model_prefix)
-        return self._logits(model, positions, base(input_ids=input_ids, attention_mask=attention_mask))
+        with only_read_at(lambda b, s: positions.numpy()):  # called on a CPU only
+            outputs = getattr(model, model.base_model_prefix)(input_ids=input_ids, attention_mask=attention_mask)
+        return self._logits(model, positions, outputs)
 
     def causal_lm_logits(self, model, input_ids, positions):
         """Return the logits [n, v] at positions [n] of the flattened input_ids [b, s]. Padding must be on the right."""
@@ -223,9 +233,9 @@ class Architecture:
         """
         visible = (segment_ids.unsqueeze(1) == segment_ids.unsqueeze(2)).unsqueeze(1)
         base = getattr(model, model.base_model_prefix)
-        return self._logits(
-            model, positions, self.packed_states(base, input_ids, visible, position_ids + self.first_position(model.config))
-        )
+        with only_read_at(lambda p, s: positions.numpy()):
+            states = self.packed_states(base, input_ids, visible, position_ids + self.first_position(model.config))
+        return self._logits(model, positions, states)
 
     def _logits(self, model, positions, outputs):
         """Return the logits [n, v] at the chosen positions only, of the base model's outputs for all positions."""

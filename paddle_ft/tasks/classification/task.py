@@ -224,7 +224,7 @@ class Classification(Task):
     def logits(self, batch: dict[str, Any]):
         """Return the logits of a batch, [b, classes] float32."""
         inputs = {name: value for name, value in batch.items() if name not in ("label", "weight")}
-        return self.model(**inputs).astype("float32")
+        return self.bundle.architecture.classifier_logits(self.model, inputs).astype("float32")
 
     def loss(self, batch: dict[str, Any]):
         from paddle_ft.models import losses
