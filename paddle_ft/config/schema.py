@@ -6,7 +6,7 @@ everything else that only one task needs, is declared with that task in paddle_f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -224,10 +224,12 @@ class EvalSection(Section):
     limit: int | None = Field(
         None,
         ge=1,
-        description="evaluate on this many rows of validation during the training, drawn once with a fixed seed; the scores before"
-        " and after it are those of all rows (null: all)",
+        description="evaluate on this many rows of validation during the training, drawn once with a fixed seed; the scores"
+        " after it are those of all rows (null: all)",
     )
-    before_training: bool = Field(True, description="also score the model before training, for comparison")
+    before_training: bool | Annotated[int, Field(ge=1)] = Field(
+        True, description="also score the model before training, for comparison; with a number, on this many rows of each split"
+    )
     best_metric: str | None = Field(
         None, description="the validation metric that decides which checkpoint becomes best/ (null: the task's own, e.g. rougeL)"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paddle_ft.reporting.formats import format_number
+from paddle_ft.reporting.formats import format_number, of_rows
 from paddle_ft.reporting.layout import Table
 from paddle_ft.reporting.records import Run
 from paddle_ft.system.formatting import is_number
@@ -54,7 +54,8 @@ def frequency_tables(run: Run) -> list[Table]:
             ]
             rows.append([str(name), format_number(band.get("targets")), *cells])
         if rows:
-            columns = ["times in the training text", "hidden tokens", "accuracy (%)", "before", "loss (nats)", "before"]
+            earlier_title = f"before{of_rows(before.get(split) or {})}"
+            columns = ["times in the training text", "hidden tokens", "accuracy (%)", earlier_title, "loss (nats)", earlier_title]
             tables.append(Table(columns, rows, title=split))
     return tables
 

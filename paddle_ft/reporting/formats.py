@@ -91,3 +91,8 @@ def format_fact(key: str, value: object) -> tuple[str, str]:
 def format_p(p: float) -> str:
     """Return the p of a test: "0.042" or "< 0.001"."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def of_rows(metrics: dict) -> str:
+    """Return what a column's title says of scores that are not those of all rows of a split."""
+    return f" ({metrics['rows']:,} rows)" if metrics.get("rows") else ""

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from paddle_ft.metrics.registry import find_metric, known_metrics
 from paddle_ft.reporting.details import frequency_tables, mistake_table
-from paddle_ft.reporting.formats import DASH, format_fact, format_interval, format_number, format_score, sample_texts
+from paddle_ft.reporting.formats import DASH, format_fact, format_interval, format_number, format_score, of_rows, sample_texts
 from paddle_ft.reporting.plots import plot_run
 from paddle_ft.reporting.records import Run, read_run, score_keys
 from paddle_ft.system.files import write_atomically
@@ -129,9 +129,10 @@ def score_tables(run: Run) -> list[dict]:
     for split in final or run.evaluations:
         events = run.evaluations.get(split, [])
         first_events = [event for event in events if event["step"] == 0]
+        before = before_training.get(split) or (first_events[0] if first_events else {})
         columns = {
             **({"model": final[split]} if final else _latest_column(events)),
-            "before training": before_training.get(split) or (first_events[0] if first_events else {}),
+            f"before training{of_rows(before)}": before,
             f"{baseline.get('name', '')} baseline".strip(): baseline.get(split) or {},
         }
         columns |= {f"{name} baseline": scores.get(split) or {} for name, scores in other_baselines.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from paddle_ft.reporting.formats import format_interval, format_score, sample_texts
+from paddle_ft.reporting.formats import format_interval, format_score, of_rows, sample_texts
 from paddle_ft.reporting.records import NO_SPLITS, read_run
 from paddle_ft.runs.fill_mask import TextGuesses
 from paddle_ft.system.formatting import is_number
@@ -53,7 +53,8 @@ def split_table(split: str, metrics: dict, results: dict) -> list[str]:
     names = [name for name, value in metrics.items() if is_number(value)]
     before_training = results.get("before_training", {}).get(split, {})
     baseline = results.get("baseline", {})
-    scores = {"trained": metrics, "before": before_training, baseline.get("name", "baseline"): baseline.get(split, {})}
+    before = f"before{of_rows(before_training)}"
+    scores = {"trained": metrics, before: before_training, baseline.get("name", "baseline"): baseline.get(split, {})}
     scores |= {name: by_split.get(split, {}) for name, by_split in results.get("other_baselines", {}).items()}
     columns = [_align([split, *(f"  {name}" for name in names)], str.ljust)]
     for title, values in scores.items():

@@ -105,7 +105,9 @@ class TrainLoop:
         world: World | None = None, signals: SignalHandler | None = None,
     ):  # fmt: skip
         self.task, self.stepper, self.run, self.trackers = task, stepper, run, trackers
-        self.validation, self.sample = draw_sample(validation, task.config.eval.limit)
+        self.validation, self.sample = validation, {}
+        if validation is not None:
+            self.validation, self.sample = draw_sample(validation, task.config.eval.limit, "during the training (eval.limit)")
         self.world = world or World()
         self.signals = signals or SignalHandler()
         self.config = task.config

@@ -25,17 +25,18 @@ from paddle_ft.training.optim import describe_warmup
 from paddle_ft.training.step import Stepper
 
 
-def try_out(task: Task, data: dict[str, Dataset], run: RunDirectory, world: World) -> dict[str, float]:
-    """Evaluate two batches of each split, and check eval.best_metric and the disk space.
+def try_out(task: Task, data: dict[str, Dataset], run: RunDirectory, world: World, batches: int = 1) -> dict[str, float]:
+    """Evaluate the first batches of each split, and check eval.best_metric and the disk space.
 
     Args:
         task: a task with a model.
         data: the data set of each split.
         run: the run's directory.
         world: the processes that train together.
+        batches: number of batches.
 
     Returns:
-        Split -> seconds for its two batches.
+        Split -> seconds for its batches.
 
     Raises:
         UserError: eval.best_metric is not computed, or the checkpoints do not fit on the disk.
@@ -44,7 +45,7 @@ def try_out(task: Task, data: dict[str, Dataset], run: RunDirectory, world: Worl
     for split, dataset in data.items():
         if split == "train":
             continue
-        scores, seconds[split] = evaluate_two_batches(task, dataset, world)
+        scores, seconds[split] = evaluate_batches(task, dataset, world, batches)
         best_metric = config.eval.best_metric or task.best_metric
         metrics = [name for name, value in scores.metrics.items() if is_number(value)]
         if split == "validation" and best_metric not in metrics:
@@ -62,11 +63,11 @@ def try_out(task: Task, data: dict[str, Dataset], run: RunDirectory, world: Worl
     return seconds
 
 
-def evaluate_two_batches(task: Task, dataset: Dataset, world: World) -> tuple[Scores, float]:
-    """Evaluate two batches, so that a broken evaluation fails now and not after the first epoch. Return scores and seconds."""
+def evaluate_batches(task: Task, dataset: Dataset, world: World, batches: int) -> tuple[Scores, float]:
+    """Evaluate the first batches, so that a broken evaluation fails before the training. Return scores and seconds."""
     started = time.perf_counter()
-    rows = dataset.take(np.arange(min(len(dataset), 2 * task.config.eval.eval_batch_size)))
-    scores = evaluate(task, rows, f"try two batches of {dataset.split}", world)
+    rows = dataset.take(np.arange(min(len(dataset), batches * task.config.eval.eval_batch_size)))
+    scores = evaluate(task, rows, f"try {'a batch' if batches == 1 else f'{batches} batches'} of {dataset.split}", world)
     return scores, time.perf_counter() - started
 
 
@@ -85,7 +86,7 @@ def check(task: Task, data: dict[str, Dataset]) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         run, evaluation_seconds = RunDirectory(folder), 0.0
-        for split, seconds in try_out(task, data, run, World()).items():
+        for split, seconds in try_out(task, data, run, World(), batches=2).items():
             batches = -(-len(data[split]) // config.eval.eval_batch_size)
             if split == "validation":
                 evaluation_seconds = seconds / min(2, batches) * batches

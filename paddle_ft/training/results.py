@@ -22,7 +22,7 @@ from paddle_ft.system.version import __version__
 from paddle_ft.system.world import World
 from paddle_ft.tasks.base import Dataset, Scores, Task
 from paddle_ft.tasks.shared.empty import are_all_empty, describe_empty
-from paddle_ft.tasks.shared.evaluate import evaluate, score_baselines
+from paddle_ft.tasks.shared.evaluate import draw_sample, evaluate, score_baselines
 from paddle_ft.training.loop import TrainLoop
 
 
@@ -37,11 +37,12 @@ def first_results(task: Task, data: dict[str, Dataset], run: RunDirectory, world
         decisions: what was decided for the user (see system.decisions).
     """
     results = _facts_and_baselines(task, data, decisions)
-    for split, dataset in _evaluation_splits(data).items():
-        if task.config.eval.before_training:
-            scores = evaluate(task, dataset, f"before training: {split}", world)
-            results["before_training"][split] = scores.metrics
-            run.log({"event": "eval", "step": 0, "epoch": 0.0, "split": split, **scores.metrics})
+    wanted = task.config.eval.before_training
+    for split, dataset in _evaluation_splits(data).items() if wanted else ():
+        dataset, sample = draw_sample(dataset, None if wanted is True else wanted, "before the training (eval.before_training)")
+        metrics = {**evaluate(task, dataset, f"before training: {split}", world).metrics, **sample}
+        results["before_training"][split] = metrics
+        run.log({"event": "eval", "step": 0, "epoch": 0.0, "split": split, **metrics})
     run.write_results(results)
     return results
 

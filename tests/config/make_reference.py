@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import types
 from collections.abc import Iterator
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -38,6 +38,8 @@ def describe_type(annotation: Any, info: FieldInfo) -> str:
         return ", ".join(f"`{value}`" for value in arguments)
     if get_origin(annotation) in (Union, types.UnionType):
         return ", or ".join(describe_type(argument, info) for argument in arguments)
+    if get_origin(annotation) is Annotated:
+        return describe_type(*arguments)
     if get_origin(annotation) is list:
         return f"list of {describe_type(arguments[0], info)}"
     if get_origin(annotation) is dict:

@@ -1,13 +1,17 @@
-"""Test what is evaluated during a training: with eval.limit a sample, and nothing twice."""
+"""Test what is evaluated before and during a training: with a limit a sample, and nothing twice."""
 
 import json
 
 import pytest
 
 from paddle_ft.config.load import load_config
+from paddle_ft.reporting.tables import split_table
+from paddle_ft.system.errors import UserError
 from paddle_ft.training import loop, results
 from paddle_ft.training import run as training_run
 from tests.support.tiny_runs import PLAIN, overrides, train
+
+WHEN = "during the training (eval.limit)"
 
 
 @pytest.fixture
@@ -60,6 +64,23 @@ def test_a_sample_is_evaluated_during_the_training_and_all_rows_after_it(tmp_pat
     assert stored["data"]["validation"]["rows"] == 8
 
 
+def test_a_sample_is_evaluated_before_the_training_and_its_scores_say_so(tmp_path, evaluations, capsys):
+    run = train(tmp_path, "train.num_train_epochs=1", "eval.before_training=3", "data.test=null")
+    assert evaluations == [("before training: validation", 3), ("evaluate at step 2", 8)]
+    shown = capsys.readouterr()
+    assert "validation: 3 of its 8 rows are evaluated before the training (eval.before_training)\n" in shown.err
+    assert run.results()["before_training"]["validation"]["rows"] == 3
+    assert next(event for event in run.events() if event.get("event") == "eval")["rows"] == 3
+    assert "before (3 rows)" in split_table("validation", run.results()["metrics"]["validation"], run.results())[0]
+    assert "before training (3 rows)" in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_number_of_rows_is_at_least_one():
+    with pytest.raises(UserError, match="eval.before_training"):
+        load_config("bart_lcsts", ["eval.before_training=-1"])
+    assert load_config("bart_lcsts", ["eval.before_training=1"]).eval.before_training is not True  # one row
+
+
 def test_a_sample_is_random_and_the_same_for_every_seed(tmp_path):
     import numpy as np
 
@@ -67,9 +88,9 @@ def test_a_sample_is_random_and_the_same_for_every_seed(tmp_path):
     from paddle_ft.tasks.shared.evaluate import draw_sample
 
     dataset = Dataset("validation", [{"number": i} for i in range(100)], {"number": np.arange(100)}, np.arange(100))
-    chosen, sample = draw_sample(dataset, 10)
+    chosen, sample = draw_sample(dataset, 10, WHEN)
     numbers = [row["number"] for row in chosen.rows]
     assert sample == {"rows": 10} and len(set(numbers)) == 10 and numbers != list(range(10))
     assert list(chosen.columns["number"]) == numbers and chosen.lengths.tolist() == numbers
-    assert [row["number"] for row in draw_sample(dataset, 10)[0].rows] == numbers
-    assert draw_sample(dataset, 100) == (dataset, {}) and draw_sample(dataset, None) == (dataset, {})
+    assert [row["number"] for row in draw_sample(dataset, 10, WHEN)[0].rows] == numbers
+    assert draw_sample(dataset, 100, WHEN) == (dataset, {}) and draw_sample(dataset, None, WHEN) == (dataset, {})

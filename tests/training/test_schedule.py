@@ -1,4 +1,4 @@
-"""Test after which steps the loop evaluates, saves and logs, and the evaluation of two batches before the first step."""
+"""Test after which steps the loop evaluates, saves and logs, and the evaluation of a batch before the first step."""
 
 import pytest
 
@@ -46,7 +46,7 @@ def test_steps_before_an_early_stop_are_logged_and_counted(tmp_path):
 
 
 @pytest.mark.parametrize("broken", ["validation", "test"])
-def test_two_batches_of_every_split_are_tried_before_anything_is_written(tmp_path, monkeypatch, broken):
+def test_a_batch_of_every_split_is_tried_before_anything_is_written(tmp_path, monkeypatch, broken):
     real, rows = Summarization.scores, {}
 
     def scores(self, dataset, result):
@@ -59,7 +59,7 @@ def test_two_batches_of_every_split_are_tried_before_anything_is_written(tmp_pat
     with pytest.raises(UserError, match=f"{broken} cannot be evaluated"):
         train(tmp_path, "eval.eval_batch_size=3")
     assert not (tmp_path / "run").exists()
-    assert rows == ({"validation": [6]} if broken == "validation" else {"validation": [6], "test": [6]})
+    assert rows == ({"validation": [3]} if broken == "validation" else {"validation": [3], "test": [3]})
 
 
 def test_check_tries_both_splits_and_takes_two_steps(tmp_path, capsys):

@@ -18,7 +18,7 @@ from paddle_ft.system.world import World
 from paddle_ft.tasks import task_names
 from paddle_ft.tasks.base import Dataset, EvalResult, Scores, Task
 
-SAMPLE_SEED = 2022  # of the rows of eval.limit, so that they are the same for all training seeds
+SAMPLE_SEED = 2022  # of the rows that are drawn for an evaluation, so that they are the same for all training seeds
 
 
 def evaluate(task: Task, dataset: Dataset, label: str, world: World | None = None) -> Scores:
@@ -44,17 +44,18 @@ def evaluate(task: Task, dataset: Dataset, label: str, world: World | None = Non
     return scores
 
 
-def draw_sample(validation: Dataset | None, limit: int | None) -> tuple[Dataset | None, dict[str, int]]:
-    """Return the rows of validation that are evaluated during a training, and {"rows": their number} if they are not all.
+def draw_sample(dataset: Dataset, limit: int | None, when: str) -> tuple[Dataset, dict[str, int]]:
+    """Return the rows of a split that are evaluated, and {"rows": their number} if they are not all.
 
     Args:
-        validation: the validation split, or None.
-        limit: eval.limit.
+        dataset: the split.
+        limit: the number of rows, or None for all.
+        when: what is said of the evaluation if the rows are not all, with the name of the setting.
     """
-    if validation is None or limit is None or limit >= len(validation):
-        return validation, {}
-    print_info(f"validation: {limit:,} of its {len(validation):,} rows are evaluated during the training (eval.limit)")
-    return validation.take(subsample(len(validation), limit, SAMPLE_SEED)), {"rows": limit}
+    if limit is None or limit >= len(dataset):
+        return dataset, {}
+    print_info(f"{dataset.split}: {limit:,} of its {len(dataset):,} rows are evaluated {when}")
+    return dataset.take(subsample(len(dataset), limit, SAMPLE_SEED)), {"rows": limit}
 
 
 def score_baselines(task: Task, dataset: Dataset, train: Dataset) -> dict[str, Scores]:
