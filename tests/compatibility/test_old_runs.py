@@ -21,7 +21,7 @@ from tests.compatibility.reading import list_files, read_jsonl, tensor_hashes
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 TOLERANCE = 1e-4
-RESUMED_TOLERANCE = 1e-2  # the steps after the resumption draw other numbers for dropout than that version
+RESUMED_TOLERANCE = 2e-2  # the steps after the resumption draw other numbers for dropout than that version
 # what that version did not write
 NEW_FILES = {
     *(f"best/{name}" for name in ("README.md", "trainer/best.json")),
