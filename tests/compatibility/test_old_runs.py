@@ -21,7 +21,7 @@ from tests.compatibility.reading import list_files, read_jsonl, tensor_hashes
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 TOLERANCE = 1e-4
-RESUMED_TOLERANCE = 2e-2  # the steps after the resumption draw other numbers for dropout than that version
+RESUMED_TOLERANCE = 1e-2  # the steps after the resumption draw other numbers for dropout than that version
 # what that version did not write
 NEW_FILES = {
     *(f"best/{name}" for name in ("README.md", "trainer/best.json")),
@@ -136,7 +136,9 @@ def test_the_commands_of_a_run_give_the_same_output(name, expected, output_of):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_resumed_run_ends_with_the_same_results(name, expected, folder, command, output_of):
+def test_a_resumed_run_ends_with_the_same_results(name, expected, folder, command, output_of, monkeypatch):
+    # that version computed the whole last layer, and so drew other numbers for its dropout
+    monkeypatch.setattr("paddle_ft.models.cpu_layers.read_positions", lambda b, s: None)
     case, run = expected[name], folder / name
     before = (run / "metrics.jsonl").read_bytes()
     cached_files = file_stamps(folder / "home")
