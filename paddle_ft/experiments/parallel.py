@@ -72,7 +72,9 @@ def run_jobs(jobs: Sequence[Job], devices: str, on_done: Callable[[], object]) -
     try:
         reported = time.monotonic()
         while running or (waiting and not received):
-            for device in [number for number in numbers if number not in running and waiting and not received]:
+            for device in numbers:
+                if device in running or not waiting or received:
+                    continue
                 job = waiting.pop(0)
                 print_info(f"{job.label} on {kind} {device}: output in {job.log}")
                 running[device] = job, _start(job, kind, device, len(numbers))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +23,7 @@ from paddle_ft.reporting.formats import DASH, format_p, format_score, format_sec
 from paddle_ft.reporting.layout import Link
 from paddle_ft.system.files import to_json, write_atomically
 
+FAR = 4  # a reference that makes the axis of a figure more than this many times as long is not drawn
 WIDE = 10  # values of x a factor of this apart are on a logarithmic axis
 
 
@@ -51,8 +53,8 @@ def study_document(plan: StudyPlan, content: dict[str, Any]) -> Document:
     if plan.file.sample:
         warnings.append("A sample: small models and little data. It shows that the study works, and answers nothing.")
     sections = [
-        Section("Question", [study.question, *study.notes]),
-        *(_metric_section(content, metric) for metric in study.metrics),
+        Section("Question", [study.question, *study.notes], plots=_figures(content)),
+        *(_metric_section(content, metric, explain=not number) for number, metric in enumerate(study.metrics)),
         Section("How the runs differ", _conditions(plan), [_settings_table(plan)]),
         Section("How to do it again", _again(content)),
         Section("Every run", tables=[_run_table(plan, content)]),
@@ -60,23 +62,27 @@ def study_document(plan: StudyPlan, content: dict[str, Any]) -> Document:
     return Document(study.title, facts, warnings, sections)
 
 
-def _metric_section(content: dict[str, Any], key: str) -> Section:
-    """Return the figure and the tables of a metric."""
+def _figures(content: dict[str, Any]) -> dict[str, Figure]:
+    """Return a figure for each metric that the finished runs have."""
+    figures = {f"{find_metric(key).title} on {content['split']}": metric_figure(content, key) for key in content["metrics"]}
+    return {title: figure for title, figure in figures.items() if figure}
+
+
+def _metric_section(content: dict[str, Any], key: str, explain: bool) -> Section:
+    """Return the tables of a metric. `explain`: say what p is."""
     metric, split = find_metric(key), content["split"]
     title = f"{metric.title} on {split}"
     direction = "" if metric.direction == "none" else f", {metric.direction} is better"
     section = Section(title[:1].upper() + title[1:])
     means = _means_table(content, key)
-    if all(cell == DASH for row in means.rows for cell in row[1:]):
+    if not _cells(content, key):
         section.texts.append("No finished run has this metric.")
         return section
     section.texts.append(f"Mean ± sample standard deviation over {len(content['seeds'])} seeds{direction}.")
     section.tables.append(means)
     if table := _difference_table(content, key):
-        section.texts.append(_about_p(content))
+        section.texts += [_about_p(content)] if explain else []
         section.tables.append(table)
-    if figure := metric_figure(content, key):
-        section.plots[title] = figure
     return section
 
 
@@ -95,7 +101,8 @@ def _axis_label(content: dict[str, Any]) -> str:
 
 
 def _means_table(content: dict[str, Any], key: str) -> Table:
-    cells = _cells(content, key)
+    """Return the means of the series, and of what they are compared with."""
+    cells, references = _cells(content, key), _references(content, key)
     rows = []
     for x, text in enumerate(_texts(content)):
         row = [text]
@@ -103,8 +110,8 @@ def _means_table(content: dict[str, Any], key: str) -> Table:
             cell = cells.get((series, x))
             few = f" (n = {len(cell['values'])})" if cell and len(cell["values"]) < len(content["seeds"]) else ""
             row.append(DASH if cell is None else mean_and_deviation(key, cell) + few)
-        rows.append(row)
-    return Table([_axis_label(content), *content["series"]], rows)
+        rows.append([*row, *(format_score(key, values.get(x)) for values in references.values())])
+    return Table([_axis_label(content), *content["series"], *references], rows)
 
 
 def _difference_table(content: dict[str, Any], key: str) -> Table | None:
@@ -159,10 +166,10 @@ def metric_figure(content: dict[str, Any], key: str) -> Figure | None:
             curves.append(Curve(series, [place for place, _ in places], mean, mean - spread, mean + spread))
     if not any(len(curve.x) > 1 for curve in curves):
         return None
-    references = _references(content, key)
     metric = find_metric(key)
     low, high = min(axis["places"]), max(axis["places"])
-    values = np.concatenate([np.asarray(curve.y, dtype=np.float64) for curve in [*curves, *references]])
+    values = np.concatenate([np.asarray(curve.y, dtype=np.float64) for curve in curves])
+    references = [curve for curve in _reference_curves(content, key) if _is_near(curve, curves)]
     return draw_curves(
         f"{metric.title} on {content['split']}, ± one deviation over the seeds",
         axis["label"],
@@ -175,21 +182,33 @@ def metric_figure(content: dict[str, Any], key: str) -> Figure | None:
     )
 
 
-def _references(content: dict[str, Any], key: str) -> list[Curve]:
-    """Return the baseline and the models before the training over x, as means of all series that have them."""
-    axis, split = content["x"], content["split"]
-    found: dict[str, dict[float, list[float]]] = {"baseline": {}, "before training": {}}
+def _references(content: dict[str, Any], key: str) -> dict[str, dict[int, float]]:
+    """Return the baseline and the models before the training: name -> index of x -> mean of all series that have it."""
+    found: dict[str, dict[int, list[float]]] = {"baseline": {}, "before training": {}}
     for one in content["points"]:
-        place = axis["places"][one["x"]]
-        statistics = (one["metrics"].get(split) or {}).get(key) or {}
-        before = (one["before_training"].get(split) or {}).get(key)
+        statistics = (one["metrics"].get(content["split"]) or {}).get(key) or {}
+        before = (one["before_training"].get(content["split"]) or {}).get(key)
         for name, value in (("baseline", statistics.get("baseline")), ("before training", before)):
             if value is not None:
-                found[name].setdefault(place, []).append(value)
-    return [
-        Curve(name, sorted(values), [float(np.mean(values[place])) for place in sorted(values)])
-        for name, values in found.items() if values
-    ]  # fmt: skip
+                found[name].setdefault(one["x"], []).append(value)
+    return {name: {x: fmean(all_series) for x, all_series in values.items()} for name, values in found.items() if values}
+
+
+def _reference_curves(content: dict[str, Any], key: str) -> list[Curve]:
+    places = content["x"]["places"]
+    curves = []
+    for name, values in _references(content, key).items():
+        indices = sorted(values, key=lambda x: places[x])
+        curves.append(Curve(name, [places[x] for x in indices], [values[x] for x in indices]))
+    return curves
+
+
+def _is_near(reference: Curve, curves: list[Curve]) -> bool:
+    """Return whether a reference can be drawn without making the axis too long for the curves. Its values are in the table too."""
+    ends = [end for curve in curves for end in (*(curve.low if curve.low is not None else curve.y), *curve.y)]
+    ends += [end for curve in curves if curve.high is not None for end in curve.high]
+    low, high = min(*ends, *reference.y), max(*ends, *reference.y)
+    return high - low <= FAR * (max(ends) - min(ends))
 
 
 def _conditions(plan: StudyPlan) -> list[str]:

@@ -55,6 +55,11 @@ def test_a_job_that_fails_does_not_stop_the_others(tmp_path):
     assert jobs[0].last_line() == "error: no such file" and jobs[1].last_line() == "done"
 
 
+def test_there_may_be_more_devices_than_jobs(tmp_path):
+    done = []
+    assert run_jobs([job(tmp_path, "only", "print('done')")], "cpu:3", lambda: done.append(1)) == [] and done == [1]
+
+
 def test_a_signal_stops_all_and_starts_no_other(tmp_path):
     jobs = [job(tmp_path, str(number), STOPPABLE) for number in range(3)]
 

@@ -13,6 +13,8 @@ import pytest
 from paddle_ft.cli import main
 from paddle_ft.experiments import study
 from paddle_ft.experiments.study import TimeLeft, run_study, write_pages
+from paddle_ft.experiments.study_page import metric_figure
+from paddle_ft.experiments.study_results import summarize_study
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.settings import refuse_other_config
 from paddle_ft.system.errors import UserError
@@ -53,10 +55,8 @@ def test_the_tables_have_means_deviations_and_differences(tmp_path):
     plan = made_up(tmp_path, ACCURACIES)
     text = write_pages(plan)
     markdown = (plan.folder / "study.md").read_text()
-    assert (
-        "| rows | scratch | adapted |\n| --- | ---: | ---: |\n| 4 | 52.00 ± 2.83 | 61.00 ± 1.41 |\n| all | 71.00 ± 1.41 |"
-        in markdown
-    )
+    assert "| rows | scratch | adapted | baseline | before training |\n| --- | ---: | ---: | ---: | ---: |\n" in markdown
+    assert "| 4 | 52.00 ± 2.83 | 61.00 ± 1.41 | 50.00 | 40.00 |\n| all | 71.00 ± 1.41 | 71.00 ± 0.00 | 50.00 | 40.00 |" in markdown
     # differences 10 and 8: the mean is 9, and with 2 seeds p is 2 of 4 swaps; then 1 and -1
     assert "### adapted minus scratch\n\n| rows | difference | deviation | better | p |" in markdown
     assert "| 4 | +9.00 | 1.41 | 2 of 2 | 0.500 |\n| all | 0.00 | 1.41 | 1 of 2 | 1.000 |" in markdown
@@ -76,12 +76,25 @@ def test_the_tables_have_means_deviations_and_differences(tmp_path):
     assert content["points"][0]["metrics"]["validation"]["accuracy"]["baseline"] == 50
 
 
+def test_the_figure_has_means_bands_ticks_and_references_that_are_near(tmp_path):
+    content = summarize_study(made_up(tmp_path, ACCURACIES))
+    [axes] = metric_figure(content, "accuracy").axes
+    lines = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines}
+    assert lines["scratch"] == ([4, 6], [52, 71]) and lines["adapted"] == ([4, 6], [61, 71])
+    assert lines["baseline"] == ([4, 6], [50, 50]) and lines["before training"] == ([4, 6], [40, 40])
+    assert len(axes.collections) == 2 and axes.get_xlabel() == "rows"  # the bands
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["4", "all"]
+    for point in content["points"]:
+        point["before_training"]["validation"]["accuracy"] = -500.0
+    assert "before training" not in {line.get_label() for line in metric_figure(content, "accuracy").axes[0].lines}
+
+
 def test_an_unfinished_study_says_what_is_missing(tmp_path):
     plan = made_up(tmp_path, {**ACCURACIES, ("adapted", 0): [60], ("adapted", 1): []})
     text = write_pages(plan)
     markdown = (plan.folder / "study.md").read_text()
     assert "> Not all runs are finished; the same command goes on." in markdown and "6 of 9 runs" in text
-    assert "| 4 | 52.00 ± 2.83 | 60.00 (n = 1) |\n| all | 71.00 ± 1.41 | – |" in markdown
+    assert "| 4 | 52.00 ± 2.83 | 60.00 (n = 1) | 50.00 | 40.00 |\n| all | 71.00 ± 1.41 | – | 50.00 | 40.00 |" in markdown
     assert "| 4 | +10.00 | – | 1 of 1 | 1.000 |" in markdown
     assert "| classifier, adapted, all, seed 2022 | – | – | – | missing |" in markdown
     assert json.loads((plan.folder / "results.json").read_text())["status"] == "training"
