@@ -57,7 +57,7 @@ def study_document(plan: StudyPlan, content: dict[str, Any]) -> Document:
         *(_metric_section(content, metric, explain=not number) for number, metric in enumerate(study.metrics)),
         Section("How the runs differ", _conditions(plan), [_settings_table(plan)]),
         Section("How to do it again", _again(content)),
-        Section("Every run", tables=[_run_table(plan, content)]),
+        Section("Every run", tables=_run_tables(plan, content)),
     ]
     return Document(study.title, facts, warnings, sections)
 
@@ -259,18 +259,29 @@ def _again(content: dict[str, Any]) -> list[str]:
     ]
 
 
-def _run_table(plan: StudyPlan, content: dict[str, Any]) -> Table:
-    """Return all runs with their scores, times and reports. The links are relative to the study's folder."""
-    keys, split = content["metrics"], content["split"]
-    rows = []
-    for run in content["runs"]:
-        name = ", ".join(str(part) for part in (run["stage"], run["series"], run["x"], f"seed {run['seed']}") if part)
-        if run["status"] != "finished":
-            rows.append([name, *[DASH] * (len(keys) + 1), run["status"]])
-            continue
-        scores = run["metrics"].get(split) or {}
-        cells = [format_score(key, scores.get(key)) for key in keys]
-        path = Path(run["run"]).relative_to(plan.folder).as_posix()
-        rows.append([name, *cells, format_seconds(run["seconds"]), Link("report", quote(f"{path}/report.html"))])
-    columns = ["run", *(f"{split} {find_metric(key).title}" for key in keys), "time", "report"]
-    return Table(columns, rows)
+def _run_tables(plan: StudyPlan, content: dict[str, Any]) -> list[Table]:
+    """Return all runs with their scores, times and reports: those of each stage in a table.
+
+    A stage that prepares has metrics of its own, which are not those that the study is about.
+    """
+    tables = []
+    for stage in plan.file.study.stages:
+        runs = [run for run in content["runs"] if run["stage"] == stage]
+        keys, split = content["metrics"], content["split"]
+        if stage != plan.file.measured:
+            keys = list(dict.fromkeys(run["best"]["metric"] for run in runs if run.get("best")))
+            split = "validation"
+        columns = ["run", *(f"{split} {find_metric(key).title}" for key in keys), "time", "report"]
+        tables.append(Table(columns, [_run_row(plan, run, keys, split) for run in runs], title=stage))
+    return tables
+
+
+def _run_row(plan: StudyPlan, run: dict[str, Any], keys: list[str], split: str) -> list[str]:
+    """Return the row of a run. The link to its report is relative to the study's folder."""
+    name = ", ".join(str(part) for part in (run["series"], run["x"], f"seed {run['seed']}") if part)
+    if run["status"] != "finished":
+        return [name, *[DASH] * (len(keys) + 1), run["status"]]
+    scores = run["metrics"].get(split) or {}
+    path = Path(run["run"]).relative_to(plan.folder).as_posix()
+    cells = [format_score(key, scores.get(key)) for key in keys]
+    return [name, *cells, format_seconds(run["seconds"]), Link("report", quote(f"{path}/report.html"))]

@@ -147,7 +147,7 @@ def _read_overrides(file: StudyFile, overrides: Sequence[str]) -> tuple[Path, li
             by_stage.setdefault(stage, []).append(Setting(key, setting.value, setting.origin))
         else:
             general.append(setting)
-    return Path(folder), general, by_stage
+    return Path(folder).expanduser(), general, by_stage
 
 
 def _refuse_varied(file: StudyFile, setting: Setting) -> None:
