@@ -4,10 +4,12 @@
     python benchmarks/big_data.py --rows 100000 1000000                 fewer
     python benchmarks/big_data.py --against 6c9cd90                     also with the code of another revision of git
     python benchmarks/big_data.py --against ../other-checkout --task summarization
+    python benchmarks/big_data.py --task lyrics --rows 20000 200000     rows are songs, of 24 lines each
 
-The rows are generated: short English-like texts with one of two classes, or with a short target. The model is tiny, so that nearly
-all memory beyond that of Paddle itself is the data's. Each training runs twice: with an empty cache, and again with what the first
-run has left there. 10 million rows take about 3 GB on the disk, which are removed at the end.
+The rows are generated: short English-like texts with one of two classes, or with a short target, or songs, some of which are
+repeated with a line changed. The model is tiny, so that nearly all memory beyond that of Paddle itself is the data's. Each training
+runs twice: with an empty cache, and again with what the first run has left there. 10 million rows take about 3 GB on the disk,
+which are removed at the end.
 
 Peak memory is the highest value of VmRSS and of RssAnon in /proc/PID/status, read every 20 ms. The difference is pages of files,
 which the system takes back when others need the memory.
@@ -37,22 +39,45 @@ PERIOD = 0.02  # seconds between two looks at the memory
 SMALL = "hidden_size: 32, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 64"
 TASKS = {
     "classification": (
-        "distilbert_sst2", f"model.config={{model_type: distilbert, {SMALL}}}", "data.columns={text: 0, label: 1}",
-        "task.labels=[a, b]", "task.round_labels=false", "task.max_text_length=64",
+        "distilbert_sst2",
+        f"model.config={{model_type: distilbert, {SMALL}}}",
+        "data.columns={text: 0, label: 1}",
+        "task.labels=[a, b]",
+        "task.round_labels=false",
+        "task.max_text_length=64",
     ),
     "summarization": (
-        "bart_lcsts", "model.config={d_model: 32, encoder_layers: 1, decoder_layers: 1, encoder_attention_heads: 2,"
-        " decoder_attention_heads: 2, encoder_ffn_dim: 64, decoder_ffn_dim: 64}", "data.columns={source: 0, target: 1}",
-        "task.max_source_length=64", "task.max_target_length=16", "generation.num_beams=1",
+        "bart_lcsts",
+        "model.config={d_model: 32, encoder_layers: 1, decoder_layers: 1, encoder_attention_heads: 2,"
+        " decoder_attention_heads: 2, encoder_ffn_dim: 64, decoder_ffn_dim: 64}",
+        "data.columns={source: 0, target: 1}",
+        "task.max_source_length=64",
+        "task.max_target_length=16",
+        "generation.num_beams=1",
     ),
     "causal_lm": (
-        "gpt2_booksum", f"model.config={{{SMALL}}}", "data.columns={text: 0}", "task.max_text_length=64", "task.metadata=[]",
+        "gpt2_booksum",
+        f"model.config={{{SMALL}}}",
+        "data.columns={text: 0}",
+        "task.max_text_length=64",
+        "task.metadata=[]",
     ),
     "masked_lm": (
-        "distilbert_imdb_mlm", f"model.config={{model_type: distilbert, {SMALL}}}", "data.columns={text: 0}",
-        "task.chunk_size=64", "task.train_chunks=null",
+        "distilbert_imdb_mlm",
+        f"model.config={{model_type: distilbert, {SMALL}}}",
+        "data.columns={text: 0}",
+        "task.chunk_size=64",
+        "task.train_chunks=null",
     ),
-}  # fmt: skip
+    "lyrics": (
+        "bart_lyrics",
+        "model.config={d_model: 32, encoder_layers: 1, decoder_layers: 1, encoder_attention_heads: 2,"
+        " decoder_attention_heads: 2, encoder_ffn_dim: 64, decoder_ffn_dim: 64}",
+        "task.generated_lines=50",
+        "generation.num_beams=1",
+    ),
+}
+FILES = {"classification": "classes-{}.tsv", "lyrics": "songs-{}.jsonl"}  # of the other tasks: texts-{}.tsv  # fmt: skip
 SETTINGS = (
     "device=cpu", "model.pretrained=null", "data.source=null", "data.test=none", "train.train_batch_size=32",
     f"train.max_steps={STEPS}", "train.logging_steps=1", "eval.before_training=false", "eval.bootstrap_samples=100",
@@ -122,6 +147,22 @@ def write_rows(path: Path, count: int, seed: int) -> None:
                 f"{' '.join(drawn[end - length : end])}\t{second}\n"
                 for end, length, second in zip(ends, lengths.tolist(), seconds, strict=True)
             )
+
+
+def write_songs(path: Path, count: int, seed: int) -> None:
+    """Write a JSONL file of songs: verses of 8 lines with a chorus of 4 between them. Every tenth song is nearly one before it."""
+    words, rng = np.array(make_words()), np.random.default_rng(seed)
+    songs: list[list[str]] = []  # the latest ones
+    with open(path, "w", encoding="utf-8") as file:
+        for number in range(count):
+            if number % 10 == 9:
+                song = [*songs[int(rng.integers(len(songs)))][:-1], f"the last line is number {number}"]
+            else:
+                lines = [" ".join(drawn) for drawn in words[rng.integers(0, len(words), [20, 7])].tolist()]
+                chorus = ["[Chorus]", *lines[:4]]
+                song = ["[Verse 1]", *lines[4:12], *chorus, "[Verse 2]", *lines[12:20], *chorus]
+            songs = [*songs[-50:], song]
+            file.write(json.dumps({"lyrics": "\n".join(song), "title": f"Song {number}"}) + "\n")
 
 
 def write_tokenizer(folder: Path) -> None:
@@ -214,11 +255,11 @@ def main() -> None:
         folder = Path(name)
         trees = {"this": ROOT} | ({options.against: check_out(options.against, folder)} if options.against else {})
         write_tokenizer(folder / "tokenizer")
-        kind = "classes" if options.task == "classification" else "texts"
+        train, validation = (folder / FILES.get(options.task, "texts-{}.tsv").format(split) for split in ("train", "validation"))
+        write = write_songs if options.task == "lyrics" else write_rows
         for count in options.rows:
-            train, validation = folder / f"{kind}-train.tsv", folder / f"{kind}-validation.tsv"
-            write_rows(train, count, seed=0)
-            write_rows(validation, 64, seed=1)
+            write(train, count, seed=0)
+            write(validation, 64, seed=1)
             settings = [f"data.train={train}", f"data.validation={validation}", f"model.tokenizer={folder / 'tokenizer'}"]
             for code, tree in trees.items():
                 subprocess.run(["rm", "-rf", str(folder / "home")], check=True)

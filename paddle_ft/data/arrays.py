@@ -118,6 +118,11 @@ class AppendedFile:
         return b"".join(parts)
 
 
+def create_file(path: Path) -> AppendedFile:
+    """Open a new file, or one whose content is removed."""
+    return AppendedFile(open(path, "w+b", buffering=0))
+
+
 def crc32_of(path: Path, size: int) -> int:
     """Return the checksum of the first `size` bytes of a file."""
     crc32 = 0
@@ -220,6 +225,11 @@ class ArrayWriter:
                 return None
         empty = {name: [np.zeros(0, TYPES[dtype])] for name, dtype in self.types.items()}
         return {name: np.concatenate(parts or empty[name]) for name, parts in self._arrays.items()}
+
+    def load(self) -> dict[str, Any]:
+        """Complete the folder, and return the arrays, which stay there if they are large."""
+        arrays = self.finish()
+        return load_arrays(self.folder, self.types)[0] if arrays is None and self.folder else arrays
 
     def _sizes(self) -> dict[str, dict[str, int]]:
         return {name: {"size": file.size, "crc32": file.crc32} for name, file in self._files.items()}

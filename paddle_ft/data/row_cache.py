@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from convert.files import cache_folder
-from paddle_ft.data.arrays import AppendedFile, check_file
+from paddle_ft.data.arrays import AppendedFile, create_file
 from paddle_ft.data.readers import split_sheet
-from paddle_ft.data.row_table import RowTable, RowWriter, open_table
+from paddle_ft.data.row_table import RowTable, RowWriter
 from paddle_ft.data.rows import BadRow, Fields, Rows
 from paddle_ft.data.sources.base import Source
+from paddle_ft.data.table_files import describe_table, load_table
 from paddle_ft.system.cache import CacheEntry, code_digest, warn_of_memory, write_progress
 from paddle_ft.system.files import WriteError, to_json, write_atomically
 from paddle_ft.system.plugins import user_plugins
@@ -116,14 +117,14 @@ def _read_into(
         return _of_split(collect(RowWriter(names)))
     complete = False
     try:
-        writer = RowWriter(names, partial(_open_file, part / TABLE), entry.warn, partial(_note_progress, part))
+        writer = RowWriter(names, partial(create_file, part / TABLE), entry.warn, partial(_note_progress, part))
         rows = _of_split(collect(writer))
         if writer.file is None:
             return rows
         if has_changed():
             print_info(f"{entry.label}: the files have changed while they were read. Start again if that was not meant.")
             return rows
-        complete = _describe(part, writer.file, rows, entry)
+        complete = _describe(part, writer, rows, entry)
         return None if complete else rows
     finally:
         if not complete:  # reading cannot be continued
@@ -136,20 +137,11 @@ def _of_split(rows: Rows | None) -> Rows:
     return rows
 
 
-def _describe(part: Path, file: AppendedFile, rows: Rows, entry: CacheEntry) -> bool:
+def _describe(part: Path, writer: RowWriter, rows: Rows, entry: CacheEntry) -> bool:
     """Write what belongs to a table beside it. Return whether both are on disk."""
-    description = {
-        "size": file.size,
-        "crc32": file.crc32,
-        "rows": len(rows),
-        "digest": rows.digest(),
-        "bad": [asdict(bad) for bad in rows.bad],
-        "files": rows.files,
-        "info": rows.info,
-        "classes": rows.classes,
-    }
+    description = {"bad": [asdict(bad) for bad in rows.bad], "files": rows.files, "info": rows.info, "classes": rows.classes}
     try:
-        file.flush()
+        description |= describe_table(writer)
         write_atomically(part / DESCRIPTION, to_json(description))
     except (OSError, WriteError) as error:
         entry.warn(error)
@@ -159,17 +151,9 @@ def _describe(part: Path, file: AppendedFile, rows: Rows, entry: CacheEntry) -> 
 
 def _load(folder: Path) -> Rows:
     description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    check_file(folder / TABLE, description["size"], description["crc32"])
-    with open(folder / TABLE, "rb") as file:
-        table = open_table(file, description["digest"])
-    if len(table) != description["rows"]:
-        raise ValueError(f"{TABLE} has {len(table):,} rows instead of {description['rows']:,}")
+    table = load_table(folder / TABLE, description)
     bad = [BadRow(**row) for row in description["bad"]]
     return Rows(table, bad, description["files"], description["info"], description["classes"])
-
-
-def _open_file(path: Path) -> AppendedFile:
-    return AppendedFile(open(path, "w+b", buffering=0))
 
 
 def _open_temporary_file(folder: Path) -> AppendedFile:

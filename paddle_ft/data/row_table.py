@@ -60,8 +60,12 @@ class RowTable(Sequence):
         return self._read([self._numbers[index]])[0]
 
     def __iter__(self) -> Iterator[Row]:
-        for start in range(0, len(self), ROWS_AT_ONCE):
-            yield from self._read(self._numbers[start : start + ROWS_AT_ONCE])
+        ends = self._ends.tolist() if self.is_whole else []  # long texts fill a batch with few rows, so it is read alone
+        start = 0
+        while start < len(self):
+            end = min([start + ROWS_AT_ONCE, len(self), *(end for end in ends if end > start)])
+            yield from self._read(self._numbers[start:end])
+            start = end
 
     def select(self, indices: slice | np.ndarray) -> RowTable:
         """Return a table of some of the rows, in this order."""
@@ -241,6 +245,11 @@ class RowWriter:
     def __len__(self) -> int:
         return self._count + len(self._rows)
 
+    @property
+    def digest(self) -> str:
+        """The digest of the rows of the table (digest_rows)."""
+        return self._digest.hexdigest()
+
     def append(self, row: Row) -> None:
         """Add a row."""
         self._rows.append(row)
@@ -251,20 +260,19 @@ class RowWriter:
         if len(self._rows) >= ROWS_IN_MEMORY or self._characters >= CHARACTERS_IN_MEMORY:
             self._flush()
 
-    def finish(self) -> list[Row] | RowTable:
-        """Return the rows."""
-        if self._schema is None:
+    def finish(self, as_table: bool = False) -> list[Row] | RowTable:
+        """Return the rows. With `as_table` they are a table even if they are few, unless there are none."""
+        if self._schema is None and not (as_table and self._rows):
             return self._rows
         if self._rows:
             self._flush()
-        digest = self._digest.hexdigest()
         if self.file is not None:
             try:
                 self.file.append(END)
-                return open_table(self.file.file, digest)
+                return open_table(self.file.file, self.digest)
             except OSError as error:
                 self._hold_in_memory(error)
-        return RowTable(self._batches, digest)
+        return RowTable(self._batches, self.digest)
 
     def _flush(self) -> None:
         """Move the collected rows to the table."""

@@ -5,6 +5,7 @@ import random
 import pytest
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
+from paddle_ft.metrics import originality as originality_module
 from paddle_ft.metrics.originality import OriginalityIndex, originality
 from paddle_ft.metrics.text import CharacterWordTokenizer
 
@@ -83,6 +84,18 @@ def test_the_index_finds_what_a_scan_of_all_pairs_finds():
             if origin.line is not None:
                 assert highest_bleu(text, [lines[origin.line]]) == pytest.approx(origin.bleu, abs=1e-3)
         assert origin.copied == longest_copy(text, lines), text
+
+
+def test_many_lines_are_looked_up_in_parts_with_the_same_result(monkeypatch):
+    draw = random.Random(2)
+    words = [f"w{i}" for i in range(20)]
+    lines = [" ".join(draw.choices(words, k=draw.randint(0, 9))) for _ in range(100)]
+    texts = [" ".join(draw.choices([*words, "new"], k=draw.randint(0, 9))) for _ in range(60)] + draw.sample(lines, 20)
+    expected = OriginalityIndex(lines).origins(texts)
+    assert 20 < sum(origin.exact for origin in expected) < 60
+    monkeypatch.setattr(originality_module, "LINES_OF_PART", 7)
+    monkeypatch.setattr(originality_module, "LINES_AT_ONCE", 11)
+    assert OriginalityIndex(lines).origins(texts) == expected
 
 
 def test_figures(index):

@@ -7,6 +7,8 @@ The others can be lyrics, so they count only in texts without another line end, 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 MIN_ENDS = 3  # line ends of a kind in a text that is taken to have this kind
@@ -44,29 +46,63 @@ POSSIBLE = (
 )
 
 
-def break_lines(texts: list[str], is_chinese: bool) -> tuple[list[str], dict[str, int]]:
-    """Return the texts with a line break at each line end, and in how many texts each kind of line end was found, by its name.
+@dataclass(frozen=True)
+class LineEnds:
+    """How the ends of lines are written in some texts.
+
+    Attributes:
+        counts: name of a kind of line end -> number of texts that have it.
+        possible: the kind of POSSIBLE that ends lines in texts that are a single line otherwise, or None.
+    """
+
+    counts: dict[str, int]
+    possible: LineEnd | None
+
+    def break_lines(self, text: str) -> str:
+        """Return a text with a line break at each line end."""
+        text = _break_certain(text)
+        if self.possible is None or not _is_single(text) or not self.possible.pattern.search(text.strip()):
+            return text
+        return self.possible.pattern.sub(_line_break, text.strip())
+
+
+def find_line_ends(texts: Iterable[str], is_chinese: bool) -> LineEnds:
+    """Find out how the ends of lines are written.
 
     Args:
         texts: the songs of a table or of files.
         is_chinese: whether they are Chinese, in which / without space around it, a space and punctuation may end a line.
     """
-    counts: dict[str, int] = {}
-    broken = texts
+    counts: Counter[str] = Counter()
+    singles, having = 0, Counter[LineEnd]()  # texts that are a single line, and those of them that have a kind of line end
+    likely = Counter[LineEnd]()  # and those that have it MIN_ENDS times
+    kinds = [end for end in POSSIBLE if is_chinese or not end.only_chinese]
+    for text in texts:
+        broken = _break_certain(text, counts)
+        if not _is_single(broken):
+            continue
+        singles += 1
+        for end in kinds:
+            number = len(end.pattern.findall(broken.strip()))
+            having[end] += number > 0
+            likely[end] += number >= MIN_ENDS
+    possible = next((end for end in kinds if singles and 2 * likely[end] >= singles), None)
+    found = {end.name: counts[end.name] for end in CERTAIN if counts[end.name]}
+    return LineEnds(found if possible is None else {**found, possible.name: having[possible]}, possible)
+
+
+def _break_certain(text: str, counts: Counter[str] | None = None) -> str:
+    """Return a text with a line break at the line ends of CERTAIN. The text is counted in `counts` for each kind that it has."""
     for end in CERTAIN:
-        found = [end.pattern.search(text) is not None for text in broken]
-        if any(found):
-            counts[end.name] = sum(found)
-            broken = [end.pattern.sub("\n", text) if has_it else text for text, has_it in zip(broken, found, strict=True)]
-    single = [i for i, text in enumerate(broken) if len(text.strip().splitlines()) == 1]
-    end = _most_likely_end([broken[i] for i in single], is_chinese)
-    if end:
-        broken = list(broken)
-        found = [i for i in single if end.pattern.search(broken[i].strip())]
-        counts[end.name] = len(found)
-        for i in found:
-            broken[i] = end.pattern.sub(_line_break, broken[i].strip())
-    return broken, counts
+        if end.pattern.search(text):
+            text = end.pattern.sub("\n", text)
+            if counts is not None:
+                counts[end.name] += 1
+    return text
+
+
+def _is_single(text: str) -> bool:
+    return len(text.strip().splitlines()) == 1
 
 
 def _line_break(match: re.Match[str]) -> str:
@@ -74,29 +110,33 @@ def _line_break(match: re.Match[str]) -> str:
     return "\n\n" if match[0].strip() in ("//", "||") else "\n"
 
 
-def _most_likely_end(texts: list[str], is_chinese: bool) -> LineEnd | None:
-    """Return the first kind of line end that at least half of the texts have, or None."""
-    for end in POSSIBLE:
-        having = sum(len(end.pattern.findall(text.strip())) >= MIN_ENDS for text in texts)
-        if texts and 2 * having >= len(texts) and (is_chinese or not end.only_chinese):
-            return end
-    return None
-
-
-def join_single_lines(rows: list[dict[str, str]]) -> list[dict[str, str]] | None:
-    """Return one row for each song, if the rows are single lines of songs with the titles of the songs; else None.
-
-    Rows that follow each other and differ in nothing but their lyrics become one row.
-    """
-    if not rows or any("title" not in row or _is_longer_than_a_line(row["lyrics"]) for row in rows):
-        return None
-    songs: list[dict[str, str]] = []
+def are_single_lines(rows: Iterable[dict[str, str]]) -> bool:
+    """Return whether rows are single lines of songs with the titles of the songs, and some of them belong to one song."""
+    belong, last = False, None
     for row in rows:
-        if songs and {**songs[-1], "lyrics": ""} == {**row, "lyrics": ""}:
-            songs[-1]["lyrics"] += f"\n{row['lyrics']}"
-        else:
-            songs.append(dict(row))
-    return songs if len(songs) < len(rows) else None
+        if "title" not in row or _is_longer_than_a_line(row["lyrics"]):
+            return False
+        belong = belong or (last is not None and _is_same_song(last, row))
+        last = row
+    return belong
+
+
+def join_single_lines(rows: Iterable[dict[str, str]]) -> Iterator[dict[str, str]]:
+    """Yield a row for each song of rows that are single lines. Rows in succession that differ in their lyrics only are a song."""
+    song: dict[str, str] = {}
+    lines: list[str] = []
+    for row in rows:
+        if lines and not _is_same_song(song, row):
+            yield {**song, "lyrics": "\n".join(lines)}
+            lines = []
+        song = song if lines else row
+        lines.append(row["lyrics"])
+    if lines:
+        yield {**song, "lyrics": "\n".join(lines)}
+
+
+def _is_same_song(row: dict[str, str], other: dict[str, str]) -> bool:
+    return {**row, "lyrics": ""} == {**other, "lyrics": ""}
 
 
 def _is_longer_than_a_line(text: str) -> bool:

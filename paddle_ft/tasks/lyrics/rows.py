@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 from paddle_ft.data.rows import Rows
 from paddle_ft.system.errors import UserError
@@ -10,25 +11,25 @@ from paddle_ft.system.formatting import did_you_mean
 from paddle_ft.tasks.lyrics.pairs import prefix_token
 
 
-def select_songs(rows: Rows, split: str, options) -> list[dict[str, str]]:
-    """Return the songs of a split that task.only selects.
+def select_songs(rows: Rows, split: str, options) -> Iterator[tuple[str, str] | None]:
+    """Yield the songs of a split that task.only selects.
 
     Args:
         rows: the songs as read.
         split: name of the split, for error messages.
         options: the lyrics task's options; only, prefix and style are used.
 
-    Returns:
-        {"lyrics", "prefix"} of each song. The prefix is "" unless task.prefix is set.
+    Yields:
+        The lyrics and the prefix of each song, None for a song that is not selected. The prefix is "" unless task.prefix is set.
 
     Raises:
         UserError: songs have no genre (or artist) although the options need it, or no song has a genre of task.only.
     """
     style = options.style
     if not (options.only or options.prefix):
-        return [{"lyrics": row["lyrics"], "prefix": ""} for row in rows.rows]
-    styles = [_normalize(row.get(style) or "") for row in rows.rows]
-    counts = Counter(styles)
+        yield from ((row["lyrics"], "") for row in rows.rows)
+        return
+    counts = Counter(_normalize(row.get(style) or "") for row in rows.rows)
     without_style = counts.pop("", 0)
     if not counts or (options.prefix and without_style):
         raise UserError(
@@ -40,11 +41,9 @@ def select_songs(rows: Rows, split: str, options) -> list[dict[str, str]]:
     for name in selected:
         if name not in counts:
             raise UserError(_describe_missing_style(name, style, split, counts))
-    return [
-        {"lyrics": row["lyrics"], "prefix": prefix_token(name) if options.prefix else ""}
-        for row, name in zip(rows.rows, styles, strict=True)
-        if name in selected
-    ]
+    for row in rows.rows:
+        name = _normalize(row.get(style) or "")
+        yield (row["lyrics"], prefix_token(name) if options.prefix else "") if name in selected else None
 
 
 def _describe_missing_style(name: str, style: str, split: str, counts: Counter) -> str:

@@ -2,80 +2,148 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
 
+from paddle_ft.data.row_table import Row, RowWriter
 from paddle_ft.data.rows import Rows
 from paddle_ft.data.songs import timed
 from paddle_ft.data.songs.borders import WAYS, split_songs
-from paddle_ft.data.songs.cells import break_lines, join_single_lines
+from paddle_ft.data.songs.cells import are_single_lines, find_line_ends, join_single_lines
 from paddle_ft.metrics.text import detect_language
 from paddle_ft.system.decisions import DECISIONS
 from paddle_ft.system.progress import Progress
 
+LOOKED_AT = 1000  # texts by which the language is detected, the first ones
 LONGEST_SONG = 500  # lines; a longer text without borders is probably several songs
 
 
-def find_songs(rows: Rows, split: str) -> tuple[Rows, str]:
+def find_songs(rows: Rows, split: str, writer: RowWriter, limit: int | None = None) -> tuple[Rows, str]:
     """Find the songs of a split. What was chosen is noted as decisions.
 
     Args:
         rows: the rows as read, with the field "lyrics". The other fields are copied to each song of a row.
         split: name of the split, for the decisions.
+        writer: where the songs are collected.
+        limit: return only the first songs, as many as this.
 
     Returns:
         Rows of which each is one song, with its lines on lines of their own, and by what the songs were told apart, for people.
     """
     found = replace(rows, info=dict(rows.info))
-    given = join_single_lines(rows.rows)
-    if given is not None:
-        found.decide(f"{split}: {len(rows):,} rows are single lines; those with the same title that follow each other are a song")
-    rows_of_songs = rows.rows if given is None else given
-    lyrics = [row["lyrics"] for row in rows_of_songs]
-    texts, line_ends = break_lines(lyrics, detect_language(lyrics) == "zh")
-    for name, count in line_ends.items():
-        found.decide(f"{split}: in {count:,} of {len(texts):,} songs, {name} ends a line")
-    found.rows, ways = [], set()
-    with Progress(len(texts), f"find songs of {split}", unit="text") as progress:
-        for row, text in zip(rows_of_songs, texts, strict=True):
-            songs, ways_here = split_songs(timed.separate_lines(text))
-            ways |= ways_here
-            found.rows += [{**row, "lyrics": song} for song in songs]
+    texts = _Texts(rows, split)
+    notes = _Notes(split)
+    with Progress(texts.count, f"find songs of {split}", unit="text") as progress:
+        for row, text in texts.broken():
+            songs, ways = split_songs(timed.separate_lines(text))
+            notes.ways |= ways
+            for song in songs:
+                plain = notes.add(song, row.get("title"))
+                if limit is None or len(writer) < limit:
+                    writer.append({**row, "lyrics": plain})
             progress.update()
-    by = " and ".join(description for way, description in WAYS.items() if way in ways)
-    if by:
-        where = "1 file or row" if len(texts) == 1 else f"{len(texts):,} files or rows"
-        found.decide(f"{split}: {len(found):,} songs were found in {where}, told apart by {by}")
-    _note_long_songs(found, split)
-    _remove_times(found, split)
-    return found, by or "file or row"
+    found.rows = writer.finish()
+    found.decide(*texts.decisions, *notes.decisions(texts.count))
+    return found, describe_all(notes.ways) or "file or row"
 
 
-def _note_long_songs(found: Rows, split: str) -> None:
-    """Note that there are texts that are probably several songs."""
-    lengths = [sum(bool(line.strip()) for line in row["lyrics"].splitlines()) for row in found.rows]
-    long = [(length, row) for length, row in zip(lengths, found.rows, strict=True) if length > LONGEST_SONG]
-    if long:
-        length, row = max(long, key=lambda item: item[0])
-        name = f" ({row['title']})" if row.get("title") else ""
-        texts = f"a text of {length:,} lines{name} counts as one song"
-        if len(long) > 1:
-            texts = f"{len(long):,} texts of more than {LONGEST_SONG} lines, up to {length:,}{name}, count as one song each"
-        found.decide(f"{split}: {texts}, because nothing there tells songs apart; put a line ===== between songs")
+class _Texts:
+    """The texts of a split: the rows, or what single lines are joined to.
+
+    Attributes:
+        count: number of texts.
+        decisions: how the ends of their lines were found.
+    """
+
+    def __init__(self, rows: Rows, split: str):
+        self._rows = rows.rows
+        self._are_lines = are_single_lines(self._rows)
+        self.count = sum(1 for _ in self._given()) if self._are_lines else len(rows)
+        is_chinese = detect_language([row["lyrics"] for row in islice(self._given(), LOOKED_AT)]) == "zh"
+        with Progress(self.count, f"find line ends of {split}", unit="text") as progress:
+            self._line_ends = find_line_ends(self._lyrics(progress), is_chinese)
+        self.decisions = [
+            f"{split}: in {count:,} of {self.count:,} songs, {name} ends a line" for name, count in self._line_ends.counts.items()
+        ]
+        if self._are_lines:
+            how = "those with the same title that follow each other are a song"
+            self.decisions.insert(0, f"{split}: {len(rows):,} rows are single lines; {how}")
+
+    def _given(self) -> Iterable[Row]:
+        return join_single_lines(self._rows) if self._are_lines else self._rows
+
+    def _lyrics(self, progress: Progress) -> Iterator[str]:
+        for row in self._given():
+            yield row["lyrics"]
+            progress.update()
+
+    def broken(self) -> Iterator[tuple[Row, str]]:
+        """Yield each row and its lyrics, with a line break at each line end."""
+        for row in self._given():
+            yield row, self._line_ends.break_lines(row["lyrics"])
 
 
-def _remove_times(found: Rows, split: str) -> None:
-    """Replace timed lyrics (.lrc) by their lines."""
-    timed_songs = translations = 0
-    for i, row in enumerate(found.rows):
-        if timed.is_timed(row["lyrics"]):
-            text, left_out = timed.to_plain(row["lyrics"])
-            found.rows[i] = {**row, "lyrics": text}
-            timed_songs, translations = timed_songs + 1, translations + left_out
-    if timed_songs:
-        found.decide(f"{split}: {timed_songs:,} of {len(found):,} songs have times [00:00.00], whose order their lines get")
-    if translations:
-        found.decide(f"{split}: {translations:,} lines are left out as translations, because they have the time of the line above")
+@dataclass
+class _Notes:
+    """What is to be said of the songs of a split.
+
+    Attributes:
+        split: its name.
+        ways: the ways of borders.WAYS in which songs were told apart.
+        songs: number of songs.
+        long, longest, title: number of songs longer than LONGEST_SONG, the lines of the longest one, and its title.
+        timed, translations: number of songs with times, and of lines left out as translations.
+    """
+
+    split: str
+    ways: set[str] = field(default_factory=set)
+    songs: int = 0
+    long: int = 0
+    longest: int = 0
+    title: str | None = None
+    timed: int = 0
+    translations: int = 0
+
+    def add(self, song: str, title: str | None) -> str:
+        """Note a song, and return it without times, which timed lyrics (.lrc) have."""
+        self.songs += 1
+        length = sum(bool(line.strip()) for line in song.splitlines())
+        self.long += length > LONGEST_SONG
+        if length > max(self.longest, LONGEST_SONG):
+            self.longest, self.title = length, title
+        if not timed.is_timed(song):
+            return song
+        plain, left_out = timed.to_plain(song)
+        self.timed, self.translations = self.timed + 1, self.translations + left_out
+        return plain
+
+    def decisions(self, num_texts: int) -> list[str]:
+        """Return the decisions, for songs of this number of texts."""
+        decisions = []
+        if self.ways:
+            where = "1 file or row" if num_texts == 1 else f"{num_texts:,} files or rows"
+            decisions.append(f"{self.songs:,} songs were found in {where}, told apart by {describe_all(self.ways)}")
+        if self.long:
+            decisions.append(f"{self._describe_long()}, because nothing there tells songs apart; put a line ===== between songs")
+        if self.timed:
+            decisions.append(f"{self.timed:,} of {self.songs:,} songs have times [00:00.00], whose order their lines get")
+        if self.translations:
+            why = "because they have the time of the line above"
+            decisions.append(f"{self.translations:,} lines are left out as translations, {why}")
+        return [f"{self.split}: {decision}" for decision in decisions]
+
+    def _describe_long(self) -> str:
+        """Return that there are texts that are probably several songs."""
+        name = f" ({self.title})" if self.title else ""
+        if self.long == 1:
+            return f"a text of {self.longest:,} lines{name} counts as one song"
+        return f"{self.long:,} texts of more than {LONGEST_SONG} lines, up to {self.longest:,}{name}, count as one song each"
+
+
+def describe_all(ways: set[str]) -> str:
+    """Return what some ways of borders.WAYS are, "" for none."""
+    return " and ".join(description for way, description in WAYS.items() if way in ways)
 
 
 def part_of(rows: Rows, split: str) -> Rows:

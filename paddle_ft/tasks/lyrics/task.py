@@ -7,7 +7,7 @@ BART's pretraining (Lewis et al., 2020), also in fine-tuning.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Literal
@@ -23,12 +23,12 @@ from paddle_ft.models.request import ModelRequest
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info
 from paddle_ft.tasks.base import Dataset, EvalResult, Flag, Scores, TaskOptions
-from paddle_ft.tasks.lyrics import duplicates, pairs
+from paddle_ft.tasks.lyrics import pairs
 from paddle_ft.tasks.lyrics.noise import mask_words
-from paddle_ft.tasks.lyrics.pairs import PairBuilder, Song, join_source, prefix_token, split_source
-from paddle_ft.tasks.lyrics.rows import select_songs
+from paddle_ft.tasks.lyrics.pairs import join_source, prefix_token, split_source
+from paddle_ft.tasks.lyrics.prepare import FIELDS, Prepared, prepare_songs
 from paddle_ft.tasks.lyrics.scores import line_counts, score_lines
-from paddle_ft.tasks.lyrics.songs import describe_ways, find_songs, part_of
+from paddle_ft.tasks.lyrics.songs import describe_ways
 from paddle_ft.tasks.shared.seq2seq import Seq2Seq
 
 
@@ -75,8 +75,7 @@ class Lyrics(Seq2Seq):
     name = "lyrics"
     Options = Options
     sections = {"generation": GenerationSection}
-    required_fields = ("lyrics",)
-    optional_fields = ("genre", "artist", "title")
+    required_fields, optional_fields = FIELDS[:1], FIELDS[1:]
     best_metric = "perplexity"
     file_source = "songs"
     demo_page = "lyrics"
@@ -87,59 +86,25 @@ class Lyrics(Seq2Seq):
         Flag("noise", float, "P", "share of the words to mask in lines that are fed back (default: as in training)"),
         Flag("genre", str, "NAME", "genre or artist, for a run trained with task.prefix"),
     )
-    training_lines: list[str] | None = None
+    training_lines: Sequence[str] | None = None
     songs_by: Mapping[str, str] = MappingProxyType({})
     _originality_index: Any = None
 
     # -------------------------------------------------------------------------------- songs to pairs
     def prepare_rows(self, rows: dict[str, Rows]) -> dict[str, Rows]:
         """Turn songs into pairs of lines. If only data.train is set, its songs are split, and no song or pair is in two splits."""
-        rows = {split: self._find_songs(loaded, split) for split, loaded in rows.items()}
-        songs = {split: self._clean(loaded, split) for split, loaded in rows.items()}
-        groups = duplicates.group_songs([song.words for loaded in songs.values() for song in loaded])
-        only_train = list(rows) == ["train"]
-        if only_train:
-            songs = pairs.split_songs(songs["train"], (self.options.validation_share, self.options.test_share), groups)
-            rows["train"].decide(*duplicates.describe_splits(songs, groups))
-            rows = {split: part_of(rows["train"], split) for split in songs}
-        else:
-            rows["train"].decide(*duplicates.describe_overlaps(songs, groups))
-        builder, prepared = PairBuilder(self.options.context_lines), {}
-        for split in [split for split in ("train", "validation", "test") if songs.get(split)]:
-            builder = builder if only_train else PairBuilder(self.options.context_lines)
-            prepared[split] = self._build_pairs(rows[split], songs[split], split, builder)
-        self.styles = sorted({song.prefix for song in songs["train"]} - {""})
-        return prepared
+        return self._use(prepare_songs(rows, self.options, self.config.data))
 
     def prepare_split(self, rows: Rows, split: str) -> Rows:
         if split != "train":
             print_info("originality is not computed: it needs the training lines")
-        rows = self._find_songs(rows, split)
-        return self._build_pairs(rows, self._clean(rows, split), split, PairBuilder(self.options.context_lines))
+        return self._use(prepare_songs({split: rows}, self.options, self.config.data, alone=True))[split]
 
-    def _find_songs(self, rows: Rows, split: str) -> Rows:
-        """Return rows with one song in each, and print how many there are and by what they were told apart."""
-        found, by = find_songs(rows, split)
-        found.rows = found.rows[: getattr(self.config.data, f"limit_{split}")]
-        self.songs_by = {**self.songs_by, split: by}
-        print_info(f"{split}: {len(found):,} song{'s' * (len(found) != 1)}, told apart by {by}")
-        return found
-
-    def _clean(self, rows: Rows, split: str) -> list[Song]:
-        """Return the songs of a split that the options select, cleaned. What cleaning leaves out is noted in `rows`."""
-        songs = pairs.clean_songs(select_songs(rows, split, self.options), f"songs of {split}")
-        rows.decide(*pairs.describe_left_out(songs, split))
-        return songs
-
-    def _build_pairs(self, rows: Rows, songs: list[Song], split: str, builder: PairBuilder) -> Rows:
-        """Return `rows` with pairs of lines instead of songs. Raise UserError if there are no pairs."""
-        line_rows, counts = builder.build(songs, f"pairs of {split}")
-        print_info(f"{split}: {pairs.describe_counts(counts, len(line_rows))}")
-        if not line_rows:
-            raise UserError(f"data.{split}: {pairs.explain_no_pairs(counts)}")
-        if split == "train":
-            self.training_lines, self._originality_index = builder.lines, None
-        return replace(rows, rows=line_rows, info=rows.info | counts)
+    def _use(self, prepared: Prepared) -> dict[str, Rows]:
+        self.styles, self.songs_by = prepared.styles, {**self.songs_by, **prepared.songs_by}
+        if prepared.training_lines is not None:
+            self.training_lines, self._originality_index = prepared.training_lines, None
+        return prepared.rows
 
     def facts(self) -> dict[str, Any]:
         return {"songs_told_apart_by": describe_ways(self.songs_by)}

@@ -2,11 +2,16 @@
 
 import pytest
 
-from paddle_ft.data.songs.cells import break_lines, join_single_lines
+from paddle_ft.data.songs.cells import are_single_lines, find_line_ends, join_single_lines
 
 LINES = ["red fish in the sea", "blue fish swam with me", "old fish, one in three", "", "new fish, come and see"]
 PLAIN = "\n".join(LINES)
 SUNG = ["天上的月亮", "照在河水上", "远方的姑娘", "还在我心上", "一年又一年"]
+
+
+def break_lines(texts, is_chinese):
+    ends = find_line_ends(texts, is_chinese)
+    return [ends.break_lines(text) for text in texts], ends.counts
 
 
 @pytest.mark.parametrize(
@@ -60,7 +65,8 @@ def test_texts_with_line_breaks_stay_as_they_are():
 
 def test_rows_that_are_lines_of_a_song_are_joined_by_their_title():
     rows = [{"lyrics": line, "title": title, "artist": "A"} for title, lines in (("One", "abc"), ("Two", "de")) for line in lines]
-    assert join_single_lines(rows) == [
+    assert are_single_lines(rows)
+    assert list(join_single_lines(rows)) == [
         {"lyrics": "a\nb\nc", "title": "One", "artist": "A"},
         {"lyrics": "d\ne", "title": "Two", "artist": "A"},
     ]
@@ -68,4 +74,4 @@ def test_rows_that_are_lines_of_a_song_are_joined_by_their_title():
     other_artist = [rows[0], {**rows[1], "artist": "B"}]
     for unchanged in ([], other_artist, [{"lyrics": "a"}, {"lyrics": "b"}], [*rows, {**rows[0], "lyrics": "a\nb"}],
                       [*rows, {**rows[0], "lyrics": "long " * 40}]):  # fmt: skip
-        assert join_single_lines(unchanged) is None
+        assert not are_single_lines(unchanged)

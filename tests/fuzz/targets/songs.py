@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from paddle_ft.config.load import load_config
 from paddle_ft.data.songs.borders import split_songs
-from paddle_ft.data.songs.cells import break_lines
+from paddle_ft.data.songs.cells import find_line_ends
 from paddle_ft.data.songs.text import clean
 from paddle_ft.tasks import find_task
 from paddle_ft.tasks.shared.rows import load_rows
@@ -65,7 +65,7 @@ def read(folder: Path) -> None:
 def split(folder: Path) -> None:
     """Find the lines of a text, split it into songs and clean them. No text is lost or invented between the songs."""
     text = (folder / "song.txt").read_bytes().decode("utf-8", "replace")
-    ((text,), _) = break_lines([text], is_chinese="中" in text)
+    text = find_line_ends([text], is_chinese="中" in text).break_lines(text)
     songs, ways = split_songs(text)
     assert songs and (len(songs) == 1 or ways)
     given = [letter for letter in text if letter.isalnum()]

@@ -3,19 +3,13 @@
 import numpy as np
 import pytest
 
+from paddle_ft.config.schema import DataSection
+from paddle_ft.data.rows import Rows
 from paddle_ft.data.songs.text import clean
 from paddle_ft.system.errors import UserError
-from paddle_ft.tasks.lyrics.pairs import (
-    PairBuilder,
-    Song,
-    describe_counts,
-    explain_no_pairs,
-    join_source,
-    line_pairs,
-    prefix_token,
-    split_songs,
-    split_source,
-)
+from paddle_ft.tasks import find_task
+from paddle_ft.tasks.lyrics.pairs import explain_no_pairs, join_source, line_pairs, prefix_token, split_songs, split_source
+from paddle_ft.tasks.lyrics.prepare import prepare_songs
 
 
 def sections_of(text):
@@ -33,91 +27,93 @@ def test_the_context_is_up_to_k_lines_of_the_same_section():
     ]  # fmt: skip
 
 
-def song(text, prefix=""):
-    return Song(*clean(text), prefix)
+def song(text):
+    return {"lyrics": text}
+
+
+def pair(songs, alone=True, context_lines=1, **splits):
+    """Return the rows of train, and the counts of cleaning and pairing."""
+    options = find_task("lyrics").Options(name="lyrics", context_lines=context_lines, prefix=any("genre" in row for row in songs))
+    rows = {"train": Rows(songs), **{split: Rows(own) for split, own in splits.items()}}
+    return prepare_songs(rows, options, DataSection(train="unused"), alone=alone)
 
 
 def test_no_pair_crosses_a_song_or_is_repeated():
     chorus = "[Chorus]\nold fish\nnew fish\n"
-    songs = [song(f"[Verse]\nred fish\nblue fish\n{chorus}{chorus}"), song("new fish\nfat fish\n\nOld fish,\nnew fish!")]
-    builder = PairBuilder(1)
-    rows, counts = builder.build(songs, "")
-    assert rows == [
+    prepared = pair([song(f"[Verse]\nred fish\nblue fish\n{chorus}{chorus}"), song("new fish\nfat fish\n\nOld fish,\nnew fish!")])
+    assert prepared.rows["train"].rows == [
         {"source": "red fish", "target": "blue fish"},
         {"source": "old fish", "target": "new fish"},
         {"source": "new fish", "target": "fat fish"},
     ]
-    assert counts == {
+    assert prepared.rows["train"].info == {
         "songs": 2, "repeated_songs": 0, "empty_songs": 0, "lines": 13, "section_headers": 3, "leftovers": 0, "credit_lines": 0,
         "adlib_lines": 0, "wordless_lines": 0, "repeated_lines": 0, "sections": 5, "pairs_found": 5, "repeated_pairs": 2,
     }  # fmt: skip
-    assert builder.lines == ["red fish", "blue fish", "Old fish,", "new fish!", "fat fish"]
+    assert list(prepared.training_lines) == ["red fish", "blue fish", "Old fish,", "new fish!", "fat fish"]
 
 
 def test_a_repeated_song_counts_once():
-    rows, counts = PairBuilder(1).build([song("red fish\nblue fish"), song("Red fish,\nblue fish.")], "")
-    assert (len(rows), counts["repeated_songs"], counts["pairs_found"]) == (1, 1, 1)
+    rows = pair([song("red fish\nblue fish"), song("Red fish,\nblue fish.")]).rows["train"]
+    assert (len(rows), rows.info["repeated_songs"], rows.info["pairs_found"]) == (1, 1, 1)
 
 
-def test_splits_of_one_source_share_no_pair():
-    builder = PairBuilder(1)
-    builder.build([song("red fish\nblue fish")], "train")
-    rows, counts = builder.build([song("red fish\nblue fish\nold fish")], "test")
-    assert rows == [{"source": "blue fish", "target": "old fish"}]
-    assert counts["repeated_pairs"] == 1
+def test_splits_of_one_source_share_no_pair_and_splits_of_the_user_may():
+    chorus = ["", "red fish", "blue fish"]
+    songs = [song("\n".join([f"{name} the {number} fish" for name in ("one", "two")] + chorus)) for number in range(20)]
+    rows = pair(songs, alone=False).rows
+    assert {split: (len(loaded), loaded.info["repeated_pairs"]) for split, loaded in rows.items()} == {
+        "train": (17, 15), "validation": (2, 2), "test": (2, 2),
+    }  # fmt: skip
+    rows = pair(songs[:3], alone=False, validation=songs[3:5]).rows
+    assert {split: len(loaded) for split, loaded in rows.items()} == {"train": 4, "validation": 3}
 
 
-def test_the_terminal_is_told_what_was_done():
-    builder = PairBuilder(1)
-    rows, counts = builder.build([song("作词：甲\nred fish\nblue fish"), song("(Yeah)"), song("Red fish\nblue fish!")], "")
-    assert describe_counts(counts, len(rows)) == (
-        "3 songs, 4 lines, 1 repeated songs removed, 1 songs without lyrics, 1 credits removed,"
+def test_the_terminal_is_told_what_was_done(capsys):
+    pair([song("作词：甲\nred fish\nblue fish"), song("(Yeah)"), song("Red fish\nblue fish!")])
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "train: 3 songs, 4 lines, 1 repeated songs removed, 1 songs without lyrics, 1 credits removed,"
         " 1 ad-lib lines removed, 1 sections: 1 pairs, 0 of them repeated and removed, 1 left"
     )
 
 
 def test_the_error_explains_why_there_are_no_pairs():
-    builder = PairBuilder(1)
-    builder.build([song("red fish\nblue fish")], "train")
-
-    def reason(text):
-        return explain_no_pairs(builder.build([song(text)], "")[1])
-
+    counts = {"songs": 1, "repeated_songs": 0, "pairs_found": 0}
     repeated = "repeated: each is already in this split or in an earlier one."
-    assert reason("Red fish\nblue fish!").startswith(f"its 1 songs are all {repeated}")
-    assert reason("red fish\nblue fish\n\nold fish").startswith(f"all pairs of its 1 songs are {repeated}")
-    assert reason("old fish").startswith("its 1 songs have no two lines that follow each other")
+    assert explain_no_pairs({**counts, "repeated_songs": 1}).startswith(f"its 1 songs are all {repeated}")
+    assert explain_no_pairs({**counts, "pairs_found": 1}).startswith(f"all pairs of its 1 songs are {repeated}")
+    with pytest.raises(UserError, match=r"^data\.train: its 1 songs have no two lines that follow each other"):
+        pair([song("old fish")])
 
 
 def test_a_source_with_several_lines_and_a_genre():
-    rows, _ = PairBuilder(2).build([song("red fish\nblue fish\nold fish", prefix_token("Hip  Hop"))], "")
-    assert rows[1] == {"source": "<style:hip-hop>red fish<line>blue fish", "target": "old fish"}
+    prepared = pair([{"lyrics": "red fish\nblue fish\nold fish", "genre": "Hip  Hop"}], context_lines=2)
+    assert prepared.rows["train"].rows[1] == {"source": "<style:hip-hop>red fish<line>blue fish", "target": "old fish"}
+    assert prepared.styles == [prefix_token("Hip Hop")]
 
 
 def test_songs_are_split_whole_and_always_in_the_same_way():
-    songs, alone = list(range(30)), list(range(30))
-    parts = split_songs(songs, (0.1, 0.2), alone)
+    alone = np.arange(30)
+    parts = split_songs(alone, (0.1, 0.2))
     assert {split: len(part) for split, part in parts.items()} == {"train": 21, "validation": 3, "test": 6}
-    assert sorted(item for part in parts.values() for item in part) == songs
-    assert split_songs(songs, (0.1, 0.2), alone) == parts
-    assert [len(part) for part in split_songs(songs[:3], (0.1, 0.1), alone[:3]).values()] == [1, 1, 1]
-    two = split_songs(songs[:2], (0, 0.1), [0, 1])
-    assert len(two["test"]) == 1 and two["validation"] == []
+    assert sorted(item for part in parts.values() for item in part) == list(range(30))
+    assert [len(part) for part in split_songs(alone[:3], (0.1, 0.1)).values()] == [1, 1, 1]
+    two = split_songs(alone[:2], (0, 0.1))
+    assert len(two["test"]) == 1 and len(two["validation"]) == 0
     order = np.random.default_rng(2022).permutation(30)  # not the first songs of a file, which are often by one artist
-    assert parts["validation"] == sorted(order[:3])
-    assert parts["test"] == sorted(order[3:9])
+    assert parts["validation"].tolist() == sorted(order[:3])
+    assert parts["test"].tolist() == sorted(order[3:9])
     with pytest.raises(UserError, match=r"^data: 2 songs cannot be split into train, validation and test\."):
-        split_songs(songs[:2], (0.1, 0.1), [0, 1])
+        split_songs(alone[:2], (0.1, 0.1))
 
 
 def test_songs_of_a_group_stay_together():
-    groups = [i // 3 for i in range(30)]
-    parts = split_songs(list(range(30)), (0.1, 0.2), groups)
+    groups = np.arange(30) // 3
+    parts = split_songs(groups, (0.1, 0.2))
     assert {split: len(part) for split, part in parts.items()} == {"train": 21, "validation": 3, "test": 6}
-    groups_of = {split: {groups[i] for i in part} for split, part in parts.items()}
-    assert sum(map(len, groups_of.values())) == 10
+    assert sum(len(set(groups[part])) for part in parts.values()) == 10
     with pytest.raises(UserError, match=r"^data: 2 different songs cannot be split"):
-        split_songs(list(range(6)), (0.1, 0.1), [0, 0, 0, 1, 1, 1])
+        split_songs(np.repeat([0, 1], 3), (0.1, 0.1))
 
 
 def test_split_source_is_the_inverse_of_join_source():

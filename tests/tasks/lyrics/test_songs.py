@@ -2,6 +2,7 @@
 
 import pytest
 
+from paddle_ft.data.row_table import RowWriter
 from paddle_ft.data.rows import Rows
 from paddle_ft.tasks.lyrics.songs import describe_ways, find_songs
 
@@ -11,7 +12,7 @@ OTHER = "late at night I write the pages\nno one pays me decent wages\nslowly we
 
 def find(*texts, **fields):
     rows = Rows([{"lyrics": text, **fields} for text in texts])
-    found, by = find_songs(rows, "train")
+    found, by = find_songs(rows, "train", RowWriter())
     assert [row["lyrics"] for row in rows.rows] == list(texts) and rows.decisions == []  # the rows as read stay as they are
     found.info["by"] = by
     return found
@@ -47,7 +48,7 @@ def test_songs_that_are_one_cell_have_their_lines(end, name):
 
 def test_rows_that_are_lines_become_songs():
     rows = [{"lyrics": line, "title": title} for title, text in (("A", SONG), ("B", OTHER)) for line in text.split("\n")]
-    found, _ = find_songs(Rows(rows), "test")
+    found, _ = find_songs(Rows(rows), "test", RowWriter())
     assert [row["lyrics"] for row in found.rows] == [SONG, OTHER]
     assert found.decisions == ["test: 8 rows are single lines; those with the same title that follow each other are a song"]
 

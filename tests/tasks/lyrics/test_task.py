@@ -143,7 +143,7 @@ def test_credits_that_were_left_out_are_named():
 def test_the_training_lines_are_those_of_train():
     task = find_task("lyrics")(settings())
     rows = task.prepare_rows({"train": Rows([song(FISH)]), "validation": Rows([song(BIRDS)]), "test": Rows([song(BIRDS[::-1])])})
-    assert task.training_lines == FISH
+    assert list(task.training_lines) == FISH
     assert [len(loaded) for loaded in rows.values()] == [3, 3, 3]
 
 
