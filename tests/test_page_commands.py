@@ -14,8 +14,8 @@ from paddle_ft import cli
 from paddle_ft.commands import find_command
 from paddle_ft.config.load import load_config
 from paddle_ft.config.recipes import recipe_names, study_names
+from paddle_ft.experiments import study_plan, sweep_plan
 from paddle_ft.experiments.study_file import read_study
-from paddle_ft.experiments.study_plan import make_plan
 from paddle_ft.system.errors import UserError
 from tests.support.pages import FILES, PAGES, code_lines, read
 from tests.support.paths import ROOT
@@ -60,10 +60,12 @@ def check_cli(arguments: list[str], monkeypatch) -> None:
     monkeypatch.setattr(find_command(arguments[0]), "run", lambda options: parsed.append(options) or 0)
     assert cli.main(arguments) == 0
     [options] = parsed
-    if getattr(options, "config", None) in recipe_names():
+    if arguments[0] == "sweep" and options.config in recipe_names():
+        sweep_plan.make_plan(lambda values: load_config(options.config, values, options.sample), options.overrides, options.trials)
+    elif getattr(options, "config", None) in recipe_names():
         load_config(options.config, [*options.overrides, *getattr(options, "against", [])], options.sample)
     if getattr(options, "study", None) in study_names():
-        make_plan(read_study(options.study, options.sample), options.overrides, options.seeds)
+        study_plan.make_plan(read_study(options.study, options.sample), options.overrides, options.seeds)
 
 
 SCRIPTED = [*PAGES, "Makefile", ".ci/run", *(name for name in FILES if name.startswith(("configs/", "benchmarks/")))]

@@ -76,7 +76,7 @@ def test_the_wheel_has_the_commands_the_version_and_the_pins(source):
     assert "paddle-ft = paddle_ft.__main__:console" in commands
     assert "paddle-ft-convert = convert.__main__:main" in commands
     assert metadata["Version"] == __version__
-    assert set(metadata.get_all("Provides-Extra")) == {"cpu", "gpu", "rhymes", "demo", "xlsx", "serve", "export", "verify"}
+    assert set(metadata.get_all("Provides-Extra")) == {"cpu", "gpu", "rhymes", "demo", "xlsx", "serve", "sweep", "export", "verify"}
     required = metadata.get_all("Requires-Dist")
     assert {line for line in required if "extra ==" not in line} == set(requirement_lines(ROOT / "requirements-base.txt"))
     # Paddle's CPU and GPU builds overwrite each other, so a plain installation must bring neither.

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,11 +43,11 @@ class Job:
         return next((line.strip() for line in reversed(lines) if line.strip()), "no output yet")
 
 
-def run_jobs(jobs: Sequence[Job], devices: str, on_done: Callable[[], object]) -> list[Job]:
+def run_jobs(jobs: Iterable[Job], devices: str, on_done: Callable[[], object]) -> list[Job]:
     """Run all jobs, and return those that have failed.
 
     Args:
-        jobs: the trainings, in the order in which they are started.
+        jobs: the trainings, in the order in which they are started. Each is asked for when a device is free.
         devices: GPU numbers such as 0,1, or cpu:2 for two at a time on the CPU, which share its cores.
         on_done: called after each job that has ended well.
 
@@ -56,7 +56,7 @@ def run_jobs(jobs: Sequence[Job], devices: str, on_done: Callable[[], object]) -
         Interrupted: a signal has stopped them.
     """
     kind, numbers = check_devices(devices)
-    waiting, failed = list(jobs), []
+    waiting, failed, are_all_started = iter(jobs), [], False
     running: dict[str, tuple[Job, subprocess.Popen]] = {}
     received: list[int] = []
 
@@ -71,11 +71,14 @@ def run_jobs(jobs: Sequence[Job], devices: str, on_done: Callable[[], object]) -
     before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         reported = time.monotonic()
-        while running or (waiting and not received):
+        while running or not (are_all_started or received):
             for device in numbers:
-                if device in running or not waiting or received:
+                if device in running or are_all_started or received:
                     continue
-                job = waiting.pop(0)
+                job = next(waiting, None)
+                if job is None:
+                    are_all_started = True
+                    break
                 print_info(f"{job.label} on {kind} {device}: output in {job.log}")
                 running[device] = job, _start(job, kind, device, len(numbers))
             for device, (job, process) in list(running.items()):
@@ -83,7 +86,7 @@ def run_jobs(jobs: Sequence[Job], devices: str, on_done: Callable[[], object]) -
                     continue
                 del running[device]
                 if process.returncode == 0:
-                    print_info(f"{job.label}: finished; {len(waiting)} waiting, {len(running)} running")
+                    print_info(f"{job.label}: finished; {len(running)} still running")
                     on_done()
                 elif not received:
                     print_info(f"{job.label}: failed: {job.last_line()}")

@@ -25,6 +25,7 @@ from paddle_ft.tasks.shared.evaluate import draw_sample, evaluate
 from paddle_ft.training import checkpoint
 from paddle_ft.training.signals import Interrupted, SignalHandler
 from paddle_ft.training.step import Stepper, StepResult
+from paddle_ft.training.stop_rule import StopRule
 from paddle_ft.training.trackers import Trackers
 
 WINDOW = ("loss", "targets", "samples", "tokens", "padding")
@@ -98,13 +99,15 @@ class TrainLoop:
     Attributes:
         validation, sample: the rows to evaluate during the training, and whether they are a sample (evaluate.draw_sample).
         best_scores: the scores of best/ on these rows, if this process has evaluated it.
+        stop_rule: decides after each evaluation whether the training ends there; it is for trainings in a single process.
     """
 
     def __init__(
         self, task: Task, stepper: Stepper, validation: Dataset | None, run: RunDirectory, trackers: Trackers,
-        world: World | None = None, signals: SignalHandler | None = None,
+        world: World | None = None, signals: SignalHandler | None = None, stop_rule: StopRule | None = None,
     ):  # fmt: skip
         self.task, self.stepper, self.run, self.trackers = task, stepper, run, trackers
+        self.stop_rule = stop_rule
         self.validation, self.sample = validation, {}
         if validation is not None:
             self.validation, self.sample = draw_sample(validation, task.config.eval.limit, "during the training (eval.limit)")
@@ -235,6 +238,16 @@ class TrainLoop:
             self._update_best(scores.metrics, "; all predictions are empty" if are_all_empty(scores.predictions) else "")
             if self.state.best["step"] == self.state.step:
                 self.best_scores = scores
+            self._ask_stop_rule(scores.metrics[self.best_metric])
+
+    def _ask_stop_rule(self, value: float) -> None:
+        """End the training like early stopping does if the stop rule says so. `value` is that of best_metric."""
+        state, num_steps = self.state, self.stepper.num_steps
+        share = 1.0 if state.stopped_early else state.step / num_steps
+        reason = self.stop_rule(state.step, share, value) if self.stop_rule else ""
+        if reason and share < 1:
+            state.stopped_early = True
+            print_info(f"stopping at step {state.step}: {reason}")
 
     def _update_best(self, metrics: dict, note: str = "") -> None:
         """Save best/ if these are the best scores so far, else count towards early stopping. The loss decides ties.

@@ -43,6 +43,7 @@ from paddle_ft.training.loop import TrainLoop
 from paddle_ft.training.optim import describe_warmup
 from paddle_ft.training.signals import Interrupted, SignalHandler
 from paddle_ft.training.step import Stepper
+from paddle_ft.training.stop_rule import StopRule
 from paddle_ft.training.trackers import Trackers
 
 NOT_STARTED = "the training had not started and nothing was written; give the same command again"
@@ -50,13 +51,14 @@ WITHOUT_VALIDATION = "there is no validation split (data.validation): best/ is t
 NOTHING_SAVED = "no step was trained yet, so nothing was saved; start again with"
 
 
-def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> RunDirectory:
+def train(config: BaseConfig, resume: bool = False, overwrite: bool = False, stop_rule: StopRule | None = None) -> RunDirectory:
     """Train, evaluate the best checkpoint, and write the report.
 
     Args:
         config: the configuration.
         resume: whether to continue the run in output_dir.
         overwrite: whether to replace the run in output_dir.
+        stop_rule: ends the training after an evaluation, see training.stop_rule.
 
     Returns:
         The run's directory.
@@ -92,7 +94,7 @@ def train(config: BaseConfig, resume: bool = False, overwrite: bool = False) -> 
         run.write_texts(task.run_files())
         world.barrier()
         with Trackers(config, run.path, start.tracker_ids, enabled=world.is_main) as trackers:
-            loop = TrainLoop(task, stepper, data.get("validation"), run, trackers, world, signals)
+            loop = TrainLoop(task, stepper, data.get("validation"), run, trackers, world, signals, stop_rule)
             if start.checkpoint:
                 figures = results.resumed_results(task, data, run, decisions)
                 resuming.restore(loop, start.checkpoint)
