@@ -78,7 +78,9 @@ def _metric_section(content: dict[str, Any], key: str, explain: bool) -> Section
     if not _cells(content, key):
         section.texts.append("No finished run has this metric.")
         return section
-    section.texts.append(f"Mean ± sample standard deviation over {len(content['seeds'])} seeds{direction}.")
+    seeds = len(content["seeds"])
+    over = f"Mean ± sample standard deviation over {seeds} seeds" if seeds > 1 else "One seed"
+    section.texts.append(f"{over}{direction}.")
     section.tables.append(means)
     if table := _difference_table(content, key):
         section.texts += [_about_p(content)] if explain else []

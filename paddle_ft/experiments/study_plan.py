@@ -124,11 +124,13 @@ def make_plan(file: StudyFile, overrides: Sequence[str] = (), num_seeds: int | N
 
 
 def value_label(value: Any) -> str:
-    """Return a value of x as text: "2,000", "0.25", "all" for null."""
+    """Return a value of x as text: "2,000", "0.25", "2e-05", "all" for null."""
     if value is None:
         return "all"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:g}"
     return value if isinstance(value, str) else dump_yaml_line(value)
 
 

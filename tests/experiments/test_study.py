@@ -13,7 +13,9 @@ import pytest
 from paddle_ft.cli import main
 from paddle_ft.experiments import study
 from paddle_ft.experiments.study import TimeLeft, run_study, write_pages
+from paddle_ft.experiments.study_file import read_study
 from paddle_ft.experiments.study_page import metric_figure
+from paddle_ft.experiments.study_plan import make_plan
 from paddle_ft.experiments.study_results import summarize_study
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.settings import refuse_other_config
@@ -105,6 +107,19 @@ def test_fewer_rows_than_were_asked_for_are_said(tmp_path):
     for run in plan.runs:
         write_run(run, result(50.0, rows=3))
     assert "4 training rows were asked for, but the data has only 3." in write_pages(plan)
+
+
+def test_a_study_of_one_recipe_over_seeds(tmp_path):
+    text = "title: a\nquestion: b\nstages: {only: {recipe: distilbert_imdb_cls}}\nmetrics: [accuracy]\n"
+    plan = make_plan(read_study(str(write_study(tmp_path, text))), [f"output_dir={tmp_path / 'study'}"], 2, "the command")
+    for run, accuracy in zip(plan.runs, (50.0, 54.0), strict=True):
+        write_run(run, result(accuracy))
+    write_pages(plan)
+    markdown = (plan.folder / "study.md").read_text()
+    assert "|  | distilbert_imdb_cls | baseline | before training |" in markdown
+    assert "| all runs | 52.00 ± 2.83 | 50.00 | 40.00 |" in markdown and "minus" not in markdown
+    assert "| distilbert_imdb_cls, seed 2023 | 54.00 | 10.0 s | [report](only/seed-2023/report.html) |" in markdown
+    assert "<img" not in (plan.folder / "report.html").read_text()
 
 
 def test_a_metric_that_no_run_has_is_said(tmp_path):

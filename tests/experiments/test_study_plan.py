@@ -113,12 +113,19 @@ def test_the_folder_may_not_be_a_run(tmp_path):
 
 
 def test_values_of_x_as_texts():
-    assert [value_label(value) for value in (None, 2000, 0.25, "linear", True)] == ["all", "2,000", "0.25", "linear", "true"]
+    assert [value_label(value) for value in (None, 2000, 0.25, 2e-5, "linear", True)] == [
+        "all",
+        "2,000",
+        "0.25",
+        "2e-05",
+        "linear",
+        "true",
+    ]
 
 
 def test_the_study_on_the_page_is_one(tmp_path):
     [text] = files_on_page("docs/studies.md").values()
     path = write_study(tmp_path, text)
     plan = make_plan(read_study(str(path)))
-    assert [len(plan.runs), plan.series, plan.labels] == [18, ["first token", "recurrent"], ["1.0e-05", "2.0e-05", "5.0e-05"]]
+    assert [len(plan.runs), plan.series, plan.labels] == [18, ["first token", "recurrent"], ["1e-05", "2e-05", "5e-05"]]
     assert len(make_plan(read_study(str(path), sample=True)).runs) == 12
