@@ -86,15 +86,7 @@ def read_files(path: Path, extended_by: tuple[Path, ...] = ()) -> list[tuple[dic
     Raises:
         UserError: a file cannot be read, is not a recipe, or extends something that does not exist or itself.
     """
-    shown_path = relative_path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
-    data, lines = parse_yaml(text, shown_path)
-    if not isinstance(data, dict):
-        raise UserError(f"{shown_path}: a recipe is a mapping of sections, but this file contains a {type(data).__name__}.")
-    origins = {key: f"{shown_path}:{line}" for key, line in lines.items()}
+    data, origins = read_mapping(path, "a recipe is a mapping of sections")
     if "extends" not in data:
         return [(data, origins)]
     base_name, origin = data.pop("extends"), origins.pop("extends")
@@ -106,6 +98,27 @@ def read_files(path: Path, extended_by: tuple[Path, ...] = ()) -> list[tuple[dic
     if base_path.resolve() in {file.resolve() for file in chain}:
         raise UserError(f"{origin}: extends {base_name}: this recipe extends itself.")
     return [(data, origins), *read_files(base_path, chain)]
+
+
+def read_mapping(path: Path, meaning: str) -> tuple[dict, dict[str, str]]:
+    """Return the content of a YAML file, and for each dotted key where it is set (file:line).
+
+    Args:
+        path: the file.
+        meaning: what its content is, for the message about another content: "a recipe is a mapping of sections".
+
+    Raises:
+        UserError: the file cannot be read, is not valid YAML, or is no mapping.
+    """
+    shown_path = relative_path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+    data, lines = parse_yaml(text, shown_path)
+    if not isinstance(data, dict):
+        raise UserError(f"{shown_path}: {meaning}, but this file contains a {type(data).__name__}.")
+    return data, {key: f"{shown_path}:{line}" for key, line in lines.items()}
 
 
 def _extend(base: dict, data: dict) -> dict:

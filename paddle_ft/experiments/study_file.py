@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from paddle_ft.config.load import Setting, relative_path
+from paddle_ft.config.load import Setting, read_mapping, relative_path
 from paddle_ft.config.messages import describe_errors
 from paddle_ft.config.recipes import find_recipe, find_study
 from paddle_ft.config.schema import Section
-from paddle_ft.config.yaml_text import dump_yaml_line, parse_yaml
+from paddle_ft.config.yaml_text import dump_yaml_line
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.formatting import did_you_mean
 
@@ -74,7 +74,9 @@ class Study(Section):
     title: str = Field(min_length=1, description="the heading of the page")
     question: str = Field(min_length=1, description="what the study asks")
     notes: list[str] = Field(default_factory=list, description="what a reader of the result has to know, one sentence each")
-    seeds: int = Field(5, ge=1, description="number of seeds; the first is the recipe's own, and the others count up from it")
+    seeds: int = Field(
+        5, ge=1, le=1000, description="number of seeds; the first is the recipe's own, and the others count up from it"
+    )
     stages: dict[str, Stage] = Field(min_length=1, description="name: stage, in the order in which they are trained")
     metrics: list[str] = Field(min_length=1, description="metrics that are shown, by their keys in results.json")
     split: Literal["validation", "test"] | None = Field(
@@ -149,14 +151,7 @@ def read_study(name: str, sample: bool = False) -> StudyFile:
     """
     path = find_study(name)
     shown_path = relative_path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
-    data, lines = parse_yaml(text, shown_path)
-    if not isinstance(data, dict):
-        raise UserError(f"{shown_path}: a study is a mapping of keys, but this file contains a {type(data).__name__}.")
-    origins = {key: f"{shown_path}:{line}" for key, line in lines.items()}
+    data, origins = read_mapping(path, "a study is a mapping of keys")
     if sample:
         block = data.pop("sample", None)
         if not isinstance(block, dict):
