@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from paddle_ft.system.errors import UserError
@@ -57,10 +58,10 @@ def find_study(name: str) -> Path:
 
 def _find(name: str, folder: Path | None, shown_key: str, kind: str, names: list[str], own_folder: Path) -> Path:
     path = Path(folder or "", name)
-    if path.suffix in (".yaml", ".yml") or path.is_file():
-        if path.is_dir():
+    if path.suffix in (".yaml", ".yml") or os.path.isfile(path):  # not path.is_file, which raises if the name is too long
+        if os.path.isdir(path):
             raise UserError(f"{shown_key} {name}: this is a directory; name a YAML file in it.")
-        if not path.exists():
+        if not os.path.exists(path):
             raise UserError(f"{shown_key} {name}: there is no such file.{did_you_mean(path.stem, names)}")
         return path
     if name not in names:

@@ -228,4 +228,4 @@ def recipe_name(file: StudyFile, stage: str) -> str:
 
 def _slug(text: str) -> str:
     """Return a text as the name of a folder: "3 lines" becomes 3-lines, "2,000" becomes 2000."""
-    return re.sub(r"[^\w.-]+", "-", text.replace(",", "")).strip("-.") or "value"
+    return re.sub(r"[^\w.-]+", "-", text.replace(",", ""))[:60].strip("-.") or "value"
