@@ -21,6 +21,7 @@ from convert.identify import CheckpointInfo
 from convert.labels import contradicts_labels, label_count, labels
 from convert.loading import model_from_weights, read_weights
 from convert.names import known_names, superfluous_prefix, without_prefix
+from convert.paddlenlp_import import import_paddlenlp
 from convert.tensors import open_weights
 
 REFERENCE = "reference_outputs.safetensors"
@@ -129,6 +130,7 @@ def run_paddle(checkpoint: CheckpointInfo, task: Task, hf_config: dict, inputs: 
     printed = io.StringIO()
     try:
         with contextlib.redirect_stderr(printed):  # warnings, and after Ctrl-C that Paddle's library cannot be imported
+            import_paddlenlp()
             import paddle
             import paddlenlp.transformers
             from paddlenlp.utils.log import logger

@@ -1,9 +1,14 @@
 """Set up the CPU as a user's training does, before any test imports paddle."""
 
+import os
+
 import pytest
 
-from paddle_ft.system.runtime import prepare_cpu
+from paddle_ft.system.runtime import available_cpus, prepare_cpu
 
+# Several workers share the cores, as the processes of a training do: more threads than cores wait for each other.
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, available_cpus() // int(workers))))
 prepare_cpu()
 
 

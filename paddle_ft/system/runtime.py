@@ -11,6 +11,7 @@ import random
 import sys
 from pathlib import Path
 
+from convert.paddlenlp_import import import_paddlenlp
 from convert.progress import in_notebook
 from paddle_ft.system import interrupts
 from paddle_ft.system.errors import UserError
@@ -171,7 +172,7 @@ def import_frameworks_quietly() -> None:
     with interrupts.remembered():
         try:
             with interrupts.sigterm_kept(), contextlib.redirect_stderr(output):
-                import paddle  # noqa: F401
+                import_paddlenlp()
                 from paddlenlp.utils.log import logger
         finally:
             if not interrupts.is_pressed():  # else Paddle says that its library cannot be imported

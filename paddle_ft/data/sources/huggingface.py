@@ -16,6 +16,9 @@ from paddle_ft.data.splits import choose_splits
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.plugins import import_hint
 
+# As paddlenlp.datasets does: otherwise `datasets` tells the Hub of every load, which takes long on a slow connection.
+os.environ.setdefault("HF_UPDATE_DOWNLOAD_COUNTS", "False")
+
 
 class HuggingFace(Source):
     """Everything that the `datasets` package can load by name."""
