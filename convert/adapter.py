@@ -108,11 +108,8 @@ def open_adapter(directory: Path, base: Path | None) -> Adapter:
     base = base or named_base(directory)
     if base is None:
         named, flags = settings.get("base_model_name_or_path") or "whose name it does not say", "--base BASE"
-        raise ConvertError(
-            f"{directory}: a LoRA adapter without the model that it was trained on, {named}: "
-            f"add {flags} with that model's directory or its id",
-            flags,
-        )
+        problem = f"{directory}: a LoRA adapter without the model that it was trained on, {named}"
+        raise ConvertError(f"{problem}: add {flags} with that model's directory or its id", flags, problem)
     if is_adapter(base) or base.resolve() == directory.resolve():
         raise ConvertError(f"{base}: an adapter too; the model that {directory} was trained on is needed")
     file = next((name for name in WEIGHTS if (directory / name).is_file()), None)

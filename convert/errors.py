@@ -19,13 +19,14 @@ class ConvertError(Exception):
 
     Attributes:
         flags: Flags of to-paddle that solve the problem, such as "--model-type bert"; "" if none do. The message names them too.
+        problem: The message without what it says about the flags, if that is known; else the whole message.
     """
 
     exit_code = 2
 
-    def __init__(self, message: str, flags: str = ""):
+    def __init__(self, message: str, flags: str = "", problem: str = ""):
         super().__init__(visible(message))
-        self.flags = flags
+        self.flags, self.problem = flags, visible(problem or message)
 
     def _render_traceback_(self) -> list[str]:
         """Return what IPython and notebooks show: the message alone, as on the command line."""

@@ -21,11 +21,6 @@ PAIR = "text_pair"  # the optional field that no row may lack if the file has it
 OTHERS = "\0others"  # the key of a row's other columns, column -> value, if Fields.complete is set
 MAX_NAMES = 20  # column names that a message lists
 
-Record = tuple[int, dict[str, str] | str]
-"""(line, row), or (line, reason) for a record that cannot be used. A row is field -> text. Lines count from 1."""
-
-Records = Iterable[Record]
-
 
 @dataclass(frozen=True)
 class BadRow:
@@ -37,6 +32,15 @@ class BadRow:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.reason}"
+
+
+Record = tuple[int, dict[str, str] | str | BadRow]
+"""(line, row), or (line, reason) for a record that cannot be used. A row is field -> text. Lines count from 1.
+
+A reader of several files gives a BadRow, which names the file, instead of the reason.
+"""
+
+Records = Iterable[Record]
 
 
 @dataclass
@@ -314,8 +318,8 @@ def _add_records(result: Rows, rows: RowWriter, file: str, records: Records, lim
     is_empty = True
     for line, record in records:
         is_empty = False
-        if type(record) is str:
-            result.bad.append(BadRow(file, line, record))
+        if type(record) is not dict:
+            result.bad.append(record if isinstance(record, BadRow) else BadRow(file, line, str(record)))
             continue
         rows.append(record)
         if limit is not None and len(rows) >= limit:

@@ -74,7 +74,8 @@ def _convert(name: str, head_type: str, weights: bool = True) -> Path:
     except convert.ConvertError as error:
         by_hand = f"python -m convert to-paddle {shlex.quote(name)} DIR {error.flags}"
         advice = f"\nConvert it by hand with `{by_hand}`, and set model.pretrained to DIR." if error.flags else ""
-        raise UserError(f"model.pretrained: {name}: {error}{advice}") from None
+        where = "" if error.problem.startswith(f"{name}:") else f"{name}: "
+        raise UserError(f"model.pretrained: {where}{error.problem}{advice}") from None
 
 
 def read_config(directory: Path) -> dict:

@@ -130,6 +130,7 @@ def test_wrong_input_of_the_runner_is_answered_with_one_message(run, tmp_path):
         (("the [MASK]", "a\udcff"), r"text 2, 'a\xff': this text is not UTF-8"),
         (("\udce9" + "a" * 100,), rf"text 1, '\xe9{'a' * 55}...': this text is not UTF-8"),
         ((), "there is no text: give one, or lines on the standard input"),
+        (("the [MASK]", "--\x1b[31m\u202e"), r"unrecognized arguments: --\x1b[31m\u202e"),
     ]:
         done = start(folder, *arguments)
         assert done.returncode == 2 and done.stderr.splitlines()[-1] == f"run.py: error: {message}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 from paddle_ft.data.text import HAN_COMMON, regex_class
@@ -14,6 +15,7 @@ _MARKS = {  # in the order in which they must be tried, because UTF-32's begins 
     b"\xfe\xff": "utf-16-be",
 }
 _WESTERN = re.compile(rb"[A-Za-z][\xc0-\xff](?![\x80-\xff])")  # a letter with an accent in a word
+MIN_HAN = 6  # characters by which Big5 is recognised
 _HAN = re.compile(f"[{regex_class(HAN_COMMON)}]")
 
 UNDECODED = re.compile("[\udc80-\udcff]")  # errors="surrogateescape" puts these in place of bytes that cannot be decoded
@@ -66,11 +68,29 @@ def describe_bad_bytes(raw: bytes, encoding: str, offset: int) -> str:
     reason = f"invalid {encoding.upper()} at byte {offset} of the file"
     if encoding != "utf-8":
         return reason
+    if name := _big5_codec(raw):
+        return f"{reason}; it looks like Big5: read it as that with data.encoding={name}"
     if _is_gbk(raw):
         return f"{reason}; it looks like GBK: read it as that with data.encoding=gb18030"
     if _WESTERN.search(raw):
         return f"{reason}; it may be Western European: read it as that with data.encoding=cp1252"
     return reason
+
+
+def _big5_codec(raw: bytes) -> str | None:
+    """Return the codec of bytes that are probably Big5, else None.
+
+    Second bytes below 0x7F, which four of ten characters of a Big5 text have, tell it from text in GB 2312. Nearly all Han
+    characters of a real text are among the frequent ones of Big5, whose first bytes are 0xA4 to 0xC6.
+    """
+    for name in ("big5", "cp950", "big5hkscs"):
+        with contextlib.suppress(UnicodeDecodeError):
+            codes = [character.encode(name) for character in _HAN.findall(raw.decode(name))]
+            frequent = sum(0xA4 <= code[0] <= 0xC6 for code in codes)
+            low = sum(code[1] < 0x7F for code in codes)
+            if len(codes) >= MIN_HAN and frequent >= 0.9 * len(codes) and low >= 0.15 * len(codes):
+                return name
+    return None
 
 
 def _is_gbk(raw: bytes) -> bool:

@@ -12,6 +12,7 @@ from paddle_ft.system.errors import UserError
 
 MAX_DEPTH = 3  # of the objects in which lists of rows are looked for, to suggest a data.field
 MAX_SUGGESTIONS = 5
+AS_RECORDS = 'write it with df.to_json(FILE, orient="records", lines=True)'
 
 
 def read_object(file: DataFile, fields: Fields) -> Iterator[Value]:
@@ -42,7 +43,16 @@ def read_object(file: DataFile, fields: Fields) -> Iterator[Value]:
 
 def has_rows_inside(value: dict, fields: Fields) -> bool:
     """Return whether an object is not a row itself: its fields are columns, or there is a list of rows somewhere in it."""
-    return _as_columns(value, fields) is not None or (not fields.fit(value) and bool(_suggest(value, fields)))
+    is_row = fields.fit(value)
+    return _as_columns(value, fields) is not None or (not is_row and bool(_pandas_orient(value, fields) or _suggest(value, fields)))
+
+
+def _pandas_orient(value: dict, fields: Fields) -> str | None:
+    """Return the form in which pandas has written a table as an object: split or index. None for other objects."""
+    if isinstance(value.get("columns"), list) and isinstance(value.get("data"), list):
+        return "split" if all(isinstance(cells, list) for cells in value["data"][:1]) else None
+    rows = list(value.values())
+    return "index" if rows and all(isinstance(row, dict) for row in rows) and fields.fit(rows[0]) else None
 
 
 def _find(document: Document, position: int, path: str) -> int:
@@ -123,6 +133,8 @@ def _as_list(column: object, first: list | dict) -> list:
 
 
 def _no_rows_message(value: dict, fields: Fields) -> str:
+    if orient := _pandas_orient(value, fields):
+        return f"the file is a table as pandas writes it with orient={orient!r}; {AS_RECORDS}"
     suggestions = _suggest(value, fields)
     if not suggestions:
         return f"the file is one object with {list_names(value) or 'nothing'}, and there is no list of rows in it"

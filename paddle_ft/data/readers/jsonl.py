@@ -8,7 +8,7 @@ from itertools import islice
 
 from paddle_ft.data.readers.base import Reader
 from paddle_ft.data.readers.encodings import Line
-from paddle_ft.data.readers.json_object import has_rows_inside, read_object
+from paddle_ft.data.readers.json_object import AS_RECORDS, has_rows_inside, read_object
 from paddle_ft.data.readers.json_text import Document, Value, decode_line, skip_space
 from paddle_ft.data.readers.stream import DataFile
 from paddle_ft.data.rows import Fields, Record, make_row_from_columns
@@ -42,8 +42,16 @@ def _read_values(file: DataFile, fields: Fields) -> Iterator[Value]:
         raise UserError(f"{file.path}: data.field={file.reading.field} is set, but the file is {form}: leave data.field out")
     if first == "[":
         document = Document(file)
-        return document.array(skip_space(document.text, 0), is_all=True)
+        return map(_refuse_list, document.array(skip_space(document.text, 0), is_all=True))
     return read_json_lines(file)
+
+
+def _refuse_list(element: Value) -> Value:
+    """Return an element of an array, with the reason why it is no row if it is a list."""
+    line, value, reason = element
+    if not reason and isinstance(value, list):
+        reason = f"the JSON value is list, not an object; if pandas wrote the file, {AS_RECORDS}"
+    return line, value, reason
 
 
 def read_json_lines(file: DataFile) -> Iterator[Value]:

@@ -50,9 +50,12 @@ def choose_separator(file: DataFile, head: list[tuple[int, Line]], fields: Field
     skipped = 1 if named else 0
     if setting != "auto":
         return Choice(_SETTINGS.get(setting, setting), skipped)
-    if named:
-        return Choice(named[1], skipped)
     own = "\t" if is_tsv else ","
+    if named:
+        if named[1] != own:
+            kind = NAMES.get(named[1], repr(named[1]))
+            file.decide(f"its fields are separated by {kind}, as its first line says (data.separator={_setting(named[1])})")
+        return Choice(named[1], skipped)
     records = {own: _first_records(head, split, own, is_tsv)}
     is_right = _has_numbered_columns if fields.numbered else _has_named_columns
     if is_right(records[own], fields) or (fields.numbered and _width(records[own]) > 1):

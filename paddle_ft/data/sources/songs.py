@@ -22,10 +22,11 @@ from pathlib import Path
 from paddle_ft.data.files import expand, files_below
 from paddle_ft.data.readers import extension, find_reader, is_saved_dataset, is_saved_dict, readers
 from paddle_ft.data.readers.stream import DataFile
-from paddle_ft.data.rows import Fields, Record, Records, make_row
+from paddle_ft.data.rows import BadRow, Fields, Record, Records, make_row
 from paddle_ft.data.songs.json_songs import find_songs
 from paddle_ft.data.sources.base import Source
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.formatting import join_some
 from paddle_ft.system.progress import Progress
 
 DEFAULT_COLUMNS = {"genre": "folder1", "artist": "folder2"}  # unless there is such a column, or data.columns names another
@@ -99,13 +100,24 @@ def _fixed_folder(pattern: str) -> str:
 
 
 def _read_text_files(paths: list[str], root: str, fields: Fields) -> Iterator[Record]:
+    """Yield the song or songs of each text file. Empty files are left out, unless all are empty."""
     columns = fields.column_names(root or ".")
+    empty: list[str] = []
     with Progress(len(paths), f"read {root or '.'}", unit="song") as progress:
-        for number, path in enumerate(paths, start=1):
+        for path in paths:
             text, reason = DataFile(path, fields.reading).line()
             values: dict[str, object] = {"lyrics": text, "title": Path(path.removesuffix(".gz")).stem}
-            yield number, f"{path}: {reason}" if reason else _make_row(values, path, root, columns, fields)
+            row = reason or _make_row(values, path, root, columns, fields)
             progress.update()
+            if not reason and not text.strip():
+                empty.append(path)
+            else:
+                yield 1, BadRow(path, 1, row) if isinstance(row, str) else row
+    if len(empty) == len(paths):
+        raise UserError(f"{empty[0]}: the file is empty" + (f", and so are the other {len(empty) - 1:,}" if len(empty) > 1 else ""))
+    if empty:
+        files = "a file is" if len(empty) == 1 else f"{len(empty):,} of {len(paths):,} files are"
+        fields.decide(f"{root or '.'}: {files} empty and left out: {join_some(empty)}")
 
 
 def _read_json(path: str, root: str, fields: Fields) -> Iterator[Record]:
@@ -153,9 +165,8 @@ def _make_row(values: dict[str, object], path: str, root: str, columns: dict[str
         if column in available:
             chosen[name] = available[column]
         elif name in fields.mapped:
-            return f"{path}: there is no column {column!r} for {name} (data.columns); the columns are {', '.join(available)}"
-    row = make_row(chosen, fields)
-    return f"{path}: {row}" if isinstance(row, str) else row
+            return f"there is no column {column!r} for {name} (data.columns); the columns are {', '.join(available)}"
+    return make_row(chosen, fields)
 
 
 SOURCE = Songs()

@@ -52,6 +52,11 @@ def describe_classes(names: Sequence[str], counts: np.ndarray) -> list[str]:
         having = f"{len(rare):,} classes have" if len(rare) > 1 else "a class has"
         listed = join_some(f"{shorten(name)} {rows_of[name]:,}" for name in rare)
         decisions.append(f"{having} less than {100 * few:.2g} % of the {counts.sum():,} training rows: {listed}")
+    single = [name for name in names if rows_of[name] == 1 and name not in rare]
+    if single and counts.sum() > SHORT * len(single):
+        having = f"each of {len(single):,} classes has" if len(single) > 1 else "a class has"
+        listed = join_some(shorten(name) for name in single)
+        decisions.append(f"{having} only 1 of the {counts.sum():,} training rows: {listed}")
     return decisions
 
 

@@ -165,10 +165,19 @@ class Seq2Seq(Task):
         """Return the options of generation that the configuration sets.
 
         Lengths are one longer than in the task's options, because generation also counts decoder_start_token_id.
+
+        Raises:
+            UserError: the model has too few positions for max_target_length.
         """
         from paddle_ft.generation import GenerationOptions
 
         section, config, options = self.config.generation, self.model.config, self.options
+        if options.max_target_length >= config.max_position_embeddings:
+            positions = config.max_position_embeddings
+            raise UserError(
+                f"task.max_target_length: {options.max_target_length} tokens and the start token do not fit the model's {positions}"
+                f" positions (max_position_embeddings), so they cannot be generated. Lower it to {positions - 1}."
+            )
         return GenerationOptions(
             num_beams=section.num_beams,
             max_length=options.max_target_length + 1,

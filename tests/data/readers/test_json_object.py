@@ -131,3 +131,22 @@ def test_what_python_refuses_is_invalid_json(name):
 def test_data_field_does_not_matter_for_other_formats():
     write("a.csv", "source,target\n甲,乙\n")
     assert len(read_files("a.csv", required=PAIR, field="data")) == 1
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("orient", ["split", "index"])
+def test_the_forms_of_pandas_that_are_not_read_are_named(indent, orient):
+    if orient == "split":
+        value = {"columns": list(COLUMNS), "index": [0, 1], "data": [list(row.values()) for row in ROWS]}
+    else:
+        value = {str(number): row for number, row in enumerate(ROWS)}
+    advice = 'write it with df.to_json(FILE, orient="records", lines=True)'
+    assert error(write_json(value, indent), required=PAIR) == (
+        f"a.json: the file is a table as pandas writes it with orient={orient!r}; {advice}"
+    )
+
+
+def test_rows_that_are_lists_are_what_pandas_writes_with_orient_values():
+    write_json([list(row.values()) for row in ROWS])
+    advice = 'if pandas wrote the file, write it with df.to_json(FILE, orient="records", lines=True)'
+    assert error("a.json", required=PAIR).startswith(f"a.json:1: the JSON value is list, not an object; {advice}\n")

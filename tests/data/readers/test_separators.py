@@ -51,7 +51,10 @@ def test_a_tsv_with_other_separators():
 def test_excels_line_with_the_separator(first):
     write("a.csv", f"{first}\r\n{table(';')}")
     result = read_files("a.csv", required=PAIR, on_bad_row="skip")
-    assert result.rows == ROWS and result.decisions == []
+    assert result.rows == ROWS
+    assert result.decisions == ["a.csv: its fields are separated by semicolons, as its first line says (data.separator=;)"]
+    write("a.csv", f"sep=,\r\n{table(',')}")
+    assert read_files("a.csv", required=PAIR, on_bad_row="skip").decisions == []
     write("a.csv", f"{first}\r\n{table(',')}1,2\r\n")  # a setting is stronger, but the line is still no row
     assert reasons("a.csv", separator=",") == (2, [(5, "2 fields where the header has 3")])
 
@@ -154,6 +157,32 @@ def test_quotes_in_a_tsv_are_kept_and_told():
 
 
 # ---------------------------------------------------------------------------------------------------- encodings
+@pytest.mark.parametrize(
+    ("text", "encoding", "named"),
+    [
+        ("今天的天氣很好，我們去公園散步。", "big5", "big5"),
+        ("這裏的麵包店今天沒有開門營業，我們明天再來。", "big5hkscs", "cp950"),  # 裏 is in an extension
+        ("今天的天氣很好，我們去公園散步。", "gbk", "gb18030"),
+        ("今天的天气很好，我们去公园散步。", "gbk", "gb18030"),
+        ("股市今天上涨，专家建议谨慎投资，防范风险。", "gbk", "gb18030"),
+    ],
+)
+def test_big5_and_gbk_are_told_apart(text, encoding, named):
+    write("a.txt", f"{text}\n".encode(encoding))
+    message = error("a.txt", required=("text",))
+    name = "GBK" if named == "gb18030" else "Big5"
+    assert message.splitlines()[0].endswith(f"; it looks like {name}: read it as that with data.encoding={named}")
+    assert read_files("a.txt", required=("text",), encoding=named).rows == [{"text": text}]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"), [("これは長い日本語の文章です。天気がいいですね", "euc_jp"), ("이것은 긴 한국어 문장입니다", "euc_kr")]
+)
+def test_other_languages_are_not_taken_for_big5(text, encoding):
+    write("a.txt", f"{text}\n".encode(encoding))
+    assert "Big5" not in error("a.txt", required=("text",))
+
+
 @pytest.mark.parametrize(
     ("encoding", "problem"),
     [

@@ -57,7 +57,7 @@ def test_folder_levels_can_be_mapped(folder):
     assert [row["artist"] for row in rows] == ["punk", "punk", "rap"]
     message = error(str(folder), columns={"artist": "folder2"})
     problem = "there is no column 'folder2' for artist (data.columns); the columns are lyrics, title, folder1"
-    assert message.startswith(f"{folder}:1: {folder}/punk/Two Fish.txt: {problem}")
+    assert message.startswith(f"{folder}/punk/Two Fish.txt:1: {problem}")
 
 
 def test_globs_count_folders_from_their_part_without_wildcards(folder):
@@ -90,11 +90,22 @@ def test_wrong_songs_and_folders_are_named(folder, tmp_path):
     assert error(str(empty)) == f"{empty}: {problem}"
     (folder / "punk" / "Bad.txt").write_bytes(b"fish " + "歌词".encode("gbk"))
     reason = "invalid UTF-8 at byte 5 of the file; it looks like GBK"
-    assert error(str(folder)).startswith(f"{folder}:1: {folder}/punk/Bad.txt: {reason}")
+    assert error(str(folder)).startswith(f"{folder}/punk/Bad.txt:1: {reason}")
     assert len(load(str(folder), on_bad_row="skip")) == 3
-    (folder / "punk" / "Bad.txt").write_text(" \n")
-    assert f"{folder}/punk/Bad.txt: lyrics is empty" in error(str(folder))
     assert "songs must be a folder, a file, a glob or a list" in error({"source": "a.txt"})
+
+
+def test_empty_files_are_left_out_and_said_unless_all_are_empty(folder, tmp_path):
+    (folder / "punk" / "Empty.txt").write_text(" \n")
+    rows = load(str(folder))
+    assert (len(rows), rows.bad) == (3, [])
+    assert rows.decisions == [f"{folder}: a file is empty and left out: {folder}/punk/Empty.txt"]
+    (folder / "punk" / "No.txt").touch()
+    files = f"{folder}/punk/Empty.txt, {folder}/punk/No.txt"
+    assert load(f"{folder}/punk/*.txt").decisions == [f"{folder}/punk: 2 of 3 files are empty and left out: {files}"]
+    assert error(f"{folder}/punk/No.txt") == f"{folder}/punk/No.txt: the file is empty"
+    (folder / "punk" / "Two Fish.txt").write_text("")
+    assert error(f"{folder}/punk/*.txt") == f"{folder}/punk/Empty.txt: the file is empty, and so are the other 2"
 
 
 # ---------------------------------------------------------------------------------------------------- what people have

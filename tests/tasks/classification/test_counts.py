@@ -29,7 +29,10 @@ def test_of_many_classes_the_most_frequent_and_the_rarest_are_listed():
     ("names", "counts", "said"),
     [
         (["neg", "pos"], [50, 50], []),
-        (["neg", "pos"], [1, 99], []),  # 1 %
+        (["neg", "pos"], [2, 198], []),  # 1 %
+        (["neg", "pos"], [1, 99], ["a class has only 1 of the 100 training rows: neg"]),
+        (["a", "b", "c"], [1, 1, 12], ["each of 2 classes has only 1 of the 14 training rows: a, b"]),
+        (["a", "b", "c"], [1, 1, 2], []),
         (["neg", "pos"], [1, 100], ["a class has less than 1 % of the 101 training rows: neg 1"]),
         (["a", "b", "c"], [0, 997, 3], ["2 classes have less than 1 % of the 1,000 training rows: a 0, c 3"]),
         (

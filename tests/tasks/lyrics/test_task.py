@@ -192,6 +192,18 @@ def test_a_long_source_is_cut_before_its_end_token_with_and_without_noise(tmp_pa
         assert data["train"].info["truncated_source"] == 6
 
 
+def test_a_line_that_the_model_has_no_positions_for_is_refused_by_the_setting_that_the_user_has(tmp_path):
+    task, _ = make_task(tmp_path, "task.max_target_length=64", songs=FISH_AND_BIRDS)
+    with pytest.raises(UserError) as caught:
+        task.predict(["red fish"], "")
+    assert str(caught.value) == (
+        "task.max_target_length: 64 tokens and the start token do not fit the model's 64 positions (max_position_embeddings),"
+        " so they cannot be generated. Lower it to 63."
+    )
+    task.options.max_target_length = 63
+    assert len(task.predict(["red fish"], "")) == 1
+
+
 def test_several_lines_of_context_are_joined_by_a_separator_token(tmp_path):
     task, data = make_task(tmp_path, "task.context_lines=3", "task.noise=0", songs=FISH_AND_BIRDS)
     separator = task.fast_tokenizer.token_to_id("<line>")
