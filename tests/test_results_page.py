@@ -116,6 +116,14 @@ def test_the_last_table_that_a_command_prints_is_stored(stored, tmp_path):
     assert measured["versions"].startswith("paddlepaddle 3.")
 
 
+def test_all_tables_that_a_command_prints_are_stored():
+    entry = Entry(name="x", kind="tables")
+    assert (
+        read_results(entry, "# a\n| old |\n| --- |\n\ntext\n\n| a |\n| --- |\n| 1 |\n").table
+        == "| old |\n| --- |\n\n| a |\n| --- |\n| 1 |"
+    )
+
+
 def test_figures_come_from_the_results_of_the_run(stored, tmp_path):
     entry = stored(run=str(tmp_path), figures=[Figure(metric="accuracy")])
     results = {

@@ -53,7 +53,7 @@ class Measured(Strict):
         rows: split -> number of rows.
         figures: key of a Figure -> "value", and where there is one "interval" (95 %), "before" (training), "baseline" and
             "baseline_interval".
-        table: of a command that prints a Markdown table, the table.
+        table: of a command that prints Markdown tables, the tables.
     """
 
     date: str
@@ -71,8 +71,8 @@ class Entry(Strict):
     Attributes:
         name: what `python -m docs.results run` calls it.
         order: its place on the page.
-        kind: how its figures are read: "train" and "repeat" from results.json in `run`, "table" from what the command prints,
-            "text": it has none.
+        kind: how its figures are read: "train" and "repeat" from results.json in `run`, "table" and "tables" from the
+            last and from all Markdown tables that the command prints, "text": it has none.
         recipe, tutorial: the recipe, and the tutorial's figure for it.
         stand_in: why it cannot be compared with the tutorial's figure; empty: it is the recipe as it stands.
         model, data: what was trained, and on what.
@@ -86,7 +86,7 @@ class Entry(Strict):
     name: str
     order: int = 0
     title: str = ""
-    kind: Literal["train", "repeat", "table", "text"] = "train"
+    kind: Literal["train", "repeat", "table", "tables", "text"] = "train"
     recipe: str = ""
     tutorial: str = ""
     stand_in: str = ""

@@ -85,9 +85,10 @@ def read_results(entry: Entry, printed: str) -> Measured:
     """Return the figures of a command that has ended: of the directory that it wrote, or the table that it printed."""
     base = {"date": str(datetime.date.today()), "machine": machine()}
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    if entry.kind == "table":
-        *_, table = re.findall(r"(?:^\|.*\n)+(?:\n(?:^- .*\n)+)?", f"{printed}\n", re.MULTILINE) or [""]
-        return Measured(**base, versions=versions, seeds=[], table=table.strip())
+    if entry.kind in ("table", "tables"):
+        tables = re.findall(r"(?:^\|.*\n)+(?:\n(?:^- .*\n)+)?", f"{printed}\n", re.MULTILINE)
+        wanted = tables if entry.kind == "tables" else tables[-1:]
+        return Measured(**base, versions=versions, seeds=[], table="\n\n".join(table.strip() for table in wanted))
     results = json.loads((ROOT / entry.run / "results.json").read_text(encoding="utf-8"))
     if entry.kind == "repeat":
         return Measured(**base, versions=versions, seeds=results["seeds"], figures=figures_of_repeat(entry, results))
@@ -99,7 +100,7 @@ def run(entry: Entry, names: dict[str, str]) -> str:
     """Run the command of an entry and store its figures. Return what became of it, in words."""
     if lacks := missing(entry, names):
         return f"not run; missing: {', '.join(lacks)}"
-    wanted = subprocess.PIPE if entry.kind == "table" else None
+    wanted = subprocess.PIPE if entry.kind in ("table", "tables") else None
     completed = subprocess.run(["bash", "-e", "-c", script(entry, names)], cwd=ROOT, stdout=wanted, text=True)
     if completed.returncode:
         return f"failed with exit code {completed.returncode}; its message is above"

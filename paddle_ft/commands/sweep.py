@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="choose among the other trials, if some have failed, instead of trying them again",
     )
     parser.add_argument("--sample", action="store_true", help="use the recipe's sample: generated text, small model, a few minutes")
+    parser.add_argument("--markdown", action="store_true", help="print Markdown")
     parser.add_argument("--devices", metavar="LIST", help="train a trial on each of these at a time: GPU numbers (0,1), or cpu:2")
     parser.add_argument("--trial", type=int, help=argparse.SUPPRESS)  # how --devices starts a process for one trial
 
@@ -74,7 +75,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         if not sweep.is_done():
             _train(sweep, options, devices)
-        print(sweep.write())
+        text = sweep.write()
+        print(sweep.markdown() if options.markdown else text)
     except Interrupted as stop:
         print(f"\nstopped by {stop}; the same command continues from here", file=sys.stderr)
         return stop.exit_code

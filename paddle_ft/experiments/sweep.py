@@ -6,6 +6,7 @@ continues the whole wherever it was stopped or killed.
 
 from __future__ import annotations
 
+import math
 import shutil
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -129,6 +130,10 @@ class Sweep:
         importance = self.trials.importance() if not self.plan.space.is_grid else explained(finished)
         return write_pages(self.plan, trials, summarize_sweep(self.plan, trials, importance))
 
+    def markdown(self) -> str:
+        """Return the tables that `write` has written, as Markdown."""
+        return (self.plan.folder / "sweep.md").read_text(encoding="utf-8")
+
     # -------------------------------------------------------------------------------- parts
     def _pending(self) -> Iterator[int]:
         """Yield the trials that have not ended, each when it can start: a search chooses its settings then."""
@@ -201,6 +206,8 @@ def end_trial(plan: Plan, trials: Trials, number: int) -> None:
     value = validation_scores(run.results()).get(plan.metric)
     if not is_number(value):
         raise UserError(f"{run.path}: there is no {plan.metric} on validation to choose by; set data.validation to a file.")
+    if not math.isfinite(value):
+        raise UserError(f"{run.path}: {plan.metric} on validation is {value}.")
     trials.end(number, value)
     for path in (run / "last", *run.path.glob("checkpoint-*")):
         shutil.rmtree(path, ignore_errors=True)

@@ -204,10 +204,16 @@ def _load_first(load: Load, space: Space) -> BaseConfig:
 def _check_choice(plan: Plan) -> None:
     """Raise UserError if there can be nothing to choose by."""
     data = plan.base.data
-    if data.validation == NO_SPLIT or (data.source is None and data.validation is None):
+    draws_splits = hasattr(plan.base.task, "validation_share")  # of the training rows
+    if not draws_splits and (data.validation == NO_SPLIT or (data.source is None and data.validation is None)):
         raise UserError(
             "data.validation: there is no validation split, by which the best trial could be chosen. Set it to a file, with rows"
             " that are not in the training file; the test split is never used for the choice."
+        )
+    if data.validation == data.test and data.test not in (None, NO_SPLIT):
+        raise UserError(
+            f"data.test: it is the same as data.validation ({data.test}), so the score on test would be one that was chosen. Set"
+            " one of them to other rows, or data.test=none."
         )
     if find_metric(plan.metric).direction == "none":
         raise UserError(f"eval.best_metric: {plan.metric} is a count, of which no value is better than another.")

@@ -14,17 +14,15 @@ from paddle_ft.experiments.sweep_results import FAILED, FINISHED, PRUNED, WAITIN
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import WriteError
+from paddle_ft.tasks import find_task
+from paddle_ft.tasks.shared.rows import load_rows
 from paddle_ft.training import run as training
 from paddle_ft.training.signals import Interrupted
-from tests.support.tiny_classification import ROWS, overrides
+from tests.support.tiny_classification import ROWS, write_jsonl
 from tests.support.tiny_classification import train as train_tiny
+from tests.support.tiny_sweep import plan_of, sweep_overrides
 
 GRID = ("train.learning_rate=1e-3,3e-2", "train.train_batch_size=2,4", "train.num_train_epochs=3")
-
-
-def plan_of(folder, *settings, **options):
-    given = [*overrides(folder, ROWS), *(settings or GRID)]
-    return make_plan(lambda values: load_config("distilbert_sst2", values), given, **options)
 
 
 def train(config, resume, stop_rule):
@@ -56,7 +54,7 @@ def finish(plan, trainer=train, **options):
 def done(tmp_path_factory):
     """A finished sweep: its folder with its runs, and the text that it has printed."""
     folder = tmp_path_factory.mktemp("sweep")
-    return folder, finish(plan_of(folder))
+    return folder, finish(plan_of(folder, *GRID))
 
 
 def test_no_trial_is_scored_on_test_and_the_winner_is(done):
@@ -71,6 +69,18 @@ def test_no_trial_is_scored_on_test_and_the_winner_is(done):
         assert results["seed"] == 2022
     results = RunDirectory(folder / "best").results()
     assert set(results["metrics"]) == {"validation", "test"} and results["seed"] == 2023
+
+
+def test_a_task_that_draws_its_splits_trains_on_the_same_rows_without_test(tmp_path):
+    """GPT-2's texts are split by the task. Without its test split, the other two stay as they are."""
+    data = ["data.source=null", f"data.train={write_jsonl(tmp_path / 'texts.jsonl', [{'text': f'text {n}'} for n in range(20)])}"]
+    config = load_config("gpt2_booksum", data, sample=True)
+    whole = load_rows(config, find_task("causal_lm")(config))
+    swept = [*data, "train.learning_rate=1e-3,2e-3", f"output_dir={tmp_path / 'run'}"]
+    trial = make_plan(lambda values: load_config("gpt2_booksum", values, True), swept).config(1, {"train.learning_rate": "1e-3"})
+    rows = load_rows(trial, find_task("causal_lm")(trial))
+    assert set(whole) == {"train", "validation", "test"} and set(rows) == {"train", "validation"}
+    assert all(rows[split].fingerprint() == whole[split].fingerprint() for split in rows)
 
 
 def test_the_winner_is_the_best_on_validation_and_the_tables_have_the_values(done):
@@ -101,7 +111,7 @@ def test_the_winner_is_the_best_on_validation_and_the_tables_have_the_values(don
 def test_a_second_call_trains_nothing_and_scores_nothing(done):
     folder, text = done
     before = {path: path.stat().st_mtime_ns for path in (folder / "run").glob("*/results.json")}
-    sweep = Sweep(plan_of(folder))
+    sweep = Sweep(plan_of(folder, *GRID))
     assert sweep.is_done() and sweep.write() == text
     assert {path: path.stat().st_mtime_ns for path in (folder / "run").glob("*/results.json")} == before and len(before) == 5
     with pytest.raises(UserError, match=r"and has chosen its winner:\n  train.weight_decay: 0.01 then, 0.5 now"):
@@ -158,7 +168,7 @@ def test_a_full_disk_stops_the_sweep(tmp_path):
 
 
 def test_a_folder_in_which_another_process_trains_is_refused(tmp_path):
-    plan = plan_of(tmp_path)
+    plan = plan_of(tmp_path, *GRID)
     other = RunDirectory.open_for_training(str(plan.path(2)), resume=False, overwrite=False)
     with pytest.raises(UserError, match="another process is training in .*trial-2 right now"):
         Sweep(plan)
@@ -243,7 +253,7 @@ def test_what_a_setting_explains_in_a_grid():
 
 # ---------------------------------------------------------------------------------------------------- processes
 def command(tmp_path, *more):
-    settings = overrides(tmp_path, ROWS, "distilbert", "train.num_train_epochs=40", "train.save_steps=20")
+    settings = sweep_overrides(tmp_path, "train.num_train_epochs=40", "train.save_steps=20")
     return [sys.executable, "-m", "paddle_ft", "sweep", "--config", "distilbert_sst2", *settings, *more]
 
 

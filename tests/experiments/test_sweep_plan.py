@@ -12,11 +12,7 @@ from paddle_ft.experiments.sweep_plan import make_plan
 from paddle_ft.experiments.sweep_space import Choices, Range, parse_space, short_value, split_values
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
-from tests.support.tiny_classification import ROWS, overrides
-
-
-def plan_of(folder, *settings, **options):
-    return make_plan(lambda values: load_config("distilbert_sst2", values), [*overrides(folder, ROWS), *settings], **options)
+from tests.support.tiny_sweep import plan_of
 
 
 @pytest.mark.parametrize(("text", "values"), [
@@ -103,7 +99,7 @@ def test_trials_have_no_test_split_and_the_winner_has_it_and_another_seed(tmp_pa
     assert plan.count == 2 and plan.metric == "accuracy" and not plan.needs_study
     assert (trial.data.test, trial.eval.before_training, trial.seed) == ("none", False, 7)
     assert trial.output_dir == str(tmp_path / "run" / "trial-2") and trial.train.learning_rate == 2e-3
-    assert (winner.data.test, winner.eval.before_training, winner.seed) == (str(tmp_path / "rows.jsonl"), True, 8)
+    assert (winner.data.test, winner.eval.before_training, winner.seed) == (str(tmp_path / "test.jsonl"), True, 8)
     assert winner.output_dir == str(tmp_path / "run" / "best") and winner.train.learning_rate == 2e-3
 
 
@@ -122,6 +118,7 @@ def test_the_default_folder_is_next_to_the_recipes_own_run():
     (["train.weight_decay=uniform(0,1)"], {"trials": 1}, "--trials 1: it must be at least 2."),
     (["train.learning_rate=1,2", "data.validation=none"], {}, "data.validation: there is no validation split, by which"),
     (["train.learning_rate=1,2", "data.validation=null"], {}, "data.validation: there is no validation split, by which"),
+    (["train.learning_rate=1,2", "data.validation=a.tsv", "data.test=a.tsv"], {}, "data.test: it is the same as data.validation"),
     (["train.learning_rate=1,2", "eval.best_metric=tokens"], {}, "eval.best_metric: tokens is a count"),
     (["train.learning_rate=1,2,3", "train.weight_decay=0,1"], {"max_trials": 5}, "6 combinations (3 x 2) are more than"),
 ])  # fmt: skip

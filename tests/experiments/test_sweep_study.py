@@ -2,18 +2,12 @@
 
 import pytest
 
-from paddle_ft.config.load import load_config
 from paddle_ft.experiments import sweep_study
-from paddle_ft.experiments.sweep_plan import make_plan
 from paddle_ft.experiments.sweep_study import JOURNAL, Grid, Study, open_trials
 from paddle_ft.system.errors import UserError
-from tests.support.tiny_classification import ROWS, overrides
+from tests.support.tiny_sweep import plan_of
 
 SEARCH = ("train.learning_rate=log(1e-5,1e-2)", "train.gradient_accumulation_steps=int(1,3)", "train.train_batch_size=2,4")
-
-
-def plan_of(folder, *settings, **options):
-    return make_plan(lambda values: load_config("distilbert_sst2", values), [*overrides(folder, ROWS), *settings], **options)
 
 
 def run_trial(study, number, values, ends=True):

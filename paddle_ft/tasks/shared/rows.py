@@ -6,6 +6,7 @@ from paddle_ft.config.schema import BaseConfig
 from paddle_ft.data import load
 from paddle_ft.data.download import download_missing
 from paddle_ft.data.rows import Rows
+from paddle_ft.data.splits import NO_SPLIT
 from paddle_ft.system.decisions import print_decisions, unique
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info
@@ -53,5 +54,7 @@ def load_rows(config: BaseConfig, task: Task) -> dict[str, Rows]:
         if loaded.bad:
             print_info(f"{split}: {len(loaded.bad)} bad rows skipped, the first: {loaded.bad[0]}")
     prepared = task.prepare_rows(rows)
+    if config.data.test == NO_SPLIT:  # a task may have drawn one of the training rows, which are then left out of all splits
+        prepared = {split: loaded for split, loaded in prepared.items() if split != "test"}
     print_decisions(unique(*(loaded.decisions for loaded in prepared.values())))
     return prepared
