@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from statistics import fmean
 from typing import Any
 
@@ -33,6 +34,7 @@ def summarize_study(plan: StudyPlan) -> dict[str, Any]:
         for x in range(len(plan.labels))
     }
     points = [_point(plan, *key, results) for key, results in by_point.items()]
+    split = study.split or _common_split([finished[run] for run in plan.measured if run in finished])
     return {
         "study": plan.file.name,
         "title": study.title,
@@ -41,7 +43,7 @@ def summarize_study(plan: StudyPlan) -> dict[str, Any]:
         "command": plan.command,
         "status": "finished" if len(finished) == len(plan.runs) else "training",
         "seeds": plan.seeds,
-        "split": study.split or _common_split([finished[run] for run in plan.measured if run in finished]),
+        "split": split,
         "metrics": list(study.metrics),
         "x": axis
         and {
@@ -61,7 +63,7 @@ def summarize_study(plan: StudyPlan) -> dict[str, Any]:
         "settings": {stage: {one.key: one.value for one in settings} for stage, settings in plan.settings.items()},
         "versions": _collect(results.get("versions") or {} for results in finished.values()),
         "devices": sorted({str((results.get("train") or {}).get("device")) for results in finished.values()}),
-        "warnings": _warnings(plan, by_point),
+        "warnings": _warnings(plan, by_point, split),
         "runs": [_run(plan, run, finished.get(run)) for run in plan.runs],
     }
 
@@ -97,23 +99,24 @@ def _training_rows(by_point: dict[tuple[str, int], dict[int, Results]], x: int) 
     return {number for number in rows if is_number(number)}
 
 
-def _warnings(plan: StudyPlan, by_point: dict[tuple[str, int], dict[int, Results]]) -> list[str]:
-    """Return sentences on points that are not what they are called."""
+def _warnings(plan: StudyPlan, by_point: dict[tuple[str, int], dict[int, Results]], split: str) -> list[str]:
+    """Return sentences on points that are not what they are called, and on runs that cannot be compared without a doubt."""
     warnings = []
     axis = plan.file.study.stages[plan.file.measured].x
     for x, value in enumerate(axis.values if axis and axis.setting == LIMIT else []):
         if is_number(value) and (rows := max(_training_rows(by_point, x), default=value)) < value:
             warnings.append(f"{plan.labels[x]} training rows were asked for, but the data has only {rows:,.0f}.")
-    versions: dict[str, set[str]] = {}
-    for results in by_point.values():
-        for one in results.values():
-            for name, version in (one.get("versions") or {}).items():
-                versions.setdefault(name, set()).add(str(version))
-    mixed = [f"{name} {', '.join(sorted(found))}" for name, found in versions.items() if len(found) > 1]
+    every = [one for results in by_point.values() for one in results.values()]
+    scored = [(one.get("data") or {}).get(split) or {} for one in every]
+    if len({facts.get("fingerprint") for facts in scored}) > 1:
+        numbers = sorted({facts["rows"] for facts in scored if is_number(facts.get("rows"))})
+        counts = f" ({numbers[0]:,} to {numbers[-1]:,})" if len(numbers) > 1 else ""
+        warnings.append(f"Not all runs were scored on the same rows of {split}{counts}: a part of a difference may be the rows'.")
+    mixed = [f"{name} {found}" for name, found in _collect(one.get("versions") or {} for one in every).items() if ", " in found]
     return [*warnings, *([f"The runs had different versions: {'; '.join(mixed)}."] if mixed else [])]
 
 
-def _collect(versions) -> dict[str, str]:
+def _collect(versions: Iterable[dict[str, Any]]) -> dict[str, str]:
     """Return package -> its version, or all versions that the runs had."""
     found: dict[str, set[str]] = {}
     for one in versions:

@@ -28,7 +28,8 @@ def result(accuracy, loss=0.5, rows=4, seconds=10, split="validation"):
     return {
         "status": "finished", "metrics": {split: {"accuracy": accuracy, "loss": loss}},
         "before_training": {split: {"accuracy": 40.0}}, "baseline": {"name": "majority", split: {"accuracy": 50.0}},
-        "data": {"train": {"rows": rows}}, "train": {"seconds": seconds, "device": "cpu"}, "versions": {"paddlepaddle": "3.3.1"},
+        "data": {"train": {"rows": rows}, split: {"rows": 6, "fingerprint": "abc"}},
+        "train": {"seconds": seconds, "device": "cpu"}, "versions": {"paddlepaddle": "3.3.1"},
     }  # fmt: skip
 
 
@@ -107,6 +108,18 @@ def test_fewer_rows_than_were_asked_for_are_said(tmp_path):
     for run in plan.runs:
         write_run(run, result(50.0, rows=3))
     assert "4 training rows were asked for, but the data has only 3." in write_pages(plan)
+
+
+def test_runs_that_were_scored_on_other_rows_or_with_other_versions_are_said(tmp_path):
+    plan = made_up(tmp_path, ACCURACIES)
+    assert summarize_study(plan)["warnings"] == []
+    directory = RunDirectory(plan.runs[-1].path)
+    other = {**result(71.0, rows=6), "versions": {"paddlepaddle": "3.4.0"}}
+    directory.write_results({**other, "data": {"train": {"rows": 6}, "validation": {"rows": 1005, "fingerprint": "abd"}}})
+    assert summarize_study(plan)["warnings"] == [
+        "Not all runs were scored on the same rows of validation (6 to 1,005): a part of a difference may be the rows'.",
+        "The runs had different versions: paddlepaddle 3.3.1, 3.4.0.",
+    ]
 
 
 def test_a_study_of_one_recipe_over_seeds(tmp_path):
