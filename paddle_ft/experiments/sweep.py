@@ -91,6 +91,7 @@ class Sweep:
         for job in run_jobs(start(), devices, self.write):
             self.plan.failed[jobs[job.label]] = job.last_line()
         self.plan.save()
+        self.write()
 
     def choose(self) -> Trial:
         """Return the winner. It is chosen once, and stays the winner.
@@ -147,17 +148,18 @@ class Sweep:
             if run.is_run():
                 refuse_other_config(self.plan.config(number, settings), run)
             shown = describe_settings(settings)
-            if number in self.plan.failed or run.is_finished():
-                print_info(f"trial {number} of {self.plan.count} ({shown}): {self._end_known(number)}")
-                continue
-            print_info(f"trial {number} of {self.plan.count} ({shown}){self._time_left()}")
-            yield number
-
-    def _end_known(self, number: int) -> str:
-        if number in self.plan.failed:
-            return "has failed, left out"
-        end_trial(self.plan, self.trials, number)  # the process may have been killed just before
-        return "already finished"
+            name = f"trial {number} of {self.plan.count} ({shown})"
+            if number in self.plan.failed:
+                print_info(f"{name}: has failed, left out")
+            elif run.is_finished():
+                print_info(f"{name}: already finished")
+                try:
+                    end_trial(self.plan, self.trials, number)  # the process may have been killed just before
+                except UserError as error:
+                    self._note_failure(number, error)
+            else:
+                print_info(f"{name}{self._time_left()}")
+                yield number
 
     def _time_left(self) -> str:
         """Return how long the trials that are left take, by the mean of those that have ended, as the end of a message."""

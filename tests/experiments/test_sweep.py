@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from paddle_ft.config.describe import to_yaml
 from paddle_ft.config.load import load_config
 from paddle_ft.experiments.sweep import Sweep
 from paddle_ft.experiments.sweep_plan import make_plan
@@ -157,6 +158,19 @@ def test_if_all_trials_fail_nothing_is_chosen(tmp_path):
     sweep = Sweep(plan_of(tmp_path, *GRID[:1]), without_failed=True)
     sweep.train_all(Trainer({f"trial-{number}": UserError("no memory") for number in (1, 2)}))
     with pytest.raises(UserError, match=r"all 2 trials have failed; the same command tries them again:\n  trial 1: no memory"):
+        sweep.choose()
+
+
+def test_a_trial_without_a_finite_score_has_failed_also_when_it_is_found_finished(tmp_path):
+    plan = plan_of(tmp_path, *GRID[:1])
+    for number, value in ((1, float("inf")), (2, 80.0)):
+        run = RunDirectory(plan.path(number))
+        run.path.mkdir(parents=True)
+        run.write_config(to_yaml(plan.config(number, plan.space.combinations()[number - 1])))
+        run.write_results({"status": "finished", "metrics": {"validation": {"accuracy": value, "loss": 1.0}}})
+    sweep = Sweep(plan)
+    sweep.train_all(Trainer())
+    with pytest.raises(UserError, match=r"1 of 2 trials have failed.*\n  trial 1: .*trial-1: accuracy on validation is inf"):
         sweep.choose()
 
 
