@@ -20,7 +20,6 @@ import argparse
 import datetime
 import json
 import math
-import os
 import shutil
 import statistics
 import subprocess
@@ -30,7 +29,7 @@ from typing import Any
 
 from peers import versions
 from same_work_peer import read_rows
-from works import WORKS, Work, overrides
+from works import WORKS, Work, overrides, threads
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS, PEER = "paddle_ft", "transformers"
@@ -148,7 +147,7 @@ def run_all(options) -> None:
                     run_peer(options, "start", work, start, seed, "--source", sources[work.checkpoint])
                 print(f"\n=== {work.name}, seed {seed}: {tool}", flush=True)
                 figures = train(work, options, start, seed, folder)
-                figures |= {**rows, "date": str(datetime.date.today()), "threads": len(os.sched_getaffinity(0))}
+                figures |= {**rows, "date": str(datetime.date.today()), "threads": threads()}
                 temporary = path.with_suffix(".tmp")
                 temporary.write_text(json.dumps(figures, indent=1), encoding="utf-8")
                 temporary.replace(path)

@@ -11,7 +11,6 @@ import argparse
 import csv
 import json
 import math
-import os
 import time
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from works import (
     WEIGHT_DECAY,
     WORKS,
     Work,
+    threads,
 )
 
 
@@ -159,7 +159,7 @@ def train(options) -> dict:
     import torch
     from transformers import AutoTokenizer, Trainer
 
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(threads())
     work = WORKS[options.work]
     tokenizer = AutoTokenizer.from_pretrained(options.start)
     rows = read_rows(Path(options.data, work.train), work, options.rows)

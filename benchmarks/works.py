@@ -5,6 +5,7 @@ Every number that both trainers are given stands here once.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +69,11 @@ BART = {"d_model": 256, "encoder_layers": 3, "decoder_layers": 3, "encoder_atten
         "encoder_ffn_dim": 1024, "decoder_ffn_dim": 1024, "max_position_embeddings": 512}  # fmt: skip
 CHINESE_BERT = {"pad_token_id": 0, "bos_token_id": 101, "eos_token_id": 102, "decoder_start_token_id": 102,
                 "forced_eos_token_id": 102}  # fmt: skip
+
+
+def threads() -> int:
+    """Return the number of threads of both trainers: OMP_NUM_THREADS if it is set, else all cores."""
+    return int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
 
 
 def overrides(work: Work, options, start: str | Path, seed: int) -> list[str]:

@@ -59,10 +59,12 @@ class Seq2Seq(Task):
         names = ("num_beams", "length_penalty", "no_repeat_ngram_size", "early_stopping")
         limits = {"min_length": self.options.min_target_length, "max_length": self.options.max_target_length}
         ours = {**{name: getattr(section, name) for name in names}, **limits, "repetition_penalty": 1.0, "do_sample": False}
+        unset = {name: {None, value} for name, value in GENERATION.items()}  # what a checkpoint without settings has
+        unset["max_length"] |= {0}  # PaddleNLP's, where generation_config.json has none
         replaced = [
             f"{name} {getattr(own, name)} (here {value})"
             for name, value in ours.items()
-            if getattr(own, name, None) not in (None, GENERATION[name], value)  # GENERATION: what a checkpoint without settings has
+            if getattr(own, name, None) not in unset[name] | {value}
         ]
         said = f"the checkpoint's settings of generation are not used: {', '.join(replaced)}; those of `generation` and `task` are"
         return [said] if replaced else []

@@ -165,6 +165,8 @@ def test_the_preview_shows_what_the_model_sees(chinese):
 def test_settings_of_generation_that_the_configuration_replaces_are_said(english):
     assert english.model_decisions() == []
     own = english.model.generation_config
+    own.max_length = 0
+    assert english.model_decisions() == []  # PaddleNLP's value for none
     own.num_beams, own.length_penalty, own.min_length, own.max_length = english.config.generation.num_beams, 2.0, 56, 142
     assert english.model_decisions() == [
         "the checkpoint's settings of generation are not used: length_penalty 2.0 (here 1.0), min_length 56 (here 0), max_length"
