@@ -3,6 +3,7 @@
     python benchmarks/same_work.py --data FOLDER --minilm DIRECTORY --tiny DIRECTORY --chinese DIRECTORY --peer-python PYTHON
     python benchmarks/same_work.py qqp sst2 --rows 20000 --data FOLDER --minilm DIRECTORY --peer-python PYTHON
     python benchmarks/same_work.py --table
+    python benchmarks/same_work.py lcsts qqp sst2 --exact --data FOLDER --minilm DIRECTORY --chinese DIRECTORY --peer-python PYTHON
 
 Both start from the same checkpoint and get the same rows, batch size, schedule, epochs, weight decay and clipping (works.py). The
 same seed draws another head in each framework, so transformers draws one for each seed, and both read the same file. What is not
@@ -12,6 +13,9 @@ The same code scores both tools' predictions.
 The figures of a run are stored in --output when it ends, so the same command continues after an interruption. The Markdown table
 gives mean and deviation over the seeds, 95 % intervals of each mean and of the mean difference (Student's t, pairs by seed), and
 whether the intervals of the two means overlap.
+
+With --exact nothing is left to chance: without dropout, both train some steps on the same single batch. The losses of every step
+must then agree to the accuracy of fp32, or the arithmetic, the schedule, AdamW, weight decay or clipping differ. It takes minutes.
 """
 
 from __future__ import annotations
@@ -19,23 +23,22 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import math
 import shutil
-import statistics
 import subprocess
 import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from peers import versions
 from same_work_peer import read_rows
+from same_work_table import EXACT_HEADER, OURS, PEER, exact_row, table
 from works import WORKS, Work, overrides, threads
 
 ROOT = Path(__file__).resolve().parent.parent
-OURS, PEER = "paddle_ft", "transformers"
-# two-sided 95 % quantiles of Student's t by degrees of freedom
-T95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 FIRST_SEED = 2022
+EXACT_STEPS = 20
 
 
 # ---------------------------------------------------------------------------------------------------- runs
@@ -48,12 +51,12 @@ def train_paddle_ft(work: Work, options, start: Path, seed: int, folder: Path) -
     if code := subprocess.run(command, cwd=ROOT).returncode:
         raise SystemExit(code)  # train.py has already printed the error
     results = json.loads((run / "results.json").read_text(encoding="utf-8"))
-    metrics = results["metrics"]["validation"]
-    data = results["data"]
+    events = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    metrics, data, train = results["metrics"]["validation"], results["data"], results["train"]
     figures = {"metrics": {name: metrics[name] for name in work.metrics}, "train_rows": data["train"]["rows"],
-               "validation_rows": data["validation"]["rows"], "steps": results["train"]["steps"],
-               "seconds": results["train"]["seconds"], "samples_per_second": results["train"]["samples_per_second"],
-               "versions": versions("paddlepaddle", "paddlenlp")}  # fmt: skip
+               "validation_rows": data["validation"]["rows"], "steps": train["steps"],
+               "losses": [event["loss"] for event in events if event["event"] == "train"], "seconds": train["seconds"],
+               "samples_per_second": train["samples_per_second"], "versions": versions("paddlepaddle", "paddlenlp")}  # fmt: skip
     shutil.rmtree(run)
     return figures
 
@@ -99,14 +102,14 @@ def train_transformers(work: Work, options, start: Path, seed: int, folder: Path
         if not path.exists():
             write_masked_blocks(work, options, start, path)
         masked = ["--masked", str(path)]
-    run_peer(
-        options, "train", work, start, seed, "--data", options.data, "--rows", str(options.rows), "--output", str(output), *masked
-    )
+    settings = {"--data": options.data, "--rows": options.rows, "--validation-rows": options.validation_rows,
+                "--epochs": work.epochs, "--output": output}  # fmt: skip
+    run_peer(options, "train", work, start, seed, *(str(part) for setting in settings.items() for part in setting), *masked)
     figures = json.loads(output.read_text(encoding="utf-8"))
     metrics = score(work, read_rows(Path(options.data, work.validation), work, options.validation_rows), figures)
     output.unlink()
     shutil.rmtree(f"{output}.trainer", ignore_errors=True)
-    kept = ("train_rows", "validation_rows", "steps", "seconds", "samples_per_second", "versions")
+    kept = ("train_rows", "validation_rows", "steps", "losses", "seconds", "samples_per_second", "versions")
     return {"metrics": {name: metrics[name] for name in work.metrics}, **{name: figures[name] for name in kept}}
 
 
@@ -154,79 +157,29 @@ def run_all(options) -> None:
             shutil.rmtree(start, ignore_errors=True)
 
 
+def run_exact(options) -> str:
+    """Train the chosen works on a single batch without dropout with both tools. Return the table of their losses."""
+    sources = {"minilm": options.minilm, "new": options.chinese}
+    lines = [EXACT_HEADER]
+    for work in (replace(WORKS[name], epochs=EXACT_STEPS) for name in options.works):
+        options.rows, options.validation_rows = work.batch, 2  # each step is an epoch, which ends with an evaluation
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            run_peer(options, "start", work, folder / "start", FIRST_SEED, "--source", sources[work.checkpoint], "--no-dropout")
+            losses = {
+                tool: train(work, options, folder / "start", FIRST_SEED, folder)["losses"]
+                for tool, train in ((OURS, train_paddle_ft), (PEER, train_transformers))
+            }
+        lines.append(exact_row(work, losses))
+    return "\n".join(lines)
+
+
 def check_rows(path: Path, rows: dict[str, int]) -> None:
     """Stop if a stored result is of other numbers of rows."""
     stored = json.loads(path.read_text(encoding="utf-8"))
     if found := {name: stored[name] for name in rows if stored[name] != rows[name]}:
         wanted = {name: rows[name] for name in found}
         raise SystemExit(f"error: {path} was made with {found}, not {wanted}: name another --output")
-
-
-# ---------------------------------------------------------------------------------------------------- the table
-def interval(values: list[float]) -> tuple[float, float]:
-    """Return the 95 % interval of a mean, by Student's t."""
-    mean = statistics.fmean(values)
-    half = T95[len(values) - 1] * statistics.stdev(values) / math.sqrt(len(values))
-    return mean - half, mean + half
-
-
-def compare(work: Work, folder: Path) -> dict[str, Any] | None:
-    """Return the comparison of a work from the stored figures, or None if fewer than two seeds have both tools.
-
-    Returns:
-        "seeds"; "runs" (the figures of the first seed by tool); and "metrics": metric -> tool -> the values of the seeds.
-    """
-    pairs = {}
-    for seed in sorted(path for path in (folder / work.name).glob("*") if path.is_dir()):
-        files = {tool: seed / f"{tool}.json" for tool in (OURS, PEER)}
-        if all(path.exists() for path in files.values()):
-            pairs[int(seed.name)] = {tool: json.loads(path.read_text(encoding="utf-8")) for tool, path in files.items()}
-    if len(pairs) < 2:
-        return None
-    metrics = {
-        name: {tool: [pair[tool]["metrics"][name] for pair in pairs.values()] for tool in (OURS, PEER)} for name in work.metrics
-    }
-    return {"seeds": list(pairs), "runs": next(iter(pairs.values())), "metrics": metrics}
-
-
-def table(folder: Path) -> str:
-    """Return the Markdown table of all works that have results, and what they were made with."""
-    lines = [
-        "| work | metric | paddle_ft: mean ± deviation (seeds) | transformers: mean ± deviation (seeds) | difference [95 %]"
-        " | intervals of the means |",
-        "| --- | --- | ---: | ---: | ---: | --- |",
-    ]
-    notes, used = [], {}
-    for work in WORKS.values():
-        found = compare(work, folder)
-        if found is None:
-            continue
-        for name, values in found["metrics"].items():
-            lines.append(f"| {work.title} | {name} | {row_of(values)} |")
-        run = found["runs"][OURS]
-        rows = "blocks" if work.kind == "masked_lm" else "rows"
-        notes.append(f"{work.title}: {run['train_rows']:,} {rows}, {run['steps']:,} steps,"
-                     f" {run['validation_rows']:,} for validation, seeds {', '.join(map(str, found['seeds']))},"
-                     f" {run['date']}, {run['threads']} threads, fp32.")  # fmt: skip
-        used |= {tool: figures["versions"] for tool, figures in found["runs"].items()}
-    if not notes:
-        return f"{folder} has no work with two seeds of both tools."
-    made_with = "; ".join(f"{tool}: {text}" for tool, text in used.items())
-    return "\n".join([*lines, "", *(f"- {note}" for note in notes), f"- {made_with}."])
-
-
-def row_of(values: dict[str, list[float]]) -> str:
-    """Return the cells of a metric: both tools, the difference and whether the intervals overlap."""
-    cells = [
-        f"{statistics.fmean(own):.2f} ± {statistics.stdev(own):.2f} ({', '.join(f'{value:.2f}' for value in own)})"
-        for own in values.values()
-    ]
-    differences = [ours - peer for ours, peer in zip(values[OURS], values[PEER], strict=True)]
-    low, high = interval(differences)
-    cells.append(f"{statistics.fmean(differences):+.2f} [{low:+.2f}, {high:+.2f}]")
-    (first, second) = (interval(own) for own in values.values())
-    cells.append("overlap" if max(first[0], second[0]) <= min(first[1], second[1]) else "do not overlap")
-    return " | ".join(cells)
 
 
 def main() -> None:
@@ -246,11 +199,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=0, metavar="N", help="only the first N training rows (default: 0, all)")
     parser.add_argument("--validation-rows", type=int, default=0, metavar="N", help="score the first N rows (default: 0, all)")
     parser.add_argument("--output", default="runs/same_work", metavar="FOLDER", help="the figures (default: runs/same_work)")
+    parser.add_argument("--exact", action="store_true", help="compare the losses of some steps on one batch without dropout")
     parser.add_argument("--table", action="store_true", help="train nothing, print the table of what is there")
     options = parser.parse_args()
-    options.works = options.works or list(WORKS)
+    options.works = options.works or [name for name in WORKS if not (options.exact and WORKS[name].kind == "masked_lm")]
     if unknown := [name for name in options.works if name not in WORKS]:
         parser.error(f"{unknown[0]}: not a work; the works are {', '.join(WORKS)}")
+    if options.exact and "mlm" in options.works:
+        parser.error("mlm: its masks are drawn anew in each step, so --exact is for the other works")
     if not options.table:
         needed = {"minilm": "--minilm", "tiny": "--tiny", "new": "--chinese"}
         flags = {"--data", "--peer-python", *(needed[WORKS[name].checkpoint] for name in options.works)}
@@ -261,6 +217,9 @@ def main() -> None:
             if not Path(path).is_dir():
                 parser.error(f"{flag}: {path} is no directory")
             setattr(options, flag.strip("-"), str(Path(path).resolve()))
+        if options.exact:
+            print(f"\n{run_exact(options)}")
+            return
         run_all(options)
     print(f"\n{table(Path(options.output))}")
 

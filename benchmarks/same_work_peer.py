@@ -11,7 +11,10 @@ import argparse
 import csv
 import json
 import math
+import os
+import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from peers import training_arguments, versions
@@ -38,8 +41,11 @@ def model_class(work: Work):
     return getattr(transformers, names[work.kind])
 
 
-def make_start(work: Work, source: str, seed: int, folder: str) -> None:
-    """Write the checkpoint that both start from: with the head, or the whole model, that the seed draws."""
+def make_start(work: Work, source: str, seed: int, folder: str, dropout: bool) -> None:
+    """Write the checkpoint that both start from: with the head, or the whole model, that the seed draws.
+
+    The directory appears when it is whole.
+    """
     import torch
     from transformers import AutoTokenizer, BartConfig
 
@@ -49,8 +55,15 @@ def make_start(work: Work, source: str, seed: int, folder: str) -> None:
         model = model_class(work)(BartConfig(vocab_size=len(tokenizer), **BART, **CHINESE_BERT))
     else:
         model = model_class(work).from_pretrained(source, **({"num_labels": 2} if work.kind == "classification" else {}))
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    if not dropout:
+        for name in ("dropout", "attention_dropout", "hidden_dropout_prob", "attention_probs_dropout_prob"):
+            if hasattr(model.config, name):
+                setattr(model.config, name, 0.0)
+    partial = f"{folder}.partial"
+    shutil.rmtree(partial, ignore_errors=True)  # of an interruption
+    model.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    os.replace(partial, folder)
 
 
 def read_rows(path: Path, work: Work, limit: int) -> list[dict]:
@@ -160,7 +173,7 @@ def train(options) -> dict:
     from transformers import AutoTokenizer, Trainer
 
     torch.set_num_threads(threads())
-    work = WORKS[options.work]
+    work = replace(WORKS[options.work], epochs=options.epochs or WORKS[options.work].epochs)
     tokenizer = AutoTokenizer.from_pretrained(options.start)
     rows = read_rows(Path(options.data, work.train), work, options.rows)
     features = make_features(tokenizer, rows, work)
@@ -176,12 +189,20 @@ def train(options) -> dict:
         report_to=[], save_strategy="no", logging_steps=20,
     )  # fmt: skip
     model = model_class(work).from_pretrained(options.start)
-    trainer = Trainer(model, arguments, make_collator(tokenizer, model, work), features)
+    losses = []
+
+    class Recorder(Trainer):
+        def training_step(self, *inputs, **settings):
+            loss = super().training_step(*inputs, **settings)
+            losses.append(float(loss))
+            return loss
+
+    trainer = Recorder(model, arguments, make_collator(tokenizer, model, work), features)
     started = time.perf_counter()
     trainer.train()
     seconds = time.perf_counter() - started
     return {**evaluate(model, tokenizer, work, validation), "train_rows": len(features), "validation_rows": len(validation),
-            "steps": steps, "seconds": seconds, "samples_per_second": len(features) * work.epochs / seconds,
+            "losses": losses, "steps": steps, "seconds": seconds, "samples_per_second": len(features) * work.epochs / seconds,
             "versions": versions("transformers", "torch")}  # fmt: skip
 
 
@@ -195,14 +216,16 @@ def main() -> None:
     parser.add_argument(
         "--source", metavar="DIRECTORY", help="start: the checkpoint without the head, or the tokenizer of a new model"
     )
+    parser.add_argument("--no-dropout", action="store_true", help="start: set dropout to 0")
     parser.add_argument("--data", metavar="FOLDER", help="train: the folder of the data")
     parser.add_argument("--rows", type=int, default=0, help="train: use only the first rows (default: 0, all)")
     parser.add_argument("--validation-rows", type=int, default=0, help="train: score only the first rows (default: 0, all)")
+    parser.add_argument("--epochs", type=int, help="train: passes over the rows (default: those of the work)")
     parser.add_argument("--masked", metavar="FILE", help="train: the masked validation blocks of paddle_ft")
     parser.add_argument("--output", metavar="FILE", help="train: where to write the result")
     options = parser.parse_args()
     if options.verb == "start":
-        make_start(WORKS[options.work], options.source, options.seed, options.start)
+        make_start(WORKS[options.work], options.source, options.seed, options.start, not options.no_dropout)
     else:
         Path(options.output).write_text(json.dumps(train(options), ensure_ascii=False), encoding="utf-8")
 

@@ -91,7 +91,7 @@ def overrides(work: Work, options, start: str | Path, seed: int) -> list[str]:
         "data.columns": "{" + ", ".join(f"{field}: {column}" for field, column in work.fields.items()) + "}",
         "train.train_batch_size": work.batch, "train.num_train_epochs": work.epochs, "train.learning_rate": work.learning_rate,
         "train.warmup_proportion": work.warmup, "train.adam_epsilon": work.epsilon, "train.weight_decay": WEIGHT_DECAY,
-        "train.max_grad_norm": MAX_GRAD_NORM, "train.group_by_length": str(work.grouped).lower(), "train.logging_steps": 20,
+        "train.max_grad_norm": MAX_GRAD_NORM, "train.group_by_length": str(work.grouped).lower(), "train.logging_steps": 1,
         "eval.eval_batch_size": EVAL_BATCH, "eval.before_training": "false", "device": "cpu",
     }  # fmt: skip
     limits = {"data.limit_train": options.rows, "data.limit_validation": options.validation_rows}

@@ -67,6 +67,13 @@ def test_results_of_other_rows_are_not_continued(bench, tmp_path):
         bench.run.check_rows(path, {"rows": 0, "validation_limit": 0})
 
 
+def test_the_largest_difference_of_any_step_is_shown(bench):
+    row = bench.run.exact_row(bench.works.WORKS["qqp"], {"paddle_ft": [0.7, 0.5, 0.4], "transformers": [0.7, 0.4, 0.4]})
+    assert row == "| QQP | 3 | 0.70000 | 0.40000 | 0.40000 | 2.5e-01 |"
+    with pytest.raises(ValueError, match="longer"):
+        bench.run.exact_row(bench.works.WORKS["qqp"], {"paddle_ft": [0.7], "transformers": [0.7, 0.4]})
+
+
 @pytest.mark.parametrize("name", WORKS)
 def test_the_settings_of_a_work_are_settings_of_its_recipe(bench, name):
     """The numbers that both tools get are those of the configuration, after all overrides."""
@@ -117,6 +124,7 @@ def test_what_a_work_needs_is_asked_for_at_once(bench, monkeypatch, capsys):
     for arguments, message in (
         (["qqp"], "qqp: --data, --minilm, --peer-python must be set, or --table"),
         (["mlm", "x"], "x: not a work; the works are mlm, lcsts, qqp, sst2"),
+        (["mlm", "--exact"], "mlm: its masks are drawn anew in each step, so --exact is for the other works"),
         (["mlm", "--data", "/no", "--tiny", "/no", "--peer-python", "p"], "--data: /no is no directory"),
     ):
         monkeypatch.setattr(sys, "argv", ["same_work.py", *arguments])
