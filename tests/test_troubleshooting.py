@@ -161,7 +161,7 @@ def offline(*arguments: str) -> str:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         for name, value in unreachable.items():
             patch.setenv(name, value)
-        text = run_command(Path(folder), "-m", *arguments, exit_code=2).stderr
+        text = run_command(Path(folder), "-m", *arguments, exit_code=2, afresh=True).stderr
     return text.replace(f"{UNREACHABLE}/paddlenlp", "https://bj.bcebos.com/paddlenlp").replace(
         UNREACHABLE, "https://huggingface.co"
     )

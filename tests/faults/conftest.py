@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.faults import Training
-from tests.support.prepared import Prepared
+from tests.support.prepared import Preparation, shared_preparation
 
 
 @pytest.fixture(scope="package")
-def prepared() -> Iterator[Prepared]:
+def prepared() -> Preparation:
     """Return the process that commands are started from."""
-    with Prepared() as process:
-        yield process
+    return shared_preparation()
 
 
 @pytest.fixture(scope="package")

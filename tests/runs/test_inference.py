@@ -16,6 +16,7 @@ from paddle_ft.runs import inference
 from paddle_ft.system.errors import UserError
 from paddle_ft.training import run as session
 from tests.support.paths import ROOT
+from tests.support.prepared import run_prepared
 from tests.support.tiny_runs import PAIRS, overrides, write_pairs
 
 
@@ -241,8 +242,7 @@ def test_a_pickle_that_would_run_a_command(run, tmp_path):
     settings = overrides(tmp_path, f"output_dir={tmp_path / 'new'}", f"model.pretrained={file.parent}", "model.config=null")
     verbs = {"train": ["--config", "bart_lcsts", *settings], "evaluate": [str(tmp_path / "run")]}
     for verb, arguments in verbs.items():
-        command = [sys.executable, "-m", "paddle_ft", verb, *arguments]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = run_prepared(["-m", "paddle_ft", verb, *arguments])
         message = f"error: the model cannot be loaded: {file}: its pickle asks for posix.system, which a file of arrays does not"
         assert done.returncode == 2 and message in done.stderr, f"{verb}: {done.stderr}"
         assert "Traceback" not in done.stderr and not harmed.exists()

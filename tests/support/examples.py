@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from tests.support.paths import ROOT
+from tests.support.prepared import run_prepared
 
 EXAMPLES = ROOT / "docs" / "examples"
 # the words of reviews.csv, for checkpoints that come without a tokenizer
@@ -42,11 +43,20 @@ def environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "PADDLE_FT_HOME": str(folder / "cache")}
 
 
-def run_command(folder: Path, *arguments: str, exit_code: int = 0) -> subprocess.CompletedProcess:
-    """Run python with these arguments in the folder, and check its exit code."""
-    process = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=300, check=False
-    )
+def run_command(folder: Path, *arguments: str, exit_code: int = 0, afresh: bool = False) -> subprocess.CompletedProcess:
+    """Run python with these arguments in the folder, and check its exit code.
+
+    Args:
+        folder: the working directory.
+        arguments: the arguments of python.
+        exit_code: the expected one.
+        afresh: in a new Python, for variables that are read when a package is imported, such as HF_ENDPOINT.
+    """
+    if afresh:
+        command = [sys.executable, *arguments]
+        process = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=300)
+    else:
+        process = run_prepared(arguments, cwd=folder, env=environment(folder), timeout=300)
     assert process.returncode == exit_code, process.stdout + process.stderr
     assert "Traceback" not in process.stderr
     return process

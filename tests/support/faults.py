@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.paths import ROOT
-from tests.support.prepared import Prepared
+from tests.support.prepared import Preparation
 from tests.support.processes import computed_events
 from tests.support.tiny_runs import overrides
 
@@ -60,7 +60,7 @@ class Training:
     """
 
     folder: Path
-    prepared: Prepared
+    prepared: Preparation
     settings: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
 

@@ -1,20 +1,18 @@
 """Start trainings in processes of their own, wait for a step, resume them, and read their logs."""
 
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 from tests.support.paths import ROOT
+from tests.support.prepared import PreparedProcess, shared_preparation
 
 TIMING_FIELDS = ("samples_per_second", "target_tokens_per_second", "memory_mb", "seconds")
 
 
-def start_training(*arguments: str, cwd: Path = ROOT) -> subprocess.Popen:
+def start_training(*arguments: str, cwd: Path = ROOT) -> PreparedProcess:
     """Start train.py with these arguments in any working directory."""
-    command = [sys.executable, str(ROOT / "train.py"), *arguments]
-    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return shared_preparation().start([str(ROOT / "train.py"), *arguments], cwd=cwd)
 
 
 def resume_to_the_end(run: Path, resumed_step: int, num_steps: int) -> str:
@@ -37,7 +35,7 @@ def computed_events(run: Path) -> list[dict]:
     return [{name: value for name, value in event.items() if name not in TIMING_FIELDS} for event in read_events(run)]
 
 
-def wait_for_step(process: subprocess.Popen, run: Path, step: int) -> None:
+def wait_for_step(process: PreparedProcess, run: Path, step: int) -> None:
     """Wait until a training has logged this step. Fail if it ends before, or takes longer than 100 seconds."""
     deadline = time.monotonic() + 100
     while time.monotonic() < deadline and process.poll() is None:

@@ -4,7 +4,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from paddle_ft.config.load import load_config
 from paddle_ft.training import run as training_run
+from tests.support.prepared import PreparedProcess
 from tests.support.processes import computed_events, start_training
 from tests.support.tiny_runs import overrides
 
@@ -49,7 +49,7 @@ def test_fifty_kills(tmp_path):
     shutil.rmtree(tmp_path)
 
 
-def kill_at_a_random_moment(process: subprocess.Popen, run: Path, rng: random.Random) -> str:
+def kill_at_a_random_moment(process: PreparedProcess, run: Path, rng: random.Random) -> str:
     """Kill the process, one time in five soon after its start, otherwise after a step, half of the time during a save."""
     if rng.random() < 0.2:
         time.sleep(rng.uniform(0.5, 4))

@@ -3,7 +3,6 @@
 import os
 import shlex
 import signal
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from paddle_ft.runs.integrity import find_damage, write_directory
 from paddle_ft.system.errors import UserError
 from paddle_ft.training import checkpoint
 from paddle_ft.training import run as training_run
+from tests.support.prepared import PreparedProcess
 from tests.support.processes import computed_events, resume_to_the_end, start_training, wait_for_step
 from tests.support.tiny_runs import overrides
 
@@ -22,7 +22,7 @@ LENGTH = ("train.num_train_epochs=30", "train.save_steps=7", "eval.eval_steps=20
           "train.gradient_accumulation_steps=1", "generation.num_beams=1")  # fmt: skip
 
 
-def start(folder: Path, *flags: str) -> subprocess.Popen:
+def start(folder: Path, *flags: str) -> PreparedProcess:
     return start_training("--config", "bart_lcsts", *flags, *overrides(folder, *LENGTH))
 
 
