@@ -146,9 +146,17 @@ def test_figures_come_from_the_results_of_the_run(stored, tmp_path):
 def test_figures_of_a_repetition_are_means_and_their_difference(stored):
     labels = {"first": "", "second": "1", "difference": "difference"}
     entry = stored(kind="repeat", figures=[Figure(metric="accuracy", label=label, variant=text) for label, text in labels.items()])
-    mean = {name: {"validation": {"accuracy": {"mean": value}}} for name, value in (("a", 60.0), ("b", 70.0), ("d", 10.0))}
-    results = {"runs": {"recipe": mean["a"], "variant": mean["b"]}, "differences": {"variant": mean["d"]}}
-    assert figures_of_repeat(entry, results) == {"first": {"value": 60.0}, "second": {"value": 70.0}, "difference": {"value": 10.0}}
+    mean = {name: {"validation": {"accuracy": {"mean": value}}} for name, value in (("a", 60.0), ("b", 70.0))}
+    difference = {"validation": {"accuracy": {"mean": 10.0, "better": 2, "pairs": 3, "error": 1.94}}}
+    results = {"runs": {"recipe": mean["a"], "variant": mean["b"]}, "differences": {"variant": difference}}
+    found = figures_of_repeat(entry, results)
+    assert found == {
+        "first": {"value": 60.0},
+        "second": {"value": 70.0},
+        "difference": {"value": 10.0, "note": "better in 2 of 3, standard error 1.9"},
+    }
+    table = render.figures_table(entry.figures, Measured(date="", machine="", versions="", figures=found))
+    assert table.splitlines()[-1] == "| difference | 10 (better in 2 of 3, standard error 1.9) |"
 
 
 def test_recipes_that_need_a_gpu_are_run_only_if_they_are_named():

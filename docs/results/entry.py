@@ -51,8 +51,8 @@ class Measured(Strict):
         date, machine, versions: when, where and with what it was measured.
         seeds: of each run.
         rows: split -> number of rows.
-        figures: key of a Figure -> "value", and where there is one "interval" (95 %), "before" (training), "baseline" and
-            "baseline_interval".
+        figures: key of a Figure -> "value", and where there is one "interval" (95 %), "before" (training), "baseline",
+            "baseline_interval" and "note", which is words about the value.
         table: of a command that prints Markdown tables, the tables.
     """
 

@@ -42,6 +42,8 @@ def figures_table(figures: list[Figure], measured: Measured | None) -> str:
     for figure in figures:
         values = found[figure.key]
         cells = [figure_text(values, name, ends) if name in values else "" for name, (_, ends) in columns.items()]
+        if "note" in values:
+            cells[0] += f" ({values['note']})"
         if cells[-1] and "baseline" in columns and figure.baseline:
             cells[-1] += f" ({figure.baseline})"
         lines.append(f"| {figure.key} | " + " | ".join(cells) + " |")

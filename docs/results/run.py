@@ -71,13 +71,16 @@ def figures_of_train(entry: Entry, results: dict[str, Any]) -> dict[str, dict[st
 def figures_of_repeat(entry: Entry, results: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the figures of an entry from results.json of a repetition."""
     titles = list(results["runs"])
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for figure in entry.figures:
         if figure.variant == "difference":
-            group = results["differences"][titles[1]]
+            values = results["differences"][titles[1]][figure.split][figure.metric]
+            note = f"better in {values['better']} of {values['pairs']}"
+            if values["error"] is not None:
+                note += f", standard error {values['error']:.2g}"
+            found[figure.key] = {"value": values["mean"], "note": note}
         else:
-            group = results["runs"][titles[int(figure.variant or 0)]]
-        found[figure.key] = {"value": group[figure.split][figure.metric]["mean"]}
+            found[figure.key] = {"value": results["runs"][titles[int(figure.variant or 0)]][figure.split][figure.metric]["mean"]}
     return found
 
 
