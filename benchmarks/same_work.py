@@ -225,4 +225,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("\ninterrupted: the same command continues with the runs that are missing", file=sys.stderr)
+        sys.exit(130)
