@@ -31,15 +31,30 @@ def site(tmp_path_factory) -> Path:
     return target
 
 
-@pytest.fixture
-def copy(tmp_path) -> Path:
-    """A copy of what the site is made from."""
-    root = tmp_path / "copy"
+def copy_sources(root: Path) -> None:
+    """Copy what the site is made from to a new folder."""
     shutil.copytree(ROOT / "docs", root / "docs", ignore=shutil.ignore_patterns("runs"))
     for path in ROOT.iterdir():
         if path.is_file():
             shutil.copy(path, root)
-    return root
+
+
+def append(page: Path, text: str) -> None:
+    page.write_text(f"{page.read_text(encoding='utf-8')}\n{text}\n", encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def changed_site(tmp_path_factory) -> Path:
+    """The site of changed pages: with Chinese, and with links out of docs/."""
+    root = tmp_path_factory.mktemp("changed")
+    copy_sources(root)
+    append(root / "docs" / "index.md", "## 自己的数据\n\n从零开始训练模型")
+    text = "# Contributing\n\nSee [speed](docs/speed.md) and [the readme](README.md). ![The rooms](docs/rooms.svg)\n"
+    (root / "CONTRIBUTING.md").write_text(text)
+    append(root / "docs" / "speed.md", "[how to help](../CONTRIBUTING.md#contributing), [first](../README.md)")
+    done = build(root, root / "site")
+    assert done.returncode == 0, done.stderr
+    return root / "site"
 
 
 class Loaded(HTMLParser):
@@ -92,44 +107,30 @@ def test_examples_can_be_downloaded_and_scripts_of_the_site_cannot(site):
     assert not list(site.glob("assets/*.py"))
 
 
-def test_chinese_text_is_cut_into_words_for_the_search(copy):
-    page = copy / "docs" / "index.md"
-    page.write_text(page.read_text(encoding="utf-8") + "\n## 自己的数据\n\n从零开始训练模型\n", encoding="utf-8")
-    done = build(copy, copy / "site")
-    assert done.returncode == 0, done.stderr
-    index = json.loads((copy / "site" / "search" / "search_index.json").read_text(encoding="utf-8"))
+def test_chinese_text_is_cut_into_words_for_the_search(changed_site):
+    index = json.loads((changed_site / "search" / "search_index.json").read_text(encoding="utf-8"))
     assert index["config"]["lang"] == ["en", "zh"]
     (section,) = [section for section in index["docs"] if section["location"].endswith("#自己的数据")]
     assert "模型" in section["text"].split("\u200b")
 
 
-def test_broken_links_stop_the_build(copy):
-    """One build names them all: a missing page, heading, picture, and file outside docs/."""
-    page = copy / "docs" / "speed.md"
+def test_links_out_of_the_site_become_text_and_pages_of_the_top_folder_are_on_it(changed_site):
+    speed = (changed_site / "speed.html").read_text(encoding="utf-8")
+    assert '<a href="CONTRIBUTING.html#contributing">how to help</a>, first</p>' in speed
+    contributing = (changed_site / "CONTRIBUTING.html").read_text(encoding="utf-8")
+    assert 'See <a href="speed.html">speed</a> and the readme. <img alt="The rooms" src="rooms.svg" />' in contributing
+
+
+def test_broken_links_and_pages_that_are_not_in_the_navigation_stop_the_build(tmp_path):
+    """One build names them all: a missing page, heading, picture, and file outside docs/, and a forgotten page."""
+    copy_sources(tmp_path)
     links = "[page](nothing.md) [heading](install.md#no-such-heading) ![picture](nothing.png) [outside](../NOTHING.md)"
-    page.write_text(f"{page.read_text(encoding='utf-8')}\n{links}\n", encoding="utf-8")
-    done = build(copy, copy / "site")
-    assert done.returncode == 1
+    append(tmp_path / "docs" / "speed.md", links)
+    (tmp_path / "docs" / "forgotten.md").write_text("# Forgotten\n")
+    done = build(tmp_path, tmp_path / "site")
+    assert done.returncode == 1 and "Aborted with 5 warnings in strict mode!" in done.stdout + done.stderr, done
     warnings = [line for line in done.stderr.splitlines() if line.startswith("WARNING") and "speed.md" in line]
     assert len(warnings) == 4, done.stderr
     for target in ("nothing.md", "no-such-heading", "nothing.png", "NOTHING.md"):
         assert sum(target in line for line in warnings) == 1, done.stderr
-
-
-def test_a_page_that_is_not_in_the_navigation_stops_the_build(copy):
-    (copy / "docs" / "forgotten.md").write_text("# Forgotten\n")
-    done = build(copy, copy / "site")
-    assert done.returncode == 1 and "forgotten.md" in done.stderr
-
-
-def test_links_out_of_the_site_become_text_and_pages_of_the_top_folder_are_on_it(copy):
-    text = "# Contributing\n\nSee [speed](docs/speed.md) and [the readme](README.md). ![The rooms](docs/rooms.svg)\n"
-    (copy / "CONTRIBUTING.md").write_text(text)
-    page = copy / "docs" / "speed.md"
-    page.write_text(page.read_text(encoding="utf-8") + "\n[how to help](../CONTRIBUTING.md#contributing), [first](../README.md)\n")
-    done = build(copy, copy / "site")
-    assert done.returncode == 0, done.stderr
-    speed = (copy / "site" / "speed.html").read_text(encoding="utf-8")
-    assert '<a href="CONTRIBUTING.html#contributing">how to help</a>, first</p>' in speed
-    contributing = (copy / "site" / "CONTRIBUTING.html").read_text(encoding="utf-8")
-    assert 'See <a href="speed.html">speed</a> and the readme. <img alt="The rooms" src="rooms.svg" />' in contributing
+    assert "forgotten.md" in done.stderr
