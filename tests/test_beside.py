@@ -54,7 +54,7 @@ def add_paddle(image: Path, name: str, version: str) -> None:
 def install(project: Path, *arguments: str) -> subprocess.CompletedProcess:
     """Run the command with the image's packages and the index of the project only."""
     settings = {"PIP_INDEX_URL": (project / "index").as_uri(), "PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1",
-                "PIP_NO_WARN_CONFLICTS": "off",  # switches the warnings off: pip would look at all packages of the tests' environment
+                "PIP_NO_WARN_CONFLICTS": "off",  # that is: no warnings; they need a look at all packages of the tests
                 "PYTHONPATH": str(project / "image")}  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")} | settings
     # The Paddle of the tests' own environment is hidden, because a machine has one Paddle.

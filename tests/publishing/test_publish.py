@@ -18,6 +18,7 @@ from paddle_ft.publishing.failures import AGAIN, explain
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import write_directory
 from tests.support.paths import ROOT
+from tests.support.prepared import Preparation, PreparedProcess
 from tests.support.stub_hubs import TOKEN, StubHubs
 
 LONG = 100  # seconds after which a test that hangs fails
@@ -25,7 +26,11 @@ HUBS = ("aistudio", "huggingface")
 REPO = "me/tiny"
 BEST = {"README.md", "config.json", "model.safetensors", "vocab.txt", "generation/options.json"}
 TEXTS = {"run/report.html", "run/predictions-test.jsonl"}
+SDKS = ("paddle_ft.cli", "paddle_ft.publishing.publish", "paddle_ft.reporting.card", "aistudio_sdk.hub", "huggingface_hub.hf_api",
+        "huggingface_hub.utils")  # fmt: skip
 WEIGHTS = random.Random(0).randbytes(3_000_000)
+
+Process = subprocess.Popen | PreparedProcess
 
 
 def write_run(folder: Path) -> Path:
@@ -58,27 +63,47 @@ def run(tmp_path):
     return write_run(tmp_path)
 
 
-@pytest.fixture
-def hubs():
+@pytest.fixture(scope="module")
+def server():
     with StubHubs() as hubs:
         yield hubs
 
 
-def start(hubs: StubHubs, run: Path, hub: str, *flags: str, token: str | None = TOKEN) -> subprocess.Popen:
-    """Start `publish` with the server as both hubs."""
+@pytest.fixture
+def hubs(server):
+    """The server of all tests, without what earlier tests have sent."""
+    server.reset()
+    return server
+
+
+def variables(hubs: StubHubs, home: Path) -> dict[str, str]:
+    """Return the environment that makes the server both hubs."""
+    return {"HOME": str(home), "HF_HOME": str(home / "hf"), "HF_ENDPOINT": hubs.url, "STUDIO_GIT_HOST": hubs.url,
+            "STUDIO_MODEL_API_URL_PREFIX": hubs.url}  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def preparation(tmp_path_factory, server):
+    """A process that has imported the SDKs, which takes longer than an upload here. They read the environment when imported."""
+    global _preparation
+    _preparation = Preparation(SDKS, **variables(server, tmp_path_factory.mktemp("home")))
+    yield
+    _preparation.close()
+
+
+def start(hubs: StubHubs, run: Path, hub: str, *flags: str, token: str | None = TOKEN, afresh: bool = False) -> Process:
+    """Start `publish` with the server as both hubs. `afresh`: in a new Python, which imports the SDKs with this environment."""
     keep = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy") and "TOKEN" not in name}
     home = run.parent / "home"
     home.mkdir(exist_ok=True)
-    environment = {
-        **keep, "HOME": str(home), "HF_HOME": str(home / "hf"), "HF_ENDPOINT": hubs.url, "STUDIO_GIT_HOST": hubs.url,
-        "STUDIO_MODEL_API_URL_PREFIX": hubs.url, "PYTHONPATH": str(ROOT),
-    }  # fmt: skip
+    environment = {**keep, **variables(hubs, home), "PYTHONPATH": str(ROOT)}
     if token is not None:
         environment |= {"HF_TOKEN": token, "AISTUDIO_ACCESS_TOKEN": token}
-    command = [sys.executable, "-m", "paddle_ft", "publish", str(run), "--to", hub, "--repo", REPO, *flags]
-    return subprocess.Popen(
-        command, cwd=home, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
-    )
+    command = ["-m", "paddle_ft", "publish", str(run), "--to", hub, "--repo", REPO, *flags]
+    if not afresh:
+        return _preparation.start(command, cwd=home, env=environment)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([sys.executable, *command], cwd=home, env=environment, text=True, encoding="utf-8", **pipes)
 
 
 def publish(*arguments, **options) -> tuple[str, str]:
@@ -123,7 +148,7 @@ def local_files(run: Path) -> dict[str, bytes]:
 # ------------------------------------------------------------------------------------------------------- what is uploaded
 @pytest.mark.parametrize("hub", HUBS)
 def test_best_is_uploaded_to_a_private_repository(hubs, run, hub):
-    output, errors = publish(hubs, run, hub)
+    output, errors = publish(hubs, run, hub, afresh=True)
     assert hubs.repos[REPO]["private"] is True
     assert hubs.content(REPO) == local_files(run)
     assert hubs.content(REPO)["README.md"].startswith(b"---\nlibrary_name: paddlenlp")
@@ -401,9 +426,10 @@ def test_errors_of_the_hubs_are_messages(hubs, run, hub, request_, status, text,
 
 
 @pytest.mark.parametrize("hub", HUBS)
-def test_a_hub_that_cannot_be_reached_is_named(hubs, run, hub):
-    hubs.server.server_close()
-    message = fail(hubs, run, hub)
+def test_a_hub_that_cannot_be_reached_is_named(run, hub):
+    with StubHubs() as hubs:
+        hubs.server.server_close()
+        message = fail(hubs, run, hub, afresh=True)
     assert f"the connection to {hubs.url} failed" in message
     assert message.endswith(f"{AGAIN} (Connection refused)\n")
 
@@ -428,7 +454,7 @@ def test_a_wrong_name_is_refused(run, repo, hub, capsys):
 def test_the_token_that_huggingface_hub_has_stored_is_used(hubs, run):
     (run.parent / "home" / "hf").mkdir(parents=True)
     (run.parent / "home" / "hf" / "token").write_text(TOKEN)
-    publish(hubs, run, "huggingface", token=None)
+    publish(hubs, run, "huggingface", token=None, afresh=True)
     assert hubs.content(REPO) == local_files(run)
 
 

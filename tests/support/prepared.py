@@ -29,15 +29,22 @@ from typing import NoReturn
 from tests.support.paths import ROOT
 
 ENVIRONMENT = dict(os.environ)  # before a test changes it
+TRAINING = ("rouge_score.rouge_scorer", "paddle_ft.cli", "paddle_ft.training.run")
 STEP = 0.01  # seconds between two looks at a process
 
 
 class Preparation:
     """The process that waits with everything imported."""
 
-    def __init__(self):
-        command = [sys.executable, "-m", "tests.support.prepared"]
-        environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
+    def __init__(self, modules: Sequence[str] = TRAINING, **variables: str):
+        """Start it.
+
+        Args:
+            modules: what it imports.
+            variables: changes to the environment in which it does.
+        """
+        command = [sys.executable, "-m", "tests.support.prepared", *modules]
+        environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT), **variables}
         self._server = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def close(self) -> None:
@@ -158,12 +165,13 @@ def run_prepared(
 
 # ------------------------------------------------------------------------------------------------------- the process itself
 def main() -> None:
-    """Import what trainings need, and then start a process for each line of standard input."""
+    """Import the modules of the command line, and then start a process for each line of standard input."""
     from paddle_ft.system.runtime import import_frameworks_quietly, prepare_cpu
 
     prepare_cpu()
-    import_frameworks_quietly()
-    for name in ("rouge_score.rouge_scorer", "paddle_ft.cli", "paddle_ft.training.run"):
+    if "paddle_ft.training.run" in sys.argv:
+        import_frameworks_quietly()
+    for name in sys.argv[1:]:
         importlib.import_module(name)
     jobs = os.fdopen(os.dup(0), "rb", buffering=0)  # a child must not inherit jobs that were read ahead
     for line in jobs:

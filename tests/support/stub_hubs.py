@@ -39,6 +39,18 @@ class StubHubs:
     """
 
     def __init__(self):
+        self.reset()
+        stub = self
+
+        class Handler(_Handler):
+            hubs = stub
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def reset(self) -> None:
+        """Forget everything that was sent and set."""
         self.repos: dict[str, dict[str, Any]] = {}
         self.objects: dict[str, bytes] = {}
         self.requests: list[str] = []
@@ -48,14 +60,6 @@ class StubHubs:
         self.held = threading.Event()
         self.answers: dict[str, tuple[int, str]] = {}
         self.bodies: dict[str, Any] = {}
-        stub = self
-
-        class Handler(_Handler):
-            hubs = stub
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def __enter__(self) -> StubHubs:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
