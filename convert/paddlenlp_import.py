@@ -6,8 +6,10 @@ fastapi, datasets, pandas, scikit-learn and SciPy: more than half of its modules
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import copy
+import gc
 import importlib
 import importlib.metadata
 import sys
@@ -25,6 +27,8 @@ CLASSES = {"SimpleServer": "server", "Taskflow": "taskflow"}  # which paddlenlp 
 
 def import_paddlenlp() -> None:
     """Import paddlenlp and paddlenlp.transformers. If paddlenlp is imported already, it stays as it is."""
+    # At its end Python looks for garbage among the million objects of the libraries, which takes longer than a short command.
+    atexit.register(gc.freeze)
     if "paddlenlp" in sys.modules or importlib.metadata.version("paddlenlp") != VERSION:
         import paddlenlp.transformers
 

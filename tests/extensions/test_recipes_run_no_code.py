@@ -49,7 +49,7 @@ def test_no_override_names_a_module(folder, override):
 def test_modules_next_to_a_recipe_do_not_replace_libraries(folder, program):
     for library in ("yaml", "pydantic", "numpy"):
         (folder / f"{library}.py").write_text(HARM)
-    printed = run_command(folder, *program, "--config", "my_reviews.yaml", "--sample", "--print-config").stdout
+    printed = run_command(folder, *program, "--config", "my_reviews.yaml", "--sample", "--print-config", afresh=True).stdout
     assert "max_text_length: 64" in printed and not (folder / "harmed").exists()
 
 

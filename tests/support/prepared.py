@@ -12,6 +12,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import gc
 import importlib
 import json
 import os
@@ -173,6 +174,7 @@ def main() -> None:
         import_frameworks_quietly()
     for name in sys.argv[1:]:
         importlib.import_module(name)
+    gc.freeze()  # the garbage collector of a child would write to all of them, and so copy the memory
     jobs = os.fdopen(os.dup(0), "rb", buffering=0)  # a child must not inherit jobs that were read ahead
     for line in jobs:
         _forget_ended()
