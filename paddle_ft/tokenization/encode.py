@@ -117,20 +117,26 @@ def _encode(tokenizer: tokenizers.Tokenizer, texts: Sequence, max_length: int | 
     else:
         numbers.update(texts=0, tokens=0, truncated=0)
         writer.append(offsets=np.zeros(1))
-    if max_length is not None:
+    pairs = "seconds" in writer.types
+    if max_length is not None and not pairs:
         tokenizer.enable_truncation(max_length)
     try:
         with Progress(len(texts), label, unit="text", initial=numbers["texts"]) as progress:
             for batch in _encode_batches(tokenizer, texts, numbers["texts"]):
                 ids: list[int] = []
                 lengths = np.zeros(len(batch), dtype=np.int64)
+                seconds = np.zeros(len(batch), dtype=np.int64)
                 for number, encoding in enumerate(batch):
-                    lengths[number] = len(encoding)
-                    ids += encoding.ids
-                    numbers["truncated"] += bool(encoding.overflowing)
+                    kept, cut = encoding.ids, bool(encoding.overflowing)
+                    if pairs:
+                        kept, seconds[number] = cut_pair(encoding, max_length)
+                        cut = len(kept) < len(encoding)
+                    lengths[number] = len(kept)
+                    ids += kept
+                    numbers["truncated"] += cut
                 writer.append(ids=np.array(ids, dtype=np.int32), offsets=numbers["tokens"] + np.cumsum(lengths))
-                if "seconds" in writer.types:
-                    writer.append(seconds=np.array([_second_start(encoding) for encoding in batch]))
+                if pairs:
+                    writer.append(seconds=seconds)
                 numbers["texts"] += len(batch)
                 numbers["tokens"] += len(ids)
                 progress.update(len(batch))
@@ -156,9 +162,24 @@ def _encode_batches(tokenizer: tokenizers.Tokenizer, texts: Sequence, first: int
             yield waiting.result()
 
 
-def _second_start(encoding: tokenizers.Encoding) -> int:
-    """Return where the second text of a pair begins. For an empty text this is the position of its closing token."""
-    return next((i for i in range(len(encoding)) if encoding.token_to_sequence(i) == 1), len(encoding) - 1)
+def cut_pair(encoding: tokenizers.Encoding, max_length: int | None) -> tuple[list[int], int]:
+    """Return the ids of a pair, at most max_length, and where its second text begins. Of an empty text that is its closing token.
+
+    The longer text is cut first, as the tokenizer's own truncation does. That one also makes every combination of what it cuts off
+    of the two texts: for texts of some thousand words, gigabytes.
+    """
+    texts = encoding.sequence_ids  # of each token: 0, 1, or None for a special token
+    ids = encoding.ids
+    if max_length is not None and len(ids) > max_length:
+        lengths = [texts.count(0), texts.count(1)]
+        room = max(0, max_length - texts.count(None))
+        shorter = min(*lengths, room // 2)
+        first = shorter if lengths[0] <= lengths[1] else room - shorter
+        ends = {0: texts.index(0) + first if lengths[0] else 0}
+        ends[1] = (texts.index(1) if lengths[1] else 0) + room - first
+        kept = [place for place, text in enumerate(texts) if text is None or place < ends[text]]
+        ids, texts = [ids[place] for place in kept], [texts[place] for place in kept]
+    return ids, texts.index(1) if 1 in texts else len(ids) - 1
 
 
 def _digest(texts: Sequence[str] | Sequence[tuple[str, str]]) -> str:

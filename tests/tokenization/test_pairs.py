@@ -47,3 +47,25 @@ def test_the_longer_text_is_cut(tokenizer):
     encoded = encode_texts(tokenizer, [("a a a a", "b c")], max_length=7, cache=False)
     assert words(encoded, 0) == "[CLS] a a [SEP] b c [SEP]"
     assert encoded.truncated == 1 and encoded.second_starts.tolist() == [4]
+
+
+@pytest.mark.parametrize("max_length", [5, 6, 11, 12])
+def test_pairs_are_cut_as_the_tokenizer_cuts_them(tokenizer, max_length):
+    pairs = [(" ".join("abc"[i % 3] for i in range(first)), " ".join("cab"[i % 3] for i in range(second)))
+             for first in range(14) for second in range(14)]  # fmt: skip
+    encoded = encode_texts(tokenizer, pairs, max_length=max_length, cache=False)
+    tokenizer.enable_truncation(max_length)
+    for number, pair in enumerate(pairs):
+        expected = tokenizer.encode(*pair)
+        assert encoded[number].tolist() == expected.ids, pair
+        assert encoded.second_starts[number] == (
+            expected.sequence_ids.index(1) if 1 in expected.sequence_ids else len(expected) - 1
+        )
+    assert encoded.truncated == sum(bool(tokenizer.encode(*pair).overflowing) for pair in pairs)
+
+
+def test_long_pairs_take_little_memory(tokenizer, monkeypatch):
+    """The tokenizer's own truncation makes every combination of what it cuts off: of this pair, nine million."""
+    monkeypatch.setattr(Tokenizer, "enable_truncation", None)
+    encoded = encode_texts(tokenizer, [("a " * 9000, "b " * 9000)], max_length=9, cache=False)
+    assert words(encoded, 0) == "[CLS] a a a [SEP] b b b [SEP]"
