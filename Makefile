@@ -47,7 +47,7 @@ demo: setup
 	$(BIN)/python train.py --config bart_lcsts --sample --overwrite
 
 test: setup
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow

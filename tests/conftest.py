@@ -7,8 +7,9 @@ import pytest
 from paddle_ft.system.runtime import available_cpus, prepare_cpu
 
 # Several workers share the cores, as the processes of a training do: more threads than cores wait for each other.
-if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, available_cpus() // int(workers))))
+workers, cores = os.environ.get("PYTEST_XDIST_WORKER_COUNT"), str(available_cpus())
+if workers and os.environ.get("OMP_NUM_THREADS", cores) == cores:  # not set by the user; the parent has prepared itself
+    os.environ["OMP_NUM_THREADS"] = str(max(1, int(cores) // int(workers)))
 prepare_cpu()
 
 
