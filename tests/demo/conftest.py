@@ -13,7 +13,7 @@ def pages(tmp_path_factory):
 
     def page(name):
         if name not in made:
-            made[name] = load_page(str(getattr(tiny_demo, name)(tmp_path_factory.mktemp(name))))
+            made[name] = load_page(str(tiny_demo.copy_of(name, tmp_path_factory)))
         return made[name]
 
     return page

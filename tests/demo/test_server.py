@@ -30,7 +30,7 @@ LONG = 60  # seconds after which a test that hangs fails
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     names = ("summarization", "sentences", "causal_lm")
-    return {name: str(getattr(tiny_demo, name)(tmp_path_factory.mktemp(name))) for name in names}
+    return {name: str(tiny_demo.copy_of(name, tmp_path_factory)) for name in names}
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,7 @@ def run(tmp_path_factory):
 
     def directory(name):
         if name not in made:
-            made[name] = getattr(tiny_demo, name)(tmp_path_factory.mktemp(name))
+            made[name] = tiny_demo.copy_of(name, tmp_path_factory)
         return made[name]
 
     return directory

@@ -7,7 +7,7 @@ from tests.support.tiny_serving import Runs, serve
 
 @pytest.fixture(scope="package")
 def runs(tmp_path_factory):
-    return Runs(tmp_path_factory.mktemp)
+    return Runs(tmp_path_factory)
 
 
 @pytest.fixture(scope="package")

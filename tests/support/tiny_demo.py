@@ -1,6 +1,11 @@
 """Runs of tiny models for the demo page, one for each task. Each is trained once, in a second or two."""
 
+import fcntl
+import os
+import shutil
 from pathlib import Path
+
+import pytest
 
 from paddle_ft.config.load import load_config
 from paddle_ft.training import run as training_run
@@ -77,3 +82,19 @@ def causal_lm(folder: Path) -> Path:
         "task.metadata=[]", "train.train_batch_size=4", "train.num_train_epochs=2", "train.logging_steps=50",
         "eval.eval_steps=1000",
     )  # fmt: skip
+
+
+def copy_of(name: str, factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of a task's run, for the tests of a module. The worker that needs the run first trains it for all workers."""
+    base = factory.getbasetemp()
+    common = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "runs-of-all-tests"
+    common.mkdir(exist_ok=True)
+    original, done = common / name, common / f"{name}.done"
+    with open(common / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(original, ignore_errors=True)  # of a worker that was interrupted
+            original.mkdir()
+            globals()[name](original)
+            done.touch()
+    return shutil.copytree(original, factory.mktemp(name), dirs_exist_ok=True) / "run"

@@ -4,9 +4,9 @@ import contextlib
 import json
 import threading
 import time
-from pathlib import Path
 
 import httpx
+import pytest
 
 from paddle_ft.serving.limits import Limits
 from paddle_ft.serving.server import Server
@@ -26,13 +26,12 @@ INPUTS = {  # run -> inputs of several lengths
 class Runs:
     """The tiny runs. Each is trained at its first use."""
 
-    def __init__(self, make_folder):
-        self._make_folder, self._paths = make_folder, {}
+    def __init__(self, factory: pytest.TempPathFactory):
+        self._factory, self._paths = factory, {}
 
     def __getitem__(self, name: str) -> str:
         if name not in self._paths:
-            settings = ["train.num_train_epochs=10"] if name == "summarization" else []
-            self._paths[name] = str(getattr(tiny_demo, name)(Path(self._make_folder(name)), *settings))
+            self._paths[name] = str(tiny_demo.copy_of(name, self._factory))
         return self._paths[name]
 
 
