@@ -13,10 +13,12 @@ from paddle_ft.data.songs.borders import WAYS, split_songs
 from paddle_ft.data.songs.cells import are_single_lines, find_line_ends, join_single_lines
 from paddle_ft.metrics.text import detect_language
 from paddle_ft.system.decisions import DECISIONS
+from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import Progress
 
 LOOKED_AT = 1000  # texts by which the language is detected, the first ones
 LONGEST_SONG = 500  # lines; a longer text without borders is probably several songs
+MAX_LINE = 4_000_000  # characters of a line; cleaning a longer one takes minutes and gigabytes, and no song has it
 
 
 def find_songs(rows: Rows, split: str, writer: RowWriter, limit: int | None = None) -> tuple[Rows, str]:
@@ -60,6 +62,8 @@ class _Texts:
         self._rows = rows.rows
         self._are_lines = are_single_lines(self._rows)
         self.count = sum(1 for _ in self._given()) if self._are_lines else len(rows)
+        for number, row in enumerate(self._given(), start=1):
+            _refuse_long_lines(row, split, number)
         is_chinese = detect_language([row["lyrics"] for row in islice(self._given(), LOOKED_AT)]) == "zh"
         with Progress(self.count, f"find line ends of {split}", unit="text") as progress:
             self._line_ends = find_line_ends(self._lyrics(progress), is_chinese)
@@ -82,6 +86,19 @@ class _Texts:
         """Yield each row and its lyrics, with a line break at each line end."""
         for row in self._given():
             yield row, self._line_ends.break_lines(row["lyrics"])
+
+
+def _refuse_long_lines(row: Row, split: str, number: int) -> None:
+    """Raise UserError if a line of a text has more than MAX_LINE characters. `number` is the number of the text, from 1."""
+    if len(row["lyrics"]) <= MAX_LINE:
+        return
+    longest = max(map(len, row["lyrics"].splitlines()))
+    if longest > MAX_LINE:
+        name = f" ({row['title']})" if row.get("title") else ""
+        raise UserError(
+            f"data.{split}: text {number:,}{name} has a line of {longest:,} characters, which is no line of a song; the most is"
+            f" {MAX_LINE:,}. Break it into lines, or leave the text out."
+        )
 
 
 @dataclass

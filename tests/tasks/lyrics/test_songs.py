@@ -4,6 +4,8 @@ import pytest
 
 from paddle_ft.data.row_table import RowWriter
 from paddle_ft.data.rows import Rows
+from paddle_ft.system.errors import UserError
+from paddle_ft.tasks.lyrics import songs
 from paddle_ft.tasks.lyrics.songs import describe_ways, find_songs
 
 SONG = "I count the coins upon the table\nI told my mother I was able\ngold and silver\ndown the river"
@@ -37,6 +39,19 @@ def test_several_ways_are_all_named():
         "train: 4 songs were found in 2 files or rows, told apart by lines such as ===== or <|endoftext|> and tags such as"
         " [ti:Title]"
     ]
+
+
+def test_a_line_that_no_song_has_is_refused_before_it_is_looked_at(monkeypatch):
+    monkeypatch.setattr(songs, "MAX_LINE", 60)
+    monkeypatch.setattr(songs, "find_line_ends", lambda *_: pytest.fail("the line is looked at"))
+    with pytest.raises(UserError) as error:
+        find(SONG, f"{SONG}\n{'la ' * 20}X", title="all")
+    assert str(error.value).startswith(
+        "data.train: text 2 (all) has a line of 61 characters, which is no line of a song; the most is 60."
+    )
+    monkeypatch.undo()
+    monkeypatch.setattr(songs, "MAX_LINE", 60)
+    assert len(SONG) > 60 and find(SONG, "la" * 30).rows[1]["lyrics"] == "la" * 30  # long texts and the longest line pass
 
 
 @pytest.mark.parametrize(("end", "name"), [("\\n", r"a literal \n"), ("<br>", "<br>"), (" / ", "a slash")])
