@@ -62,14 +62,15 @@ def run(options: argparse.Namespace) -> int:
         if options.devices:
             check_devices(options.devices)
             print(repeat.run_plans_in_parallel(plans, options.devices, _train_command(options), refuse_other_config))
-            return 0
-        import_frameworks_quietly()
-        from paddle_ft.training.run import train
+        else:
+            import_frameworks_quietly()
+            from paddle_ft.training.run import train
 
-        print(repeat.run_plans(plans, train, refuse_other_config))
+            print(repeat.run_plans(plans, train, refuse_other_config))
     except Interrupted as stop:
         print(f"\nstopped by {stop}; the same command continues from here", file=sys.stderr)
         return stop.exit_code
+    print(f"\nreport   {plans[0].folder / 'report.html'}")
     return 0
 
 

@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
         if not sweep.is_done():
             _train(sweep, options, devices)
         text = sweep.write()
-        print(sweep.markdown() if options.markdown else text)
+        print(sweep.markdown() if options.markdown else f"{text}\n\nreport   {plan.folder / 'report.html'}")
     except Interrupted as stop:
         print(f"\nstopped by {stop}; the same command continues from here", file=sys.stderr)
         return stop.exit_code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -196,13 +197,16 @@ def parse_override(text: str) -> tuple[str, Any]:
 
 
 def _set_key(data: dict, key: str, value: Any) -> None:
-    """Set a dotted key in nested dictionaries. If the value is a mapping, it replaces the earlier one and is not merged with it."""
+    """Set a dotted key in nested dictionaries. If the value is a mapping, it replaces the earlier one and is not merged with it.
+
+    The value is copied, because a later override may set a key in it, and the same Setting may be used for other runs.
+    """
     *parents, last = key.split(".")
     for part in parents:
         if not isinstance(data.get(part), dict):
             data[part] = {}
         data = data[part]
-    data[last] = value
+    data[last] = copy.deepcopy(value)
 
 
 def check_config(data: dict, origins: dict[str, str], shown_path: str) -> BaseConfig:

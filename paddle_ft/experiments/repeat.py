@@ -57,10 +57,12 @@ def make_plans(
         against: additional settings of the variant.
 
     Raises:
-        UserError: the folder for the seeds is itself the directory of a run, or a recipe is named twice.
+        UserError: the folder for the seeds is itself the directory of a run, a recipe is named twice, or the variant sets a seed.
     """
     if len(set(recipes)) < len(recipes):
         raise UserError(f"--config, --beside: {', '.join(recipes)}: a recipe is named twice.")
+    if wrong := next((text for text in against if text.partition("=")[0] in ("seed", "output_dir")), None):
+        raise UserError(f"--against {wrong}: the command sets it for each run itself; a variant has the same seeds.")
     configs = [load(recipe, list(overrides)) for recipe in recipes]
     seeds = range(configs[0].seed, configs[0].seed + num_seeds)
     plans: list[Plan] = []

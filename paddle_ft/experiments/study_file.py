@@ -156,6 +156,7 @@ def read_study(name: str, sample: bool = False) -> StudyFile:
         block = data.pop("sample", None)
         if not isinstance(block, dict):
             raise UserError(f"{shown_path}: this study has no sample block, so --sample cannot be used with it.")
+        _check_sample(data, block, origins, shown_path)
         data = _merge(data, block)
         prefix = "sample."
         origins |= {key.removeprefix(prefix): place for key, place in origins.items() if key.startswith(prefix)}
@@ -163,6 +164,17 @@ def read_study(name: str, sample: bool = False) -> StudyFile:
     file = StudyFile(path.stem, path, study, origins, sample)
     _check_settings(file)
     return file
+
+
+def _check_sample(data: dict, block: dict, origins: Mapping[str, str], shown_path: str) -> None:
+    """Raise UserError if a sample block changes a stage that the study does not have: it is most likely misspelled."""
+    stages, changed = data.get("stages"), block.get("stages")
+    if not isinstance(stages, dict) or not isinstance(changed, dict):
+        return  # named with the other wrong keys
+    for name in changed:
+        if name not in stages:
+            hint = did_you_mean(str(name), [str(stage) for stage in stages])
+            raise UserError(f"{origins.get(f'sample.stages.{name}', shown_path)}: sample: there is no stage {name}.{hint}")
 
 
 def _merge(data: dict, block: dict) -> dict:
@@ -206,6 +218,11 @@ def _check_settings(file: StudyFile) -> None:
         for setting in settings:
             if setting.key in ("seed", "output_dir"):
                 raise UserError(f"{setting.origin}: {setting.key}: a study sets it for each run itself; leave it out.")
+            if setting.key in RESERVED and isinstance(setting.value, dict):
+                raise UserError(
+                    f"{setting.origin}: {setting.key}: this would replace the whole section of the recipe; write each key with its"
+                    f" section, such as {setting.key}.KEY: VALUE."
+                )
             if stage.x and setting.key in stage.x.varied():
                 raise UserError(f"{setting.origin}: {setting.key}: it is what x varies; leave it out here.")
             check_reference(setting, earlier)

@@ -13,9 +13,10 @@ from paddle_ft.config.load import Setting, load_config, read_overrides
 from paddle_ft.config.recipes import CONFIG_FOLDER
 from paddle_ft.config.schema import BaseConfig
 from paddle_ft.config.yaml_text import dump_yaml_line
-from paddle_ft.experiments.study_file import StudyFile, check_reference
+from paddle_ft.experiments.study_file import RESERVED, StudyFile, check_reference
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.formatting import did_you_mean
 from paddle_ft.system.installation import train_program
 
 
@@ -147,6 +148,11 @@ def _read_overrides(file: StudyFile, overrides: Sequence[str]) -> tuple[Path, li
             raise UserError(f"{setting.origin}: it cannot be set for one stage; set {key} for the whole study.")
         elif stage in file.study.stages and key:
             by_stage.setdefault(stage, []).append(Setting(key, setting.value, setting.origin))
+        elif key and stage not in RESERVED:
+            hint = did_you_mean(stage, [*file.study.stages, *RESERVED])
+            raise UserError(
+                f"{setting.origin}: there is no stage or section {stage}.{hint} Stages: {', '.join(file.study.stages)}."
+            )
         else:
             general.append(setting)
     return Path(folder).expanduser(), general, by_stage

@@ -9,7 +9,7 @@ from typing import Any
 from paddle_ft.experiments.repeat_results import differences, summarize
 from paddle_ft.experiments.study_plan import StudyPlan, StudyRun
 from paddle_ft.runs.directory import RunDirectory
-from paddle_ft.system.formatting import is_number
+from paddle_ft.system.formatting import did_you_mean, is_number
 
 LIMIT = "data.limit_train"
 Results = dict[str, Any]
@@ -112,6 +112,10 @@ def _warnings(plan: StudyPlan, by_point: dict[tuple[str, int], dict[int, Results
         numbers = sorted({facts["rows"] for facts in scored if is_number(facts.get("rows"))})
         counts = f" ({numbers[0]:,} to {numbers[-1]:,})" if len(numbers) > 1 else ""
         warnings.append(f"Not all runs were scored on the same rows of {split}{counts}: a part of a difference may be the rows'.")
+    reported = sorted({name for one in every for name in (one.get("metrics") or {}).get(split) or {}})
+    for name in plan.file.study.metrics if every else []:
+        if name not in reported:
+            warnings.append(f"No run has the metric {name} on {split}.{did_you_mean(name, reported)}")
     mixed = [f"{name} {found}" for name, found in _collect(one.get("versions") or {} for one in every).items() if ", " in found]
     return [*warnings, *([f"The runs had different versions: {'; '.join(mixed)}."] if mixed else [])]
 

@@ -25,6 +25,7 @@ NOT_SWEPT = {
     **dict.fromkeys(("task.name", "recipe", "sample", "device"), "it is no setting of the training"),
 }
 _RANGE = re.compile(r"([A-Za-z_]+)\(([^()]*)\)")
+_RANGE_LIKE = re.compile(rf"({'|'.join(RANGES)})\s*\(")
 _OPENING, _CLOSING = "[{(", "]})"
 
 
@@ -186,6 +187,8 @@ def _parse_range(key: str, values: list[str]) -> Range | None:
     """Return the range that a value describes, or None if it describes none."""
     match = _RANGE.fullmatch(values[0]) if len(values) == 1 else None
     if match is None:
+        if len(values) == 1 and (opened := _RANGE_LIKE.match(values[0])):
+            raise UserError(f"{key}={values[0]}: this is not a complete range; one looks like {RANGES[opened[1]]}.")
         return None
     kind, text = match[1], f"{key}={values[0]}"
     if kind not in RANGES:

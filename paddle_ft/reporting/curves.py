@@ -15,6 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from paddle_ft.reporting.fonts import is_readable, use_readable_fonts
+
 # Okabe & Ito (2008), Color Universal Design: readers with colour blindness can distinguish these colours.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 GREY = "#777777"
@@ -94,22 +96,30 @@ def draw_curves(
     if log_y:
         axes.set_yscale("log")
     outside = len(curves) + len(references) > 4
-    axes.legend(frameon=False, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if outside else {}))
+    axes.legend(frameon=False, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if outside else {"loc": "best"}))
     if log_x:
         axes.set_xscale("log")
         ticks = ticks or {place: f"{place:,g}" for place in sorted({float(x) for curve in curves for x in curve.x})}
     elif not ticks:
         return label_steps(figure) if x_label == STEP_LABEL else figure
-    axes.set_xticks(list(ticks), list(ticks.values()))
+    axes.set_xticks(
+        list(ticks), [text if is_readable(text) else f"#{number}" for number, text in enumerate(ticks.values(), start=1)]
+    )
     axes.xaxis.set_minor_locator(NullLocator())
     return figure
 
 
-def to_image(figure: Figure, dpi: int = 150) -> str:
-    """Return a figure as PNG in base64, as the pages embed it."""
+def to_png(figure: Figure, dpi: int = 150) -> bytes:
+    """Return a figure as PNG, its texts in fonts that have their characters."""
+    use_readable_fonts(figure)
     file = io.BytesIO()
     figure.savefig(file, dpi=dpi, format="png")
-    return base64.b64encode(file.getvalue()).decode()
+    return file.getvalue()
+
+
+def to_image(figure: Figure, dpi: int = 150) -> str:
+    """Return a figure as PNG in base64, as the pages embed it."""
+    return base64.b64encode(to_png(figure, dpi)).decode()
 
 
 def make_axes(title: str, y_label: str, x_label: str = STEP_LABEL) -> tuple[Figure, Axes]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from paddle_ft.reporting.curves import to_image
 from paddle_ft.reporting.page import best_checkpoint, prediction_card, ranking_key, render, score_table, score_tables
 from paddle_ft.reporting.plots import draw_figures
 from paddle_ft.reporting.records import Run, read_run
@@ -66,9 +65,7 @@ def _main_plots(run: Run) -> list[tuple[str, str]]:
     images = []
     for name, figure in draw_figures(run).items():
         if name in PLOTS:
-            file = io.BytesIO()
-            figure.savefig(file, dpi=DPI)
-            images.append((name.replace("_", " "), base64.b64encode(file.getvalue()).decode()))
+            images.append((name.replace("_", " "), to_image(figure, DPI)))
     return images
 
 

@@ -5,7 +5,6 @@ The table of metrics says which of them are plotted, and where (metrics/registry
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from paddle_ft.reporting.curves import (
     label_steps,
     make_axes,
     smooth,
+    to_png,
 )
 from paddle_ft.reporting.formats import format_score
 from paddle_ft.reporting.records import Run, score_keys
@@ -45,9 +45,7 @@ def plot_run(run: Run) -> list[Path]:
     for name, figure in draw_figures(run).items():
         folder.mkdir(exist_ok=True)
         paths.append(folder / f"{name}.png")
-        picture = io.BytesIO()
-        figure.savefig(picture, dpi=150, format="png")
-        write_atomically(paths[-1], picture.getvalue())
+        write_atomically(paths[-1], to_png(figure))
     return paths
 
 
@@ -95,7 +93,7 @@ def _loss(run: Run) -> Figure | None:
         draw_line(axes, train_steps, train, COLOURS[0], "training")
     for colour, (split, (steps, values)) in zip(COLOURS[1:], evaluated.items(), strict=False):
         draw_line(axes, steps, values, colour, split, marker="s")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="best")
     return label_steps(figure)
 
 
@@ -160,7 +158,7 @@ def _metric_curves(run: Run, metric: Metric) -> Figure | None:
         draw_line(axes, steps, values, colour, split)
     if any(values.max() > 10 * values.min() > 0 for _, values in curves.values()):
         axes.set_yscale("log")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="best")
     return label_steps(figure)
 
 
@@ -202,7 +200,7 @@ def _reliability_diagram(bins: list[dict], split: str, ece: object) -> Figure:
     rows = np.array([one["rows"] for one in bins], dtype=np.float64)
     axes.plot(confidence, accuracy, color=COLOURS[0], linewidth=1.2)
     axes.scatter(confidence, accuracy, s=15 + 250 * rows / rows.sum(), color=COLOURS[0], label="rows of similar confidence")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="best")
     return figure
 
 

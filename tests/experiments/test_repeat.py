@@ -141,6 +141,8 @@ def test_recipes_beside_each_other(tmp_path):
     assert plans[2].configs[1].output_dir == str(tmp_path / "run" / "bert_sst2" / "seed-8")
     folders = [plan.folder for plan in repeat.make_plans(load_config, ["distilbert_sst2", "bert_sst2"], [], 1)]
     assert list(map(str, folders)) == ["runs/distilbert_sst2_seeds", "runs/bert_sst2_seeds"]
+    with pytest.raises(UserError, match="^--against seed=3: the command sets it for each run itself; a variant has the same"):
+        repeat.make_plans(load_config, ["distilbert_sst2"], [], 2, ["train.learning_rate=0.1", "seed=3"])
     with pytest.raises(UserError, match="a recipe is named twice"):
         make_plans(tmp_path, recipes=("bert_sst2", "bert_sst2"))
 

@@ -21,7 +21,7 @@ from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.settings import refuse_other_config
 from paddle_ft.system.errors import UserError
 from paddle_ft.training import run as training
-from tests.support.studies import overrides, tiny_plan, write_study
+from tests.support.studies import STUDY, overrides, tiny_plan, write_study
 
 
 def result(accuracy, loss=0.5, rows=4, seconds=10, split="validation"):
@@ -120,6 +120,15 @@ def test_runs_that_were_scored_on_other_rows_or_with_other_versions_are_said(tmp
         "Not all runs were scored on the same rows of validation (6 to 1,005): a part of a difference may be the rows'.",
         "The runs had different versions: paddlepaddle 3.3.1, 3.4.0.",
     ]
+
+
+def test_a_metric_that_no_run_has_is_a_warning_with_the_nearest(tmp_path):
+    text = STUDY.replace("metrics: [accuracy, loss]", "metrics: [acuracy]")
+    plan = make_plan(read_study(str(write_study(tmp_path, text))), overrides(tmp_path), 1, "the command")
+    assert summarize_study(plan)["warnings"] == []  # nothing is known before the first run
+    for run in plan.runs:
+        write_run(run, result(50.0, rows=6))
+    assert summarize_study(plan)["warnings"] == ["No run has the metric acuracy on validation. Did you mean accuracy?"]
 
 
 def test_a_study_of_one_recipe_over_seeds(tmp_path):

@@ -68,6 +68,8 @@ def test_wrong_keys_are_named(tmp_path, old, new, expected):
      " classifier. Earlier stages: adapted."),
     ("scratch: {}", "scratch: {seed: 3}", "/mine.yaml:12: seed: a study sets it for each run itself; leave it out."),
     ("scratch: {}", "scratch: {data.limit_train: 3}", "/mine.yaml:12: data.limit_train: it is what x varies; leave it out here."),
+    ("scratch: {}", "scratch: {train: {learning_rate: 0.1}}", "/mine.yaml:12: train: this would replace the whole section of the"
+     " recipe; write each key with its section, such as train.KEY: VALUE."),
     ("recipe: distilbert_imdb_mlm", "recipe: distilbert_imdb_ml",
      "/mine.yaml:6: recipe distilbert_imdb_ml: there is no such recipe. Did you mean distilbert_imdb_mlm?"),
 ])  # fmt: skip
@@ -99,3 +101,9 @@ sample:
     assert stage.settings == {"task.labels": None, "task.max_text_length": 6, "data.test": "none"}
     [setting] = file.settings("stages", "classifier", "series", "small")
     assert setting == ("data.limit_validation", 3, f"{tmp_path}/mine.yaml:23")
+
+
+def test_a_stage_that_only_the_sample_block_has_is_named(tmp_path):
+    block = "sample:\n  stages:\n    clasifier: {settings: {data.limit_train: 2}}\n"
+    expected = "/mine.yaml:18: sample: there is no stage clasifier. Did you mean classifier?"
+    assert message(tmp_path, STUDY + block, sample=True) == expected

@@ -105,6 +105,27 @@ def test_series_with_the_same_folder_are_refused(tmp_path):
         make_plan(read_study(str(path)))
 
 
+def test_series_do_not_change_a_mapping_of_the_others(tmp_path):
+    text = STUDY.replace(
+        "data.test: none}", "data.test: none, model.pretrained: null, model.config: {model_type: distilbert, num_hidden_layers: 1}}"
+    )
+    text = text.replace("scratch: {}", "deep: {model.config.num_hidden_layers: 4}\n      flat: {}")
+    plan = make_plan(read_study(str(write_study(tmp_path, text))))
+    layers = {(run.series, run.x): run.config.model.config["num_hidden_layers"] for run in plan.measured if run.series != "adapted"}
+    assert layers == {("deep", 0): 4, ("deep", 1): 4, ("flat", 0): 1, ("flat", 1): 1}
+    flat = next(run for run in plan.measured if run.series == "flat")
+    assert "'model.config={model_type: distilbert, num_hidden_layers: 1}'" in flat.command(sample=False)
+
+
+def test_a_misspelled_stage_on_the_command_line_is_named(tmp_path):
+    with pytest.raises(UserError) as caught:
+        tiny_plan(tmp_path, None, "clasifier.train.learning_rate=0.1")
+    assert str(caught.value) == (
+        "command line: clasifier.train.learning_rate=0.1: there is no stage or section clasifier. Did you mean classifier?"
+        " Stages: adapted, classifier."
+    )
+
+
 def test_the_folder_may_not_be_a_run(tmp_path):
     (tmp_path / "study").mkdir()
     (tmp_path / "study" / "config.yaml").write_text("")

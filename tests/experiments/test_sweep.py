@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from paddle_ft.cli import main
 from paddle_ft.config.describe import to_yaml
 from paddle_ft.config.load import load_config
 from paddle_ft.experiments.sweep import Sweep
@@ -109,12 +110,14 @@ def test_the_winner_is_the_best_on_validation_and_the_tables_have_the_values(don
     assert f"| {winner} (chosen) |" in markdown and html.count("<img") == 3
 
 
-def test_a_second_call_trains_nothing_and_scores_nothing(done):
+def test_a_second_call_trains_nothing_and_scores_nothing(done, capsys):
     folder, text = done
     before = {path: path.stat().st_mtime_ns for path in (folder / "run").glob("*/results.json")}
     sweep = Sweep(plan_of(folder, *GRID))
     assert sweep.is_done() and sweep.write() == text
     assert {path: path.stat().st_mtime_ns for path in (folder / "run").glob("*/results.json")} == before and len(before) == 5
+    assert main(["sweep", "--config", "distilbert_sst2", *sweep_overrides(folder, *GRID)]) == 0
+    assert capsys.readouterr().out == f"{text}\n\nreport   {folder / 'run' / 'report.html'}\n"
     with pytest.raises(UserError, match=r"and has chosen its winner:\n  train.weight_decay: 0.01 then, 0.5 now"):
         Sweep(plan_of(folder, *GRID, "train.weight_decay=0.5"))
 

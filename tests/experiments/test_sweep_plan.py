@@ -57,6 +57,7 @@ def test_ranges():
     (["a.b=1e-5,0.00001"], "a.b=1e-5,0.00001: 0.00001 is there twice."),
     (["a.b=1,2", "a.b=3"], "a.b: it is named twice; give all of its values in one list: a.b=A,B."),
     (["a.b=1,2", "a.b=log(1,2)"], "a.b: it is named twice"),
+    (["a.b=log(1,2"], "a.b=log(1,2: this is not a complete range; one looks like log(1e-5,1e-3)."),
     (["a.b=lgo(1,2)"], "a.b=lgo(1,2): there is no range lgo. Did you mean log? Ranges: log(1e-5,1e-3), uniform(0,0.3), int(1,4)"),
     (["a.b=log(0,1)"], "the numbers of log(...) must be above 0"),
     (["a.b=uniform(2,1)"], "the first number must be below the second one"),

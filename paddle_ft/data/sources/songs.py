@@ -39,6 +39,10 @@ class Songs(Source):
     name = "songs"
     reads_files = True
 
+    def check(self, data) -> None:
+        if data.train is None:
+            raise UserError("data.train: name your songs: a folder of .txt files, or a csv or jsonl file with one song per row.")
+
     def files(self, data, split: str) -> list[str] | None:
         value = getattr(data, split)
         patterns = [os.path.expanduser(pattern) for pattern in ([value] if isinstance(value, str) else value or [])]
@@ -47,12 +51,10 @@ class Songs(Source):
         return [path for pattern in patterns for path in expand(pattern)]
 
     def read(self, data, split: str, fields: Fields) -> Iterable[tuple[str, Records]] | None:
+        if split == "train":
+            self.check(data)
         pattern = getattr(data, split)
         if pattern is None:
-            if split == "train":
-                raise UserError(
-                    "data.train: name your songs: a folder of .txt files, or a csv or jsonl file with one song per row."
-                )
             return None
         if isinstance(pattern, dict):
             raise UserError(f"data.{split}: {pattern}: songs must be a folder, a file, a glob or a list of them")

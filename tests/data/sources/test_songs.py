@@ -6,7 +6,8 @@ import json
 import datasets
 import pytest
 
-from paddle_ft.data.load import list_remote_files, load_split
+from paddle_ft.config.load import load_config
+from paddle_ft.data.load import check_local_files, list_remote_files, load_split
 from paddle_ft.system.errors import UserError
 from tests.support.data_sections import section
 from tests.support.read_only import unreadable
@@ -83,7 +84,11 @@ def test_several_folders_and_splits(folder, tmp_path):
 
 
 def test_wrong_songs_and_folders_are_named(folder, tmp_path):
-    assert error(None) == "data.train: name your songs: a folder of .txt files, or a csv or jsonl file with one song per row."
+    missing = "data.train: name your songs: a folder of .txt files, or a csv or jsonl file with one song per row."
+    assert error(None) == missing
+    with pytest.raises(UserError) as caught:  # before anything is downloaded
+        check_local_files(load_config("bart_lyrics").data)
+    assert str(caught.value) == missing
     empty = tmp_path / "empty"
     empty.mkdir()
     problem = "there are no .txt, .lrc or .json files in this folder or below it, and no tables"
