@@ -38,7 +38,9 @@ def write_pages(folder: Path, content: dict[str, Any], groups: list[Group]) -> s
 def repeat_document(content: dict[str, Any], groups: list[Group]) -> Document:
     """Return the page of a repetition. The arguments are those of write_pages."""
     counts = [f"{group.title}: {len(group.results)} of {group.planned} runs" for group in groups]
-    missing = ["Not all runs are finished; the same command goes on."] if content["status"] != "finished" else []
+    warnings = ["Not all runs are finished; the same command goes on."] if content["status"] != "finished" else []
+    if any(results.get("sample") for group in groups for results in group.results.values()):
+        warnings.append("A sample: a small model and little data. It shows that everything works, and nothing else.")
     sections = [
         Section(
             "Validation and test by model", ["Mean and sample standard deviation over the seeds."], [_main_table(groups, content)]
@@ -50,7 +52,7 @@ def repeat_document(content: dict[str, Any], groups: list[Group]) -> Document:
     ]
     sections += [_difference(title, groups[0].title, summary) for title, summary in content["differences"].items() if summary]
     sections += [Section("Curves", plots=_curves(groups)), Section("Every seed", tables=[_seed_table(content, groups)])]
-    return Document(f"{content['recipe']} over {groups[0].planned} seeds", counts, missing, sections)
+    return Document(f"{content['recipe']} over {groups[0].planned} seeds", counts, warnings, sections)
 
 
 def _main_table(groups: list[Group], content: dict[str, Any]) -> Table:

@@ -55,7 +55,7 @@ def sweep_document(plan: Plan, trials: Sequence[Trial], content: dict[str, Any])
     warnings = [] if content["status"] == "finished" else ["The sweep is not finished; the same command goes on."]
     warnings += [f"Trial {trial.number} has failed: {trial.reason} ({plan.log(trial.number)})" for trial in trials if trial.reason]
     if plan.base.sample:
-        warnings.append("A sample: a small model and little data. It shows that the sweep works, and says nothing about the settings.")
+        warnings.append("A sample: a small model and little data. It shows that the sweep works, and nothing else.")
     sections = [
         _winner(plan, trials, content),
         Section("All trials", [_about_trials(plan)], [_trial_table(plan, trials)]),

@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from pathlib import Path
 
 import pytest
 
@@ -71,7 +72,10 @@ def test_only_runs_of_the_same_seed_are_compared(tmp_path):
     assert content["seeds"] == [2022, 2023, 2024]
     assert content["differences"]["model.pooling=lstm_attention"]["test"]["accuracy"]["values"] == [1, 4]
     assert "over 2 pairs of runs with the same seed" in " ".join(text.split()) and content["status"] == "training"
-    assert "Not all runs are finished" in text
+    assert "Not all runs are finished" in text and "A sample: " not in text
+    results = plans[0].configs[0].output_dir + "/results.json"
+    Path(results).write_text(json.dumps({**json.loads(Path(results).read_text()), "sample": True}))
+    assert "A sample: a small model and little data." in repeat.write_tables(plans)
 
 
 def test_finished_seeds_are_not_run_again_and_others_are_resumed(tmp_path, monkeypatch):

@@ -122,6 +122,13 @@ def test_a_second_call_trains_nothing_and_scores_nothing(done, capsys):
         Sweep(plan_of(folder, *GRID, "train.weight_decay=0.5"))
 
 
+def test_the_page_of_a_sample_says_so(tmp_path):
+    folder = f"output_dir={tmp_path / 'run'}"
+    plan = make_plan(lambda values: load_config("distilbert_sst2", values, sample=True), [folder, "train.learning_rate=1e-3,1e-2"])
+    Sweep(plan).write()
+    assert "> A sample: a small model and little data. It shows that" in (tmp_path / "run" / "sweep.md").read_text()
+
+
 def test_what_was_stopped_goes_on_and_what_has_ended_is_not_trained_again(tmp_path):
     trainer = Trainer({"trial-2": Interrupted(2)})
     with pytest.raises(Interrupted):
