@@ -1,5 +1,6 @@
 """Set up the CPU as a user's training does, before any test imports paddle."""
 
+import gc
 import os
 
 import pytest
@@ -11,6 +12,12 @@ workers, cores = os.environ.get("PYTEST_XDIST_WORKER_COUNT"), str(available_cpus
 if workers and os.environ.get("OMP_NUM_THREADS", cores) == cores:  # not set by the user; the parent has prepared itself
     os.environ["OMP_NUM_THREADS"] = str(max(1, int(cores) // int(workers)))
 prepare_cpu()
+
+
+def pytest_collection_finish() -> None:
+    """Keep what all imports have made from the garbage collector: it would look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
