@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from docs.results import render
-from docs.results.__main__ import chosen, unknown
+from docs.results.__main__ import chosen, main, unknown
 from docs.results.entry import Entry, Figure, Measured, load_entries
 from docs.results.run import figures_of_repeat, figures_of_train, missing, read_results, run, script
 from paddle_ft.config.recipes import recipe_names
@@ -171,3 +171,16 @@ def test_a_wrong_entry_is_named(tmp_path):
     (tmp_path / "x.yaml").write_text("name: x\nmetrics: []\n")
     with pytest.raises(SystemExit, match=r"error: .*x\.yaml: .*\nmetrics\n"):
         load_entries(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--set", "MINILMM=/x"], "--set MINILMM: no entry has this name; they are CHINESE, MINILM, PYTHON, TINY"),
+     (["--data", "/not/there"], "/not/there: there is no such file or folder"),
+     (["nothing"], "nothing: no such entry; they are ")],
+)  # fmt: skip
+def test_a_mistake_is_said_before_anything_is_measured(arguments, message, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["docs.results", "run", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2 and message in capsys.readouterr().err

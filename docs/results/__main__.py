@@ -55,6 +55,11 @@ def main() -> int:
     if options.data:
         names["DATA"] = str(Path(options.data).expanduser().absolute())
     entries = load_entries()
+    known = sorted({name for entry in entries for name in entry.models})
+    if wrong := sorted(set(names) - {*known, "DATA"}):
+        parser.error(f"--set {wrong[0]}: no entry has this name; they are {', '.join(known)}")
+    if absent := [path for path in names.values() if not Path(path).exists()]:
+        parser.error(f"{absent[0]}: there is no such file or folder")
     if options.verb == "list":
         print("\n".join(describe(entry) for entry in entries if entry.command))
         return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 
 from paddle_ft.system.errors import UserError
@@ -50,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
     from paddle_ft.training.distributed.launch import check_devices
     from paddle_ft.training.signals import Interrupted
 
+    refuse = functools.partial(refuse_other_config, is_one_of_many=True)
     for name in options.beside:
         find_recipe(name, shown_key="--beside")
     plans = repeat.make_plans(
@@ -61,12 +63,12 @@ def run(options: argparse.Namespace) -> int:
     try:
         if options.devices:
             check_devices(options.devices)
-            print(repeat.run_plans_in_parallel(plans, options.devices, _train_command(options), refuse_other_config))
+            print(repeat.run_plans_in_parallel(plans, options.devices, _train_command(options), refuse))
         else:
             import_frameworks_quietly()
             from paddle_ft.training.run import train
 
-            print(repeat.run_plans(plans, train, refuse_other_config))
+            print(repeat.run_plans(plans, train, refuse))
     except Interrupted as stop:
         print(f"\nstopped by {stop}; the same command continues from here", file=sys.stderr)
         return stop.exit_code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import shlex
 import sys
 from typing import TYPE_CHECKING
@@ -76,17 +77,18 @@ def _train(plan: StudyPlan, options: argparse.Namespace) -> int:
     from paddle_ft.training.distributed.launch import check_devices
     from paddle_ft.training.signals import Interrupted
 
+    refuse = functools.partial(refuse_other_config, is_one_of_many=True)
     for config in [run.config for run in plan.runs if run.seed == plan.seeds[0]]:
         check_local_files(config.data, find_task(config.task.name).file_source)
     try:
         if options.devices:
             check_devices(options.devices)
-            print(study.run_study_in_parallel(plan, options.devices, _train_command(options), refuse_other_config))
+            print(study.run_study_in_parallel(plan, options.devices, _train_command(options), refuse))
         else:
             import_frameworks_quietly()
             from paddle_ft.training.run import train
 
-            print(study.run_study(plan, train, refuse_other_config))
+            print(study.run_study(plan, train, refuse))
     except Interrupted as stop:
         print(f"\nstopped by {stop}; the same command continues from here", file=sys.stderr)
         return stop.exit_code

@@ -114,7 +114,10 @@ def read_mapping(path: Path, meaning: str) -> tuple[dict, dict[str, str]]:
     shown_path = relative_path(path)
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise UserError(f"{shown_path}:{line}: this is not UTF-8: save the file as UTF-8.") from None
+    except OSError as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
     data, lines = parse_yaml(text, shown_path)
     if not isinstance(data, dict):

@@ -62,7 +62,8 @@ def _find(name: str, folder: Path | None, shown_key: str, kind: str, names: list
         if os.path.isdir(path):
             raise UserError(f"{shown_key} {name}: this is a directory; name a YAML file in it.")
         if not os.path.exists(path):
-            raise UserError(f"{shown_key} {name}: there is no such file.{did_you_mean(path.stem, names)}")
+            hint = did_you_mean(path.stem, names) if path.name == name else ""  # a path with a folder is meant as one
+            raise UserError(f"{shown_key} {name}: there is no such file.{hint}")
         return path
     if name not in names:
         plural = {"recipe": "Recipes", "study": "Studies"}[kind]

@@ -119,7 +119,7 @@ class Sweep:
         print_info(f"training it again with seed {config.seed}, and scoring it on test: {run.path}")
         self.write()
         if run.is_run():
-            refuse_other_config(config, run)
+            refuse_other_config(config, run, is_one_of_many=True)
         train(config, run.is_run(), None)
 
     def write(self) -> str:
@@ -146,7 +146,7 @@ class Sweep:
             settings = self.trials.settings(number)
             run = RunDirectory(self.plan.path(number))
             if run.is_run():
-                refuse_other_config(self.plan.config(number, settings), run)
+                refuse_other_config(self.plan.config(number, settings), run, is_one_of_many=True)
             shown = describe_settings(settings)
             name = f"trial {number} of {self.plan.count} ({shown})"
             if number in self.plan.failed:

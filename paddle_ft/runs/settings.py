@@ -39,8 +39,13 @@ def refuse_shorter(num_steps: int, steps: int) -> None:
         raise UserError(f"--resume: the run has {steps:,} steps already, more than the {num_steps:,} that it is to have now.")
 
 
-def refuse_other_config(config: BaseConfig, run: RunDirectory) -> bool:
+def refuse_other_config(config: BaseConfig, run: RunDirectory, is_one_of_many: bool = False) -> bool:
     """Raise UserError if a setting that changes what the run has computed differs from the run's.
+
+    Args:
+        config: the configuration.
+        run: the run's directory.
+        is_one_of_many: whether a command for several runs trains it, which has no --resume.
 
     Returns:
         Whether the training has another length than before, which does not change what the run has computed.
@@ -55,6 +60,11 @@ def refuse_other_config(config: BaseConfig, run: RunDirectory) -> bool:
             raise UserError(_describe_length_problem(config, before, run))
         return True
     lines = "\n".join(f"  {k}: {then.get(k)!r} then, {now.get(k)!r} now" for k in changed)
+    if is_one_of_many:
+        raise UserError(
+            f"the run in {run.path} was started with other settings:\n{lines}\n"
+            "Continue with the settings of the first call, or name another folder for all runs with output_dir=ANOTHER."
+        )
     raise UserError(
         f"--resume: the run in {run.path} was started with other settings:\n{lines}\n"
         f"Resume with its own settings: --config {run / 'config.yaml'} --resume; or start a new run with another output_dir."

@@ -195,3 +195,13 @@ def test_aliases_of_aliases_are_not_written_out(tmp_path):
     lines = ["a0: &a0 {x: 1}", *(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 31))]
     (tmp_path / "mine.yaml").write_text("\n".join(lines))
     assert message(str(tmp_path / "mine.yaml")).endswith(":16: not a configuration: it has more than 100,000 values")
+
+
+def test_a_file_in_another_encoding_is_named_with_its_line(tmp_path):
+    (tmp_path / "mine.yaml").write_bytes("extends: bart_lcsts\n# 新闻摘要\n".encode("gbk"))
+    with pytest.raises(UserError, match=r"mine.yaml:2: this is not UTF-8: save the file as UTF-8\.$"):
+        load_config(str(tmp_path / "mine.yaml"))
+
+
+def test_a_path_that_is_not_there_is_not_taken_for_a_misspelled_recipe():
+    assert "Did you mean" not in message("/nowhere/bart_lcst.yaml") and "Did you mean bart_lcsts" in message("bart_lcst.yaml")

@@ -13,6 +13,7 @@ from paddlenlp.transformers import BartForConditionalGeneration, BertTokenizer
 from paddle_ft.config.load import load_config
 from paddle_ft.runs import inference
 from paddle_ft.runs.directory import RunDirectory
+from paddle_ft.runs.settings import refuse_other_config
 from paddle_ft.system.errors import UserError
 from paddle_ft.training import resume
 from paddle_ft.training import run as training_run
@@ -145,6 +146,12 @@ def test_resume_with_other_settings_is_refused_by_name(finished):
         training_run.train(config, resume=True)
     assert "train.learning_rate: 0.005 then, 0.5 now" in str(caught.value)
     assert "logging_steps" not in str(caught.value)
+    with pytest.raises(UserError) as caught:  # a command for several runs has no --resume
+        refuse_other_config(config, finished, is_one_of_many=True)
+    assert str(caught.value) == (
+        f"the run in {finished.path} was started with other settings:\n  train.learning_rate: 0.005 then, 0.5 now\n"
+        "Continue with the settings of the first call, or name another folder for all runs with output_dir=ANOTHER."
+    )
 
 
 def test_a_setting_that_an_older_run_does_not_have_gets_its_default(finished, tmp_path):
