@@ -1,7 +1,6 @@
 """Test which files may know what: names of architectures, private names of Paddle and PaddleNLP, and the sharding of a training."""
 
 import ast
-import functools
 import re
 import sys
 from collections.abc import Iterator
@@ -26,7 +25,6 @@ PRIVATE_MODULES = ("paddle.base", "paddle.framework.core", "paddle.libpaddle")
 WITHOUT_SHARDING = ("loop.py", "step.py", "run.py", "preflight.py")
 
 
-@functools.cache
 def source_files(*folders: str) -> dict[str, ast.Module]:
     """Return path -> syntax tree of all Python files in these folders."""
     files = sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))

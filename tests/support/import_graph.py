@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import ast
-import functools
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support.paths import ROOT
 
 
-@functools.cache
 def parse(path: Path) -> ast.Module:
-    """Return the syntax tree of a file. A file that is asked for again is not read again."""
+    """Return the syntax tree of a file."""
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
