@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
@@ -24,6 +25,7 @@ READERS: dict[str, Callable[[Path], dict[str, StoredTensor]]] = {
     TORCH_BIN: torch_bin.read,
     PDPARAMS: pdparams.read,
 }
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"  # how the file begins that a clone without Git LFS has instead
 UNSUPPORTED = {
     ".h5": "TensorFlow weights",
     ".msgpack": "Flax weights",
@@ -67,7 +69,20 @@ def open_weights(directory: Path, formats: Iterable[str] = READERS) -> Weights:
 
 def open_weight_file(path: Path, format: str) -> Weights:
     """Open a file of weights. `format` is the name that such a file usually has, a key of READERS."""
-    return Weights([path], READERS[format](path))
+    return Weights([path], _read(path, READERS[format]))
+
+
+def _read(path: Path, reader: Callable[[Path], dict[str, StoredTensor]]) -> dict[str, StoredTensor]:
+    """Read a file of weights, and say so if something else was downloaded in its place."""
+    with contextlib.suppress(OSError), open(path, "rb") as file:  # the reader says why it cannot be opened
+        start = file.read(len(LFS_POINTER)).lstrip().lower()
+        if start == LFS_POINTER:
+            raise ConvertError(
+                f"{path}: only the pointer of Git LFS, not the weights; run git lfs pull, or download the file itself"
+            )
+        if start.startswith((b"<!doctype html", b"<html")):
+            raise ConvertError(f"{path}: a web page, not weights; download the file itself, not the page that shows it")
+    return reader(path)
 
 
 def _no_weights_message(directory: Path) -> str:
@@ -101,7 +116,7 @@ def _open_sharded(index: Path, reader: Callable[[Path], dict[str, StoredTensor]]
     for shard in dict.fromkeys(weight_map.values()):
         if not os.path.isfile(index.parent / shard):  # Path.is_file raises for a name that is too long
             raise ConvertError(f"{index}: the shard {shard} is missing")
-        shards[shard] = reader(index.parent / shard)
+        shards[shard] = _read(index.parent / shard, reader)
     missing = [f"{name} (in {shard})" for name, shard in weight_map.items() if name not in shards[shard]]
     unlisted = [f"{name} (in {shard})" for shard, tensors in shards.items() for name in tensors if weight_map.get(name) != shard]
     if missing or unlisted:

@@ -40,7 +40,9 @@ def test_zero_length(source):
 
 
 def test_wrong_magic(source):
-    (source / "model.safetensors").write_bytes(b"<html><body>404 not found, and more text than eight bytes</body></html>")
+    (source / "model.safetensors").write_bytes(
+        b"404 not found, and more text than eight bytes, which begins no header of a safetensors file"
+    )
     assert_refused(source, "not a safetensors file, or a truncated one")
 
 

@@ -102,6 +102,21 @@ def test_pairs_are_made_anew_with_other_settings_or_songs(songs, setting):
     assert task.training_lines[-1] == "are looking at you"
 
 
+def test_pairs_depend_on_the_limits_of_songs_in_one_file_and_on_the_code(songs, tmp_path, monkeypatch):
+    text = "\n=====\n".join(path.read_text() for path in sorted(songs.glob("0[1-8].txt")))
+    (songs / "all.txt").write_text(text)
+    songs = songs / "all.txt"  # one row, which the limits of rows do not change
+    monkeypatch.setattr(prepare, "LARGE", 0)
+    shares = ("task.test_share=0", "task.validation_share=0")
+    assert load(songs, *shares, "data.limit_train=7")[1]["train"].info["songs"] == 7
+    assert load(songs, *shares, "data.limit_train=5")[1]["train"].info["songs"] == 5
+    entries = lambda: {path for path in (tmp_path / "home/songs").iterdir() if path.is_dir()}  # noqa: E731
+    before = entries()
+    monkeypatch.setattr(prepare, "code_digest", lambda *_: "other code")
+    load(songs, *shares, "data.limit_train=5")
+    assert len(entries() - before) == 1
+
+
 def test_a_damaged_entry_and_the_remains_of_a_killed_process_do_no_harm(songs, tmp_path, capsys):
     expected = list(load(songs)[1]["train"].rows)
     (entry,) = (path for path in (tmp_path / "home/songs").iterdir() if path.is_dir())
@@ -111,7 +126,8 @@ def test_a_damaged_entry_and_the_remains_of_a_killed_process_do_no_harm(songs, t
     table.write_bytes(content)
     remains = entry.with_suffix(f".{socket.gethostname()}.part")
     (remains / "scratch").mkdir(parents=True)
-    (remains / "found-train.arrow").write_bytes(b"half")
+    for name in ("found-train.arrow", "songs.arrow", "train.arrow", *(f"scratch/{array}.bin" for array in store.TYPES)):
+        (remains / name).write_bytes(b"half of it")
     assert list(load(songs)[1]["train"].rows) == expected
     assert "The table of the pairs in " in capsys.readouterr().err and not remains.exists()
     assert list(load(songs)[1]["train"].rows) == expected
