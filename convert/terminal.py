@@ -47,9 +47,14 @@ def message(text: str) -> str:
     return printable(without_secrets(text))
 
 
+def traceback_of(error: BaseException) -> str:
+    """Return the traceback of an error that is a bug, as it can be shown."""
+    return message("".join(traceback.format_exception(error)))
+
+
 def print_traceback(error: BaseException) -> None:
-    """Print an error that is a bug, with its traceback, as it can be shown."""
-    print(message("".join(traceback.format_exception(error))), end="", file=sys.stderr, flush=True)
+    """Print it."""
+    print(traceback_of(error), end="", file=sys.stderr, flush=True)
 
 
 def _show_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 import shutil
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 
+from convert.terminal import message, traceback_of
 from paddle_ft.config.schema import BaseConfig
 from paddle_ft.experiments.parallel import Job, run_jobs
 from paddle_ft.experiments.sweep_plan import Plan
@@ -171,8 +171,8 @@ class Sweep:
     def _note_failure(self, number: int, error: Exception) -> None:
         log = self.plan.log(number)
         log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(f"error: {error}\n" if isinstance(error, FTError) else "".join(traceback.format_exception(error)), "utf-8")
-        self.plan.failed[number] = (str(error) or type(error).__name__).strip().splitlines()[0]
+        log.write_text(message(f"error: {error}\n") if isinstance(error, FTError) else traceback_of(error), "utf-8")
+        self.plan.failed[number] = message(str(error) or type(error).__name__).strip().splitlines()[0]
         self.plan.save()
         print_info(f"trial {number}: failed: {self.plan.failed[number]}")
 

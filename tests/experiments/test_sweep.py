@@ -164,6 +164,19 @@ def test_trials_that_fail_do_not_stop_the_others_and_are_tried_again_or_left_out
     assert trainer.trained == ["best"] and "2 finished, 1 failed" in text
 
 
+def test_the_log_and_the_page_of_a_failed_trial_have_no_secret(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_0123456789")
+    sweep = Sweep(plan_of(tmp_path, *GRID[:1]), without_failed=True)
+    sweep.train_all(Trainer({"trial-1": UserError("the key hf_0123456789"), "trial-2": ValueError("the key hf_0123456789")}))
+    texts = [
+        path.read_text(encoding="utf-8")
+        for path in (tmp_path / "run").rglob("*")
+        if path.suffix in (".log", ".json", ".md", ".html")
+    ]
+    assert len(texts) >= 5 and not any("hf_0123456789" in text for text in texts)
+    assert "the key [HF_TOKEN]" in (tmp_path / "run/logs/trial-2.log").read_text()
+
+
 def test_if_all_trials_fail_nothing_is_chosen(tmp_path):
     sweep = Sweep(plan_of(tmp_path, *GRID[:1]), without_failed=True)
     sweep.train_all(Trainer({f"trial-{number}": UserError("no memory") for number in (1, 2)}))
