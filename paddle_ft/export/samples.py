@@ -15,6 +15,7 @@ from paddle_ft.data.rows import Rows
 from paddle_ft.export.graphs import kind_of
 from paddle_ft.runs.inference import read_local_rows, read_local_split
 from paddle_ft.system.errors import UserError
+from paddle_ft.tokenization.encode import cut_pair
 
 COUNT = 8  # texts in the padded batch
 
@@ -63,13 +64,14 @@ def choose_samples(task: Any) -> Samples:
     except UserError as error:
         return random_samples(task, str(error).splitlines()[0])
     texts = _TEXTS[kind_of(task.name)](task, rows.rows)
-    encoded = [_encode(task, text) for text in texts]
-    starts = [_second_start(encoding) for encoding in encoded] if not isinstance(texts[0], str) else None
-    return Samples([list(encoding.ids) for encoding in encoded], starts, texts, f"texts of {split}")
+    if isinstance(texts[0], str):
+        return Samples([list(_encode(task, text).ids) for text in texts], None, texts, f"texts of {split}")
+    pairs = [cut_pair(task.fast_tokenizer.encode(*pair), task.options.max_text_length) for pair in texts]
+    return Samples([ids for ids, _ in pairs], [start for _, start in pairs], texts, f"texts of {split}")
 
 
-def _encode(task: Any, text: Any) -> Any:
-    """Return the encoding of a text as `predict` reads it."""
+def _encode(task: Any, text: str) -> Any:
+    """Return the encoding of a single text as `predict` reads it."""
     tokenizer, options = task.fast_tokenizer, task.options
     if task.name == "lyrics":
         text = task._source(text)
@@ -81,14 +83,9 @@ def _encode(task: Any, text: Any) -> Any:
     if limit is not None:
         tokenizer.enable_truncation(limit)
     try:
-        return tokenizer.encode(text) if isinstance(text, str) else tokenizer.encode(*text)
+        return tokenizer.encode(text)
     finally:
         tokenizer.no_truncation()
-
-
-def _second_start(encoding: Any) -> int:
-    ids = encoding.sequence_ids
-    return ids.index(1) if 1 in ids else len(encoding) - 1
 
 
 def _spread(rows: Sequence[Any], length: Callable[[Any], int]) -> list[Any]:

@@ -21,6 +21,16 @@ class InputError(ValueError):
     """A text that the model cannot take. The message says why."""
 
 
+class Encoded:
+    """The ids of a text or of a pair of texts, and where the second text of a pair begins; None for a single text."""
+
+    def __init__(self, ids: list[int], second: int | None):
+        self.ids, self.second = ids, second
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
 class Model:
     """An exported model.
 
@@ -59,6 +69,27 @@ class Model:
 class Classifier(Model):
     """Predict the class of a text or of a pair of texts."""
 
+    def encode(self, text: Any) -> Encoded:
+        """Return the ids of a text or a pair, cut to settings["truncate"]. Of a pair the longer text is cut first.
+
+        The tokenizer's own truncation cuts so too, but also makes every combination of what it cuts off of a pair's texts.
+        """
+        encoding = super().encode(text)
+        texts = encoding.sequence_ids  # of each token: 0, 1, or None for a special token
+        ids, limit = list(encoding.ids), self.settings["truncate"]
+        if limit and len(ids) > limit:
+            first, second = texts.count(0), texts.count(1)
+            room = max(0, limit - texts.count(None))
+            shorter = min(first, second, room // 2)
+            ends = [0, 0]
+            ends[0] = (texts.index(0) if first else 0) + (shorter if first <= second else room - shorter)
+            ends[1] = (texts.index(1) if second else 0) + (room - shorter if first <= second else shorter)
+            kept = [place for place, number in enumerate(texts) if number is None or place < ends[number]]
+            ids, texts = [ids[place] for place in kept], [texts[place] for place in kept]
+        if encoding.n_sequences < 2:
+            return Encoded(ids, None)
+        return Encoded(ids, texts.index(1) if 1 in texts else len(ids) - 1)  # an empty second text has its closing token
+
     def predict_batch(self, texts: list[Any], encoded: list[Any]) -> list[dict[str, Any]]:
         labels, rows = self.settings["labels"], []
         for text, logits in zip(texts, self.logits(encoded), strict=True):
@@ -76,10 +107,8 @@ class Classifier(Model):
         ids, mask = pad([encoding.ids for encoding in encoded], self.settings["pad_token_id"])
         types = np.zeros_like(ids)
         for number, encoding in enumerate(encoded):
-            if 1 in encoding.sequence_ids:
-                types[number, encoding.sequence_ids.index(1) : len(encoding)] = 1
-            elif encoding.n_sequences > 1:  # the second text is empty
-                types[number, len(encoding) - 1] = 1
+            if encoding.second is not None:
+                types[number, encoding.second : len(encoding)] = 1
         (logits,) = self.graphs["model"](input_ids=ids, attention_mask=mask, token_type_ids=types)
         return logits
 
@@ -167,7 +196,7 @@ def load_model(directory: Any, threads: int | None = None) -> Model:
     directory = Path(directory)
     settings = json.loads((directory / "export.json").read_text(encoding="utf-8"))
     tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
-    if settings["truncate"]:
+    if settings["truncate"] and settings["kind"] != "classification":  # a classifier cuts by itself
         tokenizer.enable_truncation(settings["truncate"])
     graphs = {name: open_graph(directory, files, threads) for name, files in settings["graphs"].items()}
     return MODELS[settings["kind"]](settings, tokenizer, graphs)
