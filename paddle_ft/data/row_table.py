@@ -60,10 +60,10 @@ class RowTable(Sequence):
         return self._read([self._numbers[index]])[0]
 
     def __iter__(self) -> Iterator[Row]:
-        ends = self._ends.tolist() if self.is_whole else []  # long texts fill a batch with few rows, so it is read alone
+        ends = self._ends if self.is_whole else np.array([len(self)])  # long texts fill a batch with few rows: it is read alone
         start = 0
         while start < len(self):
-            end = min([start + ROWS_AT_ONCE, len(self), *(end for end in ends if end > start)])
+            end = min(start + ROWS_AT_ONCE, int(ends[np.searchsorted(ends, start, side="right")]))
             yield from self._read(self._numbers[start:end])
             start = end
 

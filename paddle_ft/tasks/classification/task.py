@@ -167,13 +167,13 @@ class Classification(Task):
             columns["second"] = encoded.second_starts
         dataset = Dataset(split, rows.rows, columns, encoded.lengths, info)
         if split == "train":
-            dataset.decide(*self._train_decisions(rows, classes))
+            dataset.decide(*self._train_decisions(rows, classes, counts))
         dataset.decide(*self._label_decisions(rows))
         return dataset
 
-    def _train_decisions(self, rows: Rows, classes: np.ndarray) -> list[str]:
-        """Return what is said about the classes of the training rows [n], and about their columns."""
-        columns, counts = self.config.data.columns, np.bincount(classes, minlength=len(self.names))
+    def _train_decisions(self, rows: Rows, classes: np.ndarray, counts: np.ndarray) -> list[str]:
+        """Return what is said about the classes of the training rows [n], their numbers of rows [classes], and the columns."""
+        columns = self.config.data.columns
         decisions = describe_classes(self.names, counts)
         if "text_pair" not in columns and not len(rows.missing("text_pair")):
             decisions.append("the data has text_pair, so each row is a pair of texts")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -59,11 +59,9 @@ class _Texts:
     """
 
     def __init__(self, rows: Rows, split: str):
-        self._rows = rows.rows
+        self._rows, self._split = rows.rows, split
         self._are_lines = are_single_lines(self._rows)
         self.count = sum(1 for _ in self._given()) if self._are_lines else len(rows)
-        for number, row in enumerate(self._given(), start=1):
-            _refuse_long_lines(row, split, number)
         is_chinese = detect_language([row["lyrics"] for row in islice(self._given(), LOOKED_AT)]) == "zh"
         with Progress(self.count, f"find line ends of {split}", unit="text") as progress:
             self._line_ends = find_line_ends(self._lyrics(progress), is_chinese)
@@ -74,8 +72,11 @@ class _Texts:
             how = "those with the same title that follow each other are a song"
             self.decisions.insert(0, f"{split}: {len(rows):,} rows are single lines; {how}")
 
-    def _given(self) -> Iterable[Row]:
-        return join_single_lines(self._rows) if self._are_lines else self._rows
+    def _given(self) -> Iterator[Row]:
+        rows = join_single_lines(self._rows) if self._are_lines else self._rows
+        for number, row in enumerate(rows, start=1):
+            _refuse_long_lines(row, self._split, number)
+            yield row
 
     def _lyrics(self, progress: Progress) -> Iterator[str]:
         for row in self._given():
