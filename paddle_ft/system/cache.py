@@ -16,7 +16,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,6 +45,7 @@ class CacheEntry:
     key: Any
     content: str
     label: str
+    _warnings: list[Exception] = field(default_factory=list, compare=False)
 
     @cached_property
     def path(self) -> Path:
@@ -74,8 +75,10 @@ class CacheEntry:
             return found if found is not None else self._build(part, load, build)
 
     def warn(self, error: Exception) -> None:
-        """Print that the content cannot be written to the cache, and what to do."""
-        warn_of_memory(self.content, self.folder, error)
+        """Print that the content cannot be written to the cache, and what to do: once, for a full disk fails each of its files."""
+        if not self._warnings:
+            warn_of_memory(self.content, self.folder, error)
+        self._warnings.append(error)
 
     def _load(self, load: Callable[[Path], T]) -> T | None:
         if not self.path.exists():

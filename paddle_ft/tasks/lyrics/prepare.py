@@ -75,7 +75,7 @@ def prepare_songs(rows: dict[str, Rows], options, data, alone: bool = False) -> 
     if alone or not data.cache or not _are_many(rows):
         return builder.build(None)
     entry = CacheEntry(cache_folder() / "songs", builder.key(), "The table of the pairs", "pair lines")
-    builder.warn = _once(entry.warn)
+    builder.warn = entry.warn
     prepared = entry.load_or_build(builder.load, builder.build_or_keep)
     for loaded in prepared.rows.values():
         if isinstance(loaded.rows, RowTable):
@@ -87,18 +87,6 @@ def _are_many(rows: dict[str, Rows]) -> bool:
     """Return whether it takes seconds to clean these songs."""
     tables = any(isinstance(loaded.rows, RowTable) for loaded in rows.values())
     return tables or sum(len(row["lyrics"]) for loaded in rows.values() for row in loaded.rows) >= LARGE
-
-
-def _once(warn: Callable[[Exception], None]) -> Callable[[Exception], None]:
-    """Return a function that warns the first time only: a full disk fails each of the tables and arrays of an entry."""
-    errors: list[Exception] = []
-
-    def warn_once(error: Exception) -> None:
-        if not errors:
-            warn(error)
-        errors.append(error)
-
-    return warn_once
 
 
 @dataclass
