@@ -16,6 +16,7 @@ from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.settings import refuse_other_config
 from paddle_ft.system.errors import UserError
 from paddle_ft.training.signals import Interrupted
+from tests.support.processes import run_until_a_checkpoint
 from tests.support.tiny_classification import ROWS, overrides
 
 TOGETHER = """
@@ -100,11 +101,7 @@ def test_a_repetition_that_is_killed_goes_on_and_trains_no_finished_seed_again(t
     settings = overrides(tmp_path, ROWS, "distilbert", "train.num_train_epochs=60", "train.save_steps=20")
     command = [sys.executable, "-m", "paddle_ft", "repeat", "--config", "distilbert_sst2", "--seeds", "2", *settings]
     runs = [RunDirectory(tmp_path / "run" / f"seed-{seed}") for seed in (2022, 2023)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 300
-        while not (runs[1] / "last").is_dir() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
-        process.kill()
+    run_until_a_checkpoint(command, runs[1].path)
     assert runs[0].is_finished() and not runs[1].is_finished() and runs[1].trained_steps() > 0
     before = (runs[0] / "results.json").stat().st_mtime_ns
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -20,6 +19,7 @@ from paddle_ft.tasks import find_task
 from paddle_ft.tasks.shared.rows import load_rows
 from paddle_ft.training import run as training
 from paddle_ft.training.signals import Interrupted
+from tests.support.processes import run_until_a_checkpoint
 from tests.support.tiny_classification import ROWS, write_jsonl
 from tests.support.tiny_classification import train as train_tiny
 from tests.support.tiny_sweep import plan_of, sweep_overrides
@@ -298,11 +298,7 @@ def command(tmp_path, *more):
 def test_a_sweep_that_is_killed_goes_on_and_trains_no_trial_again(tmp_path):
     whole = command(tmp_path, "train.learning_rate=log(1e-4,1e-2)", "--trials", "3", "--prune")
     runs = [RunDirectory(tmp_path / "run" / f"trial-{number}") for number in (1, 2)]
-    with subprocess.Popen(whole, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 300
-        while not (runs[1] / "last").is_dir() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
-        process.kill()
+    run_until_a_checkpoint(whole, runs[1].path)
     assert runs[0].is_finished() and not runs[1].is_finished()
     before, settings = (runs[0] / "results.json").stat().st_mtime_ns, (runs[1] / "config.yaml").read_text()
     done = subprocess.run(whole, capture_output=True, text=True, timeout=300)

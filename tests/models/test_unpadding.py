@@ -24,6 +24,7 @@ from paddlenlp.transformers import (
 from paddle_ft.models.architectures import architecture_of
 from paddle_ft.models.cpu_layers import use_cpu_layers
 from paddle_ft.models.heads import with_lstm_attention
+from paddle_ft.models.recompute import recompute_activations
 from paddle_ft.models.unpadding import without_padding
 
 LENGTHS = [9, 3, 1, 5]
@@ -117,6 +118,7 @@ def test_what_is_taken_out_is_put_back_in_its_place():
 
 
 # -------------------------------------------------------------------------------- outputs that are read
+DROPOUT = {"hidden_dropout_prob": 0.2, "attention_probs_dropout_prob": 0.2}
 TARGETS = [1, 4, 9, 18, 28, 30]  # of the flattened batch
 READ = {
     "bert": (BertForSequenceClassification, BertConfig), "distilbert": (DistilBertForSequenceClassification, DistilBertConfig),
@@ -128,7 +130,7 @@ READ = {
 def make_model(cls, config_class, **settings):
     """Return a model in training whose every parameter is random."""
     paddle.seed(0)
-    model = cls(config_class(**SIZE, num_labels=3, pad_token_id=0, type_vocab_size=2, **settings))
+    model = cls(config_class(**SIZE | settings, num_labels=3, pad_token_id=0, type_vocab_size=2))
     for parameter in model.parameters():
         parameter.set_value(paddle.randn(parameter.shape) * 0.3)
     model.train()
@@ -193,6 +195,24 @@ def test_a_head_that_reads_all_tokens_gets_them():
     record = architecture_of(make_model(*READ["bert"]))
     model = make_model(with_lstm_attention(BertForSequenceClassification, record), BertConfig)
     check_only_read(model, [[1, sum(LENGTHS), 16]] * 2)
+
+
+@pytest.mark.parametrize("kept", [KEPT, np.ones_like(KEPT)], ids=["padding", "no padding"])
+def test_recomputed_layers_compute_only_what_is_read_too(kept):
+    """The second pass of a layer has the same dropout and the same positions."""
+    results = []
+    for recompute in (False, True):
+        model = make_model(*READ["bert"], **DROPOUT)
+        use_cpu_layers(model)
+        if recompute:
+            recompute_activations(model)
+        paddle.seed(5)
+        results.append(compute_logits(model, kept))
+    (logits, gradients), (again, gradients_again) = results
+    np.testing.assert_array_equal(logits, again)
+    assert gradients.keys() == gradients_again.keys()
+    for key, gradient in gradients.items():
+        np.testing.assert_array_equal(gradient, gradients_again[key], err_msg=key)
 
 
 def test_what_is_read_is_forgotten_after_the_logits():

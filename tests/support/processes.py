@@ -1,6 +1,7 @@
 """Start trainings in processes of their own, wait for a step, resume them, and read their logs."""
 
 import json
+import subprocess
 import time
 from pathlib import Path
 
@@ -44,3 +45,12 @@ def wait_for_step(process: PreparedProcess, run: Path, step: int) -> None:
         time.sleep(0.02)
     process.kill()
     raise AssertionError("\n".join(filter(None, process.communicate())))
+
+
+def run_until_a_checkpoint(command: list[str], run: Path) -> None:
+    """Start a command that trains several runs, and kill it when this run has its first checkpoint."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 300
+        while not (run / "last").is_dir() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.kill()
