@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import sys
 
 from paddle_ft.system.errors import UserError
 
@@ -45,13 +44,9 @@ def run(options: argparse.Namespace) -> int:
     from paddle_ft.config.recipes import find_recipe
     from paddle_ft.config.sample import describe_replaced
     from paddle_ft.experiments import repeat
-    from paddle_ft.runs.settings import refuse_other_config
+    from paddle_ft.experiments.command_line import train_many
     from paddle_ft.system.progress import print_info
-    from paddle_ft.system.runtime import import_frameworks_quietly
-    from paddle_ft.training.distributed.launch import check_devices
-    from paddle_ft.training.signals import Interrupted
 
-    refuse = functools.partial(refuse_other_config, is_one_of_many=True)
     for name in options.beside:
         find_recipe(name, shown_key="--beside")
     plans = repeat.make_plans(
@@ -60,23 +55,9 @@ def run(options: argparse.Namespace) -> int:
     )  # fmt: skip
     if options.sample and (replaced := describe_replaced(options.config, options.overrides)):
         print_info(replaced)
-    try:
-        if options.devices:
-            check_devices(options.devices)
-            print(repeat.run_plans_in_parallel(plans, options.devices, _train_command(options), refuse))
-        else:
-            import_frameworks_quietly()
-            from paddle_ft.training.run import train
-
-            print(repeat.run_plans(plans, train, refuse))
-    except Interrupted as stop:
-        print(f"\nstopped by {stop}; the same command continues from here", file=sys.stderr)
-        return stop.exit_code
-    print(f"\nreport   {plans[0].folder / 'report.html'}")
-    return 0
-
-
-def _train_command(options: argparse.Namespace) -> list[str]:
-    """Return the command that trains a run, without its recipe, settings and device."""
-    imports = [f"--import={module}" for module in options.imports]
-    return [sys.executable, "-m", "paddle_ft", "train", *(["--sample"] if options.sample else []), *imports]
+    exit_code = train_many(
+        options, functools.partial(repeat.run_plans, plans), functools.partial(repeat.run_plans_in_parallel, plans)
+    )
+    if not exit_code:
+        print(f"\nreport   {plans[0].folder / 'report.html'}")
+    return exit_code

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import functools
 import shlex
-import sys
 from typing import TYPE_CHECKING
 
 from paddle_ft.system.errors import UserError
@@ -71,29 +70,15 @@ def run(options: argparse.Namespace) -> int:
 def _train(plan: StudyPlan, options: argparse.Namespace) -> int:
     from paddle_ft.data.load import check_local_files
     from paddle_ft.experiments import study
-    from paddle_ft.runs.settings import refuse_other_config
-    from paddle_ft.system.runtime import import_frameworks_quietly
+    from paddle_ft.experiments.command_line import train_many
     from paddle_ft.tasks import find_task
-    from paddle_ft.training.distributed.launch import check_devices
-    from paddle_ft.training.signals import Interrupted
 
-    refuse = functools.partial(refuse_other_config, is_one_of_many=True)
     for config in [run.config for run in plan.runs if run.seed == plan.seeds[0]]:
         check_local_files(config.data, find_task(config.task.name).file_source)
-    try:
-        if options.devices:
-            check_devices(options.devices)
-            print(study.run_study_in_parallel(plan, options.devices, _train_command(options), refuse))
-        else:
-            import_frameworks_quietly()
-            from paddle_ft.training.run import train
-
-            print(study.run_study(plan, train, refuse))
-    except Interrupted as stop:
-        print(f"\nstopped by {stop}; the same command continues from here", file=sys.stderr)
-        return stop.exit_code
-    print(f"\nreport   {plan.folder / 'report.html'}")
-    return 0
+    exit_code = train_many(options, functools.partial(study.run_study, plan), functools.partial(study.run_study_in_parallel, plan))
+    if not exit_code:
+        print(f"\nreport   {plan.folder / 'report.html'}")
+    return exit_code
 
 
 def _print_plan(plan: StudyPlan) -> None:
@@ -108,9 +93,3 @@ def _own_command(options: argparse.Namespace) -> str:
     imports = [f"--import={module}" for module in options.imports]
     flags = [*(["--sample"] if options.sample else []), *([f"--seeds={options.seeds}"] if options.seeds else [])]
     return shlex.join(["python", "-m", "paddle_ft", "study", options.study, *flags, *imports, *options.overrides])
-
-
-def _train_command(options: argparse.Namespace) -> list[str]:
-    """Return the command that trains a run, without its recipe, settings and device."""
-    imports = [f"--import={module}" for module in options.imports]
-    return [sys.executable, "-m", "paddle_ft", "train", *(["--sample"] if options.sample else []), *imports]

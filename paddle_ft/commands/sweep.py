@@ -68,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
     if options.sample and (replaced := describe_replaced(options.config, plan.space.fixed)):
         print_info(replaced)
     check_local_files(plan.base.data, find_task(plan.base.task.name).file_source)
+    from paddle_ft.experiments.command_line import stopped
     from paddle_ft.experiments.sweep import Sweep
     from paddle_ft.training.signals import Interrupted
 
@@ -78,8 +79,7 @@ def run(options: argparse.Namespace) -> int:
         text = sweep.write()
         print(sweep.markdown() if options.markdown else f"{text}\n\nreport   {plan.folder / 'report.html'}")
     except Interrupted as stop:
-        print(f"\nstopped by {stop}; the same command continues from here", file=sys.stderr)
-        return stop.exit_code
+        return stopped(stop)
     return 0
 
 

@@ -11,23 +11,22 @@ from paddle_ft.system.installation import SOURCE_TREE
 
 # A wheel has the recipes inside the package.
 CONFIG_FOLDER = SOURCE_TREE / "configs" if SOURCE_TREE else Path(__file__).resolve().parents[1] / "configs"
-
-
 STUDY_FOLDER = CONFIG_FOLDER / "studies"
 
 
 def recipe_names() -> list[str]:
     """Return the names of the recipes that come with paddle_ft, sorted."""
-    return sorted(_name(path, CONFIG_FOLDER) for path in CONFIG_FOLDER.rglob("*.yaml") if STUDY_FOLDER not in path.parents)
+    return sorted(name_in(CONFIG_FOLDER, path) for path in CONFIG_FOLDER.rglob("*.yaml") if STUDY_FOLDER not in path.parents)
 
 
 def study_names() -> list[str]:
     """Return the names of the studies that come with paddle_ft, sorted."""
-    return sorted(_name(path, STUDY_FOLDER) for path in STUDY_FOLDER.rglob("*.yaml"))
+    return sorted(name_in(STUDY_FOLDER, path) for path in STUDY_FOLDER.rglob("*.yaml"))
 
 
-def _name(path: Path, folder: Path) -> str:
-    return str(path.relative_to(folder))[: -len(".yaml")]
+def name_in(folder: Path, path: Path) -> str:
+    """Return the name of a recipe or a study by its path in the folder of its kind."""
+    return str(path.relative_to(folder).with_suffix(""))
 
 
 def find_recipe(name: str, folder: Path | None = None, shown_key: str = "--config") -> Path:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from paddle_ft.system.errors import UserError
 from paddle_ft.system.installation import PARENT
 from paddle_ft.system.progress import print_info
 from paddle_ft.system.runtime import available_cpus
@@ -41,6 +42,13 @@ class Job:
         """Return the last line of its output that is not empty."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").replace("\r", "\n").split("\n") if self.log.exists() else []
         return next((line.strip() for line in reversed(lines) if line.strip()), "no output yet")
+
+
+def refuse_failed(failed: Sequence[Job], count: int) -> None:
+    """Raise UserError if some of `count` jobs have failed (run_jobs)."""
+    if failed:
+        names = "\n".join(f"  {job.label}: {job.last_line()} ({job.log})" for job in failed)
+        raise UserError(f"{len(failed)} of {count} runs have failed; the same command tries them again:\n{names}")
 
 
 def run_jobs(jobs: Iterable[Job], devices: str, on_done: Callable[[], object]) -> list[Job]:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from paddle_ft.config.schema import BaseConfig
-from paddle_ft.experiments.parallel import Job, run_jobs
+from paddle_ft.experiments.parallel import Job, refuse_failed, run_jobs
 from paddle_ft.experiments.repeat_results import Group, summarize_groups
 from paddle_ft.runs.directory import RunDirectory
+from paddle_ft.runs.settings import refuse_run
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.progress import print_info
 
@@ -72,8 +73,7 @@ def make_plans(
             folder = folder.with_name(f"{folder.name}_seeds")  # next to the single run of the recipe
         elif plans:
             folder = folder / config.recipe
-        if RunDirectory(folder).is_run():
-            raise UserError(f"output_dir: {folder} is a run itself; name a folder for all seeds with output_dir=ANOTHER.")
+        refuse_run(folder, "all seeds")
         plans.append(Plan(config.recipe, folder, recipe))
         if against and len(plans) == 1:
             plans.append(Plan(" ".join(against), folder / VARIANT, recipe, settings=list(against)))
@@ -151,9 +151,7 @@ def run_plans_in_parallel(
             jobs.append(Job(f"seed {config.seed} of {plan.title}", arguments, logs / f"{plan.folder.name}-{config.seed}.log"))
     failed = run_jobs(jobs, devices, lambda: write_tables(plans)) if jobs else []
     text = write_tables(plans)
-    if failed:
-        names = "\n".join(f"  {job.label}: {job.last_line()} ({job.log})" for job in failed)
-        raise UserError(f"{len(failed)} of {len(jobs)} runs have failed; the same command tries them again:\n{names}")
+    refuse_failed(failed, len(jobs))
     return text
 
 

@@ -11,11 +11,10 @@ from paddle_ft.experiments.repeat_results import Group
 from paddle_ft.metrics.paired import EXACT_ROWS
 from paddle_ft.metrics.registry import find_metric
 from paddle_ft.reporting.curves import mean_curve
-from paddle_ft.reporting.document import Document, Section, Table, to_html, to_markdown, to_text
+from paddle_ft.reporting.document import Document, Section, Table, write_document
 from paddle_ft.reporting.formats import DASH, format_p, format_score, format_seconds
 from paddle_ft.reporting.plots import metric_figure, series
 from paddle_ft.reporting.records import read_run
-from paddle_ft.system.files import to_json, write_atomically
 
 STATISTICS = ("mean", "deviation", "lowest", "highest", "baseline")
 
@@ -28,11 +27,7 @@ def write_pages(folder: Path, content: dict[str, Any], groups: list[Group]) -> s
         content: what summarize_groups returned.
         groups: the runs.
     """
-    document = repeat_document(content, groups)
-    write_atomically(folder / "results.json", to_json(content, indent=2) + "\n")
-    write_atomically(folder / "repeat.md", to_markdown(document))
-    write_atomically(folder / "report.html", to_html(document))
-    return to_text(document)
+    return write_document(folder, "repeat", repeat_document(content, groups), content)
 
 
 def repeat_document(content: dict[str, Any], groups: list[Group]) -> Document:
@@ -95,12 +90,16 @@ def _difference(title: str, first: str, summary: dict) -> Section:
             cells = [_cell(key, figures[name]) for name in ("mean", "deviation", "error")]
             rows.append([find_metric(key).title, *cells, f"{figures['better']} of {pairs}", format_p(figures["p"])])
         tables.append(Table([split, "mean", "deviation", "error", "better", "p"], rows))
-    lowest = f"; with {pairs} it cannot be below {2 / 2**pairs:.2g}" if pairs <= EXACT_ROWS else ""
     about = (
         f"{title} minus {first}, over {pairs} pair{'s' if pairs != 1 else ''} of runs with the same seed. p is that of a paired"
-        f" permutation test over the seeds{lowest}."
+        f" permutation test over the seeds{lowest_p(pairs)}."
     )
     return Section(f"Difference: {title}", [about], tables)
+
+
+def lowest_p(pairs: int) -> str:
+    """Return what the p of a permutation test over some pairs of runs can be at least, as the end of a sentence."""
+    return f"; with {pairs} it cannot be below {2 / 2**pairs:.2g}" if 0 < pairs <= EXACT_ROWS else ""
 
 
 def _cell(key: str, value: float | None) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import fmean
 
 from paddle_ft.config.schema import BaseConfig
-from paddle_ft.experiments.parallel import Job, run_jobs
+from paddle_ft.experiments.parallel import Job, refuse_failed, run_jobs
 from paddle_ft.experiments.repeat import is_pending
 from paddle_ft.experiments.study_plan import StudyPlan, StudyRun
 from paddle_ft.runs.directory import RunDirectory
@@ -109,8 +109,7 @@ def run_study_in_parallel(plan: StudyPlan, devices: str, command: Sequence[str],
         jobs = [_job(plan, run, command) for run in pending if run.stage == stage]
         if failed := run_jobs(jobs, devices, on_done) if jobs else []:
             write_pages(plan)
-            names = "\n".join(f"  {job.label}: {job.last_line()} ({job.log})" for job in failed)
-            raise UserError(f"{len(failed)} of {len(jobs)} runs have failed; the same command tries them again:\n{names}")
+            refuse_failed(failed, len(jobs))
     return write_pages(plan)
 
 

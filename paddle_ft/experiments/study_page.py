@@ -12,16 +12,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from paddle_ft.config.yaml_text import dump_yaml_line
-from paddle_ft.experiments.repeat_page import mean_and_deviation
+from paddle_ft.experiments.repeat_page import lowest_p, mean_and_deviation
 from paddle_ft.experiments.study_plan import StudyPlan
 from paddle_ft.experiments.study_results import LIMIT
-from paddle_ft.metrics.paired import EXACT_ROWS
 from paddle_ft.metrics.registry import find_metric
 from paddle_ft.reporting.curves import Curve, draw_curves
-from paddle_ft.reporting.document import Document, Section, Table, to_html, to_markdown, to_text
+from paddle_ft.reporting.document import Document, Section, Table, write_document
 from paddle_ft.reporting.formats import DASH, format_p, format_score, format_seconds
 from paddle_ft.reporting.layout import Link
-from paddle_ft.system.files import to_json, write_atomically
 
 FAR = 4  # a reference that makes the axis of a figure more than this many times as long is not drawn
 WIDE = 10  # values of x a factor of this apart are on a logarithmic axis
@@ -34,11 +32,7 @@ def write_pages(plan: StudyPlan, content: dict[str, Any]) -> str:
         plan: the study.
         content: what summarize_study returned.
     """
-    document = study_document(plan, content)
-    write_atomically(plan.folder / "results.json", to_json(content, indent=2) + "\n")
-    write_atomically(plan.folder / "study.md", to_markdown(document))
-    write_atomically(plan.folder / "report.html", to_html(document))
-    return to_text(document)
+    return write_document(plan.folder, "study", study_document(plan, content), content)
 
 
 def study_document(plan: StudyPlan, content: dict[str, Any]) -> Document:
@@ -138,10 +132,9 @@ def _difference_table(content: dict[str, Any], key: str) -> Table | None:
 
 def _about_p(content: dict[str, Any]) -> str:
     pairs = max((one["pairs"] for one in content["differences"]), default=0)
-    lowest = f"; with {pairs} it cannot be below {2 / 2**pairs:.2g}" if 0 < pairs <= EXACT_ROWS else ""
     return (
         "The differences are taken seed by seed. p is that of a paired permutation test over the seeds"
-        f"{lowest}. Each p stands for itself: of 20 tests without a real difference, one is below 0.05 by chance."
+        f"{lowest_p(pairs)}. Each p stands for itself: of 20 tests without a real difference, one is below 0.05 by chance."
     )
 
 

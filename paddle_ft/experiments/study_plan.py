@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from paddle_ft.config.load import Setting, load_config, read_overrides
-from paddle_ft.config.recipes import CONFIG_FOLDER
+from paddle_ft.config.recipes import CONFIG_FOLDER, name_in
 from paddle_ft.config.schema import BaseConfig
 from paddle_ft.config.yaml_text import dump_yaml_line
 from paddle_ft.experiments.study_file import RESERVED, StudyFile, check_reference
-from paddle_ft.runs.directory import RunDirectory
+from paddle_ft.runs.settings import refuse_run
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.formatting import did_you_mean
 from paddle_ft.system.installation import train_program
@@ -100,8 +100,7 @@ def make_plan(file: StudyFile, overrides: Sequence[str] = (), num_seeds: int | N
         UserError: a setting is wrong, or the folder is that of a run.
     """
     folder, general, by_stage = _read_overrides(file, overrides)
-    if RunDirectory(folder).is_run():
-        raise UserError(f"output_dir: {folder} is a run itself; name a folder for all runs of the study with output_dir=ANOTHER.")
+    refuse_run(folder, "all runs of the study")
     measured = file.study.stages[file.measured]
     values = measured.x.values if measured.x else [None]
     labels = [value_label(value) for value in values] if measured.x else [""]
@@ -229,7 +228,7 @@ def _load(plan: StudyPlan, stage: str, settings: list[Setting]) -> BaseConfig:
 def recipe_name(file: StudyFile, stage: str) -> str:
     """Return the recipe of a stage as a command names it: the name of a recipe of ours, or the path of a file."""
     path = file.recipe(stage)
-    return str(path.relative_to(CONFIG_FOLDER))[: -len(path.suffix)] if CONFIG_FOLDER in path.parents else str(path)
+    return name_in(CONFIG_FOLDER, path) if CONFIG_FOLDER in path.parents else str(path)
 
 
 def _slug(text: str) -> str:

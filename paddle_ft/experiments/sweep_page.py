@@ -15,11 +15,10 @@ from paddle_ft.experiments.sweep_space import Choices, describe_settings, short_
 from paddle_ft.metrics.registry import find_metric
 from paddle_ft.reporting.coordinates import Scale, parallel_coordinates, share_bars
 from paddle_ft.reporting.curves import Curve
-from paddle_ft.reporting.document import Document, Section, Table, to_html, to_markdown, to_text
+from paddle_ft.reporting.document import Document, Section, Table, write_document
 from paddle_ft.reporting.formats import DASH, format_interval, format_score
 from paddle_ft.reporting.plots import metric_figure, series
 from paddle_ft.reporting.records import read_run
-from paddle_ft.system.files import to_json, write_atomically
 from paddle_ft.system.formatting import is_number
 
 LABELLED = 12  # curves with a name of their own; of more trials, the best ones
@@ -41,11 +40,7 @@ def write_pages(plan: Plan, trials: Sequence[Trial], content: dict[str, Any]) ->
         trials: its trials.
         content: what summarize_sweep returned.
     """
-    document = sweep_document(plan, trials, content)
-    write_atomically(plan.folder / "results.json", to_json(content, indent=2) + "\n")
-    write_atomically(plan.folder / "sweep.md", to_markdown(document))
-    write_atomically(plan.folder / "report.html", to_html(document))
-    return to_text(document)
+    return write_document(plan.folder, "sweep", sweep_document(plan, trials, content), content)
 
 
 def sweep_document(plan: Plan, trials: Sequence[Trial], content: dict[str, Any]) -> Document:

@@ -13,7 +13,7 @@ from paddle_ft.data.splits import NO_SPLIT
 from paddle_ft.experiments.sweep_space import Choices, Range, Space, parse_space
 from paddle_ft.metrics.registry import find_metric
 from paddle_ft.runs.directory import RunDirectory
-from paddle_ft.runs.settings import flatten
+from paddle_ft.runs.settings import flatten, refuse_run
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import read_object, to_json, write_atomically
 from paddle_ft.system.formatting import format_duration, is_number
@@ -159,8 +159,7 @@ def make_plan(
     folder = Path(base.output_dir).expanduser()
     if not any(override.startswith("output_dir=") for override in space.fixed):
         folder = folder.with_name(f"{folder.name}_sweep")
-    if RunDirectory(folder).is_run():
-        raise UserError(f"output_dir: {folder} is a run itself; name a folder for all trials with output_dir=ANOTHER.")
+    refuse_run(folder, "all trials")
     plan = Plan(load, space, trials or 0, prune, base, folder)
     _check_choice(plan)
     if space.is_grid:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from paddle_ft.reporting.curves import to_image
 from paddle_ft.reporting.layout import Table, display_width, markdown_table, text_table
 from paddle_ft.reporting.page import render
+from paddle_ft.system.files import to_json, write_atomically
 
 WIDTH = 120  # characters of a line of text in the terminal
 
@@ -115,3 +117,18 @@ def _shown(document: Document, plots: bool = False) -> list[Section]:
         section for section in document.sections
         if section.texts or section.tables or any(cards for _, cards in section.groups) or (plots and section.plots)
     ]  # fmt: skip
+
+
+def write_document(folder: Path, name: str, document: Document, content: dict[str, Any]) -> str:
+    """Write the page of many runs into their folder: report.html, NAME.md, and results.json. Return the page as text.
+
+    Args:
+        folder: the folder.
+        name: the name of the Markdown file, without .md.
+        document: the page.
+        content: what results.json has.
+    """
+    write_atomically(folder / "results.json", to_json(content, indent=2) + "\n")
+    write_atomically(folder / f"{name}.md", to_markdown(document))
+    write_atomically(folder / "report.html", to_html(document))
+    return to_text(document)

@@ -71,6 +71,12 @@ def refuse_other_config(config: BaseConfig, run: RunDirectory, is_one_of_many: b
     )
 
 
+def refuse_run(folder: Path, content: str) -> None:
+    """Raise UserError if the folder for many runs is the directory of a run. `content` says what it is for: "all seeds"."""
+    if RunDirectory(folder).is_run():
+        raise UserError(f"output_dir: {folder} is a run itself; name a folder for {content} with output_dir=ANOTHER.")
+
+
 def is_finished(config: BaseConfig, run: RunDirectory) -> bool:
     """Return whether a run is complete and has exactly these settings, so that there is nothing to resume."""
     written = all((run / name).exists() for name in ("best", "last", "report.html", "best/README.md"))  # the card is the last
