@@ -91,6 +91,8 @@ def _too_large(path: str, name: str) -> UserError:
 def _explained(path: str) -> Iterator[None]:
     try:
         yield
-    except DAMAGE as error:
+    except (*DAMAGE, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the system; gzip and bz2 raise an OSError without a number for damaged data
         reason = str(error).split("\n", 1)[0].rstrip(":")
         raise UserError(f"{path}: not an archive, or a damaged one ({reason}); download it again") from None

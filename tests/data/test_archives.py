@@ -1,5 +1,6 @@
 """Test that archives are read within bounds, and that none is unpacked that would write elsewhere."""
 
+import gzip
 import io
 import re
 import struct
@@ -58,6 +59,22 @@ def test_zip_archives_that_are_not_unpacked(tmp_path):
     (tmp_path / "data.zip").write_bytes(b"PK no archive")
     with pytest.raises(UserError, match="data.zip: not an archive, or a damaged one .*; download it again"):
         refuse_unsafe(str(tmp_path / "data.zip"))
+
+
+def test_a_gzip_archive_with_a_wrong_checksum_is_refused(tmp_path):
+    path = tmp_path / "data.tar.gz"
+    with tarfile.open(tmp_path / "data.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo("train.tsv"))
+    content = bytearray(gzip.compress((tmp_path / "data.tar").read_bytes()[:512]))  # without the end, so that all of it is read
+    content[-8] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"data.tar.gz: not an archive, or a damaged one \(CRC check failed .*; download it again"):
+        refuse_unsafe(str(path))
+
+
+def test_a_file_that_cannot_be_read_is_not_called_damaged(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        refuse_unsafe(str(tmp_path / "data.tar.gz"))
 
 
 def test_a_large_member_is_not_read_into_memory(tmp_path, monkeypatch):
