@@ -20,6 +20,7 @@ from paddle_ft.experiments.sweep_results import (
     WAITING,
     Trial,
     choose,
+    describe_tie,
     explained,
     read_trials,
     summarize_sweep,
@@ -116,6 +117,8 @@ class Sweep:
         run = RunDirectory(config.output_dir)
         shown = describe_settings(winner.settings)
         print_info(f"trial {winner.number} is the best of {self.plan.count} on validation: {shown}")
+        if tie := describe_tie(self.plan.metric, winner, read_trials(self.plan, self.trials)):
+            print_info(tie)
         print_info(f"training it again with seed {config.seed}, and scoring it on test: {run.path}")
         self.write()
         if run.is_run():

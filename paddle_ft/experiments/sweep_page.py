@@ -10,13 +10,23 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from paddle_ft.experiments.sweep_plan import Plan
-from paddle_ft.experiments.sweep_results import FAILED, FINISHED, PRUNED, UNFINISHED, WAITING, Trial, not_told_apart, ranked
+from paddle_ft.experiments.sweep_results import (
+    FAILED,
+    FINISHED,
+    PRUNED,
+    UNFINISHED,
+    WAITING,
+    Trial,
+    describe_tie,
+    not_told_apart,
+    ranked,
+)
 from paddle_ft.experiments.sweep_space import Choices, describe_settings, short_value
 from paddle_ft.metrics.registry import find_metric
 from paddle_ft.reporting.coordinates import Scale, parallel_coordinates, share_bars
 from paddle_ft.reporting.curves import Curve
 from paddle_ft.reporting.document import Document, Section, Table, write_document
-from paddle_ft.reporting.formats import DASH, format_interval, format_score
+from paddle_ft.reporting.formats import DASH, format_interval, format_score, format_seconds
 from paddle_ft.reporting.plots import metric_figure, series
 from paddle_ft.reporting.records import read_run
 from paddle_ft.system.formatting import is_number
@@ -68,6 +78,8 @@ def _winner(plan: Plan, trials: Sequence[Trial], content: dict[str, Any]) -> Sec
         f"Trial {winner.number} has the best {title} on validation of {plan.count} trials: {describe_settings(winner.settings)}."
         " A value that is chosen because it is the best of several is too good on average; the more trials, the more so."
     )
+    if tie := describe_tie(plan.metric, winner, trials):
+        section.texts.append(tie)
     others = not_told_apart(winner, trials)
     if others:
         section.texts.append(
@@ -113,10 +125,10 @@ def _trial_table(plan: Plan, trials: Sequence[Trial]) -> Table:
             *(short_value(trial.settings[key]) if key in trial.settings else DASH for key in keys),
             _score(plan.metric, trial.value, trial.interval),
             *(DASH if step is None else f"{step:,}" for step in (trial.best_step, trial.steps)),
-            f"{trial.seconds / 60:,.1f}" if is_number(trial.seconds) else DASH,
+            format_seconds(trial.seconds),
             state,
         ])  # fmt: skip
-    return Table(["trial", *keys, find_metric(plan.metric).title, "best step", "steps", "minutes", "state"], rows)
+    return Table(["trial", *keys, find_metric(plan.metric).title, "best step", "steps", "time", "state"], rows)
 
 
 def _plots(plan: Plan, trials: Sequence[Trial], importance: dict[str, float]) -> Section:

@@ -14,7 +14,7 @@ from paddle_ft.experiments.sweep_plan import Plan
 from paddle_ft.experiments.sweep_study import Trials
 from paddle_ft.metrics.registry import find_metric
 from paddle_ft.runs.directory import RunDirectory
-from paddle_ft.system.formatting import is_number
+from paddle_ft.system.formatting import is_number, join_some
 
 FINISHED, PRUNED, FAILED, UNFINISHED, WAITING = "finished", "pruned", "failed", "not finished", "waiting"
 
@@ -103,6 +103,30 @@ def choose(key: str, trials: Sequence[Trial]) -> Trial | None:
     return best if best.state == FINISHED and best.value is not None else None
 
 
+def tied(chosen: Trial, trials: Sequence[Trial]) -> list[Trial]:
+    """Return the other trials that were trained to their end and have the same value as the chosen one."""
+    return [one for one in trials if one.state == FINISHED and one.value == chosen.value and one.number != chosen.number]
+
+
+def describe_tie(key: str, chosen: Trial, trials: Sequence[Trial]) -> str:
+    """Return which other trials are as good as the chosen one, and why it was taken; "" if none is. See ranked.
+
+    Args:
+        key: the metric.
+        chosen: the trial that `choose` returned.
+        trials: what read_trials returned.
+    """
+    others = tied(chosen, trials)
+    if not others:
+        return ""
+    names = join_some([str(one.number) for one in others])
+    subject = f"Trials {names} have" if len(others) > 1 else f"Trial {names} has"
+    same_loss = [one for one in others if one.loss == chosen.loss]
+    first = "the first is taken" if same_loss == others else "the first of those with the lowest loss is taken"
+    reason = first if same_loss else "the one with the lowest loss is taken"
+    return f"{subject} the same {find_metric(key).title} as trial {chosen.number}: a tie, in which {reason}."
+
+
 def not_told_apart(chosen: Trial, trials: Sequence[Trial]) -> int | None:
     """Return how many other finished trials have a value inside the interval of the chosen one, None if it has no interval."""
     if chosen.interval is None:
@@ -149,8 +173,9 @@ def summarize_sweep(plan: Plan, trials: Sequence[Trial], importance: dict[str, f
 
     Returns:
         "recipe"; "status" ("finished" once the chosen settings were trained again, else "training"); "metric" and "direction" of
-        the choice; "space": key -> values; "trials": the attributes of each trial; "chosen": the number of the winner, and of how
-        many trials; "best": the run of its settings with another seed, with its scores; "importance".
+        the choice; "space": key -> values; "trials": the attributes of each trial; "chosen": the number of the winner, of how many
+        trials, and the numbers of those with the same value; "best": the run of its settings with another seed, with its scores;
+        "importance".
     """
     best = RunDirectory(plan.folder / "best")
     results = best.results() if plan.winner is not None else {}
@@ -162,10 +187,16 @@ def summarize_sweep(plan: Plan, trials: Sequence[Trial], importance: dict[str, f
         "direction": find_metric(plan.metric).direction,
         "space": {parameter.key: str(parameter) for parameter in plan.space.parameters},
         "trials": [{**asdict(trial), "run": str(trial.run)} for trial in trials],
-        "chosen": None if plan.winner is None else {"trial": plan.winner, "of": plan.count},
+        "chosen": _chosen(plan, trials),
         "best": {"run": str(best.path), "seed": results.get("seed"), "metrics": _numbers(results)} if is_finished else None,
         "importance": importance,
     }
+
+
+def _chosen(plan: Plan, trials: Sequence[Trial]) -> dict[str, Any] | None:
+    if plan.winner is None:
+        return None
+    return {"trial": plan.winner, "of": plan.count, "tied": [one.number for one in tied(trials[plan.winner - 1], trials)]}
 
 
 def _numbers(results: dict[str, Any]) -> dict[str, dict[str, Any]]:

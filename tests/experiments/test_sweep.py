@@ -1,6 +1,7 @@
 """Test sweeps of tiny trainings: no trial sees the test split, the winner sees it once, and what stops is gone on with."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -11,7 +12,18 @@ from paddle_ft.config.describe import to_yaml
 from paddle_ft.config.load import load_config
 from paddle_ft.experiments.sweep import Sweep
 from paddle_ft.experiments.sweep_plan import make_plan
-from paddle_ft.experiments.sweep_results import FAILED, FINISHED, PRUNED, WAITING, Trial, choose, explained, not_told_apart, ranked
+from paddle_ft.experiments.sweep_results import (
+    FAILED,
+    FINISHED,
+    PRUNED,
+    WAITING,
+    Trial,
+    choose,
+    describe_tie,
+    explained,
+    not_told_apart,
+    ranked,
+)
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import WriteError
@@ -90,7 +102,8 @@ def test_the_winner_is_the_best_on_validation_and_the_tables_have_the_values(don
     content = json.loads((folder / "run" / "results.json").read_text())
     scores = {n: RunDirectory(folder / "run" / f"trial-{n}").results()["metrics"]["validation"] for n in range(1, 5)}
     winner = max(scores, key=lambda number: (scores[number]["accuracy"], -scores[number]["loss"]))
-    assert content["status"] == "finished" and content["chosen"] == {"trial": winner, "of": 4}
+    tied = [n for n in scores if n != winner and scores[n]["accuracy"] == scores[winner]["accuracy"]]
+    assert content["status"] == "finished" and content["chosen"] == {"trial": winner, "of": 4, "tied": tied}
     assert [trial["value"] for trial in content["trials"]] == [scores[number]["accuracy"] for number in range(1, 5)]
     assert [trial["settings"]["train.train_batch_size"] for trial in content["trials"]] == ["2", "4", "2", "4"]
     chosen = RunDirectory(folder / "run" / "best")
@@ -271,6 +284,34 @@ def test_trials_are_ranked_and_the_best_that_was_trained_to_its_end_is_chosen():
     assert [one.number for one in ranked("perplexity", trials)] == [1, 5, 3, 2, 4, 6]
     assert choose("accuracy", trials).number == 5 and choose("perplexity", trials).number == 1
     assert choose("accuracy", [trials[1], trials[3]]) is None
+
+
+def test_a_tie_is_called_one_with_what_decides_it():
+    trials = [trial(1, 80.0), trial(2, 85.0), trial(3, 85.0), trial(4, 85.0, PRUNED), trial(5, None, WAITING)]
+    assert describe_tie("accuracy", trials[1], trials) == (
+        "Trial 3 has the same accuracy as trial 2: a tie, in which the first is taken."
+    )
+    trials[4] = trial(5, 85.0, loss=0.4)
+    assert choose("accuracy", trials).number == 5 and describe_tie("accuracy", trials[4], trials) == (
+        "Trials 2, 3 have the same accuracy as trial 5: a tie, in which the one with the lowest loss is taken."
+    )
+    trials[0] = trial(1, 85.0, loss=0.4)
+    assert choose("accuracy", trials).number == 1 and describe_tie("accuracy", trials[0], trials) == (
+        "Trials 2, 3, 5 have the same accuracy as trial 1: a tie, in which the first of those with the lowest loss is taken."
+    )
+    assert describe_tie("accuracy", trial(6, 90.0), trials) == ""
+
+
+def test_a_tie_is_said_on_the_page_and_when_the_winner_is_trained(tmp_path, capsys):
+    """Without a step that changes weights, all trials are the same."""
+    text = finish(plan_of(tmp_path, "train.learning_rate=1e-30,2e-30", "train.num_train_epochs=1"))
+    said = "Trial 2 has the same accuracy as trial 1: a tie, in which the first is taken."
+    assert said in " ".join(text.split()) and said in capsys.readouterr().err
+    assert said in (tmp_path / "run" / "sweep.md").read_text() and said in (tmp_path / "run" / "report.html").read_text()
+    content = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert content["chosen"] == {"trial": 1, "of": 2, "tied": [2]}
+    assert re.search(r"  time +state$", text, re.MULTILINE)
+    assert all(f"  {trial['seconds']:.1f} s  finished" in text for trial in content["trials"])
 
 
 def test_how_many_others_the_interval_does_not_tell_apart():
