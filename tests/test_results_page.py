@@ -177,10 +177,30 @@ def test_a_wrong_entry_is_named(tmp_path):
     ("arguments", "message"),
     [(["--set", "MINILMM=/x"], "--set MINILMM: no entry has this name; they are CHINESE, MINILM, PYTHON, TINY"),
      (["--data", "/not/there"], "/not/there: there is no such file or folder"),
-     (["nothing"], "nothing: no such entry; they are ")],
+     (["nothing"], "nothing: no such entry; they are "),
+     (["sst2_minilm"], "error: nothing was run: sst2_minilm needs --set MINILM=PATH and --data FOLDER\n"),
+     (["sst2_minilm", "--set", f"MINILM={__file__}"], "error: nothing was run: sst2_minilm needs --data FOLDER\n"),
+     (["qqp_minilm", "sst2_minilm"], "\n  sst2_minilm needs --set MINILM=PATH and --data FOLDER\n"),
+     (["--data", "."], "error: nothing was run, because something is missing:\n  ")],
 )  # fmt: skip
 def test_a_mistake_is_said_before_anything_is_measured(arguments, message, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["docs.results", "run", *arguments])
     with pytest.raises(SystemExit) as caught:
         main()
     assert caught.value.code == 2 and message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("command", "named", "code", "said"), [
+    ("printf '| a |\\n| --- |\\n'", ["one"], 0, "one: measured, written to "),
+    ("printf '| a |\\n| --- |\\n'", [], 0, "two: not run; missing: --set TINY=PATH"),
+    ("exit 3", ["one"], 1, "one: failed with exit code 3; its message is above"),
+    ("kill -INT $PPID; sleep 5", ["one"], 130, " is written"),
+])  # fmt: skip
+def test_the_exit_code_says_what_became_of_the_entries(stored, command, named, code, said, tmp_path, monkeypatch, capsys):
+    entries = [stored(kind="table", command=command), Entry(name="two", command="exit 1", models=["TINY"])]
+    monkeypatch.setattr("docs.results.__main__.load_entries", lambda: entries)
+    monkeypatch.setattr(render, "PAGE", tmp_path / "results.md")
+    monkeypatch.setattr(render, "page", lambda entries: "the page")
+    monkeypatch.setattr("sys.argv", ["docs.results", "run", *named])
+    assert main() == code
+    assert said in capsys.readouterr().out and (tmp_path / "results.md").read_text() == "the page"

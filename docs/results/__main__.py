@@ -15,7 +15,7 @@ from pathlib import Path
 
 from docs.results import render
 from docs.results.entry import Entry, load_entries
-from docs.results.run import run
+from docs.results.run import missing, run
 
 
 def describe(entry: Entry) -> str:
@@ -38,8 +38,27 @@ def chosen(entries: list[Entry], names: list[str]) -> list[Entry]:
     return [entry for entry in entries if entry.command and entry.kind != "text" and not entry.needs]
 
 
+def refused(entries: list[Entry], named: list[str], names: dict[str, str]) -> str:
+    """Return why nothing is run, or "": an entry that was named lacks something, or all of them do.
+
+    Args:
+        entries: the chosen entries.
+        named: the names on the command line; []: none was named.
+        names: what --data and --set give.
+    """
+    lacking = {entry.name: lacks for entry in entries if (lacks := missing(entry, names))}
+    if not lacking or (not named and len(lacking) < len(entries)):
+        return ""
+    if len(lacking) == 1:
+        [(name, lacks)] = lacking.items()
+        return f"nothing was run: {name} needs {' and '.join(lacks)}"
+    return "nothing was run, because something is missing:\n" + "\n".join(
+        f"  {name} needs {' and '.join(lacks)}" for name, lacks in lacking.items()
+    )
+
+
 def main() -> int:
-    """Run the command line."""
+    """Run the command line. Return 0, 1 if a command has failed, or 130 after Ctrl-C; mistakes of the user exit with 2."""
     parser = argparse.ArgumentParser(prog="python -m docs.results", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("verb", nargs="?", choices=["write", "list", "run"], default="write", help="what to do (default: write)")
@@ -65,16 +84,23 @@ def main() -> int:
         return 0
     if message := unknown(entries, options.entries):
         parser.error(message)
+    to_run = chosen(entries, options.entries) if options.verb == "run" else []
+    if message := refused(to_run, options.entries, names):
+        parser.error(message)
     outcomes = {}
+    is_interrupted = False
     try:
-        for entry in chosen(entries, options.entries) if options.verb == "run" else ():
+        for entry in to_run:
             outcomes[entry.name] = run(entry, names)
     except KeyboardInterrupt:
+        is_interrupted = True
         print("interrupted; what was measured until now is stored", file=sys.stderr)
     render.PAGE.write_text(render.page(load_entries()), encoding="utf-8")
     for name, outcome in outcomes.items():
         print(f"{name}: {outcome}")
     print(f"{render.PAGE} is written")
+    if is_interrupted:
+        return 130
     return 1 if any("failed" in outcome for outcome in outcomes.values()) else 0
 
 
