@@ -41,10 +41,9 @@ class Scale:
         return np.full(len(numbers), 0.5) if low == high else (numbers - low) / (high - low)
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Return the places of the axis that are labelled, with their labels. Texts that the font may lack become numbers."""
+        """Return the places of the axis that are labelled, with their labels."""
         if self.choices:
-            names = [name if name.isascii() else f"#{number}" for number, name in enumerate(self.choices, start=1)]
-            return [(number / max(1, len(names) - 1), name[-24:]) for number, name in enumerate(names)]
+            return [(number / max(1, len(self.choices) - 1), name[-24:]) for number, name in enumerate(self.choices)]
         numbers = self._numbers()
         low, high = float(numbers.min()), float(numbers.max())
         if low == high:

@@ -5,8 +5,6 @@ The figures are made without pyplot, which would need a display and keep state b
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,8 +12,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
-
-from paddle_ft.reporting.fonts import is_readable, use_readable_fonts
 
 # Okabe & Ito (2008), Color Universal Design: readers with colour blindness can distinguish these colours.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
@@ -102,24 +98,9 @@ def draw_curves(
         ticks = ticks or {place: f"{place:,g}" for place in sorted({float(x) for curve in curves for x in curve.x})}
     elif not ticks:
         return label_steps(figure) if x_label == STEP_LABEL else figure
-    axes.set_xticks(
-        list(ticks), [text if is_readable(text) else f"#{number}" for number, text in enumerate(ticks.values(), start=1)]
-    )
+    axes.set_xticks(list(ticks), list(ticks.values()))
     axes.xaxis.set_minor_locator(NullLocator())
     return figure
-
-
-def to_png(figure: Figure, dpi: int = 150) -> bytes:
-    """Return a figure as PNG, its texts in fonts that have their characters."""
-    use_readable_fonts(figure)
-    file = io.BytesIO()
-    figure.savefig(file, dpi=dpi, format="png")
-    return file.getvalue()
-
-
-def to_image(figure: Figure, dpi: int = 150) -> str:
-    """Return a figure as PNG in base64, as the pages embed it."""
-    return base64.b64encode(to_png(figure, dpi)).decode()
 
 
 def make_axes(title: str, y_label: str, x_label: str = STEP_LABEL) -> tuple[Figure, Axes]:

@@ -10,9 +10,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from paddle_ft.reporting.curves import to_image
 from paddle_ft.reporting.layout import Table, display_width, markdown_table, text_table
 from paddle_ft.reporting.page import render
+from paddle_ft.reporting.pictures import to_picture
 from paddle_ft.system.files import to_json, write_atomically
 
 WIDTH = 120  # characters of a line of text in the terminal
@@ -61,7 +61,7 @@ def to_html(document: Document) -> str:
             "title": section.title,
             "texts": section.texts,
             "tables": section.tables,
-            "plots": [(name, to_image(figure)) for name, figure in section.plots.items()],
+            "plots": [(name, to_picture(figure)) for name, figure in section.plots.items()],
             "groups": section.groups,
         }
         for section in _shown(document, plots=True)

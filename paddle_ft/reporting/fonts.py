@@ -6,10 +6,10 @@ from functools import lru_cache
 
 from matplotlib import font_manager
 from matplotlib.figure import Figure
-from matplotlib.legend import Legend
 from matplotlib.text import Text
 
 OWN_FONT = "DejaVu Sans"  # comes with Matplotlib
+OWN_FORMULA = r"\mathdefault{"  # in the powers that Matplotlib writes at axes
 # The usual fonts with Chinese characters on Linux, Windows and macOS. Of a collection Matplotlib reads the first font alone,
 # which in Noto's is the Japanese one.
 CHINESE_FONTS = [
@@ -26,17 +26,29 @@ def font_families() -> tuple[str, ...]:
     return (OWN_FONT, *[name for name in CHINESE_FONTS if name in installed][:1])
 
 
-def use_readable_fonts(figure: Figure) -> None:
-    """Set all texts of a figure in these fonts. One with characters that they lack becomes its number in a legend, else nothing."""
-    texts = [text for text in figure.findobj(Text) if not text.get_text().isascii()]
-    for legend in figure.findobj(Legend):
-        for number, text in enumerate(legend.get_texts(), start=1):
-            if not is_readable(text.get_text()):
-                text.set_text(f"#{number}")
-    for text in texts:
-        text.set_fontfamily(list(font_families()))
-        if not is_readable(text.get_text()):
-            text.set_text("")
+def use_readable_fonts(figure: Figure) -> dict[str, str]:
+    """Set all texts of a figure in these fonts, as they are written. Each one with characters that they lack becomes a number.
+
+    Returns:
+        "#1" -> the text that it stands for, to be shown beside the picture: pages have fonts of their own.
+    """
+    numbers: dict[str, str] = {}
+
+    def readable(text: str) -> str:
+        return text if is_readable(text) else numbers.setdefault(text, f"#{len(numbers) + 1}")
+
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            labels = [label.get_text() for label in axis.get_ticklabels()]
+            if not all(map(is_readable, labels)):  # an axis writes its labels again whenever it is drawn
+                axis.set_ticks(axis.get_ticklocs(), [readable(label) for label in labels])
+    for text in figure.findobj(Text):
+        if "$" in text.get_text() and OWN_FORMULA not in text.get_text():
+            text.set_parse_math(False)  # names have dollar signs that begin no formula
+        if not text.get_text().isascii():
+            text.set_fontfamily(list(font_families()))
+            text.set_text(readable(text.get_text()))
+    return {number: text for text, number in numbers.items()}
 
 
 def is_readable(text: str) -> bool:

@@ -6,8 +6,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from paddle_ft.reporting.curves import to_image
 from paddle_ft.reporting.page import best_checkpoint, prediction_card, ranking_key, render, score_table, score_tables
+from paddle_ft.reporting.pictures import Picture, to_picture
 from paddle_ft.reporting.plots import draw_figures
 from paddle_ft.reporting.records import Run, read_run
 
@@ -60,12 +60,12 @@ def evaluation_html(split: str, metrics: dict[str, Any], baseline: dict[str, Any
     )
 
 
-def _main_plots(run: Run) -> list[tuple[str, str]]:
-    """Return (name, PNG in base64) of the main plots."""
+def _main_plots(run: Run) -> list[tuple[str, Picture]]:
+    """Return (name, picture) of the main plots."""
     images = []
     for name, figure in draw_figures(run).items():
         if name in PLOTS:
-            images.append((name.replace("_", " "), to_image(figure, DPI)))
+            images.append((name.replace("_", " "), to_picture(figure, DPI)))
     return images
 
 

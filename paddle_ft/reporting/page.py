@@ -5,7 +5,7 @@ It shows the scores next to their baselines, curves, predictions and the configu
 
 from __future__ import annotations
 
-import base64
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from paddle_ft.metrics.registry import find_metric, known_metrics
 from paddle_ft.reporting.details import frequency_tables, mistake_table
 from paddle_ft.reporting.formats import DASH, format_fact, format_interval, format_number, format_score, of_rows, sample_texts
+from paddle_ft.reporting.pictures import Picture
 from paddle_ft.reporting.plots import plot_run
 from paddle_ft.reporting.records import Run, read_run, score_keys
 from paddle_ft.system.files import write_atomically
@@ -40,7 +41,7 @@ def write_report(run_dir: str | Path) -> Path:
     run = read_run(run_dir)
     plots = plot_run(run)
     tables = score_tables(run)
-    images = {path.stem: (path.stem.replace("_", " "), base64.b64encode(path.read_bytes()).decode()) for path in plots}
+    images = {path.stem: (path.stem.replace("_", " "), picture) for path, picture in plots.items()}
     html = render(
         "page.html",
         title=run.title,
@@ -88,7 +89,7 @@ def _environment() -> Environment:
     )
 
 
-def _missing(run: Run, plots: list[Path]) -> list[str]:
+def _missing(run: Run, plots: Mapping[Path, Picture]) -> list[str]:
     missing = []
     if not any(run.predictions.values()) and not (run.finished and not run.results.get("metrics")):
         missing.append("There are no predictions (predictions-<split>.jsonl): they are written at the end of the training.")

@@ -23,30 +23,32 @@ from paddle_ft.reporting.curves import (
     label_steps,
     make_axes,
     smooth,
-    to_png,
 )
 from paddle_ft.reporting.formats import format_score
+from paddle_ft.reporting.layout import display_width
+from paddle_ft.reporting.pictures import Picture, to_picture
 from paddle_ft.reporting.records import Run, score_keys
 from paddle_ft.system.files import write_atomically
 from paddle_ft.system.formatting import is_number
 
 
-def plot_run(run: Run) -> list[Path]:
+def plot_run(run: Run) -> dict[Path, Picture]:
     """Draw the plots from metrics.jsonl and results.json. A plot without data is left out.
 
     Args:
         run: the content of the run's directory. The plots go into its folder plots/.
 
     Returns:
-        The paths of the plots, in the order of the report.
+        Path -> plot, in the order of the report.
     """
     folder = run.path / "plots"
-    paths = []
+    pictures = {}
     for name, figure in draw_figures(run).items():
         folder.mkdir(exist_ok=True)
-        paths.append(folder / f"{name}.png")
-        write_atomically(paths[-1], to_png(figure))
-    return paths
+        path = folder / f"{name}.png"
+        pictures[path] = to_picture(figure)
+        write_atomically(path, pictures[path].png)
+    return pictures
 
 
 def draw_figures(run: Run) -> dict[str, Figure]:
@@ -215,14 +217,11 @@ def _confusion_matrices(run: Run) -> dict[str, Figure]:
 
 
 def _confusion_matrix(matrix: np.ndarray, split: str, names: list[str] | None) -> Figure:
-    """Draw one matrix. The colours are shares of the true class (a row), and the numbers are counts.
-
-    Class names that are not ASCII are replaced by numbers, because Matplotlib's default font has no Chinese characters.
-    """
+    """Draw one matrix. The colours are shares of the true class (a row), and the numbers are counts."""
     classes = len(matrix)
     if not names or len(names) != classes:
         names = [str(index) for index in range(classes)]
-    names = [str(name) if str(name).isascii() else str(index) for index, name in enumerate(names)]
+    names = [str(name) for name in names]
     side = min(9, 3 + 0.55 * classes)
     figure = Figure(figsize=(side + 1, side), layout="constrained")
     axes = figure.add_subplot()
@@ -232,7 +231,7 @@ def _confusion_matrix(matrix: np.ndarray, split: str, names: list[str] | None) -
     axes.set_title(f"Confusion matrix on {split}", loc="left", fontsize=12, fontweight="bold")
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
-    rotation = 45 if max(map(len, names)) > 4 else 0
+    rotation = 45 if max(map(display_width, names)) > 4 else 0
     if classes <= 30:
         axes.set_xticks(range(classes), names, rotation=rotation, ha="right" if rotation else "center")
         axes.set_yticks(range(classes), names)

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from paddle_ft.reporting import formats
+from paddle_ft.reporting import fonts, formats
 from paddle_ft.reporting.page import write_report
 from paddle_ft.system.errors import UserError
 
@@ -252,6 +252,15 @@ def test_other_task(run):
     assert 'alt="confusion matrix test"' in html
     assert "label names 负面, positive" in page.text
     assert "probability 0.98" in page.text
+
+
+def test_without_a_chinese_font_the_report_says_what_the_numbers_in_a_plot_stand_for(run, monkeypatch):
+    monkeypatch.setattr(fonts, "font_families", lambda: (fonts.OWN_FONT,))
+    metrics = {"accuracy": 91.25, "confusion_matrix": [[4, 1], [0, 5]]}
+    finish(run, {"task": "classification", "metrics": {"test": metrics}, "data": {"label_names": ["负面 <b>", "positive"]}})
+    html, page = read(run)
+    assert html.count("<figcaption") == 1 and page.tags.count("b") == 0
+    assert "#1 负面 <b> (no font that is installed here has their characters)" in page.text
 
 
 def test_no_run(tmp_path):

@@ -49,7 +49,7 @@ def test_summarization_run(tmp_path):
     for step in range(10, 100, 10):
         events += [train(step), evaluation(step, loss=4.0, rouge1=step / 2, rouge2=step / 4, rougeL=step / 3)]
     run = write_run(tmp_path, events, {"best": {"metric": "rougeL", "step": 90}})
-    paths = plot_run(read_run(run))
+    paths = list(plot_run(read_run(run)))
     assert names(paths) == ["loss.png", "learning_rate.png", "scores.png"]
     assert all(path.parent == run / "plots" for path in paths)
     for path in paths:
@@ -75,7 +75,7 @@ def test_a_split_scored_before_training_alone_is_not_drawn_beside_a_curve(tmp_pa
 
 
 def test_nothing_logged_gives_no_picture(tmp_path):
-    assert plot_run(read_run(write_run(tmp_path))) == []
+    assert plot_run(read_run(write_run(tmp_path))) == {}
     assert not (tmp_path / "plots").exists()
 
 
@@ -97,7 +97,7 @@ def test_diverged_and_missing_values(tmp_path):
 def test_long_runs_are_smoothed(tmp_path):
     random = np.random.default_rng(0)
     events = [train(step, loss=3 + random.normal()) for step in range(1, 801)]
-    path = plot_run(read_run(write_run(tmp_path, events)))[0]
+    path = next(iter(plot_run(read_run(write_run(tmp_path, events)))))
     assert drawn_pixels(path, BLUE) > 300
 
 

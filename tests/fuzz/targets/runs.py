@@ -40,7 +40,7 @@ def _without_last(files: dict[str, bytes]) -> dict[str, bytes]:
 
 def report(folder: Path) -> None:
     """Write the report, the card and the summary. The plots, which take most of the time, have a target of their own."""
-    with mock.patch.object(page, "plot_run", lambda run: []):
+    with mock.patch.object(page, "plot_run", lambda run: {}):
         page.write_report(folder)
     card.write_card(folder)
     summary(folder)
