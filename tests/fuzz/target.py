@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from hypothesis.strategies import SearchStrategy
@@ -58,12 +59,15 @@ def find_targets() -> dict[str, Target]:
     return found
 
 
-def read_corpus(target: Target) -> dict[str, Files]:
-    """Return the cases of a target that are tried in every test: its examples, and the folders corpus/TARGET/CASE/."""
-    cases = {name: make() for name, make in target.examples.items()}
+def find_corpus(target: Target) -> dict[str, Callable[[], Files]]:
+    """Return the cases of a target that are tried in every test: its examples, and the folders corpus/TARGET/CASE/.
+
+    Each is a function that makes or reads the input, because that of some has a hundred megabytes and more.
+    """
+    cases = dict(target.examples)
     for folder in sorted(path for path in (CORPUS / target.name).glob("*") if path.is_dir()):
         assert folder.name not in cases, f"{folder}: there is an example with this name"
-        cases[folder.name] = read_files(folder)
+        cases[folder.name] = partial(read_files, folder)
     return cases
 
 

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from paddle_ft.system.errors import UserError
 from tests.fuzz.guard import CODE_MARK, run_case
 from tests.fuzz.search import Search
-from tests.fuzz.target import CORPUS, Target, find_targets, read_corpus
+from tests.fuzz.target import CORPUS, Target, find_corpus, find_targets
 
 TARGETS = find_targets()
-CASES = [(name, case) for name, target in TARGETS.items() for case in read_corpus(target)]
+CASES = [(name, case) for name, target in TARGETS.items() for case in find_corpus(target)]
 
 
 @pytest.mark.parametrize(("name", "case"), CASES, ids=[f"{name}-{case}" for name, case in CASES])
 def test_what_once_broke_a_target_is_read_or_refused(name, case, tmp_path):
-    find = run_case(TARGETS[name], read_corpus(TARGETS[name])[case], tmp_path)
+    find = run_case(TARGETS[name], find_corpus(TARGETS[name])[case](), tmp_path)
     assert find is None, find.details
 
 
