@@ -6,6 +6,7 @@ import base64
 import io
 from dataclasses import dataclass, field
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from paddle_ft.reporting.fonts import use_readable_fonts
@@ -36,8 +37,16 @@ class Picture:
 
 
 def to_picture(figure: Figure, dpi: int = 150) -> Picture:
-    """Return a figure as a picture, its texts in fonts that have their characters."""
+    """Return a figure as a picture, its texts in fonts that have their characters.
+
+    The picture is that of Figure.savefig, which draws everything twice if there is a layout: the first time for the layout alone.
+    """
     names = use_readable_fonts(figure)
+    canvas = FigureCanvasAgg(figure)
+    figure.dpi = dpi
+    if layout := figure.get_layout_engine():
+        layout.execute(figure)
+        figure.set_layout_engine("none")
     file = io.BytesIO()
-    figure.savefig(file, dpi=dpi, format="png")
+    canvas.print_png(file)
     return Picture(file.getvalue(), names)

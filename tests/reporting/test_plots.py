@@ -1,14 +1,17 @@
+import io
 import json
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from paddle_ft.metrics.registry import METRICS, Metric
 from paddle_ft.reporting import plots
 from paddle_ft.reporting.curves import Curve, draw_curves, mean_curve
+from paddle_ft.reporting.pictures import to_picture
 from paddle_ft.reporting.plots import draw_figures, plot_run
 from paddle_ft.reporting.records import Run, read_run
 from paddle_ft.system.errors import UserError
@@ -208,3 +211,17 @@ def test_the_band_is_a_deviation_around_the_mean_of_the_runs_that_go_on():
     figure = draw_curves("title", "rows", "accuracy", [curve], log_x=True)
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["1", "2"]
     assert len(figure.axes[0].lines) == 3 and len(figure.axes[0].collections) == 1
+
+
+def test_a_picture_is_the_one_of_savefig_and_is_drawn_once(monkeypatch):
+    def figure():
+        curves = [Curve(f"curve {number}", range(1, 90), np.linspace(number, 9, 89)) for number in range(6)]  # legend outside
+        return draw_curves("title", "rows", "a long label\nof two lines", curves, log_y=True)
+
+    drawn, draw = [], Figure.draw
+    monkeypatch.setattr(Figure, "draw", lambda self, renderer: (drawn.append(renderer), draw(self, renderer)))
+    picture = to_picture(figure()).png
+    assert len(drawn) == 1
+    file = io.BytesIO()
+    figure().savefig(file, dpi=150, format="png")
+    assert picture == file.getvalue()
