@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tests.support.paths import ROOT
@@ -31,13 +32,26 @@ def is_module(name: str) -> bool:
     return path.with_suffix(".py").is_file() or path.is_dir()
 
 
-def imports(path: Path, tree: ast.Module | None = None) -> Iterator[tuple[int, str]]:
-    """Yield line and module of every import of a file, those inside functions included.
+def imports(path: Path, tree: ast.Module | None = None) -> Iterable[tuple[int, str]]:
+    """Return line and module of every import of a file, those inside functions included.
 
     `from package import name` is an import of package.name if that is a module, and otherwise of package.
+
+    Args:
+        path: the file, relative to the repository. It is read once.
+        tree: its syntax tree, if it is not that of the file.
     """
+    return _imports_of_file(path) if tree is None else _find_imports(path, tree)
+
+
+@functools.cache
+def _imports_of_file(path: Path) -> tuple[tuple[int, str], ...]:
+    return tuple(_find_imports(path, parse(ROOT / path)))
+
+
+def _find_imports(path: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
     package = path.parent.parts
-    for node in ast.walk(tree or parse(ROOT / path)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
