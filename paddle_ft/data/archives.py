@@ -72,15 +72,24 @@ def refuse_unsafe(path: str) -> None:
 
 def _zip_members(path: str) -> Iterator[tuple[str, int, str]]:
     with zipfile.ZipFile(path) as archive:
-        yield from ((member.filename, member.file_size, "") for member in archive.infolist())
+        for member in archive.infolist():
+            yield member.filename, member.file_size, "" if member.filename.endswith("/") else _nameless(member.filename)
 
 
 def _tar_members(path: str) -> Iterator[tuple[str, int, str]]:
-    """Yield the name, the size and, unless it is a file or a folder, the kind of each member."""
+    """Yield the name, the size and, unless it is a folder or a file with a name, the kind of each member."""
     with tarfile.open(path) as archive:
         for member in archive:
-            kind = "" if member.isfile() or member.isdir() else "link" if member.issym() or member.islnk() else "device"
+            if member.isfile():
+                kind = _nameless(member.name)
+            else:
+                kind = "" if member.isdir() else "link" if member.issym() or member.islnk() else "device"
             yield member.name, member.size, kind
+
+
+def _nameless(name: str) -> str:
+    """Return what is wrong with the name of a file that would be written over the folder itself, or ""."""
+    return "" if PurePosixPath(name).parts else "file without a name"
 
 
 def _too_large(path: str, name: str) -> UserError:

@@ -35,6 +35,7 @@ def write_tar(path, *members):
         (("x", tarfile.LNKTYPE, "../x", 0), "'x' in it is a link"),
         (("x", tarfile.CHRTYPE, "", 0), "'x' in it is a device"),
         (("x", tarfile.FIFOTYPE, "", 0), "'x' in it is a device"),
+        ((".", tarfile.REGTYPE, "", 4), "'.' in it is a file without a name"),
         (("x", tarfile.REGTYPE, "", 2**50), "it has more than the "),
     ],
 )
@@ -45,7 +46,7 @@ def test_tar_archives_that_are_not_unpacked(tmp_path, member, message):
 
 
 def test_good_archives_are_unpacked(tmp_path):
-    refuse_unsafe(write_tar(tmp_path / "data.tar.gz", ("CoLA/train.tsv", tarfile.REGTYPE, "", 4), ("CoLA", tarfile.DIRTYPE, "", 0)))
+    refuse_unsafe(write_tar(tmp_path / "data.tar.gz", ("CoLA/train.tsv", tarfile.REGTYPE, "", 4), ("./", tarfile.DIRTYPE, "", 0)))
     with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
         archive.writestr("CoLA/train.tsv", "text")
     refuse_unsafe(str(tmp_path / "data.zip"))
@@ -55,6 +56,10 @@ def test_zip_archives_that_are_not_unpacked(tmp_path):
     with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
         archive.writestr("../x", "text")
     with pytest.raises(UserError, match="'../x' in it would be written outside its folder"):
+        refuse_unsafe(str(tmp_path / "data.zip"))
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
+        archive.writestr(".", "text")
+    with pytest.raises(UserError, match="'.' in it is a file without a name"):
         refuse_unsafe(str(tmp_path / "data.zip"))
     (tmp_path / "data.zip").write_bytes(b"PK no archive")
     with pytest.raises(UserError, match="data.zip: not an archive, or a damaged one .*; download it again"):
