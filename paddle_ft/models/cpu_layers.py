@@ -1,15 +1,17 @@
-"""Speed up Linear, LayerNorm, Dropout and attention in training on a CPU, with Paddle's results.
+"""Speed up Linear, LayerNorm, GELU, Dropout and attention in training on a CPU, with Paddle's results.
 
-On a CPU Paddle computes the gradients of biases and layer norms on one thread, element by element, draws dropout masks with a
-slow random generator, and adds a mask [b, 1, 1, k] to scores [b, h, q, k] seventy times as slowly as one of the scores' shape. Here
-sums over rows are matrix products, which MKL computes, masks are expanded first, dropout masks come from NumPy, the gradient of
-GELU keeps what its output has computed, and encoders leave out what nothing reads. benchmarks/profile_step.py measures the gain.
+On a CPU Paddle's own kernels for training are slow (kernels/), it draws dropout masks with a slow random generator, and adds a mask
+[b, 1, 1, k] to scores [b, h, q, k] seventy times as slowly as one of the scores' shape. Here the kernels are others, masks are
+expanded first, dropout masks come from NumPy, and encoders leave out what nothing reads. benchmarks/profile_step.py measures the
+gain.
 
 Shapes: n rows (all dimensions but the last), d features. Attention: b batch, q queries, k keys, h heads, d size of a head.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from types import MethodType
 
 import numpy as np
@@ -17,18 +19,16 @@ import paddle
 from paddle import nn
 from paddle.autograd import PyLayer
 
+from paddle_ft.models.kernels import fastest
 from paddle_ft.models.reading import read_positions
 from paddle_ft.models.unpadding import Positions, without_padding
 from paddle_ft.system.paddle_compat import (
     additive_mask,
     layer_norm_epsilon,
     normalized_shape,
-    project_qkv,
     replace_forward,
     replaced_forward,
 )
-
-_SLOPE, _CUBIC = (2 / np.pi) ** 0.5, 0.044715  # of the tanh form of GELU
 
 
 def use_cpu_layers(model) -> None:
@@ -44,109 +44,91 @@ def use_cpu_layers(model) -> None:
             layer.activation = _gelu
 
 
-def _as_rows(tensor):
-    return tensor.reshape([-1, tensor.shape[-1]])
-
-
-def _sum_of_rows(rows):
-    """Return the sum [d] of rows [n, d], computed as a matrix product."""
-    return paddle.matmul(paddle.ones([1, rows.shape[0]]), rows).reshape([-1])
+def _dense(tensor):
+    """Return a tensor whose numbers lie one after the other, as the kernels need them."""
+    return tensor if tensor.is_contiguous() else tensor.contiguous()
 
 
 class _Linear(PyLayer):
     @staticmethod
     def forward(ctx, x, weight, bias):
+        x = _dense(x)
         ctx.save_for_backward(x, weight)
-        return paddle.matmul(x, weight).add_(bias)
+        return fastest().linear(x, weight, bias)
 
     @staticmethod
     def backward(ctx, gradient):
         x, weight = ctx.saved_tensor()
-        rows = _as_rows(gradient)
-        return (
-            paddle.matmul(gradient, weight, transpose_y=True),
-            paddle.matmul(_as_rows(x), rows, transpose_x=True),
-            _sum_of_rows(rows),
-        )
+        return fastest().linear_gradient(x, _dense(gradient), weight)
 
 
 class _LayerNorm(PyLayer):
-    """Layer normalization with a gradient made of matrix products.
-
-    With z = (x - mean) / deviation and h = gradient * weight the gradient of x is
-    (h - mean(h) - z * mean(h * z)) / deviation.
-    Source: the derivative of Ba et al. (2016), Layer Normalization.
-    """
-
     @staticmethod
     def forward(ctx, x, weight, bias, epsilon):
-        ctx.save_for_backward(x, weight)
+        y, needed = fastest().layer_norm(_dense(x), weight, bias, epsilon)
+        ctx.save_for_backward(*needed)
         ctx.epsilon = epsilon
-        return nn.functional.layer_norm(x, x.shape[-1:], weight, bias, epsilon)
+        return y
 
     @staticmethod
     def backward(ctx, gradient):
-        x, weight = ctx.saved_tensor()
-        rows, size = _as_rows(gradient), x.shape[-1]
-        mean = paddle.full([size, 1], 1 / size)
-        x_rows = _as_rows(x)
-        z = x_rows - paddle.matmul(x_rows, mean)
-        inverse = (paddle.matmul(z.square(), mean) + ctx.epsilon).rsqrt_()
-        z.multiply_(inverse)
-        h = rows * weight
-        result = h - paddle.matmul(h, mean)
-        h.multiply_(z)
-        result.subtract_(z * paddle.matmul(h, mean)).multiply_(inverse)
-        return result.reshape(x.shape), _sum_of_rows(z.multiply_(rows)), _sum_of_rows(rows)
+        return fastest().layer_norm_gradient(ctx.saved_tensor(), _dense(gradient), ctx.epsilon)
 
 
 class _Gelu(PyLayer):
-    """GELU(x) = x * phi with phi = P(X <= x) of the normal distribution, or its approximation by tanh.
-
-    The derivative is phi + x * phi'. phi' is exp(-x^2 / 2) / sqrt(2 pi), for the approximation 2 * phi * (1 - phi) * u' with
-    u = sqrt(2 / pi) * (x + 0.044715 * x^3). Source: Hendrycks and Gimpel (2016), Gaussian Error Linear Units.
-    """
-
     @staticmethod
     def forward(ctx, x, approximate):
-        if approximate:
-            phi = x.square().scale_(_CUBIC, 1.0).multiply_(x).scale_(_SLOPE).tanh_().scale_(0.5, 0.5)
-        else:
-            phi = paddle.erf(x * 0.5**0.5).scale_(0.5, 0.5)
-        ctx.save_for_backward(x, phi)
+        y, needed = fastest().gelu(_dense(x), approximate)
+        ctx.save_for_backward(*needed)
         ctx.approximate = approximate
-        return x * phi
+        return y
 
     @staticmethod
     def backward(ctx, gradient):
-        x, phi = ctx.saved_tensor()
-        if ctx.approximate:
-            slope = x.square().scale_(6 * _SLOPE * _CUBIC, 2 * _SLOPE).multiply_(phi).multiply_(1 - phi)
-        else:
-            slope = x.square().scale_(-0.5).exp_().scale_((2 * np.pi) ** -0.5)
-        return slope.multiply_(x).add_(phi).multiply_(gradient)
+        return fastest().gelu_gradient(ctx.saved_tensor(), _dense(gradient), ctx.approximate)
+
+
+def _draw_kept(shape: Sequence[int], p: float) -> tuple[np.ndarray, float]:
+    """Return which numbers dropout keeps, as booleans, and what multiplies those.
+
+    Paddle's generator gives the seed, so that paddle.seed and recompute, which restores its state, control this mask too.
+    """
+    generator = np.random.SFC64(int(paddle.randint(0, 2**31 - 1, [1])))
+    threshold, size = max(1, round((1 - p) * 65536)), math.prod(shape)
+    draws = generator.random_raw(-(-size // 4)).view(np.uint16)[:size].reshape(shape)  # four draws of 64 bits
+    return draws < threshold, 65536 / threshold
 
 
 class _Dropout(PyLayer):
     @staticmethod
     def forward(ctx, x, p):
-        # Paddle's generator gives the seed, so that paddle.seed and recompute, which restores its state, control this mask too
-        generator = np.random.SFC64(int(paddle.randint(0, 2**31 - 1, [1])))
-        threshold = max(1, round((1 - p) * 65536))
-        draws = generator.random_raw(-(-x.size // 4)).view(np.uint16)[: x.size].reshape(x.shape)  # four draws of 64 bits
-        mask = paddle.to_tensor(np.multiply(draws < threshold, np.float32(65536 / threshold)))
-        ctx.save_for_backward(mask)
-        return x * mask
+        y, ctx.needed = fastest().dropout(_dense(x), *_draw_kept(x.shape, p))
+        return y
 
     @staticmethod
     def backward(ctx, gradient):
-        (mask,) = ctx.saved_tensor()
-        return gradient * mask
+        return fastest().dropout_gradient(ctx.needed, _dense(gradient))
+
+
+class _Attention(PyLayer):
+    """The heads of an attention layer: its queries, keys and values [b, s, h * d] to [b, q, h * d]."""
+
+    @staticmethod
+    def forward(ctx, q, k, v, layer, mask):
+        (mask,), shape = mask, (q.shape[0], layer.num_heads, q.shape[1], k.shape[1])  # a tuple: it gets no gradient
+        kept = _draw_kept(shape, layer.dropout) if 0 < layer.dropout < 1 else (None, 1.0)
+        inputs = [_dense(x) for x in (q, k, v)]
+        out, ctx.needed = fastest().attention(*inputs, mask, layer.num_heads, layer.head_dim**-0.5, *kept)
+        return out
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return fastest().attention_gradient(ctx.needed, _dense(gradient))
 
 
 # ---------------------------------------------------------------------------------------------------- forward of each layer
 def _has_gradient(x) -> bool:
-    return not x.stop_gradient and paddle.is_grad_enabled() and x.dtype == paddle.float32
+    return not x.stop_gradient and paddle.is_grad_enabled() and x.dtype == paddle.float32 and x.size > 0
 
 
 def _needs_gradient(layer, x) -> bool:
@@ -190,22 +172,16 @@ def _attention(layer, query, key=None, value=None, attn_mask=None, cache=None):
         The shape of the query; [1, n, h * d] in an encoder's last layer, if only n outputs are read.
     """
     unpadded, kept = layer.__dict__.get("unpadded"), layer.__dict__.get("kept")
-    if unpadded is not None:
-        heads = [0, 0, layer.num_heads, layer.head_dim]
-        projected = (project(query) for project in (layer.q_proj, layer.k_proj, layer.v_proj))
-        q, k, v = (unpadded.put_back(x).reshape(heads).transpose([0, 2, 1, 3]) for x in projected)
-        attn_mask = unpadded.mask
-    elif cache is None and not layer.need_weights and _needs_gradient(layer, query):
-        q, k, v = project_qkv(layer, query, query if key is None else key, query if value is None else value)
-    else:
+    key, value = query if key is None else key, query if value is None else value
+    if unpadded is None and (cache is not None or layer.need_weights or not _needs_gradient(layer, query)):
         return nn.MultiHeadAttention.forward(layer, query, key, value, attn_mask, cache)
-    scores = paddle.matmul(q * layer.head_dim**-0.5, k, transpose_y=True)
+    projected = [layer.q_proj(query), layer.k_proj(key), layer.v_proj(value)]
+    if unpadded is not None:
+        projected, attn_mask = [unpadded.put_back(x) for x in projected], unpadded.mask
+    mask = None
     if attn_mask is not None:
-        scores.add_(additive_mask(attn_mask, scores.dtype).expand(scores.shape))
-    weights = nn.functional.softmax(scores)
-    if 0 < layer.dropout < 1:
-        weights = _Dropout.apply(weights, layer.dropout)
-    out = paddle.matmul(weights, v).transpose([0, 2, 1, 3]).reshape([0, 0, layer.embed_dim])
+        mask = _dense(additive_mask(attn_mask, query.dtype).reshape([1] * (4 - attn_mask.ndim) + attn_mask.shape))
+    out = _Attention.apply(*projected, layer, (mask,))
     return layer.out_proj(out if kept is None else kept.take_out(out))
 
 

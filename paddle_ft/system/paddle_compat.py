@@ -52,21 +52,6 @@ def additive_mask(mask: Any, dtype: Any) -> Any:
     return _convert_attention_mask(mask, dtype)
 
 
-def project_qkv(attention: Any, query: Any, key: Any, value: Any, cache: Any = None) -> tuple:
-    """Return the projected queries, keys and values of a paddle.nn.MultiHeadAttention.
-
-    Args:
-        attention: the layer, with h heads of size d.
-        query: [b, q, h * d].
-        key, value: [b, k, h * d].
-        cache: MultiHeadAttention.Cache or StaticCache, or None.
-
-    Returns:
-        (q [b, h, q, d], k [b, h, k, d], v [b, h, k, d]), and the updated cache as a fourth item if a cache is passed.
-    """
-    return attention._prepare_qkv(query, key, value, cache)
-
-
 # ---------------------------------------------------------------------------------------------------- tensors
 def is_initialized(tensor: Any) -> bool:
     """Return whether a tensor has memory. An LSTM's dropout state, for example, has none before the first forward pass."""

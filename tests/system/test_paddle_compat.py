@@ -8,7 +8,6 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
-import numpy as np
 import paddle
 import paddlenlp.transformers  # noqa: F401 - patches Paddle's transformer layers, see test_paddlenlp_rewrites_an_assigned_forward
 import pytest
@@ -102,19 +101,6 @@ def test_additive_mask():
             assert converted.dtype == paddle.float32 and converted.tolist() == [[0.0, -1e9]]
         assert paddle_compat.additive_mask(paddle.to_tensor([0.0, -5.0], "float64"), paddle.float32).tolist() == [0.0, -5.0]
         assert paddle_compat.additive_mask(None, paddle.float32) is None
-
-
-def test_projections_of_attention():
-    attention = nn.MultiHeadAttention(8, 2)
-    query, memory = paddle.randn([3, 4, 8]), paddle.randn([3, 5, 8])
-    with private_name("MultiHeadAttention._prepare_qkv"):
-        q, k, v = paddle_compat.project_qkv(attention, query, memory, memory)
-        assert (q.shape, k.shape, v.shape) == ([3, 2, 4, 4], [3, 2, 5, 4], [3, 2, 5, 4])
-        expected = attention.q_proj(query).reshape([3, 4, 2, 4]).transpose([0, 2, 1, 3])
-        assert np.array_equal(q.numpy(), expected.numpy())
-        cache = attention.gen_cache(query[:, :0])
-        _, k, _, cache = paddle_compat.project_qkv(attention, query, query, query, cache)
-        assert k.shape == [3, 2, 4, 4] and cache.k.shape == [3, 2, 4, 4]
 
 
 # ---------------------------------------------------------------------------------------------------- tensors

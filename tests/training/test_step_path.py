@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from paddle_ft.models.kernels import fastest, onednn
 from paddle_ft.training.step import Stepper
 from tests.support.paths import ROOT
 from tests.support.tiny_runs import overrides
@@ -32,6 +33,8 @@ COLLATION = {
 }
 CPU_LAYERS = {
     "paddle_ft/models/cpu_layers.py",
+    "paddle_ft/models/kernels/onednn.py",
+    "paddle_ft/models/kernels/library.py",
     "paddle_ft/models/reading.py",
     "paddle_ft/models/unpadding.py",
     "paddle_ft/system/paddle_compat.py",
@@ -86,5 +89,6 @@ def test_a_step_of_bart_leads_through_ten_files(files_of_a_step, paddles_own_lay
     assert len(PATH) == 10
 
 
-def test_on_a_cpu_the_layers_add_four_files(files_of_a_step):
+@pytest.mark.skipif(fastest() is not onednn, reason="Paddle has no oneDNN on this machine: operators.py instead of two files")
+def test_on_a_cpu_the_layers_add_six_files(files_of_a_step):
     assert files_of_a_step() == (PATH | CPU_LAYERS, COLLATION)

@@ -1,0 +1,135 @@
+"""Load oneDNN, the library of CPU kernels in Paddle's wheels, and call its kernels on Paddle's tensors.
+
+The library has a C interface, so ctypes is enough: nothing is compiled or installed. The numbers are those of version 3
+(dnnl_types.h of oneDNN).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import threading
+import weakref
+from ctypes import POINTER, byref, c_float, c_int, c_int64, c_size_t, c_uint, c_void_p
+from pathlib import Path
+
+import numpy as np
+import paddle
+
+_NAMES = ("libdnnl.so.3", "mkldnn.dll", "dnnl.dll", "libdnnl.3.dylib")  # on Linux, Windows and macOS
+_CPU, _IN_ORDER = 1, 1
+FLOATS, BYTES = 3, 6  # kinds of numbers: float32 and unsigned bytes, such as NumPy's booleans
+ADDED = 2 << 15 | 2  # the second operand of a kernel's second step after its main one
+_LINEAR, _ADD = 0x26, 0x1FFF0
+_AVX512 = 0x27
+
+
+class OneDNNError(RuntimeError):
+    """The library is not there, or a call did not succeed."""
+
+
+class _Argument(ctypes.Structure):
+    _fields_ = (("name", c_int), ("memory", c_void_p))
+
+
+class Library:
+    """The loaded library, with an engine (the CPU) and a stream, in which kernels run one after the other."""
+
+    def __init__(self, path: Path):
+        """Load the file. Raise OSError if that fails, OneDNNError if it is not version 3."""
+        self._functions = ctypes.CDLL(str(path))
+        self._functions.dnnl_version.restype = POINTER(c_int)
+        self.version = tuple(self._functions.dnnl_version()[:3])
+        if self.version[0] != 3:
+            raise OneDNNError(f"version {self.version} of oneDNN")
+        self.has_avx512 = self._functions.dnnl_get_effective_cpu_isa() & _AVX512 == _AVX512
+        self.engine = self.create("dnnl_engine_create", "dnnl_engine_destroy", _CPU, c_size_t(0))
+        self.stream = self.create("dnnl_stream_create", "dnnl_stream_destroy", self.engine, c_uint(_IN_ORDER))
+
+    def call(self, name: str, *arguments) -> None:
+        """Call a function that returns a status. Raise OneDNNError unless it is success."""
+        if status := getattr(self._functions, name)(*arguments):
+            raise OneDNNError(f"{name} returned status {status}")
+
+    def create(self, name: str, destroy: str, *arguments) -> Object:
+        """Return an object that a function makes, which `destroy` ends when Python no longer uses it."""
+        handle = c_void_p()
+        self.call(name, byref(handle), *arguments)
+        return Object(handle, functools.partial(getattr(self._functions, destroy), handle))
+
+
+class Object:
+    """An object of the library."""
+
+    def __init__(self, handle: c_void_p, destroy):
+        self._as_parameter_ = handle  # ctypes passes this to functions
+        weakref.finalize(self, destroy).atexit = False  # the process ends with all of them
+
+    @property
+    def address(self) -> int | None:
+        """Where the object is."""
+        return self._as_parameter_.value
+
+
+@functools.cache
+def library() -> Library:
+    """Return the library of Paddle's folder. Raise OneDNNError or OSError if it cannot be used."""
+    folder = Path(paddle.__file__).parent / "libs"
+    path = next((folder / name for name in _NAMES if (folder / name).exists()), None)
+    if path is None:
+        raise OneDNNError(f"no oneDNN in {folder}")
+    return Library(path)
+
+
+def shape(*dimensions: int, strides: tuple[int, ...] | None = None, kind: int = FLOATS) -> Object:
+    """Return oneDNN's description of a tensor; default: contiguous, of float32 numbers."""
+    if strides is None:
+        strides = tuple(functools.reduce(int.__mul__, dimensions[i + 1 :], 1) for i in range(len(dimensions)))
+    array = c_int64 * len(dimensions)
+    numbers = len(dimensions), array(*dimensions), kind, array(*strides)
+    return library().create("dnnl_memory_desc_create_with_strides", "dnnl_memory_desc_destroy", *numbers)
+
+
+def description(kind: str, *arguments) -> Object:
+    """Return the description of a kernel of a kind such as "eltwise_forward". The arguments are those after the engine in C."""
+    name = f"dnnl_{kind}_primitive_desc_create"
+    return library().create(name, "dnnl_primitive_desc_destroy", library().engine, *arguments)
+
+
+def attributes(factor: float, added: Object | None = None) -> Object:
+    """Return the attributes of a kernel whose results are multiplied by a number, and then summed with its argument ADDED.
+
+    Args:
+        factor: the number.
+        added: the shape of ADDED, with 1 for dimensions along which it is the same; default: nothing is added.
+    """
+    steps = library().create("dnnl_post_ops_create", "dnnl_post_ops_destroy")
+    library().call("dnnl_post_ops_append_eltwise", steps, _LINEAR, c_float(factor), c_float(0))
+    if added is not None:
+        library().call("dnnl_post_ops_append_binary", steps, _ADD, added)
+    result = library().create("dnnl_primitive_attr_create", "dnnl_primitive_attr_destroy")
+    library().call("dnnl_primitive_attr_set_post_ops", result, steps)
+    return result
+
+
+class Kernel:
+    """A kernel for tensors of fixed shapes (oneDNN calls it a primitive)."""
+
+    def __init__(self, described: Object, arguments: list[tuple[int, Object]]):
+        """Make it of its description, and the name (a number in dnnl_types.h) and shape of each argument."""
+        create, engine = library().create, library().engine
+        self._kernel = create("dnnl_primitive_create", "dnnl_primitive_destroy", described)
+        self._memories = [create("dnnl_memory_create", "dnnl_memory_destroy", shape, engine, None) for _, shape in arguments]
+        self._arguments = (_Argument * len(arguments))()
+        for place, (name, _), memory in zip(self._arguments, arguments, self._memories, strict=True):
+            place.name, place.memory = name, memory.address
+        self._lock = threading.Lock()
+
+    def __call__(self, *tensors) -> None:
+        """Run it on contiguous tensors of Paddle's or arrays of NumPy's, one for each argument, which have the shapes."""
+        call = library().call
+        with self._lock:
+            for memory, tensor in zip(self._memories, tensors, strict=True):
+                address = tensor.ctypes.data if isinstance(tensor, np.ndarray) else tensor.data_ptr()
+                call("dnnl_memory_set_data_handle", memory, c_void_p(address))
+            call("dnnl_primitive_execute", self._kernel, library().stream, len(tensors), self._arguments)

@@ -1,0 +1,215 @@
+"""Layers and their gradients by oneDNN, which Paddle uses in inference only.
+
+In training Paddle computes layers by kernels of its own, which are slower (docs/speed.md).
+
+Shapes: n rows (all dimensions but the last), d features. All tensors are float32, contiguous and not empty. A kernel is made at the
+first call with a shape and kept.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from ctypes import c_float, c_uint
+
+import numpy as np
+import paddle
+
+from paddle_ft.models.kernels import operators
+from paddle_ft.models.kernels.library import ADDED, BYTES, Kernel, Object, attributes, description, library, shape
+
+KEPT = 256  # shapes of each layer whose kernels are kept; a kernel has some kilobytes
+_TRAINING, _BACKWARD = 64, 128  # the numbers of dnnl_types.h from here on
+_GELU_TANH, _GELU_ERF, _SOFTMAX, _MULTIPLY = 0x2B, 0x31, 0x30000, 0x1FFF1
+_SCALE_AND_SHIFT = 2 | 4
+_SRC, _SRC_1, _DST, _WEIGHTS, _BIAS, _MEAN, _VARIANCE, _SCALE, _SHIFT = 1, 2, 17, 33, 41, 49, 50, 51, 52
+_DIFF_SRC, _DIFF_DST, _DIFF_WEIGHTS, _DIFF_BIAS, _DIFF_SCALE, _DIFF_SHIFT = 129, 145, 161, 169, 255, 256
+
+
+# ---------------------------------------------------------------------------------------------------- linear
+@functools.lru_cache(KEPT)
+def _linear(n: int, d: int, m: int) -> tuple[Kernel, Kernel, Kernel]:
+    x, bias, y, weight = shape(n, d), shape(m), shape(n, m), shape(m, d, strides=(1, m))  # Paddle has the weight as [d, m]
+    forward = description("inner_product_forward", _TRAINING, x, weight, bias, y, None)
+    data = description("matmul", y, weight, None, x, None)  # faster than the gradient of inner_product
+    weights = description("inner_product_backward_weights", x, weight, bias, y, forward, None)
+    return (
+        Kernel(forward, [(_SRC, x), (_WEIGHTS, weight), (_BIAS, bias), (_DST, y)]),
+        Kernel(data, [(_SRC, y), (_WEIGHTS, weight), (_DST, x)]),
+        Kernel(weights, [(_SRC, x), (_DIFF_DST, y), (_DIFF_WEIGHTS, weight), (_DIFF_BIAS, bias)]),
+    )
+
+
+def linear(x, weight, bias):
+    """Return x [..., d] times weight [d, m] plus bias [m]: [..., m]."""
+    d, m = weight.shape
+    y = paddle.empty([*x.shape[:-1], m])
+    _linear(math.prod(x.shape[:-1]), d, m)[0](x, weight, bias, y)
+    return y
+
+
+def linear_gradient(x, gradient, weight):
+    """Return the gradients of x, weight and bias, given that of the output."""
+    d, m = weight.shape
+    x_gradient, weight_gradient, bias_gradient = paddle.empty_like(x), paddle.empty_like(weight), paddle.empty([m])
+    _, data, weights = _linear(math.prod(x.shape[:-1]), d, m)
+    data(gradient, weight, x_gradient)
+    if not library().has_avx512:
+        return x_gradient, *operators.linear_gradient_of_weights(x, gradient)  # twice as fast there as oneDNN's
+    weights(x, gradient, weight_gradient, bias_gradient)
+    return x_gradient, weight_gradient, bias_gradient
+
+
+# ---------------------------------------------------------------------------------------------------- layer norm
+@functools.lru_cache(KEPT)
+def _layer_norm(n: int, d: int, epsilon: float) -> tuple[Kernel, Kernel]:
+    x, row, number, settings = shape(n, d), shape(d), shape(n), (c_float(epsilon), c_uint(_SCALE_AND_SHIFT))
+    forward = description("layer_normalization_forward", _TRAINING, x, x, number, *settings, None)
+    backward = description("layer_normalization_backward", _BACKWARD, x, x, x, number, *settings, forward, None)
+    inputs = [(_SRC, x), (_SCALE, row), (_SHIFT, row), (_MEAN, number), (_VARIANCE, number)]
+    outputs = [(_DIFF_SRC, x), (_DIFF_SCALE, row), (_DIFF_SHIFT, row)]
+    return Kernel(forward, [*inputs, (_DST, x)]), Kernel(backward, [*inputs, (_DIFF_DST, x), *outputs])
+
+
+def layer_norm(x, weight, bias, epsilon: float):
+    """Return the layer norm of x over its last dimension, and what layer_norm_gradient needs."""
+    d = x.shape[-1]
+    n = math.prod(x.shape[:-1])
+    y, needed = paddle.empty_like(x), (x, weight, bias, paddle.empty([n]), paddle.empty([n]))  # mean and variance of each row
+    _layer_norm(n, d, epsilon)[0](*needed, y)
+    return y, needed
+
+
+def layer_norm_gradient(needed, gradient, epsilon: float):
+    """Return the gradients of x, weight and bias, given what layer_norm returned and the gradient of its output."""
+    x, weight, bias, *_ = needed
+    d = x.shape[-1]
+    results = paddle.empty_like(x), paddle.empty_like(weight), paddle.empty_like(bias)
+    _layer_norm(math.prod(x.shape[:-1]), d, epsilon)[1](*needed, gradient, *results)
+    return results
+
+
+# ---------------------------------------------------------------------------------------------------- GELU
+@functools.lru_cache(KEPT)
+def _gelu(size: int, approximate: bool) -> tuple[Kernel, Kernel]:
+    x, kind, zeros = shape(size), _GELU_TANH if approximate else _GELU_ERF, (c_float(0), c_float(0))
+    forward = description("eltwise_forward", _TRAINING, kind, x, x, *zeros, None)
+    backward = description("eltwise_backward", kind, x, x, x, *zeros, forward, None)
+    return Kernel(forward, [(_SRC, x), (_DST, x)]), Kernel(backward, [(_SRC, x), (_DIFF_DST, x), (_DIFF_SRC, x)])
+
+
+def gelu(x, approximate: bool):
+    """Return GELU(x) or its approximation by tanh, and what gelu_gradient needs."""
+    y = paddle.empty_like(x)
+    _gelu(math.prod(x.shape), approximate)[0](x, y)
+    return y, (x,)
+
+
+def gelu_gradient(needed, gradient, approximate: bool):
+    """Return the gradient of x, given what gelu returned and the gradient of its output."""
+    (x,) = needed
+    result = paddle.empty_like(x)
+    _gelu(math.prod(x.shape), approximate)[1](x, gradient, result)
+    return result
+
+
+# ---------------------------------------------------------------------------------------------------- dropout
+@functools.lru_cache(KEPT)
+def _masked(size: int, scale: float) -> Kernel:
+    x, mask = shape(size), shape(size, kind=BYTES)
+    return Kernel(description("binary", _MULTIPLY, x, mask, x, attributes(scale)), [(_SRC, x), (_SRC_1, mask), (_DST, x)])
+
+
+def dropout(x, kept: np.ndarray, scale: float):
+    """Return x times scale where `kept` (booleans of its shape) is true and 0 elsewhere, and what dropout_gradient needs."""
+    y = paddle.empty_like(x)
+    _masked(math.prod(x.shape), scale)(x, kept, y)
+    return y, (kept, scale)
+
+
+def dropout_gradient(needed, gradient):
+    """Return the gradient of x, given what dropout returned and the gradient of its output."""
+    return dropout(gradient, *needed)[0]
+
+
+# ---------------------------------------------------------------------------------------------------- attention
+@functools.lru_cache(KEPT)
+def _softmax(n: int, d: int) -> tuple[Kernel, Kernel]:
+    x, last = shape(n, d), 1
+    forward = description("softmax_forward", _TRAINING, _SOFTMAX, x, x, last, None)
+    backward = description("softmax_backward", _SOFTMAX, x, x, x, last, forward, None)
+    return Kernel(forward, [(_SRC, x), (_DST, x)]), Kernel(backward, [(_DST, x), (_DIFF_DST, x), (_DIFF_SRC, x)])
+
+
+class _Products:
+    """The matrix products of an attention layer, which copy no head out of its row."""
+
+    def __init__(self, b: int, q: int, k: int, h: int, d: int, scale: float, mask: tuple[int, ...] | None):
+        """Make the kernels.
+
+        Args:
+            b, q, k, h, d: batch, queries, keys, heads, size of a head.
+            scale: multiplies the scores.
+            mask: the shape of what is added to the scores, such as (b, 1, 1, k); None: nothing is added.
+        """
+        queries, keys, turned_keys = _heads(b, q, h, d), _heads(b, k, h, d), _turned_heads(b, k, h, d)
+        square = shape(b, h, q, k)
+        turned = shape(b, h, k, q, strides=(h * q * k, q * k, 1, k))
+        added = None if mask is None else shape(*mask)
+        scores = attributes(scale, added), [] if added is None else [(ADDED, added)]
+        self.scores = _product(queries, turned_keys, square, *scores)  # of queries and keys
+        self.outputs = _product(square, keys, queries)  # of weights and values
+        self.weights_gradient = _product(queries, turned_keys, square)  # of the gradient of outputs, and values
+        self.values_gradient = _product(turned, queries, keys)  # of weights and the gradient of outputs
+        self.queries_gradient = _product(square, keys, queries, attributes(scale))  # of the gradient of scores, and keys
+        self.keys_gradient = _product(turned, queries, keys, attributes(scale))  # of the gradient of scores, and queries
+
+
+_products = functools.lru_cache(KEPT)(_Products)
+
+
+def _heads(b: int, s: int, h: int, d: int) -> Object:
+    return shape(b, h, s, d, strides=(s * h * d, d, h * d, 1))
+
+
+def _turned_heads(b: int, s: int, h: int, d: int) -> Object:
+    return shape(b, h, d, s, strides=(s * h * d, d, 1, h * d))
+
+
+def _product(
+    x: Object, y: Object, result: Object, settings: Object | None = None, more: Sequence[tuple[int, Object]] = ()
+) -> Kernel:
+    return Kernel(description("matmul", x, y, None, result, settings), [(_SRC, x), (_WEIGHTS, y), (_DST, result), *more])
+
+
+def attention(q, k, v, mask, heads: int, scale: float, kept: np.ndarray | None, factor: float):
+    """Return the outputs of an attention layer, and what attention_gradient needs. Arguments: as in operators.attention."""
+    (b, n, features), m = q.shape, k.shape[1]
+    if mask is not None and mask.shape[0] != b:
+        mask = mask.expand([b, *mask.shape[1:]]).contiguous()  # oneDNN has a slow kernel for the same mask in all rows
+    added = mask is not None and mask.shape[1] == 1 and mask.shape[3] == m
+    products = _products(b, n, m, heads, features // heads, scale, tuple(mask.shape) if added else None)
+    weights, outputs = paddle.empty([b, heads, n, m]), paddle.empty_like(q)
+    products.scores(q, k, weights, *([mask] if added else []))
+    if mask is not None and not added:
+        weights.add_(mask.expand(weights.shape))
+    _softmax(b * heads * n, m)[0](weights, weights)
+    products.outputs(weights if kept is None else dropout(weights, kept, factor)[0], v, outputs)
+    return outputs, (products, q, k, v, weights, kept, factor)
+
+
+def attention_gradient(needed, gradient):
+    """Return the gradients of q, k and v, given what attention returned and the gradient of its outputs."""
+    products, q, k, v, weights, kept, factor = needed
+    scores, results = paddle.empty_like(weights), [paddle.empty_like(x) for x in (q, k, v)]
+    products.weights_gradient(gradient, v, scores)
+    dropped = weights
+    if kept is not None:
+        dropped = dropout(weights, kept, factor)[0]
+        _masked(math.prod(scores.shape), factor)(scores, kept, scores)
+    _softmax(math.prod(scores.shape[:-1]), scores.shape[-1])[1](weights, scores, scores)
+    products.queries_gradient(scores, k, results[0])
+    products.keys_gradient(scores, q, results[1])
+    products.values_gradient(dropped, gradient, results[2])
+    return tuple(results)

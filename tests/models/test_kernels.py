@@ -1,0 +1,222 @@
+"""Test that oneDNN's kernels and those of operators give Paddle's outputs and gradients, and which of them are used."""
+
+import platform
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import paddle
+import pytest
+from paddle.nn import functional
+
+from paddle_ft.models import kernels as kernels_room
+from paddle_ft.models.kernels import fastest, library, onednn, operators
+
+HAS_ONEDNN = fastest() is onednn
+MODULES = [
+    operators,
+    pytest.param(onednn, marks=pytest.mark.skipif(not HAS_ONEDNN, reason="Paddle has no oneDNN on this machine")),
+]
+SHAPES = [(5, 24), (2, 3, 24), (301, 17), (1, 1, 8)]
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def tensor(values):
+    return paddle.to_tensor(np.asarray(values, dtype=np.float32))
+
+
+def paddles(function, gradient, *inputs):
+    """Return the output of a function of Paddle's, and the gradients of its inputs."""
+    inputs = [x.detach().clone() for x in inputs]
+    for x in inputs:
+        x.stop_gradient = False
+    output = function(*inputs)
+    return [output, *paddle.grad(output, inputs, gradient)]
+
+
+def assert_close(ours, theirs, rtol=1e-4, atol=2e-5):
+    assert len(ours) == len(theirs)
+    for mine, expected in zip(ours, theirs, strict=True):
+        assert mine.shape == expected.shape
+        np.testing.assert_allclose(mine.numpy(), expected.numpy(), rtol=rtol, atol=atol)
+
+
+@pytest.mark.skipif((sys.platform, platform.machine()) != ("linux", "x86_64"), reason="other wheels may lack oneDNN")
+def test_paddles_wheels_for_linux_have_onednn():
+    assert HAS_ONEDNN
+    assert library.library().version[0] == 3
+
+
+@pytest.mark.parametrize("kernels", MODULES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_linear(kernels, shape, rng):
+    x, gradient = tensor(rng.normal(size=shape)), tensor(rng.normal(size=(*shape[:-1], 10)))
+    weight, bias = tensor(rng.normal(size=(shape[-1], 10))), tensor(rng.normal(size=10))
+    ours = [kernels.linear(x, weight, bias), *kernels.linear_gradient(x, gradient, weight)]
+    assert_close(ours, paddles(functional.linear, gradient, x, weight, bias), atol=1e-4)
+
+
+@pytest.mark.skipif(not HAS_ONEDNN, reason="Paddle has no oneDNN on this machine")
+def test_linear_without_avx512(monkeypatch, rng):
+    monkeypatch.setattr(library.library(), "has_avx512", not library.library().has_avx512)
+    test_linear(onednn, (2, 3, 24), rng)
+
+
+@pytest.mark.parametrize("kernels", MODULES)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("epsilon", [1e-12, 1e-3])
+def test_layer_norm(kernels, shape, epsilon, rng):
+    x, gradient = tensor(rng.normal(0.3, 2.0, shape)), tensor(rng.normal(size=shape))
+    weight, bias = tensor(rng.normal(size=shape[-1])), tensor(rng.normal(size=shape[-1]))
+    y, needed = kernels.layer_norm(x, weight, bias, epsilon)
+    ours = [y, *kernels.layer_norm_gradient(needed, gradient, epsilon)]
+    theirs = paddles(lambda x, w, b: functional.layer_norm(x, shape[-1:], w, b, epsilon), gradient, x, weight, bias)
+    assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("kernels", MODULES)
+@pytest.mark.parametrize("approximate", [False, True])
+def test_gelu(kernels, approximate):
+    x = tensor(np.concatenate([np.linspace(-6, 6, 4001), [-30, -12, 0, 12, 30]]))
+    gradient = paddle.full_like(x, 2.0)
+    y, needed = kernels.gelu(x, approximate)
+    ours = [y, kernels.gelu_gradient(needed, gradient, approximate)]
+    assert_close(ours, paddles(lambda x: functional.gelu(x, approximate), gradient, x))
+
+
+@pytest.mark.parametrize("kernels", MODULES)
+def test_dropout(kernels, rng):
+    x, gradient, kept = tensor(rng.normal(size=(7, 9))), tensor(rng.normal(size=(7, 9))), rng.random((7, 9)) < 0.7
+    y, needed = kernels.dropout(x, kept, 1.25)
+    np.testing.assert_array_equal(y.numpy(), x.numpy() * (kept * np.float32(1.25)))
+    np.testing.assert_array_equal(kernels.dropout_gradient(needed, gradient).numpy(), gradient.numpy() * (kept * np.float32(1.25)))
+
+
+def causal(q, k):
+    return np.where(np.tril(np.ones((q, k))) > 0, 0, -np.inf)[None, None]
+
+
+MASKS = {
+    "none": lambda b, h, q, k, rng: None,
+    "padding": lambda b, h, q, k, rng: np.where(rng.random((b, 1, 1, k)) < 0.3, -1e4, 0),
+    "padding of one row": lambda b, h, q, k, rng: np.where(np.arange(k) > 1, -1e4, 0)[None, None, None],
+    "causal": lambda b, h, q, k, rng: causal(q, k),
+    "of each row": lambda b, h, q, k, rng: causal(q, k) + np.zeros((b, 1, 1, 1)),
+    "of each head": lambda b, h, q, k, rng: rng.normal(size=(1, h, q, k)),
+    "of each query": lambda b, h, q, k, rng: rng.normal(size=(b, 1, q, 1)),
+}
+
+
+@pytest.mark.parametrize("kernels", MODULES)
+@pytest.mark.parametrize("mask", list(MASKS))
+@pytest.mark.parametrize("dropped", [False, True])
+@pytest.mark.parametrize("shape", [(3, 2, 5, 5, 8), (2, 4, 3, 9, 16), (1, 1, 1, 1, 4)])
+def test_attention(kernels, mask, dropped, shape, rng):
+    b, h, n, m, d = shape
+    q, gradient = (tensor(rng.normal(size=(b, n, h * d))) for _ in range(2))
+    k, v = (tensor(rng.normal(size=(b, m, h * d))) for _ in range(2))
+    added = MASKS[mask](b, h, n, m, rng)
+    added = None if added is None else tensor(added)
+    kept = rng.random((b, h, n, m)) < 0.8 if dropped else None
+
+    def theirs(q, k, v):
+        q, k, v = (x.reshape([b, -1, h, d]).transpose([0, 2, 1, 3]) for x in (q, k, v))
+        scores = paddle.matmul(q, k, transpose_y=True) * d**-0.5
+        weights = functional.softmax(scores if added is None else scores + added)
+        if dropped:
+            weights = weights * tensor(kept * 1.25)
+        return paddle.matmul(weights, v).transpose([0, 2, 1, 3]).reshape([b, n, h * d])
+
+    inputs = [x.numpy() for x in (q, k, v)]
+    y, needed = kernels.attention(q, k, v, added, h, d**-0.5, kept, 1.25)
+    ours = [y, *kernels.attention_gradient(needed, gradient)]
+    assert_close(ours, paddles(theirs, gradient, q, k, v))
+    for x, before in zip((q, k, v), inputs, strict=True):
+        np.testing.assert_array_equal(x.numpy(), before, err_msg="the inputs must stay")
+
+
+@pytest.mark.skipif(not HAS_ONEDNN, reason="Paddle has no oneDNN on this machine")
+def test_a_kernel_is_used_by_several_threads_at_once(rng):
+    inputs = [tensor(rng.normal(size=(64, 257))) for _ in range(8)]
+    expected = [functional.gelu(x).numpy() for x in inputs]
+
+    def often(number):
+        return [onednn.gelu(inputs[number], False)[0].numpy() for _ in range(50)]
+
+    with ThreadPoolExecutor(8) as pool:
+        for results, right in zip(pool.map(often, range(8)), expected, strict=True):
+            for result in results:
+                np.testing.assert_allclose(result, right, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.skipif(not HAS_ONEDNN, reason="Paddle has no oneDNN on this machine")
+def test_only_so_many_kernels_are_kept_and_the_others_are_destroyed(monkeypatch):
+    destroyed = []
+    create = library.Library.create
+
+    def recording(self, name, destroy, *arguments):
+        made = create(self, name, destroy, *arguments)
+        if name == "dnnl_primitive_create":
+            library.weakref.finalize(made, destroyed.append, name)
+        return made
+
+    monkeypatch.setattr(library.Library, "create", recording)
+    onednn._gelu.cache_clear()
+    for size in range(1, onednn.KEPT + 11):
+        onednn.gelu(paddle.ones([size]), False)
+    assert onednn._gelu.cache_info().currsize == onednn.KEPT
+    assert len(destroyed) == 20  # forward and backward of ten shapes
+
+
+# ---------------------------------------------------------------------------------------------------- which module is used
+@pytest.fixture
+def choose(monkeypatch):
+    """Return a function that chooses anew."""
+    monkeypatch.delenv(kernels_room.HIDE, raising=False)
+    forget_the_library()
+    yield kernels_room.fastest.__wrapped__
+    forget_the_library()
+
+
+def forget_the_library():
+    """Make the next call load it anew. A kernel belongs to the library that made it."""
+    for cached in (library.library, *(value for value in vars(onednn).values() if hasattr(value, "cache_clear"))):
+        cached.cache_clear()
+
+
+def test_the_environment_hides_onednn(choose, monkeypatch):
+    monkeypatch.setenv("PADDLE_FT_ONEDNN", "0")
+    assert choose() is operators
+
+
+def test_operators_are_used_where_paddle_has_no_onednn(choose, monkeypatch):
+    monkeypatch.setattr(library, "_NAMES", ("no-such-file.so",))
+    assert choose() is operators
+
+
+def test_operators_are_used_instead_of_another_library_of_that_name(choose, monkeypatch, tmp_path):
+    (tmp_path / "libs").mkdir()
+    (tmp_path / "libs" / "libdnnl.so.3").write_bytes(b"no library")
+    monkeypatch.setattr(library.paddle, "__file__", str(tmp_path / "__init__.py"))
+    assert choose() is operators
+
+
+@pytest.mark.skipif(not HAS_ONEDNN, reason="Paddle has no oneDNN on this machine")
+@pytest.mark.parametrize("wrong", [lambda x, a: (x, (x,)), lambda x, a: onednn._gelu(-5, a)])
+def test_operators_are_used_if_onednn_computes_something_else_or_refuses(choose, monkeypatch, wrong):
+    assert choose() is onednn
+    monkeypatch.setattr(onednn, "gelu", wrong)
+    assert choose() is operators
+
+
+@pytest.mark.skipif(not HAS_ONEDNN, reason="Paddle has no oneDNN on this machine")
+def test_a_process_with_kernels_ends_without_a_message():
+    code = "import paddle; from paddle_ft.models.kernels import onednn; onednn.gelu(paddle.ones([3]), False)"
+    result = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0
+    assert "Traceback" not in result.stderr and "ignored" not in result.stderr
