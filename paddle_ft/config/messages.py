@@ -21,6 +21,13 @@ _TYPE_MESSAGES = {
     "missing": "is missing",
 }
 
+# Type of a value that is empty -> what it is called, and what to do; {} is the last part of its key.
+_EMPTY = {
+    list: ("list", "write at least one value, such as {}: [A, B]"),
+    dict: ("mapping", "write at least one entry, such as {}: {{NAME: VALUE}}"),
+    str: ("text", "write one, such as {}: TEXT"),
+}
+
 
 def describe_errors(error: ValidationError, schema: type[BaseModel], origins: dict[str, str]) -> list[str]:
     """Return one line for each wrong key: the key, its value, where it was set, and what is allowed.
@@ -43,6 +50,9 @@ def describe_errors(error: ValidationError, schema: type[BaseModel], origins: di
             lines.append(f"{key}: is missing{origin}.")
         elif item["type"] == "value_error":
             lines.append(f"{key}: {item['ctx']['error']}{origin}.")
+        elif (empty := _EMPTY.get(type(item["input"]))) and not item["input"] and item["type"].endswith("too_short"):
+            what, remedy = empty
+            lines.append(f"{key}: the {what} is empty{origin}; {remedy.format(key.rpartition('.')[2])}.")
         else:
             allowed = " or ".join(dict.fromkeys(_describe_allowed(item) for item in items))
             lines.append(f"{key}: {_shorten(repr(item['input']))} is not allowed{origin}: {allowed}.")

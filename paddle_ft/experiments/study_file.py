@@ -46,7 +46,8 @@ class Axis(Section):
     def _check_together(self):
         for key, values in self.together.items():
             if len(values) != len(self.values):
-                raise ValueError(f"together: {key} has {len(values)} values, but x has {len(self.values)}")
+                count = f"{len(values)} value{'' if len(values) == 1 else 's'}"
+                raise ValueError(f"together: {key} has {count}, but x has {len(self.values)}")
         return self
 
     def varied(self) -> list[str]:

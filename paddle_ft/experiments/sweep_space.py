@@ -118,6 +118,12 @@ def parse_space(overrides: Sequence[str]) -> Space:
         else:
             fixed.append(text)
     if not parameters:
+        if empty := next((text for text in fixed if not text.partition("=")[2].strip()), ""):
+            key = parse_override(empty)[0]
+            raise UserError(
+                f"{key}=: the value is empty, so nothing varies. Write several values with commas between them, such as"
+                f" {key}=A,B, or a range, such as {key}={RANGES['log']}."
+            )
         raise UserError(
             "nothing varies: a sweep needs at least one setting with several values, such as train.learning_rate=1e-5,2e-5, or"
             f" with a range, such as train.learning_rate={RANGES['log']}. To train once, use the command train."

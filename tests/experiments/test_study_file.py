@@ -44,7 +44,14 @@ def test_an_unknown_study_is_answered_with_the_nearest():
      "stages.classifier.x.values: is missing.\n  stages.classifier.x.value: there is no such key (/mine.yaml:14)."
      " Did you mean x.values?"),
     ("[4, null]", "[4, 4]", "stages.classifier.x.values: 4 is there twice (/mine.yaml:14)."),
-    ("label: rows", "together: {seed: [1]}", "stages.classifier.x: together: seed has 1 values, but x has 2 (/mine.yaml:14)."),
+    ("[4, null]", "[]", "stages.classifier.x.values: the list is empty (/mine.yaml:14); write at least one value, such as"
+     " values: [A, B]."),
+    ("metrics: [accuracy, loss]", "metrics: []", "metrics: the list is empty (/mine.yaml:15); write at least one value, such as"
+     " metrics: [A, B]."),
+    ("recipe: distilbert_imdb_mlm", "recipe: ''", "stages.adapted.recipe: the text is empty (/mine.yaml:6); write one, such as"
+     " recipe: TEXT."),
+    ("seeds: 2", "seeds: []", "seeds: [] is not allowed (/mine.yaml:3): must be a whole number."),
+    ("label: rows", "together: {seed: [1]}", "stages.classifier.x: together: seed has 1 value, but x has 2 (/mine.yaml:14)."),
     ("  adapted:\n    recipe", "  train:\n    recipe",
      "stages: 'train' cannot be the name of a stage: use letters, and none of task, model, data, train, eval, tracking, generation"
      " (/mine.yaml:4)."),
@@ -75,6 +82,12 @@ def test_wrong_keys_are_named(tmp_path, old, new, expected):
 ])  # fmt: skip
 def test_wrong_references_and_settings_are_named(tmp_path, old, new, expected):
     assert message(tmp_path, changed(old, new)).startswith(expected)
+
+
+def test_a_study_without_stages_is_named(tmp_path):
+    text = message(tmp_path, "title: a\nquestion: b\nmetrics: [c]\nstages: {}")
+    expected = "stages: the mapping is empty (/mine.yaml:4); write at least one entry, such as stages: {NAME: VALUE}."
+    assert text == f"/mine.yaml: an error in the study:\n  {expected}"
 
 
 def test_what_is_no_study_is_said(tmp_path):

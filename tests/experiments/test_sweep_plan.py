@@ -52,6 +52,10 @@ def test_ranges():
 @pytest.mark.parametrize(("given", "message"), [
     (["a.b=1"], "nothing varies: a sweep needs at least one setting with several values"),
     ([], "nothing varies"),
+    (["a.c=1", "a.b="], "a.b=: the value is empty, so nothing varies. Write several values with commas between them, such as"
+     " a.b=A,B, or a range, such as a.b=log(1e-5,1e-3)."),
+    (["a.b= "], "a.b=: the value is empty"),
+    (["="], "'=': an override looks like section.key=value"),
     (["a.b=1,"], "a.b=1,: a value of the list is empty; write null if that is meant."),
     (["a.b=,"], "a.b=,: a value of the list is empty"),
     (["a.b=1e-5,0.00001"], "a.b=1e-5,0.00001: 0.00001 is there twice."),
@@ -78,6 +82,10 @@ def test_a_space_that_is_wrong_is_refused(given, message):
 
 def test_a_list_replaces_an_earlier_single_value():
     assert parse_space(["a.b=3", "a.c=4", "a.b=1,2"]).fixed == ["a.c=4"]
+
+
+def test_beside_a_setting_that_varies_an_empty_value_is_null_as_elsewhere():
+    assert parse_space(["data.source=", "a.b=1,2"]).fixed == ["data.source="]
 
 
 def test_true_is_not_one():
