@@ -75,12 +75,19 @@ def check_local_files(data, file_source: str | None = None) -> None:
         value = getattr(data, split)
         if (value != NO_SPLIT or split == "train") and (reads_files or names_files(value)):
             _check_pattern(f"data.{split}", value, folders_allowed=(data.source or file_source) is not None)
+            reader = source if data.source is not None and source.reads_files else find_source(file_source)
+            try:
+                reader.check_split(data, split)
+            except UserError as error:
+                raise UserError(f"data.{split}: {error}") from None
     for split, path in (data.data_files or {}).items():
         _check_pattern(f"data.data_files.{split}", path)
 
 
 def _check_pattern(key: str, pattern, folders_allowed: bool = False) -> None:
     """Check that a path or glob names files. `pattern` may also be a list of them, or field -> path."""
+    if pattern in ([], {}):
+        raise UserError(f"{key}: its value is empty; name your files, or write null for none")
     patterns = pattern.values() if isinstance(pattern, dict) else [pattern] if isinstance(pattern, str) else pattern or []
     for path in patterns:
         if folders_allowed and os.path.isdir(os.path.expanduser(str(path))):

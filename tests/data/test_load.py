@@ -56,7 +56,30 @@ def test_missing_own_files_are_named_with_their_key(tmp_path, values, key):
 def test_split_names_and_folders_of_songs_are_not_reported_as_missing_files(tmp_path):
     check_local_files(section(source="glue", train="train", validation="dev", test="none"))
     check_local_files(section(source="org/name", train="train[:10]"))
+    (tmp_path / "song.txt").write_text("la\n")
     check_local_files(section(source="songs", train=str(tmp_path)))
+
+
+@pytest.mark.parametrize(("values", "message"), [
+    ({"source": "songs", "train": "{}/empty"},
+     "data.train: {}/empty: there are no .txt, .lrc or .json files in this folder or below it, and no tables"),
+    ({"source": "songs", "train": "{}/full", "test": "{}/empty"}, "data.test: {}/empty: there are no .txt, .lrc or .json files"),
+    ({"source": None, "train": "{}/empty"}, "data.train: {}/empty: there are no .txt, .lrc or .json files"),
+    ({"source": "sample:lyrics", "validation": ["{}/empty"]}, "data.validation: {}/empty: there are no .txt, .lrc or .json"),
+    ({"source": "aclimdb:{}/empty"}, "data.source: aclimdb:{}/empty: there is no file in this folder or below it"),
+    ({"source": "aclimdb:{}/nope"}, "data.source: aclimdb:{}/nope: there is no such file or folder (working directory: "),
+    ({"source": "songs", "train": []}, "data.train: its value is empty; name your files, or write null for none"),
+])  # fmt: skip
+def test_folders_without_anything_to_read_are_refused_at_once(tmp_path, values, message):
+    (tmp_path / "empty" / "folder").mkdir(parents=True)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "song.txt").write_text("la\n")
+
+    def filled(value):
+        return [filled(item) for item in value] if isinstance(value, list) else value and value.format(tmp_path)
+
+    data = section(**{name: filled(value) for name, value in values.items()})
+    assert error(lambda settings: check_local_files(settings, "songs"), data).startswith(message.format(tmp_path))
 
 
 def test_what_is_no_split_of_a_sample_is_refused_with_advice(tmp_path, monkeypatch):

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from paddle_ft.data.download import RemoteFile, data_home, download_missing
+from paddle_ft.data.files import files_below
 from paddle_ft.data.rows import Fields, Records
+from paddle_ft.system.errors import UserError
 
 
 class Source:
@@ -33,6 +35,9 @@ class Source:
 
     def check(self, data) -> None:
         """Raise UserError for a data section that cannot be read. This is called at once, and reads and downloads nothing."""
+
+    def check_split(self, data, split: str) -> None:
+        """Raise UserError if the folders that data.<split> names have nothing to read. This is called at once too."""
 
     def remote_files(self, data) -> list[RemoteFile]:
         """Return the files that must be downloaded before rows can be read. `data` is the configuration's data section."""
@@ -81,6 +86,13 @@ class Collection(Source):
     def local_path(self, data) -> str:
         """Return the PATH of data.source=NAME:PATH, or "" if there is none."""
         return os.path.expanduser(data.source.partition(":")[2])
+
+    def check(self, data) -> None:
+        path = self.local_path(data)
+        if path and not os.path.exists(path):
+            raise UserError(f"data.source: {data.source}: there is no such file or folder (working directory: {os.getcwd()})")
+        if path and os.path.isdir(path) and not files_below(path):
+            raise UserError(f"data.source: {data.source}: there is no file in this folder or below it; name that of the collection")
 
     def remote_files(self, data) -> list[RemoteFile]:
         if self.local_path(data):

@@ -43,9 +43,14 @@ class Songs(Source):
         if data.train is None:
             raise UserError("data.train: name your songs: a folder of .txt files, or a csv or jsonl file with one song per row.")
 
+    def check_split(self, data, split: str) -> None:
+        for pattern in _patterns(getattr(data, split)):
+            if os.path.isdir(pattern) and not is_saved_dataset(pattern) and not is_saved_dict(pattern):
+                _chosen_kind(pattern, files_below(pattern))
+
     def files(self, data, split: str) -> list[str] | None:
         value = getattr(data, split)
-        patterns = [os.path.expanduser(pattern) for pattern in ([value] if isinstance(value, str) else value or [])]
+        patterns = _patterns(value)
         if isinstance(value, dict) or any(os.path.isdir(pattern) for pattern in patterns):
             return None  # a folder may get new songs
         return [path for pattern in patterns for path in expand(pattern)]
@@ -60,6 +65,11 @@ class Songs(Source):
             raise UserError(f"data.{split}: {pattern}: songs must be a folder, a file, a glob or a list of them")
         patterns = [pattern] if isinstance(pattern, str) else pattern
         return [file_records for item in patterns for file_records in _open_pattern(item, fields)]
+
+
+def _patterns(value) -> list[str]:
+    """Return the folders, files and globs that data.train and its like name."""
+    return [os.path.expanduser(pattern) for pattern in ([value] if isinstance(value, str) else value or [])]
 
 
 def _open_pattern(pattern: str, fields: Fields) -> Iterator[tuple[str, Records]]:
@@ -81,16 +91,22 @@ def _open_pattern(pattern: str, fields: Fields) -> Iterator[tuple[str, Records]]
 def _files_of_folder(folder: str, fields: Fields) -> list[str]:
     """Return the files of a folder and its subfolders: texts, or else .json files, or else tables."""
     files = files_below(folder)
-    kinds = [TEXTS, (".json",), tuple(readers())]
-    chosen = next((kind for kind in kinds if any(extension(file) in kind for file in files)), None)
-    if chosen is None:
-        raise UserError(f"{folder}: there are no .txt, .lrc or .json files in this folder or below it, and no tables")
+    chosen = _chosen_kind(folder, files)
     read = [file for file in files if extension(file) in chosen]
     left_out = sorted({extension(file) for file in files if extension(file) in readers() and file not in set(read)})
     if left_out:
         names = " and ".join(name for name in chosen if any(extension(file) == name for file in read))
         fields.decide(f"{folder}: its {names} files are read, and its {', '.join(left_out)} files are not")
     return read
+
+
+def _chosen_kind(folder: str, files: list[str]) -> tuple[str, ...]:
+    """Return the extensions of the files that are read in a folder. Raise UserError if it has none that can be read."""
+    kinds = [TEXTS, (".json",), tuple(readers())]
+    chosen = next((kind for kind in kinds if any(extension(file) in kind for file in files)), None)
+    if chosen is None:
+        raise UserError(f"{folder}: there are no .txt, .lrc or .json files in this folder or below it, and no tables")
+    return chosen
 
 
 def _fixed_folder(pattern: str) -> str:
