@@ -15,7 +15,7 @@ import numpy as np
 from convert.dtypes import NUMPY, contiguous, numpy_dtype
 from convert.errors import ConvertError
 from convert.formats import StoredTensor
-from convert.formats.unpickler import StateUnpickler, shown
+from convert.formats.unpickler import Malformed, StateUnpickler, reason, shown
 
 NAME_TABLE = "StructuredToParameterName@@"  # an entry of paddle.save that is not a tensor: structured name -> internal name
 
@@ -26,7 +26,7 @@ def _reconstruct(kind, shape, code):
 
 def _dtype(code, *_):
     if not isinstance(code, str) or not re.fullmatch(r"[<>=|]?[a-zA-Z?]\d{0,2}", code) or np.dtype(code).hasobject:
-        raise ValueError(f"arrays of {shown(code)} are not supported")
+        raise Malformed(f"arrays of {shown(code)} are not supported")
     return np.dtype(code, copy=True)  # a copy, because the pickle sets its byte order afterwards
 
 
@@ -54,7 +54,7 @@ class _ArrayUnpickler(StateUnpickler):
     def load_build(self):
         instance, state = self.stack[-2:]
         if isinstance(instance, np.dtype) and (state[2:5] != (None, None, None) or state[7:8] not in ((), (0,))):
-            raise pickle.UnpicklingError("a type of elements with parts of its own")
+            raise Malformed("a type of elements with parts of its own")
         super().load_build()
 
     dispatch = {**StateUnpickler.dispatch, pickle.BUILD[0]: load_build}
@@ -89,7 +89,7 @@ def read(path: Path) -> dict[str, StoredTensor]:
     except ConvertError:
         raise
     except Exception as error:  # a damaged pickle can fail in any way
-        raise ConvertError(f"{path}: damaged or not a .pdparams file ({type(error).__name__}: {error})") from None
+        raise ConvertError(f"{path}: damaged or not a .pdparams file: {reason(error)}; download or copy it again") from None
 
 
 def _tensor(path: Path, name: object, value: object) -> StoredTensor:

@@ -16,7 +16,7 @@ from convert.dtypes import item_size, numpy_dtype
 from convert.errors import ConvertError
 from convert.formats import StoredTensor, fits_numpy
 from convert.formats.stored_zip import MAGIC, Member, check_crc, read_member, read_members
-from convert.formats.unpickler import StateUnpickler, shown
+from convert.formats.unpickler import Malformed, StateUnpickler, reason, shown
 
 STORAGES = {
     "DoubleStorage": "float64",
@@ -46,7 +46,7 @@ class _Sealed:
     """An object whose attributes the pickle cannot change."""
 
     def __setstate__(self, state):
-        raise ValueError("a tensor is given attributes of its own")
+        raise Malformed("a tensor is given attributes of its own")
 
 
 class _Storage(_Sealed):
@@ -136,7 +136,7 @@ def read(path: Path) -> dict[str, StoredTensor]:
     except ConvertError:
         raise
     except Exception as error:  # a damaged pickle can fail in any way
-        raise ConvertError(f"{path}: damaged or not a torch file ({type(error).__name__}: {error})") from None
+        raise ConvertError(f"{path}: damaged or not a torch file: {reason(error)}; download or copy it again") from None
 
 
 def _read_zip(path: Path) -> dict[str, StoredTensor]:

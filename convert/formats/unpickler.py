@@ -13,6 +13,17 @@ _SHORT.maxlevel = 2
 SMALL = 1 << 16  # bytes that can be asked for without looking whether the file has them
 
 
+class Malformed(pickle.UnpicklingError):
+    """A pickle that has what no file of tensors has. The message says what."""
+
+
+def reason(error: Exception) -> str:
+    """Return why a pickle cannot be read, for people: what Python says of a damaged one is often a bare number or an inner name."""
+    if isinstance(error, EOFError):
+        return "it ends too early"
+    return str(error) if isinstance(error, Malformed) else "its bytes are no pickle of tensors"
+
+
 class _Bounded:
     """A file from which no more bytes can be asked for than it has. Otherwise a length in it could ask for any amount of memory.
 
@@ -29,7 +40,7 @@ class _Bounded:
 
     def read(self, count: int) -> bytes:
         if count > SMALL and count > self.end - self.file.tell():
-            raise pickle.UnpicklingError(f"truncated: {count} bytes are announced, {self.end - self.file.tell()} are left")
+            raise Malformed(f"truncated: {count} bytes are announced, {self.end - self.file.tell()} are left")
         return self._counted(self.file.read(count))
 
     def readline(self) -> bytes:
@@ -38,7 +49,7 @@ class _Bounded:
     def _counted(self, data: bytes) -> bytes:
         self.left -= len(data)
         if self.left < 0:
-            raise pickle.UnpicklingError(f"its pickle has more than {self.limit} bytes, which no model needs")
+            raise Malformed(f"its pickle has more than {self.limit} bytes, which no model needs")
         return data
 
 
@@ -60,7 +71,7 @@ class StateUnpickler(pickle._Unpickler):
     def _set(self, target: object, items: list) -> None:
         for key, value in zip(items[::2], items[1::2], strict=True):
             if not isinstance(key, str | int):
-                raise pickle.UnpicklingError(f"a dictionary's key is a {type(key).__name__}")
+                raise Malformed(f"a dictionary's key is a {type(key).__name__}")
             dict.__setitem__(target, key, value)
 
     def load_setitem(self):
@@ -78,7 +89,7 @@ class StateUnpickler(pickle._Unpickler):
 
     def load_build(self):
         if callable(self.stack[-2]):
-            raise pickle.UnpicklingError("a function or a class is given attributes")
+            raise Malformed("a function or a class is given attributes")
         super().load_build()
 
     def load_bytearray8(self):

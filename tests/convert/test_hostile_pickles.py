@@ -187,7 +187,7 @@ def test_a_value_whose_text_is_endless_is_cut_in_the_message(tmp_path, opcodes, 
 
 def test_a_key_that_is_too_long_a_number(tmp_path):
     number = b"\x8b" + (5000).to_bytes(4, "little") + b"\x7f" * 5000
-    with pytest.raises(convert.ConvertError, match="damaged or not a torch file .ValueError: Exceeds the limit"):
+    with pytest.raises(convert.ConvertError, match="damaged or not a torch file: its bytes are no pickle of tensors"):
         torch_bin.read(torch_file(tmp_path / "key.bin", b"\x80\x02}" + number + b"K\x01s."))
 
 
@@ -249,3 +249,18 @@ def test_verify_does_not_run_a_pickle(checkpoints, tmp_path):
     with pytest.raises(convert.ConvertError, match="nothing was run"):
         convert.verify(tmp_path / "paddle", checkpoints("distilbert/masked_lm"))
     assert not (tmp_path / "harmed").exists()
+
+
+@pytest.mark.parametrize("reader", [torch_bin, pdparams])
+@pytest.mark.parametrize(("content", "reason"), [
+    (b"h^", "its bytes are no pickle of tensors"),  # a KeyError of pickle: 94
+    (b"X\x01\0\0\0\xe8.", "its bytes are no pickle of tensors"),  # a UnicodeDecodeError
+    (b"\x80\x02}", "it ends too early"),
+])  # fmt: skip
+def test_what_is_no_weight_file_is_said_without_names_of_exceptions(tmp_path, reader, content, reason):
+    file = tmp_path / "weights"
+    file.write_bytes(content)
+    with pytest.raises(convert.ConvertError) as caught:
+        reader.read(file)
+    kind = "torch" if reader is torch_bin else ".pdparams"
+    assert str(caught.value) == f"{file}: damaged or not a {kind} file: {reason}; download or copy it again"
