@@ -46,7 +46,7 @@ class Inspection:
             if names and tensors:
                 lines += [f"  {label} ({len(names)}):", *(f"    {name}" for name in names)]
             elif names:
-                lines.append(f"  {label:12} {len(names)} tensors")
+                lines.append(f"  {label:12} {_tensors(len(names))}")
         return visible("\n".join(lines + ([f"  cannot be converted: {self.problem}"] if self.problem else [])))
 
     def __repr__(self) -> str:
@@ -88,13 +88,17 @@ def _add_facts(result: Inspection, layout: str, checkpoint: HfCheckpoint | Paddl
     result.facts["tokenizer"] = tokenizer_kind(checkpoint.directory, checkpoint.family)
 
 
+def _tensors(count: int) -> str:
+    return f"{count} tensor{'s' * (count != 1)}"
+
+
 def _weight_facts(weights: Weights) -> dict[str, str]:
     tensors = weights.tensors.values()
     dtypes = Counter(tensor.dtype for tensor in tensors)
     bytes_ = sum(tensor.size * item_size(tensor.dtype) for tensor in tensors)
     return {
-        "size": f"{sum(tensor.size for tensor in tensors):,} numbers in {len(tensors)} tensors, {bytes_ / 1e6:.1f} MB",
-        "dtype": ", ".join(f"{name} ({count} tensors)" for name, count in dtypes.most_common()),
+        "size": f"{sum(tensor.size for tensor in tensors):,} numbers in {_tensors(len(tensors))}, {bytes_ / 1e6:.1f} MB",
+        "dtype": ", ".join(f"{name} ({_tensors(count)})" for name, count in dtypes.most_common()),
         "files": ", ".join(path.name for path in weights.files),
     }
 

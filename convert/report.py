@@ -74,10 +74,11 @@ class Report:
 
     def summary(self) -> str:
         """Return a few lines for the terminal."""
+        count = len(self.tensors)
         lines = [
             f"{self.family} / {self.task}: {self.source} -> {self.destination}",
             f"load it with {self.target_class}.from_pretrained({str(self.destination)!r})",
-            f"{len(self.tensors)} tensors converted, {len(self.filled_otherwise)} filled by tying or defaults, "
+            f"{count} tensor{'s' * (count != 1)} converted, {len(self.filled_otherwise)} filled by tying or defaults, "
             f"{len(self.initialised)} newly initialised, {len(self.ignored)} ignored, in {self.seconds:.1f} s",
         ]
         if self.initialised:

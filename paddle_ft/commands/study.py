@@ -8,6 +8,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.formatting import counted
 
 if TYPE_CHECKING:
     from paddle_ft.experiments.study_plan import StudyPlan
@@ -83,7 +84,7 @@ def _train(plan: StudyPlan, options: argparse.Namespace) -> int:
 
 def _print_plan(plan: StudyPlan) -> None:
     """Print the runs in their order, with the command that trains each alone."""
-    print(f"{plan.file.name}: {len(plan.runs)} runs in {plan.folder}, seeds {', '.join(map(str, plan.seeds))}")
+    print(f"{plan.file.name}: {counted(len(plan.runs), 'runs')} in {plan.folder}, seeds {', '.join(map(str, plan.seeds))}")
     for number, one in enumerate(plan.runs, start=1):
         print(f"\n{number}. {one.label}\n{one.command(plan.file.sample)}")
 

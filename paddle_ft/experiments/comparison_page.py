@@ -14,7 +14,7 @@ from paddle_ft.reporting.document import Document, Section, Table
 from paddle_ft.reporting.formats import DASH, format_p, format_score
 from paddle_ft.reporting.page import ranking_key, shorten
 from paddle_ft.reporting.plots import metric_figure, series
-from paddle_ft.system.formatting import is_number
+from paddle_ft.system.formatting import counted, is_number
 
 MAX_VALUE = 60  # characters of a setting's value
 METHOD = (
@@ -60,7 +60,7 @@ def _answer(comparison: Comparison, side: Side) -> str:
     words = {"no difference": "no difference", "yes, better": "yes, it is better", "yes, worse": "yes, it is worse"}
     return (
         f"{side.name}: {words[verdict(key, difference)]}. {name} is {signed[0]} against {comparison.sides[0].name} (95 % interval"
-        f" {signed[1]} to {signed[2]}, p {format_p(difference.p)}, {difference.rows:,} rows)."
+        f" {signed[1]} to {signed[2]}, p {format_p(difference.p)}, {counted(difference.rows, 'rows')})."
     )
 
 

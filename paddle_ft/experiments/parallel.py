@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.formatting import counted
 from paddle_ft.system.installation import PARENT
 from paddle_ft.system.progress import print_info
 from paddle_ft.system.runtime import available_cpus
@@ -48,7 +49,8 @@ def refuse_failed(failed: Sequence[Job], count: int) -> None:
     """Raise UserError if some of `count` jobs have failed (run_jobs)."""
     if failed:
         names = "\n".join(f"  {job.label}: {job.last_line()} ({job.log})" for job in failed)
-        raise UserError(f"{len(failed)} of {count} runs have failed; the same command tries them again:\n{names}")
+        have = "has" if len(failed) == 1 else "have"
+        raise UserError(f"{len(failed)} of {counted(count, 'runs')} {have} failed; the same command tries them again:\n{names}")
 
 
 def run_jobs(jobs: Iterable[Job], devices: str, on_done: Callable[[], object]) -> list[Job]:

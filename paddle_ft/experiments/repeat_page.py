@@ -15,6 +15,7 @@ from paddle_ft.reporting.document import Document, Section, Table, write_documen
 from paddle_ft.reporting.formats import DASH, format_p, format_score, format_seconds
 from paddle_ft.reporting.plots import metric_figure, series
 from paddle_ft.reporting.records import read_run
+from paddle_ft.system.formatting import counted
 
 STATISTICS = ("mean", "deviation", "lowest", "highest", "baseline")
 
@@ -32,7 +33,7 @@ def write_pages(folder: Path, content: dict[str, Any], groups: list[Group]) -> s
 
 def repeat_document(content: dict[str, Any], groups: list[Group]) -> Document:
     """Return the page of a repetition. The arguments are those of write_pages."""
-    counts = [f"{group.title}: {len(group.results)} of {group.planned} runs" for group in groups]
+    counts = [f"{group.title}: {len(group.results)} of {counted(group.planned, 'runs')}" for group in groups]
     warnings = ["Not all runs are finished; the same command goes on."] if content["status"] != "finished" else []
     if any(results.get("sample") for group in groups for results in group.results.values()):
         warnings.append("A sample: a small model and little data. It shows that everything works, and nothing else.")
@@ -42,12 +43,12 @@ def repeat_document(content: dict[str, Any], groups: list[Group]) -> Document:
         )
     ]
     sections += [
-        Section(f"{title}, over {len(content['by_seed'][title])} runs", tables=_statistics_tables(summary))
+        Section(f"{title}, over {counted(len(content['by_seed'][title]), 'runs')}", tables=_statistics_tables(summary))
         for title, summary in content["runs"].items()
     ]
     sections += [_difference(title, groups[0].title, summary) for title, summary in content["differences"].items() if summary]
     sections += [Section("Curves", plots=_curves(groups)), Section("Every seed", tables=[_seed_table(content, groups)])]
-    return Document(f"{content['recipe']} over {groups[0].planned} seeds", counts, warnings, sections)
+    return Document(f"{content['recipe']} over {counted(groups[0].planned, 'seeds')}", counts, warnings, sections)
 
 
 def _main_table(groups: list[Group], content: dict[str, Any]) -> Table:

@@ -15,7 +15,7 @@ from paddle_ft.config.recipes import find_recipe, find_study
 from paddle_ft.config.schema import Section
 from paddle_ft.config.yaml_text import dump_yaml_line
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.formatting import did_you_mean
+from paddle_ft.system.formatting import counted, did_you_mean
 
 # A stage may not be called like a part of a recipe, because STAGE.section.key=value sets a key in this stage alone.
 RESERVED = ("task", "model", "data", "train", "eval", "tracking", "generation")
@@ -46,8 +46,7 @@ class Axis(Section):
     def _check_together(self):
         for key, values in self.together.items():
             if len(values) != len(self.values):
-                count = f"{len(values)} value{'' if len(values) == 1 else 's'}"
-                raise ValueError(f"together: {key} has {count}, but x has {len(self.values)}")
+                raise ValueError(f"together: {key} has {counted(len(values), 'values')}, but x has {len(self.values)}")
         return self
 
     def varied(self) -> list[str]:

@@ -186,9 +186,10 @@ class Sweep:
             raise UserError(f"all {self.plan.count} trials have failed; the same command tries them again:\n{lines}")
         if not failed or self.without_failed:
             return
+        have = "has" if len(failed) == 1 else "have"
         raise UserError(
-            f"{len(failed)} of {self.plan.count} trials have failed, so no winner is chosen yet. The same command tries them again;"
-            f" with --without-failed it chooses among the others:\n{lines}"
+            f"{len(failed)} of {self.plan.count} trials {have} failed, so no winner is chosen yet. The same command tries them"
+            f" again; with --without-failed it chooses among the others:\n{lines}"
         )
 
 

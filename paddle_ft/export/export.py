@@ -16,6 +16,7 @@ from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.inference import open_run
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import to_json
+from paddle_ft.system.formatting import counted
 from paddle_ft.system.installation import ai_studio_packages, install_beside
 from paddle_ft.system.progress import print_info
 
@@ -204,7 +205,7 @@ def _export_graphs(task: Any, part: Path, to: str, int8: bool, limit: int | None
 def _loss_of_accuracy(metric: str, split: str, count: int, before: dict[str, float], after: dict[str, float]) -> str:
     others = [name for name in ("loss",) if name != metric and name in before]
     scores = ", ".join(f"{name} {before[name]:.4g} -> {after[name]:.4g}" for name in [metric, *others])
-    return f"int8 on {split} ({count:,} rows), float32 -> int8: {scores}"
+    return f"int8 on {split} ({counted(count, 'rows')}), float32 -> int8: {scores}"
 
 
 def _write_runner(task: Any, part: Path, to: str, settings: dict[str, Any]) -> None:

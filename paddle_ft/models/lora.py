@@ -16,6 +16,7 @@ import paddle
 from paddle_ft.models.architectures import Architecture, architecture_of
 from paddle_ft.models.vocabulary import input_embedding
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.formatting import counted
 from paddle_ft.system.progress import print_info
 
 ADAPTERS_FILE = "adapters.safetensors"  # in the folder trainer/ of a checkpoint
@@ -100,8 +101,8 @@ def _print_summary(model) -> None:
     names = ", ".join(sorted({_own_name(name) for name in layers}))
     total, trained = count_parameters(model)
     print_info(
-        f"LoRA: adapters of rank {rank} on {len(layers)} layers ({names}); {trained:,} of {total:,} parameters are trained"
-        f" ({trained / total:.2%})"
+        f"LoRA: adapters of rank {rank} on {counted(len(layers), 'layers')} ({names}); {trained:,} of {total:,} parameters are"
+        f" trained ({trained / total:.2%})"
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.integrity import checksummed_files
 from paddle_ft.system.errors import UserError
-from paddle_ft.system.formatting import format_size
+from paddle_ft.system.formatting import counted, format_size
 
 CARD = "README.md"
 TEXTS = "run"  # folder of the repository for the files that quote texts of the data
@@ -102,6 +102,6 @@ def _inside(folder: Path, name: str) -> Path:
 def list_files(files: list[PublishedFile]) -> str:
     """Return a table of files with their sizes, and the total in its last line."""
     rows = [(file.name, format_size(file.size)) for file in files]
-    rows.append((f"{len(files)} files", format_size(sum(file.size for file in files))))
+    rows.append((counted(len(files), "files"), format_size(sum(file.size for file in files))))
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"  {name:<{width}}  {size:>8}" for name, size in rows)

@@ -6,7 +6,7 @@ import math
 
 from paddle_ft.data.splits import names_files
 from paddle_ft.metrics.registry import find_metric
-from paddle_ft.system.formatting import format_duration, is_number
+from paddle_ft.system.formatting import counted, format_duration, is_number
 
 DASH = "–"
 
@@ -95,4 +95,4 @@ def format_p(p: float) -> str:
 
 def of_rows(metrics: dict) -> str:
     """Return what a column's title says of scores that are not those of all rows of a split."""
-    return f" ({metrics['rows']:,} rows)" if metrics.get("rows") else ""
+    return f" ({counted(metrics['rows'], 'rows')})" if metrics.get("rows") else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import TypeGuard
 
@@ -24,6 +25,17 @@ def join_some(names: Iterable[str], limit: int = 6) -> str:
     if len(names) <= limit + 1:  # "and 1 more" would be as long as the name
         return ", ".join(names)
     return f"{', '.join(names[:limit])} and {len(names) - limit:,} more"
+
+
+def counted(number: int, many: str, one: str = "") -> str:
+    """Return a number with its noun: "1 song", "1,200 songs".
+
+    Args:
+        number: the number.
+        many: the noun in the plural; more words may follow.
+        one: the same for 1. Default: `many` without the s at the end of its first word that has one: "section header removed".
+    """
+    return f"{number:,} {many if number != 1 else one or re.sub(r's(?= |$)', '', many, count=1)}"
 
 
 def shorten(text: str, limit: int = 60) -> str:

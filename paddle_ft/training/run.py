@@ -25,6 +25,7 @@ from paddle_ft.reporting.tables import summary
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.runs.settings import refuse_shorter
 from paddle_ft.system.decisions import DECISIONS, print_decisions, unique
+from paddle_ft.system.formatting import counted
 from paddle_ft.system.installation import train_program
 from paddle_ft.system.progress import print_info
 from paddle_ft.system.runtime import cpu_settings, on_cpu, seed_everything, set_device
@@ -214,12 +215,12 @@ def encode(task: Task, rows: dict[str, Rows]) -> tuple[dict[str, Dataset], list[
 def describe_data(dataset: Dataset, num_files: int = 1) -> str:
     """Return one line about a split: rows, truncated rows, bad rows. `num_files` is the number of files that it was read from."""
     info = dict(dataset.info)
-    parts = [f"{info.pop('rows'):,} rows" + (f" from {num_files:,} files" if num_files > 1 else "")]
+    parts = [counted(info.pop("rows"), "rows") + (f" from {num_files:,} files" if num_files > 1 else "")]
     for name in [n for n in info if n.startswith("truncated_") and not n.endswith("_share")]:
         if info[name]:
             parts.append(f"{info[name]:,} cut at max_{name.removeprefix('truncated_')}_length ({info[name + '_share']:.1%})")
     if info.get("bad_rows"):
-        parts.append(f"{info['bad_rows']} bad rows skipped")
+        parts.append(counted(info["bad_rows"], "bad rows skipped"))
     return ", ".join(parts)
 
 

@@ -92,7 +92,7 @@ def test_two_seeds_at_once_are_trained_once_and_one_that_fails_is_named(tmp_path
     assert again == text
     broken = repeat.make_plans(load_config, ["distilbert_sst2"], [*settings, "data.train=nothing.tsv"], 3)[0]
     broken.configs, broken.overrides = broken.configs[2:], broken.overrides[2:]
-    with pytest.raises(UserError, match=r"1 of 1 runs have failed.*\n  seed 2024 of distilbert_sst2: .*nothing.tsv"):
+    with pytest.raises(UserError, match=r"1 of 1 run has failed.*\n  seed 2024 of distilbert_sst2: .*nothing.tsv"):
         repeat.run_plans_in_parallel([broken], "cpu:1", command, refuse_other_config)
 
 

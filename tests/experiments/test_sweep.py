@@ -206,7 +206,7 @@ def test_a_trial_without_a_finite_score_has_failed_also_when_it_is_found_finishe
         run.write_results({"status": "finished", "metrics": {"validation": {"accuracy": value, "loss": 1.0}}})
     sweep = Sweep(plan)
     sweep.train_all(Trainer())
-    with pytest.raises(UserError, match=r"1 of 2 trials have failed.*\n  trial 1: .*trial-1: accuracy on validation is inf"):
+    with pytest.raises(UserError, match=r"1 of 2 trials has failed.*\n  trial 1: .*trial-1: accuracy on validation is inf"):
         sweep.choose()
 
 
@@ -357,7 +357,7 @@ def test_trials_on_two_devices_share_the_pruner_and_one_that_fails_is_named(tmp_
     (blocked / "mine.txt").write_text("a file of the user")
     done = subprocess.run(grid, capture_output=True, text=True, timeout=600)
     assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert "1 of 4 trials have failed" in done.stderr and "trial-3 already contains files" in done.stderr
+    assert "1 of 4 trials has failed" in done.stderr and "trial-3 already contains files" in done.stderr
     (blocked / "mine.txt").unlink()
     again = subprocess.run(grid, capture_output=True, text=True, timeout=600)
     assert again.returncode == 0, again.stderr

@@ -1,6 +1,6 @@
 import pytest
 
-from paddle_ft.system.formatting import format_duration
+from paddle_ft.system.formatting import counted, format_duration
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,15 @@ from paddle_ft.system.formatting import format_duration
 )
 def test_durations(seconds, text):
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(("number", "words", "text"), [
+    (1, ["songs"], "1 song"),
+    (0, ["songs"], "0 songs"),
+    (1200, ["songs"], "1,200 songs"),
+    (1, ["section headers removed"], "1 section header removed"),
+    (1, ["songs were found", "song was found"], "1 song was found"),
+    (2, ["songs were found", "song was found"], "2 songs were found"),
+])  # fmt: skip
+def test_a_number_with_its_noun(number, words, text):
+    assert counted(number, *words) == text

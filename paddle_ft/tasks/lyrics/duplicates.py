@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from paddle_ft.data.hashes import equal_runs
+from paddle_ft.system.formatting import counted
 from paddle_ft.system.progress import Progress
 from paddle_ft.tasks.lyrics.store import SongStore, owners
 
@@ -126,8 +127,8 @@ def describe_overlaps(songs: dict[str, int], groups: np.ndarray) -> list[str]:
     """
     groups_of = dict(zip(songs, np.split(groups, np.cumsum(list(songs.values()))), strict=False))
     return [
-        f"{split}: {count:,} of {len(own):,} songs are in train too, or nearly so; they stay, so its scores are partly those of"
-        " lines that were learnt"
+        f"{split}: {count:,} of {counted(len(own), 'songs')} {'is' if count == 1 else 'are'} in train too, or nearly so;"
+        f" {'it stays' if count == 1 else 'they stay'}, so its scores are partly those of lines that were learnt"
         for split, own in groups_of.items()
         if split != "train" and (count := int(np.isin(own, groups_of["train"]).sum()))
     ]

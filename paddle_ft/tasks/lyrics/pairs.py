@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.formatting import counted
 
 SEPARATOR = "<line>"  # separates the lines of a source
 SPLIT_SEED = 2022
@@ -85,9 +86,10 @@ def describe_left_out(split: str, num_songs: int, credit_lines: int, repeated: i
     """
     decisions = []
     if credit_lines:
-        decisions.append(f"{split}: {credit_lines:,} lines with titles and credits (作词, Produced by) are left out")
+        are = "is" if credit_lines == 1 else "are"
+        decisions.append(f"{split}: {counted(credit_lines, 'lines')} with titles and credits (作词, Produced by) {are} left out")
     if repeated:
-        decisions.append(f"{split}: {repeated:,} of {num_songs:,} songs are repeated and left out")
+        decisions.append(f"{split}: {repeated:,} of {num_songs:,} songs {'is' if repeated == 1 else 'are'} repeated and left out")
     return decisions
 
 
@@ -101,23 +103,23 @@ def describe_counts(counts: dict[str, int], num_rows: int) -> str:
         "credit_lines": "credits removed",
         "adlib_lines": "ad-lib lines removed",
         "wordless_lines": "lines without words removed",
-        "repeated_lines": "lines removed that repeat the one before",
+        "repeated_lines": "lines removed as repeats of the one before",
     }
-    songs = f"{counts['songs']:,} song{'s' * (counts['songs'] != 1)}"
-    steps = [f"{counts[name]:,} {description}" for name, description in names.items() if counts[name]]
-    return (
-        ", ".join([songs, f"{counts['lines']:,} lines", *steps, f"{counts['sections']:,} sections"])
-        + f": {counts['pairs_found']:,} pairs, {counts['repeated_pairs']:,} of them repeated and removed, {num_rows:,} left"
-    )
+    steps = [counted(counts[name], description) for name, description in names.items() if counts[name]]
+    songs, lines, sections = (counted(counts[name], name) for name in ("songs", "lines", "sections"))
+    pairs, repeated = counted(counts["pairs_found"], "pairs"), counts["repeated_pairs"]
+    return f"{', '.join([songs, lines, *steps, sections])}: {pairs}, {repeated:,} of them repeated and removed, {num_rows:,} left"
 
 
 def explain_no_pairs(counts: dict[str, int]) -> str:
     """Return the part of an error message that says why these songs give no pair of lines."""
     songs = counts["songs"]
     if counts["pairs_found"] or counts["repeated_songs"] == songs:
-        subject = f"all pairs of its {songs} songs are" if counts["pairs_found"] else f"its {songs} songs are all"
+        of_songs = f"its {songs:,} songs" if songs != 1 else "its only song"
+        subject = f"all pairs of {of_songs} are" if counts["pairs_found"] else f"{of_songs} {'are all' if songs != 1 else 'is'}"
         return f"{subject} repeated: each is already in this split or in an earlier one. Remove the repeated songs, or add songs."
+    subject = f"its {songs:,} songs have" if songs != 1 else "its only song has"
     return (
-        f"its {songs} songs have no two lines that follow each other in a section. The lines of a song must end at line breaks,"
+        f"{subject} no two lines that follow each other in a section. The lines of a song must end at line breaks,"
         " \\n, <br>, / or |. If each row is a line of a song, set data.columns.title, so that the rows of a song are known."
     )

@@ -14,6 +14,7 @@ from paddle_ft.data.songs.cells import are_single_lines, find_line_ends, join_si
 from paddle_ft.metrics.text import detect_language
 from paddle_ft.system.decisions import DECISIONS
 from paddle_ft.system.errors import UserError
+from paddle_ft.system.formatting import counted
 from paddle_ft.system.progress import Progress
 
 LOOKED_AT = 1000  # texts by which the language is detected, the first ones
@@ -66,7 +67,8 @@ class _Texts:
         with Progress(self.count, f"find line ends of {split}", unit="text") as progress:
             self._line_ends = find_line_ends(self._lyrics(progress), is_chinese)
         self.decisions = [
-            f"{split}: in {count:,} of {self.count:,} songs, {name} ends a line" for name, count in self._line_ends.counts.items()
+            f"{split}: in {count:,} of {counted(self.count, 'songs')}, {name} ends a line"
+            for name, count in self._line_ends.counts.items()
         ]
         if self._are_lines:
             how = "those with the same title that follow each other are a song"
@@ -141,14 +143,19 @@ class _Notes:
         decisions = []
         if self.ways:
             where = "1 file or row" if num_texts == 1 else f"{num_texts:,} files or rows"
-            decisions.append(f"{self.songs:,} songs were found in {where}, told apart by {describe_all(self.ways)}")
+            found = counted(self.songs, "songs were found", "song was found")
+            decisions.append(f"{found} in {where}, told apart by {describe_all(self.ways)}")
         if self.long:
             decisions.append(f"{self._describe_long()}, because nothing there tells songs apart; put a line ===== between songs")
         if self.timed:
-            decisions.append(f"{self.timed:,} of {self.songs:,} songs have times [00:00.00], whose order their lines get")
+            have = "has" if self.timed == 1 else "have"
+            decisions.append(
+                f"{self.timed:,} of {counted(self.songs, 'songs')} {have} times [00:00.00], whose order their lines get"
+            )
         if self.translations:
-            why = "because they have the time of the line above"
-            decisions.append(f"{self.translations:,} lines are left out as translations, {why}")
+            why = f"because {'it has' if self.translations == 1 else 'they have'} the time of the line above"
+            left_out = counted(self.translations, "lines are left out as translations", "line is left out as a translation")
+            decisions.append(f"{left_out}, {why}")
         return [f"{self.split}: {decision}" for decision in decisions]
 
     def _describe_long(self) -> str:

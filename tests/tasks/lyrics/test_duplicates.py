@@ -76,6 +76,5 @@ def test_decisions_about_splits_and_overlaps():
     ]
     splits = {"train": 3, "validation": 2, "test": 1}
     assert describe_overlaps(splits, np.array([0, 1, 2, 3, 1, 4])) == [
-        "validation: 1 of 2 songs are in train too, or nearly so; they stay, so its scores are partly those of"
-        " lines that were learnt"
+        "validation: 1 of 2 songs is in train too, or nearly so; it stays, so its scores are partly those of lines that were learnt"
     ]

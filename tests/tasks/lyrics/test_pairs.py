@@ -72,17 +72,17 @@ def test_splits_of_one_source_share_no_pair_and_splits_of_the_user_may():
 def test_the_terminal_is_told_what_was_done(capsys):
     pair([song("作词：甲\nred fish\nblue fish"), song("(Yeah)"), song("Red fish\nblue fish!")])
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "train: 3 songs, 4 lines, 1 repeated songs removed, 1 songs without lyrics, 1 credits removed,"
-        " 1 ad-lib lines removed, 1 sections: 1 pairs, 0 of them repeated and removed, 1 left"
+        "train: 3 songs, 4 lines, 1 repeated song removed, 1 song without lyrics, 1 credit removed,"
+        " 1 ad-lib line removed, 1 section: 1 pair, 0 of them repeated and removed, 1 left"
     )
 
 
 def test_the_error_explains_why_there_are_no_pairs():
     counts = {"songs": 1, "repeated_songs": 0, "pairs_found": 0}
     repeated = "repeated: each is already in this split or in an earlier one."
-    assert explain_no_pairs({**counts, "repeated_songs": 1}).startswith(f"its 1 songs are all {repeated}")
-    assert explain_no_pairs({**counts, "pairs_found": 1}).startswith(f"all pairs of its 1 songs are {repeated}")
-    with pytest.raises(UserError, match=r"^data\.train: its 1 songs have no two lines that follow each other"):
+    assert explain_no_pairs({**counts, "repeated_songs": 1}).startswith(f"its only song is {repeated}")
+    assert explain_no_pairs({**counts, "pairs_found": 1}).startswith(f"all pairs of its only song are {repeated}")
+    with pytest.raises(UserError, match=r"^data\.train: its only song has no two lines that follow each other"):
         pair([song("old fish")])
 
 

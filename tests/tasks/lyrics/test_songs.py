@@ -74,7 +74,7 @@ def test_timed_lyrics_become_lines_and_translations_are_named():
     found = find(song, SONG)
     assert [row["lyrics"] for row in found.rows] == ["a\nb\nc", SONG]
     assert found.decisions == [
-        "train: 1 of 2 songs have times [00:00.00], whose order their lines get",
+        "train: 1 of 2 songs has times [00:00.00], whose order their lines get",
         "train: 3 lines are left out as translations, because they have the time of the line above",
     ]
 

@@ -54,7 +54,7 @@ def test_configured_splits_are_not_split_again(tmp_path):
     task = find_task("lyrics")(settings())
     rows = task.prepare_rows({"train": Rows([song(FISH)]), "test": Rows([song(FISH)])})
     assert {split: len(loaded) for split, loaded in rows.items()} == {"train": 3, "test": 3}
-    with pytest.raises(UserError, match=r"data\.test: its 1 songs have no two lines that follow each other"):
+    with pytest.raises(UserError, match=r"data\.test: its only song has no two lines that follow each other"):
         task.prepare_rows({"train": Rows([song(FISH)]), "test": Rows([song(["one line", "[Chorus]", "another"])])})
 
 
@@ -77,7 +77,7 @@ def test_equal_and_nearly_equal_songs_are_in_one_split_and_named():
     assert any("the songs are split at random: " in decision for decision in rows["train"].decisions)
     assert "train: 4 songs are the same as another one or nearly so, and are together in one split" in rows["train"].decisions
     assert sum(loaded.info["repeated_songs"] for loaded in rows.values()) == 1
-    assert "train: 1 of 12 songs are repeated and left out" in rows["train"].decisions
+    assert "train: 1 of 12 songs is repeated and left out" in rows["train"].decisions
 
 
 def test_too_few_different_songs_cannot_be_split():
@@ -95,8 +95,7 @@ def test_songs_of_a_users_split_that_are_in_train_too_are_named_and_stay():
     rows = find_task("lyrics")(settings()).prepare_rows(rows)
     assert len(rows["validation"]) == 4
     assert rows["train"].decisions == [
-        "validation: 1 of 2 songs are in train too, or nearly so; they stay, so its scores are partly those of lines that were"
-        " learnt"
+        "validation: 1 of 2 songs is in train too, or nearly so; it stays, so its scores are partly those of lines that were learnt"
     ]
 
 
