@@ -22,7 +22,7 @@ _TYPE_MESSAGES = {
 }
 
 # Type of a value that is empty -> what it is called, and what to do; {} is the last part of its key.
-_EMPTY = {
+_EMPTY: dict[type, tuple[str, str]] = {
     list: ("list", "write at least one value, such as {}: [A, B]"),
     dict: ("mapping", "write at least one entry, such as {}: {{NAME: VALUE}}"),
     str: ("text", "write one, such as {}: TEXT"),

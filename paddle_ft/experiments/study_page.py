@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from datetime import datetime
 from pathlib import Path
 from statistics import fmean
@@ -20,8 +21,10 @@ from paddle_ft.reporting.curves import Curve, draw_curves
 from paddle_ft.reporting.document import Document, Section, Table, write_document
 from paddle_ft.reporting.formats import DASH, format_p, format_score, format_seconds
 from paddle_ft.reporting.layout import Link
+from paddle_ft.system.formatting import counted
 
 FAR = 4  # a reference that makes the axis of a figure more than this many times as long is not drawn
+TITLE_WIDTH = 60  # characters of a line of a figure's title
 WIDE = 10  # values of x a factor of this apart are on a logarithmic axis
 
 
@@ -39,8 +42,8 @@ def study_document(plan: StudyPlan, content: dict[str, Any]) -> Document:
     """Return the page of a study. The arguments are those of write_pages."""
     study = plan.file.study
     finished = sum(run["status"] == "finished" for run in content["runs"])
-    seeds = f"{len(plan.seeds)} seeds" if len(plan.seeds) > 1 else "1 seed"
-    facts = [plan.file.name, f"{finished} of {len(plan.runs)} runs", seeds, *(["sample"] if plan.file.sample else [])]
+    seeds = counted(len(plan.seeds), "seeds")
+    facts = [plan.file.name, f"{finished} of {counted(len(plan.runs), 'runs')}", seeds, *(["sample"] if plan.file.sample else [])]
     warnings = list(content["warnings"])
     if content["status"] != "finished":
         warnings.insert(0, "Not all runs are finished; the same command goes on.")
@@ -166,7 +169,7 @@ def metric_figure(content: dict[str, Any], key: str) -> Figure | None:
     values = np.concatenate([np.asarray(curve.y, dtype=np.float64) for curve in curves])
     references = [curve for curve in _reference_curves(content, key) if _is_near(curve, curves)]
     return draw_curves(
-        f"{metric.title} on {content['split']}, ± one deviation over the seeds",
+        textwrap.fill(f"{metric.title} on {content['split']}, ± one deviation over the seeds", TITLE_WIDTH),
         axis["label"],
         metric.title_with_unit,
         curves,

@@ -91,6 +91,8 @@ def draw_curves(
         )
     if log_y:
         axes.set_yscale("log")
+    if not any(np.any(curve.y) for curve in (*curves, *references)):
+        axes.set_ylim(0, 1)  # else the axis shows fractions of nothing, also below 0
     outside = len(curves) + len(references) > 4
     axes.legend(frameon=False, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if outside else {"loc": "best"}))
     if log_x:

@@ -268,3 +268,11 @@ def test_a_study_with_several_processes_that_is_stopped_goes_on(tmp_path, number
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert "5 of 5 runs" in done.stdout and (first / "results.json").stat().st_mtime_ns == before
+
+
+def test_a_long_title_of_a_figure_has_several_lines():
+    cell = {"metrics": {"test": {"unsupported": {"mean": 1.0, "deviation": 0.0}}}, "before_training": {}, "series": "a"}
+    axis = {"places": [1.0, 2.0], "texts": ["1", "2"], "label": "rows"}
+    content = {"points": [{**cell, "x": 0}, {**cell, "x": 1}], "split": "test", "series": ["a"], "x": axis}
+    title = metric_figure(content, "unsupported").axes[0].get_title(loc="left")
+    assert title == "numbers and names not in the source on test, ± one deviation\nover the seeds"

@@ -225,3 +225,8 @@ def test_a_picture_is_the_one_of_savefig_and_is_drawn_once(monkeypatch):
     file = io.BytesIO()
     figure().savefig(file, dpi=150, format="png")
     assert picture == file.getvalue()
+
+
+def test_curves_that_are_0_everywhere_have_no_axis_below_0():
+    assert draw_curves("title", "x", "copies (%)", [Curve("a", [1, 2], [0.0, 0.0])]).axes[0].get_ylim() == (0, 1)
+    assert draw_curves("title", "x", "copies (%)", [Curve("a", [1, 2], [0.0, 3.0])]).axes[0].get_ylim()[1] > 3
