@@ -11,7 +11,7 @@ Shapes: n rows (all dimensions but the last), d features. Attention: b batch, q 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import MethodType
 
 import numpy as np
@@ -19,6 +19,7 @@ import paddle
 from paddle import nn
 from paddle.autograd import PyLayer
 
+from paddle_ft.models.architectures import find_architecture, import_by_name
 from paddle_ft.models.kernels import fastest
 from paddle_ft.models.reading import read_positions
 from paddle_ft.models.unpadding import Positions, without_padding
@@ -37,11 +38,19 @@ def use_cpu_layers(model) -> None:
     Evaluation and frozen layers still use Paddle's forward. Layers whose forward is replaced already (model.attention=sdpa) are
     not changed.
     """
+    forwards = _FORWARD | _forwards_of_architecture(model)
     for layer in model.sublayers(include_self=True):
-        if type(layer) in _FORWARD and replaced_forward(layer) is None:
-            replace_forward(layer, MethodType(_FORWARD[type(layer)], layer))
+        if type(layer) in forwards and replaced_forward(layer) is None:
+            replace_forward(layer, MethodType(forwards[type(layer)], layer))
         if getattr(layer, "activation", None) is nn.functional.gelu:
             layer.activation = _gelu
+
+
+def _forwards_of_architecture(model) -> dict[type, Callable]:
+    """Return class -> forward of the layers that only the model's architecture has."""
+    record = find_architecture(model.config.model_type) if hasattr(model, "config") else None
+    named = record.cpu_attention if record else {}
+    return {import_by_name(layer): import_by_name(forward) for layer, forward in named.items()}
 
 
 def _dense(tensor):
@@ -111,45 +120,64 @@ class _Dropout(PyLayer):
 
 
 class _Attention(PyLayer):
-    """The heads of an attention layer: its queries, keys and values [b, s, h * d] to [b, q, h * d]."""
-
     @staticmethod
-    def forward(ctx, q, k, v, layer, mask):
-        (mask,), shape = mask, (q.shape[0], layer.num_heads, q.shape[1], k.shape[1])  # a tuple: it gets no gradient
-        kept = _draw_kept(shape, layer.dropout) if 0 < layer.dropout < 1 else (None, 1.0)
-        inputs = [_dense(x) for x in (q, k, v)]
-        out, ctx.needed = fastest().attention(*inputs, mask, layer.num_heads, layer.head_dim**-0.5, *kept)
+    def forward(ctx, q, k, v, mask, heads, p, needed):
+        (mask,), shape = mask, (q.shape[0], heads, q.shape[1], k.shape[1])  # mask is in a tuple because it gets no gradient
+        kept = _draw_kept(shape, p) if 0 < p < 1 else (None, 1.0)
+        scale = (q.shape[2] // heads) ** -0.5
+        out, ctx.for_gradient = fastest().attention(_dense(q), _dense(k), _dense(v), mask, heads, scale, *kept)
+        ctx.needed = needed
         return out
 
     @staticmethod
     def backward(ctx, gradient):
-        return fastest().attention_gradient(ctx.needed, _dense(gradient))
+        gradients = fastest().attention_gradient(ctx.for_gradient, _dense(gradient))
+        return tuple(x if needed else None for x, needed in zip(gradients, ctx.needed, strict=True))
 
 
 # ---------------------------------------------------------------------------------------------------- forward of each layer
+def attend(q, k, v, mask, heads: int, p: float):
+    """Compute the heads of an attention layer: softmax(q k' / sqrt(d) + mask) v with dropout.
+
+    Args:
+        q: [b, q, h * d].
+        k, v: [b, k, h * d].
+        mask: broadcast to [b, h, q, k] and added to the scores, or None. In a bool or int mask False and 0 hide a key.
+        heads: h.
+        p: share of the weights that are dropped.
+
+    Returns:
+        [b, q, h * d]
+    """
+    if mask is not None:
+        mask = _dense(additive_mask(mask, q.dtype).reshape([1] * (4 - mask.ndim) + mask.shape))
+    return _Attention.apply(q, k, v, (mask,), heads, p, [not x.stop_gradient for x in (q, k, v)])
+
+
 def _has_gradient(x) -> bool:
     return not x.stop_gradient and paddle.is_grad_enabled() and x.dtype == paddle.float32 and x.size > 0
 
 
-def _needs_gradient(layer, x) -> bool:
+def needs_gradient(layer, x) -> bool:
+    """Return whether a layer is in training and the gradient of its input x is needed, so that it is computed here."""
     return layer.training and _has_gradient(x)
 
 
 def _linear(layer, x):
-    if not _needs_gradient(layer, x) or layer.bias is None or layer.weight.stop_gradient or layer.bias.stop_gradient:
+    if not needs_gradient(layer, x) or layer.bias is None or layer.weight.stop_gradient or layer.bias.stop_gradient:
         return nn.Linear.forward(layer, x)
     return _Linear.apply(x, layer.weight, layer.bias)
 
 
 def _layer_norm(layer, x):
     plain = len(normalized_shape(layer)) > 1 or layer.weight is None or layer.bias is None
-    if not _needs_gradient(layer, x) or plain or layer.weight.stop_gradient or layer.bias.stop_gradient:
+    if not needs_gradient(layer, x) or plain or layer.weight.stop_gradient or layer.bias.stop_gradient:
         return nn.LayerNorm.forward(layer, x)
     return _LayerNorm.apply(x, layer.weight, layer.bias, layer_norm_epsilon(layer))
 
 
 def _dropout(layer, x):
-    if not _needs_gradient(layer, x) or not 0 < layer.p < 1 or layer.mode != "upscale_in_train" or layer.axis is not None:
+    if not needs_gradient(layer, x) or not 0 < layer.p < 1 or layer.mode != "upscale_in_train" or layer.axis is not None:
         return nn.Dropout.forward(layer, x)
     return _Dropout.apply(x, layer.p)
 
@@ -173,15 +201,12 @@ def _attention(layer, query, key=None, value=None, attn_mask=None, cache=None):
     """
     unpadded, kept = layer.__dict__.get("unpadded"), layer.__dict__.get("kept")
     key, value = query if key is None else key, query if value is None else value
-    if unpadded is None and (cache is not None or layer.need_weights or not _needs_gradient(layer, query)):
+    if unpadded is None and (cache is not None or layer.need_weights or not needs_gradient(layer, query)):
         return nn.MultiHeadAttention.forward(layer, query, key, value, attn_mask, cache)
     projected = [layer.q_proj(query), layer.k_proj(key), layer.v_proj(value)]
     if unpadded is not None:
         projected, attn_mask = [unpadded.put_back(x) for x in projected], unpadded.mask
-    mask = None
-    if attn_mask is not None:
-        mask = _dense(additive_mask(attn_mask, query.dtype).reshape([1] * (4 - attn_mask.ndim) + attn_mask.shape))
-    out = _Attention.apply(*projected, layer, (mask,))
+    out = attend(*projected, attn_mask, layer.num_heads, layer.dropout)
     return layer.out_proj(out if kept is None else kept.take_out(out))
 
 
@@ -218,7 +243,7 @@ def _encoder(encoder, src, src_mask=None, cache=None, output_attentions=False, o
     ours = all(getattr(replaced_forward(attention), "__func__", None) is _attention for attention in attentions)
     plain = cache is None and not (output_attentions or output_hidden_states or encoder.enable_recompute)
     unpadded = read = None
-    if ours and plain and _needs_gradient(encoder, src):
+    if ours and plain and needs_gradient(encoder, src):
         unpadded, positions = without_padding(src_mask), read_positions(*src.shape[:2])
         read = Positions(positions, src.shape[:2]) if positions is not None and len(positions) else None
     for attention in attentions:  # what is stored in the layers stays until the next pass: train.recompute computes them again

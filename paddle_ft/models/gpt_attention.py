@@ -1,9 +1,10 @@
-"""Compute the attention of PaddleNLP's GPT through scaled_dot_product_attention. The record of GPT-2 names this function."""
+"""Compute the attention of PaddleNLP's GPT in other ways. The record of GPT-2 names these functions."""
 
 from __future__ import annotations
 
 import paddle
 
+from paddle_ft.models import cpu_layers
 from paddle_ft.models.attention import attend
 
 
@@ -41,3 +42,25 @@ def gpt_sdpa_forward(
         q = q * config.scale_qk_coeff**0.5
     out = attend(q, k, v, attention_mask, config.attention_probs_dropout_prob, layer.training, layer.causal)
     return layer.out_proj(out.reshape([0, 0, heads * size]))
+
+
+def gpt_cpu_forward(
+    layer, query, key, value, attention_mask=None, use_cache=False, past_key_value=None, output_attentions=False
+):  # fmt: skip
+    """Compute what the forward of PaddleNLP's GPT attention computes, in training by the kernels of cpu_layers.
+
+    Args and Returns: as gpt_sdpa_forward.
+    """
+    config = layer.config
+    rare = output_attentions or use_cache or past_key_value is not None or config.sequence_parallel or config.scale_qk_coeff != 1.0
+    if rare or attention_mask is None or not cpu_layers.needs_gradient(layer, query):
+        plain = type(layer).forward
+        return plain(layer, query, key, value, attention_mask, use_cache, past_key_value, output_attentions)
+    heads, size = layer.num_attention_heads, layer.head_dim
+    if config.fuse_attention_qkv:
+        parts = paddle.split(layer.qkv_proj(query).reshape([0, 0, heads, 3 * size]), 3, axis=-1)
+        projected = [x.reshape([0, 0, heads * size]) for x in parts]
+    else:
+        key, value = query if key is None else key, query if value is None else value
+        projected = [layer.q_proj(query), layer.k_proj(key), layer.v_proj(value)]
+    return layer.out_proj(cpu_layers.attend(*projected, attention_mask, heads, config.attention_probs_dropout_prob))

@@ -6,6 +6,7 @@ import pytest
 from paddle import nn
 
 from paddle_ft.models.cpu_layers import use_cpu_layers
+from tests.support.model_families import assert_same, inputs, make_model, output_and_gradients
 
 
 def both_ways(layer, x):
@@ -168,3 +169,34 @@ def test_attention_weights_are_dropped_in_training_only():
     x.stop_gradient = False
     np.testing.assert_array_equal(layer(x).numpy(), expected)
     assert (layer.train()(x).numpy() != layer(x).numpy()).any()
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_attention_of_gpt_gives_paddlenlps_outputs_and_gradients(fused, monkeypatch):
+    model = make_model("gpt", fuse_attention_qkv=fused, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    model.train()
+    expected = output_and_gradients(model, inputs("gpt"))
+    model.clear_gradients()
+    use_cpu_layers(model)
+    attention = model.gpt.decoder.layers[0].self_attn
+    monkeypatch.setattr(type(attention), "_core_attention", None)  # so PaddleNLP's own cannot run
+    assert_same(output_and_gradients(model, inputs("gpt")), expected)
+
+
+def test_attention_whose_keys_need_no_gradient():
+    paddle.seed(0)
+    layer = nn.MultiHeadAttention(8, 2)
+    for frozen in (layer.k_proj, layer.v_proj):
+        for parameter in frozen.parameters():
+            parameter.stop_gradient = True
+    x = np.random.default_rng(2).normal(size=(2, 3, 8)).astype(np.float32)
+    results = []
+    for ours in (False, True):
+        if ours:
+            use_cpu_layers(layer)
+        query = paddle.to_tensor(x, stop_gradient=False)
+        out = layer(query, paddle.to_tensor(x), paddle.to_tensor(x))
+        out.square().sum().backward()
+        results.append([out.numpy(), query.grad.numpy()])
+    for theirs, ours in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-5)

@@ -59,6 +59,7 @@ ARCHITECTURE = Architecture(
     layers=(f"{MODELING}.GPTDecoderLayer",),
     stacks={f"{MODELING}.TransformerDecoder": ("hidden_states", "attention_mask")},
     attention={f"{MODELING}.MultiHeadAttention": "paddle_ft.models.gpt_attention.gpt_sdpa_forward"},
+    cpu_attention={f"{MODELING}.MultiHeadAttention": "paddle_ft.models.gpt_attention.gpt_cpu_forward"},
     causal_decoder=CausalDecoder(lambda model: getattr(model, "gpt", model), absent=("attention_mask", "past_key_values")),
     generation_adapter="paddle_ft.generation.adapters.gpt.GPTAdapter",
     export_graphs="paddle_ft.export.graphs.gpt.gpt_graphs",
