@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from convert.paddlenlp_import import import_paddlenlp
 from paddle_ft.system.runtime import available_cpus, prepare_cpu
 
 # Several workers share the cores, as the processes of a training do: more threads than cores wait for each other.
@@ -12,6 +13,8 @@ workers, cores = os.environ.get("PYTEST_XDIST_WORKER_COUNT"), str(available_cpus
 if workers and os.environ.get("OMP_NUM_THREADS", cores) == cores:  # not set by the user; the parent has prepared itself
     os.environ["OMP_NUM_THREADS"] = str(max(1, int(cores) // int(workers)))
 prepare_cpu()
+if workers:  # each imports all tests, some of which import PaddleNLP themselves: without what is seldom used, as the program does
+    import_paddlenlp()
 
 
 def pytest_collection_finish() -> None:

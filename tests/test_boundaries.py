@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.import_graph import parse, python_files
 from tests.support.paths import ROOT
 
 ARCHITECTURE_FILES = {
@@ -21,14 +22,22 @@ ARCHITECTURE = re.compile("bart|gpt|bert|ernie|electra|roberta", re.IGNORECASE)
 
 COMPAT, COMPAT_TEST = "paddle_ft/system/paddle_compat.py", "tests/system/test_paddle_compat.py"
 PRIVATE_MODULES = ("paddle.base", "paddle.framework.core", "paddle.libpaddle")
+PRIVATE_MODULE_NAMES = {module.rpartition(".")[2] for module in PRIVATE_MODULES}
 
 WITHOUT_SHARDING = ("loop.py", "step.py", "run.py", "preflight.py")
 
 
-def source_files(*folders: str) -> dict[str, ast.Module]:
-    """Return path -> syntax tree of all Python files in these folders."""
-    files = sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
-    return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in files}
+@pytest.fixture(scope="module")
+def all_trees() -> dict[str, ast.Module]:
+    """Return path -> syntax tree of all Python files of the program, the converter and the benchmarks."""
+    files = [path for folder in ("paddle_ft", "convert", "benchmarks") for path in python_files(folder)]
+    return {path.as_posix(): parse(ROOT / path) for path in files}
+
+
+@pytest.fixture(scope="module")
+def program(all_trees) -> dict[str, ast.Module]:
+    """Return path -> syntax tree of all Python files of the program."""
+    return {path: tree for path, tree in all_trees.items() if path.startswith("paddle_ft/")}
 
 
 def identifiers(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -56,12 +65,18 @@ def foreign_private_names(tree: ast.AST, own_names: set[str]) -> Iterator[tuple[
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
+            if not is_private(node.attr) and node.attr not in PRIVATE_MODULE_NAMES:
+                continue
             dotted = ast.unparse(node)
             owner = dotted.split(".")[0]
             foreign = is_private(node.attr) and node.attr not in own_names and owner not in sys.stdlib_module_names
             if dotted in PRIVATE_MODULES or (foreign and ast.unparse(node.value) not in ("self", "cls")):
                 yield node.lineno, dotted
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "hasattr", "setattr", "delattr"):
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in ("getattr", "hasattr", "setattr", "delattr")
+        ):
             name = node.args[1]
             if isinstance(name, ast.Constant) and is_private(name.value) and name.value not in own_names:
                 yield node.lineno, ast.unparse(node)
@@ -80,7 +95,7 @@ def defined_private_names(trees: dict[str, ast.Module]) -> set[str]:
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 names.add(node.name)
-            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self":
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and getattr(node.value, "id", None) == "self":
                 names.add(node.attr)
     return set(filter(is_private, names))
 
@@ -99,8 +114,8 @@ def test_generation_names_no_architecture():
     assert not wrong, "\n".join(wrong)
 
 
-def test_an_architecture_is_named_by_its_record_only():
-    named = [(path, line, name) for path, tree in source_files("paddle_ft").items() for line, name in identifiers(tree)
+def test_an_architecture_is_named_by_its_record_only(program):
+    named = [(path, line, name) for path, tree in program.items() for line, name in identifiers(tree)
              if ARCHITECTURE.search(name)]  # fmt: skip
     wrong = [f"{path}:{line} {name}: move it to the architecture's record in paddle_ft/models/architectures"
              for path, line, name in named if not path.startswith(tuple(ARCHITECTURE_FILES))]  # fmt: skip
@@ -109,28 +124,25 @@ def test_an_architecture_is_named_by_its_record_only():
     assert not unused, f"{unused} name no architecture: remove them from ARCHITECTURE_FILES"
 
 
-def test_private_names_of_paddle_are_used_in_one_module():
-    trees = source_files("paddle_ft", "convert", "benchmarks")
-    own_names = defined_private_names(trees)
-    names = {path: list(foreign_private_names(tree, own_names)) for path, tree in trees.items()}
+def test_private_names_of_paddle_are_used_in_one_module(all_trees):
+    own_names = defined_private_names(all_trees)
+    names = {path: list(foreign_private_names(tree, own_names)) for path, tree in all_trees.items()}
     assert len(names.pop(COMPAT)) > 10
     wrong = [f"{path}:{line} {name}: add a function to {COMPAT}" for path in names for line, name in names[path]]
     assert not wrong, "\n".join(wrong)
 
 
-def test_each_function_for_a_private_name_is_used_and_tested():
-    trees = source_files("paddle_ft")
-    functions = {node.name for node in trees[COMPAT].body if isinstance(node, ast.FunctionDef)}
+def test_each_function_for_a_private_name_is_used_and_tested(program):
+    functions = {node.name for node in program[COMPAT].body if isinstance(node, ast.FunctionDef)}
     tested = set(re.findall(r"\w+", (ROOT / COMPAT_TEST).read_text(encoding="utf-8")))
     assert functions <= tested, f"{sorted(functions - tested)} have no test in {COMPAT_TEST}"
-    used = {name for path, tree in trees.items() if path != COMPAT for _, name in identifiers(tree)}
+    used = {name for path, tree in program.items() if path != COMPAT for _, name in identifiers(tree)}
     assert functions <= used, f"{sorted(functions - used)} are not used by the program"
 
 
-def test_training_does_not_depend_on_sharding():
-    trees = source_files("paddle_ft/training")
+def test_training_does_not_depend_on_sharding(program):
     wrong = [f"paddle_ft/training/{name}:{line}" for name in WITHOUT_SHARDING
-             for line in branches_on(trees[f"paddle_ft/training/{name}"], "shard")]  # fmt: skip
+             for line in branches_on(program[f"paddle_ft/training/{name}"], "shard")]  # fmt: skip
     assert not wrong, f"{wrong}: make it a method of GradientSync, or a function of training/distributed/strategy.py"
 
 

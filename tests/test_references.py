@@ -11,7 +11,7 @@ from paddle_ft.config.load import load_config
 from paddle_ft.config.recipes import recipe_names
 from tests.support.pages import FILES, PAGES, files_on_page, read, without_code
 from tests.support.paths import ROOT
-from tests.support.python_names import PACKAGES, dotted_name_exists, own_imports
+from tests.support.python_names import PACKAGES, dotted_name_exists, names_and_imports
 from tests.support.settings import keys
 
 FOLDERS = (*PACKAGES, "configs", "docs", "notebooks", r"\.ci")
@@ -134,7 +134,7 @@ def code_names(cell: str) -> list[str]:
 def test_imports_find_what_they_name():
     """This includes imports inside functions, which fail only when the function runs."""
     files = [ROOT / "train.py", *(path for package in (*PACKAGES, "docs") for path in (ROOT / package).rglob("*.py"))]
-    wrong = [f"{path.relative_to(ROOT)}:{line} imports {name}" for path in files for line, name in own_imports(path)
+    wrong = [f"{path.relative_to(ROOT)}:{line} imports {name}" for path in files for line, name in names_and_imports(path)[1]
              if not dotted_name_exists(name)]  # fmt: skip
     assert not wrong, "\n".join(wrong)
 

@@ -5,16 +5,26 @@ import functools
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.support.import_graph import parse
 from tests.support.paths import ROOT
 
 PACKAGES = ("paddle_ft", "convert", "setup", "benchmarks", "tests")
 
 
 @functools.cache
-def defined_names(path: Path) -> dict[str, ast.AST]:
-    """Return name -> node for all that a module defines or imports. Names that are only in __all__ have the value None."""
-    names = {name: value for node in ast.parse(path.read_text(encoding="utf-8")).body for name, value in members(node).items()}
-    return dict.fromkeys(ast.literal_eval(names["__all__"].value) if "__all__" in names else []) | names
+def names_and_imports(path: Path) -> tuple[dict[str, set[str]], list[tuple[int, str]]]:
+    """Read a file once, and return what it defines and what it imports from our packages.
+
+    Returns:
+        defined: name -> names of a class's members (no members: no class) for all that the module defines or imports, or that is in
+            its __all__.
+        imported: line and dotted name of every import, also those inside functions.
+    """
+    tree = parse(path)
+    nodes = {name: value for node in tree.body for name, value in members(node).items()}
+    listed = ast.literal_eval(nodes["__all__"].value) if "__all__" in nodes else []
+    defined = {name: class_names(node) if isinstance(node, ast.ClassDef) else set() for name, node in nodes.items()}
+    return {name: set() for name in listed} | defined, list(_own_imports(tree, path))
 
 
 def members(node: ast.AST) -> dict[str, ast.AST]:
@@ -51,17 +61,13 @@ def dotted_name_exists(name: str) -> bool:
         return (ROOT / parts[0]).is_dir() and len(parts) == 1
     if not rest:
         return True
-    names = defined_names(module_file(parts[:length]))
-    if rest[0] not in names or len(rest) == 1:
-        return rest[0] in names
-    node = names[rest[0]]
-    return isinstance(node, ast.ClassDef) and rest[1] in class_names(node)
+    names, _ = names_and_imports(module_file(parts[:length]))
+    return rest[0] in names and (len(rest) == 1 or rest[1] in names[rest[0]])
 
 
-def own_imports(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the line and dotted name of every import from our packages, also those inside functions."""
+def _own_imports(tree: ast.Module, path: Path) -> Iterator[tuple[int, str]]:
     package = list(path.relative_to(ROOT).parent.parts)
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names if alias.name.split(".")[0] in PACKAGES)
         elif isinstance(node, ast.ImportFrom):
