@@ -10,6 +10,7 @@ from typing import NamedTuple
 import paddle
 import paddle.nn.functional as F
 
+from paddle_ft.models.kernels import linear
 from paddle_ft.system.paddle_compat import layer_norm_epsilon
 
 FEW_ROWS = 32  # up to so many rows the product with the vocabulary is faster with the head on the left
@@ -22,7 +23,7 @@ class Linear(NamedTuple):
     bias: paddle.Tensor
 
     def __call__(self, x):
-        return F.linear(x, self.weight, self.bias)
+        return linear(x, self.weight, self.bias)
 
 
 class Norm(NamedTuple):

@@ -1,4 +1,4 @@
-"""Speed up Linear, LayerNorm, GELU, Dropout and attention in training on a CPU, with Paddle's results.
+"""Speed up Linear, LayerNorm, GELU, Dropout and attention on a CPU, with Paddle's results.
 
 On a CPU Paddle's own kernels for training are slow (kernels/), it draws dropout masks with a slow random generator, and adds a mask
 [b, 1, 1, k] to scores [b, h, q, k] seventy times as slowly as one of the scores' shape. Here the kernels are others, masks are
@@ -20,7 +20,7 @@ from paddle import nn
 from paddle.autograd import PyLayer
 
 from paddle_ft.models.architectures import find_architecture, import_by_name
-from paddle_ft.models.kernels import fastest
+from paddle_ft.models.kernels import fastest, is_onednn_for, linear
 from paddle_ft.models.reading import read_positions
 from paddle_ft.models.unpadding import Positions, without_padding
 from paddle_ft.system.paddle_compat import (
@@ -35,8 +35,8 @@ from paddle_ft.system.paddle_compat import (
 def use_cpu_layers(model) -> None:
     """Replace the forward of the model's layers in place.
 
-    Evaluation and frozen layers still use Paddle's forward. Layers whose forward is replaced already (model.attention=sdpa) are
-    not changed.
+    Frozen layers, and evaluation where there is no oneDNN, still use Paddle's forward. Layers whose forward is replaced already
+    (model.attention=sdpa) are not changed.
     """
     forwards = _FORWARD | _forwards_of_architecture(model)
     for layer in model.sublayers(include_self=True):
@@ -144,13 +144,15 @@ def attend(q, k, v, mask, heads: int, p: float):
         k, v: [b, k, h * d].
         mask: broadcast to [b, h, q, k] and added to the scores, or None. In a bool or int mask False and 0 hide a key.
         heads: h.
-        p: share of the weights that are dropped.
+        p: share of the weights that are dropped; not in evaluation, where no gradient is kept.
 
     Returns:
         [b, q, h * d]
     """
     if mask is not None:
         mask = _dense(additive_mask(mask, q.dtype).reshape([1] * (4 - mask.ndim) + mask.shape))
+    if not paddle.is_grad_enabled():
+        return fastest().attention(_dense(q), _dense(k), _dense(v), mask, heads, (q.shape[2] // heads) ** -0.5, None, 1.0)[0]
     return _Attention.apply(q, k, v, (mask,), heads, p, [not x.stop_gradient for x in (q, k, v)])
 
 
@@ -163,10 +165,16 @@ def needs_gradient(layer, x) -> bool:
     return layer.training and _has_gradient(x)
 
 
+def attends_here(layer, query) -> bool:
+    """Return whether `attend` computes the heads of an attention layer: for a gradient in training, or by oneDNN in evaluation."""
+    in_evaluation = not layer.training and not paddle.is_grad_enabled() and is_onednn_for(query)
+    return in_evaluation or needs_gradient(layer, query)
+
+
 def _linear(layer, x):
-    if not needs_gradient(layer, x) or layer.bias is None or layer.weight.stop_gradient or layer.bias.stop_gradient:
-        return nn.Linear.forward(layer, x)
-    return _Linear.apply(x, layer.weight, layer.bias)
+    if needs_gradient(layer, x) and layer.bias is not None and not (layer.weight.stop_gradient or layer.bias.stop_gradient):
+        return _Linear.apply(x, layer.weight, layer.bias)
+    return linear(x, layer.weight, layer.bias)
 
 
 def _layer_norm(layer, x):
@@ -183,7 +191,11 @@ def _dropout(layer, x):
 
 
 def _gelu(x, approximate=False):
-    return _Gelu.apply(x, approximate) if _has_gradient(x) else nn.functional.gelu(x, approximate)
+    if _has_gradient(x):
+        return _Gelu.apply(x, approximate)
+    if is_onednn_for(x) and not paddle.is_grad_enabled():
+        return fastest().gelu(_dense(x), approximate)[0]
+    return nn.functional.gelu(x, approximate)
 
 
 def _attention(layer, query, key=None, value=None, attn_mask=None, cache=None):
@@ -201,7 +213,7 @@ def _attention(layer, query, key=None, value=None, attn_mask=None, cache=None):
     """
     unpadded, kept = layer.__dict__.get("unpadded"), layer.__dict__.get("kept")
     key, value = query if key is None else key, query if value is None else value
-    if unpadded is None and (cache is not None or layer.need_weights or not needs_gradient(layer, query)):
+    if unpadded is None and (cache is not None or layer.need_weights or not attends_here(layer, query)):
         return nn.MultiHeadAttention.forward(layer, query, key, value, attn_mask, cache)
     projected = [layer.q_proj(query), layer.k_proj(key), layer.v_proj(value)]
     if unpadded is not None:

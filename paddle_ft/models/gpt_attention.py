@@ -47,13 +47,13 @@ def gpt_sdpa_forward(
 def gpt_cpu_forward(
     layer, query, key, value, attention_mask=None, use_cache=False, past_key_value=None, output_attentions=False
 ):  # fmt: skip
-    """Compute what the forward of PaddleNLP's GPT attention computes, in training by the kernels of cpu_layers.
+    """Compute what the forward of PaddleNLP's GPT attention computes, by the kernels of cpu_layers.
 
     Args and Returns: as gpt_sdpa_forward.
     """
     config = layer.config
     rare = output_attentions or use_cache or past_key_value is not None or config.sequence_parallel or config.scale_qk_coeff != 1.0
-    if rare or attention_mask is None or not cpu_layers.needs_gradient(layer, query):
+    if rare or attention_mask is None or not cpu_layers.attends_here(layer, query):
         plain = type(layer).forward
         return plain(layer, query, key, value, attention_mask, use_cache, past_key_value, output_attentions)
     heads, size = layer.num_attention_heads, layer.head_dim

@@ -6,6 +6,7 @@ import pytest
 from paddle import nn
 
 from paddle_ft.models.cpu_layers import use_cpu_layers
+from paddle_ft.models.kernels import fastest, onednn
 from tests.support.model_families import assert_same, inputs, make_model, output_and_gradients
 
 
@@ -117,6 +118,31 @@ def test_evaluation_frozen_weights_and_no_grad_use_paddles_layers(monkeypatch):
     inputs = paddle.to_tensor(x.numpy(), stop_gradient=False)
     model[1](model[0](inputs)).sum().backward()
     assert inputs.grad is not None
+
+
+@pytest.mark.skipif(fastest() is not onednn, reason="Paddle has no oneDNN on this machine: its own layers are used")
+@pytest.mark.parametrize("name", ["bert", "distilbert", "bart", "gpt"])
+def test_evaluation_uses_the_kernels_without_gradients(name, monkeypatch):
+    model, calls = make_model(name), []
+    with paddle.no_grad():
+        expected = first(model(**inputs(name))).numpy()
+        use_cpu_layers(model)
+        for function in ("linear", "attention", "gelu"):
+            monkeypatch.setattr(onednn, function, recording(getattr(onednn, function), calls, function))
+        np.testing.assert_allclose(first(model(**inputs(name))).numpy(), expected, rtol=1e-3, atol=1e-3)
+    assert set(calls) == {"linear", "attention", "gelu"}
+
+
+def first(output):
+    return output[0] if isinstance(output, tuple) else output
+
+
+def recording(function, calls, name):
+    def call(*args):
+        calls.append(name)
+        return function(*args)
+
+    return call
 
 
 def test_a_recomputed_layer_uses_the_same_dropout_mask_twice():

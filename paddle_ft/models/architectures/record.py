@@ -131,7 +131,7 @@ class Architecture:
         stacks: class of a stack of layers -> the tensor arguments of its forward, for train.compile.
         attention_projections: names of the linear layers of an attention layer, which get LoRA adapters by default.
         attention: class of an attention layer -> the function that computes it through scaled_dot_product_attention.
-        cpu_attention: class of an attention layer -> the function that computes it in training on a CPU; paddle.nn's is known.
+        cpu_attention: class of an attention layer -> the function that computes it on a CPU; paddle.nn's is known.
         causal_decoder: the decoder that can use the causal attention kernel, or None.
         generation_adapter: the adapter class that generates with the model, or None.
         export_graphs: the function that gives the graphs of a generating model (paddle_ft/export/graphs), or None.

@@ -1,4 +1,4 @@
-"""The arithmetic of training on a CPU: layers and their gradients, by oneDNN where it is there, else by Paddle's operators.
+"""The arithmetic of layers on a CPU, and their gradients: by oneDNN where it is there, else by Paddle's operators.
 
 onednn.py and operators.py have the same functions. cpu_layers.py makes layers of them.
 """
@@ -11,6 +11,7 @@ from types import ModuleType
 
 import numpy as np
 import paddle
+from paddle.nn import functional
 
 from paddle_ft.models.kernels import onednn, operators
 from paddle_ft.models.kernels.library import OneDNNError
@@ -22,6 +23,18 @@ HIDE = "PADDLE_FT_ONEDNN"  # environment variable; 0 hides oneDNN, so that its g
 def fastest() -> ModuleType:
     """Return the module with the functions to use: onednn if it can be used and computes what operators computes."""
     return onednn if os.environ.get(HIDE) != "0" and _agree() else operators
+
+
+def linear(x, weight, bias):
+    """Return x [..., d] times weight [d, m] plus bias [m]: by oneDNN on a CPU if no gradient is wanted, else by Paddle."""
+    if is_onednn_for(x) and bias is not None and weight.dtype == x.dtype and not paddle.is_grad_enabled():
+        return onednn.linear(x if x.is_contiguous() else x.contiguous(), weight, bias)
+    return functional.linear(x, weight, bias)
+
+
+def is_onednn_for(x) -> bool:
+    """Return whether oneDNN computes with a tensor: it is on a CPU, of float32 numbers, and has any."""
+    return x.place.is_cpu_place() and x.dtype == paddle.float32 and 0 not in x.shape and fastest() is onednn
 
 
 def _agree() -> bool:

@@ -28,14 +28,28 @@ _DIFF_SRC, _DIFF_DST, _DIFF_WEIGHTS, _DIFF_BIAS, _DIFF_SCALE, _DIFF_SHIFT = 129,
 
 
 # ---------------------------------------------------------------------------------------------------- linear
+class _LinearShapes:
+    """The shapes of a linear layer: x [n, d], weight [d, m] and bias [m], and the kernel of its output y [n, m]."""
+
+    def __init__(self, n: int, d: int, m: int):
+        self.x, self.y, self.bias = shape(n, d), shape(n, m), shape(m)
+        self.weight = shape(m, d, strides=(1, m))  # oneDNN's is [m, d]
+        self.forward = description("inner_product_forward", _TRAINING, self.x, self.weight, self.bias, self.y, None)
+        self.output = Kernel(self.forward, [(_SRC, self.x), (_WEIGHTS, self.weight), (_BIAS, self.bias), (_DST, self.y)])
+
+
 @functools.lru_cache(KEPT)
-def _linear(n: int, d: int, m: int) -> tuple[Kernel, Kernel, Kernel]:
-    x, bias, y, weight = shape(n, d), shape(m), shape(n, m), shape(m, d, strides=(1, m))  # Paddle has the weight as [d, m]
-    forward = description("inner_product_forward", _TRAINING, x, weight, bias, y, None)
+def _linear(n: int, d: int, m: int) -> _LinearShapes:
+    return _LinearShapes(n, d, m)
+
+
+@functools.lru_cache(KEPT)
+def _linear_gradients(n: int, d: int, m: int) -> tuple[Kernel, Kernel]:
+    shapes = _linear(n, d, m)
+    x, y, weight, bias = shapes.x, shapes.y, shapes.weight, shapes.bias
     data = description("matmul", y, weight, None, x, None)  # faster than the gradient of inner_product
-    weights = description("inner_product_backward_weights", x, weight, bias, y, forward, None)
+    weights = description("inner_product_backward_weights", x, weight, bias, y, shapes.forward, None)
     return (
-        Kernel(forward, [(_SRC, x), (_WEIGHTS, weight), (_BIAS, bias), (_DST, y)]),
         Kernel(data, [(_SRC, y), (_WEIGHTS, weight), (_DST, x)]),
         Kernel(weights, [(_SRC, x), (_DIFF_DST, y), (_DIFF_WEIGHTS, weight), (_DIFF_BIAS, bias)]),
     )
@@ -45,7 +59,7 @@ def linear(x, weight, bias):
     """Return x [..., d] times weight [d, m] plus bias [m]: [..., m]."""
     d, m = weight.shape
     y = paddle.empty([*x.shape[:-1], m])
-    _linear(math.prod(x.shape[:-1]), d, m)[0](x, weight, bias, y)
+    _linear(math.prod(x.shape[:-1]), d, m).output(x, weight, bias, y)
     return y
 
 
@@ -53,7 +67,7 @@ def linear_gradient(x, gradient, weight):
     """Return the gradients of x, weight and bias, given that of the output."""
     d, m = weight.shape
     x_gradient, weight_gradient, bias_gradient = paddle.empty_like(x), paddle.empty_like(weight), paddle.empty([m])
-    _, data, weights = _linear(math.prod(x.shape[:-1]), d, m)
+    data, weights = _linear_gradients(math.prod(x.shape[:-1]), d, m)
     data(gradient, weight, x_gradient)
     if not library().has_avx512:
         return x_gradient, *operators.linear_gradient_of_weights(x, gradient)  # twice as fast there as oneDNN's
