@@ -119,6 +119,10 @@ def run_paddle_ft(options) -> dict:
 
     seconds = {}
     models = {name: paddle_model(name) for name in MODELS}
+    from paddle_ft.models.cpu_layers import use_cpu_layers
+
+    for model in models.values():
+        use_cpu_layers(model)  # as in every run on a CPU
     for name, length, new, beams in CASES:
         ids = batch(name, length, options.batch)
         total = new + (1 if name == "bart" else length)

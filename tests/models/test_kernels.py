@@ -10,6 +10,7 @@ import paddle
 import pytest
 from paddle.nn import functional
 
+from paddle_ft.generation import layers
 from paddle_ft.models import kernels as kernels_room
 from paddle_ft.models.kernels import fastest, library, onednn, operators
 
@@ -65,6 +66,19 @@ def test_linear(kernels, shape, rng):
 def test_linear_without_avx512(monkeypatch, rng):
     monkeypatch.setattr(library.library(), "has_avx512", not library.library().has_avx512)
     test_linear(onednn, (2, 3, 24), rng)
+
+
+@pytest.mark.parametrize("kernels", MODULES)
+def test_scores(kernels, rng):
+    x, rows = rng.normal(size=(5, 24)), rng.normal(size=(7, 24))
+    np.testing.assert_allclose(kernels.scores(tensor(x), tensor(rows)).numpy(), x @ rows.T, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("rows", [3, 40])
+def test_scores_of_the_vocabulary_without_onednn(rows, rng, monkeypatch):
+    monkeypatch.setattr(kernels_room, "is_onednn_for", lambda x: False)
+    x, head = rng.normal(size=(rows, 24)), rng.normal(size=(50, 24))
+    np.testing.assert_allclose(layers.vocabulary_scores(tensor(x), tensor(head)).numpy(), x @ head.T, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kernels", MODULES)

@@ -54,7 +54,11 @@ def _results(kernels: ModuleType) -> list:
     kept = np.arange(24).reshape(2, 4, 3) % 4 > 0
     y, needed = kernels.layer_norm(x, row, bias, 1e-5)
     results = [y, *kernels.layer_norm_gradient(needed, gradient, 1e-5)]
-    results += [kernels.linear(x, square, bias), *kernels.linear_gradient(x, gradient, square)]
+    results += [
+        kernels.linear(x, square, bias),
+        *kernels.linear_gradient(x, gradient, square),
+        kernels.scores(x[0].clone(), square),
+    ]
     y, needed = kernels.dropout(x, kept, 1.5)
     results += [y, kernels.dropout_gradient(needed, gradient)]
     for approximate in (False, True):

@@ -75,6 +75,19 @@ def linear_gradient(x, gradient, weight):
     return x_gradient, weight_gradient, bias_gradient
 
 
+@functools.lru_cache(KEPT)
+def _scores(n: int, d: int, v: int) -> Kernel:
+    return _product(shape(n, d), shape(d, v, strides=(1, d)), shape(n, v))
+
+
+def scores(x, rows):
+    """Return the products of each x [n, d] with each of some rows [v, d]: [n, v]."""
+    (n, d), v = x.shape, rows.shape[0]
+    y = paddle.empty([n, v])
+    _scores(n, d, v)(x, rows, y)
+    return y
+
+
 # ---------------------------------------------------------------------------------------------------- layer norm
 @functools.lru_cache(KEPT)
 def _layer_norm(n: int, d: int, epsilon: float) -> tuple[Kernel, Kernel]:

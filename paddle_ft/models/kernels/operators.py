@@ -40,6 +40,11 @@ def linear_gradient_of_weights(x, gradient):
     return paddle.matmul(_as_rows(x), rows, transpose_x=True), _sum_of_rows(rows)
 
 
+def scores(x, rows):
+    """Return the products of each x [n, d] with each of some rows [v, d]: [n, v]."""
+    return paddle.matmul(x, rows, transpose_y=True)
+
+
 def layer_norm(x, weight, bias, epsilon: float):
     """Return the layer norm of x over its last dimension, and what layer_norm_gradient needs."""
     return functional.layer_norm(x, x.shape[-1:], weight, bias, epsilon), (x, weight)
