@@ -78,6 +78,8 @@ def _metric_section(content: dict[str, Any], key: str, explain: bool) -> Section
     seeds = len(content["seeds"])
     over = f"Mean ± sample standard deviation over {seeds} seeds" if seeds > 1 else "One seed"
     section.texts.append(f"{over}{direction}.")
+    if (references := _references(content, key)) and len(content["series"]) > 1:
+        section.texts.append(f"Under {' and '.join(references)} is the mean of all series.")
     section.tables.append(means)
     if table := _difference_table(content, key):
         section.texts += [_about_p(content)] if explain else []

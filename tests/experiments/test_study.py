@@ -60,6 +60,7 @@ def test_the_tables_have_means_deviations_and_differences(tmp_path):
     markdown = (plan.folder / "study.md").read_text()
     assert "| rows | scratch | adapted | baseline | before training |\n| --- | ---: | ---: | ---: | ---: |\n" in markdown
     assert "| 4 | 52.00 ± 2.83 | 61.00 ± 1.41 | 50.00 | 40.00 |\n| all | 71.00 ± 1.41 | 71.00 ± 0.00 | 50.00 | 40.00 |" in markdown
+    assert "\n\nUnder baseline and before training is the mean of all series.\n\n" in markdown
     # differences 10 and 8: the mean is 9, and with 2 seeds p is 2 of 4 swaps; then 1 and -1
     assert "### adapted minus scratch\n\n| rows | difference | deviation | better | p |" in markdown
     assert "| 4 | +9.00 | 1.41 | 2 of 2 | 0.500 |\n| all | 0.00 | 1.41 | 1 of 2 | 1.000 |" in markdown
@@ -140,6 +141,7 @@ def test_a_study_of_one_recipe_over_seeds(tmp_path):
     markdown = (plan.folder / "study.md").read_text()
     assert "|  | distilbert_imdb_cls | baseline | before training |" in markdown
     assert "| all runs | 52.00 ± 2.83 | 50.00 | 40.00 |" in markdown and "minus" not in markdown
+    assert "of all series" not in markdown
     assert "| distilbert_imdb_cls, seed 2023 | 54.00 | 10.0 s | [report](only/seed-2023/report.html) |" in markdown
     assert "<img" not in (plan.folder / "report.html").read_text()
 
