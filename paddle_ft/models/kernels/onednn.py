@@ -148,16 +148,20 @@ def _masked(size: int, scale: float) -> Kernel:
     return Kernel(description("binary", _MULTIPLY, x, mask, x, attributes(scale)), [(_SRC, x), (_SRC_1, mask), (_DST, x)])
 
 
-def dropout(x, kept: np.ndarray, scale: float):
-    """Return x times scale where `kept` (booleans of its shape) is true and 0 elsewhere, and what dropout_gradient needs."""
+def _drop(x, kept: np.ndarray, scale: float):
     y = paddle.empty_like(x)
     _masked(math.prod(x.shape), scale)(x, kept, y)
-    return y, (kept, scale)
+    return y
+
+
+def dropout(x, kept: np.ndarray, scale: float):
+    """Return x times scale where `kept` (booleans of its shape) is true and 0 elsewhere, and what dropout_gradient needs."""
+    return _drop(x, kept, scale), (kept, scale)
 
 
 def dropout_gradient(needed, gradient):
     """Return the gradient of x, given what dropout returned and the gradient of its output."""
-    return dropout(gradient, *needed)[0]
+    return _drop(gradient, *needed)
 
 
 # ---------------------------------------------------------------------------------------------------- attention
@@ -222,7 +226,7 @@ def attention(q, k, v, mask, heads: int, scale: float, kept: np.ndarray | None, 
     if mask is not None and not added:
         weights.add_(mask.expand(weights.shape))
     _softmax(b * heads * n, m)[0](weights, weights)
-    products.outputs(weights if kept is None else dropout(weights, kept, factor)[0], v, outputs)
+    products.outputs(weights if kept is None else _drop(weights, kept, factor), v, outputs)
     return outputs, (products, q, k, v, weights, kept, factor)
 
 
@@ -233,7 +237,7 @@ def attention_gradient(needed, gradient):
     products.weights_gradient(gradient, v, scores)
     dropped = weights
     if kept is not None:
-        dropped = dropout(weights, kept, factor)[0]
+        dropped = _drop(weights, kept, factor)
         _masked(math.prod(scores.shape), factor)(scores, kept, scores)
     _softmax(math.prod(scores.shape[:-1]), scores.shape[-1])[1](weights, scores, scores)
     products.queries_gradient(scores, k, results[0])
