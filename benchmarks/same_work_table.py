@@ -59,7 +59,7 @@ def table(folder: Path) -> str:
         if found is None:
             continue
         for name, values in found["metrics"].items():
-            lines.append(f"| {work.title} | {name} | {row_of(values)} |")
+            lines.append(f"| {work.title} | {name} | {row_of(values, decimals=4 if name == 'loss' else 2)} |")
         run = found["runs"][OURS]
         rows = "blocks" if work.kind == "masked_lm" else "rows"
         notes.append(f"{work.title}: {run['train_rows']:,} {rows}, {run['steps']:,} steps,"
@@ -72,15 +72,23 @@ def table(folder: Path) -> str:
     return "\n".join([*lines, "", *(f"- {note}" for note in notes), f"- {made_with}."])
 
 
-def row_of(values: dict[str, list[float]]) -> str:
-    """Return the cells of a metric: both tools, the difference and whether the intervals overlap."""
+def row_of(values: dict[str, list[float]], decimals: int) -> str:
+    """Return the cells of a metric: both tools, the difference and whether the intervals overlap.
+
+    Args:
+        values: tool -> the values of the seeds.
+        decimals: of each number. A loss needs more than a percentage, or its differences look like 0.
+    """
+
+    def shown(value: float, sign: str = "") -> str:
+        return f"{value:{sign}.{decimals}f}"
+
     cells = [
-        f"{statistics.fmean(own):.2f} ± {statistics.stdev(own):.2f} ({', '.join(f'{value:.2f}' for value in own)})"
-        for own in values.values()
+        f"{shown(statistics.fmean(own))} ± {shown(statistics.stdev(own))} ({', '.join(map(shown, own))})" for own in values.values()
     ]
     differences = [ours - peer for ours, peer in zip(values[OURS], values[PEER], strict=True)]
     low, high = interval(differences)
-    cells.append(f"{statistics.fmean(differences):+.2f} [{low:+.2f}, {high:+.2f}]")
+    cells.append(f"{shown(statistics.fmean(differences), '+')} [{shown(low, '+')}, {shown(high, '+')}]")
     (first, second) = (interval(own) for own in values.values())
     cells.append("overlap" if max(first[0], second[0]) <= min(first[1], second[1]) else "do not overlap")
     return " | ".join(cells)

@@ -73,6 +73,18 @@ def test_what_nobody_has_run_is_an_empty_cell_with_its_command():
     assert render.facts(Entry(name="x", model="BERT")) == "BERT; nobody has run it."
 
 
+def test_a_section_without_figures_of_its_own_is_no_stand_in_of_the_overview():
+    """A study has tables. Its model alone in the cell would look like a figure that is missing."""
+    measured = Measured(date="", machine="", versions="", figures={"accuracy": {"value": 80.0}})
+    section = {"recipe": "one", "title": "x", "stand_in": "small"}
+    entries = [
+        Entry(name="one", recipe="one", command="run"),
+        Entry(name="study", model="tiny", **section),
+        Entry(name="run", model="mini", figures=[Figure(metric="accuracy", label="accuracy")], measured=measured, **section),
+    ]
+    assert render.overview(entries).splitlines()[-1] == "| `one` |  |  | `run` | mini: accuracy 80 |"
+
+
 def test_figures_and_their_intervals():
     figure = Figure(metric="perplexity", label="perplexity", baseline="unigrams")
     values = {"value": 71.3456, "interval": [67.4, 75.25], "before": 34445.2, "baseline": 802.4, "baseline_interval": [700, 900.5]}

@@ -49,6 +49,16 @@ def test_the_table_has_means_seeds_and_the_interval_of_the_difference(bench, tmp
     ]
 
 
+def test_a_small_difference_of_losses_does_not_look_like_none(bench, tmp_path):
+    for seed, (ours, peers) in {2022: (6.6562, 6.6533), 2023: (6.6567, 6.6531), 2024: (6.6464, 6.6423)}.items():
+        rouge = dict.fromkeys(("rouge1", "rouge2", "rougeL"), 0.0)
+        store(tmp_path, "lcsts", seed, {"loss": ours, **rouge}, {"loss": peers, **rouge})
+    assert (
+        "| loss | 6.6531 ± 0.0058 (6.6562, 6.6567, 6.6464) | 6.6496 ± 0.0063 (6.6533, 6.6531, 6.6423) | +0.0035 [+0.0020, +0.0050]"
+        in (bench.run.table(tmp_path))
+    )
+
+
 def test_a_seed_that_only_one_tool_has_is_left_out(bench, tmp_path):
     for seed in (2022, 2023):
         store(tmp_path, "sst2", seed, {"accuracy": 80.0 + seed % 10}, {"accuracy": 80.0})

@@ -93,7 +93,7 @@ def overview(entries: list[Entry]) -> str:
             continue
         stand_ins = [other for other in entries if other.title and other.recipe == entry.recipe and other.stand_in]
         cells = [f"`{entry.recipe}`", entry.tutorial, summary(entry), f"`{entry.command.strip()}`"]
-        cells.append("<br>".join(text for other in stand_ins if (text := f"{other.model}: {summary(other)}")))
+        cells.append("<br>".join(f"{other.model}: {text}" for other in stand_ins if (text := summary(other))))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
