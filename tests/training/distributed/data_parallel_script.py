@@ -11,7 +11,7 @@ import paddle
 from paddle_ft.training.distributed.data_parallel import DataParallel
 from paddle_ft.training.distributed.process_group import init_world
 from paddle_ft.training.distributed.worker import exit_worker
-from tests.training.distributed.sharding_script import Model, batches
+from tests.training.distributed.sharded_sums import Model, batches
 
 
 def gradients(sync, model, rank) -> list:

@@ -23,11 +23,24 @@ from tests.support.tiny_runs import PLAIN, overrides
 SCRIPT = Path(__file__).parent / "sharding_script.py"
 
 
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory):
+    """Run the script in two processes. Return its folder of results, which both ranks have written, and the log of rank 1."""
+    folder = tmp_path_factory.mktemp("two_processes")
+    code = launch.launch_processes("cpu:2", [sys.executable, str(SCRIPT), str(folder)], folder / "logs")
+    log = (folder / "logs" / "rank-1.log").read_text()
+    assert code == 0, log
+    return folder, log
+
+
+def results_of(folder: Path, name: str) -> list[dict]:
+    """Return the results of both ranks."""
+    return [json.loads((folder / f"{name}.{rank}").read_text()) for rank in (0, 1)]
+
+
 @pytest.mark.parametrize("stage", ["stage1", "stage2"])
-def test_sums_are_those_of_plain_training_and_states_are_shared(tmp_path, stage):
-    code = launch.launch_processes("cpu:2", [sys.executable, str(SCRIPT), stage, str(tmp_path / "result")], tmp_path / "logs")
-    assert code == 0, (tmp_path / "logs" / "rank-1.log").read_text()
-    first, second = [json.loads((tmp_path / f"result.{rank}").read_text()) for rank in (0, 1)]
+def test_sums_are_those_of_plain_training_and_states_are_shared(two_processes, stage):
+    first, second = results_of(two_processes[0], stage)
     for result in (first, second):
         assert max(result["differences"]) < 1e-5  # gradients of about 10
         for norm, expected in result["norms"]:
@@ -40,12 +53,9 @@ def test_sums_are_those_of_plain_training_and_states_are_shared(tmp_path, stage)
     assert first["freed"] == [False, stage == "stage2"]  # from the second pass on, gradients are sent during the backward pass
 
 
-def test_paddles_engine_computes_the_same_as_our_own_and_as_no_sharding(tmp_path):
-    script = SCRIPT.parent / "engines_script.py"
-    code = launch.launch_processes("cpu:2", [sys.executable, str(script), str(tmp_path / "result")], tmp_path / "logs")
-    log = (tmp_path / "logs" / "rank-1.log").read_text()
-    assert code == 0, log
-    first, second = [json.loads((tmp_path / f"result.{rank}").read_text()) for rank in (0, 1)]
+def test_paddles_engine_computes_the_same_as_our_own_and_as_no_sharding(two_processes):
+    folder, log = two_processes
+    first, second = results_of(folder, "engines")
     for name in ("own", "fleet"):
         assert first[name]["weights"] == second[name]["weights"] == first["none"]["weights"]
         assert first[name]["states"] == first["none"]["states"] and second[name]["states"] == {}
@@ -75,12 +85,8 @@ def test_what_paddles_engine_cannot_do_is_refused(tmp_path, settings, message):
     assert message in str(error.value)
 
 
-def test_layers_are_received_for_their_passes_only(tmp_path):
-    script = SCRIPT.parent / "sharded_layers_script.py"
-    code = launch.launch_processes("cpu:2", [sys.executable, str(script), str(tmp_path / "result")], tmp_path / "logs")
-    assert code == 0, (tmp_path / "logs" / "rank-1.log").read_text()
-    for rank in (0, 1):
-        result = json.loads((tmp_path / f"result.{rank}").read_text())
+def test_layers_are_received_for_their_passes_only(two_processes):
+    for result in results_of(two_processes[0], "layers"):
         assert result["freed"] >= result["foreign"] > 2 * result["layer"]
         assert len(result["allocated"]) == 2 * 2 * 6  # forward and backward, two passes
         sums = 8 * result["layer"]  # of the gradients that this process owns: at most all of both passes

@@ -1,18 +1,13 @@
-"""Train a model with each engine of stage1 and without sharding, and write the weights and states. Run in two processes.
+"""Train a model with each engine of stage1 and without sharding, and return the weights and states.
 
 The model has an unused and a tied layer. Rank 0 has two batches, rank 1 has one.
 """
 
-import json
-import sys
-
 import paddle
 
 from paddle_ft.training import checkpoint, optim
-from paddle_ft.training.distributed.process_group import init_world
 from paddle_ft.training.distributed.strategy import make_gradient_sync
-from paddle_ft.training.distributed.worker import exit_worker
-from tests.training.distributed.sharding_script import Model, batches
+from tests.training.distributed.sharded_sums import Model, batches
 
 
 def train(world, stage: str, engine: str) -> dict:
@@ -46,14 +41,6 @@ def train(world, stage: str, engine: str) -> dict:
     }
 
 
-def main(target):
-    world = init_world()
-    result = {name: train(world, *choice) for name, choice in
-              {"none": ("none", "own"), "own": ("stage1", "own"), "fleet": ("stage1", "fleet")}.items()}  # fmt: skip
-    with open(f"{target}.{world.rank}", "w") as file:
-        json.dump(result, file)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
-    exit_worker()
+def train_with_each_engine(world):
+    choices = {"none": ("none", "own"), "own": ("stage1", "own"), "fleet": ("stage1", "fleet")}
+    return {name: train(world, *choice) for name, choice in choices.items()}
