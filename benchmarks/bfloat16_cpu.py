@@ -2,20 +2,24 @@
 
     python benchmarks/bfloat16_cpu.py
 
-train.use_amp is refused on a CPU because of what this prints: what Paddle cannot compute there is named with its error, in mixed
-precision (auto_cast) and with all weights in bfloat16. The figures are medians, and bfloat16 and float32 take turns.
+What Paddle cannot compute there is named with its error, in mixed precision (auto_cast) and with all weights in bfloat16. Then
+follow the layers of paddle_ft, which oneDNN computes, and training steps with train.use_amp, if the processor computes in bfloat16.
+The figures are medians, and bfloat16 and float32 take turns.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import statistics
 import sys
+import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from workloads import Collate, make_rows, paddle_model
+from workloads import WORKLOADS, Collate, make_rows, make_stepper, paddle_model
 
 from paddle_ft.system.runtime import import_frameworks_quietly, prepare_cpu
 
@@ -86,6 +90,57 @@ def training_steps() -> list[tuple[str, dict[str, float] | str]]:
     return rows
 
 
+def layers_by_onednn() -> list[tuple[str, dict[str, float] | str]]:
+    """Time a linear layer of paddle_ft and its gradients in both formats. Return its rows of the table."""
+    import paddle
+
+    from paddle_ft.models.kernels import has_bfloat16, onednn
+
+    if not has_bfloat16():
+        return [("layers of paddle_ft", "this processor does not compute in bfloat16, or Paddle has no oneDNN")]
+    contexts = {"float32": contextlib.nullcontext, "bfloat16": onednn.bfloat16}
+    rows = []
+    for n, d, m in PRODUCTS:
+        x, weight, bias, gradient = paddle.randn([n, d]), paddle.randn([d, m]), paddle.randn([m]), paddle.randn([n, m])
+
+        def layer(name: str, x=x, weight=weight, bias=bias, gradient=gradient) -> None:
+            with contexts[name]():
+                onednn.linear(x, weight, bias)
+                onednn.linear_gradient(x, gradient, weight)
+
+        actions = {name: (lambda name=name, layer=layer: layer(name)) for name in FORMATS}
+        rows.append((f"paddle_ft's linear layer {n} x {d} x {m}, with gradients", milliseconds(actions, 10)))
+    return rows
+
+
+def steps_of_paddle_ft() -> list[tuple[str, dict[str, float] | str]]:
+    """Time training steps of paddle_ft with and without train.use_amp. Return rows of the table."""
+    from paddle_ft.models.kernels import has_bfloat16
+
+    if not has_bfloat16():
+        return []
+    rows = []
+    for name, work in WORKLOADS.items():
+        data, settings = (
+            make_rows(name, 8 * work["batch"]),
+            {"float32": (), "bfloat16": ("train.use_amp=true", "train.amp_dtype=bfloat16")},
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            steppers = {
+                kind: make_stepper(name, Collate(name), data, 8, f"{folder}/{kind}", "train.group_by_length=true", *extra)
+                for kind, extra in settings.items()
+            }
+            actions = {kind: functools.partial(_next_step, stepper, iter(range(8))) for kind, stepper in steppers.items()}
+            rows.append((f"training step of paddle_ft, {work['about']}", milliseconds(actions, 7)))
+            for stepper in steppers.values():
+                stepper.close()
+    return rows
+
+
+def _next_step(stepper, numbers: Iterator[int]) -> None:
+    stepper.train_step(next(numbers))
+
+
 def reason(error: Exception) -> str:
     """Return the sentence of Paddle's error that says what is missing."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -101,7 +156,7 @@ def main() -> int:
     flags = set(cpu.partition("flags")[2].partition("\n")[0].split())
     print("processor: " + ", ".join(f"{name} {'yes' if name in flags else 'no'}" for name in FLAGS) + "\n")
     print("| | float32, ms | bfloat16, ms | bfloat16 is |\n| --- | ---: | ---: | --- |")
-    for label, result in [*products(), *training_steps()]:
+    for label, result in [*products(), *training_steps(), *layers_by_onednn(), *steps_of_paddle_ft()]:
         if isinstance(result, str):
             print(f"| {label} | | | {result} |")
             continue

@@ -159,7 +159,7 @@ class TrainSection(Section):
     adam_beta2: float = Field(0.999, ge=0, lt=1, description="AdamW's beta2")
     weight_decay: float = Field(0.01, ge=0, description="decay of weights, except biases and layer norms")
     max_grad_norm: float = Field(1.0, ge=0, description="gradients are scaled down to this global norm; 0: no clipping")
-    use_amp: bool = Field(False, description="mixed precision (GPU)")
+    use_amp: bool = Field(False, description="mixed precision: on a GPU, and with amp_dtype=bfloat16 on CPUs that compute in it")
     amp_dtype: Literal["float16", "bfloat16"] = Field("float16", description="number format if use_amp is set")
     amp_level: Literal["O1", "O2"] = Field("O1", description="O1: fp32 weights; O2: weights in amp_dtype, fp32 masters")
     scale_loss: float = Field(2.0**15, gt=0, description="initial loss scale for float16, adapted during training")

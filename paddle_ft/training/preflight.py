@@ -9,6 +9,7 @@ import time
 import numpy as np
 
 from paddle_ft.config.schema import BaseConfig
+from paddle_ft.models import kernels
 from paddle_ft.models.lora import count_parameters
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.decisions import print_decisions
@@ -72,9 +73,22 @@ def evaluate_batches(task: Task, dataset: Dataset, world: World, batches: int) -
 
 
 def check_precision(config: BaseConfig) -> None:
-    """Raise UserError for mixed precision on a CPU."""
-    if config.train.use_amp and on_cpu():
-        raise UserError("train.use_amp: Paddle has no mixed precision on a CPU. Leave it off, or set device=gpu on a GPU machine.")
+    """Raise UserError for mixed precision on a CPU, except bfloat16 on a processor that has it."""
+    section = config.train
+    if not (section.use_amp and on_cpu()):
+        return
+    if section.amp_dtype != "bfloat16" or section.amp_level != "O1":
+        raise UserError(
+            "train.use_amp: a CPU has no float16, and its weights stay in float32. Leave it off, or set train.amp_dtype=bfloat16"
+            " and train.amp_level=O1, or device=gpu on a GPU machine."
+        )
+    if section.compile:
+        raise UserError("train.use_amp: on a CPU it does not go with train.compile, whose layers are Paddle's own. Leave one off.")
+    if not kernels.has_bfloat16():
+        raise UserError(
+            "train.use_amp: this processor does not compute in bfloat16 (it has neither avx512_bf16 nor amx_bf16), or Paddle has no"
+            " oneDNN here. Leave it off, or set device=gpu on a GPU machine."
+        )
 
 
 def check(task: Task, data: dict[str, Dataset]) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import paddle
 
 from paddle_ft.data.batches import Batches
+from paddle_ft.models import kernels
 from paddle_ft.runs.directory import RunDirectory
 from paddle_ft.system.errors import UserError
 from paddle_ft.system.files import write_json_lines
@@ -201,15 +202,20 @@ class Stepper:
 
     def _forward_backward(self, batch: dict, targets: float):
         """Add the gradient of this batch's loss, divided by the step's targets. Return the summed loss, detached."""
-        with self._autocast():
-            loss = self.task.loss(to_device(batch))
-        self.scaler.scale(loss / max(1, targets)).backward()
+        with self._bfloat16_on_cpu():
+            with self._autocast():
+                loss = self.task.loss(to_device(batch))
+            self.scaler.scale(loss / max(1, targets)).backward()
         return loss.detach().astype("float32")
 
     def _autocast(self):
-        if not self.amp_dtype:
+        if not self.amp_dtype or self.on_cpu:
             return contextlib.nullcontext()
         return paddle.amp.auto_cast(level=self.section.amp_level, dtype=self.amp_dtype)
+
+    def _bfloat16_on_cpu(self):
+        """Return a context in which linear layers and their gradients are computed in bfloat16, if the configuration says so."""
+        return kernels.onednn.bfloat16() if self.amp_dtype and self.on_cpu else contextlib.nullcontext()
 
     def check_finite(self) -> None:
         """Raise UserError if the loss or gradient of a step since the last call is not finite.

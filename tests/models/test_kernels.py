@@ -63,9 +63,29 @@ def test_linear(kernels, shape, rng):
 
 
 @pytest.mark.skipif(not HAS_ONEDNN, reason="Paddle has no oneDNN on this machine")
-def test_linear_without_avx512(monkeypatch, rng):
+def test_without_avx512(monkeypatch, rng):
     monkeypatch.setattr(library.library(), "has_avx512", not library.library().has_avx512)
     test_linear(onednn, (2, 3, 24), rng)
+    test_attention(onednn, "padding", True, (2, 4, 3, 9, 16), rng)
+
+
+def rounded(x):
+    return x.astype("bfloat16").astype("float32")
+
+
+@pytest.mark.skipif(not kernels_room.has_bfloat16(), reason="this processor does not compute in bfloat16")
+@pytest.mark.parametrize("shape", SHAPES)
+def test_linear_in_bfloat16_rounds_its_inputs_and_sums_in_float32(shape, rng):
+    x, gradient = tensor(rng.normal(size=shape)), tensor(rng.normal(size=(*shape[:-1], 10)))
+    weight, bias = tensor(rng.normal(size=(shape[-1], 10))), tensor(rng.normal(size=10))
+    with onednn.bfloat16():
+        ours = [onednn.linear(x, weight, bias), *onednn.linear_gradient(x, gradient, weight)]
+    x_half, half, weight_half = rounded(x), rounded(gradient), rounded(weight)
+    expected = [operators.linear(x_half, weight_half, bias), *operators.linear_gradient(x_half, half, weight_half)[:2]]
+    assert_close(ours, [*expected, operators.sum_of_rows(gradient)], atol=1e-4)
+    exact = operators.linear(x, weight, bias)
+    assert (ours[0] != exact).any()
+    assert_close([onednn.linear(x, weight, bias)], [exact], atol=1e-4)  # outside the context
 
 
 @pytest.mark.parametrize("kernels", MODULES)

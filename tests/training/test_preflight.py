@@ -2,10 +2,12 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from paddle_ft import cli
 from paddle_ft.config.load import load_config
+from paddle_ft.models import kernels
 from paddle_ft.models.architectures import bart
 from paddle_ft.system.errors import UserError
 from paddle_ft.training import run as training_run
@@ -44,9 +46,30 @@ def test_a_setting_that_is_refused_late_leaves_the_old_run(tmp_path, monkeypatch
     assert run.results() == results
 
 
-def test_mixed_precision_on_a_cpu_is_refused_and_not_ignored(tmp_path):
-    with pytest.raises(UserError, match="train.use_amp: Paddle has no mixed precision on a CPU"):
-        train(tmp_path, "train.use_amp=true")
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ((), "train.use_amp: a CPU has no float16, and its weights stay in float32. Leave it off, or set train.amp_dtype=bfloat16"),
+        (("train.amp_dtype=bfloat16", "train.amp_level=O2"), "its weights stay in float32"),
+        (("train.amp_dtype=bfloat16", "train.compile=true"), "train.use_amp: on a CPU it does not go with train.compile"),
+        (("train.amp_dtype=bfloat16",), "train.use_amp: this processor does not compute in bfloat16 (it has neither avx512_bf16"),
+    ],
+)
+def test_mixed_precision_that_a_cpu_does_not_have_is_refused_and_not_ignored(tmp_path, monkeypatch, settings, message):
+    monkeypatch.setattr(kernels, "has_bfloat16", lambda: False)
+    with pytest.raises(UserError, match=re.escape(message)):
+        train(tmp_path, "train.use_amp=true", *settings)
+
+
+@pytest.mark.skipif(not kernels.has_bfloat16(), reason="this processor does not compute in bfloat16")
+def test_bfloat16_on_a_cpu_trains_nearly_the_same_each_time(tmp_path):
+    runs = {}
+    half = ("train.use_amp=true", "train.amp_dtype=bfloat16")
+    for name, settings in {"float32": (), "bfloat16": half, "again": half}.items():
+        run = train(tmp_path / name, "train.max_steps=3", "train.logging_steps=1", "eval.before_training=false", *settings)
+        runs[name] = [event["loss"] for event in run.events() if event["event"] == "train"]
+    assert runs["bfloat16"] == runs["again"] != runs["float32"]
+    np.testing.assert_allclose(runs["bfloat16"], runs["float32"], rtol=0.01)
 
 
 def test_a_metric_that_is_not_reported_is_refused_at_the_start(tmp_path):

@@ -13,8 +13,7 @@ import numpy as np
 import paddle
 from paddle.nn import functional
 
-from paddle_ft.models.kernels import onednn, operators
-from paddle_ft.models.kernels.library import OneDNNError
+from paddle_ft.models.kernels import library, onednn, operators
 
 HIDE = "PADDLE_FT_ONEDNN"  # environment variable; 0 hides oneDNN, so that its gain can be measured
 
@@ -37,12 +36,17 @@ def is_onednn_for(x) -> bool:
     return x.place.is_cpu_place() and x.dtype == paddle.float32 and 0 not in x.shape and fastest() is onednn
 
 
+def has_bfloat16() -> bool:
+    """Return whether oneDNN can be used and this processor computes in bfloat16 (avx512_bf16 or amx_bf16)."""
+    return fastest() is onednn and library.library().has_bfloat16
+
+
 def _agree() -> bool:
     """Return whether both modules compute the same from a few numbers."""
     with paddle.no_grad():
         try:
             pairs = list(zip(_results(onednn), _results(operators), strict=True))
-        except (OneDNNError, OSError, AttributeError):  # AttributeError: the library lacks a function
+        except (library.OneDNNError, OSError, AttributeError):  # AttributeError: the library lacks a function
             return False
         return all(paddle.allclose(ours, theirs, 1e-4, 1e-5) for ours, theirs in pairs)
 

@@ -18,10 +18,11 @@ import paddle
 
 _NAMES = ("libdnnl.so.3", "mkldnn.dll", "dnnl.dll", "libdnnl.3.dylib")  # on Linux, Windows and macOS
 _CPU, _IN_ORDER = 1, 1
-FLOATS, BYTES = 3, 6  # kinds of numbers: float32 and unsigned bytes, such as NumPy's booleans
+HALVES, FLOATS, BYTES = 2, 3, 6  # kinds of numbers: bfloat16, float32, and unsigned bytes such as NumPy's booleans
 ADDED = 2 << 15 | 2  # the second operand of a kernel's second step after its main one
+_SRC, _DST = 1, 17
 _LINEAR, _ADD = 0x26, 0x1FFF0
-_AVX512 = 0x27
+_AVX512, _AVX512_BF16 = 0x27, 0xE7  # parts of the instruction sets that the processor has
 
 
 class OneDNNError(RuntimeError):
@@ -42,7 +43,9 @@ class Library:
         self.version = tuple(self._functions.dnnl_version()[:3])
         if self.version[0] != 3:
             raise OneDNNError(f"version {self.version} of oneDNN")
-        self.has_avx512 = self._functions.dnnl_get_effective_cpu_isa() & _AVX512 == _AVX512
+        instructions = self._functions.dnnl_get_effective_cpu_isa()
+        self.has_avx512 = instructions & _AVX512 == _AVX512
+        self.has_bfloat16 = instructions & _AVX512_BF16 == _AVX512_BF16  # AMX includes it
         self.engine = self.create("dnnl_engine_create", "dnnl_engine_destroy", _CPU, c_size_t(0))
         self.stream = self.create("dnnl_stream_create", "dnnl_stream_destroy", self.engine, c_uint(_IN_ORDER))
 
@@ -94,6 +97,14 @@ def description(kind: str, *arguments) -> Object:
     """Return the description of a kernel of a kind such as "eltwise_forward". The arguments are those after the engine in C."""
     name = f"dnnl_{kind}_primitive_desc_create"
     return library().create(name, "dnnl_primitive_desc_destroy", library().engine, *arguments)
+
+
+def conversion(source: Object, target: Object) -> Kernel:
+    """Return a kernel that writes numbers of one kind as another kind."""
+    engine = library().engine
+    name = "dnnl_reorder_primitive_desc_create"
+    described = library().create(name, "dnnl_primitive_desc_destroy", source, engine, target, engine, None)
+    return Kernel(described, [(_SRC, source), (_DST, target)])
 
 
 def attributes(factor: float, added: Object | None = None) -> Object:

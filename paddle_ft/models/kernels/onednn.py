@@ -8,16 +8,29 @@ first call with a shape and kept.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from ctypes import c_float, c_uint
 
 import numpy as np
 import paddle
 
 from paddle_ft.models.kernels import operators
-from paddle_ft.models.kernels.library import ADDED, BYTES, Kernel, Object, attributes, description, library, shape
+from paddle_ft.models.kernels.library import (
+    ADDED,
+    BYTES,
+    HALVES,
+    Kernel,
+    Object,
+    attributes,
+    conversion,
+    description,
+    library,
+    shape,
+)
 
 KEPT = 256  # shapes of each layer whose kernels are kept; a kernel has some kilobytes
 _TRAINING, _BACKWARD = 64, 128  # the numbers of dnnl_types.h from here on
@@ -59,6 +72,9 @@ def linear(x, weight, bias):
     """Return x [..., d] times weight [d, m] plus bias [m]: [..., m]."""
     d, m = weight.shape
     y = paddle.empty([*x.shape[:-1], m])
+    if _precision.is_half:
+        _half_linear(math.prod(x.shape[:-1]), d, m)[0](_half(x), _half(weight), bias, y)
+        return y
     _linear(math.prod(x.shape[:-1]), d, m).output(x, weight, bias, y)
     return y
 
@@ -66,13 +82,66 @@ def linear(x, weight, bias):
 def linear_gradient(x, gradient, weight):
     """Return the gradients of x, weight and bias, given that of the output."""
     d, m = weight.shape
+    if _precision.is_half:
+        return _half_linear_gradient(x, gradient, weight)
+    if not library().has_avx512:
+        return operators.linear_gradient(x, gradient, weight)  # MKL's products are faster there
     x_gradient, weight_gradient, bias_gradient = paddle.empty_like(x), paddle.empty_like(weight), paddle.empty([m])
     data, weights = _linear_gradients(math.prod(x.shape[:-1]), d, m)
     data(gradient, weight, x_gradient)
-    if not library().has_avx512:
-        return x_gradient, *operators.linear_gradient_of_weights(x, gradient)  # twice as fast there as oneDNN's
     weights(x, gradient, weight_gradient, bias_gradient)
     return x_gradient, weight_gradient, bias_gradient
+
+
+# The same in bfloat16: x, the weight and the gradient are rounded to it, and sums are computed in float32.
+class _Precision(threading.local):
+    is_half = False
+
+
+_precision = _Precision()
+
+
+@contextlib.contextmanager
+def bfloat16() -> Iterator[None]:
+    """Compute the matrix products of linear layers and their gradients in bfloat16 within the context, in this thread."""
+    before, _precision.is_half = _precision.is_half, True
+    try:
+        yield
+    finally:
+        _precision.is_half = before
+
+
+@functools.lru_cache(KEPT)
+def _half_linear(n: int, d: int, m: int) -> tuple[Kernel, Kernel, Kernel]:
+    def halves(rows: int, columns: int, is_turned: bool = False) -> Object:
+        return shape(rows, columns, strides=(1, rows) if is_turned else None, kind=HALVES)
+
+    output = description("matmul", halves(n, d), halves(d, m), shape(1, m), shape(n, m), None)
+    return (
+        Kernel(output, [(_SRC, halves(n, d)), (_WEIGHTS, halves(d, m)), (_BIAS, shape(1, m)), (_DST, shape(n, m))]),
+        _product(halves(n, m), halves(m, d, is_turned=True), shape(n, d)),
+        _product(halves(d, n, is_turned=True), halves(n, m), shape(d, m)),
+    )
+
+
+@functools.lru_cache(KEPT)
+def _to_half(size: int) -> Kernel:
+    return conversion(shape(size), shape(size, kind=HALVES))
+
+
+def _half(x):
+    y = paddle.empty(x.shape, dtype="bfloat16")
+    _to_half(math.prod(x.shape))(x, y)
+    return y
+
+
+def _half_linear_gradient(x, gradient, weight):
+    d, m = weight.shape
+    x_gradient, weight_gradient, half = paddle.empty_like(x), paddle.empty_like(weight), _half(gradient)
+    _, data, weights = _half_linear(math.prod(x.shape[:-1]), d, m)
+    data(half, _half(weight), x_gradient)
+    weights(_half(x), half, weight_gradient)
+    return x_gradient, weight_gradient, operators.sum_of_rows(gradient)
 
 
 @functools.lru_cache(KEPT)
@@ -239,7 +308,10 @@ def attention_gradient(needed, gradient):
     if kept is not None:
         dropped = _drop(weights, kept, factor)
         _masked(math.prod(scores.shape), factor)(scores, kept, scores)
-    _softmax(math.prod(scores.shape[:-1]), scores.shape[-1])[1](weights, scores, scores)
+    if library().has_avx512:
+        _softmax(math.prod(scores.shape[:-1]), scores.shape[-1])[1](weights, scores, scores)
+    else:
+        scores = operators.softmax_gradient(weights, scores)  # oneDNN has no fast kernel for AVX2
     products.queries_gradient(scores, k, results[0])
     products.keys_gradient(scores, q, results[1])
     products.values_gradient(dropped, gradient, results[2])

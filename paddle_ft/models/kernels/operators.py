@@ -19,8 +19,9 @@ def _as_rows(tensor):
     return tensor.reshape([-1, tensor.shape[-1]])
 
 
-def _sum_of_rows(rows):
-    """Return the sum [d] of rows [n, d], computed as a matrix product."""
+def sum_of_rows(x):
+    """Return the sum [d] of all rows of x [..., d], computed as a matrix product."""
+    rows = _as_rows(x)
     return paddle.matmul(paddle.ones([1, rows.shape[0]]), rows).reshape([-1])
 
 
@@ -31,13 +32,8 @@ def linear(x, weight, bias):
 
 def linear_gradient(x, gradient, weight):
     """Return the gradients of x, weight and bias, given that of the output."""
-    return paddle.matmul(gradient, weight, transpose_y=True), *linear_gradient_of_weights(x, gradient)
-
-
-def linear_gradient_of_weights(x, gradient):
-    """Return the gradients of weight and bias."""
-    rows = _as_rows(gradient)
-    return paddle.matmul(_as_rows(x), rows, transpose_x=True), _sum_of_rows(rows)
+    x_gradient = paddle.matmul(gradient, weight, transpose_y=True)
+    return x_gradient, paddle.matmul(_as_rows(x), _as_rows(gradient), transpose_x=True), sum_of_rows(gradient)
 
 
 def scores(x, rows):
@@ -68,7 +64,7 @@ def layer_norm_gradient(needed, gradient, epsilon: float):
     result = h - paddle.matmul(h, mean)
     h.multiply_(z)
     result.subtract_(z * paddle.matmul(h, mean)).multiply_(inverse)
-    return result.reshape(x.shape), _sum_of_rows(z.multiply_(rows)), _sum_of_rows(rows)
+    return result.reshape(x.shape), sum_of_rows(z.multiply_(rows)), sum_of_rows(rows)
 
 
 def gelu(x, approximate: bool):
@@ -134,23 +130,25 @@ def attention(q, k, v, mask, heads: int, scale: float, kept: np.ndarray | None, 
 
 
 def attention_gradient(needed, gradient):
-    """Return the gradients of q, k and v, given what attention returned and the gradient of its outputs.
-
-    With weights w = softmax(scores) and their gradient g, that of the scores is w * (g - sum(w * g)).
-    """
+    """Return the gradients of q, k and v, given what attention returned and the gradient of its outputs."""
     q, k, v, weights, dropped, mask, scale = needed
     gradient = _split_heads(gradient, q.shape[1])
     scores = paddle.matmul(gradient, v, transpose_y=True)
     if mask is not None:
         scores = dropout_gradient(mask, scores)
-    scores.multiply_(weights)
-    scores.subtract_(weights * scores.sum(-1, keepdim=True))
+    scores = softmax_gradient(weights, scores)
     results = (
         paddle.matmul(scores, k).scale_(scale),
         paddle.matmul(scores, q, transpose_x=True),
         paddle.matmul(dropped, gradient, transpose_x=True),
     )
     return tuple(_join_heads(x) for x in results)
+
+
+def softmax_gradient(weights, gradient):
+    """Return the gradient of scores whose softmax over the last dimension is w: w * (g - sum(w * g)), given that of w, g."""
+    product = weights * gradient
+    return product.subtract_(weights * product.sum(-1, keepdim=True))
 
 
 def _split_heads(x, heads: int):
