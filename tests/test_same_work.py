@@ -49,6 +49,13 @@ def test_the_table_has_means_seeds_and_the_interval_of_the_difference(bench, tmp
     ]
 
 
+def test_the_quantiles_are_those_of_students_t(bench):
+    from scipy.stats import t
+
+    table = sys.modules["same_work_table"].T95
+    assert table == {degrees: round(float(t.ppf(0.975, degrees)), 3) for degrees in range(1, 10)}
+
+
 def test_a_small_difference_of_losses_does_not_look_like_none(bench, tmp_path):
     for seed, (ours, peers) in {2022: (6.6562, 6.6533), 2023: (6.6567, 6.6531), 2024: (6.6464, 6.6423)}.items():
         rouge = dict.fromkeys(("rouge1", "rouge2", "rougeL"), 0.0)

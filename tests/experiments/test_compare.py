@@ -56,6 +56,8 @@ def test_what_is_shown(runs):
     assert text.startswith("Comparison of first, better and same\nclassification · split test · reference: first\n")
     row = next(line for line in text.splitlines() if line.strip().startswith("loss"))
     assert re.search(r"0\.765 \[0\.\d{3}, \d\.\d{3}\]", row), row  # 12 rows of -log 0.1 and 28 of -log 0.9
+    cells = [tuple(map(float, found)) for found in re.findall(r"(\d\.\d{3}) \[(\d\.\d{3}), (\d\.\d{3})\]", row)]
+    assert len(cells) == 3 and all(low < score < high for score, low, high in cells), row  # each run has its own interval
     assert "better: yes, it is better. accuracy is +27.50 against first (95 % interval +15.00 to +42.50, p 0.002, 40 rows)." in text
     assert "same: no difference. accuracy is +2.50 against first" in text
     row = next(line for line in text.splitlines() if line.strip().startswith("accuracy") and "[+" in line)
