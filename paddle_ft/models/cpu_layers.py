@@ -141,7 +141,7 @@ def attend(q, k, v, mask, heads: int, p: float):
 
     Args:
         q: [b, q, h * d].
-        k, v: [b, k, h * d].
+        k, v: [b, k, h * d], or [1, k, h * d] for the same keys in all rows.
         mask: broadcast to [b, h, q, k] and added to the scores, or None. In a bool or int mask False and 0 hide a key.
         heads: h.
         p: share of the weights that are dropped; not in evaluation, where no gradient is kept.
@@ -149,6 +149,8 @@ def attend(q, k, v, mask, heads: int, p: float):
     Returns:
         [b, q, h * d]
     """
+    if k.shape[0] != q.shape[0]:
+        k, v = (x.expand([q.shape[0], *x.shape[1:]]) for x in (k, v))
     if mask is not None:
         mask = _dense(additive_mask(mask, q.dtype).reshape([1] * (4 - mask.ndim) + mask.shape))
     if not paddle.is_grad_enabled():
@@ -157,7 +159,7 @@ def attend(q, k, v, mask, heads: int, p: float):
 
 
 def _has_gradient(x) -> bool:
-    return not x.stop_gradient and paddle.is_grad_enabled() and x.dtype == paddle.float32 and x.size > 0
+    return not x.stop_gradient and paddle.is_grad_enabled() and x.dtype == paddle.float32 and 0 not in x.shape
 
 
 def needs_gradient(layer, x) -> bool:

@@ -226,3 +226,19 @@ def test_attention_whose_keys_need_no_gradient():
         results.append([out.numpy(), query.grad.numpy()])
     for theirs, ours in zip(*results, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-5)
+
+
+def test_attention_to_the_same_keys_in_all_rows():
+    paddle.seed(0)
+    layer, rng = nn.MultiHeadAttention(8, 2), np.random.default_rng(2)
+    queries, memory = (rng.normal(size=shape).astype(np.float32) for shape in ((3, 4, 8), (1, 5, 8)))
+    results = []
+    for ours in (False, True):
+        if ours:
+            use_cpu_layers(layer)
+        inputs = [paddle.to_tensor(x, stop_gradient=False) for x in (queries, memory)]
+        out = layer(inputs[0], inputs[1], inputs[1])
+        out.square().sum().backward()
+        results.append([out.numpy(), *(x.grad.numpy() for x in inputs)])
+    for theirs, ours in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-5)

@@ -207,6 +207,70 @@ def test_only_so_many_kernels_are_kept_and_the_others_are_destroyed(monkeypatch)
     assert len(destroyed) == 20  # forward and backward of ten shapes
 
 
+@pytest.mark.skipif(not HAS_ONEDNN, reason="Paddle has no oneDNN on this machine")
+@pytest.mark.parametrize("refused", ["a shorter row", "float64", "other values than keys", "a strided weight"])
+def test_no_kernel_reads_beyond_a_tensor(refused):
+    x, weight, bias, keys = paddle.ones([3, 24]), paddle.ones([24, 8]), paddle.ones([8]), paddle.ones([1, 5, 8])
+    with pytest.raises(ValueError, match=r"^A layer got a (strided )?tensor of shape \[.*\] and .*, \d+ bytes, where"):
+        if refused == "a shorter row":
+            onednn.linear(x[:, :5].contiguous(), weight, bias)
+        elif refused == "float64":
+            onednn.layer_norm(x, weight[:, 0].astype("float64"), weight[:, 0].contiguous(), 1e-5)
+        elif refused == "other values than keys":
+            onednn.attention(keys, keys, keys[:, :4].contiguous(), None, 2, 0.5, None, 1.0)
+        else:
+            onednn.dropout(x, np.ones((24, 3), dtype=bool).T, 1.25)
+
+
+@pytest.mark.skipif(not HAS_ONEDNN, reason="Paddle has no oneDNN on this machine")
+def test_a_strided_weight_without_a_gradient_is_paddles():
+    weight, x, flag = paddle.arange(32, dtype="float32").reshape([4, 8]), paddle.ones([3, 8]), "FLAGS_use_stride_kernel"
+    before = paddle.get_flags(flag)
+    try:
+        paddle.set_flags({flag: True})
+        turned = weight.t()
+        assert not turned.is_contiguous()
+        with paddle.no_grad():
+            result = kernels_room.linear(x, turned, paddle.zeros([4]))
+    finally:
+        paddle.set_flags(before)
+    np.testing.assert_array_equal(result.numpy(), x.numpy() @ weight.numpy().T)
+
+
+@pytest.mark.parametrize("kernels", MODULES)
+def test_another_default_format_of_numbers_changes_nothing(kernels, rng):
+    results = []
+    x, weight, row = tensor(rng.normal(size=(2, 6, 8))), tensor(rng.normal(size=(8, 8))), tensor(rng.normal(size=8))
+    for name in ("float32", "float64"):
+        paddle.set_default_dtype(name)
+        try:
+            normed, needed = kernels.layer_norm(x, row, row, 1e-5)
+            attended, for_gradient = kernels.attention(x, x, x, None, 2, 0.5, None, 1.0)
+            more = [*kernels.layer_norm_gradient(needed, x, 1e-5), *kernels.attention_gradient(for_gradient, x)]
+            more += [kernels.linear(x, weight, row), *kernels.linear_gradient(x, x, weight), kernels.scores(x[0].clone(), weight)]
+            results.append([normed, attended, *more])
+            assert kernels_room.fastest.__wrapped__() is fastest()
+        finally:
+            paddle.set_default_dtype("float32")
+    assert {x.dtype for x in results[1]} == {paddle.float32}
+    assert_close(results[1], results[0], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.skipif(not HAS_ONEDNN, reason="Paddle has no oneDNN on this machine")
+def test_attention_without_gradients_makes_no_kernels_of_gradients(monkeypatch):
+    made = []
+    kernel = onednn.Kernel
+    monkeypatch.setattr(onednn, "Kernel", lambda *arguments: made.append(arguments) or kernel(*arguments))
+    x = paddle.ones([1, 37, 12])
+    onednn._softmax(1 * 2 * 37, 37)
+    made.clear()
+    _, needed = onednn.attention(x, x, x, None, 2, 0.5, None, 1.0)
+    assert len(made) == 2
+    onednn.attention_gradient(needed, x)
+    onednn.attention_gradient(needed, x)
+    assert len(made) == 6
+
+
 # ---------------------------------------------------------------------------------------------------- which module is used
 @pytest.fixture
 def choose(monkeypatch):

@@ -26,7 +26,13 @@ def fastest() -> ModuleType:
 
 def linear(x, weight, bias):
     """Return x [..., d] times weight [d, m] plus bias [m]: by oneDNN on a CPU if no gradient is wanted, else by Paddle."""
-    if is_onednn_for(x) and bias is not None and weight.dtype == x.dtype and not paddle.is_grad_enabled():
+    if (
+        is_onednn_for(x)
+        and bias is not None
+        and weight.dtype == x.dtype
+        and weight.is_contiguous()
+        and not paddle.is_grad_enabled()
+    ):
         return onednn.linear(x if x.is_contiguous() else x.contiguous(), weight, bias)
     return functional.linear(x, weight, bias)
 
@@ -51,9 +57,13 @@ def _agree() -> bool:
         return all(paddle.allclose(ours, theirs, 1e-4, 1e-5) for ours, theirs in pairs)
 
 
+def _numbers(start: float, count: int):
+    return paddle.linspace(start, 2, count, dtype="float32")
+
+
 def _results(kernels: ModuleType) -> list:
     """Return the tensors that the functions of a module compute from a few numbers."""
-    x, gradient, weight = (paddle.linspace(start, 2, 24).reshape([2, 4, 3]) for start in (-2.0, -1.0, 0.5))
+    x, gradient, weight = (_numbers(start, 24).reshape([2, 4, 3]) for start in (-2.0, -1.0, 0.5))
     row, bias, square = weight[0, 0].clone(), weight[1, 1].clone(), weight[0, :3].clone()
     kept = np.arange(24).reshape(2, 4, 3) % 4 > 0
     y, needed = kernels.layer_norm(x, row, bias, 1e-5)
@@ -68,7 +78,7 @@ def _results(kernels: ModuleType) -> list:
     for approximate in (False, True):
         y, needed = kernels.gelu(x, approximate)
         results += [y, kernels.gelu_gradient(needed, gradient, approximate)]
-    for mask in (None, paddle.linspace(-1, 1, 8).reshape([2, 1, 1, 4])):
+    for mask in (None, _numbers(-1.0, 8).reshape([2, 1, 1, 4])):
         y, needed = kernels.attention(x, x, x, mask, 1, 0.5, np.arange(32).reshape(2, 1, 4, 4) % 5 > 0, 1.25)
         results += [y, *kernels.attention_gradient(needed, gradient)]
     return results

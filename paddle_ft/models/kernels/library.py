@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import math
 import threading
 import weakref
 from ctypes import POINTER, byref, c_float, c_int, c_int64, c_size_t, c_uint, c_void_p
@@ -40,6 +41,7 @@ class Library:
         """Load the file. Raise OSError if that fails, OneDNNError if it is not version 3."""
         self._functions = ctypes.CDLL(str(path))
         self._functions.dnnl_version.restype = POINTER(c_int)
+        self._functions.dnnl_memory_desc_get_size.restype = c_size_t
         self.version = tuple(self._functions.dnnl_version()[:3])
         if self.version[0] != 3:
             raise OneDNNError(f"version {self.version} of oneDNN")
@@ -48,6 +50,10 @@ class Library:
         self.has_bfloat16 = instructions & _AVX512_BF16 == _AVX512_BF16  # AMX includes it
         self.engine = self.create("dnnl_engine_create", "dnnl_engine_destroy", _CPU, c_size_t(0))
         self.stream = self.create("dnnl_stream_create", "dnnl_stream_destroy", self.engine, c_uint(_IN_ORDER))
+
+    def bytes_of(self, shape: Object) -> int:
+        """Return how much memory a tensor of a shape takes."""
+        return self._functions.dnnl_memory_desc_get_size(shape)
 
     def call(self, name: str, *arguments) -> None:
         """Call a function that returns a status. Raise OneDNNError unless it is success."""
@@ -134,13 +140,33 @@ class Kernel:
         self._arguments = (_Argument * len(arguments))()
         for place, (name, _), memory in zip(self._arguments, arguments, self._memories, strict=True):
             place.name, place.memory = name, memory.address
+        self._sizes = [library().bytes_of(shape) for _, shape in arguments]
         self._lock = threading.Lock()
 
     def __call__(self, *tensors) -> None:
-        """Run it on contiguous tensors of Paddle's or arrays of NumPy's, one for each argument, which have the shapes."""
+        """Run it on contiguous tensors of Paddle's or arrays of NumPy's, one for each argument, which have the shapes.
+
+        Raises:
+            ValueError: a tensor's memory is not that of the shape. The kernel would read or write beyond it.
+        """
         call = library().call
+        addresses = [_address(tensor, size) for tensor, size in zip(tensors, self._sizes, strict=True)]
         with self._lock:
-            for memory, tensor in zip(self._memories, tensors, strict=True):
-                address = tensor.ctypes.data if isinstance(tensor, np.ndarray) else tensor.data_ptr()
+            for memory, address in zip(self._memories, addresses, strict=True):
                 call("dnnl_memory_set_data_handle", memory, c_void_p(address))
             call("dnnl_primitive_execute", self._kernel, library().stream, len(tensors), self._arguments)
+
+
+def _address(tensor, size: int) -> int:
+    """Return where the numbers of a tensor or array are. Raise ValueError unless they take `size` bytes without gaps."""
+    if isinstance(tensor, np.ndarray):
+        address, found, is_dense = tensor.ctypes.data, tensor.nbytes, tensor.flags.c_contiguous
+    else:
+        address, found = tensor.data_ptr(), math.prod(tensor.shape) * tensor.element_size()  # .size takes six microseconds
+        is_dense = tensor.is_contiguous()
+    if found != size or not is_dense:
+        raise ValueError(
+            f"A layer got a {'' if is_dense else 'strided '}tensor of shape {list(tensor.shape)} and {tensor.dtype}, {found} bytes,"
+            f" where its other tensors need {size} bytes. Make its shape and number format fit the layer's weights and inputs."
+        )
+    return address

@@ -32,12 +32,17 @@ from paddle_ft.models.kernels.library import (
     shape,
 )
 
-KEPT = 256  # shapes of each layer whose kernels are kept; a kernel has some kilobytes
+KEPT = 256  # shapes of each layer whose kernels are kept; those of a linear layer of a shape take 0.5 MB
+KEPT_PRODUCTS = 64  # shapes of attention layers, whose kernels take 1.4 MB with gradients
 _TRAINING, _BACKWARD = 64, 128  # the numbers of dnnl_types.h from here on
 _GELU_TANH, _GELU_ERF, _SOFTMAX, _MULTIPLY = 0x2B, 0x31, 0x30000, 0x1FFF1
 _SCALE_AND_SHIFT = 2 | 4
 _SRC, _SRC_1, _DST, _WEIGHTS, _BIAS, _MEAN, _VARIANCE, _SCALE, _SHIFT = 1, 2, 17, 33, 41, 49, 50, 51, 52
 _DIFF_SRC, _DIFF_DST, _DIFF_WEIGHTS, _DIFF_BIAS, _DIFF_SCALE, _DIFF_SHIFT = 129, 145, 161, 169, 255, 256
+
+
+def _empty(*dimensions: int):
+    return paddle.empty(dimensions, dtype="float32")  # not the default format, which a user may have set
 
 
 # ---------------------------------------------------------------------------------------------------- linear
@@ -71,7 +76,7 @@ def _linear_gradients(n: int, d: int, m: int) -> tuple[Kernel, Kernel]:
 def linear(x, weight, bias):
     """Return x [..., d] times weight [d, m] plus bias [m]: [..., m]."""
     d, m = weight.shape
-    y = paddle.empty([*x.shape[:-1], m])
+    y = _empty(*x.shape[:-1], m)
     if _precision.is_half:
         _half_linear(math.prod(x.shape[:-1]), d, m)[0](_half(x), _half(weight), bias, y)
         return y
@@ -86,7 +91,7 @@ def linear_gradient(x, gradient, weight):
         return _half_linear_gradient(x, gradient, weight)
     if not library().has_avx512:
         return operators.linear_gradient(x, gradient, weight)  # MKL's products are faster there
-    x_gradient, weight_gradient, bias_gradient = paddle.empty_like(x), paddle.empty_like(weight), paddle.empty([m])
+    x_gradient, weight_gradient, bias_gradient = paddle.empty_like(x), paddle.empty_like(weight), _empty(m)
     data, weights = _linear_gradients(math.prod(x.shape[:-1]), d, m)
     data(gradient, weight, x_gradient)
     weights(x, gradient, weight_gradient, bias_gradient)
@@ -152,7 +157,7 @@ def _scores(n: int, d: int, v: int) -> Kernel:
 def scores(x, rows):
     """Return the products of each x [n, d] with each of some rows [v, d]: [n, v]."""
     (n, d), v = x.shape, rows.shape[0]
-    y = paddle.empty([n, v])
+    y = _empty(n, v)
     _scores(n, d, v)(x, rows, y)
     return y
 
@@ -172,7 +177,7 @@ def layer_norm(x, weight, bias, epsilon: float):
     """Return the layer norm of x over its last dimension, and what layer_norm_gradient needs."""
     d = x.shape[-1]
     n = math.prod(x.shape[:-1])
-    y, needed = paddle.empty_like(x), (x, weight, bias, paddle.empty([n]), paddle.empty([n]))  # mean and variance of each row
+    y, needed = paddle.empty_like(x), (x, weight, bias, _empty(n), _empty(n))  # mean and variance of each row
     _layer_norm(n, d, epsilon)[0](*needed, y)
     return y, needed
 
@@ -260,13 +265,24 @@ class _Products:
         scores = attributes(scale, added), [] if added is None else [(ADDED, added)]
         self.scores = _product(queries, turned_keys, square, *scores)  # of queries and keys
         self.outputs = _product(square, keys, queries)  # of weights and values
-        self.weights_gradient = _product(queries, turned_keys, square)  # of the gradient of outputs, and values
-        self.values_gradient = _product(turned, queries, keys)  # of weights and the gradient of outputs
-        self.queries_gradient = _product(square, keys, queries, attributes(scale))  # of the gradient of scores, and keys
-        self.keys_gradient = _product(turned, queries, keys, attributes(scale))  # of the gradient of scores, and queries
+        self._make_gradients = lambda: (
+            _product(queries, turned_keys, square),
+            _product(square, keys, queries, attributes(scale)),
+            _product(turned, queries, keys, attributes(scale)),
+            _product(turned, queries, keys),
+        )
+
+    @functools.cached_property
+    def gradients(self) -> tuple[Kernel, Kernel, Kernel, Kernel]:
+        """The kernels of gradients, which evaluation does without.
+
+        They multiply the gradient of outputs and values (gives that of weights), the gradient of scores and keys (of queries), the
+        gradient of scores and queries (of keys), weights and the gradient of outputs (of values).
+        """
+        return self._make_gradients()
 
 
-_products = functools.lru_cache(KEPT)(_Products)
+_products = functools.lru_cache(KEPT_PRODUCTS)(_Products)
 
 
 def _heads(b: int, s: int, h: int, d: int) -> Object:
@@ -290,7 +306,7 @@ def attention(q, k, v, mask, heads: int, scale: float, kept: np.ndarray | None, 
         mask = mask.expand([b, *mask.shape[1:]]).contiguous()  # oneDNN has a slow kernel for the same mask in all rows
     added = mask is not None and mask.shape[1] == 1 and mask.shape[3] == m
     products = _products(b, n, m, heads, features // heads, scale, tuple(mask.shape) if added else None)
-    weights, outputs = paddle.empty([b, heads, n, m]), paddle.empty_like(q)
+    weights, outputs = _empty(b, heads, n, m), paddle.empty_like(q)
     products.scores(q, k, weights, *([mask] if added else []))
     if mask is not None and not added:
         weights.add_(mask.expand(weights.shape))
@@ -303,7 +319,8 @@ def attention_gradient(needed, gradient):
     """Return the gradients of q, k and v, given what attention returned and the gradient of its outputs."""
     products, q, k, v, weights, kept, factor = needed
     scores, results = paddle.empty_like(weights), [paddle.empty_like(x) for x in (q, k, v)]
-    products.weights_gradient(gradient, v, scores)
+    of_weights, of_queries, of_keys, of_values = products.gradients
+    of_weights(gradient, v, scores)
     dropped = weights
     if kept is not None:
         dropped = _drop(weights, kept, factor)
@@ -312,7 +329,7 @@ def attention_gradient(needed, gradient):
         _softmax(math.prod(scores.shape[:-1]), scores.shape[-1])[1](weights, scores, scores)
     else:
         scores = operators.softmax_gradient(weights, scores)  # oneDNN has no fast kernel for AVX2
-    products.queries_gradient(scores, k, results[0])
-    products.keys_gradient(scores, q, results[1])
-    products.values_gradient(dropped, gradient, results[2])
+    of_queries(scores, k, results[0])
+    of_keys(scores, q, results[1])
+    of_values(dropped, gradient, results[2])
     return tuple(results)

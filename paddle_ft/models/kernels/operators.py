@@ -22,7 +22,7 @@ def _as_rows(tensor):
 def sum_of_rows(x):
     """Return the sum [d] of all rows of x [..., d], computed as a matrix product."""
     rows = _as_rows(x)
-    return paddle.matmul(paddle.ones([1, rows.shape[0]]), rows).reshape([-1])
+    return paddle.matmul(paddle.ones([1, rows.shape[0]], dtype=x.dtype), rows).reshape([-1])
 
 
 def linear(x, weight, bias):
@@ -55,7 +55,7 @@ def layer_norm_gradient(needed, gradient, epsilon: float):
     """
     x, weight = needed
     rows, size = _as_rows(gradient), x.shape[-1]
-    mean = paddle.full([size, 1], 1 / size)
+    mean = paddle.full([size, 1], 1 / size, dtype=x.dtype)
     x_rows = _as_rows(x)
     z = x_rows - paddle.matmul(x_rows, mean)
     inverse = (paddle.matmul(z.square(), mean) + epsilon).rsqrt_()
