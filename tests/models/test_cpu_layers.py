@@ -242,3 +242,89 @@ def test_attention_to_the_same_keys_in_all_rows():
         results.append([out.numpy(), *(x.grad.numpy() for x in inputs)])
     for theirs, ours in zip(*results, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("make", [lambda: nn.Linear(6, 6), lambda: nn.LayerNorm(6)])
+@pytest.mark.parametrize("frozen", ["weight", "bias"])
+def test_only_the_weight_or_only_the_bias_is_trained(make, frozen):
+    layer, values = make(), np.random.default_rng(3).normal(size=(4, 6)).astype(np.float32)
+    getattr(layer, frozen).stop_gradient = True
+    results = []
+    for ours in (False, True):
+        if ours:
+            use_cpu_layers(layer)
+        x = paddle.to_tensor(values, stop_gradient=False)
+        layer(x).square().sum().backward()
+        assert getattr(layer, frozen).grad is None
+        results.append([x.grad.numpy(), *(p.grad.numpy() for p in layer.parameters() if p.grad is not None)])
+        layer.clear_gradients()
+    for theirs, ours in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-5)
+
+
+@pytest.fixture
+def views():
+    """Let Paddle return views whose numbers do not lie one after the other, as it does by default; the toolkit turns it off."""
+    flag = "FLAGS_use_stride_kernel"
+    before = paddle.get_flags(flag)
+    paddle.set_flags({flag: True})
+    yield
+    paddle.set_flags(before)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: nn.Linear(8, 8), lambda: nn.LayerNorm(8), lambda: nn.MultiHeadAttention(8, 2), lambda: Heads(), lambda: Gelu()],
+)
+def test_views_as_inputs_and_gradients(make, views):
+    paddle.seed(0)
+    layer, rng = make(), np.random.default_rng(4)
+    values, factor = (paddle.to_tensor(rng.normal(size=(5, 3, 8)).astype(np.float32)) for _ in range(2))
+    results = []
+    for ours in (False, True):
+        if ours:
+            use_cpu_layers(layer)
+        x = values.clone()
+        x.stop_gradient = False
+        turned = x.transpose([1, 0, 2])
+        assert not turned.is_contiguous()
+        out = layer(turned)
+        (out.transpose([1, 0, 2]) * factor).sum().backward()
+        results.append([out.numpy(), x.grad.numpy(), *(p.grad.numpy() for p in layer.parameters())])
+        layer.clear_gradients()
+    for theirs, ours in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-5)
+
+
+class Gelu(nn.Layer):
+    activation = staticmethod(nn.functional.gelu)
+
+    def forward(self, x):
+        return self.activation(x)
+
+
+class Heads(nn.Layer):
+    """Attention whose queries, keys, values and outputs are views."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiHeadAttention(8, 2)
+        for name in ("q_proj", "k_proj", "v_proj", "out_proj"):
+            setattr(self.attention, name, nn.Identity())
+
+    def forward(self, x):
+        return self.attention(x)
+
+
+def test_a_linear_layer_without_bias_and_attention_whose_weights_are_asked_for():
+    paddle.seed(0)
+    x = paddle.randn([2, 3, 8])
+    linear, attention = nn.Linear(8, 4, bias_attr=False), nn.MultiHeadAttention(8, 2, need_weights=True)
+    with paddle.no_grad():
+        expected = [linear.eval()(x), *attention.eval()(x)]
+        for layer in (linear, attention):
+            use_cpu_layers(layer)
+        results = [linear(x), *attention(x)]
+    assert [y.shape for y in results] == [[2, 3, 4], [2, 3, 8], [2, 2, 3, 3]]
+    for ours, theirs in zip(results, expected, strict=True):
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=2e-5, atol=2e-5)

@@ -62,13 +62,16 @@ def test_mixed_precision_that_a_cpu_does_not_have_is_refused_and_not_ignored(tmp
 
 
 @pytest.mark.skipif(not kernels.has_bfloat16(), reason="this processor does not compute in bfloat16")
-def test_bfloat16_on_a_cpu_trains_nearly_the_same_each_time(tmp_path):
-    runs = {}
+def test_bfloat16_on_a_cpu_trains_nearly_the_same_each_time(tmp_path, monkeypatch):
+    runs, gradients = {}, []
+    gradient = kernels.onednn._half_linear_gradient
+    monkeypatch.setattr(kernels.onednn, "_half_linear_gradient", lambda *tensors: gradients.append(name) or gradient(*tensors))
     half = ("train.use_amp=true", "train.amp_dtype=bfloat16")
     for name, settings in {"float32": (), "bfloat16": half, "again": half}.items():
         run = train(tmp_path / name, "train.max_steps=3", "train.logging_steps=1", "eval.before_training=false", *settings)
         runs[name] = [event["loss"] for event in run.events() if event["event"] == "train"]
     assert runs["bfloat16"] == runs["again"] != runs["float32"]
+    assert set(gradients) == {"bfloat16", "again"}
     np.testing.assert_allclose(runs["bfloat16"], runs["float32"], rtol=0.01)
 
 
