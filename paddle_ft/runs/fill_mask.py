@@ -81,9 +81,11 @@ def task_before_training(task: Any) -> Any:
     Raises:
         UserError: the model is not on this machine and cannot be downloaded.
     """
+    from paddle_ft.models.adapt import adapt_model
     from paddle_ft.models.bundle import load_bundle
 
     untrained = type(task)(task.config)
     with tempfile.TemporaryDirectory() as folder:
-        untrained.set_model(load_bundle(task.config.model, untrained.model_request(None), Path(folder)))
+        bundle = load_bundle(task.config.model, untrained.model_request(None), Path(folder))
+        untrained.set_model(adapt_model(bundle, task.config))  # as the trained model is, so that both compute alike
     return untrained

@@ -1,5 +1,7 @@
 """Test that oneDNN's kernels and those of operators give Paddle's outputs and gradients, and which of them are used."""
 
+import contextlib
+import itertools
 import platform
 import subprocess
 import sys
@@ -287,6 +289,33 @@ def test_attention_without_gradients_makes_no_kernels_of_gradients(monkeypatch):
     onednn.attention_gradient(needed, x)
     onednn.attention_gradient(needed, x)
     assert len(made) == 6
+
+
+@pytest.mark.skipif(not HAS_ONEDNN, reason="Paddle has no oneDNN on this machine")
+def test_results_do_not_depend_on_what_was_in_memory(monkeypatch, rng):
+    """Some kernels multiply it by 0, and 0 times NaN is NaN."""
+    empty = paddle.empty
+    monkeypatch.setattr(paddle, "empty", lambda *args, dtype="float32": _unless_half(empty, args, dtype))
+    monkeypatch.setattr(paddle, "empty_like", lambda x: paddle.full_like(x, float("nan")))
+    halves = [contextlib.nullcontext, *([onednn.bfloat16] if kernels_room.has_bfloat16() else [])]
+    for n, d, m, context in itertools.product((1, 2, 5), (1, 2, 17), (1, 3, 16), halves):
+        x, weight, gradient = (tensor(rng.normal(size=size)) for size in ((n, d), (d, m), (n, m)))
+        with context():
+            results = [onednn.linear(x, weight, gradient[0]), *onednn.linear_gradient(x, gradient, weight)]
+        results += [onednn.scores(x, weight.t().contiguous()), onednn.gelu(x, False)[0], onednn.dropout(x, x.numpy() > 0, 2.0)[0]]
+        y, needed = onednn.layer_norm(x, x[0], x[0], 1e-5)
+        results += [y, *onednn.layer_norm_gradient(needed, x, 1e-5)]
+        assert all(bool(paddle.isfinite(result).all()) for result in results), (n, d, m, context)
+    for n, m, h, d in itertools.product((1, 3), (1, 4), (1, 2), (1, 8)):
+        q, k, v = (tensor(rng.normal(size=(2, length, h * d))) for length in (n, m, m))
+        y, needed = onednn.attention(q, k, v, None, h, 1.0, None, 1.0)
+        results = [y, *onednn.attention_gradient(needed, q)]
+        assert all(bool(paddle.isfinite(result).all()) for result in results), (n, m, h, d)
+
+
+def _unless_half(empty, args, dtype):
+    """Return an uninitialised tensor as one of NaN, except of halves, which are written before they are read."""
+    return empty(*args, dtype=dtype) if dtype == "bfloat16" else paddle.full(*args, float("nan"), dtype=dtype)
 
 
 # ---------------------------------------------------------------------------------------------------- which module is used

@@ -45,6 +45,14 @@ def _empty(*dimensions: int):
     return paddle.empty(dimensions, dtype="float32")  # not the default format, which a user may have set
 
 
+def _room(dimensions: Sequence[int], inner: int):
+    """Return a tensor for a matrix product over an inner dimension.
+
+    oneDNN multiplies what was in its memory by 0 if that dimension is 1, and 0 times NaN is NaN.
+    """
+    return paddle.zeros(dimensions, dtype="float32") if inner == 1 else _empty(*dimensions)
+
+
 # ---------------------------------------------------------------------------------------------------- linear
 class _LinearShapes:
     """The shapes of a linear layer: x [n, d], weight [d, m] and bias [m], and the kernel of its output y [n, m]."""
@@ -76,7 +84,7 @@ def _linear_gradients(n: int, d: int, m: int) -> tuple[Kernel, Kernel]:
 def linear(x, weight, bias):
     """Return x [..., d] times weight [d, m] plus bias [m]: [..., m]."""
     d, m = weight.shape
-    y = _empty(*x.shape[:-1], m)
+    y = _room([*x.shape[:-1], m], d)
     if _precision.is_half:
         _half_linear(math.prod(x.shape[:-1]), d, m)[0](_half(x), _half(weight), bias, y)
         return y
@@ -91,7 +99,7 @@ def linear_gradient(x, gradient, weight):
         return _half_linear_gradient(x, gradient, weight)
     if not library().has_avx512:
         return operators.linear_gradient(x, gradient, weight)  # MKL's products are faster there
-    x_gradient, weight_gradient, bias_gradient = paddle.empty_like(x), paddle.empty_like(weight), _empty(m)
+    x_gradient, weight_gradient, bias_gradient = _room(x.shape, m), paddle.empty_like(weight), _empty(m)
     data, weights = _linear_gradients(math.prod(x.shape[:-1]), d, m)
     data(gradient, weight, x_gradient)
     weights(x, gradient, weight_gradient, bias_gradient)
@@ -142,8 +150,9 @@ def _half(x):
 
 def _half_linear_gradient(x, gradient, weight):
     d, m = weight.shape
-    x_gradient, weight_gradient, half = paddle.empty_like(x), paddle.empty_like(weight), _half(gradient)
-    _, data, weights = _half_linear(math.prod(x.shape[:-1]), d, m)
+    n = math.prod(x.shape[:-1])
+    x_gradient, weight_gradient, half = _room(x.shape, m), _room(weight.shape, n), _half(gradient)
+    _, data, weights = _half_linear(n, d, m)
     data(half, _half(weight), x_gradient)
     weights(_half(x), half, weight_gradient)
     return x_gradient, weight_gradient, operators.sum_of_rows(gradient)
@@ -157,7 +166,7 @@ def _scores(n: int, d: int, v: int) -> Kernel:
 def scores(x, rows):
     """Return the products of each x [n, d] with each of some rows [v, d]: [n, v]."""
     (n, d), v = x.shape, rows.shape[0]
-    y = _empty(n, v)
+    y = _room([n, v], d)
     _scores(n, d, v)(x, rows, y)
     return y
 
@@ -306,7 +315,7 @@ def attention(q, k, v, mask, heads: int, scale: float, kept: np.ndarray | None, 
         mask = mask.expand([b, *mask.shape[1:]]).contiguous()  # oneDNN has a slow kernel for the same mask in all rows
     added = mask is not None and mask.shape[1] == 1 and mask.shape[3] == m
     products = _products(b, n, m, heads, features // heads, scale, tuple(mask.shape) if added else None)
-    weights, outputs = _empty(b, heads, n, m), paddle.empty_like(q)
+    weights, outputs = _room([b, heads, n, m], features // heads), _room(q.shape, m)
     products.scores(q, k, weights, *([mask] if added else []))
     if mask is not None and not added:
         weights.add_(mask.expand(weights.shape))
@@ -318,7 +327,9 @@ def attention(q, k, v, mask, heads: int, scale: float, kept: np.ndarray | None, 
 def attention_gradient(needed, gradient):
     """Return the gradients of q, k and v, given what attention returned and the gradient of its outputs."""
     products, q, k, v, weights, kept, factor = needed
-    scores, results = paddle.empty_like(weights), [paddle.empty_like(x) for x in (q, k, v)]
+    _, heads, n, m = weights.shape
+    scores = _room(weights.shape, q.shape[2] // heads)
+    results = _room(q.shape, m), _room(k.shape, n), _room(v.shape, n)
     of_weights, of_queries, of_keys, of_values = products.gradients
     of_weights(gradient, v, scores)
     dropped = weights
@@ -332,4 +343,4 @@ def attention_gradient(needed, gradient):
     of_queries(scores, k, results[0])
     of_keys(scores, q, results[1])
     of_values(dropped, gradient, results[2])
-    return tuple(results)
+    return results
