@@ -104,6 +104,6 @@ def test_repeat_imports_it(tmp_path):
     folder = copy_examples(tmp_path / "mine", *FILES)
     command = ["repeat", "--import", "my_task", "--config", "my_stars.yaml", "--sample", "--seeds", "2", "train.num_train_epochs=1"]
     printed = run_command(folder, "-m", "paddle_ft", *command, *SHORT).stdout
-    figures = json.loads((folder / "run" / "repeat.json").read_text())["runs"]["my_stars"]["validation"]["mae"]
+    figures = json.loads((folder / "run" / "results.json").read_text())["runs"]["my_stars"]["validation"]["mae"]
     assert len(figures["values"]) == 2 and figures["baseline"] is not None
     assert "| mae " in printed

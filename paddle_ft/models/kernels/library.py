@@ -94,6 +94,9 @@ def shape(*dimensions: int, strides: tuple[int, ...] | None = None, kind: int = 
     """Return oneDNN's description of a tensor; default: contiguous, of float32 numbers."""
     if strides is None:
         strides = tuple(functools.reduce(int.__mul__, dimensions[i + 1 :], 1) for i in range(len(dimensions)))
+    else:  # oneDNN takes a stride for another's where a dimension of size 1 has the same one
+        extent = max(size * stride for size, stride in zip(dimensions, strides, strict=True))
+        strides = tuple(extent if size == 1 else stride for size, stride in zip(dimensions, strides, strict=True))
     array = c_int64 * len(dimensions)
     numbers = len(dimensions), array(*dimensions), kind, array(*strides)
     return library().create("dnnl_memory_desc_create_with_strides", "dnnl_memory_desc_destroy", *numbers)

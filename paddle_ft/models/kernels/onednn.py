@@ -32,7 +32,7 @@ from paddle_ft.models.kernels.library import (
     shape,
 )
 
-KEPT = 256  # shapes of each layer whose kernels are kept; those of a linear layer of a shape take 0.5 MB
+KEPT = 128  # shapes of each layer whose kernels are kept; those of a linear layer of a shape take 0.5 MB
 KEPT_PRODUCTS = 64  # shapes of attention layers, whose kernels take 1.4 MB with gradients
 _TRAINING, _BACKWARD = 64, 128  # the numbers of dnnl_types.h from here on
 _GELU_TANH, _GELU_ERF, _SOFTMAX, _MULTIPLY = 0x2B, 0x31, 0x30000, 0x1FFF1
@@ -43,14 +43,6 @@ _DIFF_SRC, _DIFF_DST, _DIFF_WEIGHTS, _DIFF_BIAS, _DIFF_SCALE, _DIFF_SHIFT = 129,
 
 def _empty(*dimensions: int):
     return paddle.empty(dimensions, dtype="float32")  # not the default format, which a user may have set
-
-
-def _room(dimensions: Sequence[int], inner: int):
-    """Return a tensor for a matrix product over an inner dimension.
-
-    oneDNN multiplies what was in its memory by 0 if that dimension is 1, and 0 times NaN is NaN.
-    """
-    return paddle.zeros(dimensions, dtype="float32") if inner == 1 else _empty(*dimensions)
 
 
 # ---------------------------------------------------------------------------------------------------- linear
@@ -84,7 +76,7 @@ def _linear_gradients(n: int, d: int, m: int) -> tuple[Kernel, Kernel]:
 def linear(x, weight, bias):
     """Return x [..., d] times weight [d, m] plus bias [m]: [..., m]."""
     d, m = weight.shape
-    y = _room([*x.shape[:-1], m], d)
+    y = _empty(*x.shape[:-1], m)
     if _precision.is_half:
         _half_linear(math.prod(x.shape[:-1]), d, m)[0](_half(x), _half(weight), bias, y)
         return y
@@ -99,7 +91,7 @@ def linear_gradient(x, gradient, weight):
         return _half_linear_gradient(x, gradient, weight)
     if not library().has_avx512:
         return operators.linear_gradient(x, gradient, weight)  # MKL's products are faster there
-    x_gradient, weight_gradient, bias_gradient = _room(x.shape, m), paddle.empty_like(weight), _empty(m)
+    x_gradient, weight_gradient, bias_gradient = paddle.empty_like(x), paddle.empty_like(weight), _empty(m)
     data, weights = _linear_gradients(math.prod(x.shape[:-1]), d, m)
     data(gradient, weight, x_gradient)
     weights(x, gradient, weight_gradient, bias_gradient)
@@ -150,9 +142,8 @@ def _half(x):
 
 def _half_linear_gradient(x, gradient, weight):
     d, m = weight.shape
-    n = math.prod(x.shape[:-1])
-    x_gradient, weight_gradient, half = _room(x.shape, m), _room(weight.shape, n), _half(gradient)
-    _, data, weights = _half_linear(n, d, m)
+    x_gradient, weight_gradient, half = paddle.empty_like(x), paddle.empty_like(weight), _half(gradient)
+    _, data, weights = _half_linear(math.prod(x.shape[:-1]), d, m)
     data(half, _half(weight), x_gradient)
     weights(_half(x), half, weight_gradient)
     return x_gradient, weight_gradient, operators.sum_of_rows(gradient)
@@ -166,7 +157,7 @@ def _scores(n: int, d: int, v: int) -> Kernel:
 def scores(x, rows):
     """Return the products of each x [n, d] with each of some rows [v, d]: [n, v]."""
     (n, d), v = x.shape, rows.shape[0]
-    y = _room([n, v], d)
+    y = _empty(n, v)
     _scores(n, d, v)(x, rows, y)
     return y
 
@@ -315,7 +306,7 @@ def attention(q, k, v, mask, heads: int, scale: float, kept: np.ndarray | None, 
         mask = mask.expand([b, *mask.shape[1:]]).contiguous()  # oneDNN has a slow kernel for the same mask in all rows
     added = mask is not None and mask.shape[1] == 1 and mask.shape[3] == m
     products = _products(b, n, m, heads, features // heads, scale, tuple(mask.shape) if added else None)
-    weights, outputs = _room([b, heads, n, m], features // heads), _room(q.shape, m)
+    weights, outputs = _empty(b, heads, n, m), paddle.empty_like(q)
     products.scores(q, k, weights, *([mask] if added else []))
     if mask is not None and not added:
         weights.add_(mask.expand(weights.shape))
@@ -327,9 +318,7 @@ def attention(q, k, v, mask, heads: int, scale: float, kept: np.ndarray | None, 
 def attention_gradient(needed, gradient):
     """Return the gradients of q, k and v, given what attention returned and the gradient of its outputs."""
     products, q, k, v, weights, kept, factor = needed
-    _, heads, n, m = weights.shape
-    scores = _room(weights.shape, q.shape[2] // heads)
-    results = _room(q.shape, m), _room(k.shape, n), _room(v.shape, n)
+    scores, results = paddle.empty_like(weights), tuple(paddle.empty_like(x) for x in (q, k, v))
     of_weights, of_queries, of_keys, of_values = products.gradients
     of_weights(gradient, v, scores)
     dropped = weights
