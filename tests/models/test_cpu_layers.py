@@ -209,6 +209,14 @@ def test_attention_of_gpt_gives_paddlenlps_outputs_and_gradients(fused, monkeypa
     assert_same(output_and_gradients(model, inputs("gpt")), expected)
 
 
+def test_attention_of_gpt_scaled_otherwise_is_paddlenlps_own():
+    model = make_model("gpt", scale_qk_coeff=4.0, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    model.train()
+    expected = output_and_gradients(model, inputs("gpt"))
+    use_cpu_layers(model)
+    assert_same(output_and_gradients(model, inputs("gpt")), expected)
+
+
 def test_attention_whose_keys_need_no_gradient():
     paddle.seed(0)
     layer = nn.MultiHeadAttention(8, 2)
