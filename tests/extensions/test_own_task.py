@@ -106,4 +106,4 @@ def test_repeat_imports_it(tmp_path):
     printed = run_command(folder, "-m", "paddle_ft", *command, *SHORT).stdout
     figures = json.loads((folder / "run" / "results.json").read_text())["runs"]["my_stars"]["validation"]["mae"]
     assert len(figures["values"]) == 2 and figures["baseline"] is not None
-    assert "| mae " in printed
+    assert "mean absolute error" in printed
