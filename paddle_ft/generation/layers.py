@@ -73,7 +73,7 @@ def vocabulary_scores(x, head):
     both transpositions.
     """
     if kernels.is_onednn_for(x) and not paddle.is_grad_enabled():
-        return kernels.fastest().scores(x.contiguous(), head)
+        return kernels.fastest().scores(kernels.library.dense(x), head)
     if x.shape[0] <= FEW_ROWS:
         return paddle.matmul(head, x.t().contiguous()).t().contiguous().astype("float32")
     return paddle.matmul(x, head, transpose_y=True).astype("float32")

@@ -21,6 +21,7 @@ from paddle.autograd import PyLayer
 
 from paddle_ft.models.architectures import find_architecture, import_by_name
 from paddle_ft.models.kernels import fastest, is_onednn_for, linear
+from paddle_ft.models.kernels.library import dense
 from paddle_ft.models.reading import read_positions
 from paddle_ft.models.unpadding import Positions, without_padding
 from paddle_ft.system.paddle_compat import (
@@ -53,48 +54,43 @@ def _forwards_of_architecture(model) -> dict[type, Callable]:
     return {import_by_name(layer): import_by_name(forward) for layer, forward in named.items()}
 
 
-def _dense(tensor):
-    """Return a tensor whose numbers lie one after the other, as the kernels need them."""
-    return tensor if tensor.is_contiguous() else tensor.contiguous()
-
-
 class _Linear(PyLayer):
     @staticmethod
     def forward(ctx, x, weight, bias):
-        x = _dense(x)
+        x = dense(x)
         ctx.save_for_backward(x, weight)
         return fastest().linear(x, weight, bias)
 
     @staticmethod
     def backward(ctx, gradient):
         x, weight = ctx.saved_tensor()
-        return fastest().linear_gradient(x, _dense(gradient), weight)
+        return fastest().linear_gradient(x, dense(gradient), weight)
 
 
 class _LayerNorm(PyLayer):
     @staticmethod
     def forward(ctx, x, weight, bias, epsilon):
-        y, needed = fastest().layer_norm(_dense(x), weight, bias, epsilon)
+        y, needed = fastest().layer_norm(dense(x), weight, bias, epsilon)
         ctx.save_for_backward(*needed)
         ctx.epsilon = epsilon
         return y
 
     @staticmethod
     def backward(ctx, gradient):
-        return fastest().layer_norm_gradient(ctx.saved_tensor(), _dense(gradient), ctx.epsilon)
+        return fastest().layer_norm_gradient(ctx.saved_tensor(), dense(gradient), ctx.epsilon)
 
 
 class _Gelu(PyLayer):
     @staticmethod
     def forward(ctx, x, approximate):
-        y, needed = fastest().gelu(_dense(x), approximate)
+        y, needed = fastest().gelu(dense(x), approximate)
         ctx.save_for_backward(*needed)
         ctx.approximate = approximate
         return y
 
     @staticmethod
     def backward(ctx, gradient):
-        return fastest().gelu_gradient(ctx.saved_tensor(), _dense(gradient), ctx.approximate)
+        return fastest().gelu_gradient(ctx.saved_tensor(), dense(gradient), ctx.approximate)
 
 
 def _draw_kept(shape: Sequence[int], p: float) -> tuple[np.ndarray, float]:
@@ -111,12 +107,12 @@ def _draw_kept(shape: Sequence[int], p: float) -> tuple[np.ndarray, float]:
 class _Dropout(PyLayer):
     @staticmethod
     def forward(ctx, x, p):
-        y, ctx.needed = fastest().dropout(_dense(x), *_draw_kept(x.shape, p))
+        y, ctx.needed = fastest().dropout(dense(x), *_draw_kept(x.shape, p))
         return y
 
     @staticmethod
     def backward(ctx, gradient):
-        return fastest().dropout_gradient(ctx.needed, _dense(gradient))
+        return fastest().dropout_gradient(ctx.needed, dense(gradient))
 
 
 class _Attention(PyLayer):
@@ -125,13 +121,13 @@ class _Attention(PyLayer):
         (mask,), shape = mask, (q.shape[0], heads, q.shape[1], k.shape[1])  # mask is in a tuple because it gets no gradient
         kept = _draw_kept(shape, p) if 0 < p < 1 else (None, 1.0)
         scale = (q.shape[2] // heads) ** -0.5
-        out, ctx.for_gradient = fastest().attention(_dense(q), _dense(k), _dense(v), mask, heads, scale, *kept)
+        out, ctx.for_gradient = fastest().attention(dense(q), dense(k), dense(v), mask, heads, scale, *kept)
         ctx.needed = needed
         return out
 
     @staticmethod
     def backward(ctx, gradient):
-        gradients = fastest().attention_gradient(ctx.for_gradient, _dense(gradient))
+        gradients = fastest().attention_gradient(ctx.for_gradient, dense(gradient))
         return tuple(x if needed else None for x, needed in zip(gradients, ctx.needed, strict=True))
 
 
@@ -152,9 +148,9 @@ def attend(q, k, v, mask, heads: int, p: float):
     if k.shape[0] != q.shape[0]:
         k, v = (x.expand([q.shape[0], *x.shape[1:]]) for x in (k, v))
     if mask is not None:
-        mask = _dense(additive_mask(mask, q.dtype).reshape([1] * (4 - mask.ndim) + mask.shape))
+        mask = dense(additive_mask(mask, q.dtype).reshape([1] * (4 - mask.ndim) + mask.shape))
     if not paddle.is_grad_enabled():
-        return fastest().attention(_dense(q), _dense(k), _dense(v), mask, heads, (q.shape[2] // heads) ** -0.5, None, 1.0)[0]
+        return fastest().attention(dense(q), dense(k), dense(v), mask, heads, (q.shape[2] // heads) ** -0.5, None, 1.0)[0]
     return _Attention.apply(q, k, v, (mask,), heads, p, [not x.stop_gradient for x in (q, k, v)])
 
 
@@ -196,7 +192,7 @@ def _gelu(x, approximate=False):
     if _has_gradient(x):
         return _Gelu.apply(x, approximate)
     if is_onednn_for(x) and not paddle.is_grad_enabled():
-        return fastest().gelu(_dense(x), approximate)[0]
+        return fastest().gelu(dense(x), approximate)[0]
     return nn.functional.gelu(x, approximate)
 
 

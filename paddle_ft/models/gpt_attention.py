@@ -29,13 +29,7 @@ def gpt_sdpa_forward(
         plain = type(layer).forward
         return plain(layer, query, key, value, attention_mask, use_cache, past_key_value, output_attentions)
     heads, size = layer.num_attention_heads, layer.head_dim
-    if config.fuse_attention_qkv:
-        q, k, v = paddle.split(layer.qkv_proj(query).reshape([0, 0, heads, 3 * size]), 3, axis=-1)
-    else:
-        key = query if key is None else key
-        value = query if value is None else value
-        projected = (layer.q_proj(query), layer.k_proj(key), layer.v_proj(value))
-        q, k, v = (x.reshape([0, 0, heads, size]) for x in projected)
+    q, k, v = (x.reshape([0, 0, heads, size]) for x in _project(layer, query, key, value))
     if past_key_value is not None:
         k, v = (paddle.concat([past, new], axis=1) for past, new in zip(past_key_value, (k, v), strict=True))
     if config.scale_qk_coeff != 1.0:
@@ -56,11 +50,16 @@ def gpt_cpu_forward(
     if rare or attention_mask is None or not cpu_layers.attends_here(layer, query):
         plain = type(layer).forward
         return plain(layer, query, key, value, attention_mask, use_cache, past_key_value, output_attentions)
+    out = cpu_layers.attend(
+        *_project(layer, query, key, value), attention_mask, layer.num_attention_heads, config.attention_probs_dropout_prob
+    )
+    return layer.out_proj(out)
+
+
+def _project(layer, query, key, value) -> list:
+    """Return the queries, keys and values of all heads, [b, s, h * d] each."""
+    if not layer.config.fuse_attention_qkv:
+        return [layer.q_proj(query), layer.k_proj(query if key is None else key), layer.v_proj(query if value is None else value)]
     heads, size = layer.num_attention_heads, layer.head_dim
-    if config.fuse_attention_qkv:
-        parts = paddle.split(layer.qkv_proj(query).reshape([0, 0, heads, 3 * size]), 3, axis=-1)
-        projected = [x.reshape([0, 0, heads * size]) for x in parts]
-    else:
-        key, value = query if key is None else key, query if value is None else value
-        projected = [layer.q_proj(query), layer.k_proj(key), layer.v_proj(value)]
-    return layer.out_proj(cpu_layers.attend(*projected, attention_mask, heads, config.attention_probs_dropout_prob))
+    parts = paddle.split(layer.qkv_proj(query).reshape([0, 0, heads, 3 * size]), 3, axis=-1)
+    return [x.reshape([0, 0, heads * size]) for x in parts]

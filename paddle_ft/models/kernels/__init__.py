@@ -33,7 +33,7 @@ def linear(x, weight, bias):
         and weight.is_contiguous()
         and not paddle.is_grad_enabled()
     ):
-        return onednn.linear(x if x.is_contiguous() else x.contiguous(), weight, bias)
+        return onednn.linear(library.dense(x), weight, bias)
     return functional.linear(x, weight, bias)
 
 

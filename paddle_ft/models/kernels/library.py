@@ -160,6 +160,11 @@ class Kernel:
             call("dnnl_primitive_execute", self._kernel, library().stream, len(tensors), self._arguments)
 
 
+def dense(tensor):
+    """Return a tensor whose numbers lie one after the other, as the kernels need them."""
+    return tensor if tensor.is_contiguous() else tensor.contiguous()
+
+
 def _address(tensor, size: int) -> int:
     """Return where the numbers of a tensor or array are. Raise ValueError unless they take `size` bytes without gaps."""
     if isinstance(tensor, np.ndarray):

@@ -56,9 +56,7 @@ class _LinearShapes:
         self.output = Kernel(self.forward, [(_SRC, self.x), (_WEIGHTS, self.weight), (_BIAS, self.bias), (_DST, self.y)])
 
 
-@functools.lru_cache(KEPT)
-def _linear(n: int, d: int, m: int) -> _LinearShapes:
-    return _LinearShapes(n, d, m)
+_linear = functools.lru_cache(KEPT)(_LinearShapes)
 
 
 @functools.lru_cache(KEPT)
