@@ -157,7 +157,8 @@ def test_a_plot_that_is_not_there(trained):
         trained.plots["lost"]
 
 
-def test_a_missing_paddle_is_explained(monkeypatch):
+def test_a_missing_paddle_is_explained(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the working directory may have the run already
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setattr(installation, "SOURCE_TREE", None)
     with pytest.raises(paddle_ft.UserError, match="the package paddle is not installed in .*pip install paddlepaddle=="):
