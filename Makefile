@@ -8,6 +8,8 @@ CASES ?= 100000
 SEED ?= 0
 VENV := .venv
 BIN := $(VENV)/bin
+# A worker that crashes ends the tests, and one that hangs for five minutes crashes after printing where.
+NO_HANG := --max-worker-restart 0 -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
 STAMP := $(VENV)/.installed-$(basename $(REQUIREMENTS))
 
 help:
@@ -47,7 +49,7 @@ demo: setup
 	$(BIN)/python train.py --config bart_lcsts --sample --overwrite
 
 test: setup
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder $(NO_HANG)
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 
 import pytest
 
@@ -21,6 +22,15 @@ def pytest_collection_finish() -> None:
     """Keep what all imports have made from the garbage collector: it would look through it again and again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c():
+    """Let Ctrl-C raise KeyboardInterrupt in each test, and not what an earlier test's command has left or a background job gets.
+
+    A command that has started leaves a Ctrl-C that ends the process at once: a test that sends one to itself would end its worker.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
