@@ -5,6 +5,7 @@ import itertools
 import platform
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -189,14 +190,14 @@ def test_attention(kernels, mask, dropped, shape, rng):
 
 @pytest.mark.skipif(not HAS_ONEDNN, reason="Paddle has no oneDNN on this machine")
 def test_a_kernel_is_used_by_several_threads_at_once(rng, monkeypatch):
-    call = library.Library.call
+    move = library.library().move
 
-    def slowly(self, name, *arguments):
-        call(self, name, *arguments)
-        if name == "dnnl_memory_set_data_handle":
-            time.sleep(1e-4)  # other threads run
+    def slowly(*arguments):
+        status = move(*arguments)
+        time.sleep(1e-4)  # other threads run
+        return status
 
-    monkeypatch.setattr(library.Library, "call", slowly)
+    monkeypatch.setattr(library.library(), "move", slowly)
     inputs = [tensor(rng.normal(size=(64, 257))) for _ in range(8)]
     expected = [functional.gelu(x).numpy() for x in inputs]
 
@@ -207,6 +208,33 @@ def test_a_kernel_is_used_by_several_threads_at_once(rng, monkeypatch):
         for results, right in zip(pool.map(often, range(8)), expected, strict=True):
             for result in results:
                 np.testing.assert_allclose(result, right, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.skipif(not HAS_ONEDNN, reason="Paddle has no oneDNN on this machine")
+def test_each_thread_has_memory_for_the_kernels_that_it_runs(rng):
+    """Kernels that need more and less of it are made in one thread, which ends, and run in others."""
+    cases = [[tensor(rng.normal(size=size)) for size in ((n, 384), (384, m), (n, m))] for n, m in ((9, 64), (200, 512))]
+
+    def gradients(number):
+        x, weight, gradient = cases[number % 2]
+        return [y.numpy() for y in onednn.linear_gradient(x, gradient, weight)]
+
+    with ThreadPoolExecutor(1) as pool:
+        _, expected = pool.map(gradients, range(2))
+    x, _, gradient = cases[1]
+    np.testing.assert_allclose(expected[1], x.numpy().T @ gradient.numpy(), rtol=1e-3, atol=1e-3)
+    both = threading.Barrier(2)
+
+    def often(_):
+        both.wait()  # until the other thread is here
+        return [gradients(1) for _ in range(10)], library._scratchpad.start
+
+    with ThreadPoolExecutor(2) as pool:
+        (first, start), (second, other_start) = pool.map(often, range(2))
+    assert start != other_start or not any(kernel._scratchpad for kernel in onednn._linear_gradients(200, 384, 512))
+    for results in first + second:
+        for result, right in zip(results, expected, strict=True):
+            np.testing.assert_array_equal(result, right)
 
 
 @pytest.mark.skipif(not HAS_ONEDNN, reason="Paddle has no oneDNN on this machine")

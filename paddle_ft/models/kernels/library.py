@@ -24,6 +24,7 @@ ADDED = 2 << 15 | 2  # the second operand of a kernel's second step after its ma
 _SRC, _DST = 1, 17
 _LINEAR, _ADD = 0x26, 0x1FFF0
 _AVX512, _AVX512_BF16 = 0x27, 0xE7  # parts of the instruction sets that the processor has
+_SCRATCHPAD, _SCRATCHPAD_SHAPE, _OF_CALLER, _ALIGNED = 80, 136, 1, 4096
 
 
 class OneDNNError(RuntimeError):
@@ -42,6 +43,10 @@ class Library:
         self._functions = ctypes.CDLL(str(path))
         self._functions.dnnl_version.restype = POINTER(c_int)
         self._functions.dnnl_memory_desc_get_size.restype = c_size_t
+        self._functions.dnnl_primitive_desc_query_md.restype = c_void_p
+        self.move, self.execute = self._functions.dnnl_memory_set_data_handle, self._functions.dnnl_primitive_execute
+        self.move.argtypes = c_void_p, c_void_p  # with their types, functions take numbers, which is faster than objects
+        self.execute.argtypes = c_void_p, c_void_p, c_int, c_void_p
         self.version = tuple(self._functions.dnnl_version()[:3])
         if self.version[0] != 3:
             raise OneDNNError(f"version {self.version} of oneDNN")
@@ -51,9 +56,13 @@ class Library:
         self.engine = self.create("dnnl_engine_create", "dnnl_engine_destroy", _CPU, c_size_t(0))
         self.stream = self.create("dnnl_stream_create", "dnnl_stream_destroy", self.engine, c_uint(_IN_ORDER))
 
-    def bytes_of(self, shape: Object) -> int:
+    def bytes_of(self, shape: Object | c_void_p) -> int:
         """Return how much memory a tensor of a shape takes."""
         return self._functions.dnnl_memory_desc_get_size(shape)
+
+    def scratchpad_of(self, described: Object) -> c_void_p:
+        """Return the shape of the memory that a kernel needs while it runs."""
+        return c_void_p(self._functions.dnnl_primitive_desc_query_md(described, _SCRATCHPAD_SHAPE, 0))
 
     def call(self, name: str, *arguments) -> None:
         """Call a function that returns a status. Raise OneDNNError unless it is success."""
@@ -102,48 +111,80 @@ def shape(*dimensions: int, strides: tuple[int, ...] | None = None, kind: int = 
     return library().create("dnnl_memory_desc_create_with_strides", "dnnl_memory_desc_destroy", *numbers)
 
 
-def description(kind: str, *arguments) -> Object:
-    """Return the description of a kernel of a kind such as "eltwise_forward". The arguments are those after the engine in C."""
+def description(kind: str, *arguments, settings: Object | None = None) -> Object:
+    """Return the description of a kernel of a kind such as "eltwise_forward".
+
+    Args:
+        kind: the kind.
+        *arguments: those after the engine in C, without the last.
+        settings: the last argument in C, of `attributes`.
+    """
     name = f"dnnl_{kind}_primitive_desc_create"
-    return library().create(name, "dnnl_primitive_desc_destroy", library().engine, *arguments)
+    return library().create(name, "dnnl_primitive_desc_destroy", library().engine, *arguments, settings or attributes())
 
 
 def conversion(source: Object, target: Object) -> Kernel:
     """Return a kernel that writes numbers of one kind as another kind."""
     engine = library().engine
     name = "dnnl_reorder_primitive_desc_create"
-    described = library().create(name, "dnnl_primitive_desc_destroy", source, engine, target, engine, None)
+    described = library().create(name, "dnnl_primitive_desc_destroy", source, engine, target, engine, attributes())
     return Kernel(described, [(_SRC, source), (_DST, target)])
 
 
-def attributes(factor: float, added: Object | None = None) -> Object:
+def attributes(factor: float | None = None, added: Object | None = None) -> Object:
     """Return the attributes of a kernel whose results are multiplied by a number, and then summed with its argument ADDED.
 
     Args:
-        factor: the number.
+        factor: the number; default: the results stay what they are.
         added: the shape of ADDED, with 1 for dimensions along which it is the same; default: nothing is added.
     """
-    steps = library().create("dnnl_post_ops_create", "dnnl_post_ops_destroy")
-    library().call("dnnl_post_ops_append_eltwise", steps, _LINEAR, c_float(factor), c_float(0))
-    if added is not None:
-        library().call("dnnl_post_ops_append_binary", steps, _ADD, added)
     result = library().create("dnnl_primitive_attr_create", "dnnl_primitive_attr_destroy")
-    library().call("dnnl_primitive_attr_set_post_ops", result, steps)
+    library().call("dnnl_primitive_attr_set_scratchpad_mode", result, _OF_CALLER)
+    if factor is not None:
+        steps = library().create("dnnl_post_ops_create", "dnnl_post_ops_destroy")
+        library().call("dnnl_post_ops_append_eltwise", steps, _LINEAR, c_float(factor), c_float(0))
+        if added is not None:
+            library().call("dnnl_post_ops_append_binary", steps, _ADD, added)
+        library().call("dnnl_primitive_attr_set_post_ops", result, steps)
     return result
+
+
+class _Scratchpad(threading.local):
+    """The memory that the kernels of a thread need while they run, one after the other.
+
+    oneDNN's default is memory for each kernel, which takes 1 MB for a linear layer, and is in no cache when the kernel runs again.
+    """
+
+    start, size = 0, 0
+
+    def address(self, size: int) -> int:
+        """Return the address of at least so many bytes."""
+        if size > self.size:
+            self._memory = np.empty(size + _ALIGNED, np.uint8)
+            self.start, self.size = -(-self._memory.ctypes.data // _ALIGNED) * _ALIGNED, size
+        return self.start
+
+
+_scratchpad = _Scratchpad()
 
 
 class Kernel:
     """A kernel for tensors of fixed shapes (oneDNN calls it a primitive)."""
 
-    def __init__(self, described: Object, arguments: list[tuple[int, Object]]):
+    def __init__(self, described: Object, arguments: list[tuple[int, Object | c_void_p]]):
         """Make it of its description, and the name (a number in dnnl_types.h) and shape of each argument."""
         create, engine = library().create, library().engine
         self._kernel = create("dnnl_primitive_create", "dnnl_primitive_destroy", described)
+        scratchpad = library().scratchpad_of(described)
+        self._sizes, self._scratchpad = [library().bytes_of(shape) for _, shape in arguments], library().bytes_of(scratchpad)
+        if self._scratchpad:
+            arguments = [*arguments, (_SCRATCHPAD, scratchpad)]
         self._memories = [create("dnnl_memory_create", "dnnl_memory_destroy", shape, engine, None) for _, shape in arguments]
         self._arguments = (_Argument * len(arguments))()
         for place, (name, _), memory in zip(self._arguments, arguments, self._memories, strict=True):
             place.name, place.memory = name, memory.address
-        self._sizes = [library().bytes_of(shape) for _, shape in arguments]
+        self._places = [memory.address for memory in self._memories]
+        self._call = self._kernel.address, library().stream.address, len(arguments), ctypes.addressof(self._arguments)
         self._lock = threading.Lock()
 
     def __call__(self, *tensors) -> None:
@@ -152,12 +193,13 @@ class Kernel:
         Raises:
             ValueError: a tensor's memory is not that of the shape. The kernel would read or write beyond it.
         """
-        call = library().call
         addresses = [_address(tensor, size) for tensor, size in zip(tensors, self._sizes, strict=True)]
+        if self._scratchpad:
+            addresses.append(_scratchpad.address(self._scratchpad))
         with self._lock:
-            for memory, address in zip(self._memories, addresses, strict=True):
-                call("dnnl_memory_set_data_handle", memory, c_void_p(address))
-            call("dnnl_primitive_execute", self._kernel, library().stream, len(tensors), self._arguments)
+            failed = any(map(library().move, self._places, addresses)) or library().execute(*self._call)
+        if failed:
+            raise OneDNNError("a kernel did not run")
 
 
 def dense(tensor):

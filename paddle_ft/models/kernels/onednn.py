@@ -32,8 +32,8 @@ from paddle_ft.models.kernels.library import (
     shape,
 )
 
-KEPT = 128  # shapes of each layer whose kernels are kept; those of a linear layer of a shape take 0.5 MB
-KEPT_PRODUCTS = 64  # shapes of attention layers, whose kernels take 1.4 MB with gradients
+KEPT = 128  # shapes of each layer whose kernels are kept; those of a linear layer of a shape take 1.2 MB with gradients
+KEPT_PRODUCTS = 64  # shapes of attention layers, whose kernels take 0.9 MB with gradients
 _TRAINING, _BACKWARD = 64, 128  # the numbers of dnnl_types.h from here on
 _GELU_TANH, _GELU_ERF, _SOFTMAX, _MULTIPLY = 0x2B, 0x31, 0x30000, 0x1FFF1
 _SCALE_AND_SHIFT = 2 | 4
@@ -52,7 +52,7 @@ class _LinearShapes:
     def __init__(self, n: int, d: int, m: int):
         self.x, self.y, self.bias = shape(n, d), shape(n, m), shape(m)
         self.weight = shape(m, d, strides=(1, m))  # oneDNN's is [m, d]
-        self.forward = description("inner_product_forward", _TRAINING, self.x, self.weight, self.bias, self.y, None)
+        self.forward = description("inner_product_forward", _TRAINING, self.x, self.weight, self.bias, self.y)
         self.output = Kernel(self.forward, [(_SRC, self.x), (_WEIGHTS, self.weight), (_BIAS, self.bias), (_DST, self.y)])
 
 
@@ -63,8 +63,8 @@ _linear = functools.lru_cache(KEPT)(_LinearShapes)
 def _linear_gradients(n: int, d: int, m: int) -> tuple[Kernel, Kernel]:
     shapes = _linear(n, d, m)
     x, y, weight, bias = shapes.x, shapes.y, shapes.weight, shapes.bias
-    data = description("matmul", y, weight, None, x, None)  # faster than the gradient of inner_product
-    weights = description("inner_product_backward_weights", x, weight, bias, y, shapes.forward, None)
+    data = description("matmul", y, weight, None, x)  # faster than the gradient of inner_product
+    weights = description("inner_product_backward_weights", x, weight, bias, y, shapes.forward)
     return (
         Kernel(data, [(_SRC, y), (_WEIGHTS, weight), (_DST, x)]),
         Kernel(weights, [(_SRC, x), (_DIFF_DST, y), (_DIFF_WEIGHTS, weight), (_DIFF_BIAS, bias)]),
@@ -119,7 +119,7 @@ def _half_linear(n: int, d: int, m: int) -> tuple[Kernel, Kernel, Kernel]:
     def halves(rows: int, columns: int, is_turned: bool = False) -> Object:
         return shape(rows, columns, strides=(1, rows) if is_turned else None, kind=HALVES)
 
-    output = description("matmul", halves(n, d), halves(d, m), shape(1, m), shape(n, m), None)
+    output = description("matmul", halves(n, d), halves(d, m), shape(1, m), shape(n, m))
     return (
         Kernel(output, [(_SRC, halves(n, d)), (_WEIGHTS, halves(d, m)), (_BIAS, shape(1, m)), (_DST, shape(n, m))]),
         _product(halves(n, m), halves(m, d, is_turned=True), shape(n, d)),
@@ -164,8 +164,8 @@ def scores(x, rows):
 @functools.lru_cache(KEPT)
 def _layer_norm(n: int, d: int, epsilon: float) -> tuple[Kernel, Kernel]:
     x, row, number, settings = shape(n, d), shape(d), shape(n), (c_float(epsilon), c_uint(_SCALE_AND_SHIFT))
-    forward = description("layer_normalization_forward", _TRAINING, x, x, number, *settings, None)
-    backward = description("layer_normalization_backward", _BACKWARD, x, x, x, number, *settings, forward, None)
+    forward = description("layer_normalization_forward", _TRAINING, x, x, number, *settings)
+    backward = description("layer_normalization_backward", _BACKWARD, x, x, x, number, *settings, forward)
     inputs = [(_SRC, x), (_SCALE, row), (_SHIFT, row), (_MEAN, number), (_VARIANCE, number)]
     outputs = [(_DIFF_SRC, x), (_DIFF_SCALE, row), (_DIFF_SHIFT, row)]
     return Kernel(forward, [*inputs, (_DST, x)]), Kernel(backward, [*inputs, (_DIFF_DST, x), *outputs])
@@ -193,8 +193,8 @@ def layer_norm_gradient(needed, gradient, epsilon: float):
 @functools.lru_cache(KEPT)
 def _gelu(size: int, approximate: bool) -> tuple[Kernel, Kernel]:
     x, kind, zeros = shape(size), _GELU_TANH if approximate else _GELU_ERF, (c_float(0), c_float(0))
-    forward = description("eltwise_forward", _TRAINING, kind, x, x, *zeros, None)
-    backward = description("eltwise_backward", kind, x, x, x, *zeros, forward, None)
+    forward = description("eltwise_forward", _TRAINING, kind, x, x, *zeros)
+    backward = description("eltwise_backward", kind, x, x, x, *zeros, forward)
     return Kernel(forward, [(_SRC, x), (_DST, x)]), Kernel(backward, [(_SRC, x), (_DIFF_DST, x), (_DIFF_SRC, x)])
 
 
@@ -217,7 +217,7 @@ def gelu_gradient(needed, gradient, approximate: bool):
 @functools.lru_cache(KEPT)
 def _masked(size: int, scale: float) -> Kernel:
     x, mask = shape(size), shape(size, kind=BYTES)
-    return Kernel(description("binary", _MULTIPLY, x, mask, x, attributes(scale)), [(_SRC, x), (_SRC_1, mask), (_DST, x)])
+    return Kernel(description("binary", _MULTIPLY, x, mask, x, settings=attributes(scale)), [(_SRC, x), (_SRC_1, mask), (_DST, x)])
 
 
 def _drop(x, kept: np.ndarray, scale: float):
@@ -240,8 +240,8 @@ def dropout_gradient(needed, gradient):
 @functools.lru_cache(KEPT)
 def _softmax(n: int, d: int) -> tuple[Kernel, Kernel]:
     x, last = shape(n, d), 1
-    forward = description("softmax_forward", _TRAINING, _SOFTMAX, x, x, last, None)
-    backward = description("softmax_backward", _SOFTMAX, x, x, x, last, forward, None)
+    forward = description("softmax_forward", _TRAINING, _SOFTMAX, x, x, last)
+    backward = description("softmax_backward", _SOFTMAX, x, x, x, last, forward)
     return Kernel(forward, [(_SRC, x), (_DST, x)]), Kernel(backward, [(_DST, x), (_DIFF_DST, x), (_DIFF_SRC, x)])
 
 
@@ -294,7 +294,7 @@ def _turned_heads(b: int, s: int, h: int, d: int) -> Object:
 def _product(
     x: Object, y: Object, result: Object, settings: Object | None = None, more: Sequence[tuple[int, Object]] = ()
 ) -> Kernel:
-    return Kernel(description("matmul", x, y, None, result, settings), [(_SRC, x), (_WEIGHTS, y), (_DST, result), *more])
+    return Kernel(description("matmul", x, y, None, result, settings=settings), [(_SRC, x), (_WEIGHTS, y), (_DST, result), *more])
 
 
 def attention(q, k, v, mask, heads: int, scale: float, kept: np.ndarray | None, factor: float):
