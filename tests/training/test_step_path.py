@@ -34,6 +34,7 @@ COLLATION = {
 CPU_LAYERS = {
     "paddle_ft/models/cpu_layers.py",
     "paddle_ft/models/kernels/onednn.py",
+    "paddle_ft/models/kernels/onednn_linear.py",
     "paddle_ft/models/kernels/library.py",
     "paddle_ft/models/reading.py",
     "paddle_ft/models/unpadding.py",

@@ -11,6 +11,7 @@ import functools
 import math
 import threading
 import weakref
+from collections.abc import Sequence
 from ctypes import POINTER, byref, c_float, c_int, c_int64, c_size_t, c_uint, c_void_p
 from pathlib import Path
 
@@ -21,7 +22,8 @@ _NAMES = ("libdnnl.so.3", "mkldnn.dll", "dnnl.dll", "libdnnl.3.dylib")  # on Lin
 _CPU, _IN_ORDER = 1, 1
 HALVES, FLOATS, BYTES = 2, 3, 6  # kinds of numbers: bfloat16, float32, and unsigned bytes such as NumPy's booleans
 ADDED = 2 << 15 | 2  # the second operand of a kernel's second step after its main one
-_SRC, _DST = 1, 17
+SRC, DST, WEIGHTS, DIFF_DST = 1, 17, 33, 145  # arguments of kernels
+TRAINING = 64  # what an output is computed for
 _LINEAR, _ADD = 0x26, 0x1FFF0
 _AVX512, _AVX512_BF16 = 0x27, 0xE7  # parts of the instruction sets that the processor has
 _SCRATCHPAD, _SCRATCHPAD_SHAPE, _OF_CALLER, _ALIGNED = 80, 136, 1, 4096
@@ -128,7 +130,7 @@ def conversion(source: Object, target: Object) -> Kernel:
     engine = library().engine
     name = "dnnl_reorder_primitive_desc_create"
     described = library().create(name, "dnnl_primitive_desc_destroy", source, engine, target, engine, attributes())
-    return Kernel(described, [(_SRC, source), (_DST, target)])
+    return Kernel(described, [(SRC, source), (DST, target)])
 
 
 def attributes(factor: float | None = None, added: Object | None = None) -> Object:
@@ -147,6 +149,19 @@ def attributes(factor: float | None = None, added: Object | None = None) -> Obje
             library().call("dnnl_post_ops_append_binary", steps, _ADD, added)
         library().call("dnnl_primitive_attr_set_post_ops", result, steps)
     return result
+
+
+def product(
+    x: Object, y: Object, result: Object, settings: Object | None = None, more: Sequence[tuple[int, Object]] = ()
+) -> Kernel:
+    """Return a kernel that multiplies matrices of two shapes. `more` are the arguments that the settings add."""
+    described = description("matmul", x, y, None, result, settings=settings)
+    return Kernel(described, [(SRC, x), (WEIGHTS, y), (DST, result), *more])
+
+
+def empty(*dimensions: int):
+    """Return a tensor of float32 numbers, which may not be the default format, without values."""
+    return paddle.empty(dimensions, dtype="float32")
 
 
 class _Scratchpad(threading.local):
@@ -173,10 +188,14 @@ class Kernel:
 
     def __init__(self, described: Object, arguments: list[tuple[int, Object | c_void_p]]):
         """Make it of its description, and the name (a number in dnnl_types.h) and shape of each argument."""
-        create, engine = library().create, library().engine
+        self._library = library()  # its engine and stream are there as long as the kernel
+        create, engine = self._library.create, self._library.engine
         self._kernel = create("dnnl_primitive_create", "dnnl_primitive_destroy", described)
-        scratchpad = library().scratchpad_of(described)
-        self._sizes, self._scratchpad = [library().bytes_of(shape) for _, shape in arguments], library().bytes_of(scratchpad)
+        scratchpad = self._library.scratchpad_of(described)
+        self._sizes, self._scratchpad = (
+            [self._library.bytes_of(shape) for _, shape in arguments],
+            self._library.bytes_of(scratchpad),
+        )
         if self._scratchpad:
             arguments = [*arguments, (_SCRATCHPAD, scratchpad)]
         self._memories = [create("dnnl_memory_create", "dnnl_memory_destroy", shape, engine, None) for _, shape in arguments]
@@ -184,7 +203,7 @@ class Kernel:
         for place, (name, _), memory in zip(self._arguments, arguments, self._memories, strict=True):
             place.name, place.memory = name, memory.address
         self._places = [memory.address for memory in self._memories]
-        self._call = self._kernel.address, library().stream.address, len(arguments), ctypes.addressof(self._arguments)
+        self._call = self._kernel.address, self._library.stream.address, len(arguments), ctypes.addressof(self._arguments)
         self._lock = threading.Lock()
 
     def __call__(self, *tensors) -> None:
@@ -197,7 +216,7 @@ class Kernel:
         if self._scratchpad:
             addresses.append(_scratchpad.address(self._scratchpad))
         with self._lock:
-            failed = any(map(library().move, self._places, addresses)) or library().execute(*self._call)
+            failed = any(map(self._library.move, self._places, addresses)) or self._library.execute(*self._call)
         if failed:
             raise OneDNNError("a kernel did not run")
 
