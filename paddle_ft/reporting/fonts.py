@@ -7,6 +7,7 @@ from functools import lru_cache
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter, FuncFormatter
 
 OWN_FONT = "DejaVu Sans"  # comes with Matplotlib
 OWN_FORMULA = r"\mathdefault{"  # in the powers that Matplotlib writes at axes
@@ -39,6 +40,8 @@ def use_readable_fonts(figure: Figure) -> dict[str, str]:
 
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
+            if not isinstance(axis.get_major_formatter(), (FixedFormatter, FuncFormatter)):
+                continue  # Matplotlib writes numbers
             labels = [label.get_text() for label in axis.get_ticklabels()]
             if not all(map(is_readable, labels)):  # an axis writes its labels again whenever it is drawn
                 axis.set_ticks(axis.get_ticklocs(), [readable(label) for label in labels])
