@@ -9,6 +9,7 @@ import pytest
 from convert.paddlenlp_import import import_paddlenlp
 from paddle_ft.system.runtime import available_cpus, prepare_cpu
 
+gc.disable()  # while everything is imported: it would look again and again through what stays
 # Several workers share the cores, as the processes of a training do: more threads than cores wait for each other.
 workers, cores = os.environ.get("PYTEST_XDIST_WORKER_COUNT"), str(available_cpus())
 if workers and os.environ.get("OMP_NUM_THREADS", cores) == cores:  # not set by the user; the parent has prepared itself
@@ -19,9 +20,11 @@ if workers:  # each imports all tests, some of which import PaddleNLP themselves
 
 
 def pytest_collection_finish() -> None:
-    """Keep what all imports have made from the garbage collector: it would look through it again and again."""
+    """Keep what all imports have made from the garbage collector, and let it seldom look through all that the tests leave."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(700, 10, 1000)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

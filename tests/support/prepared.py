@@ -169,12 +169,14 @@ def main() -> None:
     """Import the modules of the command line, and then start a process for each line of standard input."""
     from paddle_ft.system.runtime import import_frameworks_quietly, prepare_cpu
 
+    gc.disable()  # while everything is imported, of which all stays
     prepare_cpu()
     if "paddle_ft.training.run" in sys.argv:
         import_frameworks_quietly()
     for name in sys.argv[1:]:
         importlib.import_module(name)
     gc.freeze()  # the garbage collector of a child would write to all of them, and so copy the memory
+    gc.enable()
     jobs = os.fdopen(os.dup(0), "rb", buffering=0)  # a child must not inherit jobs that were read ahead
     for line in jobs:
         _forget_ended()
