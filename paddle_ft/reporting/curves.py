@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,6 +19,7 @@ COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 GREY = "#777777"
 MANY_POINTS = 60  # a curve with this many points has no markers
 STEP_LABEL = "optimizer step"
+TITLE: dict[str, Any] = {"loc": "left", "fontsize": 12, "fontweight": "bold"}  # how a plot's title is written
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def make_axes(title: str, y_label: str, x_label: str = STEP_LABEL) -> tuple[Figu
     """Return an empty plot."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
-    axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
+    axes.set_title(title, **TITLE)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     axes.grid(True, color="#e5e5e5", linewidth=0.8)

@@ -8,10 +8,12 @@ import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from paddle_ft.reporting.curves import TITLE
 from paddle_ft.reporting.fonts import use_readable_fonts
 
 
@@ -46,9 +48,11 @@ def to_picture(figure: Figure, dpi: int = 150) -> Picture:
     The file is smaller, and is written in half the time.
     """
     names = use_readable_fonts(figure)
-    for axes in figure.axes:
-        for spine in axes.spines.values():  # the labels are further out, and all ticks are computed again for each spine
+    for axes in figure.axes:  # all ticks are computed again for each thing that is placed by them, which nothing shows here
+        for spine in axes.spines.values():  # the labels of the ticks are further out
             spine.set_in_layout(False)
+        if (title := axes.get_title("left")) and not _has_power(axes.yaxis):
+            axes.set_title(title, y=1.0, **TITLE)  # it stays where it is; else it makes room for the power
     canvas = FigureCanvasAgg(figure)
     figure.dpi = dpi
     if layout := figure.get_layout_engine():
@@ -59,3 +63,10 @@ def to_picture(figure: Figure, dpi: int = 150) -> Picture:
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")  # nothing is transparent
     image.save(file, "png", dpi=(dpi, dpi), compress_level=1, compress_type=zlib.Z_RLE)
     return Picture(file.getvalue(), names)
+
+
+def _has_power(axis: Axis) -> bool:
+    """Return whether something such as 1e7 stands at the end of an axis, because its numbers are written without it."""
+    formatter = axis.get_major_formatter()
+    formatter.format_ticks(axis.get_majorticklocs().tolist())
+    return bool(formatter.get_offset())

@@ -17,6 +17,7 @@ from paddle_ft.reporting.curves import (
     GREY,
     MANY_POINTS,
     STEP_LABEL,
+    TITLE,
     Curve,
     draw_curves,
     draw_line,
@@ -228,7 +229,7 @@ def _confusion_matrix(matrix: np.ndarray, split: str, names: list[str] | None) -
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(100 * shares, cmap="Blues", vmin=0, vmax=100)
     figure.colorbar(image, ax=axes, label="share of the true class (%)", shrink=0.8)
-    axes.set_title(f"Confusion matrix on {split}", loc="left", fontsize=12, fontweight="bold")
+    axes.set_title(f"Confusion matrix on {split}", **TITLE)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     rotation = 45 if max(map(display_width, names)) > 4 else 0

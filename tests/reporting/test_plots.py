@@ -213,10 +213,11 @@ def test_the_band_is_a_deviation_around_the_mean_of_the_runs_that_go_on():
     assert len(figure.axes[0].lines) == 3 and len(figure.axes[0].collections) == 1
 
 
-def test_a_picture_is_the_one_of_savefig_and_is_drawn_once(monkeypatch):
+@pytest.mark.parametrize(("log_y", "factor"), [(True, 1), (False, 1), (False, 1e8)])  # 1e8: the title makes room for this power
+def test_a_picture_is_the_one_of_savefig_and_is_drawn_once(log_y, factor, monkeypatch):
     def figure():
-        curves = [Curve(f"curve {number}", range(1, 90), np.linspace(number, 9, 89)) for number in range(6)]  # legend outside
-        return draw_curves("title", "rows", "a long label\nof two lines", curves, log_y=True)
+        curves = [Curve(f"curve {number}", range(1, 90), factor * np.linspace(number, 9, 89)) for number in range(6)]
+        return draw_curves("title", "rows", "a long label\nof two lines", curves, log_y=log_y)  # 6: the legend is outside
 
     drawn, draw = [], Figure.draw
     monkeypatch.setattr(Figure, "draw", lambda self, renderer: (drawn.append(renderer), draw(self, renderer)))
