@@ -68,5 +68,5 @@ def to_picture(figure: Figure, dpi: int = 150) -> Picture:
 def _has_power(axis: Axis) -> bool:
     """Return whether something such as 1e7 stands at the end of an axis, because its numbers are written without it."""
     formatter = axis.get_major_formatter()
-    formatter.format_ticks(axis.get_majorticklocs().tolist())
+    formatter.format_ticks(list(axis.get_majorticklocs()))  # an array or a list
     return bool(formatter.get_offset())

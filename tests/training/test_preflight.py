@@ -8,6 +8,7 @@ import pytest
 from paddle_ft import cli
 from paddle_ft.config.load import load_config
 from paddle_ft.models import kernels
+from paddle_ft.models.kernels import onednn_linear
 from paddle_ft.models.architectures import bart
 from paddle_ft.system.errors import UserError
 from paddle_ft.training import run as training_run
@@ -64,8 +65,8 @@ def test_mixed_precision_that_a_cpu_does_not_have_is_refused_and_not_ignored(tmp
 @pytest.mark.skipif(not kernels.has_bfloat16(), reason="this processor does not compute in bfloat16")
 def test_bfloat16_on_a_cpu_trains_nearly_the_same_each_time(tmp_path, monkeypatch):
     runs, gradients = {}, []
-    gradient = kernels.onednn._half_linear_gradient
-    monkeypatch.setattr(kernels.onednn, "_half_linear_gradient", lambda *tensors: gradients.append(name) or gradient(*tensors))
+    gradient = onednn_linear._half_linear_gradient
+    monkeypatch.setattr(onednn_linear, "_half_linear_gradient", lambda *tensors: gradients.append(name) or gradient(*tensors))
     half = ("train.use_amp=true", "train.amp_dtype=bfloat16")
     for name, settings in {"float32": (), "bfloat16": half, "again": half}.items():
         run = train(tmp_path / name, "train.max_steps=3", "train.logging_steps=1", "eval.before_training=false", *settings)
