@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import signal
 
 import pytest
@@ -17,6 +18,14 @@ if workers and os.environ.get("OMP_NUM_THREADS", cores) == cores:  # not set by 
 prepare_cpu()
 if workers:  # each imports all tests, some of which import PaddleNLP themselves: without what is seldom used, as the program does
     import_paddlenlp()
+
+MEMORY, ENOUGH = "/dev/shm", 4 << 30  # a folder in memory, and the bytes that it must have free; the tests use 0.6 GB
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Write the files of the quick tests to memory, where there is enough: trainings wait for the disk after each file (fsync)."""
+    if config.option.markexpr == "not slow" and os.path.isdir(MEMORY) and shutil.disk_usage(MEMORY).free > ENOUGH:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)
 
 
 def pytest_collection_finish() -> None:

@@ -8,8 +8,8 @@ import pytest
 from paddle_ft import cli
 from paddle_ft.config.load import load_config
 from paddle_ft.models import kernels
-from paddle_ft.models.kernels import onednn_linear
 from paddle_ft.models.architectures import bart
+from paddle_ft.models.kernels import onednn_linear
 from paddle_ft.system.errors import UserError
 from paddle_ft.training import run as training_run
 from tests.support.tiny_runs import PAIRS, overrides, read_weights, train, write_pairs
