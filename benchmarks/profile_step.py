@@ -1,6 +1,6 @@
 """Measure the time of each operator in a training step.
 
-    python benchmarks/profile_step.py [--workload summarization] [--plain-layers]
+    python benchmarks/profile_step.py [--workload summarization] [--grouped] [--plain-layers]
 
 The workloads are those of benchmarks/train_speed.py. The script prints a Markdown table for each, with the slowest operators and
 kernels (paddle_ft/models/kernels): their calls in a step, milliseconds in a step, and share. Forward and backward operators are
@@ -48,11 +48,12 @@ def measured_kernels() -> Iterator[dict[str, list[float]]]:
             setattr(onednn, name, original)
 
 
-def profile_steps(name: str, steps: int, plain_layers: bool) -> tuple[float, dict[str, tuple[int, float]]]:
+def profile_steps(name: str, steps: int, grouped: bool, plain_layers: bool) -> tuple[float, dict[str, tuple[int, float]]]:
     """Return the seconds of a step without the profiler, and operator -> (calls in a step, milliseconds in a step)."""
     rows = make_rows(name, (2 * steps + 3) * WORKLOADS[name]["batch"])
     with tempfile.TemporaryDirectory() as folder:
-        stepper = make_stepper(name, Collate(name), rows, 2 * steps + 3, folder, plain_layers=plain_layers)
+        setting = f"train.group_by_length={str(grouped).lower()}"
+        stepper = make_stepper(name, Collate(name), rows, 2 * steps + 3, folder, setting, plain_layers=plain_layers)
         from paddle import profiler
         from paddle.profiler.profiler_statistic import StatisticData
 
@@ -85,10 +86,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workload", choices=list(WORKLOADS), help="only this workload (default: all)")
     parser.add_argument("--steps", type=int, default=8, metavar="N", help="steps to average over (default: 8)")
+    parser.add_argument("--grouped", action="store_true", help="group rows by length (default: batch them at random)")
     parser.add_argument("--plain-layers", action="store_true", help="use Paddle's own layers, not paddle_ft/models/cpu_layers.py")
     options = parser.parse_args()
     for name in [options.workload] if options.workload else WORKLOADS:
-        seconds, table = profile_steps(name, options.steps, options.plain_layers)
+        seconds, table = profile_steps(name, options.steps, options.grouped, options.plain_layers)
         total = sum(milliseconds for _, milliseconds in table.values())
         print(f"\n{WORKLOADS[name]['about']}: {seconds * 1e3:.0f} ms a step, {total:.0f} ms in these under the profiler\n")
         print("| operator | calls | ms | share |\n| --- | ---: | ---: | ---: |")
