@@ -16,7 +16,7 @@ from paddle.nn import functional
 
 from paddle_ft.generation import layers
 from paddle_ft.models import kernels as kernels_room
-from paddle_ft.models.kernels import fastest, library, onednn, onednn_linear, operators
+from paddle_ft.models.kernels import fastest, library, onednn, operators
 
 HAS_ONEDNN = fastest() is onednn
 MODULES = [
@@ -217,7 +217,8 @@ def test_each_thread_has_memory_for_the_kernels_that_it_runs(rng):
 
     def gradients(number):
         x, weight, gradient = cases[number % 2]
-        return [y.numpy() for y in onednn.linear_gradient(x, gradient, weight)]
+        of_norm = onednn.layer_norm_gradient(onednn.layer_norm(x, weight[:, 0].clone(), weight[:, 1].clone(), 1e-5)[1], x, 1e-5)
+        return [y.numpy() for y in (*onednn.linear_gradient(x, gradient, weight), *of_norm)]
 
     with ThreadPoolExecutor(1) as pool:
         _, expected = pool.map(gradients, range(2))
@@ -231,10 +232,42 @@ def test_each_thread_has_memory_for_the_kernels_that_it_runs(rng):
 
     with ThreadPoolExecutor(2) as pool:
         (first, start), (second, other_start) = pool.map(often, range(2))
-    assert start != other_start or not any(kernel._scratchpad for kernel in onednn_linear._linear_gradients(200, 384, 512))
+    assert onednn._layer_norm(200, 384, 1e-5).gradient._scratchpad > 0 and start != other_start
     for results in first + second:
         for result, right in zip(results, expected, strict=True):
             np.testing.assert_array_equal(result, right)
+
+
+class Interrupting:
+    """An array's memory whose address is asked for when Ctrl-C comes."""
+
+    @property
+    def ctypes(self):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.skipif(not HAS_ONEDNN, reason="Paddle has no oneDNN on this machine")
+def test_ctrl_c_while_the_memory_grows_leaves_what_was_there(monkeypatch):
+    scratchpad = library._Scratchpad()
+    start = scratchpad.address(100)
+    with monkeypatch.context() as patch:
+        patch.setattr(library.np, "empty", lambda *_: Interrupting())
+        with pytest.raises(KeyboardInterrupt):
+            scratchpad.address(1000)
+    memory = scratchpad._memory.ctypes.data
+    assert scratchpad.address(100) == start and memory <= start <= memory + scratchpad._memory.nbytes - 100
+    assert (
+        scratchpad.address(5000) % 4096 == 0
+        and scratchpad.start + 5000 <= scratchpad._memory.ctypes.data + scratchpad._memory.nbytes
+    )
+
+
+@pytest.mark.skipif(not HAS_ONEDNN, reason="Paddle has no oneDNN on this machine")
+@pytest.mark.parametrize(("function", "status"), [("execute", 3), ("move", 1)])
+def test_a_kernel_that_fails_is_an_error(function, status, monkeypatch):
+    monkeypatch.setattr(library.library(), function, lambda *_: status)
+    with pytest.raises(library.OneDNNError, match=f"returned status {status}"):
+        onednn.gelu(paddle.ones([3]), False)
 
 
 @pytest.mark.skipif(not HAS_ONEDNN, reason="Paddle has no oneDNN on this machine")
@@ -311,6 +344,8 @@ def test_attention_without_gradients_makes_no_kernels_of_gradients(monkeypatch):
     made = []
     make = library.Kernel.__init__
     monkeypatch.setattr(library.Kernel, "__init__", lambda *arguments: made.append(arguments) or make(*arguments))
+    onednn._softmax.cache_clear()
+    onednn._products.cache_clear()
     x = paddle.ones([1, 37, 12])
     _, needed = onednn.attention(x, x, x, None, 2, 0.5, None, 1.0)
     assert len(made) == 3
@@ -324,6 +359,8 @@ def test_outputs_alone_make_no_kernels_of_gradients(monkeypatch):
     made = []
     make = library.Kernel.__init__
     monkeypatch.setattr(library.Kernel, "__init__", lambda *arguments: made.append(arguments) or make(*arguments))
+    onednn._layer_norm.cache_clear()
+    onednn._gelu.cache_clear()
     x, row = paddle.ones([41, 13]), paddle.ones([13])
     _, for_norm = onednn.layer_norm(x, row, row, 1e-5)
     _, for_gelu = onednn.gelu(x, False)

@@ -231,6 +231,14 @@ def test_a_picture_is_the_one_of_savefig_and_is_drawn_once(log_y, factor, monkey
     assert len(picture) < len(file.getvalue())
 
 
+def test_a_picture_of_an_axis_with_names_for_numbers():
+    figure = Figure()
+    axes = figure.subplots()
+    axes.barh(["one", "two"], [1, 2])
+    axes.set_title("title", loc="left")
+    assert Image.open(io.BytesIO(to_picture(figure).png)).size == (960, 720)
+
+
 def test_curves_that_are_0_everywhere_have_no_axis_below_0():
     assert draw_curves("title", "x", "copies (%)", [Curve("a", [1, 2], [0.0, 0.0])]).axes[0].get_ylim() == (0, 1)
     assert draw_curves("title", "x", "copies (%)", [Curve("a", [1, 2], [0.0, 3.0])]).axes[0].get_ylim()[1] > 3

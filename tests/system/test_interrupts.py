@@ -100,3 +100,9 @@ def test_sigterm_is_held_back_until_the_end_of_the_block():
         assert received == ["own"]
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("test", ["the first", "the second"])
+def test_ctrl_c_in_a_test_is_pythons_whatever_an_earlier_test_has_left(test):
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # as a command does when it starts

@@ -170,13 +170,16 @@ class _Scratchpad(threading.local):
     oneDNN's default is memory for each kernel, which takes 1 MB for a linear layer, and is in no cache when the kernel runs again.
     """
 
-    start, size = 0, 0
+    _memory, start, size = None, 0, 0
 
     def address(self, size: int) -> int:
         """Return the address of at least so many bytes."""
         if size > self.size:
-            self._memory = np.empty(size + _ALIGNED, np.uint8)
-            self.start, self.size = -(-self._memory.ctypes.data // _ALIGNED) * _ALIGNED, size
+            memory = np.empty(size + _ALIGNED, np.uint8)
+            start = -(-memory.ctypes.data // _ALIGNED) * _ALIGNED
+            self.size = 0  # until all is there: Ctrl-C may come at any time
+            self.start, self._memory = start, memory
+            self.size = size
         return self.start
 
 
@@ -216,9 +219,9 @@ class Kernel:
         if self._scratchpad:
             addresses.append(_scratchpad.address(self._scratchpad))
         with self._lock:
-            failed = any(map(self._library.move, self._places, addresses)) or self._library.execute(*self._call)
-        if failed:
-            raise OneDNNError("a kernel did not run")
+            status = any(map(self._library.move, self._places, addresses)) or self._library.execute(*self._call)
+        if status:
+            raise OneDNNError(f"dnnl_primitive_execute returned status {int(status)}")
 
 
 def dense(tensor):
