@@ -46,9 +46,9 @@ def run(options: argparse.Namespace) -> int:
     from paddle_ft.system.progress import print_info
 
     document = comparison_document(comparison, options.rows)
-    print(to_markdown(document) if options.markdown else to_text(document))
-    if options.html:
+    if options.html:  # first: who reads what is printed may end this program, as head does
         file = Path(options.html).expanduser()
         write_atomically(file, to_html(document))
         print_info(f"written to {file}")
+    print(to_markdown(document) if options.markdown else to_text(document))
     return 0

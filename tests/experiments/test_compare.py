@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -11,6 +13,7 @@ from paddle_ft.experiments.comparison_page import comparison_document
 from paddle_ft.reporting.document import to_html, to_markdown, to_text
 from paddle_ft.system.errors import UserError
 from tests.support.finished_runs import change_results, write_classifier, write_run
+from tests.support.paths import ROOT
 
 N = 40
 
@@ -86,6 +89,22 @@ def test_rows_in_another_order_are_matched(tmp_path):
     assert wrong == [["text 0", "text 1"], ["text 4", "text 5"]]
     losses = comparison.sides[1].losses
     assert [place for place, row in enumerate(losses) if row["nll"] > 1] == [4, 5]
+
+
+def test_equal_predictions_have_no_rows_on_which_they_disagree(tmp_path):
+    runs = [str(write_classifier(tmp_path / name, right(1))) for name in ("first", "second")]
+    text = to_text(comparison_document(compare(runs), 2))
+    assert "Of 40 predictions, 0 differ." in text and "By probability" not in text
+
+
+def test_the_page_is_written_though_nobody_reads_what_is_printed(tmp_path, runs):
+    file = tmp_path / "page.html"
+    command = [sys.executable, "-m", "paddle_ft", "compare", *map(str, runs), "--html", str(file)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+    process.stdout.close()  # as `| head -0` does
+    process.stderr.read()
+    process.wait(timeout=60)
+    assert "<title>" in file.read_text(encoding="utf-8")
 
 
 def test_runs_that_cannot_be_compared(tmp_path, runs, capsys):
