@@ -169,7 +169,7 @@ def _disagreements(reference: Side, side: Side, num_rows: int) -> Section:
     different = sum("prediction" in a and a["prediction"] != b.get("prediction") for a, b in pairs)
     about = [f"Of {len(pairs):,} predictions, {different:,} differ."] if "prediction" in reference.predictions[0] else []
     cards = [_card(key, reference, side, *pair) for pair in ranked if _gap(key, *pair)]
-    return Section(title, about, groups=[(f"By {find_metric(key).title}", cards)] if cards else [])
+    return Section(title, about, groups=[(f"By {find_metric(key).title}", cards)])
 
 
 def _gap(key: str, first: dict[str, Any], second: dict[str, Any]) -> float:

@@ -62,7 +62,7 @@ def to_html(document: Document) -> str:
             "texts": section.texts,
             "tables": section.tables,
             "plots": [(name, to_picture(figure)) for name, figure in section.plots.items()],
-            "groups": section.groups,
+            "groups": _filled(section),
         }
         for section in _shown(document, plots=True)
     ]
@@ -80,7 +80,7 @@ def to_markdown(document: Document) -> str:
         blocks += [f"## {section.title}", *section.texts]
         for table in section.tables:
             blocks += [*([f"### {table.title}"] if table.title else []), markdown_table(table.columns, table.rows, table.numbers)]
-        for title, cards in section.groups:
+        for title, cards in _filled(section):
             blocks.append(f"### {title}")
             for card in cards:
                 fields = [f"- **{name}** {' '.join(text.split()) or '(empty)'}" for name, text in card["fields"]]
@@ -99,7 +99,7 @@ def to_text(document: Document) -> str:
             lines += textwrap.wrap(text, WIDTH)
         for table in section.tables:
             lines += ["", *([table.title] if table.title else []), *text_table(table)]
-        for title, cards in section.groups:
+        for title, cards in _filled(section):
             lines += ["", title]
             for card in cards:
                 lines += ["", *([f"  {card['headline']}"] if card["headline"] else [])]
@@ -115,8 +115,13 @@ def _shown(document: Document, plots: bool = False) -> list[Section]:
     """Return the sections with content; `plots`: whether plots count."""
     return [
         section for section in document.sections
-        if section.texts or section.tables or any(cards for _, cards in section.groups) or (plots and section.plots)
+        if section.texts or section.tables or _filled(section) or (plots and section.plots)
     ]  # fmt: skip
+
+
+def _filled(section: Section) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return the groups that have rows."""
+    return [group for group in section.groups if group[1]]
 
 
 def write_document(folder: Path, name: str, document: Document, content: dict[str, Any]) -> str:
