@@ -11,9 +11,10 @@ import functools
 import math
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ctypes import POINTER, byref, c_float, c_int, c_int64, c_size_t, c_uint, c_void_p
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 import paddle
@@ -47,7 +48,7 @@ class Library:
         self._functions.dnnl_memory_desc_get_size.restype = c_size_t
         self._functions.dnnl_primitive_desc_query_md.restype = c_void_p
         self.move, self.execute = self._functions.dnnl_memory_set_data_handle, self._functions.dnnl_primitive_execute
-        self.move.argtypes = c_void_p, c_void_p  # with their types, functions take numbers, which is faster than objects
+        self.move.argtypes = c_void_p, c_void_p  # with their types, functions take numbers
         self.execute.argtypes = c_void_p, c_void_p, c_int, c_void_p
         self.version = tuple(self._functions.dnnl_version()[:3])
         if self.version[0] != 3:
@@ -167,7 +168,7 @@ def empty(*dimensions: int):
 class _Scratchpad(threading.local):
     """The memory that the kernels of a thread need while they run, one after the other.
 
-    oneDNN's default is memory for each kernel, which takes 1 MB for a linear layer, and is in no cache when the kernel runs again.
+    oneDNN's default is memory for each kernel: up to 1 MB for a linear layer, in no cache when the kernel runs again.
     """
 
     _memory, start, size = None, 0, 0
@@ -195,10 +196,8 @@ class Kernel:
         create, engine = self._library.create, self._library.engine
         self._kernel = create("dnnl_primitive_create", "dnnl_primitive_destroy", described)
         scratchpad = self._library.scratchpad_of(described)
-        self._sizes, self._scratchpad = (
-            [self._library.bytes_of(shape) for _, shape in arguments],
-            self._library.bytes_of(scratchpad),
-        )
+        self._sizes = [self._library.bytes_of(shape) for _, shape in arguments]
+        self._scratchpad = self._library.bytes_of(scratchpad)
         if self._scratchpad:
             arguments = [*arguments, (_SCRATCHPAD, scratchpad)]
         self._memories = [create("dnnl_memory_create", "dnnl_memory_destroy", shape, engine, None) for _, shape in arguments]
@@ -219,9 +218,24 @@ class Kernel:
         if self._scratchpad:
             addresses.append(_scratchpad.address(self._scratchpad))
         with self._lock:
-            status = any(map(self._library.move, self._places, addresses)) or self._library.execute(*self._call)
+            failed = filter(None, map(self._library.move, self._places, addresses))
+            status = next(failed, 0) or self._library.execute(*self._call)
         if status:
-            raise OneDNNError(f"dnnl_primitive_execute returned status {int(status)}")
+            raise OneDNNError(f"a kernel returned status {status}")
+
+
+Output, Gradient = TypeVar("Output"), TypeVar("Gradient")
+
+
+class Pair(Generic[Output, Gradient]):
+    """The kernels of a layer's output, and those of its gradients, which are made when first used: evaluation does without."""
+
+    def __init__(self, output: Output, make_gradient: Callable[[], Gradient]):
+        self.output, self._make_gradient = output, make_gradient
+
+    @functools.cached_property
+    def gradient(self) -> Gradient:
+        return self._make_gradient()
 
 
 def dense(tensor):

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
 from ctypes import c_float, c_uint
+from typing import TypeAlias
 
 import numpy as np
 import paddle
@@ -26,6 +26,7 @@ from paddle_ft.models.kernels.library import (
     TRAINING,
     Kernel,
     Object,
+    Pair,
     attributes,
     description,
     empty,
@@ -46,20 +47,9 @@ _SCALE_AND_SHIFT = 2 | 4
 _SRC_1, _MEAN, _VARIANCE, _SCALE, _SHIFT, _DIFF_SRC, _DIFF_SCALE, _DIFF_SHIFT = 2, 49, 50, 51, 52, 129, 255, 256
 
 
-class _Pair:
-    """The kernel of an output, and the kernel of its gradient, which is made when it is first used: evaluation does without."""
-
-    def __init__(self, output: Kernel, make_gradient: Callable[[], Kernel]):
-        self.output, self._make_gradient = output, make_gradient
-
-    @functools.cached_property
-    def gradient(self) -> Kernel:
-        return self._make_gradient()
-
-
 # ---------------------------------------------------------------------------------------------------- layer norm
 @functools.lru_cache(KEPT)
-def _layer_norm(n: int, d: int, epsilon: float) -> _Pair:
+def _layer_norm(n: int, d: int, epsilon: float) -> Pair[Kernel, Kernel]:
     x, row, number, settings = shape(n, d), shape(d), shape(n), (c_float(epsilon), c_uint(_SCALE_AND_SHIFT))
     forward = description("layer_normalization_forward", TRAINING, x, x, number, *settings)
     inputs = [(SRC, x), (_SCALE, row), (_SHIFT, row), (_MEAN, number), (_VARIANCE, number)]
@@ -68,7 +58,7 @@ def _layer_norm(n: int, d: int, epsilon: float) -> _Pair:
         backward = description("layer_normalization_backward", _BACKWARD, x, x, x, number, *settings, forward)
         return Kernel(backward, [*inputs, (DIFF_DST, x), (_DIFF_SRC, x), (_DIFF_SCALE, row), (_DIFF_SHIFT, row)])
 
-    return _Pair(Kernel(forward, [*inputs, (DST, x)]), make_gradient)
+    return Pair(Kernel(forward, [*inputs, (DST, x)]), make_gradient)
 
 
 def layer_norm(x, weight, bias, epsilon: float):
@@ -91,7 +81,7 @@ def layer_norm_gradient(needed, gradient, epsilon: float):
 
 # ---------------------------------------------------------------------------------------------------- GELU
 @functools.lru_cache(KEPT)
-def _gelu(size: int, approximate: bool) -> _Pair:
+def _gelu(size: int, approximate: bool) -> Pair[Kernel, Kernel]:
     x, kind, zeros = shape(size), _GELU_TANH if approximate else _GELU_ERF, (c_float(0), c_float(0))
     forward = description("eltwise_forward", TRAINING, kind, x, x, *zeros)
 
@@ -99,7 +89,7 @@ def _gelu(size: int, approximate: bool) -> _Pair:
         backward = description("eltwise_backward", kind, x, x, x, *zeros, forward)
         return Kernel(backward, [(SRC, x), (DIFF_DST, x), (_DIFF_SRC, x)])
 
-    return _Pair(Kernel(forward, [(SRC, x), (DST, x)]), make_gradient)
+    return Pair(Kernel(forward, [(SRC, x), (DST, x)]), make_gradient)
 
 
 def gelu(x, approximate: bool):
@@ -142,7 +132,7 @@ def dropout_gradient(needed, gradient):
 
 # ---------------------------------------------------------------------------------------------------- attention
 @functools.lru_cache(KEPT)
-def _softmax(n: int, d: int) -> _Pair:
+def _softmax(n: int, d: int) -> Pair[Kernel, Kernel]:
     x, last = shape(n, d), 1
     forward = description("softmax_forward", TRAINING, _SOFTMAX, x, x, last)
 
@@ -150,45 +140,39 @@ def _softmax(n: int, d: int) -> _Pair:
         backward = description("softmax_backward", _SOFTMAX, x, x, x, last, forward)
         return Kernel(backward, [(DST, x), (DIFF_DST, x), (_DIFF_SRC, x)])
 
-    return _Pair(Kernel(forward, [(SRC, x), (DST, x)]), make_gradient)
+    return Pair(Kernel(forward, [(SRC, x), (DST, x)]), make_gradient)
 
 
-class _Products:
-    """The matrix products of an attention layer, which copy no head out of its row."""
+_Products: TypeAlias = Pair[tuple[Kernel, Kernel], tuple[Kernel, Kernel, Kernel, Kernel]]
 
-    def __init__(self, b: int, q: int, k: int, h: int, d: int, scale: float, mask: tuple[int, ...] | None):
-        """Make the kernels.
 
-        Args:
-            b, q, k, h, d: batch, queries, keys, heads, size of a head.
-            scale: multiplies the scores.
-            mask: the shape of what is added to the scores, such as (b, 1, 1, k); None: nothing is added.
-        """
-        queries, keys, turned_keys = _heads(b, q, h, d), _heads(b, k, h, d), _turned_heads(b, k, h, d)
-        square = shape(b, h, q, k)
-        turned = shape(b, h, k, q, strides=(h * q * k, q * k, 1, k))
-        added = None if mask is None else shape(*mask)
-        scores = attributes(scale, added), [] if added is None else [(ADDED, added)]
-        self.scores = product(queries, turned_keys, square, *scores)  # of queries and keys
-        self.outputs = product(square, keys, queries)  # of weights and values
-        self._make_gradients = lambda: (
+@functools.lru_cache(KEPT_PRODUCTS)
+def _products(b: int, q: int, k: int, h: int, d: int, scale: float, mask: tuple[int, ...] | None) -> _Products:
+    """Return the matrix products of an attention layer, which copy no head out of its row.
+
+    Args:
+        b, q, k, h, d: batch, queries, keys, heads, size of a head.
+        scale: multiplies the scores.
+        mask: the shape of what is added to the scores, such as (b, 1, 1, k); None: nothing is added.
+
+    Returns:
+        What multiplies queries and keys, and weights and values. For the gradients: the gradient of outputs and values (gives that
+        of weights), the gradient of scores and keys (of queries), the gradient of scores and queries (of keys), weights and the
+        gradient of outputs (of values).
+    """
+    queries, keys, turned_keys = _heads(b, q, h, d), _heads(b, k, h, d), _turned_heads(b, k, h, d)
+    square, turned = shape(b, h, q, k), shape(b, h, k, q, strides=(h * q * k, q * k, 1, k))
+    added = None if mask is None else shape(*mask)
+    scores = product(queries, turned_keys, square, attributes(scale, added), [] if added is None else [(ADDED, added)])
+    return Pair(
+        (scores, product(square, keys, queries)),
+        lambda: (
             product(queries, turned_keys, square),
             product(square, keys, queries, attributes(scale)),
             product(turned, queries, keys, attributes(scale)),
             product(turned, queries, keys),
-        )
-
-    @functools.cached_property
-    def gradients(self) -> tuple[Kernel, Kernel, Kernel, Kernel]:
-        """The kernels of gradients, which evaluation does without.
-
-        They multiply the gradient of outputs and values (gives that of weights), the gradient of scores and keys (of queries), the
-        gradient of scores and queries (of keys), weights and the gradient of outputs (of values).
-        """
-        return self._make_gradients()
-
-
-_products = functools.lru_cache(KEPT_PRODUCTS)(_Products)
+        ),
+    )
 
 
 def _heads(b: int, s: int, h: int, d: int) -> Object:
@@ -207,11 +191,12 @@ def attention(q, k, v, mask, heads: int, scale: float, kept: np.ndarray | None, 
     added = mask is not None and mask.shape[1] == 1 and mask.shape[3] == m
     products = _products(b, n, m, heads, features // heads, scale, tuple(mask.shape) if added else None)
     weights, outputs = empty(b, heads, n, m), paddle.empty_like(q)
-    products.scores(q, k, weights, *([mask] if added else []))
+    scores_of, outputs_of = products.output
+    scores_of(q, k, weights, *([mask] if added else []))
     if mask is not None and not added:
         weights.add_(mask.expand(weights.shape))
     _softmax(b * heads * n, m).output(weights, weights)
-    products.outputs(weights if kept is None else _drop(weights, kept, factor), v, outputs)
+    outputs_of(weights if kept is None else _drop(weights, kept, factor), v, outputs)
     return outputs, (products, q, k, v, weights, kept, factor)
 
 
@@ -219,7 +204,7 @@ def attention_gradient(needed, gradient):
     """Return the gradients of q, k and v, given what attention returned and the gradient of its outputs."""
     products, q, k, v, weights, kept, factor = needed
     scores, results = paddle.empty_like(weights), tuple(paddle.empty_like(x) for x in (q, k, v))
-    of_weights, of_queries, of_keys, of_values = products.gradients
+    of_weights, of_queries, of_keys, of_values = products.gradient
     of_weights(gradient, v, scores)
     dropped = weights
     if kept is not None:

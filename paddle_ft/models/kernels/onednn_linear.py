@@ -10,6 +10,7 @@ import functools
 import math
 import threading
 from collections.abc import Iterator
+from typing import TypeAlias
 
 import paddle
 
@@ -23,6 +24,7 @@ from paddle_ft.models.kernels.library import (
     WEIGHTS,
     Kernel,
     Object,
+    Pair,
     conversion,
     description,
     empty,
@@ -35,29 +37,24 @@ KEPT = 128  # shapes whose kernels are kept; those of a shape take 1.2 MB with g
 _BIAS, _DIFF_WEIGHTS, _DIFF_BIAS = 41, 161, 169  # arguments of kernels
 
 
-class _LinearShapes:
-    """The shapes of a linear layer: x [n, d], weight [d, m] and bias [m], and the kernel of its output y [n, m]."""
-
-    def __init__(self, n: int, d: int, m: int):
-        self.x, self.y, self.bias = shape(n, d), shape(n, m), shape(m)
-        self.weight = shape(m, d, strides=(1, m))  # oneDNN's is [m, d]
-        self.forward = description("inner_product_forward", TRAINING, self.x, self.weight, self.bias, self.y)
-        self.output = Kernel(self.forward, [(SRC, self.x), (WEIGHTS, self.weight), (_BIAS, self.bias), (DST, self.y)])
-
-
-_linear = functools.lru_cache(KEPT)(_LinearShapes)
+_Linear: TypeAlias = Pair[
+    Kernel, tuple[Kernel, Kernel]
+]  # the gradients are those of x, and of the weight (in float32 the bias too)
 
 
 @functools.lru_cache(KEPT)
-def _linear_gradients(n: int, d: int, m: int) -> tuple[Kernel, Kernel]:
-    shapes = _linear(n, d, m)
-    x, y, weight, bias = shapes.x, shapes.y, shapes.weight, shapes.bias
-    data = description("matmul", y, weight, None, x)  # faster than the gradient of inner_product
-    weights = description("inner_product_backward_weights", x, weight, bias, y, shapes.forward)
-    return (
-        Kernel(data, [(SRC, y), (WEIGHTS, weight), (DST, x)]),
-        Kernel(weights, [(SRC, x), (DIFF_DST, y), (_DIFF_WEIGHTS, weight), (_DIFF_BIAS, bias)]),
-    )
+def _linear(n: int, d: int, m: int) -> _Linear:
+    x, y, bias, weight = shape(n, d), shape(n, m), shape(m), shape(m, d, strides=(1, m))  # oneDNN's weight is [m, d]
+    forward = description("inner_product_forward", TRAINING, x, weight, bias, y)
+
+    def make_gradients() -> tuple[Kernel, Kernel]:
+        weights = description("inner_product_backward_weights", x, weight, bias, y, forward)
+        return (
+            product(y, weight, x),  # faster than the gradient of inner_product
+            Kernel(weights, [(SRC, x), (DIFF_DST, y), (_DIFF_WEIGHTS, weight), (_DIFF_BIAS, bias)]),
+        )
+
+    return Pair(Kernel(forward, [(SRC, x), (WEIGHTS, weight), (_BIAS, bias), (DST, y)]), make_gradients)
 
 
 def linear(x, weight, bias):
@@ -65,7 +62,7 @@ def linear(x, weight, bias):
     d, m = weight.shape
     y = empty(*x.shape[:-1], m)
     if _precision.is_half:
-        _half_linear(math.prod(x.shape[:-1]), d, m)[0](_half(x), _half(weight), bias, y)
+        _half_linear(math.prod(x.shape[:-1]), d, m).output(_half(x), _half(weight), bias, y)
         return y
     _linear(math.prod(x.shape[:-1]), d, m).output(x, weight, bias, y)
     return y
@@ -79,7 +76,7 @@ def linear_gradient(x, gradient, weight):
     if not library().has_avx512:
         return operators.linear_gradient(x, gradient, weight)  # MKL's products are faster there
     x_gradient, weight_gradient, bias_gradient = paddle.empty_like(x), paddle.empty_like(weight), empty(m)
-    data, weights = _linear_gradients(math.prod(x.shape[:-1]), d, m)
+    data, weights = _linear(math.prod(x.shape[:-1]), d, m).gradient
     data(gradient, weight, x_gradient)
     weights(x, gradient, weight_gradient, bias_gradient)
     return x_gradient, weight_gradient, bias_gradient
@@ -104,15 +101,17 @@ def bfloat16() -> Iterator[None]:
 
 
 @functools.lru_cache(KEPT)
-def _half_linear(n: int, d: int, m: int) -> tuple[Kernel, Kernel, Kernel]:
+def _half_linear(n: int, d: int, m: int) -> _Linear:
     def halves(rows: int, columns: int, is_turned: bool = False) -> Object:
         return shape(rows, columns, strides=(1, rows) if is_turned else None, kind=HALVES)
 
     output = description("matmul", halves(n, d), halves(d, m), shape(1, m), shape(n, m))
-    return (
+    return Pair(
         Kernel(output, [(SRC, halves(n, d)), (WEIGHTS, halves(d, m)), (_BIAS, shape(1, m)), (DST, shape(n, m))]),
-        product(halves(n, m), halves(m, d, is_turned=True), shape(n, d)),
-        product(halves(d, n, is_turned=True), halves(n, m), shape(d, m)),
+        lambda: (
+            product(halves(n, m), halves(m, d, is_turned=True), shape(n, d)),
+            product(halves(d, n, is_turned=True), halves(n, m), shape(d, m)),
+        ),
     )
 
 
@@ -130,7 +129,7 @@ def _half(x):
 def _half_linear_gradient(x, gradient, weight):
     d, m = weight.shape
     x_gradient, weight_gradient, half = paddle.empty_like(x), paddle.empty_like(weight), _half(gradient)
-    _, data, weights = _half_linear(math.prod(x.shape[:-1]), d, m)
+    data, weights = _half_linear(math.prod(x.shape[:-1]), d, m).gradient
     data(half, _half(weight), x_gradient)
     weights(_half(x), half, weight_gradient)
     return x_gradient, weight_gradient, operators.sum_of_rows(gradient)
